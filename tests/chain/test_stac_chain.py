@@ -80,7 +80,7 @@ def test_a_server_that_refuses_or_is_gone_is_reported_once(case: Case, capsys: p
         config = by_items(case, items_in(case, case.files.folder / "items", served(case, web)), remote=True)
         web.refused = 403
         message = refused(capsys, config)
-        assert message.count("the server answers 403") == 1
+        assert message.count("the server responded 403") == 1
     assert refused(capsys, config).count("Connection refused") == 1
 
 

@@ -52,7 +52,7 @@ def north_down(path: Path) -> None:
 
 HARMS: dict[str, tuple[Harm, str]] = {
     "zero bytes": (lambda path: path.write_bytes(b""), "is empty (0 bytes)"),
-    "a web page": (lambda path: path.write_text("<!DOCTYPE html><p>Please sign in"), "holds text: '<!DOCTYPE html>"),
+    "a web page": (lambda path: path.write_text("<!DOCTYPE html><p>Please sign in"), "text: '<!DOCTYPE html>"),
     "a truncated header": (beheaded, "is damaged, its header cannot be read"),
     "a truncated end": (shortened, "is cut short"),
     "no CRS": (lambda path: rewritten(path, crs=None), "has no coordinate system"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pyproj import Geod
 
-from iota2.io.files.crs import sliver, units_per_metre
+from iota2.io.files.crs import sliver_area, units_per_metre
 
 
 def test_metres_are_metres_and_feet_are_feet():
@@ -27,6 +27,6 @@ def test_degrees_stay_few_at_the_pole_and_where_there_is_no_ground():
 
 
 def test_slivers_are_of_one_size_on_the_ground():
-    assert sliver("EPSG:2154") == 1e-6
-    assert sliver("EPSG:2263") == pytest.approx(1e-6 * (3937 / 1200) ** 2)
-    assert math.sqrt(sliver("EPSG:4326")) == pytest.approx(1e-3 / (6_371_000 * np.pi / 180))
+    assert sliver_area("EPSG:2154") == 1e-6
+    assert sliver_area("EPSG:2263") == pytest.approx(1e-6 * (3937 / 1200) ** 2)
+    assert math.sqrt(sliver_area("EPSG:4326")) == pytest.approx(1e-3 / (6_371_000 * np.pi / 180))

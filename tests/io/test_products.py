@@ -171,7 +171,7 @@ def moved(geobox: GeoBox, right: float = 0, down: float = 0, crs: str = "EPSG:32
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "a virtual raster": (
         lambda path: path.write_text('<VRTDataset rasterXSize="1" rasterYSize="1"></VRTDataset>'),
-        "holds text",
+        "not a raster but text",
     ),
     "other pixels": (lambda path: rewrite(path, COARSE), "has other pixels (20 x 20, not 10 x 10)"),
     "another size": (

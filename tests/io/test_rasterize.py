@@ -103,7 +103,7 @@ def test_pixels_inside_are_sorted_and_belong_to_the_first_polygon(monkeypatch):
     np.testing.assert_array_equal(table, rasterize([(other, 1), (one, 0)], GEOBOX, "int16", fill=-1))
     assert (np.diff(row * 60 + col) > 0).all()
     assert len(row) == 700
-    monkeypatch.setattr(burning, "_WINDOW", (7, 3))
+    monkeypatch.setattr(burning, "_WINDOW_SHAPE", (7, 3))
     for plain, windowed in zip(
         (polygon, row, col), pixels_inside(frame(one, other, box(0, 0, 1, 1)), GEOBOX), strict=True
     ):

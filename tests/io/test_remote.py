@@ -17,7 +17,7 @@ from iota2.core.grid import block_of
 from iota2.core.scene import Acquisition, FileFormat, Scene, SensorScene
 from iota2.core.sensor import BandSpec, SensorSpec
 from iota2.errors import DamagedProduct, InputError
-from iota2.io.files.addresses import is_remote, masked, secret_in
+from iota2.io.files.addresses import is_remote, secret_in, without_secrets
 from iota2.io.files.gdal import open_image, open_raster
 from iota2.io.files.remote import fetch, remote_state, session
 from iota2.io.series.reader import CubeReader
@@ -53,7 +53,7 @@ def test_an_address_is_reported_from_a_path() -> None:
 
 def test_secrets_of_addresses_are_masked() -> None:
     text = "'https://me:SECRET@host/a.tif?sig=SECRET&x=1' and (url: /b?sig=SECRET) or http://host/c; why? so"
-    assert masked(text) == "'https://host/a.tif?…' and (url: /b?… or http://host/c; why? so"
+    assert without_secrets(text) == "'https://host/a.tif?…' and (url: /b?… or http://host/c; why? so"
     assert secret_in("https://me@host/x") == "a user name"
     assert secret_in("https://host/x?y") == "a query"
     assert secret_in("https://host/x#y") == "a query"
@@ -107,23 +107,23 @@ def test_only_images_are_opened(web: Web) -> None:
         assert source.driver == "VRT"
     (web.folder / "page.tif").write_text("<html>log in</html>", encoding="utf-8")
     (web.folder / "cut.tif").write_bytes((web.folder / "band.tif").read_bytes()[:60])
-    assert "virtual.tif: is no raster, it holds text" in refusal(web.url("virtual.tif"))
-    assert "page.tif: is no raster, it holds text: '<html>log in" in refusal(web.url("page.tif"))
+    assert "virtual.tif: is not a raster but text" in refusal(web.url("virtual.tif"))
+    assert "page.tif: is not a raster but text: '<html>log in" in refusal(web.url("page.tif"))
     assert "cut.tif: is damaged, its header cannot be read" in refusal(web.url("cut.tif"))
-    assert "absent.tif: the server answers 404" in refusal(web.url("absent.tif"))
-    with pytest.raises(InputError, match="only files on local disks"):
+    assert "absent.tif: the server responded 404" in refusal(web.url("absent.tif"))
+    with pytest.raises(InputError, match="is not a local path"):
         open_raster(web.url("band.tif"))
 
 
-def test_a_server_that_gives_files_as_a_whole_is_refused(web: Web) -> None:
+def test_a_server_without_range_requests_is_rejected(web: Web) -> None:
     web.pieces = False
-    with pytest.raises(InputError, match=r"band.tif: the server gives files only as a whole.*Download"):
+    with pytest.raises(InputError, match=r"band.tif: does not support range requests.*Download"):
         _probe_servers([web.url("band.tif")])
 
 
 def test_documents_are_bounded(web: Web) -> None:
     (web.folder / "long").write_bytes(bytes(3 << 20))
-    with pytest.raises(InputError, match=r"long: has more than 2 MiB"):
+    with pytest.raises(InputError, match=r"long: exceeds 2 MiB"):
         fetch(web.url("long"), 2 << 20)
     assert len(fetch(web.url("long"), 3 << 20)) == 3 << 20
 
@@ -190,7 +190,7 @@ def test_servers_that_ask_for_a_password_get_that_of_netrc(
     web: Web, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     web.login = "me:SECRET"
-    assert "the server answers 401" in refusal(web.url("band.tif"))
+    assert "the server responded 401" in refusal(web.url("band.tif"))
     home = tmp_path_factory.mktemp("home")
     (home / ".netrc").write_text("machine 127.0.0.1 login me password SECRET", encoding="utf-8")
     (home / ".netrc").chmod(0o600)

@@ -185,7 +185,7 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
     text = str(message.value)
     assert text.startswith("userFeat, tile T31TCJ: 3 problems")
     assert "has 'ALT' in its name" in text
-    assert "it holds text" in text
+    assert "not a raster but text" in text
     assert "is not north up" in text
     assert "Make it again with gdalwarp, or take it out of userFeat.patterns" in text
 

@@ -222,7 +222,7 @@ def test_a_collection_that_is_not_there_is_reported_with_those_that_are(items: l
     message = refusal(lambda: read_items(Search(str(folder), ("ufo",))))
     assert message == (
         f"chain.stac_items.collections: {folder} has no item of collection 'ufo'; {len(items)} items are of 'ufq', "
-        "which collections does not name. Did you mean it?"
+        "which is not requested. Did you mean it?"
     )
     assert len(read_items(Search(str(folder), ("ufq",)))[0]) == len(items)
     later = Search(str(folder), ("ufq",), start=date(2100, 1, 1))
@@ -279,7 +279,7 @@ def test_a_document_that_is_no_list_of_items_is_refused(tmp_path: Path) -> None:
 
 
 def test_large_documents_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stac, "DOCUMENT", 1000)
+    monkeypatch.setattr(stac, "MAX_DOCUMENT_BYTES", 1000)
     (tmp_path / "x.json").write_text(" " * 1001, encoding="utf-8")
     assert "has more than 0 MiB" in refusal(lambda: read_items(Search(str(tmp_path / "x.json"), ("c",))))
 
@@ -326,7 +326,7 @@ def test_damaged_files_are_reported_or_left_out_like_those_of_folders(tmp_path: 
     scene = archive_of(S2, tmp_path)
     folder = write_items(items_of(scene, "c", TILE), tmp_path / "items")
     Path(scene.acquisitions[0].bands["B3"]).write_bytes(b"<html>")
-    assert "is no raster, it holds text" in refusal(lambda: found_by_items(S2, folder))
+    assert "is not a raster but text" in refusal(lambda: found_by_items(S2, folder))
     found, _ = read_items(Search(str(folder), ("c",)))
     whole, notes = scan_items(S2, place_items(S2, found, (TILE,)), TILE, source="x", skip_damaged=True)
     assert [one.product for one in whole.acquisitions] == [scene.acquisitions[1].product]
@@ -708,8 +708,8 @@ def test_addresses_are_refused_unless_they_are_asked_for(items: list[Item], tmp_
     [
         ("s3://bucket/B02.tif", "only files and addresses with http or https are read"),
         ("/vsizip//data/x.zip/B02.tif", "only files and addresses with http or https are read"),
-        ("https://host/B02.tif?sig=SECRET", "https://host/B02.tif?…: the address has a query; signed addresses expire"),
-        ("https://me:SECRET@host/B02.tif", "https://host/B02.tif: the address has a user name"),
+        ("https://host/B02.tif?sig=SECRET", "https://host/B02.tif?…: the address contains a query"),
+        ("https://me:SECRET@host/B02.tif", "https://host/B02.tif: the address contains a user name"),
         ("", "only files and addresses"),
     ],
 )
@@ -757,7 +757,7 @@ def test_an_api_that_fails_is_reported_without_secrets(web: Web) -> None:
     assert "SECRET" not in message
     web.redirected = {"/api/search": web.url("nowhere?signature=SECRET")}
     message = refusal(lambda: read_items(Search(web.url("api"), ("c",), **whole)))
-    assert "the server answers 404" in message
+    assert "the server responded 404" in message
     assert "SECRET" not in message
 
 
@@ -770,7 +770,7 @@ def test_a_catalog_on_a_server_is_followed(items: list[Item], web: Web) -> None:
     assert len(found) == 2
     (web.folder / "items" / "item1.json").unlink()
     message = refusal(lambda: read_items(Search(web.url("catalog.json"), ("c",), remote=True)))
-    assert "item1.json: the server answers 404" in message
+    assert "item1.json: the server responded 404" in message
 
 
 def test_metadata_are_read_from_a_server(tmp_path: Path, items: list[Item], web: Web) -> None:
@@ -795,9 +795,9 @@ def test_files_that_a_server_does_not_give_are_no_damaged_products(tmp_path: Pat
     folder, whole = write_items(items, tmp_path / "items"), path.read_bytes()
     placed = place_items(spec, read_items(Search(str(folder), ("c",), remote=True))[0], (TILE,))
     for content, message in (
-        (None, "the server answers 404"),
-        (b"<html>sorry</html>", "is no raster, it holds text"),
-        (b"<VRTDataset></VRTDataset>", "is no raster, it holds text"),
+        (None, "the server responded 404"),
+        (b"<html>sorry</html>", "is not a raster but text"),
+        (b"<VRTDataset></VRTDataset>", "is not a raster but text"),
         (b"", "416"),
         (whole[:100], "is damaged, its header cannot be read"),
     ):

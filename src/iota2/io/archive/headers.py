@@ -13,7 +13,7 @@ from rasterio.io import DatasetReader
 from iota2.core.scene import FileFormat
 from iota2.errors import InputError
 from iota2.io.files.addresses import is_remote
-from iota2.io.files.gdal import grid_problems, lacking_bands, open_image, raster_grid
+from iota2.io.files.gdal import band_count_problems, grid_problems, open_image, raster_grid
 
 _END_OF_CODESTREAM = b"\xff\xd9"
 """The marker that ends the pixels of a JPEG 2000 file (ISO/IEC 15444-1, A.4.4)."""
@@ -67,7 +67,7 @@ class HeaderReader:
             found = self._found[path] = _opened(path)
         if found.damage:
             raise InputError(found.damage)
-        lacking = lacking_bands(found.bands, index)
+        lacking = band_count_problems(found.bands, index)
         faults = [f"{path}: {fault}" for fault in (*lacking, *found.faults)]
         return (None if faults else found.header), faults
 

@@ -21,7 +21,7 @@ from iota2.compute.voids import ASTRONOMIC, nodata_meant
 from iota2.core.grid import Block
 from iota2.core.scene import Acquisition, Scene, SensorScene
 from iota2.errors import DamagedProduct, InputError
-from iota2.io.files.addresses import is_remote, masked
+from iota2.io.files.addresses import is_remote, without_secrets
 from iota2.io.files.gdal import open_image
 from iota2.io.series.decoded import Shift
 from iota2.io.series.tile_cache import ScratchFile, TileCache, shared_tile_cache
@@ -125,7 +125,7 @@ class OpenFiles:
         available later."""
         if is_remote(path):
             return InputError(
-                f"tile {self.scene.tile}: {path}: {masked(ailment)}. Run again when the server gives it, or "
+                f"tile {self.scene.tile}: {path}: {without_secrets(ailment)}. Run again when the server gives it, or "
                 "download the files and give the folder of the copies."
             )
         sensor, product = next(
@@ -168,8 +168,8 @@ class OpenFiles:
             if index <= source.count and source.dtypes[index - 1] != kind:
                 source.close()
                 raise InputError(
-                    f"tile {self.scene.tile}: {masked(path)}: was replaced since the run began: its pixels are "
-                    f"{source.dtypes[index - 1]}, not {kind}. Run again."
+                    f"tile {self.scene.tile}: {without_secrets(path)}: was replaced after the start of the run: its "
+                    f"pixels are {source.dtypes[index - 1]}, not {kind}. Run again."
                 )
         return source
 

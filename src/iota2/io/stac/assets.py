@@ -9,7 +9,7 @@ import pystac
 
 from iota2.core.sensor import BandSpec, MaskRule
 from iota2.errors import InputError
-from iota2.io.files.addresses import is_remote, masked, secret_in
+from iota2.io.files.addresses import is_remote, secret_in, without_secrets
 from iota2.io.stac.items import FoundItem, absolute
 
 _PREVIEW_ROLES = {"thumbnail", "overview", "visual"}
@@ -64,12 +64,12 @@ def file_of(asset: pystac.Asset, found: FoundItem, *, remote: bool) -> str:
     if is_remote(address):
         if not remote:
             raise InputError(
-                f"{masked(address)}: is on a web server; set stac_items.remote to True, or download the files and "
-                "name the copies in the item"
+                f"{without_secrets(address)}: is on a web server. Set stac_items.remote to True, or download the files "
+                "and give their paths in the item"
             )
         if secret := secret_in(address):
             raise InputError(
-                f"{masked(address)}: the address has {secret}; signed addresses expire and would stand in records: "
-                "give unsigned ones, or download the files"
+                f"{without_secrets(address)}: the address contains {secret}. Signed addresses expire, and iota2 would "
+                "store them: use unsigned addresses, or download the files"
             )
     return address

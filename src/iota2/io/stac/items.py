@@ -24,8 +24,8 @@ from pystac_client.warnings import PystacClientWarning
 from iota2.core.files import blocked_below, read_bytes
 from iota2.core.words import all_problems, nearest, some
 from iota2.errors import InputError, remedy_of, system_text
-from iota2.io.files.addresses import is_remote, masked
-from iota2.io.files.remote import DOCUMENT, answer_to, fetch, session
+from iota2.io.files.addresses import is_remote, without_secrets
+from iota2.io.files.remote import MAX_DOCUMENT_BYTES, fetch, response_to, session
 
 MAX_ITEMS = 100_000
 """Maximum number of items, or documents, read from an API or a catalog."""
@@ -123,8 +123,8 @@ class _FoundItems:
             if same != content:
                 self.doubtful.add((collection, found.item.id))
                 self.wrong(
-                    f"item {found.item.id} of {collection} is in {masked(known.base)} "
-                    f"and in {masked(base)}, and not the same; keep one"
+                    f"item {found.item.id} of {collection} is in {without_secrets(known.base)} "
+                    f"and in {without_secrets(base)}, and not the same; keep one"
                 )
 
     def wrong(self, problem: str) -> None:
@@ -182,8 +182,8 @@ def _missing_collections(harvest: _FoundItems) -> list[str]:
             items = f"{count} items are" if count > 1 else "1 item is"
             more = f" (others: {some([other for other in others if other != near])})" if len(others) > 1 else ""
             messages.append(
-                f"chain.stac_items.collections: {masked(harvest.search.source)} has no item of collection {name!r}; "
-                f"{items} of {near!r}, which collections does not name{more}. Did you mean it?"
+                f"chain.stac_items.collections: {without_secrets(harvest.search.source)} has no item of collection "
+                f"{name!r}; {items} of {near!r}, which is not requested{more}. Did you mean it?"
             )
     return messages
 
@@ -254,7 +254,7 @@ def _from_api(harvest: _FoundItems) -> None:
             )
             contents = list(found.items_as_dicts())
         except (APIError, NotImplementedError, *_INVALID_DOCUMENT) as err:
-            raise InputError(f"{search.source}: the API cannot be searched: {masked(str(err))}.") from err
+            raise InputError(f"{search.source}: the API cannot be searched: {without_secrets(str(err))}.") from err
     if len(contents) == MAX_ITEMS:
         raise InputError(f"{search.source}: has {MAX_ITEMS} items or more; give a smaller bbox or fewer days.")
     for content in contents:
@@ -281,7 +281,7 @@ class _ApiIO(StacApiIO):
             request = requests.Request("POST", href, headers=headers, json=parameters or {})
         else:
             request = requests.Request("GET", href, headers=headers, params=parameters or {})
-        return answer_to(self.session, request).decode("utf-8", "replace")
+        return response_to(self.session, request).decode("utf-8", "replace")
 
 
 # ------------------------------------------------------------------------------------------------------- documents
@@ -294,20 +294,22 @@ _INVALID_DOCUMENT = (pystac.STACError, AttributeError, KeyError, TypeError, Valu
 def _read(source: str, search: Search) -> dict[str, Any]:
     """The JSON object of a document. InputError when it cannot be read, or is an address while ``remote`` is off."""
     if is_remote(source) and not search.remote:
-        raise InputError(f"{masked(source)}: is an address; set stac_items.remote to True, or download it.")
+        raise InputError(f"{without_secrets(source)}: is an address; set stac_items.remote to True, or download it.")
     try:
         content = json.loads(fetch(source) if is_remote(source) else _bytes_of(source))
     except OSError as err:
         raise InputError(f"{source}: cannot be read: {err.strerror}. {remedy_of(err)}.") from err
     except (ValueError, RecursionError) as err:
-        raise InputError(f"{masked(source)}: is no JSON ({err}). Get it again, or take it away.") from err
+        raise InputError(f"{without_secrets(source)}: is no JSON ({err}). Get it again, or take it away.") from err
     return content if isinstance(content, dict) else {}
 
 
 def _bytes_of(path: str) -> bytes:
-    if os.stat(path).st_size > DOCUMENT:
-        raise InputError(f"{path}: has more than {DOCUMENT >> 20} MiB, which no list of items here may have; split it.")
-    return read_bytes(path, DOCUMENT)
+    if os.stat(path).st_size > MAX_DOCUMENT_BYTES:
+        raise InputError(
+            f"{path}: has more than {MAX_DOCUMENT_BYTES >> 20} MiB, which no list of items here may have; split it."
+        )
+    return read_bytes(path, MAX_DOCUMENT_BYTES)
 
 
 def _is_api(content: Mapping[str, Any]) -> bool:
@@ -346,7 +348,9 @@ def _item(content: dict[str, Any], base: str) -> FoundItem:
         if not (isinstance(item.id, str) and item.id and item.id.isprintable()):
             raise ValueError("its id is no plain text")
     except _INVALID_DOCUMENT as err:
-        raise InputError(f"{masked(base)}: item {content.get('id')!r}: is not valid: {masked(repr(err))}") from err
+        raise InputError(
+            f"{without_secrets(base)}: item {content.get('id')!r}: is not valid: {without_secrets(repr(err))}"
+        ) from err
     return FoundItem(item, base)
 
 
@@ -362,7 +366,7 @@ def absolute(href: str, base: str) -> str:
     if found.startswith("file:///"):
         found = unquote(found.removeprefix("file://"))
     if not href or "://" in found or found.startswith("/vsi"):
-        raise InputError(f"{masked(found)}: only files and addresses with http or https are read")
+        raise InputError(f"{without_secrets(found)}: only files and addresses with http or https are read")
     if is_remote(base):
         raise InputError(f"{found}: a document of a web server must not name files of this machine")
     return os.path.abspath(found)

@@ -22,7 +22,7 @@ from iota2.core.losses import REASONS
 from iota2.core.tables import ORIGIN, REGION
 from iota2.core.words import counted
 from iota2.errors import InputError, MissingField
-from iota2.io.files.crs import sliver, to_crs
+from iota2.io.files.crs import sliver_area, to_crs
 from iota2.io.tables.label_columns import SHOWN, is_missing, kind_of, read_labels, some_values
 from iota2.io.tables.point_areas import PointRule, is_point, with_areas
 from iota2.io.tables.shapefiles import misread_hint
@@ -236,7 +236,7 @@ def _fit(frame: gpd.GeoDataFrame) -> tuple[gpd.GeoDataFrame, list[str], list[Los
     notes += _left_out(frame, again, "the same as an earlier one")
     lost = _lost(frame, again, "duplicate", shapely.area(polygons))
     frame, polygons = frame[~again], polygons[~again]
-    parted = separated(polygons, frame[LABEL].tolist(), smallest=sliver(frame.crs))
+    parted = separated(polygons, frame[LABEL].tolist(), smallest=sliver_area(frame.crs))
     notes += _overlap_notes(frame, parted.same, "one label: the ground stays with the first")
     notes += _overlap_notes(frame, parted.different, "different labels: the ground is taken from both")
     lost += _cut_away(frame, polygons, parted)
@@ -263,7 +263,7 @@ def _cut_away(frame: gpd.GeoDataFrame, polygons: np.ndarray, parted: Separated) 
         ("two_labels", by_others, whole & for_others),
     ):
         lost += _lost(frame, mine, reason)
-        lost += _lost(frame, taken > sliver(frame.crs), reason, taken, whole=False)
+        lost += _lost(frame, taken > sliver_area(frame.crs), reason, taken, whole=False)
     return lost
 
 
@@ -383,7 +383,7 @@ def _region_overlaps(regions: gpd.GeoDataFrame) -> list[str]:
     area = shapely.area(polygons)
     return [
         f"regions {regions[REGION][i]!r} and {regions[REGION][j]!r} overlap ({shared:.6g} square units)"
-        for i, j, shared in zip(*overlaps(polygons, smallest=sliver(regions.crs)), strict=True)
+        for i, j, shared in zip(*overlaps(polygons, smallest=sliver_area(regions.crs)), strict=True)
         if shared > REGION_OVERLAP * min(area[i], area[j])
     ]
 
@@ -394,7 +394,7 @@ def _moved_regions(regions: gpd.GeoDataFrame, crs: str, path: str | Path) -> gpd
         raise InputError(f"{path}: a region has no place in {crs}: {'; '.join(lost)}")
     polygons, _ = repaired(moved.geometry.to_numpy())
     # a border on which the regions of one side have other vertices than those of the other bends apart when moved
-    own = separated(polygons, [REGION] * len(polygons), smallest=sliver(moved.crs)).polygons
+    own = separated(polygons, [REGION] * len(polygons), smallest=sliver_area(moved.crs)).polygons
     return gpd.GeoDataFrame({REGION: moved[REGION].astype("str")}, geometry=own, crs=moved.crs)
 
 

@@ -21,7 +21,7 @@ from shapely.errors import ShapelyError
 
 from iota2.core.files import require_regular
 from iota2.errors import InputError, OutputError, remedy_of, system_text
-from iota2.io.files.atomic import ADDRESS_CHARACTERS, SHAPEFILE_SUFFIXES, replacing, replacing_group
+from iota2.io.files.atomic import ADDRESS_SEPARATORS, SHAPEFILE_SUFFIXES, replacing, replacing_shapefile
 from iota2.io.tables.shapefiles import HEAD, MAGIC, require_whole, wrong_encoding
 from iota2.io.tables.vector_crs import require_fitting_crs
 from iota2.io.tables.vector_source import chosen_layer, vector_source
@@ -122,13 +122,13 @@ def _prefix(path: Path) -> str:
 @contextmanager
 def _plain(path: Path) -> Iterator[Path]:
     """An equivalent path without ``;`` and ``!``, at which pyogrio would cut it."""
-    if not ADDRESS_CHARACTERS & set(str(path)):
+    if not ADDRESS_SEPARATORS & set(str(path)):
         yield path
         return
     with TemporaryDirectory() as folder:
         here = Path(folder) / "here"
         here.symlink_to(path.parent.resolve())
-        if not ADDRESS_CHARACTERS & set(path.name):
+        if not ADDRESS_SEPARATORS & set(path.name):
             yield here / path.name
             return
         for member in path.parent.resolve().iterdir():
@@ -189,7 +189,7 @@ def write_shapefile(frame: gpd.GeoDataFrame, path: str | Path, *, empty_type: st
     columns = [str(name) for name in frame.columns if name != frame.geometry.name]
     fields = field_names(columns)
     _check_texts(frame, columns, path)
-    with replacing_group(path) as part, _plain(part) as plain:
+    with replacing_shapefile(path) as part, _plain(part) as plain:
         pyogrio.write_dataframe(
             frame.rename(columns=fields),
             plain,

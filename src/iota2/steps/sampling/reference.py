@@ -21,7 +21,7 @@ from iota2.core.remarks import remarks_about
 from iota2.core.tables import CODE, ORIGIN, REGION, label_column, seed_column
 from iota2.errors import InputError
 from iota2.io.files.atomic import write_text
-from iota2.io.files.crs import sliver
+from iota2.io.files.crs import sliver_area
 from iota2.io.rasters.files import RasterReader
 from iota2.io.tables.classes import read_nomenclature, write_classes
 from iota2.io.tables.point_areas import PointArea, PointRule, footprint
@@ -90,7 +90,7 @@ def run(job: JobContext[ReferenceParams]) -> None:
     home = home_regions(usable, dict(zip(regions[REGION], regions.geometry, strict=True)))
     tiles = shapely.union_all([footprint(grid, given.proj) for grid in grids.values()])
     imaged, within = shapely.union_all(list(owned.values())), regions.union_all()
-    smallest = sliver(given.proj)
+    smallest = sliver_area(given.proj)
     lost = ground_losses(
         data.frame.geometry.to_numpy(), usable, tiles=tiles, imaged=imaged, regions=within, smallest=smallest
     )
@@ -162,7 +162,7 @@ def _usable(data: ReferenceData, job: JobContext) -> np.ndarray:
         for k in np.sort(tree.query(ground, predicate="intersects")):
             pieces[k].append(shapely.intersection(polygons[k], ground))
     merged = np.array([shapely.union_all(found) for found in pieces], dtype=object)
-    merged[shapely.area(merged) <= sliver(data.frame.crs)] = shapely.Polygon()
+    merged[shapely.area(merged) <= sliver_area(data.frame.crs)] = shapely.Polygon()
     return merged
 
 

@@ -36,7 +36,7 @@ from iota2.core.words import counted, printable
 from iota2.io.files.atomic import replacing, write_json, write_text
 from iota2.io.files.crs import units_per_metre
 from iota2.io.rasters.files import RasterReader, decimated
-from iota2.io.rasters.ownership import Ownership
+from iota2.io.rasters.ownership import TileOwnership
 from iota2.io.series.scene_file import read_scene
 from iota2.io.tables.alignments import Alignment, read_alignments, unaligned
 from iota2.io.tables.class_statistics import read_class_statistics
@@ -147,7 +147,7 @@ def _page(
         title=job.params.title,
         nomenclature=classes,
         confusions=confusions,
-        mapped=_map_pixels(labels, Ownership(_envelopes(job), geobox)),
+        mapped=_map_pixels(labels, TileOwnership(_envelopes(job), geobox)),
         pixel_area=float(np.prod(resolution(geobox))) / units_per_metre(geobox.crs) ** 2 if metres else 0.0,
         tiles=tuple(scene.tile for scene in scenes),
         series=_series(scenes),
@@ -187,7 +187,7 @@ def _envelopes(job: JobContext) -> dict[str, gpd.GeoSeries]:
     return {key.tile: read_vector(path).geometry for key, path in job.inp.each("envelopes")}
 
 
-def _map_pixels(path: Path, ownership: Ownership) -> dict[int, int]:
+def _map_pixels(path: Path, ownership: TileOwnership) -> dict[int, int]:
     """Number of map pixels by class code; 0 counts pixels in the area of a tile without label."""
     counts, owned = np.zeros(1 << 16, np.int64), 0
     with RasterReader(path) as reader:
