@@ -117,7 +117,7 @@ def in_blocks(scene: Scene, order: Callable[[], Any], threads: int = 1) -> tuple
             cube = found.cubes(block)["Small"]
             values[place], valid[place] = cube.values, cube.valid
     with CubeReader(scene, {}, threads=threads) as reader:
-        for block in reader.in_turn(order()):
+        for block in reader.observation_blocks(order()):
             clear[..., slice(*block.rows), slice(*block.cols)] = reader.observed(block)["Small"].valid
     return values, valid, clear
 

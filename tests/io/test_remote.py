@@ -155,7 +155,7 @@ def test_what_a_server_does_not_give_is_not_damaged(web: Web) -> None:
     with CubeReader(scene, {"Made": ("B1",)}) as reader, pytest.raises(InputError) as caught:
         reader.read(block)
     assert not isinstance(caught.value, DamagedProduct)
-    assert "Run again when the server gives it" in str(caught.value)
+    assert "Run again when the server is available" in str(caught.value)
     assert "SECRET" not in str(caught.value)
 
 

@@ -199,7 +199,7 @@ def test_a_damaged_image_is_reported_as_a_product_of_several_files(images: Path)
     """It has no folder of its own that could be moved away."""
     scene = scene_of(scan_tile(DES, images, TILE)[0])
     Path(scene.sensors[0].acquisitions[0].bands["vh"]).write_bytes(b"II*\0")
-    with CubeReader(scene, {DES.name: BANDS}) as reader, pytest.raises(DamagedProduct, match="move the product away"):
+    with CubeReader(scene, {DES.name: BANDS}) as reader, pytest.raises(DamagedProduct, match="remove the product away"):
         reader.read(next(blocks(TILE, scene.geobox, scene.geobox.shape)))
 
 

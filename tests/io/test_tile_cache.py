@@ -149,7 +149,7 @@ def test_masks_are_decoded_for_one_block_only(tmp_path: Path, decoded: Counter[A
         (whole,) = (reader.observed(block)["Small"] for block in blocks(TILE, GRID, GRID.shape))
     decoded.clear()
     with CubeReader(scene, {}, threads=2) as reader:
-        for block in reader.in_turn(blocks(TILE, GRID, (80, 80))):
+        for block in reader.observation_blocks(blocks(TILE, GRID, (80, 80))):
             np.testing.assert_array_equal(reader.observed(block)["Small"].valid, block_cut(whole.valid, block))
     assert len({path for path, _, _ in decoded}) == 3
     assert max(decoded.values()) <= 2, "two rules look at each file, one right after the other: it is in GDAL's cache"
@@ -238,7 +238,7 @@ print(scratch.rows(first, 0, 10).sum())
 def test_without_room_for_a_scratch_file_work_goes_on_and_says_so() -> None:
     done = subprocess.run([sys.executable, "-c", FULL], capture_output=True, text=True, check=True)
     assert done.stdout == "10000\n"
-    assert done.stderr.count("Set TMPDIR to a folder on a disk with more room") == 1
+    assert done.stderr.count("Set TMPDIR to a folder on a disk with more free space") == 1
 
 
 def test_without_any_folder_for_temporary_files_work_goes_on(
@@ -247,7 +247,7 @@ def test_without_any_folder_for_temporary_files_work_goes_on(
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.setattr(tempfile, "_candidate_tempdir_list", list)
     assert ScratchFile().put(np.ones((1, 4, 4), np.int16)) is None
-    assert "Set TMPDIR to a folder on a disk with more room" in caplog.text
+    assert "Set TMPDIR to a folder on a disk with more free space" in caplog.text
 
 
 def test_a_full_scratch_file_changes_no_value(tmp_path: Path) -> None:
@@ -286,11 +286,11 @@ def test_parts_beyond_what_was_foreseen_are_read_all_the_same(tmp_path: Path) ->
     scratch = ScratchFile()
     pieces = TileCache((64, 64), (16, 16), [(0, 20, 0, 20), (10, 30, 10, 30), (0, 0, 0, 0)], scratch)
     with closing(scratch), rasterio.open(tmp_path / "t.tif") as source:
-        for now, part in ((0, (0, 20, 0, 20)), (1, (10, 30, 10, 30)), (1, (20, 64, 0, 64)), (2, (3, 4, 5, 6))):
+        for block_number, part in ((0, (0, 20, 0, 20)), (1, (10, 30, 10, 30)), (1, (20, 64, 0, 64)), (2, (3, 4, 5, 6))):
             out = np.zeros((part[1] - part[0], part[3] - part[2]), np.int16)
-            pieces.read(source, [1], part, now, [out])
+            pieces.read(source, [1], part, block_number, [out])
             np.testing.assert_array_equal(out, values[slice(*part[:2]), slice(*part[2:])])
-            pieces.forget(now)
+            pieces.drop_unused(block_number)
 
 
 @pytest.mark.parametrize("kernel", ["cubic", "bilinear", "nearest"])

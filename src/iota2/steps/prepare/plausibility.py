@@ -19,7 +19,7 @@ from iota2.io.archive.headers import read_header
 from iota2.io.archive.nodata import shown
 from iota2.io.files.addresses import is_remote
 from iota2.io.files.tiff_tables import read_blocks
-from iota2.io.series.value_samples import Sample, layer_holes, sample_of
+from iota2.io.series.value_samples import ValueSample, find_undeclared_nodata, sample_values
 
 Table = Mapping[str, Sequence[BandValues | None]]
 REMEDY = "Get the product again, move it away, or set chain.skip_damaged_products."
@@ -51,7 +51,7 @@ def _notes(scene: Scene, sensor: SensorScene, bands: Mapping[str, Sequence[str]]
     elif used and sensor.acquisitions:
         yield from _stored_notes(scene.tile, sensor, used)
         try:
-            sample = sample_of(scene, sensor, used, threads=threads)
+            sample = sample_values(scene, sensor, used, threads=threads)
         except DamagedProduct as err:
             # the jobs that need these pixels fail by the file's name; until then masks alone may be enough
             yield f"values are not checked: {err}"
@@ -97,7 +97,7 @@ def _stored_notes(tile: str, sensor: SensorScene, used: Sequence[str]) -> Iterat
 
 def _layer_notes(scene: Scene, layers: SensorScene) -> Iterator[str]:
     """Notes on layers with values that look like no data but are not declared as such."""
-    for name, found in layer_holes(scene, layers).items():
+    for name, found in find_undeclared_nodata(scene, layers).items():
         path = layers.acquisitions[0].bands[name]
         holes = {shown(value): count for value, count in found.found().items()}
         if holes:
@@ -117,17 +117,19 @@ def _layer_notes(scene: Scene, layers: SensorScene) -> Iterator[str]:
             )
 
 
-def _value_notes(tile: str, sensor: SensorScene, sample: Sample) -> Iterator[str]:
+def _value_notes(tile: str, sensor: SensorScene, sample: ValueSample) -> Iterator[str]:
     """Notes on the sampled values of a series; DamagedProduct for impossible ones.
 
     Values under masks count only for the error.
     """
     dates = range(len(sensor.acquisitions))
-    table: Table = {name: [sample.of(t, k) for t in dates] for k, name in enumerate(sample.bands)}
+    table: Table = {name: [sample.values_of(t, k) for t in dates] for k, name in enumerate(sample.bands)}
     certain = [*_wrapped(sensor, sample), *(plausible.impossible(table) if sensor.spec.spectral else ())]
     if certain:
         raise _damaged(tile, sensor, certain)
-    table = {name: [one if sample.judged(t) else None for t, one in enumerate(of)] for name, of in table.items()}
+    table = {
+        name: [one if sample.can_be_checked(t) else None for t, one in enumerate(of)] for name, of in table.items()
+    }
     unlike = plausible.out_of_scale(table) if sensor.spec.spectral else iter(())
     yield from _joint_note(sensor, "unlike those of the other dates", chain(plausible.unlike_others(table), unlike))
     yield from _holes(sensor, sample)
@@ -146,7 +148,7 @@ def _value_notes(tile: str, sensor: SensorScene, sample: Sample) -> Iterator[str
         )
 
 
-def _holes(sensor: SensorScene, sample: Sample) -> Iterator[str]:
+def _holes(sensor: SensorScene, sample: ValueSample) -> Iterator[str]:
     """Note on values that often stand for no data but are not declared in the files or the sensor description."""
     found: dict[str, list[str]] = {}
     codes = [code for code in CODES if code < 0 or code == 65535]
@@ -181,13 +183,13 @@ def _unmarked(known: np.ndarray, codes: Sequence[float]) -> Iterator[tuple[float
                 yield code, count
 
 
-def _indices(sensor: SensorScene, sample: Sample) -> Iterator[Doubt]:
+def _indices(sensor: SensorScene, sample: ValueSample) -> Iterator[Doubt]:
     """Doubts about normalised differences beyond -1 to 1."""
     place = {role: sample.bands.index(name) for role, name in sensor.spec.roles.items() if name in sample.bands}
     for name, first, second in (("NDVI", "nir", "red"), ("NDWI", "swir", "nir")):
         if first in place and second in place:
             for t, layers in enumerate(sample.values):
-                if not sample.judged(t):
+                if not sample.can_be_checked(t):
                     continue
                 pixels = sample.clear[t] if sample.clear[t].sum() >= plausible.ENOUGH else slice(None)
                 share = plausible.beyond_one(layers[place[first], pixels], layers[place[second], pixels])
@@ -195,7 +197,7 @@ def _indices(sensor: SensorScene, sample: Sample) -> Iterator[Doubt]:
                     yield Doubt(t, name, f"{100 * share:.0f} %")
 
 
-def _wrapped(sensor: SensorScene, sample: Sample) -> Iterator[Doubt]:
+def _wrapped(sensor: SensorScene, sample: ValueSample) -> Iterator[Doubt]:
     """Bands whose negative nodata value was read as unsigned."""
     for k, name in enumerate(sample.bands):
         marker = sensor.spec.nodata_of(name)
