@@ -309,7 +309,7 @@ def test_leap_day_is_a_day_like_others(tmp_path: Path, capsys: pytest.CaptureFix
     assert dates == ["20200219", "20200229", "20200310", "20200320"]
     product = case.products()[1]
     product.rename(product.with_name(product.name.replace("20200229", "20190229")))
-    assert "20190229 is no date" in refused(capsys, case.configured())
+    assert "20190229 is not a date" in refused(capsys, case.configured())
 
 
 # ---------------------------------------------------------------------------------------------------- 18: tiles

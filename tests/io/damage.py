@@ -54,7 +54,7 @@ HARMS: dict[str, tuple[Harm, str]] = {
     "zero bytes": (lambda path: path.write_bytes(b""), "is empty (0 bytes)"),
     "a web page": (lambda path: path.write_text("<!DOCTYPE html><p>Please sign in"), "text: '<!DOCTYPE html>"),
     "a truncated header": (beheaded, "is damaged, its header cannot be read"),
-    "a truncated end": (shortened, "is cut short"),
+    "a truncated end": (shortened, "is truncated"),
     "no CRS": (lambda path: rewritten(path, crs=None), "has no coordinate system"),
     "another CRS": (lambda path: rewritten(path, crs="EPSG:32630"), "EPSG:32630, not EPSG:32631"),
     "half a pixel off": (shifted, "shifted by 0.5 pixels to the right and 0.5 down"),

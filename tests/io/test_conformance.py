@@ -442,7 +442,7 @@ def test_a_day_that_is_none_is_reported(section: str, copy: Callable[[str], Path
     for path in sorted(folder_of(spec, root).iterdir()):
         if "20200229" in path.name:
             path.rename(path.with_name(path.name.replace("20200229", "20190229")))
-    assert "20190229 is no date" in refusal(spec, root)
+    assert "20190229 is not a date" in refusal(spec, root)
 
 
 @SENSORS
@@ -534,7 +534,7 @@ def test_another_number_of_bands_is_reported(section: str, copy: Callable[[str],
     rewritten(paths[1], first[None], count=usual + 2)
     message = refusal(spec, root)
     assert f"{paths[1]}: has {usual + 2} bands, {usual} on the other dates" in message
-    assert message.endswith(f"Get the files again, or take these products out of {folder_of(spec, root)}.")
+    assert message.endswith(f"Download or copy the files again, or remove these products from {folder_of(spec, root)}.")
     if usual > 1:
         rewritten(paths[1], first[None], count=1)
         assert f"{paths[1]}: has 1 band, band {usual} is needed" in refusal(spec, root)

@@ -6,7 +6,7 @@ import pytest
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
-from iota2.io.archive.coverage import bounds_in, share_shown
+from iota2.io.archive.coverage import bounds_in, covered_share
 
 TILE = GeoBox((100, 200), Affine(10, 0, 500000, 0, -10, 5000000), "EPSG:32631")
 """On the central meridian, 3 degrees east, of zone 31, where map and parallel run alike."""
@@ -17,24 +17,24 @@ TILE = GeoBox((100, 200), Affine(10, 0, 500000, 0, -10, 5000000), "EPSG:32631")
 )
 def test_of_one_system_it_is_the_part_that_overlaps(right: int, down: int, share: float) -> None:
     images = GeoBox(TILE.shape, TILE.affine * Affine.translation(right, down), TILE.crs)
-    assert share_shown(TILE, images) == pytest.approx(share)
-    assert share_shown(images, TILE) == pytest.approx(share)
+    assert covered_share(TILE, images) == pytest.approx(share)
+    assert covered_share(images, TILE) == pytest.approx(share)
 
 
 def test_in_another_system_too() -> None:
     world = GeoBox((180, 360), Affine(1, 0, -180, 0, -1, 90), "EPSG:4326")
     east = GeoBox((10, 20), Affine(1, 0, 3 + 0.0126, 0, -1, 50), "EPSG:4326")
-    assert share_shown(TILE, world) == 1
-    assert share_shown(TILE, east) == pytest.approx(0.5, abs=0.01), "0.0126 degrees are 1000 m at 45 degrees north"
+    assert covered_share(TILE, world) == 1
+    assert covered_share(TILE, east) == pytest.approx(0.5, abs=0.01), "0.0126 degrees are 1000 m at 45 degrees north"
     beside = GeoBox(TILE.shape, TILE.affine, "EPSG:32633")
-    assert share_shown(TILE, beside) == 0, "the same numbers in zone 33 are 12 degrees further east"
+    assert covered_share(TILE, beside) == 0, "the same numbers in zone 33 are 12 degrees further east"
 
 
 def test_where_a_system_has_no_place_nothing_is_shown() -> None:
     pole = GeoBox((10, 10), Affine(1000, 0, -5000, 0, -1000, 5000), "EPSG:3031")
     sphere = GeoBox((10, 10), Affine(1000, 0, -5000, 0, -1000, 5000), "+proj=ortho +lat_0=0 +lon_0=183")
-    assert share_shown(TILE, pole) == 0
-    assert share_shown(TILE, sphere) == 0
+    assert covered_share(TILE, pole) == 0
+    assert covered_share(TILE, sphere) == 0
     assert bounds_in(TILE, "+proj=ortho +lat_0=0 +lon_0=183").startswith("no place in ")
 
 

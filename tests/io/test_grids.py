@@ -192,14 +192,17 @@ def test_numbers_with_a_point_need_no_such_value(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("grid", "reason"),
     [
-        (GeoBox((20, 20), GROUND.affine @ Affine.translation(50, 0), GROUND.crs), "shows another place"),
-        (GeoBox((20, 20), GROUND.affine @ Affine.translation(0, -20), GROUND.crs), "shows another place"),
+        (GeoBox((20, 20), GROUND.affine @ Affine.translation(50, 0), GROUND.crs), "covers another area"),
+        (GeoBox((20, 20), GROUND.affine @ Affine.translation(0, -20), GROUND.crs), "covers another area"),
         (
             GeoBox((20, 20), GROUND.affine @ Affine.translation(2.5, 0), GROUND.crs),
             "is on another grid (shifted by 2.5 pixels",
         ),
         (GeoBox((20, 20), GROUND.affine, "EPSG:32630"), "has another coordinate system"),
-        (GeoBox((20, 20), GROUND.affine @ Affine.scale(2), GROUND.crs), "has other pixels (60 x 60, not 30 x 30)"),
+        (
+            GeoBox((20, 20), GROUND.affine @ Affine.scale(2), GROUND.crs),
+            "has another pixel size (60 x 60, not 30 x 30)",
+        ),
     ],
 )
 def test_files_of_other_places_or_pixels_are_refused(grid: GeoBox, reason: str, tmp_path: Path) -> None:
@@ -308,7 +311,7 @@ def test_pixels_of_another_size_are_not_shared(ratio: float, same: bool, size: f
     for other in (wide, high):
         assert share_pixels(one, other) == share_pixels(other, one) == same
         _, problems = common_grids(small(), {"RED": [(one, "a"), (one, "b"), (other, "c")]})
-        assert ["c: has other pixels (" in problem for problem in problems] == [True] * (not same)
+        assert ["c: has another pixel size (" in problem for problem in problems] == [True] * (not same)
 
 
 def test_of_other_sensors_another_size_is_refused(tmp_path: Path) -> None:

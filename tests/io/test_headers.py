@@ -72,7 +72,7 @@ def test_a_file_cut_anywhere_is_never_taken_for_whole(suffix: str, tmp_path: Pat
     assert read_header(str(path), 1)[0] is not None
     for size in (*range(0, 1000, 97), len(content) // 2, len(content) - 1):
         path.write_bytes(content[:size])
-        with pytest.raises(InputError, match=r"is empty|is damaged|is neither|is cut short"):
+        with pytest.raises(InputError, match=r"is empty|is damaged|is neither|is truncated"):
             read_header(str(path), 1)
 
 

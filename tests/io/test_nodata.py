@@ -222,7 +222,7 @@ def test_a_value_that_is_a_reflectance_by_the_description_is_refused_with_what_s
         scan_tile(SPEC, tmp_path, TILE)
     text = str(caught.value)
     assert f"OWN_20180302_red.tif) is {tag:g}, a valid reflectance" in text
-    assert "whose nodata is -10000" in text
+    assert "has nodata -10000" in text
     assert f"`nodata: {tag:g}`" in text
     assert "`file_nodata: ignored`" in text
     assert any("nodata tag" in message for tile in recognize(SPEC, tmp_path).tiles for message in tile.problems)

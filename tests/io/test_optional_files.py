@@ -20,7 +20,7 @@ from iota2.io.archive.specs import builtin_specs
 from iota2.io.series.reader import CubeReader
 from iota2.io.series.scene_file import scene_from_json, scene_to_json
 from iota2.io.stac.items import Search, read_items
-from iota2.io.stac.products import place_items, scan_items
+from iota2.io.stac.products import items_by_tile, scan_items
 from iota2.terminal.recognized import recognized_text
 from iota2.testing.products import write_series
 from tests.io.damage import rewritten
@@ -123,8 +123,8 @@ def test_masks_that_no_product_has_are_spared_and_no_data_shows_the_edge(archive
     series, notes = scan_tile(S2, archive, TILE)
     where = f"Sentinel_2, tile {TILE}: 2 of 2 products without the mask"
     assert notes[1:] == (
-        f"{where} SAT (MASKS/*_SAT_R1.tif): no pixel of these is left out by it",
-        f"{where} EDG (MASKS/*_EDG_R1.tif): they have data where their bands have some",
+        f"{where} SAT (MASKS/*_SAT_R1.tif): it masks no pixel of these products",
+        f"{where} EDG (MASKS/*_EDG_R1.tif): pixels with data in the bands are used",
     )
     path = Path(series.acquisitions[0].bands["B2"])
     with rasterio.open(path) as source:
@@ -189,7 +189,7 @@ def test_the_finest_band_that_is_kept_gives_the_pixels_when_the_reference_lacks(
     series, (note,) = scan_tile(S2, archive, TILE, kept=("B5", "B8", "B11"))
     assert native_geobox(series) == FINE
     assert series.spec.reference.name == "B8"
-    assert note.endswith("missing in some products: B2; the pixels of the tile are those of B8, not of B2")
+    assert note.endswith("missing in some products: B2; the grid of the tile is that of B8, not of B2")
 
 
 def test_a_product_that_lacks_what_is_kept_does_not_change_the_pixels(archive: Path) -> None:
@@ -202,7 +202,7 @@ def test_assets_of_bands_that_are_not_kept_may_lack(archive: Path, tmp_path: Pat
     items = items_of(scan_tile(S2, archive, TILE)[0], "c", TILE)
     del items[0]["assets"]["B5"]
     found, _ = read_items(Search(str(write_items(items, tmp_path / "items")), ("c",)))
-    placed = place_items(S2, found, (TILE,))
+    placed = items_by_tile(S2, found, (TILE,))
     with pytest.raises(InputError, match="lack the asset B5"):
         scan_items(S2, placed, TILE, source="x")
     series, notes = scan_items(S2, placed, TILE, source="x", kept=("B2", "B4"))

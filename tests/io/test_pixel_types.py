@@ -23,7 +23,7 @@ def test_a_type_that_is_not_that_of_most_dates_is_named(tmp_path: Path, kind: st
         return values.astype(kind)
 
     (note,) = notes(archive(tmp_path, {(2, "RED"): other, (2, "NIR"): other}))
-    expected = f"files of 1 of 6 products have pixels of type {kind}, those of most dates int16: {THIRD} (RED, NIR)"
+    expected = f"files of 1 of 6 products have pixels of type {kind}, files of most dates int16: {THIRD} (RED, NIR)"
     assert f"Own, tile {TILE}: {expected}" in note
 
 
@@ -53,4 +53,4 @@ def test_a_scale_that_a_file_says_and_the_description_does_not_is_named(
         file.scales, file.offsets = [scale], [offset]
     found = notes(tmp_path, scale=described[0], offset=described[1])
     assert len(found) == (0 if silent else 1)
-    assert all(f"say scale {scale:g} and offset {offset:g}" in note and f"{THIRD} (RED)" in note for note in found)
+    assert all(f"declare scale {scale:g} and offset {offset:g}" in note and f"{THIRD} (RED)" in note for note in found)

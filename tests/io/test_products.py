@@ -173,7 +173,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda path: path.write_text('<VRTDataset rasterXSize="1" rasterYSize="1"></VRTDataset>'),
         "not a raster but text",
     ),
-    "other pixels": (lambda path: rewrite(path, COARSE), "has other pixels (20 x 20, not 10 x 10)"),
+    "another pixel size": (lambda path: rewrite(path, COARSE), "has another pixel size (20 x 20, not 10 x 10)"),
     "another size": (
         lambda path: rewrite(path, FINE[:30, :48]),
         "has another size (48 wide, 30 high; not 48 wide, 32 high)",
@@ -216,7 +216,7 @@ def test_two_files_for_one_pattern_are_refused(archive: Path, spec: SensorSpec) 
 
 def test_a_date_that_does_not_exist_is_refused(archive: Path, spec: SensorSpec) -> None:
     (archive / TILE / f"SMALL_20180231_{TILE}").mkdir()
-    with pytest.raises(InputError, match="20180231 is no date"):
+    with pytest.raises(InputError, match="20180231 is not a date"):
         scan_tile(spec, archive, TILE)
 
 
@@ -244,7 +244,7 @@ def test_a_grid_that_does_not_fit_the_reference_is_refused(
     name: str, geobox: GeoBox, expected: str, tmp_path: Path, spec: SensorSpec
 ) -> None:
     write_series(spec, tmp_path, TILE, DAYS[:2], {"": FINE, name: geobox})
-    with pytest.raises(InputError, match=rf"(?s){expected}.*or take these products out of {tmp_path / TILE}\.$"):
+    with pytest.raises(InputError, match=rf"(?s){expected}.*or remove these products from {tmp_path / TILE}\.$"):
         scan_tile(spec, tmp_path, TILE)
 
 
@@ -299,7 +299,7 @@ def test_the_projected_working_grid_covers_the_tile_and_is_aligned(size: float, 
 
 
 def test_degrees_need_a_resolution() -> None:
-    with pytest.raises(ConfigError, match=r"chain.spatial_resolution: needed"):
+    with pytest.raises(ConfigError, match=r"chain.spatial_resolution: required"):
         working_geobox(FINE, spatial_resolution=None, working_grid="proj", proj="EPSG:4326")
     grid = working_geobox(FINE, spatial_resolution=(1e-4, 1e-4), working_grid="proj", proj="EPSG:4326")
     assert covers(grid, FINE)
@@ -362,7 +362,9 @@ def test_files_side_by_side_are_judged_as_folders_are(flat: tuple[SensorSpec, Pa
 def test_files_of_one_product_and_different_days_are_refused(flat: tuple[SensorSpec, Path]) -> None:
     spec, folder = flat
     mistaken = replace(spec, product=r"^(?P<product>sky\d)_(?P<date>\d{8})_\w+\.tif$")
-    with pytest.raises(InputError, match=r"sky0_20180511\w+.tif: of another day than other files of sky0 \(20180302\)"):
+    with pytest.raises(
+        InputError, match=r"sky0_20180511\w+.tif: its day differs from that of other files of sky0 \(20180302\)"
+    ):
         scan_tile(mistaken, folder.parent, TILE)
 
 

@@ -204,7 +204,7 @@ def test_a_real_image_cut_short_is_noticed(safe: Path, tmp_path: Path) -> None:
         copied.write_bytes(content)
         assert read_header(str(copied), 1)[0] is not None
         copied.write_bytes(content[: len(content) * 9 // 10])
-        with pytest.raises(InputError, match="is cut short"):
+        with pytest.raises(InputError, match="is truncated"):
             read_header(str(copied), 1)
 
 
@@ -220,8 +220,8 @@ def test_an_archive_of_masks_of_20_m_and_some_bands_is_read_as_sentinel_2() -> N
     assert notes == (
         f"{where}: not read, excluded by keep_bands and missing in some products: B5, B6, B7, B8",
         f"{where}: 51 of 51 products without MASKS/*_CLM_R1.tif: MASKS/*_CLM_R2.tif is read instead",
-        f"{lack} SAT (MASKS/*_SAT_R1.tif): no pixel of these is left out by it",
-        f"{lack} EDG (MASKS/*_EDG_R1.tif): they have data where their bands have some",
+        f"{lack} SAT (MASKS/*_SAT_R1.tif): it masks no pixel of these products",
+        f"{lack} EDG (MASKS/*_EDG_R1.tif): pixels with data in the bands are used",
     )
     described, _ = scan_tile(YEAR, T31UFQ, "T31UFQ")
     cubes = []

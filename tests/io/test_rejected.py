@@ -34,7 +34,7 @@ def entry(folder: Path, name: str, is_folder: bool) -> str:
         ("Sentinel_2", f"{THEIA}.crdownload", False, "its name ends in .crdownload: the download is not complete"),
         ("Sentinel_2", THEIA, False, "a file; a folder is expected"),
         ("Sentinel_1", RADAR, True, "a folder; a file is expected"),
-        ("Sentinel_2", THEIA.lower(), True, "its name has other capital letters than that of a product"),
+        ("Sentinel_2", THEIA.lower(), True, "its name differs from that of a product in upper and lower case"),
         ("Sentinel_2", THEIA.replace("_L2A_", "_L1C_"), True, "of level L1C; L2A is needed"),
         ("Sentinel_2", THEIA.replace("_L2A_", "_L1C_") + ".zip", False, "an archive; of level L1C; L2A is needed"),
         ("Sentinel_2", THEIA.replace("_L2A_", "_L3A_"), True, "a product of Sentinel_2_L3A"),

@@ -17,7 +17,7 @@ from iota2.core.grid import blocks
 from iota2.core.recipe import MISSING, FeatureRecipe, SensorRecipe
 from iota2.core.scene import Scene, SensorScene
 from iota2.errors import DamagedProduct, InputError, MissingTile
-from iota2.io.archive.layers import interpolated_numbers, layers_wanted, scan_layers
+from iota2.io.archive.layers import interpolated_integer_notes, layer_options, scan_layers
 from iota2.io.series.reader import CubeReader
 from iota2.io.series.scene_file import scene_from_json, scene_to_json
 
@@ -44,7 +44,7 @@ def noise(geobox: GeoBox = FINE, dtype: str = "float32", bands: int = 1) -> np.n
 
 
 def scanned(root: Path, *patterns: str, arbo: str = "/*", resampling: str = "cubic") -> SensorScene:
-    return scan_layers(layers_wanted(root, arbo, patterns, resampling).spec, root, TILE)  # type: ignore[arg-type]
+    return scan_layers(layer_options(root, arbo, patterns, resampling).spec, root, TILE)  # type: ignore[arg-type]
 
 
 def features_of(
@@ -136,8 +136,8 @@ def test_codes_stay_codes_with_nearest_and_are_warned_of_without(tmp_path: Path)
     expected = codes[((y + 0.5) * 10 + 10).astype(int) // 50, ((x + 0.5) * 10 + 10).astype(int) // 50]
     np.testing.assert_array_equal(values, expected)
     assert not set(np.unique(features_of(cubic).values[0])) <= {3, 40, 200}
-    assert [*interpolated_numbers(nearest, FINE, TILE)] == []
-    (note,) = interpolated_numbers(cubic, FINE, TILE)
+    assert [*interpolated_integer_notes(nearest, FINE, TILE)] == []
+    (note,) = interpolated_integer_notes(cubic, FINE, TILE)
     assert "of the tile: soil_band_0. " in note, "the altitude is on the tile's pixels, the slope is no whole number"
     assert "userFeat.resampling to 'nearest'" in note
 
@@ -150,7 +150,7 @@ def test_the_folder_of_a_tile_has_the_tile_in_its_name(tmp_path: Path) -> None:
         scanned(tmp_path, "ALT")
     write(tmp_path / TILE / "ALT.tif", noise())
     assert scanned(tmp_path, "ALT").acquisitions[0].product == TILE
-    wanted = layers_wanted(tmp_path, "/*", ["ALT"], "cubic").spec
+    wanted = layer_options(tmp_path, "/*", ["ALT"], "cubic").spec
     with pytest.raises(
         MissingTile, match=rf"userFeat: no folder for tile T32XXX .*; it has {TILE}, dem_.* Correct the"
     ):
@@ -187,7 +187,7 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
     assert "has 'ALT' in its name" in text
     assert "not a raster but text" in text
     assert "is not north up" in text
-    assert "Make it again with gdalwarp, or take it out of userFeat.patterns" in text
+    assert "Correct it with gdalwarp" in text
 
 
 def test_a_layer_whose_pixels_cannot_be_read_is_reported_and_never_left_out(tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_values_of_the_option_are_missing_beside_the_tag(
     values = noise(dtype="float64").astype(kind)
     values[3:5, 7:9] = void
     write(tmp_path / TILE / "ALT.tif", values, nodata=tag)
-    layers = scan_layers(layers_wanted(tmp_path, "/*", ["ALT"], "cubic", missing).spec, tmp_path, TILE)
+    layers = scan_layers(layer_options(tmp_path, "/*", ["ALT"], "cubic", missing).spec, tmp_path, TILE)
     found = features_of(layers)
     expected = np.ones(FINE.shape, bool)
     expected[3:5, 7:9] = False

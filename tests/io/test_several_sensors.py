@@ -16,7 +16,7 @@ from iota2.compute.features import feature_block
 from iota2.core.grid import aligned, blocks, pixel_centres
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
 from iota2.core.scene import Scene
-from iota2.io.archive.layers import layers_wanted, scan_layers
+from iota2.io.archive.layers import layer_options, scan_layers
 from iota2.io.archive.products import scan_tile
 from iota2.io.archive.specs import builtin_specs, parse_spec
 from iota2.io.series.reader import CubeReader, series_reader
@@ -57,7 +57,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     altitude = np.random.default_rng(2).integers(0, 900, grid.shape).astype(np.int16)
     altitude[4:6, 7:9] = -9999
     write_image(root / "layers" / TILE / "ALT.tif", altitude, grid, nodata=-9999)
-    layers = scan_layers(layers_wanted(root / "layers", "/*", ["ALT"], "cubic").spec, root / "layers", TILE)
+    layers = scan_layers(layer_options(root / "layers", "/*", ["ALT"], "cubic").spec, root / "layers", TILE)
     found = [scan_tile(L8, root / "l8", TILE)[0], scan_tile(S2, root / "s2", TILE)[0], layers]
     return Scene(TILE, FINE, tuple(found))
 

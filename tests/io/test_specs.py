@@ -89,7 +89,7 @@ def test_all_mistakes_are_said_at_once_with_their_lines() -> None:
         ("role: nir", "role: red", "the role 'red' is given to 2 bands"),
         ("'*_red.tif'", "'../*_red.tif'", "inside the product folder"),
         ("scale: 0.0000275", "scale: 0", "a number other than 0"),
-        ("scale: 0.0000275", "reference_band: BLUE", "none of the bands"),
+        ("scale: 0.0000275", "reference_band: BLUE", "not one of the bands"),
         ("name: Forest\n", "", "lacks the key 'name'"),
         ("name: Forest\n", "name: Forest\nname: Wood\n", "'name' twice"),
         ("nodata: 0", "nodata: none", "must be a number"),
@@ -112,7 +112,7 @@ def test_a_text_that_is_no_mapping_is_refused() -> None:
 
 def test_a_description_of_the_users_own_may_not_have_the_section_of_another_sensor(tmp_path: Path) -> None:
     (tmp_path / "copy.yaml").write_text(OTHER.replace("Forest_20", "Sentinel_2"), encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"'Sentinel_2' is that of a sensor .*such as 'Forest'"):
+    with pytest.raises(ConfigError, match=r"'Sentinel_2' belongs to a built-in sensor .*such as 'Forest'"):
         load_spec(tmp_path / "copy.yaml")
 
 

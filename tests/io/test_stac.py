@@ -24,7 +24,7 @@ from iota2.io.archive.specs import builtin_specs
 from iota2.io.series.reader import CubeReader
 from iota2.io.stac import items as stac
 from iota2.io.stac.items import Search, read_items
-from iota2.io.stac.products import place_items, scan_items
+from iota2.io.stac.products import items_by_tile, scan_items
 from iota2.testing.products import write_metadata, write_series
 from tests.io.damage import rewritten
 from tests.io.items import Item, items_of, relative_to, write_items
@@ -52,7 +52,7 @@ def found_by_items(
 ) -> tuple[SensorScene, tuple[str, ...]]:
     """The series of the first tile that items of the collection ``c`` make."""
     found, notes = read_items(Search(str(source), ("c",), **search))
-    placed = place_items(spec, found, tiles)
+    placed = items_by_tile(spec, found, tiles)
     scene, more = scan_items(spec, placed, tiles[0], source=str(source), remote=search.get("remote", False))
     return scene, (*notes, *more)
 
@@ -311,7 +311,7 @@ def test_what_is_lacking_is_reported_once_for_all_products(items: list[Item], tm
     message = refusal(lambda: found_by_items(S2C, folder))
     assert f"2 of 2 products of {TILE} lack the asset B8A or nir08 or B8A_20m (first: {items[0]['id']})" in message
     assert f"lack the asset SCL or scl or SCL_20m (first: {items[0]['id']})" in message
-    assert f"move these products out of {folder}" in message
+    assert f"remove these products from {folder}" in message
 
 
 def test_an_optional_mask_may_lack(tmp_path: Path) -> None:
@@ -328,7 +328,7 @@ def test_damaged_files_are_reported_or_left_out_like_those_of_folders(tmp_path: 
     Path(scene.acquisitions[0].bands["B3"]).write_bytes(b"<html>")
     assert "is not a raster but text" in refusal(lambda: found_by_items(S2, folder))
     found, _ = read_items(Search(str(folder), ("c",)))
-    whole, notes = scan_items(S2, place_items(S2, found, (TILE,)), TILE, source="x", skip_damaged=True)
+    whole, notes = scan_items(S2, items_by_tile(S2, found, (TILE,)), TILE, source="x", skip_damaged=True)
     assert [one.product for one in whole.acquisitions] == [scene.acquisitions[1].product]
     assert "left out, damaged" in notes[0]
 
@@ -411,7 +411,7 @@ def test_one_incomplete_or_foreign_item_is_left_out_when_that_is_asked_for(
 ) -> None:
     harm(several[1], tmp_path)
     found, _ = read_items(Search(str(write_items(several, tmp_path / "items")), ("c",)))
-    placed = place_items(USGS, found, (TILE,))
+    placed = items_by_tile(USGS, found, (TILE,))
     message = refusal(lambda: scan_items(USGS, placed, TILE, source="x"))
     scene, notes = scan_items(USGS, placed, TILE, source="x", skip_damaged=True)
     assert [one.product for one in scene.acquisitions] == [item["id"] for item in several if item is not several[1]]
@@ -425,12 +425,12 @@ def test_items_that_are_left_out_are_counted_and_the_first_named(several: list[I
     for item in several[1:]:
         without_asset(item, tmp_path)
     found, _ = read_items(Search(str(write_items(several, tmp_path / "items")), ("c",)))
-    placed = place_items(USGS, found, (TILE,))
+    placed = items_by_tile(USGS, found, (TILE,))
     _, (note,) = scan_items(USGS, placed, TILE, source="x", skip_damaged=True)
     assert f"left out, incomplete: 3 products: {several[1]['id']} (lacks the asset" in note
     without_asset(several[0], tmp_path)
     found, _ = read_items(Search(str(write_items(several, tmp_path / "items")), ("c",)))
-    placed = place_items(USGS, found, (TILE,))
+    placed = items_by_tile(USGS, found, (TILE,))
     assert "every product is damaged or incomplete" in refusal(
         lambda: scan_items(USGS, placed, TILE, source="x", skip_damaged=True)
     )
@@ -698,7 +698,7 @@ def test_numbers_of_a_sensor_without_reflectances_must_be_those_of_its_descripti
 def test_addresses_are_refused_unless_they_are_asked_for(items: list[Item], tmp_path: Path, web: Web) -> None:
     items[0]["assets"]["B02"]["href"] = web.url("B02.tif")
     message = refusal(lambda: found_by_items(S2C, write_items(items, tmp_path / "items")))
-    assert "B02.tif: is on a web server; set stac_items.remote to True, or download" in message
+    assert "B02.tif: is on a web server. Set stac_items.remote to True, or download" in message
     assert "is an address" in refusal(lambda: read_items(Search(web.url("items.json"), ("c",))))
     assert web.requests == []
 
@@ -793,7 +793,7 @@ def test_files_that_a_server_does_not_give_are_no_damaged_products(tmp_path: Pat
     path = Path(scene.acquisitions[1].bands["NIR"])
     items = items_of(scene, "c", TILE, href=lambda path: web.url(str(Path(path).relative_to(web.folder))))
     folder, whole = write_items(items, tmp_path / "items"), path.read_bytes()
-    placed = place_items(spec, read_items(Search(str(folder), ("c",), remote=True))[0], (TILE,))
+    placed = items_by_tile(spec, read_items(Search(str(folder), ("c",), remote=True))[0], (TILE,))
     for content, message in (
         (None, "the server responded 404"),
         (b"<html>sorry</html>", "is not a raster but text"),

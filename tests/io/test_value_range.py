@@ -66,7 +66,7 @@ def test_the_scan_refuses_all_that_the_files_cannot_hold(tmp_path: Path) -> None
         scan_tile(WRONG, tmp_path, TILE)
     first, *lines = str(caught.value).splitlines()
     assert "2 problems" in first
-    remedy = "Correct the description of the sensor, or give files of another type"
+    remedy = "Correct the sensor description, or use files of another data type"
     assert [line.strip() for line in lines] == [text + remedy for text in expected]
     (tile,) = recognize(WRONG, tmp_path).tiles
     assert list(tile.problems) == [line.strip() for line in lines]
@@ -94,8 +94,8 @@ def test_nodata_that_the_type_cannot_hold_is_noted(bands: str, nodata: float | N
     message = unrepresentable_nodata(spec, found)
     assert len(message) == (0 if possible else 1)
     if nodata is not None and not possible:
-        start = f"no pixel of RED, NIR counts as without data by its value: nodata {nodata:g} of the description"
-        assert message[0].startswith(f"{start} of the sensor cannot be held by {bands}")
+        start = "no pixel of RED, NIR counts as no data by its value"
+        assert message[0].startswith(f"{start}: {bands} cannot represent nodata {nodata:g} of the sensor description")
 
 
 def test_a_nodata_value_that_no_file_can_hold_hides_nothing_and_is_noted(tmp_path: Path) -> None:
@@ -104,8 +104,8 @@ def test_a_nodata_value_that_no_file_can_hold_hides_nothing_and_is_noted(tmp_pat
     write_series(replace(spec, nodata=0), tmp_path, TILE, (date(2018, 5, 11), date(2018, 6, 11)), {"": GRID})
     without_tags(tmp_path)
     series, (note,) = scan_tile(spec, tmp_path, TILE)
-    assert note.startswith(f"Landsat8, tile {TILE}: no pixel of B1, B2, B3, B4, B5, B6, B7 counts as without data")
-    assert "nodata -10000 of the description of the sensor cannot be held by uint16" in note
+    assert note.startswith(f"Landsat8, tile {TILE}: no pixel of B1, B2, B3, B4, B5, B6, B7 counts as no data")
+    assert "uint16 cannot represent nodata -10000 of the sensor description" in note
     (tile,) = recognize(spec, tmp_path).tiles
     assert tile.usable
     scene = Scene(TILE, native_geobox(series), (series,))
@@ -122,7 +122,7 @@ def test_files_that_end_at_different_places_need_a_nodata_value_of_their_type(tm
         write_series(replace(spec, nodata=0), tmp_path, TILE, (day,), {"": grid})
     scan_tile(spec, tmp_path, TILE)  # by the tag of the files
     without_tags(tmp_path)
-    with pytest.raises(InputError, match="has no nodata value in their range; pixels of type uint16 need one"):
+    with pytest.raises(InputError, match="pixels of type uint16 need a nodata value"):
         scan_tile(spec, tmp_path, TILE)
 
 

@@ -18,10 +18,10 @@ from iota2.errors import InputError
 from iota2.io.archive.products import native_geobox, scan_tile
 from iota2.io.archive.recognition import recognize
 from iota2.io.archive.specs import builtin_specs
-from iota2.io.archive.versions import superseded, title_of
+from iota2.io.archive.versions import superseded, version_of
 from iota2.io.series.reader import CubeReader
 from iota2.io.stac.items import Search, read_items
-from iota2.io.stac.products import place_items, scan_items
+from iota2.io.stac.products import items_by_tile, scan_items
 from iota2.testing.products import write_series
 from tests.io.damage import rewritten
 from tests.io.items import items_of, write_items
@@ -35,7 +35,7 @@ THEIA = "SENTINEL2A_20180511-{}_L2A_T31TCJ_{}"
 
 def used(section: str, *products: tuple[str, str]) -> list[str]:
     """The names of the products, each with its piece, that are used."""
-    titles = [title_of(builtin_specs()[section], name, piece) for name, piece in products]
+    titles = [version_of(builtin_specs()[section], name, piece) for name, piece in products]
     old = superseded(titles)
     assert all(newer not in old for newer in old.values())
     return [title.name for number, title in enumerate(titles) if number not in old]
@@ -209,7 +209,7 @@ def test_items_tell_versions_by_the_name_of_their_product(tmp_path: Path) -> Non
         item["id"] = f"S2A_31TCJ_20180511_{number}_L2A"
         item["properties"]["s2:product_uri"] = uri
     found, _ = read_items(Search(str(write_items(items, tmp_path / "items")), ("c",)))
-    scene, notes = scan_items(S2, place_items(S2, found, (TILE,)), TILE, source="x")
+    scene, notes = scan_items(S2, items_by_tile(S2, found, (TILE,)), TILE, source="x")
     assert [one.product for one in scene.acquisitions] == ["S2A_31TCJ_20180511_1_L2A", "S2A_31TCJ_20180511_2_L2A"]
     assert "older versions: 1 product: S2A_31TCJ_20180511_0_L2A (S2A_31TCJ_20180511_1_L2A is used)" in notes[0]
 

@@ -12,12 +12,12 @@ from iota2.config.options.fields import Day, Numbers, Section, Words, idle, opti
 from iota2.core.sensor import SensorSpec
 from iota2.io.archive.layers import SECTION as LAYERS
 from iota2.io.archive.s1tiling import SECTION as RADAR
-from iota2.io.archive.specs import in_order
+from iota2.io.archive.specs import specs_in_feature_order
 
 _NEVER_WRITTEN = "nothing is ever written into the inputs"
 
 PLACES = {
-    **{spec.section: spec.option.key for spec in in_order() if spec.option},
+    **{spec.section: spec.option.key for spec in specs_in_feature_order() if spec.option},
     LAYERS: "user_feat_path",
 }
 """Section of each sensor, in the order of features, to the key of ``chain`` that enables it.
@@ -69,7 +69,7 @@ def _section_of(spec: SensorSpec) -> type[Section]:
     return types.new_class(spec.section, (Sensor,), exec_body=lambda namespace: namespace.update(about))
 
 
-OF_SENSORS = {spec.section: _section_of(spec) for spec in in_order()}
+OF_SENSORS = {spec.section: _section_of(spec) for spec in specs_in_feature_order()}
 """Section of each built-in sensor, in the order of features."""
 
 globals().update({kind.__name__: kind for kind in OF_SENSORS.values()})  # where worker processes look for them

@@ -52,10 +52,10 @@ def response_to(client: requests.Session, request: requests.Request, limit: int 
     try:
         prepared = client.prepare_request(request)
         settings = client.merge_environment_settings(prepared.url or "", {}, True, None, None)
-        with client.send(prepared, timeout=TIMEOUT_SECONDS, **settings) as answer:
-            if not answer.ok:
-                raise InputError(f"{address}: the server responded {answer.status_code} {answer.reason}.")
-            for chunk in answer.iter_content(_CHUNK_BYTES):
+        with client.send(prepared, timeout=TIMEOUT_SECONDS, **settings) as response:
+            if not response.ok:
+                raise InputError(f"{address}: the server responded {response.status_code} {response.reason}.")
+            for chunk in response.iter_content(_CHUNK_BYTES):
                 body += chunk
                 if len(body) > limit:
                     raise InputError(f"{address}: exceeds {limit >> 20} MiB, the maximum size of a document.")
@@ -78,19 +78,19 @@ def remote_state(address: str, client: requests.Session) -> RemoteState:
     """
     headers = {"Range": f"bytes=0-{_HEAD_BYTES - 1}", "Accept-Encoding": "identity"}
     try:
-        with client.get(address, headers=headers, timeout=TIMEOUT_SECONDS, stream=True) as answer:
-            if not answer.ok:
+        with client.get(address, headers=headers, timeout=TIMEOUT_SECONDS, stream=True) as response:
+            if not response.ok:
                 raise InputError(
-                    f"{without_secrets(address)}: the server responded {answer.status_code} {answer.reason}."
+                    f"{without_secrets(address)}: the server responded {response.status_code} {response.reason}."
                 )
-            size = re.fullmatch(r"bytes \d+-\d+/(\d+)", answer.headers.get("Content-Range", ""))
-            if answer.status_code != requests.codes.partial_content or size is None:
+            size = re.fullmatch(r"bytes \d+-\d+/(\d+)", response.headers.get("Content-Range", ""))
+            if response.status_code != requests.codes.partial_content or size is None:
                 raise InputError(
                     f"{without_secrets(address)}: the server does not support range requests, so pixels cannot be read "
                     "block by block. Download the files and give the folder of the copies."
                 )
-            stamp = answer.headers.get("ETag") or answer.headers.get("Last-Modified") or ""
-            return RemoteState(int(size[1]), stamp, next(answer.iter_content(_HEAD_BYTES), b""))
+            stamp = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
+            return RemoteState(int(size[1]), stamp, next(response.iter_content(_HEAD_BYTES), b""))
     except (requests.RequestException, OSError) as err:
         raise InputError(f"{without_secrets(address)}: cannot be read: {_reason(err)}.") from err
 

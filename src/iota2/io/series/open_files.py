@@ -152,7 +152,7 @@ class OpenFiles:
 
     @contextmanager
     def _source(self, path: str) -> Iterator[DatasetReader]:
-        """The open file of a path; it stays open until the limit of open files is reached, else it is closed after use."""
+        """The open file of a path; closed after use when the limit of open files is reached."""
         source = self._open.get(path)
         if source is not None:
             yield source

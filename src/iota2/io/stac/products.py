@@ -15,10 +15,10 @@ from iota2.core.sensor import SensorSpec
 from iota2.core.words import counted
 from iota2.errors import InputError, MissingTile
 from iota2.io.archive.headers import HeaderReader
-from iota2.io.archive.optional_files import read_kept
+from iota2.io.archive.optional_files import read_available_parts
 from iota2.io.archive.product import Product
 from iota2.io.archive.products import SCAN_THREADS, build_series, read_headers, stands_in
-from iota2.io.archive.versions import Title, title_of
+from iota2.io.archive.versions import ProductVersion, version_of
 from iota2.io.files.addresses import is_remote
 from iota2.io.files.remote import remote_state, session
 from iota2.io.stac.assets import asset_of, file_of, names_of
@@ -31,7 +31,7 @@ _WRS = re.compile(r"\d{6}")
 
 
 @dataclass(frozen=True)
-class Placed:
+class ItemsByTile:
     """Items of one sensor by tile."""
 
     by_tile: Mapping[str, Sequence[FoundItem]]
@@ -42,7 +42,7 @@ class Placed:
     """Number of items on other tiles."""
 
 
-def place_items(spec: SensorSpec, found: Sequence[FoundItem], tiles: Sequence[str]) -> Placed:
+def items_by_tile(spec: SensorSpec, found: Sequence[FoundItem], tiles: Sequence[str]) -> ItemsByTile:
     """Items of a sensor by the tiles of a run.
 
     An item that names a cell of another grid than the tile names does not identify its tile. When the run has a single
@@ -63,12 +63,12 @@ def place_items(spec: SensorSpec, found: Sequence[FoundItem], tiles: Sequence[st
             by_tile.setdefault(tiles[0], []).append(one)
         else:
             lost.append(one)
-    return Placed(by_tile, lost, len(found) - len(lost) - sum(map(len, by_tile.values())))
+    return ItemsByTile(by_tile, lost, len(found) - len(lost) - sum(map(len, by_tile.values())))
 
 
 def scan_items(
     spec: SensorSpec,
-    placed: Placed,
+    placed: ItemsByTile,
     tile: str,
     *,
     source: str,
@@ -99,9 +99,9 @@ def scan_items(
     def read(spec: SensorSpec) -> list[Product]:
         return _products(spec, chosen, headers, remote=remote, threads=threads)
 
-    spec, products, less = read_kept(spec, kept, where, read)
+    spec, products, part_notes = read_available_parts(spec, kept, where, read)
     scene, notes = build_series(spec, products, source, tile, skip_damaged=skip_damaged, damaged=damaged)
-    return scene, (*((f"{where}: left out, {lost_note}",) if lost_note else ()), *less, *notes)
+    return scene, (*((f"{where}: left out, {lost_note}",) if lost_note else ()), *part_notes, *notes)
 
 
 def _products(
@@ -211,7 +211,7 @@ def _product(spec: SensorSpec, found: FoundItem, files: _Files, images: HeaderRe
     unreached: list[str] = []
     if any(map(is_remote, files.paths.values())):  # what a server does not give is not damaged
         unreached, damage = damage, []
-    title = _title(spec, found.item)
+    version = _title(spec, found.item)
     return Product(
         found.item.id,
         found.day,
@@ -221,13 +221,13 @@ def _product(spec: SensorSpec, found: FoundItem, files: _Files, images: HeaderRe
         tuple(damage),
         files.missing,
         scaling,
-        title,
+        version,
         unreached=tuple(unreached),
     )
 
 
-def _title(spec: SensorSpec, item: pystac.Item) -> Title:
+def _title(spec: SensorSpec, item: pystac.Item) -> ProductVersion:
     """Acquisition and version of an item: from the name of its product, if the item contains it."""
     names = [str(item.properties.get(name, "")) for name in ("s2:product_uri", "s2:datastrip_id")]
     piece = re.search(r"_S(\d{8}T\d{6})", names[1])
-    return title_of(spec, names[0] or item.id, piece[1] if piece else "")
+    return version_of(spec, names[0] or item.id, piece[1] if piece else "")

@@ -15,7 +15,7 @@ import pystac
 
 from iota2.core.sensor import BandSpec, SensorSpec
 from iota2.errors import InputError
-from iota2.io.archive.metadata import UNIT, read_scaling
+from iota2.io.archive.metadata import UNIT_REFLECTANCE, read_scaling
 from iota2.io.files.addresses import is_remote
 from iota2.io.files.remote import fetch
 from iota2.io.stac.assets import band_entry, file_of
@@ -50,7 +50,7 @@ def scaling_of(
     this order: the item's entries for its bands, the metadata of the product among its assets, the processing baseline.
     Several sources must agree. Dates, and numbers that are not baselines, imply nothing.
     """
-    unit = UNIT if spec.spectral else 1.0
+    unit = UNIT_REFLECTANCE if spec.spectral else 1.0
     said = {band.name: _declared(assets[band.name], band, unit) for band in spec.bands if band.name in assets}
     if spec.metadata is None:
         _agree(spec, said)
@@ -140,10 +140,10 @@ def _number(asset: pystac.Asset, index: int, word: str) -> float | None:
 def _complete(name: str, said: tuple[float, float | None], baseline: tuple[int, int] | None) -> Scaling:
     """Declared scale and offset; the offset is 0 when absent, unless the baseline makes this doubtful."""
     scale, offset = said
-    if offset is not None and abs(offset) > UNIT:
+    if offset is not None and abs(offset) > UNIT_REFLECTANCE:
         raise InputError(
-            f"says the offset {offset / UNIT:g} of {name}, which is not a reflectance: raster:bands has the offset in "
-            "reflectances, such as -0.1 with the scale 0.0001; correct it"
+            f"has the offset {offset / UNIT_REFLECTANCE:g} of {name}, which is not a reflectance. Correct raster:bands: "
+            "the offset must be a reflectance, such as -0.1 with the scale 0.0001"
         )
     if baseline is not None and baseline >= FIRST_WITH_OFFSET and offset is None:
         raise InputError(

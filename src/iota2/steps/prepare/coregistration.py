@@ -22,7 +22,7 @@ from iota2.core.grid import resolution
 from iota2.core.remarks import Remark
 from iota2.core.scene import Scene, SensorScene
 from iota2.errors import InputError
-from iota2.io.archive.coverage import share_shown
+from iota2.io.archive.coverage import covered_share
 from iota2.io.files.atomic import write_json, write_text
 from iota2.io.series.alignment import ReferenceImage, date_views, reference_grid, reference_views
 from iota2.io.series.scene_file import read_scene
@@ -208,7 +208,7 @@ def _problems(given: Coregistration, scenes: Mapping[str, Scene]) -> Iterator[st
         yield str(err)
         return
     for tile, scene in scenes.items():
-        if share_shown(scene.geobox, grid) == 0:
+        if covered_share(scene.geobox, grid) == 0:
             yield (
                 f"coregistration.vhr_path: {given.vhr_path} does not overlap tile {tile}. Give an image that shows all "
                 "tiles, or run the others apart."
