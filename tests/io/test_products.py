@@ -90,17 +90,17 @@ def test_entries_that_the_description_ignores_are_not_noted(archive: Path) -> No
 
 
 def test_an_absent_tile_is_refused_with_those_that_exist(archive: Path, spec: SensorSpec) -> None:
-    with pytest.raises(InputError, match=f"no folder for tile T31TDJ .* it has {TILE}"):
+    with pytest.raises(InputError, match=f"no folder for tile T31TDJ .* it contains {TILE}"):
         scan_tile(spec, archive, "T31TDJ")
 
 
 @pytest.mark.parametrize(
     ("written", "message"),
     [
-        ("31TCJ", "it has T31TCJ; did you mean 'T31TCJ'? Correct"),
+        ("31TCJ", "it contains T31TCJ; did you mean 'T31TCJ'? Correct"),
         ("t31tcj", "did you mean 'T31TCJ'? Correct"),
         ("T31TCJ;T31TCK", "separate names of tiles by blanks or commas: 'T31TCJ T31TCK'"),
-        ("T31TCL", "it has T31TCJ. Correct"),
+        ("T31TCL", "it contains T31TCJ. Correct"),
     ],
 )
 def test_a_tile_written_otherwise_is_reported_its_folder_and_no_other_tile_is(
@@ -370,7 +370,7 @@ def test_files_of_one_product_and_different_days_are_refused(flat: tuple[SensorS
 
 def test_a_tile_folder_of_another_name_is_reported_when_it_is_missing(flat: tuple[SensorSpec, Path]) -> None:
     spec, folder = flat
-    with pytest.raises(InputError, match=r"no folder for tile T31TDJ \(tile_31TDJ\) .* it has tile_31TCJ"):
+    with pytest.raises(InputError, match=r"no folder for tile T31TDJ \(tile_31TDJ\) .* it contains tile_31TCJ"):
         scan_tile(spec, folder.parent, "T31TDJ")
 
 

@@ -1,4 +1,4 @@
-"""Products of a sensor, from the STAC items of a tile."""
+"""Products of a sensor on a tile, from STAC items."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from iota2.io.stac.assets import asset_of, file_of, names_of
 from iota2.io.stac.items import FoundItem
 from iota2.io.stac.scaling import scaling_of
 
-_MGRS = re.compile(r"T?(\d{1,2})([C-HJ-NP-X][A-HJ-NP-Z]{2})")
-_WRS = re.compile(r"\d{6}")
-"""Path and row of Landsat."""
+_MGRS_CELL = re.compile(r"T?(\d{1,2})([C-HJ-NP-X][A-HJ-NP-Z]{2})")
+_WRS_CELL = re.compile(r"\d{6}")
+"""Path and row of Landsat, three digits each."""
 
 
 @dataclass(frozen=True)
@@ -35,23 +35,23 @@ class ItemsByTile:
     """Items of one sensor by tile."""
 
     by_tile: Mapping[str, Sequence[FoundItem]]
-    """Items of each tile with items, by day and name."""
-    lost: Sequence[FoundItem]
-    """Items without a known tile, in a run of several tiles."""
+    """Items by tile, sorted by day and name; without tiles that have no items."""
+    without_tile: Sequence[FoundItem]
+    """Items with an unknown tile, in a run of several tiles."""
     elsewhere: int
-    """Number of items on other tiles."""
+    """Number of items on tiles that are not in the run."""
 
 
 def items_by_tile(spec: SensorSpec, found: Sequence[FoundItem], tiles: Sequence[str]) -> ItemsByTile:
-    """Items of a sensor by the tiles of a run.
+    """Assign the items of a sensor to the tiles of a run.
 
-    An item that names a cell of another grid than the tile names does not identify its tile. When the run has a single
-    tile, such an item is assigned to it, like a product in its folder.
+    The tile of an item is unknown if the item has none, or one of another tiling than the tiles of the run. If the run
+    has a single tile, such items are assigned to it, like products in its folder.
     """
     named = {_plain(tile): tile for tile in tiles}
-    grids = [grid for grid in (_MGRS, _WRS) if any(map(grid.fullmatch, tiles))]
+    grids = [grid for grid in (_MGRS_CELL, _WRS_CELL) if any(map(grid.fullmatch, tiles))]
     by_tile: dict[str, list[FoundItem]] = {}
-    lost = []
+    without_tile = []
     in_names = "tile" in re.compile(spec.product).groupindex
     for one in sorted(found, key=lambda one: (one.day, one.item.id)):
         item_tile = _tile_of(spec, one.item)
@@ -62,8 +62,8 @@ def items_by_tile(spec: SensorSpec, found: Sequence[FoundItem], tiles: Sequence[
         elif len(tiles) == 1:
             by_tile.setdefault(tiles[0], []).append(one)
         else:
-            lost.append(one)
-    return ItemsByTile(by_tile, lost, len(found) - len(lost) - sum(map(len, by_tile.values())))
+            without_tile.append(one)
+    return ItemsByTile(by_tile, without_tile, len(found) - len(without_tile) - sum(map(len, by_tile.values())))
 
 
 def scan_items(
@@ -78,20 +78,20 @@ def scan_items(
     damaged: Mapping[str, str] | None = None,
     kept: Collection[str] = (),
 ) -> tuple[SensorScene, tuple[str, ...]]:
-    """The series of one sensor on one tile, from its items; checked like product folders, see ``scan_tile``.
+    """The series of one sensor on one tile from its items, and notes; with the checks and options of ``scan_tile``.
 
-    Items without a known tile are left out, with a note. ``source`` names the origin of the items in messages; with
-    ``remote`` files may be on web servers.
+    Items with an unknown tile are left out, with a note. ``source``: origin of the items in messages. ``remote``:
+    whether files may be on web servers.
     """
     where, chosen = f"{spec.section}, tile {tile}", placed.by_tile.get(tile, ())
-    lost_note = ""
-    if placed.lost:
-        first = placed.lost[0].item.id
-        lost_note = f"{counted(len(placed.lost), 'item')} without a known tile (first: {first})"
+    without_tile_note = ""
+    if placed.without_tile:
+        first = placed.without_tile[0].item.id
+        without_tile_note = f"{counted(len(placed.without_tile), 'item')} without a known tile (first: {first})"
     if not chosen:
-        others = f"of this sensor it has {sum(map(len, placed.by_tile.values()))} items on other tiles of the run and "
+        others = f"it has {sum(map(len, placed.by_tile.values()))} items of this sensor on other tiles of the run and "
         others += f"{placed.elsewhere} elsewhere. Correct the list of tiles or the source"
-        reason = f"{lost_note}: run each separately" if lost_note else others
+        reason = f"{without_tile_note}: run each separately" if without_tile_note else others
         raise MissingTile(f"{where}: {source} has no item of this tile; {reason}.")
 
     headers = HeaderReader()
@@ -101,7 +101,7 @@ def scan_items(
 
     spec, products, part_notes = read_available_parts(spec, kept, where, read)
     scene, notes = build_series(spec, products, source, tile, skip_damaged=skip_damaged, damaged=damaged)
-    return scene, (*((f"{where}: left out, {lost_note}",) if lost_note else ()), *part_notes, *notes)
+    return scene, (*((f"{where}: left out, {without_tile_note}",) if without_tile_note else ()), *part_notes, *notes)
 
 
 def _products(
@@ -116,7 +116,7 @@ def _products(
 
 
 def _tile_of(spec: SensorSpec, item: pystac.Item) -> str:
-    """The tile named by an item, in the form of ``_plain``; empty when the item names none."""
+    """Tile of an item, in the form of ``_plain``; empty when its properties and id contain none."""
     said = {name: str(value) for name, value in item.properties.items() if isinstance(value, str | int)}
     match = spec.match(item.id)
     mgrs = [said.get(f"mgrs:{part}", "") for part in ("utm_zone", "latitude_band", "grid_square")]
@@ -132,26 +132,27 @@ def _tile_of(spec: SensorSpec, item: pystac.Item) -> str:
 
 
 def _plain(tile: str) -> str:
-    """Normalised form of a tile name for comparisons: of the grid MGRS without T, with two digits."""
-    match = _MGRS.fullmatch(tile)
+    """Normalised tile name for comparisons; names of the MGRS tiling are without T and with two digits."""
+    match = _MGRS_CELL.fullmatch(tile)
     return f"{int(match[1]):02}{match[2]}" if match else tile
 
 
 @dataclass(frozen=True)
 class _Files:
-    """Files of a product as listed by an item."""
+    """Files of a product listed by an item."""
 
     assets: Mapping[str, pystac.Asset]
     """Asset by band or mask."""
     paths: Mapping[str, str]
     """Path or address by band or mask."""
     missing: tuple[str, ...]
+    """Descriptions of mandatory assets that the item lacks."""
     problems: tuple[str, ...]
 
 
 def _files_of(spec: SensorSpec, found: FoundItem, *, remote: bool) -> _Files:
     """Files of the product of an item, not yet opened; none for an item of another sensor."""
-    foreign = _foreign(spec, found.item)
+    foreign = _wrong_satellite(spec, found.item)
     if foreign:
         return _Files({}, {}, (), (foreign,))
     assets: dict[str, pystac.Asset] = {}
@@ -166,41 +167,39 @@ def _files_of(spec: SensorSpec, found: FoundItem, *, remote: bool) -> _Files:
             elif asset is None:
                 absent.add(part.name)
         except InputError as err:
-            problems.setdefault(str(err).rpartition(": ")[2], str(err))  # one of each kind is enough
+            problems.setdefault(str(err).rpartition(": ")[2], str(err))  # only one problem of each kind
     lacking = [part for part in spec.lacking(paths) if part.name in absent]
     missing = dict.fromkeys(f"the asset {' or '.join(names_of(part))}" for part in lacking)
     return _Files(assets, paths, tuple(missing), tuple(problems.values()))
 
 
-def _foreign(spec: SensorSpec, item: pystac.Item) -> str:
-    """Evidence that an item is of another satellite than those of the sensor; empty when there is none."""
+def _wrong_satellite(spec: SensorSpec, item: pystac.Item) -> str:
+    """A problem when an item is of another satellite than those of the sensor; else empty."""
     said = item.properties.get("platform")
     satellite_name = said if isinstance(said, str) and _satellite(said) else item.id
     satellite, wanted = _satellite(satellite_name), {_satellite(platform) for platform in spec.platforms}
     if not satellite or not wanted or satellite in wanted:
         return ""
     what = "its platform" if satellite_name is said else "its name"
-    return (
-        f"is of {satellite_name} by {what}, and {spec.section} takes {' and '.join(spec.platforms)} alone; take it out"
-    )
+    return f"is of {satellite_name} according to {what}; {spec.section} needs {' or '.join(spec.platforms)}. Remove it"
 
 
 def _satellite(name: str) -> tuple[str, str] | None:
-    """Family and number of the satellite at the start of a name: ``S2A_…``, ``LE07_…``, ``landsat-8``."""
+    """Family and number of the satellite at the start of a name such as ``S2A_…``, ``LE07_…`` or ``landsat-8``."""
     match = re.match(r"(s|sentinel|l[ceotm]|landsat)[-_ ]?0?(\d)(?:[a-z]?$|[a-z]?[-_ .])", name, re.IGNORECASE)
     return (match[1][0].lower(), match[2]) if match else None
 
 
 def _probe_servers(addresses: Collection[str]) -> None:
-    """Request one file from each server; InputError when a server fails, before the other files are requested."""
+    """Request one file from each server before all others; InputError when a server fails."""
     servers = {urlsplit(address).netloc: address for address in sorted(addresses, reverse=True)}
-    with session() as opened:
+    with session() as client:
         for address in servers.values():
-            remote_state(address, opened)
+            remote_state(address, client)
 
 
 def _product(spec: SensorSpec, found: FoundItem, files: _Files, images: HeaderReader, *, remote: bool) -> Product:
-    """Product of an item: headers of its files and scaling of its values."""
+    """Product of an item, with the headers of its files and the scaling of its values."""
     problems, scaling = [*files.problems], {}
     headers, unusable, damage = read_headers(spec, files.paths, images)
     try:
@@ -209,7 +208,7 @@ def _product(spec: SensorSpec, found: FoundItem, files: _Files, images: HeaderRe
         problems.append(str(err))
     problems = [*(f"item {found.item.id}: {problem}" for problem in problems), *unusable]
     unreached: list[str] = []
-    if any(map(is_remote, files.paths.values())):  # what a server does not give is not damaged
+    if any(map(is_remote, files.paths.values())):  # a server error does not mean that the file is damaged
         unreached, damage = damage, []
     version = _title(spec, found.item)
     return Product(
