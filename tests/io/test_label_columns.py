@@ -29,7 +29,7 @@ def test_numbers_that_are_written_differently_are_named_in_the_note():
 def test_labels_that_only_leading_zeros_tell_apart_are_refused(pair):
     (problem,) = read(*pair, "12").problems
     assert all(repr(label) in problem for label in pair)
-    assert "are all the number 11. If they are one class, write them alike" in problem
+    assert "are all the number 11. If they are one class, use one spelling" in problem
 
 
 def test_decimals_do_not_tell_labels_apart():
@@ -40,7 +40,7 @@ def test_decimals_do_not_tell_labels_apart():
 def test_numbers_beside_words_are_text_and_that_is_said():
     found = read("011", "11", "forêt")
     assert (found.kind, found.labels.tolist()) == ("text", ["011", "11", "forêt"])
-    assert any("'forêt' too: its labels are text" in note for note in found.notes)
+    assert any("'forêt': its labels are text" in note for note in found.notes)
 
 
 def test_ten_digits_as_text_stay_text_and_that_is_said():
@@ -52,7 +52,7 @@ def test_ten_digits_as_text_stay_text_and_that_is_said():
 @pytest.mark.parametrize("bad", ["0", "-3", "00", "-0"])
 def test_numbers_below_one_as_text_are_refused_like_numbers(bad):
     (problem,) = read("11", bad).problems
-    assert "no whole number from 1 to 65535" in problem
+    assert "not a whole number from 1 to 65535" in problem
     assert "(row 1)" in problem
 
 
@@ -60,10 +60,7 @@ def test_numbers_below_one_as_text_are_refused_like_numbers(bad):
 def test_codes_that_no_map_holds_are_refused_with_the_remedy(code):
     (problem,) = read(11, code).problems
     assert f"{code} (row 1)" in problem
-    assert (
-        "codes of the map have 16 bits. Give the classes shorter codes, or keep the long ones in a text field"
-        in problem
-    )
+    assert "codes of the map have 16 bits. Use smaller codes, or a text field" in problem
 
 
 def test_whole_reals_are_numbers_and_nothing_else_is():
@@ -99,5 +96,5 @@ def test_a_label_in_a_wrong_encoding_is_refused_with_what_it_was(tmp_path, path,
 @pytest.mark.parametrize("value", [[1, 2], [], np.array([1, 2]), {"a": 1}, ("a",)])
 def test_lists_are_refused_as_labels(value):
     (problem,) = read("11", value).problems
-    assert problem.startswith("field 'code' holds neither whole numbers nor text but ")
+    assert problem.startswith("field 'code' contains neither whole numbers nor text but ")
     assert "ndarray" not in problem

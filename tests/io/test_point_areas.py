@@ -14,7 +14,7 @@ from shapely import MultiPoint, Point, box
 
 from iota2.io.files.crs import to_crs
 from iota2.io.rasters.rasterize import pixels_inside
-from iota2.io.tables.point_areas import PointRule, footprint, with_areas
+from iota2.io.tables.point_areas import PointRule, outline, with_areas
 from iota2.io.tables.reference import read_reference
 
 UTM, LAMBERT = "EPSG:32631", "EPSG:2154"
@@ -25,7 +25,7 @@ inside = st.tuples(st.floats(1.0, 1199.0), st.floats(1.0, 999.0))
 
 def rule(area, crs=UTM, **grids):
     grids = grids or {"west": GRID}
-    return PointRule(area, grids, {tile: footprint(grid, crs) for tile, grid in grids.items()})
+    return PointRule(area, grids, {tile: outline(grid, crs) for tile, grid in grids.items()})
 
 
 def areas(points, area, crs=UTM, **grids):

@@ -137,7 +137,7 @@ def test_collapsed_polygon_is_left_out_and_reported(gpkg):
     line = Polygon([(X, Y), (X + 1, Y), (X + 2, Y)])
     data = read_reference(write(gpkg, [line, square(50)], code=[1, 1]), "code", CRS)
     assert data.frame.originfid.tolist() == [1]
-    assert "no ground of their own left out (row 0)" in data.notes[-1]
+    assert "without any remaining area left out (row 0)" in data.notes[-1]
 
 
 def test_multipolygon_is_one_unit_and_z_is_dropped(gpkg):
@@ -152,7 +152,7 @@ def test_multipolygon_is_one_unit_and_z_is_dropped(gpkg):
 def test_same_polygon_twice_is_kept_once(gpkg):
     data = read_reference(write(gpkg, [square(0), square(50), square(0)], code=[1, 2, 1]), "code", CRS)
     assert data.frame.originfid.tolist() == [0, 1]
-    assert data.notes == ("reference.gpkg: 1 polygon the same as an earlier one left out (row 2)",)
+    assert data.notes == ("reference.gpkg: 1 polygon identical to an earlier one left out (row 2)",)
 
 
 def test_shared_ground_of_one_label_stays_with_the_first_and_is_reported(gpkg):
@@ -160,7 +160,7 @@ def test_shared_ground_of_one_label_stays_with_the_first_and_is_reported(gpkg):
     assert data.frame.area.tolist() == [100, 50]
     assert data.notes == (
         "reference.gpkg: 1 overlap (50 square units) of polygons of one label: "
-        "the ground stays with the first (rows 0 and 1)",
+        "the area stays with the first (rows 0 and 1)",
     )
 
 
@@ -174,7 +174,7 @@ def test_ground_with_two_labels_throughout_is_left_out(gpkg):
     data = read_reference(write(gpkg, [square(0), square(0), square(50)], code=[1, 2, 3]), "code", CRS)
     assert data.frame.originfid.tolist() == [2]
     assert data.frame.index.tolist() == [0]
-    assert "2 polygons with no ground of their own left out (row 0, 1)" in data.notes[1]
+    assert "2 polygons without any remaining area left out (row 0, 1)" in data.notes[1]
 
 
 def test_neighbours_that_share_an_edge_are_untouched(gpkg):
@@ -206,7 +206,7 @@ def test_nothing_left_is_an_error_that_says_why(gpkg):
 def test_file_without_polygons_is_an_error(gpkg):
     frame = gpd.GeoDataFrame({"code": np.array([], int)}, geometry=[], crs=CRS)
     pyogrio.write_dataframe(frame, gpkg, geometry_type="Polygon")
-    with pytest.raises(InputError, match="holds no polygon"):
+    with pytest.raises(InputError, match="contains no polygon"):
         read_reference(gpkg, "code", CRS)
     with pytest.raises(InputError, match="no polygon"):
         read_regions(gpkg, "code", CRS)
@@ -216,7 +216,7 @@ def test_polygon_without_a_place_in_the_crs_is_left_out(gpkg):
     write(gpkg, [box(2, 45, 2.1, 45.1), box(0, 90, 1, 95)], crs="EPSG:4326", code=[1, 2])
     data = read_reference(gpkg, "code", "EPSG:3857")
     assert data.frame.originfid.tolist() == [0]
-    assert "without a place in EPSG:3857 left out (row 1)" in data.notes[0]
+    assert "without valid coordinates in EPSG:3857 left out (row 1)" in data.notes[0]
 
 
 @pytest.mark.parametrize("far", [1e30, 1e150, -1e11])
@@ -224,7 +224,7 @@ def test_a_polygon_with_damaged_coordinates_is_left_out(gpkg, far):
     damaged = Polygon([(X, Y), (X + 10, Y), (X + 10, far), (X, Y)])
     data = read_reference(write(gpkg, [damaged, square(50)], code=[1, 2]), "code", CRS)
     assert data.frame.originfid.tolist() == [1]
-    assert "1 polygon without a place in EPSG:2154 left out (row 0)" in data.notes[0]
+    assert "1 polygon without valid coordinates in EPSG:2154 left out (row 0)" in data.notes[0]
 
 
 def lost(data):

@@ -26,8 +26,8 @@ every_format = pytest.mark.parametrize("suffix", [".sqlite", ".parquet"])
 
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "ROWS_TOGETHER", 7)
-    monkeypatch.setattr(module, "GROUP", 11)
+    monkeypatch.setattr(module, "ROWS_PER_READ", 7)
+    monkeypatch.setattr(module, "ROWS_PER_GROUP", 11)
 
 
 def points(count: int, seed: int = 0) -> gpd.GeoDataFrame:
@@ -109,7 +109,7 @@ def test_a_table_that_cannot_be_merged_is_named(tmp_path: Path, suffix: str) -> 
             bad.write_bytes(b"nothing of the kind" * 50)
         if spoil == "other columns":
             write_points(points(9), NAMES[1:], features(9)[:, 1:], np.arange(9), bad)
-        with pytest.raises(InputError, match=rf"bad\{suffix}: (no such file|cannot be read as a table of samples)"):
+        with pytest.raises(InputError, match=rf"bad\{suffix}: (does not exist|cannot be read as a table of samples)"):
             merge_tables([good, bad], merged)
         assert not merged.exists()
 

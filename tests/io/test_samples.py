@@ -30,7 +30,7 @@ def table(count: int = 50) -> gpd.GeoDataFrame:
 @every_format
 @pytest.mark.parametrize("name", ["s", "été 地図 'q' 100%#;?!"])
 def test_columns_come_back_as_written_in_the_order_asked_for(tmp_path: Path, suffix: str, name: str, monkeypatch):
-    monkeypatch.setattr(module, "ROWS_TOGETHER", 7)
+    monkeypatch.setattr(module, "ROWS_PER_READ", 7)
     path = tmp_path / f"{name}{suffix}"
     write_samples(table(), path)
     wanted = [*FEATURES[::-1], 'it\'s "odd"']
@@ -65,10 +65,10 @@ def test_a_table_without_rows_has_columns(tmp_path: Path, suffix: str):
 @every_format
 def test_what_cannot_be_read_is_named(tmp_path: Path, suffix: str):
     path = tmp_path / f"s{suffix}"
-    with pytest.raises(InputError, match=rf"s\{suffix}: no such file"):
+    with pytest.raises(InputError, match=rf"s\{suffix}: does not exist"):
         read_columns(path, FEATURES)
     write_samples(table(), path)
-    with pytest.raises(InputError, match=rf"s\{suffix}: no column 'b2' \(2 of the 39 expected are missing\)"):
+    with pytest.raises(InputError, match=rf"s\{suffix}: lacks column 'b2' \(2 of 39 expected columns are missing\)"):
         read_columns(path, [*FEATURES, "b2", "b3"])
     whole = path.read_bytes()
     for content in (b"", b"nothing of the kind" * 50, whole[: len(whole) // 2]):
@@ -79,7 +79,7 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, suffix: str):
 
 @every_format
 def test_little_memory_beside_the_values(tmp_path: Path, suffix: str, monkeypatch):
-    monkeypatch.setattr(module, "ROWS_TOGETHER", 64)
+    monkeypatch.setattr(module, "ROWS_PER_READ", 64)
     write_samples(table(20_000), tmp_path / f"s{suffix}")
     read_columns(tmp_path / f"s{suffix}", FEATURES[:1])
     tracemalloc.start()

@@ -92,7 +92,7 @@ def test_the_form_of_qgis_chooses_a_layer(tmp_path, choice, rows):
         ("|layerid=7", "no layer number 7; they are counted from 0"),
         ("|layerid=one", "layerid=one cannot be used; expected"),
         ("|layername=", "layername= cannot be used"),
-        ("|layername=autre|subset=code = 1", "a filter is not applied"),
+        ("|layername=autre|subset=code = 1", "filters are not supported"),
         ("|layername=autre|geometrytype=Polygon", "geometrytype=Polygon cannot be used"),
     ],
 )

@@ -72,7 +72,7 @@ def test_a_table_or_index_that_is_cut_short_is_no_lack_of_labels(tmp_path, suffi
     with open(path.with_suffix(suffix), "r+b") as file:
         file.truncate(path.with_suffix(suffix).stat().st_size - 60 if suffix == ".dbf" else 104)
     assert f"p{suffix}" in refusal(path)
-    assert "cut short" in refusal(path)
+    assert "truncated" in refusal(path)
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
@@ -91,7 +91,7 @@ def test_a_main_file_that_ends_in_its_header_is_cut_short(tmp_path, size):
     path = shapefile(tmp_path)
     with open(path, "r+b") as file:
         file.truncate(size)
-    assert "cut short" in refusal(path)
+    assert "truncated" in refusal(path)
 
 
 def test_a_table_of_another_shapefile_is_refused(tmp_path):
@@ -127,7 +127,7 @@ def test_another_encoding_that_is_stated_to_be_utf_8_is_recognised(tmp_path):
     path.with_suffix(".cpg").write_text("UTF-8")
     message = refusal(path)
     assert "p.cpg says 'UTF-8', but 'Forêt'" in message
-    assert "write the right encoding into p.cpg" in message
+    assert "write the correct encoding into p.cpg" in message
 
 
 @pytest.mark.parametrize("stated", ["UTF8", "utf-8", "UTF-8\r\n"])
@@ -195,7 +195,7 @@ def geojson(folder: Path, crs: str | None) -> Path:
 @pytest.mark.parametrize("crs", [None, "urn:ogc:def:crs:OGC:1.3:CRS84"])
 def test_geojson_in_metres_without_its_projection_is_no_far_away_polygon(tmp_path, crs):
     message = refusal(geojson(tmp_path, crs))
-    assert "x 600000 to 600030, y 6300000 to 6300010 are no degrees, in which GeoJSON is" in message
+    assert "x 600000 to 600030, y 6300000 to 6300010 are not degrees, the unit of GeoJSON" in message
 
 
 @pytest.mark.parametrize("crs", ["urn:ogc:def:crs:EPSG::2154", "EPSG:2154"])
@@ -207,7 +207,7 @@ def test_geojson_in_metres_that_states_its_projection_is_read(tmp_path, crs):
 def test_metres_stated_to_be_degrees_are_recognised(tmp_path):
     path = shapefile(tmp_path)
     path.with_suffix(".prj").write_text(CRS(4326).to_wkt("WKT1_ESRI"))
-    assert "are no degrees, as the file states (WGS 84)" in refusal(path)
+    assert "are not degrees, as the file states (WGS 84)" in refusal(path)
 
 
 @pytest.mark.parametrize("crs", ["EPSG:2154", "EPSG:32631"])
@@ -229,19 +229,19 @@ def test_a_missing_prj_is_named(tmp_path):
     path.with_suffix(".prj").unlink()
     assert "or restore p.prj, which is missing" in refusal(path)
     path.with_suffix(".qpj").write_text(CRS(2154).to_wkt("WKT1_GDAL"))
-    assert "p.qpj (of older QGIS, it states 'RGF93 v1 / Lambert-93') is right, copy it to p.prj" in refusal(path)
+    assert "p.qpj (of older QGIS, it states 'RGF93 v1 / Lambert-93') is correct, copy it to p.prj" in refusal(path)
 
 
 def test_a_prj_that_is_no_coordinate_system_is_named(tmp_path):
     path = shapefile(tmp_path)
     path.with_suffix(".prj").write_text("<html>404</html>")
-    assert "replace p.prj: what stands in it is no coordinate reference system" in refusal(path)
+    assert "replace p.prj: it does not contain a coordinate reference system" in refusal(path)
 
 
 def test_a_local_coordinate_system_is_refused(tmp_path):
     path = shapefile(tmp_path)
     path.with_suffix(".prj").write_text('LOCAL_CS["plan",UNIT["metre",1]]')
-    assert "'plan' (Engineering CRS) has no place on the earth" in refusal(path)
+    assert "'plan' (Engineering CRS) is not georeferenced" in refusal(path)
 
 
 def test_two_coordinate_systems_of_one_shapefile_are_refused(tmp_path):
@@ -269,6 +269,6 @@ def test_one_polygon_far_away_does_not_stop_the_others(tmp_path):
     data = read_reference(tmp_path / "p.gpkg", "code", LAMBERT)
     assert data.frame["originfid"].tolist() == [0, 1]
     assert data.warnings == (
-        "p.gpkg: class 3 is lost: nothing is left of its 1 polygon (1 without geometry, or with no place in the "
+        "p.gpkg: class 3 is lost: none of its 1 polygon is left (1 without geometry, or with no place in the "
         "projection)",
     )

@@ -266,9 +266,9 @@ def test_geojson_is_read(tmp_path, name):
 
 @pytest.mark.parametrize("path", ["absent.shp", "/vsicurl/http://localhost/a.shp", "PG:host=localhost"])
 def test_only_files_that_are_here_are_opened(path):
-    with pytest.raises(InputError, match="no such file"):
+    with pytest.raises(InputError, match="does not exist"):
         read_vector(path)
-    with pytest.raises(InputError, match="no such file"):
+    with pytest.raises(InputError, match="does not exist"):
         read_parquet(path)
 
 

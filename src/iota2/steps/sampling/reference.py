@@ -24,8 +24,8 @@ from iota2.io.files.atomic import write_text
 from iota2.io.files.crs import sliver_area
 from iota2.io.rasters.files import RasterReader
 from iota2.io.tables.classes import read_nomenclature, write_classes
-from iota2.io.tables.point_areas import PointArea, PointRule, footprint
-from iota2.io.tables.polygon_losses import class_losses, nothing_usable, pixel_area, write_class_losses
+from iota2.io.tables.point_areas import PointArea, PointRule, outline
+from iota2.io.tables.polygon_losses import class_losses, no_usable_polygons, pixel_area, write_class_losses
 from iota2.io.tables.reference import ReferenceData, read_field, read_reference
 from iota2.io.tables.remark_lists import write_remarks
 from iota2.io.tables.vector_source import vector_source, with_choice
@@ -88,7 +88,7 @@ def run(job: JobContext[ReferenceParams]) -> None:
     regions = read_vector(job.inp.regions)
     usable = _usable(data, job)
     home = home_regions(usable, dict(zip(regions[REGION], regions.geometry, strict=True)))
-    tiles = shapely.union_all([footprint(grid, given.proj) for grid in grids.values()])
+    tiles = shapely.union_all([outline(grid, given.proj) for grid in grids.values()])
     imaged, within = shapely.union_all(list(owned.values())), regions.union_all()
     smallest = sliver_area(given.proj)
     lost = ground_losses(
@@ -96,7 +96,7 @@ def run(job: JobContext[ReferenceParams]) -> None:
     )
     counted = class_losses(data, classes, lost, pixel_area(next(iter(grids.values()))))
     if not any(home):
-        raise InputError(nothing_usable(source, counted))
+        raise InputError(no_usable_polygons(source, counted))
     field = read_field(source, given.split_field) if given.split_field else None
     together = polygons_together(data, home, field, given.split_distance)
     frame = split_frame(data, classes, home, given, together)

@@ -38,7 +38,7 @@ from iota2.io.files.crs import units_per_metre
 from iota2.io.rasters.files import RasterReader, decimated
 from iota2.io.rasters.ownership import TileOwnership
 from iota2.io.series.scene_file import read_scene
-from iota2.io.tables.alignments import Alignment, read_alignments, unaligned
+from iota2.io.tables.alignments import Alignment, read_alignments, unaligned_remarks
 from iota2.io.tables.class_statistics import read_class_statistics
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.confusions import read_confusion
@@ -215,7 +215,7 @@ def _series(scenes: list[Scene]) -> tuple[Series, ...]:
 def _notes(job: JobContext) -> tuple[str, ...]:
     """What was ignored or repaired in images and reference data, by tile."""
     scans = [remark for path in job.inp.all("scan_notes").values() for remark in read_remarks(path)]
-    beside = [remark for tile, path in _alignments(job) for remark in unaligned(path, tile)]
+    beside = [remark for tile, path in _alignments(job) for remark in unaligned_remarks(path, tile)]
     values = [remark for path in job.inp.all("value_notes").values() for remark in read_remarks(path)]
     return texts_of((*scans, *beside, *values, *read_remarks(job.inp.reference_notes)))
 
