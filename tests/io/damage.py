@@ -1,4 +1,4 @@
-"""What happens to images on their way into an archive."""
+"""Damage to image files, as it occurs in real archives."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def rewritten(path: Path, values: np.ndarray | None = None, **changes: Any) -> N
 
 
 def shortened(path: Path) -> None:
-    """Cut the end off, as a transfer does that breaks."""
+    """Truncate a file, like an interrupted transfer."""
     path.write_bytes(path.read_bytes()[:-60])
 
 
 def beheaded(path: Path) -> None:
-    """Leave the first bytes only."""
+    """Truncate a file after its first bytes."""
     path.write_bytes(path.read_bytes()[:30])
 
 

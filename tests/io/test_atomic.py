@@ -37,7 +37,7 @@ def stop_after(context, *suffixes):
 
 
 @pytest.mark.parametrize("name", ODD_NAMES)
-def test_file_appears_whole_under_its_name(tmp_path, name):
+def test_file_is_complete_when_it_has_its_name(tmp_path, name):
     path = tmp_path / "new folder" / name
     with replacing(path) as part:
         assert part.parent == path.parent
@@ -66,7 +66,7 @@ def test_no_two_attempts_share_a_name(tmp_path, name):
     assert f"-{os.getpid()}-" in first.name
 
 
-def test_an_attempt_thought_to_be_dead_does_not_spoil_the_next_one(tmp_path):
+def test_a_writer_wrongly_considered_dead_does_not_change_the_file_of_the_next(tmp_path):
     path = tmp_path / "a.txt"
     with replacing(path) as slow:
         slow.write_text("half")
@@ -98,7 +98,7 @@ def test_leftovers_are_removed_and_nothing_else(tmp_path):
 
 
 @pytest.mark.parametrize("context", [replacing, replacing_folder, replacing_shapefile])
-def test_a_writer_whose_work_was_removed_puts_nothing_in_place(tmp_path, context):
+def test_a_writer_whose_temporary_file_was_removed_replaces_nothing(tmp_path, context):
     writing = context(tmp_path / "a.shp")
     part = writing.__enter__()
     (part / "b.npy" if part.is_dir() else part).write_text("late")
@@ -109,7 +109,7 @@ def test_a_writer_whose_work_was_removed_puts_nothing_in_place(tmp_path, context
 
 
 @pytest.mark.parametrize("context", [replacing, replacing_folder, replacing_shapefile])
-def test_permission_is_asked_before_a_name_is_taken(tmp_path, context):
+def test_the_check_runs_before_a_file_is_replaced(tmp_path, context):
     def refuse():
         raise StopError
 
@@ -119,7 +119,7 @@ def test_permission_is_asked_before_a_name_is_taken(tmp_path, context):
         assert names(tmp_path) == expected
 
 
-def test_permission_is_asked_in_the_body_only(tmp_path):
+def test_the_check_runs_only_inside_the_context(tmp_path):
     def refuse():
         raise StopError
 
@@ -186,7 +186,7 @@ def test_folder_is_replaced_as_a_whole(tmp_path):
     assert names(path) == ["sub"]
 
 
-def test_folder_that_cannot_be_put_in_place_leaves_the_old_one(tmp_path, monkeypatch):
+def test_folder_that_cannot_be_renamed_leaves_the_old_one(tmp_path, monkeypatch):
     path, replace, calls = tmp_path / "model", os.replace, []
     with replacing_folder(path) as part:
         (part / "a.npy").write_text("old")
@@ -218,7 +218,7 @@ def test_text_is_utf8_with_one_newline_at_its_end(tmp_path):
     assert (tmp_path / "a.txt").read_bytes() == "forêt\n".encode()
 
 
-def test_json_keeps_or_sorts_keys_and_refuses_nan(tmp_path):
+def test_json_keeps_or_sorts_keys_and_rejects_nan(tmp_path):
     value = {"b": [1, 2.5, None], "a": "é"}
     write_json(tmp_path / "a.json", value)
     assert json.loads((tmp_path / "a.json").read_text("utf-8")) == value

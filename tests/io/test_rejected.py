@@ -1,4 +1,4 @@
-"""Why entries of a tile folder are no products: the reason and the remedy, from names and types."""
+"""Reasons and remedies for entries of a tile folder that are not products."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def entry(folder: Path, name: str, is_folder: bool) -> str:
         ("Landsat8_usgs_optical", USGS.replace("_T1", "_RT"), True, "of tier RT; T1 is needed"),
     ],
 )
-def test_a_name_like_that_of_a_product_is_reported_with_what_differs(
+def test_a_name_similar_to_that_of_a_product_is_reported_with_the_difference(
     tmp_path: Path, section: str, name: str, is_folder: bool, message: str
 ) -> None:
     spec = SPECS[section]
@@ -88,7 +88,7 @@ def test_products_are_entries_with_their_name_and_type(tmp_path: Path) -> None:
     assert products_among(replace(SPECS["Sentinel_2"], products="files"), str(tmp_path), names) == [later]
 
 
-def test_only_what_is_meant_as_a_product_of_the_sensor_is_unusable(tmp_path: Path) -> None:
+def test_only_probable_products_of_the_sensor_are_unusable(tmp_path: Path) -> None:
     spec = SPECS["Sentinel_2"]
     (tmp_path / "2018" / THEIA).mkdir(parents=True)
     archive = entry(tmp_path, f"{THEIA}.zip", is_folder=False)

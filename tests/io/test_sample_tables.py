@@ -1,4 +1,4 @@
-"""Sample tables written piece by piece hold what the same frame written at once holds, within little memory."""
+"""Sample tables written in chunks equal the same frame written at once, and need little memory."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def framed(attributes: gpd.GeoDataFrame, values: np.ndarray) -> gpd.GeoDataFrame
 @every_format
 @pytest.mark.parametrize("name", ["s", "été 地図 'q' 100%#;?!"])
 @pytest.mark.parametrize("count", [1, 22, 50])
-def test_points_are_written_as_their_frame_would_be(tmp_path: Path, suffix: str, name: str, count: int) -> None:
+def test_chunked_writing_gives_the_same_table_as_the_frame(tmp_path: Path, suffix: str, name: str, count: int) -> None:
     values = features(60)
     rows = np.random.default_rng(1).permutation(60)[:count]
     path = tmp_path / f"{name}{suffix}"
@@ -145,15 +145,15 @@ print(written, peak_mib() - before)
 
 
 @every_format
-def test_little_memory_is_used_beside_the_samples(tmp_path: Path, suffix: str) -> None:
-    """20,000 samples of 481 features take 37 MiB, three times as many are merged."""
+def test_writing_needs_little_memory_in_addition_to_the_samples(tmp_path: Path, suffix: str) -> None:
+    """20,000 samples with 481 features have 37 MiB; three such tables are merged."""
     done = subprocess.run([sys.executable, "-c", PEAK, tmp_path, suffix], capture_output=True, text=True, check=True)
     written, merged = map(int, done.stdout.split())
     assert written < 75, "some thousand rows on the way, not the table again and again"
     assert merged < 75, "less than the 111 MiB of what is merged"
 
 
-def test_a_disk_that_is_full_is_no_fault_of_the_table_that_is_read(tmp_path: Path) -> None:
+def test_a_full_disk_is_not_reported_as_an_error_of_the_table(tmp_path: Path) -> None:
     read = tmp_path / "read.sqlite"
     read.touch()
     with closing(sqlite3.connect(tmp_path / "full.sqlite")) as connection:

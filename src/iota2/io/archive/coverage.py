@@ -26,7 +26,7 @@ def bounds_in(images: GeoBox, crs: str) -> str:
     """Description of the bounds of a grid in another CRS, for messages."""
     bounds = _outline(images, crs).bounds
     if not np.isfinite(bounds).all():
-        return f"outside the domain of {crs}"
+        return f"no valid coordinates in {crs}"
     left, bottom, right, top = (f"{bound:.4f}" if abs(bound) < 1000 else f"{bound:.0f}" for bound in bounds)
     return f"x {left} to {right}, y {bottom} to {top}"
 

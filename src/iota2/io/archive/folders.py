@@ -158,19 +158,19 @@ def list_products(spec: SensorSpec, folder: str, tile: str) -> FolderListing:
     """The products and other entries of a tile folder, without entries that the sensor description ignores."""
     found: dict[str, FoundProduct] = {}
     strays, foreign, undated = [], [], []
-    whole, any_case = spec.products == "folders", bool(re.compile(spec.product).flags & re.IGNORECASE)
+    in_folders, any_case = spec.products == "folders", bool(re.compile(spec.product).flags & re.IGNORECASE)
     for name in sorted(os.listdir(folder)):
         match = spec.match(name)
         path = os.path.join(folder, name)
         if any(_matches_glob(name, pattern, any_case) for pattern in spec.ignore) or spec.is_of_another_series(name):
             continue
-        if match is None or os.path.isdir(path) != whole:
+        if match is None or os.path.isdir(path) != in_folders:
             strays.append(name)
         elif _plain(match.groupdict().get("tile") or tile) != _plain(tile):
             foreign.append(name)
         elif (day := _day(match["date"])) is None:
             undated.append(f"{name}: {match['date']} is not a date (YYYYMMDD or YYYYDDD expected)")
-        elif whole:
+        elif in_folders:
             found[name] = FoundProduct(day, name, path)
         else:
             name_of_it = _product_of(match)

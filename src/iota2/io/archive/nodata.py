@@ -91,12 +91,13 @@ def tag_notes(described: SensorSpec, found: HeadersByProduct) -> list[str]:
     for one in _tagged_files(described, found):
         said = described.nodata_of(one.band.name)
         if not _same_stored(one.dtype, one.tag, said):
-            by_tag.setdefault((one.tag, "has none" if said is None else f"says {shown(said)}"), []).append(one)
+            described_nodata = "has no nodata" if said is None else f"has nodata {shown(said)}"
+            by_tag.setdefault((one.tag, described_nodata), []).append(one)
     return [
         f"the nodata tag of files of {len({one.product for one in ones})} of {counted(len(found), 'product')} (first: "
         f"{ones[0].product}) is {shown(tag)}, in {some(list(dict.fromkeys(one.band.name for one in ones)), 13)}; the "
-        f"sensor description {said}. Pixels with {'this value' if said == 'has none' else 'either value'} count as "
-        "missing"
+        f"sensor description {said}. Pixels with {'this value' if said == 'has no nodata' else 'either value'} count "
+        "as missing"
         for (tag, said), ones in by_tag.items()
     ]
 

@@ -56,8 +56,8 @@ def nested(spec: SensorSpec, folder: str, name: str) -> str:
 
 def products_among(spec: SensorSpec, folder: str, names: Iterable[str]) -> list[str]:
     """Names that belong to products, or to files of a product; the entry must be a folder or a file accordingly."""
-    whole = spec.products == "folders"
-    return [n for n in names if spec.match(n) and os.path.isdir(os.path.join(folder, n)) == whole]
+    in_folders = spec.products == "folders"
+    return [n for n in names if spec.match(n) and os.path.isdir(os.path.join(folder, n)) == in_folders]
 
 
 def _without_end(name: str) -> str:

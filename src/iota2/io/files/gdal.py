@@ -85,7 +85,7 @@ def local_path(path: str | Path) -> str:
     """``path`` as an absolute local path; InputError for an address or a path of GDAL's virtual file systems."""
     text = os.fspath(path)
     if "://" in text or text.startswith(("/vsi", "\\\\")):
-        raise InputError(f"{text}: is not a local path. Download the file and give the path of the copy.")
+        raise InputError(f"{text}: is not a local path. Download the file and use the path of the copy.")
     return os.path.abspath(text)
 
 

@@ -87,7 +87,7 @@ def remote_state(address: str, client: requests.Session) -> RemoteState:
             if response.status_code != requests.codes.partial_content or size is None:
                 raise InputError(
                     f"{without_secrets(address)}: the server does not support range requests, so pixels cannot be read "
-                    "block by block. Download the files and give the folder of the copies."
+                    "block by block. Download the files and use the folder of the copies."
                 )
             stamp = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
             return RemoteState(int(size[1]), stamp, next(response.iter_content(_HEAD_BYTES), b""))

@@ -132,7 +132,7 @@ class OpenFiles:
         if is_remote(path):
             return InputError(
                 f"tile {self.scene.tile}: {path}: {without_secrets(fault)}. Run again when the server is available, or "
-                "download the files and give the folder of the copies."
+                "download the files and use the folder of the copies."
             )
         sensor, product = next(
             (sensor, acquisition.product)

@@ -262,7 +262,7 @@ def _from_api(collected: _CollectedItems) -> None:
         except (APIError, NotImplementedError, *_INVALID_DOCUMENT) as err:
             raise InputError(f"{search.source}: the API cannot be searched: {without_secrets(str(err))}.") from err
     if len(contents) == MAX_ITEMS:
-        raise InputError(f"{search.source}: has {MAX_ITEMS} items or more; give a smaller bbox or fewer days.")
+        raise InputError(f"{search.source}: has {MAX_ITEMS} items or more. Use a smaller bbox or a shorter period.")
     for content in contents:
         collected.add(content, search.source)
 

@@ -117,18 +117,18 @@ def _products(
 
 def _tile_of(spec: SensorSpec, item: pystac.Item) -> str:
     """Tile of an item, in the form of ``_plain``; empty when its properties and id contain none."""
-    said = {name: str(value) for name, value in item.properties.items() if isinstance(value, str | int)}
+    properties = {name: str(value) for name, value in item.properties.items() if isinstance(value, str | int)}
     match = spec.match(item.id)
-    mgrs = [said.get(f"mgrs:{part}", "") for part in ("utm_zone", "latitude_band", "grid_square")]
-    path, row = said.get("landsat:wrs_path", ""), said.get("landsat:wrs_row", "")
-    ways = (
-        said.get("grid:code", "").partition("-")[2],
-        said.get("s2:mgrs_tile", ""),
+    mgrs = [properties.get(f"mgrs:{part}", "") for part in ("utm_zone", "latitude_band", "grid_square")]
+    path, row = properties.get("landsat:wrs_path", ""), properties.get("landsat:wrs_row", "")
+    candidates = (
+        properties.get("grid:code", "").partition("-")[2],
+        properties.get("s2:mgrs_tile", ""),
         "".join(mgrs) if all(mgrs) else "",
         (match.groupdict().get("tile") or "") if match else "",
         f"{int(path):03}{int(row):03}" if path.isdecimal() and row.isdecimal() else "",
     )
-    return _plain(next(filter(None, ways), ""))
+    return _plain(next(filter(None, candidates), ""))
 
 
 def _plain(tile: str) -> str:
@@ -175,12 +175,12 @@ def _files_of(spec: SensorSpec, found: FoundItem, *, remote: bool) -> _Files:
 
 def _wrong_satellite(spec: SensorSpec, item: pystac.Item) -> str:
     """A problem when an item is of another satellite than those of the sensor; else empty."""
-    said = item.properties.get("platform")
-    satellite_name = said if isinstance(said, str) and _satellite(said) else item.id
+    platform_name = item.properties.get("platform")
+    satellite_name = platform_name if isinstance(platform_name, str) and _satellite(platform_name) else item.id
     satellite, wanted = _satellite(satellite_name), {_satellite(platform) for platform in spec.platforms}
     if not satellite or not wanted or satellite in wanted:
         return ""
-    what = "its platform" if satellite_name is said else "its name"
+    what = "its platform" if satellite_name is platform_name else "its name"
     return f"is of {satellite_name} according to {what}; {spec.section} needs {' or '.join(spec.platforms)}. Remove it"
 
 

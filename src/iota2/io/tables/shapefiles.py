@@ -88,7 +88,7 @@ def wrong_encoding(path: Path, err: UnicodeDecodeError) -> str:
     """Message about a text that could not be decoded."""
     name, stated = stated_encoding(path)
     shown = err.object[:40].decode("latin-1")
-    cause = f"{name} says {stated!r}" if name else "they are read as UTF-8"
+    cause = f"{name} states {stated!r}" if name else "UTF-8 is expected"
     remedy = (
         f"write the correct encoding into {path.stem}.cpg (ISO-8859-1, or windows-1252 of Windows programs)"
         if path.suffix.lower() == ".shp"
@@ -105,7 +105,7 @@ def misread_hint(path: Path, text: str, was: str) -> str:
     if path.suffix.lower() != ".shp":
         return f"{text!r} looks like {was!r} in a wrong encoding. Correct the texts, or export the file again"
     name, stated = stated_encoding(path)
-    cause = f"{name} says {stated!r}" if name else f"there is no {path.stem}.cpg"
+    cause = f"{name} states {stated!r}" if name else f"there is no {path.stem}.cpg"
     return f"{text!r} looks like {was!r} in a wrong encoding: {cause}, but the texts are UTF-8. " + (
         f"Write UTF-8 into {path.stem}.cpg, or export the file again"
     )
