@@ -133,9 +133,7 @@ class FolderListing:
             raise InputError(all_problems(f"{spec.section}, tile {tile}", self.undated, remedy))
         if self.found:
             return
-        none = (
-            f"{spec.section}: no product of tile {tile} in {self.folder}; names must match {spec.product}. It contains"
-        )
+        none = f"{spec.section}: no product of tile {tile} in {self.folder}; names must match {spec.product}"
         unusable = {name: why for name in self.strays if (why := why_unusable(spec, self.folder, name))}
         unusable |= dict.fromkeys(self.foreign, "of another tile")
         if unusable:
