@@ -167,7 +167,7 @@ def test_a_raster_of_a_part_is_read_on_any_block_of_its_tile(tmp_path: Path) -> 
         np.testing.assert_array_equal(read_block(tmp_path / "part.tif", block, fill=9), expected[place])
     with RasterReader(tmp_path / "part.tif") as reader:
         np.testing.assert_array_equal(reader.read_bands(GRID, fill=9)[0], expected)
-        with pytest.raises(InputError, match="another grid"):
+        with pytest.raises(InputError, match="not aligned with the requested grid"):
             reader.read(GeoBox((4, 4), Affine(20, 0, 300000, 0, -20, 4900020), "EPSG:32631"))
 
 

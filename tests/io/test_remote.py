@@ -117,7 +117,7 @@ def test_only_supported_image_formats_are_opened(web: Web) -> None:
 
 def test_a_server_without_range_requests_is_rejected(web: Web) -> None:
     web.pieces = False
-    with pytest.raises(InputError, match=r"band.tif: does not support range requests.*Download"):
+    with pytest.raises(InputError, match=r"band.tif: the server does not support range requests.*Download"):
         _probe_servers([web.url("band.tif")])
 
 
