@@ -159,5 +159,5 @@ def test_a_full_disk_is_not_reported_as_an_error_of_the_table(tmp_path: Path) ->
     with closing(sqlite3.connect(tmp_path / "full.sqlite")) as connection:
         connection.execute("CREATE TABLE t (x)")
         connection.execute("PRAGMA max_page_count = 3")
-        with pytest.raises(sqlite3.OperationalError, match="full"), module._reported(read):
+        with pytest.raises(sqlite3.OperationalError, match="full"), module._read_errors(read):
             connection.execute("INSERT INTO t VALUES (?)", ("x" * 100_000,))

@@ -146,7 +146,7 @@ def test_the_folder_of_a_tile_contains_the_tile_in_its_name(tmp_path: Path) -> N
     write(tmp_path / f"dem_{TILE}_2018" / "ALT.tif", noise())
     assert scanned(tmp_path, "ALT").acquisitions[0].product == f"dem_{TILE}_2018"
     write(tmp_path / f"dem_{TILE}_2019" / "ALT.tif", noise())
-    with pytest.raises(InputError, match=f"several folders .* dem_{TILE}_2018, dem_{TILE}_2019. Name one {TILE}"):
+    with pytest.raises(InputError, match=f"several folders .* dem_{TILE}_2018, dem_{TILE}_2019. Rename one to {TILE}"):
         scanned(tmp_path, "ALT")
     write(tmp_path / TILE / "ALT.tif", noise())
     assert scanned(tmp_path, "ALT").acquisitions[0].product == TILE

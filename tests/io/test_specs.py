@@ -85,7 +85,7 @@ def test_all_mistakes_are_reported_at_once_with_their_lines() -> None:
     [
         ("(?P<date>\\d{8})", "\\d{8}", "a group for the date"),
         ("(?P<date>\\d{8})", "(?P<date>\\d{8}", "regular expression"),
-        ("name: NIR", "name: RED", "'RED' stands for 2"),
+        ("name: NIR", "name: RED", "'RED' is given to 2"),
         ("role: nir", "role: red", "the role 'red' is given to 2 bands"),
         ("'*_red.tif'", "'../*_red.tif'", "inside the product folder"),
         ("scale: 0.0000275", "scale: 0", "a number other than 0"),
@@ -112,7 +112,9 @@ def test_a_text_that_is_not_a_mapping_is_rejected() -> None:
 
 def test_a_user_description_must_not_have_the_section_of_another_sensor(tmp_path: Path) -> None:
     (tmp_path / "copy.yaml").write_text(OTHER.replace("Forest_20", "Sentinel_2"), encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"'Sentinel_2' belongs to a built-in sensor .*such as 'Forest'"):
+    with pytest.raises(
+        ConfigError, match=r"'Sentinel_2' belongs to a built-in sensor; expected another name, such as 'Forest'"
+    ):
         load_spec(tmp_path / "copy.yaml")
 
 

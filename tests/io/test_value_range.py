@@ -60,7 +60,7 @@ def test_the_scan_rejects_values_that_the_data_type_cannot_represent(tmp_path: P
     scan_tile(RIGHT, tmp_path, TILE)
     expected = [
         "mask CLM (MASKS/*_CLM_R2.tif): bit 9, but the file's values have 8 bits (0 to 7). ",
-        "mask SCL (*_scl.tif): value 300, -1, but the file's values, of uint8, lie from 0 to 255. ",
+        "mask SCL (*_scl.tif): value 300, -1, but the file's values, of type uint8, are from 0 to 255. ",
     ]
     with pytest.raises(InputError) as caught:
         scan_tile(WRONG, tmp_path, TILE)
