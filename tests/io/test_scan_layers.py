@@ -152,7 +152,7 @@ def test_the_folder_of_a_tile_contains_the_tile_in_its_name(tmp_path: Path) -> N
     assert scanned(tmp_path, "ALT").acquisitions[0].product == TILE
     wanted = layer_options(tmp_path, "/*", ["ALT"], "cubic").spec
     with pytest.raises(
-        MissingTile, match=rf"userFeat: no folder for tile T32XXX .*; it has {TILE}, dem_.* Correct the"
+        MissingTile, match=rf"userFeat: no folder for tile T32XXX .*; it contains {TILE}, dem_.* Correct the"
     ):
         scan_layers(wanted, tmp_path, "T32XXX")
     with pytest.raises(InputError, match=r"userFeat: '\.\.' is not a valid name of a tile folder") as message:
