@@ -124,7 +124,7 @@ def test_views_of_a_date_are_the_stored_pixels(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("header", "band", "said"),
     [
-        ({}, 2, r"band 2 is needed\. .* in coregistration\.band_ref"),
+        ({}, 2, r"band 2 is needed\. .* coregistration\.band_ref to"),
         ({"crs": None}, 1, "no coordinate system"),
         ({"transform": Affine(1, 0.1, 0, 0, -1, 0)}, 1, "not north up"),
     ],
