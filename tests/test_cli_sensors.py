@@ -145,7 +145,7 @@ def test_a_product_is_not_the_folder_to_give(capsys: pytest.CaptureFixture[str],
     product = next((archive / TILE).iterdir())
     code, _, error = command(capsys, "sensors", "Sentinel_2", product)
     assert code == 1
-    assert f"is a product. Give the folder of its tile, {archive / TILE}." in error
+    assert f"is a product; expected the folder of its tile, {archive / TILE}." in error
 
 
 def test_missing_files_are_reported_by_product_and_band(capsys: pytest.CaptureFixture[str], archive: Path) -> None:
@@ -191,7 +191,7 @@ NEAR = {
     "SENTINEL2X_20180524-000000-000_L3A_T31TCJ_C_V1-1/": "a product of Sentinel_2_L3A",
     "S2A_MSIL1C_20180525T105031_N0206_R051_T31TCJ_20180525T124253.SAFE/": "L2A is needed for Sentinel_2_S2C",
     "SENTINEL2A_20180526-105804-037_L2A_T31TDJ_D_V1-7/": "of another tile, T31TDJ",
-    "sentinel2a_20180527-105804-037_l2a_t31tcj_d_v1-7/": "other capital letters",
+    "sentinel2a_20180527-105804-037_l2a_t31tcj_d_v1-7/": "in upper and lower case",
     "SENTINEL2A_20180528-105804-037_L2A_T31TCJ_D_V1-7": "a file; a folder is expected",
     "2019/SENTINEL2A_20190511-105804-037_L2A_T31TCJ_D_V1-7/": "it contains products, one level too deep",
     "readme.txt": "a file, not a product",
@@ -350,7 +350,7 @@ def test_a_description_of_the_users_own_will_do(capsys: pytest.CaptureFixture[st
     code, text, content = asked(capsys, str(description), tmp_path / "images")
     assert code == 1
     assert "here: 1 product, 2016-12-31 to 2016-12-31" in text
-    assert content["tiles"][0]["problems"] == ["day_2018366: 2018366 is no date (YYYYMMDD or YYYYDDD expected)"]
+    assert content["tiles"][0]["problems"] == ["day_2018366: 2018366 is not a date (YYYYMMDD or YYYYDDD expected)"]
     (tmp_path / "images" / "here" / "day_2018366").rename(tmp_path / "images" / "here" / "day_2018365")
     code, text, _ = asked(capsys, str(description), tmp_path / "images")
     assert code == 0

@@ -9,7 +9,7 @@ from importlib.resources import files
 from generators.markdown import GENERATED, code, codes, table
 from iota2.config.options.sensors import ENABLING_KEYS, FOLDER_KEYS
 from iota2.core.sensor import BandSpec, MaskRule, MetadataSpec, SensorSpec
-from iota2.io.archive.specs import KEYS, parse_spec
+from iota2.io.archive.specs import DESCRIPTION_KEYS, parse_spec
 
 HEAD = f"""{GENERATED}
 
@@ -128,7 +128,8 @@ def _keys() -> str:
         ("An entry of `masks`", MaskRule),
         ("`metadata`", MetadataSpec),
     ):
-        rows = [(code(item.name), code(item.type), _default(item)) for item in fields(cls) if item.name in KEYS[cls]]
+        keys = DESCRIPTION_KEYS[cls]
+        rows = [(code(item.name), code(item.type), _default(item)) for item in fields(cls) if item.name in keys]
         parts.append(f"{title}:\n\n{table(('key', 'type', 'default'), rows)}")
     return "\n".join(parts)
 

@@ -42,7 +42,7 @@ from iota2.errors import (
 from iota2.io.archive.recognition import recognize
 from iota2.io.archive.s1tiling import NO_ORTHORECTIFICATION
 from iota2.io.archive.specs import builtin_specs
-from iota2.io.files.addresses import masked
+from iota2.io.files.addresses import without_secrets
 from iota2.run import runner
 from iota2.run.options import (
     MAX_WORKERS,
@@ -625,7 +625,7 @@ def guarded(action: Callable[[], object], *, debug: bool) -> int:
 def _last_words(error: Exception) -> str:
     """Message of the exception that ended the program."""
     if isinstance(error, OSError):
-        return masked(message_of(error))
+        return without_secrets(message_of(error))
     if exit_code_of(error) == EXIT_DEFECT and not isinstance(error, Iota2Error):
         if where := position_of(error):
             return where + message_of(error)

@@ -55,7 +55,7 @@ def made(output: Path) -> dict[str, bytes]:
 def test_a_product_cut_short_is_left_out_when_asked_and_the_reports_say_so(case: Case) -> None:
     path = case.file("*_FRE_B8.tif")
     path.write_bytes(path.read_bytes()[:-60])
-    with pytest.raises(InputError, match="is cut short"):
+    with pytest.raises(InputError, match="is truncated"):
         run(case.configured())
     run(case.configured(chain={"skip_damaged_products": True}))
     for name, text in said(case.output).items():

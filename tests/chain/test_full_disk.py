@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from iota2.io.files.atomic import in_progress
+from iota2.io.files.atomic import is_temporary
 from tests.chain.helpers import Case, case, small
 from tests.chain.test_disks import mounted
 from tests.forked import Commands, commands
@@ -59,7 +59,7 @@ def test_whatever_is_left_on_the_disk_a_run_says_so_and_the_next_one_ends_well(
             assert "Traceback" not in outcome.output
             assert str(disk) in outcome.err, (left, outcome)
             assert "ree some space" in outcome.err or "ree disk space" in outcome.err, (left, outcome)
-            assert [path for path in disk.rglob("*") if in_progress(path.name)] == []
+            assert [path for path in disk.rglob("*") if is_temporary(path.name)] == []
             assert not (disk / "results/.iota2/lock").exists()
             filler.unlink()
             if left % 8 == 0:

@@ -309,7 +309,7 @@ def test_leap_day_is_a_day_like_others(tmp_path: Path, capsys: pytest.CaptureFix
     assert dates == ["20200219", "20200229", "20200310", "20200320"]
     product = case.products()[1]
     product.rename(product.with_name(product.name.replace("20200229", "20190229")))
-    assert "20190229 is no date" in refused(capsys, case.configured())
+    assert "20190229 is not a date" in refused(capsys, case.configured())
 
 
 # ---------------------------------------------------------------------------------------------------- 18: tiles
@@ -318,7 +318,7 @@ def test_leap_day_is_a_day_like_others(tmp_path: Path, capsys: pytest.CaptureFix
 def test_an_absent_tile_is_reported_with_those_that_are_there(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     message = refused(capsys, case.configured(chain={"list_tile": f"{WEST} T30TYP"}))
     assert "no folder for tile T30TYP" in message
-    assert f"it has {WEST}, {EAST}" in message
+    assert f"it contains {WEST}, {EAST}" in message
 
 
 def test_a_tile_without_polygons_is_mapped_by_what_others_teach(case: Case) -> None:

@@ -199,8 +199,8 @@ def _one_pixel(case: Case, near: shapely.Polygon) -> shapely.Polygon:
 
 NOTES = {
     "outside": "polygons are outside the tiles, the regions or the area with enough clear dates",
-    "second of two labels": "of polygons of different labels: the ground is taken from both",
-    "one label again": "of polygons of one label: the ground stays with the first",
+    "second of two labels": "of polygons of different labels: the area is removed from both",
+    "one label again": "of polygons of one label: the area stays with the first",
     "bow-tie": "1 invalid polygon repaired (row {row})",
     "empty": "2 polygons without geometry left out (row {row}",
     "null label": "1 polygon without label left out (row {row})",
@@ -328,7 +328,7 @@ def test_numbers_that_are_no_labels_are_refused_with_their_row(
     case: Case, capsys: pytest.CaptureFixture[str], value: float, dtype: str, shown: str
 ) -> None:
     message = refused(capsys, relabelled(case, first_replaced(value, dtype)))
-    assert f"no whole number from 1 to 65535: {shown} (row 0)" in message
+    assert f"not a whole number from 1 to 65535: {shown} (row 0)" in message
     assert "labels.gpkg" in message
 
 

@@ -22,7 +22,7 @@ import pytest
 
 from iota2.chains.load import load_config
 from iota2.config.options.schema import Config
-from iota2.io.files.atomic import in_progress
+from iota2.io.files.atomic import is_temporary
 from iota2.run import runner
 from iota2.run.outlook import outlook_of_run
 from iota2.run.records.records import Ledger, Record
@@ -139,7 +139,7 @@ def test_killed_at_random_instants_and_resumed_the_bytes_are_the_same(undisturbe
     assert digests(root) == undisturbed.digests
     assert Ledger(root).records.items() >= kept.items()
     assert len(recorded(root)) == jobs
-    assert not [path for path in root.rglob(".*") if in_progress(path.name)]
+    assert not [path for path in root.rglob(".*") if is_temporary(path.name)]
 
 
 @pytest.mark.long

@@ -96,7 +96,7 @@ def test_the_filter_makes_the_map_better(radar: Case) -> None:
 def test_a_stray_file_is_reported_once_though_two_series_pass_it_over(radar: Case) -> None:
     (radar.files.folder / "radar" / "images" / "31TCJ" / "notes.txt").write_text("cloudless")
     notes = texts_of(survey(load_config(configured(radar))).notes[WEST])
-    assert notes.count("Sentinel_1, tile T31TCJ: ignored, no files of a product: notes.txt") == 1
+    assert notes.count("Sentinel_1, tile T31TCJ: ignored, not files of a product: notes.txt") == 1
     assert len(set(notes)) == len(notes)
 
 

@@ -80,7 +80,7 @@ def test_a_server_that_refuses_or_is_gone_is_reported_once(case: Case, capsys: p
         config = by_items(case, items_in(case, case.files.folder / "items", served(case, web)), remote=True)
         web.refused = 403
         message = refused(capsys, config)
-        assert message.count("the server answers 403") == 1
+        assert message.count("the server responded 403") == 1
     assert refused(capsys, config).count("Connection refused") == 1
 
 
@@ -91,7 +91,7 @@ def test_problems_of_items_are_reported_with_all_others(case: Case, capsys: pyte
     config = by_items(case, folder)
     case.files.ground_truth.write_bytes(b"")
     message = refused(capsys, config)
-    assert "item0.json: is no JSON" in message
+    assert "item0.json: is not valid JSON" in message
     assert "reference_data.shp" in message
 
 
@@ -101,6 +101,6 @@ def test_a_tile_without_items_is_reported(case: Case, capsys: pytest.CaptureFixt
     config.write_text(config.read_text(encoding="utf-8").replace(WEST, "T31TDJ"), encoding="utf-8")
     assert "tile T31TDJ" in refused(capsys, config)
     assert (
-        "has no item of this tile; of this sensor it has 0 items on other tiles of the run and 3 elsewhere"
+        "has no item of this tile; it has 0 items of this sensor on other tiles of the run and 3 elsewhere"
         in refused(capsys, config)
     )

@@ -139,7 +139,7 @@ def test_polygons_under_cloud_on_all_dates_fail_with_the_reason(case: Case, caps
     code, _, message = command(capsys, "run", masked(case, "CLM_R1"), "--workers", 0)
     assert code == 2
     count = len(case.reference())
-    assert f"none of its {count} polygons can be used, so there is nothing to learn from: " in message
+    assert f"none of its {count} polygons can be used for learning: " in message
     assert "with fewer clear dates than chain.cloud_threshold" in message
     assert "outside the tiles" in message  # those of the other tile, which is not asked for
 
@@ -184,10 +184,10 @@ def test_points_in_a_layer_beside_the_tables_of_qgis_make_a_map(case: Case, caps
         assert fate.of("usable").pixels == fate.of("usable").polygons
     message = said(case.output)["RESULTS.txt"]
     assert (
-        "text field 'code' holds whole numbers only: they are the codes of the map ('0011' is 11, '12.0' is 12)"
+        "text field 'code' contains whole numbers only: they are the codes of the map ('0011' is 11, '12.0' is 12)"
         in message
     )
-    assert "each stands for the pixel that holds it" in message
+    assert "each is replaced by the pixel that contains it" in message
     code, out, _ = command(capsys, "plan", config)
     assert (code, "0 jobs will run" in out) == (0, True)
     points["code"] = np.roll(points["code"].to_numpy(), 1)

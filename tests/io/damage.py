@@ -1,4 +1,4 @@
-"""What happens to images on their way into an archive."""
+"""Damage to image files, as it occurs in real archives."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def rewritten(path: Path, values: np.ndarray | None = None, **changes: Any) -> N
 
 
 def shortened(path: Path) -> None:
-    """Cut the end off, as a transfer does that breaks."""
+    """Truncate a file, like an interrupted transfer."""
     path.write_bytes(path.read_bytes()[:-60])
 
 
 def beheaded(path: Path) -> None:
-    """Leave the first bytes only."""
+    """Truncate a file after its first bytes."""
     path.write_bytes(path.read_bytes()[:30])
 
 
@@ -52,9 +52,9 @@ def north_down(path: Path) -> None:
 
 HARMS: dict[str, tuple[Harm, str]] = {
     "zero bytes": (lambda path: path.write_bytes(b""), "is empty (0 bytes)"),
-    "a web page": (lambda path: path.write_text("<!DOCTYPE html><p>Please sign in"), "holds text: '<!DOCTYPE html>"),
+    "a web page": (lambda path: path.write_text("<!DOCTYPE html><p>Please sign in"), "text: '<!DOCTYPE html>"),
     "a truncated header": (beheaded, "is damaged, its header cannot be read"),
-    "a truncated end": (shortened, "is cut short"),
+    "a truncated end": (shortened, "is truncated"),
     "no CRS": (lambda path: rewritten(path, crs=None), "has no coordinate system"),
     "another CRS": (lambda path: rewritten(path, crs="EPSG:32630"), "EPSG:32630, not EPSG:32631"),
     "half a pixel off": (shifted, "shifted by 0.5 pixels to the right and 0.5 down"),

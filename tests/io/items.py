@@ -1,4 +1,4 @@
-"""STAC items of made-up products."""
+"""STAC items of synthetic products."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def items_of(
     href: Callable[[str], str] = str,
     properties: Mapping[str, Any] | None = None,
 ) -> list[Item]:
-    """Items of the products of a scene. ``href``: how a file is named; ``tile``: what ``grid:code`` reports."""
+    """Items of the products of a scene. ``href``: converts a path to a link; ``tile``: value of ``grid:code``."""
     grid = scene.grids[scene.spec.reference.name]
     message = {"grid:code": f"MGRS-{tile.removeprefix('T')}"} if tile else {}
     return [
@@ -61,7 +61,7 @@ def _item(spec: SensorSpec, acquisition: Acquisition, grid: GeoBox, href: Callab
 
 
 def write_items(items: Iterable[Item], folder: Path) -> Path:
-    """Write each item as a file of its own; the folder."""
+    """Write each item to a separate file, and return the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for number, item in enumerate(items):
         (folder / f"item{number}.json").write_text(json.dumps(item), encoding="utf-8")
@@ -69,5 +69,5 @@ def write_items(items: Iterable[Item], folder: Path) -> Path:
 
 
 def relative_to(folder: Path) -> Callable[[str], str]:
-    """How an item in ``folder`` names files."""
+    """Conversion of paths to links relative to ``folder``."""
     return lambda path: os.path.relpath(path, folder)

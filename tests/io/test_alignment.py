@@ -1,4 +1,4 @@
-"""Views of the reference image and of dates: the same ground on the same grid, wherever the pixels come from."""
+"""Windows of the reference image and of dates show the same area on the same grid."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WINDOWS = window_grid((160, 200))
 
 
 def ground(geobox: GeoBox) -> np.ndarray:
-    """A smooth ground at the centres of pixels of any grid, by their place in EPSG:32631."""
+    """Values of a smooth function of the coordinates in EPSG:32631, at the pixel centres of any grid."""
     rows, cols = np.indices(geobox.shape)
     x, y = pixel_centres(geobox, rows, cols)
     if geobox.crs != GRID.crs:
@@ -55,7 +55,7 @@ def write(path: Path, values: np.ndarray, geobox: GeoBox, **header: object) -> R
 
 @pytest.mark.parametrize("crs", ["EPSG:32631", "EPSG:2154"])
 @pytest.mark.parametrize("size", [10.0, 2.5, 1.0])
-def test_a_reference_of_any_grid_shows_the_ground_where_it_is(tmp_path: Path, crs: str, size: float) -> None:
+def test_a_reference_image_on_any_grid_has_the_right_position(tmp_path: Path, crs: str, size: float) -> None:
     geobox = around(crs, size)
     image = write(tmp_path / "reference.tif", ground(geobox), geobox)
     found = reference_views(image, GRID, WINDOWS)
@@ -70,7 +70,7 @@ def test_a_reference_of_any_grid_shows_the_ground_where_it_is(tmp_path: Path, cr
         assert one.clear.all()
 
 
-def test_ground_without_data_is_not_clear(tmp_path: Path) -> None:
+def test_reference_pixels_without_data_are_not_clear(tmp_path: Path) -> None:
     geobox = around("EPSG:32631", 1.0)
     values = ground(geobox)
     height, width = values.shape
@@ -86,7 +86,7 @@ def test_ground_without_data_is_not_clear(tmp_path: Path) -> None:
     assert 0 < found[0].clear.mean() < 1
 
 
-def test_beyond_the_reference_nothing_is_clear(tmp_path: Path) -> None:
+def test_pixels_outside_the_reference_image_are_not_clear(tmp_path: Path) -> None:
     geobox = GRID[:, 150:]
     image = write(tmp_path / "reference.tif", ground(geobox), geobox)
     outside, across = reference_views(image, GRID, [((0, 64), (0, 64)), ((0, 64), (120, 184))])
@@ -95,7 +95,7 @@ def test_beyond_the_reference_nothing_is_clear(tmp_path: Path) -> None:
     assert not across.clear[:, :30].any()
 
 
-def test_a_date_is_seen_as_its_files_have_it(tmp_path: Path) -> None:
+def test_views_of_a_date_are_the_stored_pixels(tmp_path: Path) -> None:
     spec = builtin_specs()["Sentinel_2"]
     coarse = GRID.zoom_out(2)
     grids = {"": GRID} | dict.fromkeys(("B5", "B6", "B7", "B8A", "B11", "B12"), coarse)
@@ -124,18 +124,18 @@ def test_a_date_is_seen_as_its_files_have_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("header", "band", "said"),
     [
-        ({}, 2, r"band 2 is needed\. .* in coregistration\.band_ref"),
+        ({}, 2, r"band 2 is needed\. .* coregistration\.band_ref to"),
         ({"crs": None}, 1, "no coordinate system"),
         ({"transform": Affine(1, 0.1, 0, 0, -1, 0)}, 1, "not north up"),
     ],
 )
-def test_a_useless_header_is_reported(tmp_path: Path, header: dict[str, object], band: int, said: str) -> None:
+def test_an_unusable_header_is_reported(tmp_path: Path, header: dict[str, object], band: int, said: str) -> None:
     image = write(tmp_path / "reference.tif", ground(GRID), GRID, **header)
     with pytest.raises(InputError, match=said):
         reference_grid(replace(image, band=band))
 
 
-def test_a_reference_that_is_cut_short_is_reported(tmp_path: Path) -> None:
+def test_a_truncated_reference_image_is_reported(tmp_path: Path) -> None:
     image = write(tmp_path / "reference.tif", ground(GRID), GRID)
     whole = image.path.read_bytes()
     image.path.write_bytes(whole[: len(whole) // 2])
@@ -148,8 +148,8 @@ DATA = Path(__file__).parents[2].parent / "shared" / "data" / "s2_theia_t30typ" 
 
 @pytest.mark.skipif(not DATA.exists(), reason="no real images here")
 @pytest.mark.parametrize(("band", "tolerance"), [("B4", 0.03), ("B3", 0.15), ("B2", 0.15)])
-def test_a_real_image_that_is_displaced_is_found_to_lie_there(band: str, tolerance: float) -> None:
-    """Green and blue lie beside red by some hundredths of a pixel as they come."""
+def test_the_shift_of_a_displaced_real_image_is_found(band: str, tolerance: float) -> None:
+    """Green and blue are shifted from red by some hundredths of a pixel in the original image."""
     red, other = (rasterio.open(next(DATA.glob(f"*/*_FRE_{name}.tif"))).read(1).astype(float) for name in ("B4", band))
     clear = (rasterio.open(next(DATA.glob("*/MASKS/*_CLM_R1.tif"))).read(1) == 0) & (red > -10000)
     noisy = other + np.random.default_rng(0).normal(0, 20, other.shape)

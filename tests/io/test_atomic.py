@@ -7,12 +7,12 @@ from contextlib import suppress
 import pytest
 
 from iota2.io.files.atomic import (
-    asking_first,
-    part_name,
+    checking_before_replacing,
     remove_leftovers,
     replacing,
     replacing_folder,
-    replacing_group,
+    replacing_shapefile,
+    temporary_path,
     write_json,
     write_text,
 )
@@ -37,7 +37,7 @@ def stop_after(context, *suffixes):
 
 
 @pytest.mark.parametrize("name", ODD_NAMES)
-def test_file_appears_whole_under_its_name(tmp_path, name):
+def test_file_is_complete_when_it_has_its_name(tmp_path, name):
     path = tmp_path / "new folder" / name
     with replacing(path) as part:
         assert part.parent == path.parent
@@ -60,13 +60,13 @@ def test_error_leaves_the_old_file_and_nothing_else(tmp_path):
 
 @pytest.mark.parametrize("name", ["a.tif", "é" * 125 + ".tif", "a;b"])
 def test_no_two_attempts_share_a_name(tmp_path, name):
-    first, second = part_name(tmp_path / name), part_name(tmp_path / name)
+    first, second = temporary_path(tmp_path / name), temporary_path(tmp_path / name)
     assert first != second
     assert len(os.fsencode(first.name)) <= 255
     assert f"-{os.getpid()}-" in first.name
 
 
-def test_an_attempt_thought_to_be_dead_does_not_spoil_the_next_one(tmp_path):
+def test_a_writer_wrongly_considered_dead_does_not_change_the_file_of_the_next(tmp_path):
     path = tmp_path / "a.txt"
     with replacing(path) as slow:
         slow.write_text("half")
@@ -84,12 +84,12 @@ def test_leftovers_are_removed_and_nothing_else(tmp_path):
     inside, beyond = tmp_path / "root" / "deep" / "er", tmp_path / "beyond"
     for folder in (inside, beyond):
         folder.mkdir(parents=True)
-    left = [part_name(inside / name, word) for name in ODD_NAMES for word in ("part", "scratch", "old")]
+    left = [temporary_path(inside / name, word) for name in ODD_NAMES for word in ("part", "scratch", "old")]
     left += [path.with_name(path.name + ending) for path in left[:2] for ending in (".aux.xml", "-journal")]
-    for path in (*left, *(inside / name for name in keep), part_name(beyond / "a")):
+    for path in (*left, *(inside / name for name in keep), temporary_path(beyond / "a")):
         path.write_text("half")
-    part_name(inside / "model").mkdir()
-    (part_name(inside / "model 2") / "sub").mkdir(parents=True)
+    temporary_path(inside / "model").mkdir()
+    (temporary_path(inside / "model 2") / "sub").mkdir(parents=True)
     (tmp_path / "root" / "link").symlink_to(beyond)
     assert remove_leftovers(tmp_path / "root") == len(left) + 2
     assert names(inside) == sorted(keep)
@@ -97,8 +97,8 @@ def test_leftovers_are_removed_and_nothing_else(tmp_path):
     assert remove_leftovers(tmp_path / "root") == 0
 
 
-@pytest.mark.parametrize("context", [replacing, replacing_folder, replacing_group])
-def test_a_writer_whose_work_was_removed_puts_nothing_in_place(tmp_path, context):
+@pytest.mark.parametrize("context", [replacing, replacing_folder, replacing_shapefile])
+def test_a_writer_whose_temporary_file_was_removed_replaces_nothing(tmp_path, context):
     writing = context(tmp_path / "a.shp")
     part = writing.__enter__()
     (part / "b.npy" if part.is_dir() else part).write_text("late")
@@ -108,22 +108,22 @@ def test_a_writer_whose_work_was_removed_puts_nothing_in_place(tmp_path, context
     assert names(tmp_path) == []
 
 
-@pytest.mark.parametrize("context", [replacing, replacing_folder, replacing_group])
-def test_permission_is_asked_before_a_name_is_taken(tmp_path, context):
+@pytest.mark.parametrize("context", [replacing, replacing_folder, replacing_shapefile])
+def test_the_check_runs_before_a_file_is_replaced(tmp_path, context):
     def refuse():
         raise StopError
 
     for allowed, expected in ((refuse, []), (bool, ["a.shp"])):
-        with suppress(StopError), asking_first(allowed), context(tmp_path / "a.shp") as part:
+        with suppress(StopError), checking_before_replacing(allowed), context(tmp_path / "a.shp") as part:
             (part / "b.npy" if part.is_dir() else part).write_text("new")
         assert names(tmp_path) == expected
 
 
-def test_permission_is_asked_in_the_body_only(tmp_path):
+def test_the_check_runs_only_inside_the_context(tmp_path):
     def refuse():
         raise StopError
 
-    with asking_first(refuse):
+    with checking_before_replacing(refuse):
         pass
     write_text(tmp_path / "a.txt", "a")
     assert names(tmp_path) == ["a.txt"]
@@ -137,7 +137,7 @@ def test_body_that_writes_nothing_is_an_error(tmp_path):
 def test_group_replaces_all_members_and_removes_stale_ones(tmp_path):
     for name in ("a.shp", "a.shx", "a.qix", "a.cpg", "a.tif", "ab.qix"):
         (tmp_path / name).write_text("old")
-    with replacing_group(tmp_path / "a.shp") as main:
+    with replacing_shapefile(tmp_path / "a.shp") as main:
         for suffix in (".dbf", ".shp", ".shx"):
             main.with_suffix(suffix).write_text("new")
         assert (tmp_path / "a.shp").read_text() == "old"
@@ -148,7 +148,7 @@ def test_group_replaces_all_members_and_removes_stale_ones(tmp_path):
 def test_group_with_an_error_changes_nothing(tmp_path):
     (tmp_path / "a.shp").write_text("old")
     with pytest.raises(StopError):
-        stop_after(replacing_group(tmp_path / "a.shp"), ".shp", ".dbf")
+        stop_after(replacing_shapefile(tmp_path / "a.shp"), ".shp", ".dbf")
     assert names(tmp_path) == ["a.shp"]
     assert (tmp_path / "a.shp").read_text() == "old"
 
@@ -164,7 +164,7 @@ def test_main_file_is_absent_while_members_are_mixed(tmp_path, monkeypatch):
         replace(source, target)
 
     monkeypatch.setattr(os, "replace", killed_after_the_first)
-    group = replacing_group(tmp_path / "a.shp")
+    group = replacing_shapefile(tmp_path / "a.shp")
     main = group.__enter__()
     main.write_text("new")
     main.with_suffix(".dbf").write_text("new")
@@ -186,7 +186,7 @@ def test_folder_is_replaced_as_a_whole(tmp_path):
     assert names(path) == ["sub"]
 
 
-def test_folder_that_cannot_be_put_in_place_leaves_the_old_one(tmp_path, monkeypatch):
+def test_folder_that_cannot_be_renamed_leaves_the_old_one(tmp_path, monkeypatch):
     path, replace, calls = tmp_path / "model", os.replace, []
     with replacing_folder(path) as part:
         (part / "a.npy").write_text("old")
@@ -204,7 +204,7 @@ def test_folder_that_cannot_be_put_in_place_leaves_the_old_one(tmp_path, monkeyp
     assert (path / "a.npy").read_text() == "old"
 
 
-@pytest.mark.parametrize("context", [replacing, replacing_folder, replacing_group])
+@pytest.mark.parametrize("context", [replacing, replacing_folder, replacing_shapefile])
 def test_the_new_name_is_on_the_disk(tmp_path, monkeypatch, context):
     synced, fsync = [], os.fsync
     monkeypatch.setattr(os, "fsync", lambda file: (synced.append(os.readlink(f"/proc/self/fd/{file}")), fsync(file)))
@@ -218,7 +218,7 @@ def test_text_is_utf8_with_one_newline_at_its_end(tmp_path):
     assert (tmp_path / "a.txt").read_bytes() == "forêt\n".encode()
 
 
-def test_json_keeps_or_sorts_keys_and_refuses_nan(tmp_path):
+def test_json_keeps_or_sorts_keys_and_rejects_nan(tmp_path):
     value = {"b": [1, 2.5, None], "a": "é"}
     write_json(tmp_path / "a.json", value)
     assert json.loads((tmp_path / "a.json").read_text("utf-8")) == value

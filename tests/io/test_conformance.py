@@ -1,5 +1,7 @@
-"""Every sensor that comes with the program, on products made from its patterns: found, read and masked as tables that
-were written by hand say, and refused or passed over with the right words when something is wrong."""
+"""Built-in sensors, with synthetic products made from their patterns.
+
+Products are found, read and masked as in hand-written tables; wrong products are rejected or ignored with the reason.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,7 @@ IN_ORDER = ("20180302", "20180511", "20200229")
 
 @dataclass(frozen=True)
 class Table:
-    """What the descriptions of products say, written down by hand and not taken from the YAML files."""
+    """Expected properties of a sensor, from the documentation of its products and not from the YAML file."""
 
     bands: Mapping[str, tuple[str, int]]
     """Name to the end of the file, as a regular expression, and the band in it."""
@@ -161,7 +163,7 @@ def folder_of(spec: SensorSpec, root: Path, tile: str = TILE) -> Path:
 
 @pytest.fixture(scope="module")
 def archives(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """The archive of each sensor, three dates out of order; made when it is asked for first."""
+    """By sensor: an archive with three dates that are not in order, written at the first request."""
     made: dict[str, Path] = {}
 
     def archive_of(section: str) -> Path:
@@ -175,7 +177,7 @@ def archives(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 @pytest.fixture
 def copy(archives: Callable[[str], Path], tmp_path: Path) -> Callable[[str], Path]:
-    """A copy of the archive of a sensor, to be spoilt."""
+    """A copy of the archive of a sensor, which the test may damage."""
 
     def copy_of(section: str) -> Path:
         return Path(shutil.copytree(archives(section), tmp_path / "archive"))
@@ -184,7 +186,7 @@ def copy(archives: Callable[[str], Path], tmp_path: Path) -> Callable[[str], Pat
 
 
 def files_of(spec: SensorSpec, root: Path, pattern: str, tile: str = TILE) -> list[Path]:
-    """The files of a band or mask, of all dates in order."""
+    """Paths of a band or mask, in the order of dates."""
     depth = "*/" if spec.products == "folders" else ""
     found = sorted(folder_of(spec, root, tile).glob(f"{depth}{pattern}"), key=str)
     return sorted(found, key=lambda path: re.search(r"20\d{6}", str(path.relative_to(root)))[0])  # type: ignore[index]
@@ -204,7 +206,7 @@ def test_every_sensor_has_its_table() -> None:
 
 
 @SENSORS
-def test_real_names_of_products_tell_the_day_and_the_tile(section: str) -> None:
+def test_day_and_tile_are_read_from_real_product_names(section: str) -> None:
     spec, table = builtin_specs()[section], TABLES[section]
     assert table.names
     for name in table.names:
@@ -228,7 +230,9 @@ def test_products_are_found_in_the_order_of_their_days(section: str, archives: C
 
 
 @SENSORS
-def test_a_scene_is_read_as_it_was_written(section: str, archives: Callable[[str], Path], tmp_path: Path) -> None:
+def test_a_scene_is_equal_after_conversion_to_a_file_and_back(
+    section: str, archives: Callable[[str], Path], tmp_path: Path
+) -> None:
     sensor, _ = scan_tile(builtin_specs()[section], archives(section), TILE)
     scene = Scene(TILE, native_geobox(sensor), (sensor,))
     write_json(tmp_path / "scene.json", scene_to_json(scene))
@@ -237,7 +241,7 @@ def test_a_scene_is_read_as_it_was_written(section: str, archives: Callable[[str
 
 
 class Slow:
-    """A product read in the most obvious way: one file, one pixel, one value after the other."""
+    """A simple reader of a product, pixel by pixel, for comparison."""
 
     def __init__(self, root: Path, spec: SensorSpec, table: Table, product: str) -> None:
         folder = folder_of(spec, root)
@@ -294,8 +298,8 @@ def test_values_masks_and_footprint_are_those_of_the_files(section: str, archive
 
 
 @SENSORS
-def test_each_code_of_a_mask_hides_a_pixel_or_does_not(section: str, tmp_path: Path) -> None:
-    """Codes and bits that no rule knows leave a pixel valid."""
+def test_each_code_of_a_mask_masks_a_pixel_or_not_as_documented(section: str, tmp_path: Path) -> None:
+    """Codes and bits without a rule leave a pixel valid."""
     spec, table = builtin_specs()[section], TABLES[section]
     square = GeoBox((20, 20), FINE.affine, FINE.crs)
     clear = {rule.name: clear_code(spec, rule.file, table) for rule in spec.masks}
@@ -321,14 +325,14 @@ def test_each_code_of_a_mask_hides_a_pixel_or_does_not(section: str, tmp_path: P
 
 
 def clear_code(spec: SensorSpec, pattern: str, table: Table) -> int:
-    """A code of a mask file that hides nothing."""
+    """A code of a mask file that masks no pixel."""
     name = pattern.replace("*", "x").replace("[0-9xmC]", "x")
     end = next(end for end in table.invalid if re.search(end, name))
     return next(code for code in range(256) if not table.invalid[end](code))
 
 
 @SENSORS
-def test_no_data_hides_its_own_pixels_and_no_values_beside_it(section: str, tmp_path: Path) -> None:
+def test_nodata_pixels_are_invalid_and_their_neighbours_are_not(section: str, tmp_path: Path) -> None:
     spec, table = builtin_specs()[section], TABLES[section]
     layers = synthetic_layers(spec, {"": FINE}, np.random.default_rng(0), corner=False)
     layers |= {
@@ -352,10 +356,10 @@ def test_no_data_hides_its_own_pixels_and_no_values_beside_it(section: str, tmp_
 @pytest.mark.parametrize("masks", ["all", "none", "not on every date"])
 @pytest.mark.parametrize("gaps", [False, True], ids=["data everywhere", "gaps"])
 @SENSORS
-def test_what_the_series_show_is_in_sight_and_equal_where_no_data_is_missing(
+def test_observations_from_masks_agree_with_the_cubes_where_bands_have_data(
     section: str, gaps: bool, masks: str, tmp_path: Path
 ) -> None:
-    """With and without the masks that may be absent, also on a grid that reaches beyond the files."""
+    """With and without optional masks, and on a grid that is larger than the files."""
     spec, optional = builtin_specs()[section], {rule.name for rule in builtin_specs()[section].masks if rule.optional}
     for number, day in enumerate(DAYS):
         layers = synthetic_layers(spec, grids_of(section), np.random.default_rng(number), corner=gaps)
@@ -383,8 +387,8 @@ def test_what_the_series_show_is_in_sight_and_equal_where_no_data_is_missing(
 
 
 @pytest.mark.parametrize(("section", "file"), MASK_FILES)
-def test_a_pixel_that_a_mask_hides_on_all_dates_is_never_seen(section: str, file: str, tmp_path: Path) -> None:
-    """Each code that hides, on the same pixel of every date: no date of any block shows it."""
+def test_a_pixel_that_is_masked_on_all_dates_is_never_valid(section: str, file: str, tmp_path: Path) -> None:
+    """For each masked code, set at the same pixel of all dates: the pixel is invalid on all dates of all blocks."""
     spec, table, square = builtin_specs()[section], TABLES[section], GeoBox((16, 16), FINE.affine, FINE.crs)
     clear = {item.name: clear_code(spec, item.file, table) for item in spec.masks}
     for number, day in enumerate(DAYS):
@@ -437,12 +441,12 @@ def test_one_date_is_a_series(section: str, tmp_path: Path) -> None:
 
 
 @SENSORS
-def test_a_day_that_is_none_is_reported(section: str, copy: Callable[[str], Path]) -> None:
+def test_an_invalid_date_is_reported(section: str, copy: Callable[[str], Path]) -> None:
     spec, root = builtin_specs()[section], copy(section)
     for path in sorted(folder_of(spec, root).iterdir()):
         if "20200229" in path.name:
             path.rename(path.with_name(path.name.replace("20200229", "20190229")))
-    assert "20190229 is no date" in refusal(spec, root)
+    assert "20190229 is not a date" in refusal(spec, root)
 
 
 @SENSORS
@@ -461,7 +465,7 @@ def test_a_stray_file_is_ignored_and_reported(section: str, copy: Callable[[str]
 
 @SENSORS
 def test_a_product_of_another_tile_never_gets_into_the_series(section: str, copy: Callable[[str], Path]) -> None:
-    """By its name where names tell the tile, else by where it lies."""
+    """Detected by its name if names contain the tile, else by its position."""
     spec, root = builtin_specs()[section], copy(section)
     layers = synthetic_layers(spec, {"": AWAY}, np.random.default_rng(9), corner=False)
     write_product(spec, folder_of(spec, root), OTHER, date(2018, 8, 1), layers)
@@ -482,7 +486,7 @@ def test_a_product_of_another_tile_never_gets_into_the_series(section: str, copy
 
 @contextmanager
 def kept(path: Path) -> Iterator[None]:
-    """Whatever happens to a file meanwhile, it is as before in the end: cheaper than a copy of the archive."""
+    """Restore a file at the end of the context, which is faster than a copy of the archive."""
     content = path.read_bytes()
     try:
         yield
@@ -534,7 +538,7 @@ def test_another_number_of_bands_is_reported(section: str, copy: Callable[[str],
     rewritten(paths[1], first[None], count=usual + 2)
     message = refusal(spec, root)
     assert f"{paths[1]}: has {usual + 2} bands, {usual} on the other dates" in message
-    assert message.endswith(f"Get the files again, or take these products out of {folder_of(spec, root)}.")
+    assert message.endswith(f"Download or copy the files again, or remove these products from {folder_of(spec, root)}.")
     if usual > 1:
         rewritten(paths[1], first[None], count=1)
         assert f"{paths[1]}: has 1 band, band {usual} is needed" in refusal(spec, root)
@@ -567,8 +571,8 @@ def test_a_mask_on_another_grid_on_all_dates_is_reported_by_name(section: str, c
 
 @pytest.mark.parametrize("which", ["band", "mask"])
 @SENSORS
-def test_a_file_that_shows_a_part_only_is_reported(section: str, which: str, copy: Callable[[str], Path]) -> None:
-    """Of a sensor whose extent varies from date to date, when its other files show more on that date."""
+def test_a_file_that_covers_only_a_part_is_reported(section: str, which: str, copy: Callable[[str], Path]) -> None:
+    """For a sensor with varying extents, when its other files of the date cover more."""
     spec, root = builtin_specs()[section], copy(section)
     path = files_of(spec, root, (spec.bands if which == "band" else spec.masks)[-1].file)[1]
     with rasterio.open(path) as source:

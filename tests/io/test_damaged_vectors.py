@@ -1,4 +1,4 @@
-"""Vector files whose bytes are damaged are refused with their cause, or lose what has no place."""
+"""Damaged vector files are rejected with the cause; polygons with invalid coordinates are left out."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def test_a_ring_that_is_not_closed_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("length", [4, 10, 27])
-def test_a_shapefile_without_the_end_of_its_header_is_cut_short(length: int, tmp_path: Path) -> None:
+def test_a_shapefile_with_an_incomplete_header_is_truncated(length: int, tmp_path: Path) -> None:
     path = tmp_path / "a.shp"
     write_shapefile(gpd.GeoDataFrame({"code": [1]}, geometry=[shapely.box(0, 0, 9, 9)], crs=2154), path)
     path.write_bytes(path.read_bytes()[:length])
-    with pytest.raises(InputError, match="the file is cut short"):
+    with pytest.raises(InputError, match="is truncated"):
         read_vector(path)
 
 
@@ -41,9 +41,7 @@ def test_a_shapefile_without_the_end_of_its_header_is_cut_short(length: int, tmp
     ("before", "after"),
     [("Lambert_Conformal_Conic", "Lambert_Conformal_Cone"), ("6378137", "-1"), ("44.0", "440"), ("44", "1e400")],
 )
-def test_a_damaged_coordinate_system_is_an_error_of_the_file_or_is_understood(
-    before: str, after: str, tmp_path: Path
-) -> None:
+def test_a_damaged_crs_is_reported_or_understood(before: str, after: str, tmp_path: Path) -> None:
     path = tmp_path / "a.shp"
     write_shapefile(gpd.GeoDataFrame({"code": [1]}, geometry=[shapely.box(0, 0, 9, 9)], crs=2154), path)
     projection = path.with_suffix(".prj")
@@ -54,7 +52,7 @@ def test_a_damaged_coordinate_system_is_an_error_of_the_file_or_is_understood(
         assert "a.shp" in str(err)  # noqa: PT017 - whether it is understood is a matter of the library's version
 
 
-def test_a_polygon_longer_than_any_on_earth_has_no_place_and_is_left_out_with_a_note(tmp_path: Path) -> None:
+def test_a_polygon_with_impossible_coordinates_is_left_out_with_a_note(tmp_path: Path) -> None:
     shapes = [shapely.box(600000, 6300000, 600100, 6300100), shapely.Polygon([(0, 0), (1e300, 0), (0, 1e18)])]
     frame = gpd.GeoDataFrame({"code": [1, 1]}, geometry=shapes, crs=2154)
     moved = to_crs(frame, "EPSG:32631")
@@ -62,7 +60,7 @@ def test_a_polygon_longer_than_any_on_earth_has_no_place_and_is_left_out_with_a_
     frame.to_file(tmp_path / "a.gpkg")
     reference = read_reference(tmp_path / "a.gpkg", "code", "EPSG:32631")
     assert len(reference.frame) == 1
-    assert any("without a place in EPSG:32631" in note for note in reference.notes)
+    assert any("without valid coordinates in EPSG:32631" in note for note in reference.notes)
 
 
 def test_edges_are_divided_as_before_and_empty_and_absent_geometries_stay(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Series whose files differ in type, tiles and extent: what is read is the same in any block."""
+"""For files that differ in data type, tiling and extent, values do not depend on the block shape."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def write(path: Path, values: np.ndarray, grid: GeoBox, way: Mapping[str, Any]) 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Five dates of noise, one of which has but the upper third; masks of three types and tilings."""
+    """Five dates of noise, one of them only in the upper third; masks of three data types and tilings."""
     noise = np.random.default_rng(0)
     for k, (kind, way) in enumerate(WAYS):
         product = tmp_path / TILE / f"SMALL_20180{k + 1}01"
@@ -90,7 +90,7 @@ def scene(folder: Path) -> Scene:
     return Scene(TILE, native_geobox(sensor), (sensor,))
 
 
-def test_the_scene_says_how_each_file_is_stored(scene: Scene) -> None:
+def test_the_scene_contains_the_storage_format_of_each_file(scene: Scene) -> None:
     for known in (scene, scene_from_json(scene_to_json(scene))):
         for acquisition in known.sensors[0].acquisitions:
             for name, path in {**acquisition.bands, **acquisition.masks}.items():
@@ -107,7 +107,7 @@ def whole(scene: Scene) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def in_blocks(scene: Scene, order: Callable[[], Any], threads: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Values, validity, and validity by masks alone, of blocks that are read in turn."""
+    """Values, validity, and validity from masks only, assembled from blocks."""
     dates = len(scene.sensors[0].acquisitions)
     values = np.full((dates, 2, *SHAPE), np.nan, np.float32)
     valid, clear = (np.zeros((dates, *SHAPE), bool) for _ in range(2))
@@ -117,13 +117,13 @@ def in_blocks(scene: Scene, order: Callable[[], Any], threads: int = 1) -> tuple
             cube = found.cubes(block)["Small"]
             values[place], valid[place] = cube.values, cube.valid
     with CubeReader(scene, {}, threads=threads) as reader:
-        for block in reader.in_turn(order()):
+        for block in reader.observation_blocks(order()):
             clear[..., slice(*block.rows), slice(*block.cols)] = reader.observed(block)["Small"].valid
     return values, valid, clear
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_mixed_files_are_read_alike_in_blocks_of_any_memory(scene: Scene, threads: int) -> None:
+def test_values_of_mixed_files_do_not_depend_on_the_memory_of_blocks(scene: Scene, threads: int) -> None:
     expected, shapes = whole(scene), set()
     red = expected[0][:, 0]
     for k, acquisition in enumerate(scene.sensors[0].acquisitions):
@@ -143,14 +143,14 @@ def test_mixed_files_are_read_alike_in_blocks_of_any_memory(scene: Scene, thread
     assert len(shapes) > 3
 
 
-def test_shapes_of_blocks_need_no_file(scene: Scene, folder: Path) -> None:
+def test_block_shapes_are_computed_without_opening_files(scene: Scene, folder: Path) -> None:
     before = block_shapes(scene, RECIPE, 1 << 22), mask_block_shape(scene, 1 << 20)
     shutil.rmtree(folder / TILE)
     assert (block_shapes(scene, RECIPE, 1 << 22), mask_block_shape(scene, 1 << 20)) == before
 
 
-def test_shapes_of_blocks_count_every_date(scene: Scene) -> None:
-    """The one date of floats lies in the middle of a series of integers."""
+def test_block_shapes_consider_every_date(scene: Scene) -> None:
+    """The only float date is in the middle of a series of integers."""
     (sensor,) = scene.sensors
     plain = [
         replace(one, formats={name: replace(file, dtype="int16") for name, file in one.formats.items()})
@@ -175,7 +175,7 @@ def test_only_files_with_pixels_in_the_blocks_are_opened(scene: Scene, folder: P
     assert counts == Counter(path for one in others for path in (one.bands["RED"], *one.masks.values()))
 
 
-def test_a_file_of_another_type_than_the_scene_says_is_reported(scene: Scene) -> None:
+def test_a_file_with_another_data_type_than_in_the_scene_is_reported(scene: Scene) -> None:
     path = Path(scene.sensors[0].acquisitions[0].bands["RED"])
     write(path, np.full(SHAPE, 0.5, np.float64), GRID, {})
     with (

@@ -1,4 +1,4 @@
-"""Common grids: files of a sensor share their pixels, and those of some sensors begin and end at different ones."""
+"""Common grids of files with aligned pixels, which have different extents for some sensors."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def scanned(spec: SensorSpec, root: Path) -> Scene:
 
 
 def read(scene: Scene, shape: tuple[int, int], threads: int = 1) -> tuple[np.ndarray, ...]:
-    """Values, validity, validity by masks alone, footprint, put together from blocks."""
+    """Values, validity, validity from masks only, and footprint, assembled from blocks."""
     (sensor,) = scene.sensors
     bands, dates = sensor.spec.band_names, len(sensor.acquisitions)
     values = np.zeros((dates, len(bands), *scene.geobox.shape), np.float32)
@@ -78,7 +78,7 @@ def read(scene: Scene, shape: tuple[int, int], threads: int = 1) -> tuple[np.nda
 
 @pytest.fixture(scope="module")
 def landsat(tmp_path_factory: pytest.TempPathFactory) -> tuple[Scene, Sequence[Mapping[str, np.ndarray]]]:
-    """Three dates of Landsat, two different extents, and the whole images that they are parts of."""
+    """Three Landsat dates with two different extents, and the complete images from which they are cut."""
     root, rng, whole = tmp_path_factory.mktemp("landsat"), np.random.default_rng(0), []
     for day, extent in zip(DAYS, EXTENTS, strict=True):
         ground = {band: rng.integers(7273, 43636, GROUND.shape).astype(np.uint16) for band in USGS.band_names}
@@ -90,14 +90,14 @@ def landsat(tmp_path_factory: pytest.TempPathFactory) -> tuple[Scene, Sequence[M
 
 
 def shown() -> np.ndarray:
-    """(time, y, x) bool: the pixels that the files of a date have."""
+    """(time, y, x) bool: the files of the date contain the pixel."""
     seen = np.zeros((3, *GROUND.shape), bool)
     for t, (top, bottom, left, right) in enumerate(EXTENTS):
         seen[t, top:bottom, left:right] = True
     return seen
 
 
-def test_the_common_grid_is_the_smallest_that_holds_all(
+def test_the_common_grid_is_the_smallest_that_contains_all_files(
     landsat: tuple[Scene, Sequence[Mapping[str, np.ndarray]]],
 ) -> None:
     (sensor,) = landsat[0].sensors
@@ -106,7 +106,7 @@ def test_the_common_grid_is_the_smallest_that_holds_all(
     assert [acquisition.extents["FILL"] for acquisition in sensor.acquisitions] == list(EXTENTS)
 
 
-def test_extents_survive_in_the_file_of_the_scene(
+def test_extents_are_equal_after_conversion_of_the_scene_to_a_file_and_back(
     landsat: tuple[Scene, Sequence[Mapping[str, np.ndarray]]], tmp_path: Path
 ) -> None:
     write_json(tmp_path / "scene.json", scene_to_json(landsat[0]))
@@ -114,7 +114,7 @@ def test_extents_survive_in_the_file_of_the_scene(
     assert known == replace(sensor, spec=known.spec)
 
 
-def test_values_are_those_of_the_files_and_none_beyond_them(
+def test_values_are_those_of_the_files_and_missing_outside_them(
     landsat: tuple[Scene, Sequence[Mapping[str, np.ndarray]]],
 ) -> None:
     scene, whole = landsat
@@ -131,8 +131,8 @@ def test_values_are_those_of_the_files_and_none_beyond_them(
             np.testing.assert_allclose(values[t, b], expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("grid", ["native", "finer", "other CRS"])
-def test_blocks_of_any_shape_hold_the_same_as_the_whole(
+@pytest.mark.parametrize("working_grid", ["native", "finer", "other CRS"])
+def test_blocks_of_any_shape_equal_the_whole(
     working_grid: str, landsat: tuple[Scene, Sequence[Mapping[str, np.ndarray]]]
 ) -> None:
     scene = landsat[0]
@@ -149,8 +149,8 @@ def test_blocks_of_any_shape_hold_the_same_as_the_whole(
             np.testing.assert_array_equal(once, apart)
 
 
-def test_resampled_values_beside_the_end_of_a_file_are_made_of_what_is_there(tmp_path: Path) -> None:
-    """A constant image stays constant up to its end: what lies beyond takes no part."""
+def test_resampling_at_the_border_of_a_file_uses_only_pixels_inside_it(tmp_path: Path) -> None:
+    """A constant image stays constant up to its border: the area outside has no influence."""
     layers = {name: cut(np.full(GROUND.shape, 500, np.uint16), EXTENTS[0]) for name in ("RED", "NIR")}
     write_product(small(), tmp_path / TILE, TILE, DAYS[0], layers)
     layers = {name: cut(np.full(GROUND.shape, 500, np.uint16), EXTENTS[1]) for name in ("RED", "NIR")}
@@ -169,7 +169,7 @@ def written(spec: SensorSpec, root: Path, kind: type, extents: Sequence[tuple[in
 
 
 @pytest.mark.parametrize("kind", [np.uint16, np.int16])
-def test_files_that_cannot_say_no_data_are_refused_when_their_extents_differ(kind: type, tmp_path: Path) -> None:
+def test_files_with_different_extents_need_a_nodata_value(kind: type, tmp_path: Path) -> None:
     spec = small(SMALL.replace("nodata: 0", ""))
     written(spec, tmp_path, kind)
     with pytest.raises(InputError, match=rf"RED: its files have different extents, .* type {np.dtype(kind)} need"):
@@ -180,7 +180,7 @@ def test_files_that_cannot_say_no_data_are_refused_when_their_extents_differ(kin
     assert len(scanned(spec, tmp_path).sensors[0].acquisitions) == 2, "those with one extent need none"
 
 
-def test_numbers_with_a_point_need_no_such_value(tmp_path: Path) -> None:
+def test_float_files_with_different_extents_need_no_nodata_value(tmp_path: Path) -> None:
     spec = small(SMALL.replace("nodata: 0", ""))
     written(spec, tmp_path, np.float32)
     values, valid, *_ = read(scanned(spec, tmp_path), (9, 50))
@@ -192,17 +192,20 @@ def test_numbers_with_a_point_need_no_such_value(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("grid", "reason"),
     [
-        (GeoBox((20, 20), GROUND.affine @ Affine.translation(50, 0), GROUND.crs), "shows another place"),
-        (GeoBox((20, 20), GROUND.affine @ Affine.translation(0, -20), GROUND.crs), "shows another place"),
+        (GeoBox((20, 20), GROUND.affine @ Affine.translation(50, 0), GROUND.crs), "covers another area"),
+        (GeoBox((20, 20), GROUND.affine @ Affine.translation(0, -20), GROUND.crs), "covers another area"),
         (
             GeoBox((20, 20), GROUND.affine @ Affine.translation(2.5, 0), GROUND.crs),
             "is on another grid (shifted by 2.5 pixels",
         ),
         (GeoBox((20, 20), GROUND.affine, "EPSG:32630"), "has another coordinate system"),
-        (GeoBox((20, 20), GROUND.affine @ Affine.scale(2), GROUND.crs), "has other pixels (60 x 60, not 30 x 30)"),
+        (
+            GeoBox((20, 20), GROUND.affine @ Affine.scale(2), GROUND.crs),
+            "has another pixel size (60 x 60, not 30 x 30)",
+        ),
     ],
 )
-def test_files_of_other_places_or_pixels_are_refused(grid: GeoBox, reason: str, tmp_path: Path) -> None:
+def test_files_of_another_area_or_pixel_size_are_rejected(grid: GeoBox, reason: str, tmp_path: Path) -> None:
     written(small(), tmp_path, np.uint16, [(0, 40, 0, 50)] * 2)
     layers = {name: Layer(np.ones(grid.shape, np.uint16), grid) for name in ("RED", "NIR")}
     product = write_product(small(), tmp_path / TILE, TILE, DAYS[2], layers)
@@ -212,7 +215,7 @@ def test_files_of_other_places_or_pixels_are_refused(grid: GeoBox, reason: str, 
         assert f"{product.name}_{name}.tif: {reason}" in str(caught.value)
 
 
-def test_a_mask_that_shows_less_than_the_bands_of_its_date_is_reported(tmp_path: Path) -> None:
+def test_a_mask_that_covers_less_than_the_bands_of_its_date_is_reported(tmp_path: Path) -> None:
     written(small(), tmp_path, np.uint16)
     bands = {name: cut(np.ones(GROUND.shape, np.uint16), EXTENTS[0]) for name in ("RED", "NIR")}
     mask = {"CLOUD": cut(np.zeros(GROUND.shape, np.uint8), (0, 20, 4, 50))}
@@ -221,7 +224,7 @@ def test_a_mask_that_shows_less_than_the_bands_of_its_date_is_reported(tmp_path:
         scan_tile(small(), tmp_path, TILE)
 
 
-def test_a_mask_that_a_wider_date_lacks_hides_nothing_there(tmp_path: Path) -> None:
+def test_a_mask_missing_on_a_larger_date_masks_nothing_there(tmp_path: Path) -> None:
     written(small(), tmp_path, np.uint16, [(0, 40, 0, 50)])
     bands = {name: cut(np.ones(GROUND.shape, np.uint16), EXTENTS[0]) for name in ("RED", "NIR")}
     cloud = np.zeros(GROUND.shape, np.uint8)
@@ -237,8 +240,8 @@ def test_a_mask_that_a_wider_date_lacks_hides_nothing_there(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("masks", ["[]", "[{name: CLOUD, file: '*_cloud.tif', optional: true}]"])
-def test_dates_without_a_mask_show_where_their_reference_band_has_data(masks: str, tmp_path: Path) -> None:
-    """On blocks of another grid, wider than the files, and when a date is moved."""
+def test_dates_without_a_mask_observe_the_pixels_where_the_reference_band_has_data(masks: str, tmp_path: Path) -> None:
+    """On another grid that is larger than the files, and with a shifted date."""
     text = SMALL[: SMALL.index("masks")] + f"masks: {masks}\nnodata: 0\nvarying_extent: true\n"
     for day, extent in zip(DAYS, EXTENTS, strict=True):
         values = np.ones(GROUND.shape, np.uint16)
@@ -256,7 +259,7 @@ def test_dates_without_a_mask_show_where_their_reference_band_has_data(masks: st
             assert 0.1 < clear.mean() < 0.7
 
 
-def test_a_date_without_the_edge_mask_of_the_others_shows_what_its_files_cover(tmp_path: Path) -> None:
+def test_a_date_without_edge_mask_observes_the_area_of_its_files(tmp_path: Path) -> None:
     both = "{name: CLOUD, file: '*_cloud.tif'}, {name: EDGE, file: '*_edge.tif', edge: true, optional: true}"
     spec = small(SMALL.replace("{name: CLOUD, file: '*_cloud.tif', optional: true}", both))
     cloud = np.random.default_rng(0).integers(0, 2, GROUND.shape).astype(np.uint8)
@@ -276,7 +279,7 @@ def test_a_date_without_the_edge_mask_of_the_others_shows_what_its_files_cover(t
 
 
 def test_grids_that_differ_by_rounding_are_one(tmp_path: Path) -> None:
-    """Another tool's corner and pixel size: values are passed on as they are, on blocks of any shape."""
+    """Corner and pixel size as another tool rounds them: values are not resampled, in blocks of any shape."""
     other = GeoBox(GROUND.shape, Affine(30.0000003, 0, 300015.00001, 0, -30.0000003, 4900034.99999), GROUND.crs)
     values = np.random.default_rng(0).integers(1, 9000, GROUND.shape).astype(np.uint16)
     fixed = replace(small(), varying_extent=False)
@@ -300,7 +303,7 @@ def test_grids_that_differ_by_rounding_are_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [1.0, 1e-4])
 @pytest.mark.parametrize(("ratio", "same"), [(1.0001, False), (1 + 1e-6, False), (1 + 5e-8, True), (1.0, True)])
 def test_pixels_of_another_size_are_not_shared(ratio: float, same: bool, size: float) -> None:
-    """Whatever the unit, over ten thousand of them."""
+    """In any unit, over ten thousand pixels."""
     one = GeoBox((10000, 10000), Affine(size, 0, 3, 0, -size, 44), "EPSG:4326" if size < 1 else GROUND.crs)
     wide, high = (
         GeoBox(one.shape, one.affine @ Affine.scale(*scale), one.crs) for scale in ((ratio, 1.0), (1.0, ratio))
@@ -308,10 +311,10 @@ def test_pixels_of_another_size_are_not_shared(ratio: float, same: bool, size: f
     for other in (wide, high):
         assert share_pixels(one, other) == share_pixels(other, one) == same
         _, problems = common_grids(small(), {"RED": [(one, "a"), (one, "b"), (other, "c")]})
-        assert ["c: has other pixels (" in problem for problem in problems] == [True] * (not same)
+        assert ["c: has another pixel size (" in problem for problem in problems] == [True] * (not same)
 
 
-def test_of_other_sensors_another_size_is_refused(tmp_path: Path) -> None:
+def test_another_extent_is_rejected_for_sensors_with_a_fixed_extent(tmp_path: Path) -> None:
     fixed = replace(small(), varying_extent=False)
     written(fixed, tmp_path, np.uint16, [(0, 40, 0, 50), (0, 40, 0, 50), (0, 36, 0, 50)])
     with pytest.raises(InputError, match=r"20180305.*has another size \(50 wide, 36 high; not 50 wide, 40 high\)"):
@@ -320,8 +323,8 @@ def test_of_other_sensors_another_size_is_refused(tmp_path: Path) -> None:
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(*[st.integers(0, 20)] * 4), min_size=1, max_size=6))
-def test_the_common_grid_holds_every_file_at_its_place(corners: list[tuple[int, int, int, int]]) -> None:
-    """Parts of one grid that all share a pixel: row and column 20 to 25."""
+def test_the_common_grid_contains_every_file_at_its_position(corners: list[tuple[int, int, int, int]]) -> None:
+    """Parts of one grid that all contain rows and columns 20 to 25."""
     parts = [GROUND[top : 25 + height, left : 25 + width] for top, left, height, width in corners]
     spec = replace(small(), bands=small().bands[:1], masks=())
     grids, problems = common_grids(spec, {"RED": [(part, f"{k}.tif") for k, part in enumerate(parts)]})

@@ -1,4 +1,4 @@
-"""Headers: what makes an image useless, and whether the file has all its bytes."""
+"""Reasons in the header why an image is unusable, and detection of truncated files."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def boxes(content: bytes) -> list[tuple[bytes, bytes]]:
     return found
 
 
-def test_a_header_says_grid_and_types(jp2: Path, tmp_path: Path) -> None:
+def test_a_header_contains_grid_and_data_types(jp2: Path, tmp_path: Path) -> None:
     header, problems = read_header(str(jp2), 1)
     assert header is not None
     assert (header.grid, header.types, problems) == (GRID, ("uint16",), [])
@@ -50,7 +50,7 @@ def test_a_header_says_grid_and_types(jp2: Path, tmp_path: Path) -> None:
     assert read_header(str(both), 3) == (None, [f"{both}: has 2 bands, band 3 is needed"])
 
 
-def test_all_that_is_wrong_with_a_header_is_reported_at_once(tmp_path: Path) -> None:
+def test_all_problems_of_a_header_are_reported_at_once(tmp_path: Path) -> None:
     path = tmp_path / "odd.tif"
     turned = Affine(10, 1, 0, 1, -10, 0)
     with rasterio.open(path, "w", driver="GTiff", height=4, width=4, count=1, dtype="uint8", transform=turned) as file:
@@ -65,19 +65,19 @@ def test_all_that_is_wrong_with_a_header_is_reported_at_once(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("suffix", [".jp2", ".tif"])
-def test_a_file_cut_anywhere_is_never_taken_for_whole(suffix: str, tmp_path: Path) -> None:
+def test_a_file_truncated_at_any_byte_is_detected(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"noise{suffix}"
     write_raster(path, {1: Layer(NOISE, GRID)})
     content = path.read_bytes()
     assert read_header(str(path), 1)[0] is not None
     for size in (*range(0, 1000, 97), len(content) // 2, len(content) - 1):
         path.write_bytes(content[:size])
-        with pytest.raises(InputError, match=r"is empty|is damaged|is neither|is cut short"):
+        with pytest.raises(InputError, match=r"is empty|is damaged|is neither|is truncated"):
             read_header(str(path), 1)
 
 
-def test_the_end_is_found_however_the_length_of_the_pixels_is_written(jp2: Path) -> None:
-    """Boxes say their length in 4 or 8 bytes, or not at all when they are the last; a codestream may have no box."""
+def test_the_end_is_found_for_every_form_of_box_length(jp2: Path) -> None:
+    """The length of a box has 4 or 8 bytes, or is 0 for the last box; a codestream may be without boxes."""
     content = jp2.read_bytes()
     *others, (kind, stream) = boxes(content)
     assert kind == b"jp2c"

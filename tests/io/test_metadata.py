@@ -1,5 +1,7 @@
-"""Scale and offset from the XML metadata of products: every baseline gives the same units, and nothing that is odd or
-hostile is taken for a number."""
+"""Scale and offset from the XML metadata of products.
+
+All baselines give the same units; invalid and malicious content is rejected.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,7 @@ def scaling_of(folder: Path, text: str | bytes) -> dict[str, tuple[float, float]
     return read_scaling(str(path), SPEC)
 
 
-def test_a_product_without_offsets_adds_nothing(tmp_path: Path) -> None:
+def test_offsets_are_0_without_offsets_in_the_metadata(tmp_path: Path) -> None:
     scaling = scaling_of(tmp_path, f"{HEAD}<p>{DIVISOR}</p>")
     assert scaling == dict.fromkeys(SPEC.band_names, (1.0, 0.0))
 
@@ -55,7 +57,7 @@ def test_each_band_has_its_own_offset_by_its_id(tmp_path: Path) -> None:
 
 
 def test_the_ids_of_the_bands_are_those_of_the_products() -> None:
-    """By the table of bands in the metadata of every product: B1 is 0, B8A is 8, B9 is 9."""
+    """As in the band table of the metadata of each product: B1 is 0, B8A is 8, B9 is 9."""
     in_order = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
     assert {band: str(in_order.index(band)) for band in SPEC.band_names} == IDS
 
@@ -78,8 +80,8 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("what", HOSTILE)
-def test_document_types_and_entities_are_refused(what: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"MTD_MSIL2A.xml: a document type or entities are not allowed"):
+def test_document_types_and_entities_are_rejected(what: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"MTD_MSIL2A.xml: has a document type or entities"):
         scaling_of(tmp_path, HOSTILE[what])
 
 
@@ -118,7 +120,7 @@ BROKEN: dict[str, tuple[str | bytes, str]] = {
 
 
 @pytest.mark.parametrize("what", BROKEN)
-def test_what_is_no_number_is_refused_with_file_and_element(what: str, tmp_path: Path) -> None:
+def test_values_that_are_not_numbers_are_rejected_with_file_and_element(what: str, tmp_path: Path) -> None:
     text, reason = BROKEN[what]
     with pytest.raises(InputError) as caught:
         scaling_of(tmp_path, text)
@@ -141,7 +143,7 @@ def written(
     offsets: Sequence[int | None],
     divisor: float = 10000,
 ) -> None:
-    """Products of one ground (reflectance x 10000), stored with these offsets."""
+    """Products with the same reflectance (x 10000), stored with these offsets."""
     for day, offset in zip(days, offsets, strict=True):
         layers = {
             band: Layer(((values - (offset or 0)) * divisor / 10000).astype(np.uint16), FINE)
@@ -167,7 +169,7 @@ def cube_of(root: Path) -> tuple[Scene, Cube]:
 DAYS = tuple(date(2022, 1, day) for day in (5, 15, 25, 30))
 
 
-def test_a_change_of_the_baseline_leaves_no_step(tmp_path: Path) -> None:
+def test_a_change_of_the_baseline_does_not_change_reflectances(tmp_path: Path) -> None:
     ground = ground_of()
     written(tmp_path, DAYS, ground, (None, None, -1000, -1000))
     _, cube = cube_of(tmp_path)
@@ -183,7 +185,7 @@ def test_a_change_of_the_baseline_leaves_no_step(tmp_path: Path) -> None:
             np.testing.assert_allclose(values[f"{SPEC.name}_{name}_{day}"], first, rtol=1e-5, atol=1e-3)
 
 
-def test_the_same_in_another_unit_is_the_same(tmp_path: Path) -> None:
+def test_another_quantification_value_does_not_change_reflectances(tmp_path: Path) -> None:
     ground = {band: values // 10 * 10 for band, values in ground_of().items()}
     written(tmp_path, DAYS, ground, (None, -1000, None, -1000), divisor=1000)
     _, cube = cube_of(tmp_path)
@@ -191,8 +193,8 @@ def test_the_same_in_another_unit_is_the_same(tmp_path: Path) -> None:
         np.testing.assert_allclose(cube.values[t], np.stack(list(ground.values())), rtol=1e-6)
 
 
-def test_no_data_is_judged_before_the_offset(tmp_path: Path) -> None:
-    """A stored 0 has no measure; a stored 1000 is a reflectance of 0."""
+def test_nodata_is_compared_before_the_offset_is_added(tmp_path: Path) -> None:
+    """A stored 0 is no data; a stored 1000 is a reflectance of 0."""
     ground = ground_of()
     for values in ground.values():
         values[2, 3], values[4, 5] = -1000, 0
@@ -225,7 +227,7 @@ def test_damaged_metadata_stop_the_scan_or_leave_the_product_out(tmp_path: Path)
     written(tmp_path, DAYS[:2], ground_of(), (None, -1000))
     path = next(tmp_path.rglob("*20220115*/MTD_MSIL2A.xml"))
     path.write_text(HOSTILE["billion laughs"])
-    with pytest.raises(InputError, match=r"1 problem\n  .*20220115.*MTD_MSIL2A.xml: a document type"):
+    with pytest.raises(InputError, match=r"1 problem\n  .*20220115.*MTD_MSIL2A.xml: has a document type"):
         scan_tile(SPEC, tmp_path, TILE)
     scene, notes = scan_tile(SPEC, tmp_path, TILE, skip_damaged=True)
     assert scene.keys == ("20220105",)

@@ -1,4 +1,4 @@
-"""A pixel is without data by the value of the sensor's description and by that of its own file, whoever reads it."""
+"""No-data pixels have the value of the sensor description or of the nodata tag of their file, in all readers."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def write(
 
 
 def archive(root: Path, tags: Mapping[date, float | None], kind: str, hole: Mapping[date, float] | None = None) -> Path:
-    """Products of two bands of measures, whose first two rows hold the tag of the date, or its ``hole``."""
+    """Products with two bands; their first two rows contain the tag of the date, or its ``hole``."""
     for day, tag in tags.items():
         values = (100 + np.arange(96).reshape(8, 12)).astype(kind)
         filled = (hole or {}).get(day, tag)
@@ -64,9 +64,10 @@ def archive(root: Path, tags: Mapping[date, float | None], kind: str, hole: Mapp
 
 
 def read(spec: SensorSpec, root: Path, **series: object) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[str, ...]]:
-    """Values, validity of the cube, validity of the sight, and the notes of the scan.
+    """Values and validity of the cube, validity from the observations, and the notes of the scan.
 
-    The scene goes through its file, as between survey and job."""
+    The scene is converted to JSON and back, as between scan and job.
+    """
     sensor, notes = scan_tile(spec, root, TILE, **series)  # type: ignore[arg-type]
     scene = scene_from_json(scene_to_json(Scene(TILE, native_geobox(sensor), (sensor,))))
     values, valid, seen = [], [], []
@@ -97,9 +98,7 @@ def read(spec: SensorSpec, root: Path, **series: object) -> tuple[np.ndarray, np
         ("float32", -10000.0),
     ],
 )
-def test_what_a_file_says_is_no_data_is_missing_beside_the_value_of_the_description(
-    tmp_path: Path, kind: str, tag: float
-) -> None:
+def test_nodata_tag_and_nodata_of_the_description_are_both_missing(tmp_path: Path, kind: str, tag: float) -> None:
     values, valid, seen, notes = read(SPEC, archive(tmp_path, {DAYS[0]: tag}, kind))
     assert not valid[:, :2].any()
     assert not seen[:, :2].any()
@@ -113,19 +112,19 @@ def test_what_a_file_says_is_no_data_is_missing_beside_the_value_of_the_descript
     if differs:
         message = f"{tag:.0f}" if abs(tag) < 1e12 else f"{tag:g}"
         assert f"nodata tag of files of 1 of 1 product (first: OWN_20180302) is {message}, in RED, NIR" in notes[0]
-        assert "says -10000" in notes[0]
+        assert "has nodata -10000" in notes[0]
 
 
 @pytest.mark.parametrize("kind", ["float32", "float64"])
 @pytest.mark.parametrize("value", [math.inf, -math.inf])
-def test_infinite_values_are_no_measures(tmp_path: Path, kind: str, value: float) -> None:
+def test_infinite_values_are_missing(tmp_path: Path, kind: str, value: float) -> None:
     _, valid, seen, _ = read(SPEC, archive(tmp_path, {DAYS[0]: None}, kind, hole={DAYS[0]: value}))
     assert not valid[:, :2].any()
     assert not seen[:, :2].any()
     assert valid[:, 2:].all()
 
 
-def test_a_tag_of_few_digits_hides_the_astronomic_values_that_it_means(tmp_path: Path) -> None:
+def test_a_rounded_huge_tag_matches_the_values_close_to_it(tmp_path: Path) -> None:
     root = archive(tmp_path, {DAYS[0]: -3.4e38}, "float32", hole={DAYS[0]: -3.4028234663852886e38})
     for spec in (SPEC, replace(SPEC, nodata=None), replace(SPEC, nodata=-3.4e38)):
         _, valid, seen, _ = read(spec, root)
@@ -134,7 +133,7 @@ def test_a_tag_of_few_digits_hides_the_astronomic_values_that_it_means(tmp_path:
         assert valid[:, 2:].all()
 
 
-def test_the_value_of_the_description_is_missing_also_where_the_file_says_another(tmp_path: Path) -> None:
+def test_nodata_of_the_description_is_missing_in_files_with_another_tag(tmp_path: Path) -> None:
     root = archive(tmp_path, {DAYS[0]: -9999.0}, "int16", hole={DAYS[0]: -10000.0})
     _, valid, seen, _ = read(SPEC, root)
     assert not valid[:, :2].any()
@@ -150,7 +149,7 @@ def test_the_value_of_the_description_is_missing_also_where_the_file_says_anothe
         ("float32", (math.nan, -9999.0, -3.4028234663852886e38)),
     ],
 )
-def test_products_whose_files_say_different_values_each_keep_their_own(
+def test_products_with_different_tags_each_use_their_own(
     tmp_path: Path, kind: str, tags: tuple[float | None, ...]
 ) -> None:
     _, valid, seen, _ = read(SPEC, archive(tmp_path, dict(zip(DAYS, tags, strict=True)), kind))
@@ -159,7 +158,7 @@ def test_products_whose_files_say_different_values_each_keep_their_own(
         assert clear[2:].all()
 
 
-def test_a_value_counts_as_missing_only_in_the_files_that_say_so(tmp_path: Path) -> None:
+def test_a_tag_applies_only_to_its_own_file(tmp_path: Path) -> None:
     root = archive(tmp_path, {DAYS[0]: -9999.0, DAYS[1]: -32768.0}, "int16", hole={DAYS[1]: -9999.0})
     _, valid, _, _ = read(SPEC, root)
     assert not valid[0, :2].any()
@@ -169,17 +168,17 @@ def test_a_value_counts_as_missing_only_in_the_files_that_say_so(tmp_path: Path)
 @pytest.mark.parametrize(
     ("kind", "tag"), [("int16", -9999.0), ("uint16", 65535.0), ("uint16", 0.0), ("uint8", 255.0), ("float32", -1.0)]
 )
-def test_a_description_without_nodata_takes_what_the_files_say(tmp_path: Path, kind: str, tag: float) -> None:
+def test_a_description_without_nodata_uses_the_tags_of_the_files(tmp_path: Path, kind: str, tag: float) -> None:
     values, valid, seen, notes = read(UNSAID, archive(tmp_path, {DAYS[0]: tag, DAYS[1]: tag}, kind))
     assert not valid[:, :2].any()
     assert not seen[:, :2].any()
     assert valid[:, 2:].all()
     assert values[:, :, 2:].min() == 124
-    assert "has none" in notes[0]
+    assert "has no nodata" in notes[0]
 
 
 @pytest.mark.parametrize(("kind", "tag"), [("uint16", 0.0), ("uint16", 65535.0), ("uint8", 255.0)])
-def test_where_the_description_has_a_value_that_no_pixel_can_be_the_files_own_counts(
+def test_a_tag_replaces_a_nodata_value_that_the_data_type_cannot_represent(
     tmp_path: Path, kind: str, tag: float
 ) -> None:
     _, valid, seen, _ = read(SPEC, archive(tmp_path, {DAYS[0]: tag, DAYS[1]: tag}, kind))
@@ -188,7 +187,7 @@ def test_where_the_description_has_a_value_that_no_pixel_can_be_the_files_own_co
     assert valid[:, 2:].all()
 
 
-def test_a_file_with_several_bands_has_one_value_for_all(tmp_path: Path) -> None:
+def test_a_file_with_several_bands_has_one_nodata_value(tmp_path: Path) -> None:
     both = parse_spec(
         DESCRIBED.replace("*_red.tif", "*_all.tif").replace("'*_nir.tif'", "'*_all.tif', index: 2"), source="own.yaml"
     )
@@ -200,7 +199,7 @@ def test_a_file_with_several_bands_has_one_value_for_all(tmp_path: Path) -> None
     assert valid[:, 2:].all()
 
 
-def test_beyond_files_that_end_early_dates_have_no_data_by_the_value_that_files_say(tmp_path: Path) -> None:
+def test_pixels_outside_smaller_files_have_the_nodata_value_of_the_tags(tmp_path: Path) -> None:
     loose = replace(UNSAID, varying_extent=True)
     archive(tmp_path, {DAYS[0]: -9999.0}, "int16")
     short, name = GRID[:6, :], f"OWN_{DAYS[1]:%Y%m%d}"
@@ -214,15 +213,13 @@ def test_beyond_files_that_end_early_dates_have_no_data_by_the_value_that_files_
 
 
 @pytest.mark.parametrize("tag", [1.0, 500.0, 9999.0])
-def test_a_value_that_is_a_reflectance_by_the_description_is_refused_with_what_settles_it(
-    tmp_path: Path, tag: float
-) -> None:
+def test_a_tag_that_is_a_valid_reflectance_is_rejected_with_the_remedies(tmp_path: Path, tag: float) -> None:
     archive(tmp_path, {DAYS[0]: tag}, "int16")
     with pytest.raises(InputError) as caught:
         scan_tile(SPEC, tmp_path, TILE)
     text = str(caught.value)
-    assert f"OWN_20180302_red.tif) is {tag:g}, a valid reflectance" in text
-    assert "whose nodata is -10000" in text
+    assert f"OWN_20180302_red.tif) is {tag:g}. " in text
+    assert "has nodata -10000" in text
     assert f"`nodata: {tag:g}`" in text
     assert "`file_nodata: ignored`" in text
     assert any("nodata tag" in message for tile in recognize(SPEC, tmp_path).tiles for message in tile.problems)
@@ -234,18 +231,18 @@ def test_a_value_that_is_a_reflectance_by_the_description_is_refused_with_what_s
     assert not notes
 
 
-def test_measures_of_radar_and_extremes_of_a_type_are_no_contradiction(tmp_path: Path) -> None:
+def test_radar_values_and_extremes_of_a_data_type_are_not_contradictions(tmp_path: Path) -> None:
     archive(tmp_path, {DAYS[0]: 500.0}, "float32")
     _, valid, _, _ = read(replace(SPEC, spectral=False), tmp_path)
     assert not valid[:, :2].any()
 
 
-def test_only_the_words_of_the_key_are_accepted() -> None:
+def test_only_the_values_of_file_nodata_are_accepted() -> None:
     with pytest.raises(ConfigError, match="file_nodata"):
         parse_spec(DESCRIBED + "file_nodata: maybe\n", source="own.yaml")
 
 
-def test_a_tag_on_a_mask_says_nothing_of_the_bands(tmp_path: Path) -> None:
+def test_a_tag_of_a_mask_does_not_apply_to_bands(tmp_path: Path) -> None:
     archive(tmp_path, {DAYS[0]: -10000.0}, "int16")
     clear = np.zeros((8, 12), np.uint8)
     write(tmp_path / TILE / "OWN_20180302" / "OWN_20180302_clm.tif", clear, 0)

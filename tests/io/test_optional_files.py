@@ -1,4 +1,4 @@
-"""What products may lack: masks that others stand in for, spare masks, and bands that are not kept."""
+"""Files that products may lack: masks with alternatives, spare masks, and bands that are not kept."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from iota2.io.archive.specs import builtin_specs
 from iota2.io.series.reader import CubeReader
 from iota2.io.series.scene_file import scene_from_json, scene_to_json
 from iota2.io.stac.items import Search, read_items
-from iota2.io.stac.products import place_items, scan_items
+from iota2.io.stac.products import items_by_tile, scan_items
 from iota2.terminal.recognized import recognized_text
 from iota2.testing.products import write_series
 from tests.io.damage import rewritten
@@ -41,7 +41,7 @@ def archive(tmp_path: Path) -> Path:
 
 
 def only_20_m(folder: Path) -> None:
-    """Masks of 10 m become those of 20 m, of every other pixel."""
+    """Replace the masks of 10 m by masks of 20 m, with every second pixel."""
     for path in sorted(folder.rglob("*_R1.tif")):
         with rasterio.open(path) as source:
             values, profile = source.read()[:, ::2, ::2], source.profile
@@ -59,7 +59,7 @@ def without(archive: Path, *patterns: str) -> None:
 
 
 def cube_of(series: SensorScene, *bands: str) -> tuple[np.ndarray, np.ndarray]:
-    """Validity with bands, and by masks alone, as a job reads them."""
+    """Validity from bands and masks, and from masks only, as a job reads them."""
     scene = scene_from_json(scene_to_json(Scene(TILE, native_geobox(series), (series,))))
     block = block_of(TILE, scene.geobox, (0, scene.geobox.shape.y), (0, scene.geobox.shape.x))
     with CubeReader(scene, {series.spec.name: bands}) as reader:
@@ -75,7 +75,7 @@ def message(archive: Path, **options: tuple[str, ...]) -> str:
 # -------------------------------------------------------------------------------------------------------------- masks
 
 
-def test_masks_of_20_m_are_read_where_there_are_no_others_and_a_note_says_so(archive: Path) -> None:
+def test_masks_of_20_m_replace_missing_masks_of_10_m_with_a_note(archive: Path) -> None:
     before, _ = scan_tile(S2, archive, TILE)
     masks = before.acquisitions[0].masks
     with rasterio.open(masks["CLM"]) as clm, rasterio.open(masks["SAT"]) as sat, rasterio.open(masks["EDG"]) as edg:
@@ -95,7 +95,7 @@ def test_masks_of_20_m_are_read_where_there_are_no_others_and_a_note_says_so(arc
     assert "These images can be used" in text
 
 
-def test_masks_of_10_m_come_first_and_dates_may_differ(archive: Path) -> None:
+def test_masks_of_10_m_are_preferred_and_dates_may_differ(archive: Path) -> None:
     first, second = sorted((archive / TILE).iterdir())
     only_20_m(first)
     for path in second.rglob("*_R1.tif"):
@@ -109,7 +109,7 @@ def test_masks_of_10_m_come_first_and_dates_may_differ(archive: Path) -> None:
     assert not (valid & ~clear).any()
 
 
-def test_masks_of_syntheses_have_20_m_too(tmp_path: Path) -> None:
+def test_masks_of_20_m_of_monthly_syntheses_are_read(tmp_path: Path) -> None:
     write_series(L3A, tmp_path, TILE, DAYS, GRIDS)
     only_20_m(tmp_path)
     series, (note,) = scan_tile(L3A, tmp_path, TILE)
@@ -117,14 +117,14 @@ def test_masks_of_syntheses_have_20_m_too(tmp_path: Path) -> None:
     assert "MASKS/*_FLG_R2.tif is read instead" in note
 
 
-def test_masks_that_no_product_has_are_spared_and_no_data_shows_the_edge(archive: Path) -> None:
+def test_spare_masks_that_no_product_has_are_omitted_and_nodata_marks_the_edge(archive: Path) -> None:
     only_20_m(archive)
     without(archive, "*_SAT_R2.tif", "*_EDG_R2.tif")
     series, notes = scan_tile(S2, archive, TILE)
     where = f"Sentinel_2, tile {TILE}: 2 of 2 products without the mask"
     assert notes[1:] == (
-        f"{where} SAT (MASKS/*_SAT_R1.tif): no pixel of these is left out by it",
-        f"{where} EDG (MASKS/*_EDG_R1.tif): they have data where their bands have some",
+        f"{where} SAT (MASKS/*_SAT_R1.tif): it masks no pixel of these products",
+        f"{where} EDG (MASKS/*_EDG_R1.tif): pixels with data in the bands are used",
     )
     path = Path(series.acquisitions[0].bands["B2"])
     with rasterio.open(path) as source:
@@ -136,13 +136,13 @@ def test_masks_that_no_product_has_are_spared_and_no_data_shows_the_edge(archive
     assert "SAT: missing in 2 of 2 products" in recognized_text(recognize(S2, archive))
 
 
-def test_a_product_without_a_mask_that_others_have_is_not_complete(archive: Path) -> None:
+def test_a_product_without_a_mask_that_others_have_is_incomplete(archive: Path) -> None:
     first, _ = sorted((archive / TILE).iterdir())
     without(first, "*_EDG_R1.tif")
     assert f"1 of 2 products of {TILE} lack MASKS/*_EDG_R1.tif (first: {first.name})" in message(archive)
 
 
-def test_a_product_that_lost_one_mask_of_10_m_is_not_complete_though_it_has_that_of_20_m(archive: Path) -> None:
+def test_a_product_that_lost_one_mask_of_10_m_is_incomplete_even_with_that_of_20_m(archive: Path) -> None:
     first, _ = sorted((archive / TILE).iterdir())
     (path,) = first.rglob("*_EDG_R1.tif")
     rewritten(path, transform=COARSE.affine)
@@ -150,7 +150,7 @@ def test_a_product_that_lost_one_mask_of_10_m_is_not_complete_though_it_has_that
     assert f"1 of 2 products of {TILE} lack MASKS/*_EDG_R1.tif (first: {first.name})" in message(archive)
 
 
-def test_clouds_are_never_spared(archive: Path) -> None:
+def test_cloud_masks_are_mandatory(archive: Path) -> None:
     without(archive, "*_CLM_R1.tif")
     assert f"2 of 2 products of {TILE} lack MASKS/*_CLM_R1.tif" in message(archive)
 
@@ -159,7 +159,7 @@ def test_clouds_are_never_spared(archive: Path) -> None:
 
 
 @pytest.mark.parametrize("spoilt", ["missing", "empty", "missing on one date"])
-def test_bands_that_are_not_kept_may_lack(spoilt: str, archive: Path) -> None:
+def test_bands_that_are_not_kept_may_be_missing(spoilt: str, archive: Path) -> None:
     kept = ("B2", "B3", "B4", "B8A", "B11", "B12")
     paths = sorted(archive.rglob("*_FRE_B5.tif"))
     assert "B5" in told_of(paths, spoilt, archive)
@@ -172,37 +172,37 @@ def test_bands_that_are_not_kept_may_lack(spoilt: str, archive: Path) -> None:
 
 
 def told_of(paths: list[Path], spoilt: str, archive: Path) -> str:
-    """Spoil files; what is then said of the archive when all bands are kept."""
+    """Damage files, and return the message about the archive when all bands are kept."""
     for path in paths[: 1 if spoilt == "missing on one date" else None]:
         path.write_bytes(b"") if spoilt == "empty" else path.unlink()
     return message(archive)
 
 
-def test_bands_that_are_kept_may_not_lack(archive: Path) -> None:
+def test_bands_that_are_kept_are_mandatory(archive: Path) -> None:
     without(archive, "*_FRE_B5.tif", "*_FRE_B8.tif")
     assert f"2 of 2 products of {TILE} lack *_FRE_B8.tif" in message(archive, kept=("B2", "B8"))
     assert "B5" not in message(archive, kept=("B2", "B8"))
 
 
-def test_the_finest_band_that_is_kept_gives_the_pixels_when_the_reference_lacks(archive: Path) -> None:
+def test_the_finest_kept_band_replaces_a_missing_reference_band(archive: Path) -> None:
     without(archive, "*_FRE_B2.tif")
     series, (note,) = scan_tile(S2, archive, TILE, kept=("B5", "B8", "B11"))
     assert native_geobox(series) == FINE
     assert series.spec.reference.name == "B8"
-    assert note.endswith("missing in some products: B2; the pixels of the tile are those of B8, not of B2")
+    assert note.endswith("missing in some products: B2; the grid of the tile is that of B8, not of B2")
 
 
-def test_a_product_that_lacks_what_is_kept_does_not_change_the_pixels(archive: Path) -> None:
+def test_a_product_that_lacks_kept_bands_does_not_change_the_grid(archive: Path) -> None:
     first, _ = sorted((archive / TILE).iterdir())
     without(first, "*_FRE_B2.tif", "*_FRE_B8A.tif")
     assert f"1 of 2 products of {TILE} lack *_FRE_B8A.tif" in message(archive, kept=("B8A",))
 
 
-def test_assets_of_bands_that_are_not_kept_may_lack(archive: Path, tmp_path: Path) -> None:
+def test_assets_of_bands_that_are_not_kept_may_be_missing(archive: Path, tmp_path: Path) -> None:
     items = items_of(scan_tile(S2, archive, TILE)[0], "c", TILE)
     del items[0]["assets"]["B5"]
     found, _ = read_items(Search(str(write_items(items, tmp_path / "items")), ("c",)))
-    placed = place_items(S2, found, (TILE,))
+    placed = items_by_tile(S2, found, (TILE,))
     with pytest.raises(InputError, match="lack the asset B5"):
         scan_items(S2, placed, TILE, source="x")
     series, notes = scan_items(S2, placed, TILE, source="x", kept=("B2", "B4"))

@@ -1,4 +1,4 @@
-"""Types and scales in headers that are not those of the other dates, or of the description, are notes."""
+"""Notes on data types that differ from other dates, and on scales that differ from the description."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ def notes(root: Path, **changes: object) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("kind", ["float32", "int32", "float64"])
-def test_a_type_that_is_not_that_of_most_dates_is_named(tmp_path: Path, kind: str) -> None:
+def test_a_data_type_that_differs_from_most_dates_is_noted(tmp_path: Path, kind: str) -> None:
     def other(values: np.ndarray) -> np.ndarray:
         return values.astype(kind)
 
     (note,) = notes(archive(tmp_path, {(2, "RED"): other, (2, "NIR"): other}))
-    expected = f"files of 1 of 6 products have pixels of type {kind}, those of most dates int16: {THIRD} (RED, NIR)"
+    expected = f"files of 1 of 6 products have pixels of type {kind}, files of most dates int16: {THIRD} (RED, NIR)"
     assert f"Own, tile {TILE}: {expected}" in note
 
 
-def test_series_of_one_type_are_silent(tmp_path: Path) -> None:
+def test_series_of_one_data_type_have_no_note(tmp_path: Path) -> None:
     assert notes(archive(tmp_path)) == ()
     assert notes(archive(tmp_path / "float", every=lambda values: values.astype("float32"))) == ()
 
@@ -45,7 +45,7 @@ def test_series_of_one_type_are_silent(tmp_path: Path) -> None:
         (0.01, 0.0, (1.0, 0.0), False),
     ],
 )
-def test_a_scale_that_a_file_says_and_the_description_does_not_is_named(
+def test_a_declared_scale_that_differs_from_the_description_is_noted(
     tmp_path: Path, scale: float, offset: float, described: tuple[float, float], silent: bool
 ) -> None:
     archive(tmp_path)
@@ -53,4 +53,4 @@ def test_a_scale_that_a_file_says_and_the_description_does_not_is_named(
         file.scales, file.offsets = [scale], [offset]
     found = notes(tmp_path, scale=described[0], offset=described[1])
     assert len(found) == (0 if silent else 1)
-    assert all(f"say scale {scale:g} and offset {offset:g}" in note and f"{THIRD} (RED)" in note for note in found)
+    assert all(f"declare scale {scale:g} and offset {offset:g}" in note and f"{THIRD} (RED)" in note for note in found)

@@ -1,4 +1,4 @@
-"""Reference points get an area of a pixel: the one that holds them, or one around them."""
+"""Reference points become polygons of one pixel: the pixel that contains them, or a square around them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shapely import MultiPoint, Point, box
 
 from iota2.io.files.crs import to_crs
 from iota2.io.rasters.rasterize import pixels_inside
-from iota2.io.tables.point_areas import PointRule, footprint, with_areas
+from iota2.io.tables.point_areas import PointRule, outline, with_areas
 from iota2.io.tables.reference import read_reference
 
 UTM, LAMBERT = "EPSG:32631", "EPSG:2154"
@@ -25,14 +25,14 @@ inside = st.tuples(st.floats(1.0, 1199.0), st.floats(1.0, 999.0))
 
 def rule(area, crs=UTM, **grids):
     grids = grids or {"west": GRID}
-    return PointRule(area, grids, {tile: footprint(grid, crs) for tile, grid in grids.items()})
+    return PointRule(area, grids, {tile: outline(grid, crs) for tile, grid in grids.items()})
 
 
 def areas(points, area, crs=UTM, **grids):
     return with_areas(gpd.GeoSeries(points, crs=crs), rule(area, crs, **grids))
 
 
-def test_pixel_is_the_one_that_holds_the_point():
+def test_pixel_is_the_one_that_contains_the_point():
     (found,) = areas([Point(400_013, 4_899_999)], "pixel")
     assert found.equals(box(400_010, 4_899_990, 400_020, 4_900_000))
 
@@ -67,7 +67,7 @@ def test_points_get_the_pixels_of_their_tile():
 
 
 @pytest.mark.parametrize("area", ["pixel", "buffer"])
-def test_points_beyond_all_tiles_get_an_area_where_they_are(area):
+def test_points_outside_all_tiles_get_a_square_around_them(area):
     (found,) = areas([Point(0, 0)], area)
     assert found.covers(Point(0, 0))
     assert found.area == 100
@@ -96,7 +96,7 @@ def test_reference_points_are_read_with_a_note(tmp_path, area, crs):
     assert any("2 points" in note and f"chain.points: {area}" in note for note in data.notes)
 
 
-def test_points_of_two_classes_in_one_pixel_are_of_no_class(tmp_path):
+def test_points_of_two_classes_in_one_pixel_are_left_out(tmp_path):
     path = write(tmp_path / "p.gpkg", [Point(400_013, 4_899_983), Point(400_014, 4_899_984), Point(400_500, 4_899_500)])
     data = read_reference(path, "code", LAMBERT, rule("pixel", LAMBERT))
     assert data.frame["label"].tolist() == [3]

@@ -1,4 +1,4 @@
-"""Scanning: which products are found, and what is said of those that cannot be used."""
+"""Search for products, and messages about those that cannot be used."""
 
 from __future__ import annotations
 
@@ -89,21 +89,21 @@ def test_entries_that_the_description_ignores_are_not_noted(archive: Path) -> No
     assert scan_tile(quiet, archive, TILE)[1] == ()
 
 
-def test_an_absent_tile_is_refused_with_those_that_exist(archive: Path, spec: SensorSpec) -> None:
-    with pytest.raises(InputError, match=f"no folder for tile T31TDJ .* it has {TILE}"):
+def test_an_absent_tile_is_rejected_with_those_that_exist(archive: Path, spec: SensorSpec) -> None:
+    with pytest.raises(InputError, match=f"no folder for tile T31TDJ .* it contains {TILE}"):
         scan_tile(spec, archive, "T31TDJ")
 
 
 @pytest.mark.parametrize(
     ("written", "message"),
     [
-        ("31TCJ", "it has T31TCJ; did you mean 'T31TCJ'? Correct"),
+        ("31TCJ", "it contains T31TCJ; did you mean 'T31TCJ'? Correct"),
         ("t31tcj", "did you mean 'T31TCJ'? Correct"),
         ("T31TCJ;T31TCK", "separate names of tiles by blanks or commas: 'T31TCJ T31TCK'"),
-        ("T31TCL", "it has T31TCJ. Correct"),
+        ("T31TCL", "it contains T31TCJ. Correct"),
     ],
 )
-def test_a_tile_written_otherwise_is_reported_its_folder_and_no_other_tile_is(
+def test_a_misspelled_tile_is_reported_with_its_folder_and_no_other(
     archive: Path, spec: SensorSpec, written: str, message: str
 ) -> None:
     if ";" in written:
@@ -113,7 +113,7 @@ def test_a_tile_written_otherwise_is_reported_its_folder_and_no_other_tile_is(
     assert message in str(caught.value)
 
 
-def test_the_folder_of_one_tile_is_refused_with_the_one_above_it_alike_for_all_tiles(
+def test_the_folder_of_one_tile_is_rejected_with_the_same_message_for_all_tiles(
     archive: Path, spec: SensorSpec
 ) -> None:
     message = set()
@@ -124,10 +124,10 @@ def test_the_folder_of_one_tile_is_refused_with_the_one_above_it_alike_for_all_t
         message.add(str(caught.value))
     (text,) = message
     assert f"{archive / TILE} is the folder of one tile, with {len(DAYS)} products" in text
-    assert text.endswith(f"Give {archive}.")
+    assert text.endswith(f"Set the path to {archive}.")
 
 
-def test_an_absent_archive_and_an_empty_tile_are_refused(archive: Path, spec: SensorSpec) -> None:
+def test_an_absent_archive_and_an_empty_tile_are_rejected(archive: Path, spec: SensorSpec) -> None:
     (archive / "T31TDJ").mkdir()
     with pytest.raises(InputError, match="no product of tile T31TDJ"):
         scan_tile(spec, archive, "T31TDJ")
@@ -151,7 +151,7 @@ def test_missing_files_are_counted_pattern_by_pattern(archive: Path, spec: Senso
     assert f"1 of 4 products of {TILE} lack *_nir.tif" in str(caught.value)
 
 
-def test_a_missing_optional_mask_is_no_problem(archive: Path, spec: SensorSpec) -> None:
+def test_a_missing_optional_mask_is_accepted(archive: Path, spec: SensorSpec) -> None:
     first_file(archive, "MASKS/*_snow.tif").unlink()
     scene, _ = scan_tile(spec, archive, TILE)
     assert [sorted(acquisition.masks) for acquisition in scene.acquisitions] == [
@@ -171,9 +171,9 @@ def moved(geobox: GeoBox, right: float = 0, down: float = 0, crs: str = "EPSG:32
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "a virtual raster": (
         lambda path: path.write_text('<VRTDataset rasterXSize="1" rasterYSize="1"></VRTDataset>'),
-        "holds text",
+        "not a raster but text",
     ),
-    "other pixels": (lambda path: rewrite(path, COARSE), "has other pixels (20 x 20, not 10 x 10)"),
+    "another pixel size": (lambda path: rewrite(path, COARSE), "has another pixel size (20 x 20, not 10 x 10)"),
     "another size": (
         lambda path: rewrite(path, FINE[:30, :48]),
         "has another size (48 wide, 30 high; not 48 wide, 32 high)",
@@ -197,7 +197,7 @@ def test_a_file_that_cannot_be_used_is_named_with_the_reason(
     assert ": 1 problem\n" in str(caught.value)
 
 
-def test_too_few_bands_in_a_file_are_said(tmp_path: Path) -> None:
+def test_too_few_bands_in_a_file_are_reported(tmp_path: Path) -> None:
     both = SMALL.replace("file: '*_nir.tif'", "file: '*_red.tif', index: 2")
     spec = parse_spec(both, source="small.yaml")
     write_series(spec, tmp_path, TILE, DAYS[:2], {"": FINE})
@@ -207,20 +207,20 @@ def test_too_few_bands_in_a_file_are_said(tmp_path: Path) -> None:
         scan_tile(spec, tmp_path, TILE)
 
 
-def test_two_files_for_one_pattern_are_refused(archive: Path, spec: SensorSpec) -> None:
+def test_two_files_for_one_pattern_are_rejected(archive: Path, spec: SensorSpec) -> None:
     path = first_file(archive, "*_red.tif")
     shutil.copy(path, path.with_name("copy_red.tif"))
     with pytest.raises(InputError, match=r"2 files match \*_red.tif: .*copy_red.tif"):
         scan_tile(spec, archive, TILE)
 
 
-def test_a_date_that_does_not_exist_is_refused(archive: Path, spec: SensorSpec) -> None:
+def test_a_date_that_does_not_exist_is_rejected(archive: Path, spec: SensorSpec) -> None:
     (archive / TILE / f"SMALL_20180231_{TILE}").mkdir()
-    with pytest.raises(InputError, match="20180231 is no date"):
+    with pytest.raises(InputError, match="20180231 is not a date"):
         scan_tile(spec, archive, TILE)
 
 
-def test_all_problems_of_a_tile_are_said_at_once(archive: Path, spec: SensorSpec) -> None:
+def test_all_problems_of_a_tile_are_reported_at_once(archive: Path, spec: SensorSpec) -> None:
     paths = [first_file(archive, pattern) for pattern in ("*_red.tif", "*_nir.tif", "MASKS/*_snow.tif")]
     for path in paths:
         path.write_bytes(b"")
@@ -240,11 +240,11 @@ def test_all_problems_of_a_tile_are_said_at_once(archive: Path, spec: SensorSpec
         ("NIR", moved(COARSE, 2, 0), "NIR .* does not cover the image"),
     ],
 )
-def test_a_grid_that_does_not_fit_the_reference_is_refused(
+def test_a_grid_that_does_not_fit_the_reference_is_rejected(
     name: str, geobox: GeoBox, expected: str, tmp_path: Path, spec: SensorSpec
 ) -> None:
     write_series(spec, tmp_path, TILE, DAYS[:2], {"": FINE, name: geobox})
-    with pytest.raises(InputError, match=rf"(?s){expected}.*or take these products out of {tmp_path / TILE}\.$"):
+    with pytest.raises(InputError, match=rf"(?s){expected}.*or remove these products from {tmp_path / TILE}\.$"):
         scan_tile(spec, tmp_path, TILE)
 
 
@@ -280,7 +280,7 @@ def test_the_native_working_grid_is_that_of_the_reference_band() -> None:
 
 
 def covers(grid: GeoBox, native: GeoBox) -> bool:
-    """Whether points all along the edges of ``native`` lie in ``grid``."""
+    """Whether all points along the edges of ``native`` are inside ``grid``."""
     row, col = np.meshgrid(np.linspace(0, native.shape.y, 50), np.linspace(0, native.shape.x, 50))
     x, y = native.affine @ (col.ravel(), row.ravel())
     x, y = Transformer.from_crs(str(native.crs), str(grid.crs), always_xy=True).transform(x, y)
@@ -298,8 +298,8 @@ def test_the_projected_working_grid_covers_the_tile_and_is_aligned(size: float, 
     assert covers(grid, native)
 
 
-def test_degrees_need_a_resolution() -> None:
-    with pytest.raises(ConfigError, match=r"chain.spatial_resolution: needed"):
+def test_a_projection_in_other_units_needs_a_resolution() -> None:
+    with pytest.raises(ConfigError, match=r"chain.spatial_resolution: required"):
         working_geobox(FINE, spatial_resolution=None, working_grid="proj", proj="EPSG:4326")
     grid = working_geobox(FINE, spatial_resolution=(1e-4, 1e-4), working_grid="proj", proj="EPSG:4326")
     assert covers(grid, FINE)
@@ -319,13 +319,13 @@ nodata: -10000
 
 @pytest.fixture
 def flat(tmp_path: Path) -> tuple[SensorSpec, Path]:
-    """An archive whose products are files that lie side by side."""
+    """An archive with products that are files in the tile folder."""
     spec = parse_spec(FLAT, source="flat.yaml")
     write_series(spec, tmp_path, TILE, DAYS, {"": FINE, "NIR": COARSE})
     return spec, tmp_path / "tile_31TCJ"
 
 
-def test_files_side_by_side_are_products_by_the_group_of_their_names(flat: tuple[SensorSpec, Path]) -> None:
+def test_files_in_the_tile_folder_are_grouped_to_products_by_their_names(flat: tuple[SensorSpec, Path]) -> None:
     spec, folder = flat
     assert sum(path.is_file() for path in folder.iterdir()) == 4 * 4
     scene, notes = scan_tile(spec, folder.parent, TILE)
@@ -342,7 +342,7 @@ def test_files_side_by_side_are_products_by_the_group_of_their_names(flat: tuple
             assert path == f"{folder}/{acquisition.product}_{name.lower()}.tif"
 
 
-def test_files_side_by_side_are_judged_as_folders_are(flat: tuple[SensorSpec, Path]) -> None:
+def test_products_of_files_are_checked_like_product_folders(flat: tuple[SensorSpec, Path]) -> None:
     spec, folder = flat
     (folder / "sky0_20180302_31TCJ_x_red.tif.aux.xml").write_text("<x/>")
     (folder / "sky0_20180302_31TCJ_x_quicklook.tif").write_bytes(b"II*\0")
@@ -352,23 +352,25 @@ def test_files_side_by_side_are_judged_as_folders_are(flat: tuple[SensorSpec, Pa
     scene, notes = scan_tile(spec, folder.parent, TILE)
     assert [len(acquisition.masks) for acquisition in scene.acquisitions] == [1, 2, 2, 2]
     passed, foreign = notes
-    assert "no files of a product: sky0_20180302_31TCJ_x_blue.tif, sky0_20180302_31TCJ_x_red.tif.aux.xml" in passed
+    assert "not files of a product: sky0_20180302_31TCJ_x_blue.tif, sky0_20180302_31TCJ_x_red.tif.aux.xml" in passed
     assert "of another tile: sky0_20180302_31TDJ_x_red.tif" in foreign
     (folder / "sky0_20180302_31TCJ_x_nir.tif").unlink()
     with pytest.raises(InputError, match=r"1 of 4 products of T31TCJ lack \*_nir.tif \(first: sky0_20180302_31TCJ_x\)"):
         scan_tile(spec, folder.parent, TILE)
 
 
-def test_files_of_one_product_and_different_days_are_refused(flat: tuple[SensorSpec, Path]) -> None:
+def test_files_of_one_product_and_different_days_are_rejected(flat: tuple[SensorSpec, Path]) -> None:
     spec, folder = flat
     mistaken = replace(spec, product=r"^(?P<product>sky\d)_(?P<date>\d{8})_\w+\.tif$")
-    with pytest.raises(InputError, match=r"sky0_20180511\w+.tif: of another day than other files of sky0 \(20180302\)"):
+    with pytest.raises(
+        InputError, match=r"sky0_20180511\w+.tif: its day differs from that of other files of sky0 \(20180302\)"
+    ):
         scan_tile(mistaken, folder.parent, TILE)
 
 
 def test_a_tile_folder_of_another_name_is_reported_when_it_is_missing(flat: tuple[SensorSpec, Path]) -> None:
     spec, folder = flat
-    with pytest.raises(InputError, match=r"no folder for tile T31TDJ \(tile_31TDJ\) .* it has tile_31TCJ"):
+    with pytest.raises(InputError, match=r"no folder for tile T31TDJ \(tile_31TDJ\) .* it contains tile_31TCJ"):
         scan_tile(spec, folder.parent, "T31TDJ")
 
 
@@ -390,9 +392,7 @@ def test_a_file_that_several_bands_and_masks_share_is_opened_once(
         assert len(opened) == 2 * files
 
 
-def test_products_that_are_not_complete_or_unlike_the_others_are_left_out_when_that_is_asked_for(
-    tmp_path: Path, spec: SensorSpec
-) -> None:
+def test_incomplete_and_inconsistent_products_are_left_out_with_skip_damaged(tmp_path: Path, spec: SensorSpec) -> None:
     write_series(spec, tmp_path, TILE, [date(2018, 5, 1 + number) for number in range(6)], {"": FINE, "NIR": COARSE})
     lacking, twice, beside, bare, *_ = sorted((tmp_path / TILE).iterdir())
     next(lacking.glob("*_nir.tif")).unlink()

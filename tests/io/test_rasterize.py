@@ -54,7 +54,7 @@ def test_blocks_equal_the_whole(polygons, shape):
 
 @given(triangles)
 @settings(deadline=None)
-def test_pixel_is_in_if_and_only_if_its_centre_is(polygon):
+def test_pixel_is_inside_if_and_only_if_its_centre_is(polygon):
     x, y = centres()
     burned = rasterize([(polygon, 1)], GEOBOX, "uint8") == 1
     clear = ~shapely.dwithin(polygon.boundary, shapely.points(x, y), 1e-4)
@@ -103,14 +103,14 @@ def test_pixels_inside_are_sorted_and_belong_to_the_first_polygon(monkeypatch):
     np.testing.assert_array_equal(table, rasterize([(other, 1), (one, 0)], GEOBOX, "int16", fill=-1))
     assert (np.diff(row * 60 + col) > 0).all()
     assert len(row) == 700
-    monkeypatch.setattr(burning, "_WINDOW", (7, 3))
+    monkeypatch.setattr(burning, "_WINDOW_SHAPE", (7, 3))
     for plain, windowed in zip(
         (polygon, row, col), pixels_inside(frame(one, other, box(0, 0, 1, 1)), GEOBOX), strict=True
     ):
         np.testing.assert_array_equal(plain, windowed)
 
 
-def test_polygon_thinner_than_a_pixel_may_hold_none():
+def test_polygon_thinner_than_a_pixel_may_contain_no_centre():
     sliver = box(500_101, 4_799_700, 500_104, 4_799_900)
     assert [len(found) for found in pixels_inside(frame(sliver), GEOBOX)] == [0, 0, 0]
     assert [found.dtype for found in pixels_inside(frame(), GEOBOX)] == [np.int64] * 3
@@ -124,7 +124,7 @@ def raster(path, values):
     return path
 
 
-def test_mask_polygons_cover_the_ones_and_burn_back(tmp_path):
+def test_mask_polygons_give_the_same_mask_when_rasterised(tmp_path):
     mask = np.random.default_rng(0).integers(0, 3, GEOBOX.shape).astype(np.uint8)
     polygons = mask_polygons(raster(tmp_path / "mask.tif", mask))
     assert shapely.is_valid(polygons).all()
@@ -136,7 +136,7 @@ def test_mask_without_ones_has_no_polygon(tmp_path):
     assert mask_polygons(path) == polygons_at_least(path, 1, 0.1) == []
 
 
-def test_polygons_of_enough_views_are_eroded(tmp_path):
+def test_polygons_of_pixels_with_enough_dates_are_eroded(tmp_path):
     views = np.zeros(GEOBOX.shape, np.uint16)
     views[10:20, 10:30] = 3
     views[12, 12] = 300

@@ -1,4 +1,4 @@
-"""Reading: what a block holds is what the files hold at its place, whatever the block and the grids."""
+"""Cubes of any block contain the values of the files at its position, for all grids."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def scene_of(spec: SensorSpec, root: Path, geobox: GeoBox | None = None) -> Scen
 def read_in_blocks(
     scene: Scene, bands: dict[str, Sequence[str]], shape: tuple[int, int], threads: int = 1
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Values, validity, mask validity and footprint of the first sensor, put together from blocks."""
+    """Values, validity, mask validity and footprint of the first sensor, assembled from blocks."""
     name, n = next(iter(bands)), len(scene.sensors[0].acquisitions)
     values = np.zeros((n, len(bands[name]), *scene.geobox.shape))
     valid, clear = (np.zeros((n, *scene.geobox.shape), bool) for _ in range(2))
@@ -78,7 +78,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[dict[
     return root, write_series(SPEC, root, TILE, DAYS, GRIDS)  # type: ignore[return-value]
 
 
-def test_bands_of_the_reference_grid_are_read_as_they_are(
+def test_bands_of_the_reference_grid_are_not_resampled(
     archive: tuple[Path, tuple[dict[str, Layer], ...]],
 ) -> None:
     root, truth = archive
@@ -96,7 +96,7 @@ def test_bands_of_the_reference_grid_are_read_as_they_are(
         np.testing.assert_array_equal(valid[t], ~(masked | outside | without))
 
 
-def test_a_cube_says_what_it_holds(archive: tuple[Path, tuple[dict[str, Layer], ...]]) -> None:
+def test_a_cube_has_days_keys_bands_and_roles(archive: tuple[Path, tuple[dict[str, Layer], ...]]) -> None:
     scene = scene_of(SPEC, archive[0])
     with CubeReader(scene, BANDS) as reader:
         cube = reader.read(next(blocks(TILE, FINE, (8, 16))))["Sentinel2"]
@@ -120,7 +120,7 @@ def test_the_footprint_is_where_one_date_is_clear_of_its_edge_mask(
 
 @pytest.mark.parametrize("grid", ["native", "coarser", "proj"])
 @pytest.mark.parametrize("shape", [(16, 64), (7, 11), (1, 64)])
-def test_blocks_of_any_shape_hold_the_same_as_the_whole(
+def test_blocks_of_any_shape_equal_the_whole(
     archive: tuple[Path, tuple[dict[str, Layer], ...]], grid: str, shape: tuple[int, int]
 ) -> None:
     geoboxes = {
@@ -241,7 +241,7 @@ def test_a_pixel_that_is_cloudy_on_all_dates_is_never_valid(tmp_path: Path) -> N
     assert cube.n_valid.sum() == one.size - 1
 
 
-def test_coarser_masks_hold_for_the_pixels_whose_centre_they_contain(tmp_path: Path) -> None:
+def test_coarser_masks_apply_to_pixels_with_their_centre_inside(tmp_path: Path) -> None:
     spec = parse_spec(SMALL, source="small.yaml")
     cloud = np.zeros(SHIFTED.shape, np.uint8)
     cloud[4, 7] = 1
@@ -288,7 +288,7 @@ def test_a_file_damaged_after_scanning_is_named(tmp_path: Path) -> None:
         read_in_blocks(scene, SMALL_BANDS, FINE.shape)
 
 
-def test_what_was_decoded_holds_every_block_inside(archive: tuple[Path, tuple[dict[str, Layer], ...]]) -> None:
+def test_every_part_of_a_decoded_block_has_a_cube(archive: tuple[Path, tuple[dict[str, Layer], ...]]) -> None:
     other = working_geobox(FINE, spatial_resolution=None, working_grid="proj", proj="EPSG:2154")
     for working in (scene_of(SPEC, archive[0], other), scene_of(SPEC, archive[0])):
         for threads, shape in ((1, (17, 1000)), (2, (16, 1000)), (3, (16, 20))):
@@ -303,7 +303,7 @@ def test_what_was_decoded_holds_every_block_inside(archive: tuple[Path, tuple[di
 def test_no_row_is_read_twice_from_top_to_bottom(
     archive: tuple[Path, tuple[dict[str, Layer], ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Resampling reads around a block; those rows stay from the block above."""
+    """Resampling needs rows around a block; they are kept from the block above."""
     read: Counter[tuple[str, int]] = Counter()
     plain = OpenFiles.read
 
@@ -322,7 +322,7 @@ def test_no_row_is_read_twice_from_top_to_bottom(
     assert sum(read.values()) == 3 * (2 * 40 + 2 * 20 + 3 * 40)
 
 
-def test_few_file_handles_give_the_same(
+def test_a_low_limit_of_open_files_does_not_change_the_result(
     archive: tuple[Path, tuple[dict[str, Layer], ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene = scene_of(SPEC, archive[0])
@@ -364,7 +364,7 @@ def test_block_shapes_fit_the_memory(archive: tuple[Path, tuple[dict[str, Layer]
 
 
 def mixed(root: Path, kinds: Sequence[type]) -> Scene:
-    """A series without masks whose files are of these types, in date order."""
+    """A series without masks; its files have these data types, in the order of dates."""
     spec = replace(parse_spec(SMALL, source="small.yaml"), masks=())
     for month, kind in enumerate(kinds, 1):
         layers = {name: Layer(np.ones(FINE.shape, kind), FINE) for name in ("RED", "NIR")}
@@ -372,7 +372,7 @@ def mixed(root: Path, kinds: Sequence[type]) -> Scene:
     return scene_of(spec, root)
 
 
-def test_block_shapes_count_the_largest_type_of_the_dates(tmp_path: Path) -> None:
+def test_block_shapes_use_the_largest_data_type_of_the_dates(tmp_path: Path) -> None:
     recipe, large = bands_of("Small", "RED", "NIR"), GeoBox((10980, 10980), FINE.affine, FINE.crs)
     chosen = []
     for number, kinds in enumerate(([np.int16] * 3, [np.int16, np.int16, np.float32], [np.float32, *[np.int16] * 2])):
@@ -384,8 +384,8 @@ def test_block_shapes_count_the_largest_type_of_the_dates(tmp_path: Path) -> Non
     assert 0.5 < chosen[1] / chosen[0] < 0.8
 
 
-def test_block_shapes_count_what_the_dates_that_are_moved_read(tmp_path: Path) -> None:
-    """A moved date is resampled, so small blocks read pixels around them; the first date need not be moved."""
+def test_block_shapes_include_the_surroundings_that_shifted_dates_need(tmp_path: Path) -> None:
+    """A shifted date is resampled, so small blocks need pixels around them; the first date may be without shift."""
     scene, recipe = mixed(tmp_path, [np.int16] * 3), bands_of("Small", "RED", "NIR")
     large = GeoBox((10980, 10980), FINE.affine, FINE.crs)
     (sensor,) = scene.sensors
@@ -398,7 +398,7 @@ def test_block_shapes_count_what_the_dates_that_are_moved_read(tmp_path: Path) -
 
 
 def stored_in_tiles(spec: SensorSpec, folder: Path, shape: tuple[int, int], side: int | None) -> Scene:
-    """A scene of one date of noise, its files in square tiles, or in strips without a ``side``."""
+    """A scene with one date of noise; its files have square tiles of ``side`` pixels, else strips."""
     noise = np.random.default_rng(0).integers(0, 9000, shape).astype(np.int16)
     layer = Layer(noise, GeoBox(shape, FINE.affine, FINE.crs))
     product = write_product(spec, folder / TILE, TILE, DAYS[0], {"RED": layer, "NIR": layer})
@@ -441,7 +441,7 @@ def test_blocks_follow_the_tiles_of_files(tmp_path: Path, side: int) -> None:
     assert rows % (side // 2) == 0
 
 
-def test_a_scene_of_strips_is_cut_from_top_to_bottom(tmp_path: Path) -> None:
+def test_a_scene_in_strips_is_divided_from_top_to_bottom(tmp_path: Path) -> None:
     spec = replace(parse_spec(SMALL, source="small.yaml"), masks=())
     scene = stored_in_tiles(spec, tmp_path, (256, 1024), None)
     shapes = [
@@ -481,7 +481,7 @@ def test_where_a_mask_has_no_file_its_rule_applies(dtype: str, given: dict[str, 
     assert mask_applies(rule, np.array([absent_value(rule, kind, None)], kind)).all()
 
 
-def test_high_strips_count_since_they_are_decoded_whole(tmp_path: Path) -> None:
+def test_memory_of_high_strips_is_counted_since_they_are_decoded_completely(tmp_path: Path) -> None:
     spec = replace(parse_spec(SMALL, source="small.yaml"), masks=())
     scenes = []
     for rows in (8, FINE.shape.y):

@@ -1,4 +1,4 @@
-"""Real images, where they are at hand: read as another reader reads them."""
+"""Real images, if available, are read like by another reader."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def year() -> Scene:
     return Scene("T31UFQ", native_geobox(sensor), (sensor,))
 
 
-def test_bands_of_a_shifted_grid_lie_where_gdal_puts_them(product: Scene) -> None:
+def test_bands_of_a_shifted_grid_have_the_positions_of_gdal(product: Scene) -> None:
     (sensor,), (acquisition,) = product.sensors, product.sensors[0].acquisitions
     grid = product.geobox
     assert grid.shape == (1170, 1198)
@@ -125,7 +125,7 @@ N0400 = "S2A_MSIL2A_20221005T115411_N0400_R023_T29UNU_20221005T164454.SAFE"
 
 @pytest.fixture
 def safe(tmp_path: Path) -> Path:
-    """An archive of links to the real products, in folders of their tiles and under the names that ESA gives them."""
+    """An archive of links to real products, in tile folders and with the original product names of ESA."""
     if not SAFE.exists():
         pytest.skip("no real images here")
     for tile, name in (("T22HBD", N0214), ("T29UNU", N0400)):
@@ -135,7 +135,7 @@ def safe(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_safe_tree_is_read_with_all_its_bands(safe: Path) -> None:
+def test_a_safe_folder_is_read_with_all_its_bands(safe: Path) -> None:
     sensor, notes = scan_tile(S2C, safe, "T22HBD")
     assert notes == ()
     (acquisition,) = sensor.acquisitions
@@ -168,7 +168,7 @@ def test_metadata_of_baseline_4_give_offset_and_divisor(safe: Path) -> None:
     assert read_scaling(str(path), divided)["B02"] == (10.0, -10000.0)
 
 
-def test_a_safe_tree_without_its_bands_is_reported_band_by_band(safe: Path) -> None:
+def test_a_safe_folder_without_its_bands_is_reported_band_by_band(safe: Path) -> None:
     with pytest.raises(InputError) as caught:
         scan_tile(S2C, safe, "T29UNU")
     lines = str(caught.value).splitlines()
@@ -178,7 +178,7 @@ def test_a_safe_tree_without_its_bands_is_reported_band_by_band(safe: Path) -> N
 
 
 def test_a_full_size_scene_classification_is_read_by_blocks(safe: Path) -> None:
-    """As the only band of a sensor: 5490 x 5490 pixels in tiles of 640."""
+    """The only band of a sensor, with 5490 x 5490 pixels in tiles of 640."""
     scl = S2C.masks[0].file
     spec = replace(S2C, bands=(BandSpec("CLASS", scl),), masks=S2C.masks, metadata=None, reference_band="", nodata=None)
     sensor, _ = scan_tile(spec, safe, "T29UNU")
@@ -195,8 +195,8 @@ def test_a_full_size_scene_classification_is_read_by_blocks(safe: Path) -> None:
     assert len(np.unique(classes)) > 2
 
 
-def test_a_real_image_cut_short_is_noticed(safe: Path, tmp_path: Path) -> None:
-    """One file says how long its pixels are, the other that they go on to its end."""
+def test_a_truncated_real_image_is_detected(safe: Path, tmp_path: Path) -> None:
+    """In one file the header contains the length of the pixels; in the other they extend to the end of the file."""
     for name in (N0214, N0400):
         (path,) = SAFE.glob(f"*{name}/{S2C.masks[0].file}")
         content = path.read_bytes()
@@ -204,7 +204,7 @@ def test_a_real_image_cut_short_is_noticed(safe: Path, tmp_path: Path) -> None:
         copied.write_bytes(content)
         assert read_header(str(copied), 1)[0] is not None
         copied.write_bytes(content[: len(content) * 9 // 10])
-        with pytest.raises(InputError, match="is cut short"):
+        with pytest.raises(InputError, match="is truncated"):
             read_header(str(copied), 1)
 
 
@@ -220,8 +220,8 @@ def test_an_archive_of_masks_of_20_m_and_some_bands_is_read_as_sentinel_2() -> N
     assert notes == (
         f"{where}: not read, excluded by keep_bands and missing in some products: B5, B6, B7, B8",
         f"{where}: 51 of 51 products without MASKS/*_CLM_R1.tif: MASKS/*_CLM_R2.tif is read instead",
-        f"{lack} SAT (MASKS/*_SAT_R1.tif): no pixel of these is left out by it",
-        f"{lack} EDG (MASKS/*_EDG_R1.tif): they have data where their bands have some",
+        f"{lack} SAT (MASKS/*_SAT_R1.tif): it masks no pixel of these products",
+        f"{lack} EDG (MASKS/*_EDG_R1.tif): pixels with data in the bands are used",
     )
     described, _ = scan_tile(YEAR, T31UFQ, "T31UFQ")
     cubes = []

@@ -21,7 +21,7 @@ def square(x, y=0, side=10):
 
 
 def write(path, geometries, crs=CRS, **columns):
-    """A file with one row for each geometry, whatever these are."""
+    """Write a file with one row for each geometry of any type."""
     frame = gpd.GeoDataFrame(columns, geometry=list(geometries), crs=crs)
     pyogrio.write_dataframe(frame, path, geometry_type=None if path.suffix == ".shp" else "Unknown")
     return path
@@ -63,14 +63,14 @@ def test_whole_numbers_stored_as_reals_are_integers(gpkg):
     assert (data.kind, data.frame.label.tolist()) == ("integer", [11, 65535])
 
 
-def test_numbers_that_are_no_class_codes_are_listed_with_their_rows(gpkg):
+def test_numbers_that_are_not_class_codes_are_listed_with_their_rows(gpkg):
     values = [1.0, 0.0, -3.0, 2.5, 65536.0, np.nan]
     write(gpkg, [square(20 * k) for k in range(6)], code=values)
     with pytest.raises(InputError, match=r"4 labels .* 0, -3, 2\.5, 65536 \(row 1, 2, 3, 4\)"):
         read_reference(gpkg, "code", CRS)
 
 
-def test_dates_are_no_labels(gpkg):
+def test_dates_are_rejected_as_labels(gpkg):
     write(gpkg, [square(0)], code=np.array(["2018-05-11"], "datetime64[ms]"))
     with pytest.raises(InputError, match="neither whole numbers nor text"):
         read_reference(gpkg, "code", CRS)
@@ -89,7 +89,7 @@ def test_polygon_without_geometry_is_left_out_and_reported(gpkg):
     assert data.notes == ("reference.gpkg: 2 polygons without geometry left out (row 0, 2)",)
 
 
-def test_points_and_lines_are_refused(gpkg):
+def test_points_and_lines_are_rejected(gpkg):
     line = shapely.LineString([(X, Y), (X + 1, Y)])
     write(gpkg, [square(0), line, Point(X, Y), line], code=[1, 1, 1, 1])
     with pytest.raises(
@@ -98,19 +98,19 @@ def test_points_and_lines_are_refused(gpkg):
         read_reference(gpkg, "code", CRS)
 
 
-def test_points_without_a_rule_are_refused_with_the_option(gpkg):
+def test_points_without_a_rule_are_rejected_with_the_option(gpkg):
     write(gpkg, [Point(X, Y), shapely.MultiPoint([(X, Y), (X + 1, Y)])], code=[1, 1])
     with pytest.raises(InputError, match=r"set chain\.points to 'pixel' .* or to 'buffer'"):
         read_reference(gpkg, "code", CRS)
 
 
-def test_lines_are_refused_with_what_to_do(gpkg):
+def test_lines_are_rejected_with_the_remedy(gpkg):
     write(gpkg, [shapely.LineString([(X, Y), (X + 1, Y)])], code=[1])
     with pytest.raises(InputError, match="Lines have no area"):
         read_reference(gpkg, "code", CRS)
 
 
-def test_points_are_no_regions(gpkg):
+def test_points_are_rejected_as_regions(gpkg):
     write(gpkg, [Point(X, Y)], region=["a"])
     with pytest.raises(InputError) as caught:
         read_regions(gpkg, "region", CRS)
@@ -137,7 +137,7 @@ def test_collapsed_polygon_is_left_out_and_reported(gpkg):
     line = Polygon([(X, Y), (X + 1, Y), (X + 2, Y)])
     data = read_reference(write(gpkg, [line, square(50)], code=[1, 1]), "code", CRS)
     assert data.frame.originfid.tolist() == [1]
-    assert "no ground of their own left out (row 0)" in data.notes[-1]
+    assert "without any remaining area left out (row 0)" in data.notes[-1]
 
 
 def test_multipolygon_is_one_unit_and_z_is_dropped(gpkg):
@@ -152,29 +152,29 @@ def test_multipolygon_is_one_unit_and_z_is_dropped(gpkg):
 def test_same_polygon_twice_is_kept_once(gpkg):
     data = read_reference(write(gpkg, [square(0), square(50), square(0)], code=[1, 2, 1]), "code", CRS)
     assert data.frame.originfid.tolist() == [0, 1]
-    assert data.notes == ("reference.gpkg: 1 polygon the same as an earlier one left out (row 2)",)
+    assert data.notes == ("reference.gpkg: 1 polygon identical to an earlier one left out (row 2)",)
 
 
-def test_shared_ground_of_one_label_stays_with_the_first_and_is_reported(gpkg):
+def test_an_overlap_of_one_label_stays_with_the_first_polygon_and_is_reported(gpkg):
     data = read_reference(write(gpkg, [square(0), square(5)], code=["a", "a"]), "code", CRS)
     assert data.frame.area.tolist() == [100, 50]
     assert data.notes == (
         "reference.gpkg: 1 overlap (50 square units) of polygons of one label: "
-        "the ground stays with the first (rows 0 and 1)",
+        "the area stays with the first (rows 0 and 1)",
     )
 
 
-def test_shared_ground_of_two_labels_is_taken_from_both_and_reported(gpkg):
+def test_an_overlap_of_two_labels_is_removed_from_both_and_reported(gpkg):
     data = read_reference(write(gpkg, [square(0), square(5), square(50)], code=[1, 2, 3]), "code", CRS)
     assert data.frame.area.tolist() == [50, 50, 100]
     assert "1 overlap (50 square units) of polygons of different labels" in data.notes[0]
 
 
-def test_ground_with_two_labels_throughout_is_left_out(gpkg):
+def test_polygons_covered_by_another_label_are_left_out(gpkg):
     data = read_reference(write(gpkg, [square(0), square(0), square(50)], code=[1, 2, 3]), "code", CRS)
     assert data.frame.originfid.tolist() == [2]
     assert data.frame.index.tolist() == [0]
-    assert "2 polygons with no ground of their own left out (row 0, 1)" in data.notes[1]
+    assert "2 polygons without any remaining area left out (row 0, 1)" in data.notes[1]
 
 
 def test_neighbours_that_share_an_edge_are_untouched(gpkg):
@@ -197,7 +197,7 @@ def test_field_is_found_in_another_case_or_cut_by_the_format(tmp_path):
         assert data.notes == (f"reference.shp: field 'CLASSIFICA' is used for {field!r}",)
 
 
-def test_nothing_left_is_an_error_that_says_why(gpkg):
+def test_no_remaining_polygon_is_an_error_with_the_reasons(gpkg):
     write(gpkg, [square(0), square(0)], code=[1, 2])
     with pytest.raises(InputError, match=r"(?s)no polygon is left.*different labels.*row 0, 1"):
         read_reference(gpkg, "code", CRS)
@@ -206,17 +206,17 @@ def test_nothing_left_is_an_error_that_says_why(gpkg):
 def test_file_without_polygons_is_an_error(gpkg):
     frame = gpd.GeoDataFrame({"code": np.array([], int)}, geometry=[], crs=CRS)
     pyogrio.write_dataframe(frame, gpkg, geometry_type="Polygon")
-    with pytest.raises(InputError, match="holds no polygon"):
+    with pytest.raises(InputError, match="contains no polygon"):
         read_reference(gpkg, "code", CRS)
     with pytest.raises(InputError, match="no polygon"):
         read_regions(gpkg, "code", CRS)
 
 
-def test_polygon_without_a_place_in_the_crs_is_left_out(gpkg):
+def test_polygon_without_valid_coordinates_in_the_crs_is_left_out(gpkg):
     write(gpkg, [box(2, 45, 2.1, 45.1), box(0, 90, 1, 95)], crs="EPSG:4326", code=[1, 2])
     data = read_reference(gpkg, "code", "EPSG:3857")
     assert data.frame.originfid.tolist() == [0]
-    assert "without a place in EPSG:3857 left out (row 1)" in data.notes[0]
+    assert "without valid coordinates in EPSG:3857 left out (row 1)" in data.notes[0]
 
 
 @pytest.mark.parametrize("far", [1e30, 1e150, -1e11])
@@ -224,7 +224,7 @@ def test_a_polygon_with_damaged_coordinates_is_left_out(gpkg, far):
     damaged = Polygon([(X, Y), (X + 10, Y), (X + 10, far), (X, Y)])
     data = read_reference(write(gpkg, [damaged, square(50)], code=[1, 2]), "code", CRS)
     assert data.frame.originfid.tolist() == [1]
-    assert "1 polygon without a place in EPSG:2154 left out (row 0)" in data.notes[0]
+    assert "1 polygon without valid coordinates in EPSG:2154 left out (row 0)" in data.notes[0]
 
 
 def lost(data):
@@ -235,7 +235,7 @@ def lost(data):
     return amounts
 
 
-def test_what_each_class_loses_is_counted_by_reason(gpkg):
+def test_losses_of_each_class_are_counted_by_reason(gpkg):
     geometry = [square(0), square(5), square(50), square(50), square(55), square(100), square(100), None, square(150)]
     write(gpkg, geometry, code=[1, 1, 2, 2, 3, 1, 3, 2, 1])
     data = read_reference(gpkg, "code", CRS)
@@ -250,7 +250,7 @@ def test_what_each_class_loses_is_counted_by_reason(gpkg):
     assert data.frame.area.sum() == 100 + 50 + 50 + 50 + 100
 
 
-def test_a_class_of_which_nothing_is_left_is_named(gpkg):
+def test_a_class_without_remaining_polygons_is_named(gpkg):
     write(gpkg, [square(0), square(0), square(50), None], code=["blé", "maïs", "bois", "eau"])
     data = read_reference(gpkg, "code", CRS)
     message = [warning.split(":")[1].strip() for warning in data.warnings]
@@ -276,7 +276,7 @@ def test_region_names_are_text(gpkg, values):
 
 
 @pytest.mark.parametrize("name", ["../out", "a/b", "..", ".hidden", "a\\b", "a\nb", "-rf", "a:b", "x" * 61, "a.", " a"])
-def test_region_names_that_are_no_file_names_are_refused(gpkg, name):
+def test_region_names_that_are_invalid_in_file_names_are_rejected(gpkg, name):
     with pytest.raises(InputError, match="cannot be part of a file name"):
         read_regions(write(gpkg, [square(0)], region=[name]), "region", CRS)
 
@@ -300,7 +300,7 @@ def test_regions_that_share_an_edge_do_not_overlap_after_reprojection(gpkg):
     assert found.geometry[0].intersection(found.geometry[1]).area < 1
 
 
-def test_three_regions_that_meet_on_a_long_border_share_no_ground_after_reprojection(gpkg):
+def test_three_regions_with_a_long_common_border_do_not_overlap_after_reprojection(gpkg):
     corner = (2.15, 44)
     one = Polygon([(1, 43), (1, 45), (2, 45), (2.3, 43)])
     two = Polygon([(2, 45), corner, (4, 44), (4, 45)])
@@ -312,7 +312,7 @@ def test_three_regions_that_meet_on_a_long_border_share_no_ground_after_reprojec
     assert found.is_valid.all()
 
 
-def test_ground_that_regions_share_within_the_tolerance_goes_to_the_first_by_name(gpkg):
+def test_an_overlap_of_regions_within_the_tolerance_is_assigned_to_the_first_by_name(gpkg):
     write(gpkg, [square(100, side=100.00001), square(0, side=100.00001)], region=["b", "a"])
     found = read_regions(gpkg, "region", CRS)
     assert found.region.tolist() == ["a", "b"]
@@ -320,7 +320,7 @@ def test_ground_that_regions_share_within_the_tolerance_goes_to_the_first_by_nam
     assert found.geometry[0].equals(square(0, side=100.00001))
 
 
-def test_regions_lacking_name_or_geometry_are_refused_together(gpkg):
+def test_regions_lacking_name_or_geometry_are_rejected_together(gpkg):
     write(gpkg, [square(0), None, Point(X, Y)], region=[None, "b", "c"])
     with pytest.raises(InputError) as caught:
         read_regions(gpkg, "region", CRS)

@@ -1,4 +1,4 @@
-"""Why entries of a tile folder are no products: the reason and the remedy, from names and types."""
+"""Reasons and remedies for entries of a tile folder that are not products."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def entry(folder: Path, name: str, is_folder: bool) -> str:
         ("Sentinel_2", f"{THEIA}.crdownload", False, "its name ends in .crdownload: the download is not complete"),
         ("Sentinel_2", THEIA, False, "a file; a folder is expected"),
         ("Sentinel_1", RADAR, True, "a folder; a file is expected"),
-        ("Sentinel_2", THEIA.lower(), True, "its name has other capital letters than that of a product"),
+        ("Sentinel_2", THEIA.lower(), True, "its name differs from that of a product in upper and lower case"),
         ("Sentinel_2", THEIA.replace("_L2A_", "_L1C_"), True, "of level L1C; L2A is needed"),
         ("Sentinel_2", THEIA.replace("_L2A_", "_L1C_") + ".zip", False, "an archive; of level L1C; L2A is needed"),
         ("Sentinel_2", THEIA.replace("_L2A_", "_L3A_"), True, "a product of Sentinel_2_L3A"),
@@ -46,7 +46,7 @@ def entry(folder: Path, name: str, is_folder: bool) -> str:
         ("Landsat8_usgs_optical", USGS.replace("_T1", "_RT"), True, "of tier RT; T1 is needed"),
     ],
 )
-def test_a_name_like_that_of_a_product_is_reported_with_what_differs(
+def test_a_name_similar_to_that_of_a_product_is_reported_with_the_difference(
     tmp_path: Path, section: str, name: str, is_folder: bool, message: str
 ) -> None:
     spec = SPECS[section]
@@ -88,7 +88,7 @@ def test_products_are_entries_with_their_name_and_type(tmp_path: Path) -> None:
     assert products_among(replace(SPECS["Sentinel_2"], products="files"), str(tmp_path), names) == [later]
 
 
-def test_only_what_is_meant_as_a_product_of_the_sensor_is_unusable(tmp_path: Path) -> None:
+def test_only_probable_products_of_the_sensor_are_unusable(tmp_path: Path) -> None:
     spec = SPECS["Sentinel_2"]
     (tmp_path / "2018" / THEIA).mkdir(parents=True)
     archive = entry(tmp_path, f"{THEIA}.zip", is_folder=False)

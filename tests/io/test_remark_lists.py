@@ -1,4 +1,4 @@
-"""Files of remarks: what is written is read again, and a remark is sorted by what it is about, not by its words."""
+"""Files of remarks are read as written, and invalid content is rejected."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_remarks_are_read_as_they_were_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [["a sentence"], [{"text": "t"}], [{"text": "t", "kind": "values", "more": ""}]])
-def test_other_content_is_refused(tmp_path: Path, content: list[object]) -> None:
+def test_other_content_is_rejected(tmp_path: Path, content: list[object]) -> None:
     write_json(tmp_path / "notes.json", content)
     with pytest.raises(TypeError):
         read_remarks(tmp_path / "notes.json")

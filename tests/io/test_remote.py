@@ -1,4 +1,4 @@
-"""Files on web servers: what is asked, what is refused, and that secrets stay out of messages."""
+"""Files on web servers: requests, errors, and messages without secrets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from iota2.core.grid import block_of
 from iota2.core.scene import Acquisition, FileFormat, Scene, SensorScene
 from iota2.core.sensor import BandSpec, SensorSpec
 from iota2.errors import DamagedProduct, InputError
-from iota2.io.files.addresses import is_remote, masked, secret_in
+from iota2.io.files.addresses import is_remote, secret_in, without_secrets
 from iota2.io.files.gdal import open_image, open_raster
 from iota2.io.files.remote import fetch, remote_state, session
 from iota2.io.series.reader import CubeReader
@@ -32,7 +32,7 @@ VALUES = np.arange(1200, dtype=np.int16).reshape(40, 30)
 
 @pytest.fixture
 def web(tmp_path: Path) -> Iterator[Web]:
-    """A server that has an image."""
+    """A server with an image."""
     write_raster(tmp_path / "band.tif", {1: Layer(VALUES, GRID)})
     write_raster(tmp_path / "band.jp2", {1: Layer(VALUES.astype(np.uint16), GRID)})
     with serving(tmp_path) as running:
@@ -45,15 +45,15 @@ def refusal(address: str) -> str:
     return str(caught.value)
 
 
-def test_an_address_is_reported_from_a_path() -> None:
+def test_addresses_are_distinguished_from_paths() -> None:
     assert is_remote("https://host/x.tif")
     assert is_remote("HTTP://host/x.tif")
     assert not any(map(is_remote, ("/data/x.tif", "https/x.tif", "s3://b/x", "/vsicurl/https://host/x.tif")))
 
 
-def test_secrets_of_addresses_are_masked() -> None:
+def test_secrets_are_removed_from_addresses() -> None:
     text = "'https://me:SECRET@host/a.tif?sig=SECRET&x=1' and (url: /b?sig=SECRET) or http://host/c; why? so"
-    assert masked(text) == "'https://host/a.tif?…' and (url: /b?… or http://host/c; why? so"
+    assert without_secrets(text) == "'https://host/a.tif?…' and (url: /b?… or http://host/c; why? so"
     assert secret_in("https://me@host/x") == "a user name"
     assert secret_in("https://host/x?y") == "a query"
     assert secret_in("https://host/x#y") == "a query"
@@ -67,7 +67,7 @@ def test_an_image_is_read_over_the_network(web: Web, name: str) -> None:
     assert all(path == f"/{name}" for _, path, _ in web.requests)
 
 
-def test_no_more_of_an_image_is_asked_for_than_is_read(web: Web) -> None:
+def test_only_the_bytes_that_are_read_are_requested(web: Web) -> None:
     values = np.random.default_rng(0).integers(0, 10000, (1000, 1000)).astype(np.int16)
     path = web.folder / "large.tif"
     write_raster(path, {1: Layer(values, GeoBox(values.shape, GRID.affine, GRID.crs))})
@@ -76,13 +76,13 @@ def test_no_more_of_an_image_is_asked_for_than_is_read(web: Web) -> None:
     assert 0 < web.sent < path.stat().st_size / 2
 
 
-def test_a_server_that_breaks_off_is_reported(web: Web) -> None:
+def test_an_interrupted_response_is_reported(web: Web) -> None:
     web.breaking = True
     with pytest.raises(InputError, match=r"band.tif: cannot be read"), session() as opened:
         remote_state(web.url("band.tif"), opened)
 
 
-def test_a_changed_image_is_seen_at_the_next_opening(web: Web) -> None:
+def test_a_changed_image_is_read_anew_when_it_is_opened_again(web: Web) -> None:
     with open_image(web.url("band.tif")) as source:
         source.read(1)
     write_raster(web.folder / "band.tif", {1: Layer(VALUES + 1, GRID)})
@@ -90,7 +90,7 @@ def test_a_changed_image_is_seen_at_the_next_opening(web: Web) -> None:
         assert np.array_equal(source.read(1), VALUES + 1)
 
 
-def test_a_server_that_is_busy_is_asked_again(web: Web) -> None:
+def test_requests_to_a_busy_server_are_repeated(web: Web) -> None:
     web.refused, web.refusals = 503, 1
     assert fetch(web.url("band.tif")) == (web.folder / "band.tif").read_bytes()
     large = np.random.default_rng(0).integers(0, 1000, (1000, 1000)).astype(np.int16)
@@ -101,35 +101,35 @@ def test_a_server_that_is_busy_is_asked_again(web: Web) -> None:
     assert web.refusals == 0
 
 
-def test_only_images_are_opened(web: Web) -> None:
+def test_only_supported_image_formats_are_opened(web: Web) -> None:
     copy(str(web.folder / "band.tif"), str(web.folder / "virtual.tif"), driver="VRT")
     with rasterio.open(web.folder / "virtual.tif") as source:
         assert source.driver == "VRT"
     (web.folder / "page.tif").write_text("<html>log in</html>", encoding="utf-8")
     (web.folder / "cut.tif").write_bytes((web.folder / "band.tif").read_bytes()[:60])
-    assert "virtual.tif: is no raster, it holds text" in refusal(web.url("virtual.tif"))
-    assert "page.tif: is no raster, it holds text: '<html>log in" in refusal(web.url("page.tif"))
+    assert "virtual.tif: is not a raster but text" in refusal(web.url("virtual.tif"))
+    assert "page.tif: is not a raster but text: '<html>log in" in refusal(web.url("page.tif"))
     assert "cut.tif: is damaged, its header cannot be read" in refusal(web.url("cut.tif"))
-    assert "absent.tif: the server answers 404" in refusal(web.url("absent.tif"))
-    with pytest.raises(InputError, match="only files on local disks"):
+    assert "absent.tif: the server responded 404" in refusal(web.url("absent.tif"))
+    with pytest.raises(InputError, match="is not a local path"):
         open_raster(web.url("band.tif"))
 
 
-def test_a_server_that_gives_files_as_a_whole_is_refused(web: Web) -> None:
+def test_a_server_without_range_requests_is_rejected(web: Web) -> None:
     web.pieces = False
-    with pytest.raises(InputError, match=r"band.tif: the server gives files only as a whole.*Download"):
+    with pytest.raises(InputError, match=r"band.tif: the server does not support range requests.*Download"):
         _probe_servers([web.url("band.tif")])
 
 
-def test_documents_are_bounded(web: Web) -> None:
+def test_documents_have_a_maximum_size(web: Web) -> None:
     (web.folder / "long").write_bytes(bytes(3 << 20))
-    with pytest.raises(InputError, match=r"long: has more than 2 MiB"):
+    with pytest.raises(InputError, match=r"long: exceeds 2 MiB"):
         fetch(web.url("long"), 2 << 20)
     assert len(fetch(web.url("long"), 3 << 20)) == 3 << 20
 
 
 @pytest.mark.parametrize("address", ["http://[::1", "http://127.0.0.1:9/x?sig=SECRET", "http://me:SECRET@127.0.0.1:9"])
-def test_what_cannot_be_reached_is_reported_without_secrets(address: str) -> None:
+def test_an_unreachable_address_is_reported_without_secrets(address: str) -> None:
     with pytest.raises(InputError, match="cannot be read") as caught:
         fetch(address)
     assert "SECRET" not in str(caught.value)
@@ -147,7 +147,7 @@ def scene_of(web: Web) -> Scene:
     return Scene("T31TCJ", GRID, (SensorScene(spec, (one,), {"B1": GRID}),))
 
 
-def test_what_a_server_does_not_give_is_not_damaged(web: Web) -> None:
+def test_a_file_that_a_server_does_not_deliver_is_not_damaged(web: Web) -> None:
     scene, block = scene_of(web), block_of("T31TCJ", GRID, (0, 40), (0, 30))
     with CubeReader(scene, {"Made": ("B1",)}) as reader:
         assert np.array_equal(reader.read(block)["Made"].values[0, 0], VALUES)
@@ -155,11 +155,11 @@ def test_what_a_server_does_not_give_is_not_damaged(web: Web) -> None:
     with CubeReader(scene, {"Made": ("B1",)}) as reader, pytest.raises(InputError) as caught:
         reader.read(block)
     assert not isinstance(caught.value, DamagedProduct)
-    assert "Run again when the server gives it" in str(caught.value)
+    assert "Run again when the server is available" in str(caught.value)
     assert "SECRET" not in str(caught.value)
 
 
-def test_a_server_that_goes_away_while_pixels_are_read_is_reported_without_secrets(web: Web) -> None:
+def test_a_server_that_stops_while_pixels_are_read_is_reported_without_secrets(web: Web) -> None:
     web.redirected = {"/band.tif": web.url("other.tif?sig=SECRET")}
     large = np.random.default_rng(0).integers(0, 1000, (1000, 1000)).astype(np.int16)
     write_raster(web.folder / "other.tif", {1: Layer(large, GeoBox((1000, 1000), GRID.affine, GRID.crs))})
@@ -171,7 +171,7 @@ def test_a_server_that_goes_away_while_pixels_are_read_is_reported_without_secre
     assert "SECRET" not in str(caught.value)
 
 
-def test_fingerprints_of_files_on_servers_follow_what_the_server_says(web: Web) -> None:
+def test_fingerprints_of_files_on_servers_change_with_size_and_etag(web: Web) -> None:
     address, cache = web.url("band.tif"), {}
     first = listing._entries([address], cache)[address]
     assert listing._entries([address], cache)[address] == first
@@ -186,11 +186,11 @@ def test_fingerprints_of_files_on_servers_follow_what_the_server_says(web: Web) 
     assert f"1 file (first: {address})" in note.text
 
 
-def test_servers_that_ask_for_a_password_get_that_of_netrc(
+def test_passwords_are_read_from_netrc(
     web: Web, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     web.login = "me:SECRET"
-    assert "the server answers 401" in refusal(web.url("band.tif"))
+    assert "the server responded 401" in refusal(web.url("band.tif"))
     home = tmp_path_factory.mktemp("home")
     (home / ".netrc").write_text("machine 127.0.0.1 login me password SECRET", encoding="utf-8")
     (home / ".netrc").chmod(0o600)
@@ -201,7 +201,7 @@ def test_servers_that_ask_for_a_password_get_that_of_netrc(
     assert len(fetch(web.url("band.tif"))) > 100
 
 
-def test_no_sidecar_of_an_image_is_asked_for(web: Web) -> None:
+def test_no_sidecar_file_of_an_image_is_requested(web: Web) -> None:
     (web.folder / "band.tif.aux.xml").write_text("<PAMDataset/>", encoding="utf-8")
     (web.folder / "band.tif.msk").write_text("x", encoding="utf-8")
     with rasterio.Env(), open_image(web.url("band.tif")) as source:

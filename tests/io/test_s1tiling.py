@@ -1,4 +1,4 @@
-"""Sentinel-1 as S1Tiling leaves it: names, directions, slices of a day, no data, and the filter while reading."""
+"""Sentinel-1 images from S1Tiling: names, directions, slices of a day, no data, and filtering."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def written(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def images(written: Path, tmp_path: Path) -> Path:
-    """Images that a test may spoil."""
+    """A copy of the images, which the test may damage."""
     return Path(shutil.copytree(written, tmp_path / "images"))
 
 
@@ -61,7 +61,7 @@ def read(path: Path) -> np.ndarray:
     return values
 
 
-def test_the_series_of_a_direction_holds_its_images_by_date(written: Path) -> None:
+def test_the_series_of_a_direction_contains_its_images_by_date(written: Path) -> None:
     series, notes = scan_tile(DES, written, TILE)
     names = sorted(path.name for path in (written / "31TCJ").glob("s1?_31TCJ_vv_DES_*[0-9x].tif"))
     assert series.spec.name == "sentinel1_des"
@@ -109,7 +109,7 @@ def test_border_masks_are_1_where_there_is_data_and_may_be_absent(images: Path) 
         assert not cube.valid.all(), "0 is no data without a mask too"
 
 
-def test_slices_of_one_day_are_averaged_pixel_by_pixel_where_both_show_something(written: Path) -> None:
+def test_slices_of_one_day_are_averaged_where_both_have_data(written: Path) -> None:
     series, _ = scan_tile(DES, written, TILE)
     first, second = (one for one in series.acquisitions if one.day == date(2018, 4, 22))
     one, other = read(Path(first.bands["vh"])), read(Path(second.bands["vh"]))
@@ -138,7 +138,7 @@ def test_relative_orbits_of_one_direction_make_one_series(images: Path) -> None:
     assert list(series.days) == sorted(series.days)
 
 
-def test_what_s1tiling_writes_beside_the_images_is_ignored(images: Path) -> None:
+def test_other_files_of_s1tiling_are_ignored(images: Path) -> None:
     folder = images / "31TCJ"
     (folder / "filtered").mkdir()
     for name in ("s1a_31TCJ_vv_DES_110_20180317txxxxxx_filtered.tif", "LIA_s1a_31TCJ_110.tif", "quick.jpg"):
@@ -149,7 +149,7 @@ def test_what_s1tiling_writes_beside_the_images_is_ignored(images: Path) -> None
     series, notes = scan_tile(DES, images, TILE)
     assert series == before
     assert [note.partition(": ")[2] for note in notes] == [
-        "ignored, no files of a product: S1_vv_DES_dates.txt",
+        "ignored, not files of a product: S1_vv_DES_dates.txt",
         "ignored, of another tile: s1a_31TDJ_vv_DES_110_20180317txxxxxx.tif",
     ]
 
@@ -168,7 +168,7 @@ def test_two_calibrations_of_one_date_are_an_error_that_names_both(images: Path)
         scan_tile(DES, images, TILE)
 
 
-def test_two_satellites_that_fly_together_are_an_error_that_names_both(images: Path) -> None:
+def test_two_satellites_at_one_time_are_an_error_that_names_both(images: Path) -> None:
     (path,) = images.glob("31TCJ/s1a_31TCJ_vv_DES_110_20180317txxxxxx.tif")
     shutil.copy(path, path.with_name(path.name.replace("s1a", "s1d")))
     with pytest.raises(InputError, match=rf"(?s)2 files match .*{path.name}, s1d_"):
@@ -184,7 +184,7 @@ def test_terrain_corrected_images_alone_are_read(images: Path) -> None:
     assert all(one.masks for one in series.acquisitions)
 
 
-def test_directions_are_those_of_which_some_tile_has_images(images: Path) -> None:
+def test_directions_are_those_with_images_of_some_tile(images: Path) -> None:
     tiles = ("T31TCJ", "T31TDJ")
     assert series_found(RADAR, images, tiles) == ("sentinel1_asc", "sentinel1_des")
     for path in images.glob("31TCJ/*_ASC_*"):
@@ -196,15 +196,15 @@ def test_directions_are_those_of_which_some_tile_has_images(images: Path) -> Non
 
 
 def test_a_damaged_image_is_reported_as_a_product_of_several_files(images: Path) -> None:
-    """It has no folder of its own that could be moved away."""
+    """The product has no folder of its own that could be removed."""
     scene = scene_of(scan_tile(DES, images, TILE)[0])
     Path(scene.sensors[0].acquisitions[0].bands["vh"]).write_bytes(b"II*\0")
-    with CubeReader(scene, {DES.name: BANDS}) as reader, pytest.raises(DamagedProduct, match="move the product away"):
+    with CubeReader(scene, {DES.name: BANDS}) as reader, pytest.raises(DamagedProduct, match="remove the product"):
         reader.read(next(blocks(TILE, scene.geobox, scene.geobox.shape)))
 
 
 def test_series_of_a_description_are_reported_by_any_group_of_its_names() -> None:
-    """Whichever values it has, in whatever order the pattern lists them; a group that is none is refused."""
+    """For any values of the group, in any order of the pattern; an unknown group is rejected."""
     text = (
         "name: Mine\nsection: Mine\nbands: [{name: B1, file: '*.tif'}]\nmasks: []\n"
         "product: '(?i)^(?P<date>\\d{8})_(?P<passage>night|day|dusk)$'\nseries_by: {group: passage, values: {%s}}\n"
@@ -215,22 +215,20 @@ def test_series_of_a_description_are_reported_by_any_group_of_its_names() -> Non
     assert [bool(one.match("20180511_Night")) for one in (spec, day, night)] == [True, False, True]
     assert day.matches_other_series("20180511_night")
     assert not any(one.match("20180511_dusk") for one in (day, night))
-    with pytest.raises(ConfigError, match=r"series_by.group 'orbit' is no group of product"):
+    with pytest.raises(ConfigError, match=r"series_by.group 'orbit' is not a group of product"):
         parse_spec((text % "day: by day").replace("group: passage", "group: orbit"), source="mine.yaml")
     with pytest.raises(ConfigError, match="line 6: series_by: values must be a mapping of values in names to words"):
         parse_spec(text % "", source="mine.yaml")
 
 
-def test_no_image_at_all_is_an_error_and_raw_products_bring_the_way_out(tmp_path: Path) -> None:
+def test_no_image_is_an_error_with_instructions_if_there_are_raw_products(tmp_path: Path) -> None:
     raw, output = tmp_path / "raw", tmp_path / "output"
     (output / "31TCJ").mkdir(parents=True)
     with pytest.raises(InputError, match=r"in .*output, folder 31TCJ, 31TDJ; expected names like s1a_31TCJ_") as alone:
         series_found(RADAR, output, (TILE, "T31TDJ"), raw)
     assert ".SAFE" not in str(alone.value)
     (raw / "S1A_IW_GRDH" / "S1A_IW_GRDH.SAFE").mkdir(parents=True)
-    with pytest.raises(
-        InputError, match=rf"{raw} holds raw products\. Raw Sentinel-1 products \(\.SAFE\) .* Use S1Tiling"
-    ):
+    with pytest.raises(InputError, match=rf"{raw} contains raw products\. iota2 does not calibrate .* Use S1Tiling"):
         series_found(RADAR, output, (TILE,), raw)
 
 
@@ -239,9 +237,7 @@ HALOS = {"sentinel1_des": 2}
 
 @pytest.mark.parametrize("grid", ["native", "proj"])
 @pytest.mark.parametrize("shape", [(16, 64), (7, 11), (1, 64), (64, 5)])
-def test_filtered_blocks_of_any_shape_hold_the_bytes_of_the_whole(
-    written: Path, grid: str, shape: tuple[int, int]
-) -> None:
+def test_filtered_blocks_of_any_shape_equal_the_whole(written: Path, grid: str, shape: tuple[int, int]) -> None:
     scene = scene_of(scan_tile(DES, written, TILE)[0])
     if grid == "proj":
         geobox = working_geobox(scene.geobox, spatial_resolution=None, working_grid="proj", proj="EPSG:2154")
@@ -272,7 +268,7 @@ def test_filtered_blocks_of_any_shape_hold_the_bytes_of_the_whole(
 
 
 def as_theia(images: Path, *, kind: str = "SIG", lower: bool = False) -> list[Path]:
-    """The images renamed as THEIA and GEODES name them; their products of one date have one time."""
+    """The images with names of THEIA and GEODES; their products of one date have the same time."""
     renamed = []
     for path in sorted(images.glob("31TCJ/s1*.tif")):
         satellite, tile, band, direction, orbit, stamp, *mask = path.stem.split("_")
@@ -285,7 +281,7 @@ def as_theia(images: Path, *, kind: str = "SIG", lower: bool = False) -> list[Pa
 
 @pytest.mark.parametrize("kind", ["SIG", "GAM"])
 @pytest.mark.parametrize("lower", [False, True])
-def test_images_of_theia_are_read_whatever_their_capital_letters(images: Path, kind: str, lower: bool) -> None:
+def test_images_of_theia_are_read_in_upper_and_lower_case(images: Path, kind: str, lower: bool) -> None:
     tiling = {direction.name: scan_tile(direction, images, TILE)[0] for direction in (ASC, DES)}
     paths = as_theia(images, kind=kind, lower=lower)
     assert "S1A_L1ORT_31TCJ_VH_SIG_DES_110_20180317t174708.tif".replace("SIG", kind).lower() in {
@@ -323,7 +319,7 @@ def test_calibrations_are_never_mixed_in_a_series(images: Path, kinds: tuple[str
         path.rename(path.with_name(path.name.replace(f"_{kinds[0]}_", f"_{kinds[1]}_" if kinds[1] else "_")))
     with pytest.raises(InputError) as caught:
         scan_tile(DES, images, TILE)
-    other = f"1 product with {kinds[1]}" if kinds[1] else "1 product without such a word"
+    other = f"1 product with {kinds[1]}" if kinds[1] else "1 product without a kind"
     assert "a series must not mix images of several kinds" in str(caught.value)
     assert f"{other} (first: DES_110_20180317t174708)" in str(caught.value)
     assert f"with {kinds[0]} (first: DES_110_2018" in str(caught.value)
@@ -339,7 +335,7 @@ def test_terrain_corrected_images_of_some_dates_are_never_mixed_with_others(imag
 
 
 @pytest.mark.parametrize("variant", ["_BORDERMASK", "_bordermask", "_Border_Mask"])
-def test_border_masks_are_read_however_they_are_written(images: Path, variant: str) -> None:
+def test_border_masks_are_read_in_all_variants(images: Path, variant: str) -> None:
     for path in images.glob("31TCJ/*_BorderMask.tif"):
         path.rename(path.with_name(path.name.replace("_BorderMask", variant)))
     assert all(one.masks for one in scan_tile(DES, images, TILE)[0].acquisitions)
@@ -367,7 +363,7 @@ def test_a_border_mask_of_vh_stands_in_for_that_of_vv(images: Path) -> None:
         ("{polarisation}{date}{direction}_[x].tif", lambda s, t, b, d, o, day, time: f"{b}{day}{d}_[x]"),
     ],
 )
-def test_images_are_named_as_the_user_says(images: Path, pattern: str, rename: Callable[..., str]) -> None:
+def test_images_are_found_by_the_pattern_of_the_user(images: Path, pattern: str, rename: Callable[..., str]) -> None:
     folder = images / "31TCJ"
     before = {direction: scan_tile(direction, images, TILE)[0] for direction in (ASC, DES)}
     for path in sorted(folder.glob("s1*.tif")):
@@ -392,13 +388,13 @@ def test_images_are_named_as_the_user_says(images: Path, pattern: str, rename: C
         ("{satellite}_{direction}_{date}.tif", "expected {polarisation} in it"),
         ("{polarisation}_{date}.tif", "expected {direction} or {orbit_direction} in it"),
         ("{polarisation}_{direction}.tif", "expected {date} or {acquisition_stamp} in it"),
-        ("{polarisation}_{direction}_{day}.tif", "words in braces: satellite, flying_unit_code"),
-        ("{polarisation}_{direction}_{date}_{acquisition_stamp}.tif", "each word, or one of the same meaning, once"),
-        ("{polarisation}_{polarisation}_{direction}_{date}.tif", "each word, or one of the same meaning, once"),
-        ("x/{polarisation}_{direction}_{date}.tif", "a name of a file"),
+        ("{polarisation}_{direction}_{day}.tif", "placeholders in braces: satellite, flying_unit_code"),
+        ("{polarisation}_{direction}_{date}_{acquisition_stamp}.tif", "each placeholder only once"),
+        ("{polarisation}_{polarisation}_{direction}_{date}.tif", "each placeholder only once"),
+        ("x/{polarisation}_{direction}_{date}.tif", "a file name"),
         ("{polarisation}_{direction}_{date}", "a name that ends in .tif"),
     ],
 )
-def test_a_pattern_that_does_not_tell_enough_is_refused(pattern: str, message: str) -> None:
+def test_an_incomplete_pattern_is_rejected(pattern: str, message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         named_like(RADAR, pattern)

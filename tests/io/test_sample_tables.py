@@ -1,4 +1,4 @@
-"""Sample tables written piece by piece hold what the same frame written at once holds, within little memory."""
+"""Sample tables written in chunks equal the same frame written at once, and need little memory."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ every_format = pytest.mark.parametrize("suffix", [".sqlite", ".parquet"])
 
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "ROWS_TOGETHER", 7)
-    monkeypatch.setattr(module, "GROUP", 11)
+    monkeypatch.setattr(module, "ROWS_PER_READ", 7)
+    monkeypatch.setattr(module, "ROWS_PER_GROUP", 11)
 
 
 def points(count: int, seed: int = 0) -> gpd.GeoDataFrame:
@@ -61,7 +61,7 @@ def framed(attributes: gpd.GeoDataFrame, values: np.ndarray) -> gpd.GeoDataFrame
 @every_format
 @pytest.mark.parametrize("name", ["s", "été 地図 'q' 100%#;?!"])
 @pytest.mark.parametrize("count", [1, 22, 50])
-def test_points_are_written_as_their_frame_would_be(tmp_path: Path, suffix: str, name: str, count: int) -> None:
+def test_chunked_writing_gives_the_same_table_as_the_frame(tmp_path: Path, suffix: str, name: str, count: int) -> None:
     values = features(60)
     rows = np.random.default_rng(1).permutation(60)[:count]
     path = tmp_path / f"{name}{suffix}"
@@ -109,7 +109,7 @@ def test_a_table_that_cannot_be_merged_is_named(tmp_path: Path, suffix: str) -> 
             bad.write_bytes(b"nothing of the kind" * 50)
         if spoil == "other columns":
             write_points(points(9), NAMES[1:], features(9)[:, 1:], np.arange(9), bad)
-        with pytest.raises(InputError, match=rf"bad\{suffix}: (no such file|cannot be read as a table of samples)"):
+        with pytest.raises(InputError, match=rf"bad\{suffix}: (does not exist|cannot be read as a table of samples)"):
             merge_tables([good, bad], merged)
         assert not merged.exists()
 
@@ -145,19 +145,19 @@ print(written, peak_mib() - before)
 
 
 @every_format
-def test_little_memory_is_used_beside_the_samples(tmp_path: Path, suffix: str) -> None:
-    """20,000 samples of 481 features take 37 MiB, three times as many are merged."""
+def test_writing_needs_little_memory_in_addition_to_the_samples(tmp_path: Path, suffix: str) -> None:
+    """20,000 samples with 481 features have 37 MiB; three such tables are merged."""
     done = subprocess.run([sys.executable, "-c", PEAK, tmp_path, suffix], capture_output=True, text=True, check=True)
     written, merged = map(int, done.stdout.split())
     assert written < 75, "some thousand rows on the way, not the table again and again"
     assert merged < 75, "less than the 111 MiB of what is merged"
 
 
-def test_a_disk_that_is_full_is_no_fault_of_the_table_that_is_read(tmp_path: Path) -> None:
+def test_a_full_disk_is_not_reported_as_an_error_of_the_table(tmp_path: Path) -> None:
     read = tmp_path / "read.sqlite"
     read.touch()
     with closing(sqlite3.connect(tmp_path / "full.sqlite")) as connection:
         connection.execute("CREATE TABLE t (x)")
         connection.execute("PRAGMA max_page_count = 3")
-        with pytest.raises(sqlite3.OperationalError, match="full"), module._reported(read):
+        with pytest.raises(sqlite3.OperationalError, match="full"), module._read_errors(read):
             connection.execute("INSERT INTO t VALUES (?)", ("x" * 100_000,))

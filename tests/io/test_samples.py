@@ -1,4 +1,4 @@
-"""Columns of sample tables come back as arrays: the values that were written, within little memory."""
+"""Columns of sample tables are read as arrays with the written values, and with little memory."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def table(count: int = 50) -> gpd.GeoDataFrame:
 @every_format
 @pytest.mark.parametrize("name", ["s", "été 地図 'q' 100%#;?!"])
 def test_columns_come_back_as_written_in_the_order_asked_for(tmp_path: Path, suffix: str, name: str, monkeypatch):
-    monkeypatch.setattr(module, "ROWS_TOGETHER", 7)
+    monkeypatch.setattr(module, "ROWS_PER_READ", 7)
     path = tmp_path / f"{name}{suffix}"
     write_samples(table(), path)
     wanted = [*FEATURES[::-1], 'it\'s "odd"']
@@ -44,7 +44,7 @@ def test_columns_come_back_as_written_in_the_order_asked_for(tmp_path: Path, suf
 
 
 @every_format
-def test_missing_values_stay_missing_and_are_no_whole_number(tmp_path: Path, suffix: str):
+def test_missing_values_are_nan_and_rejected_for_integer_types(tmp_path: Path, suffix: str):
     frame = table()
     frame.loc[3, "value_5"] = np.nan
     write_samples(frame, tmp_path / f"s{suffix}")
@@ -63,12 +63,12 @@ def test_a_table_without_rows_has_columns(tmp_path: Path, suffix: str):
 
 
 @every_format
-def test_what_cannot_be_read_is_named(tmp_path: Path, suffix: str):
+def test_a_table_that_cannot_be_read_is_named(tmp_path: Path, suffix: str):
     path = tmp_path / f"s{suffix}"
-    with pytest.raises(InputError, match=rf"s\{suffix}: no such file"):
+    with pytest.raises(InputError, match=rf"s\{suffix}: does not exist"):
         read_columns(path, FEATURES)
     write_samples(table(), path)
-    with pytest.raises(InputError, match=rf"s\{suffix}: no column 'b2' \(2 of the 39 expected are missing\)"):
+    with pytest.raises(InputError, match=rf"s\{suffix}: lacks column 'b2' \(2 of 39 expected columns are missing\)"):
         read_columns(path, [*FEATURES, "b2", "b3"])
     whole = path.read_bytes()
     for content in (b"", b"nothing of the kind" * 50, whole[: len(whole) // 2]):
@@ -78,8 +78,8 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, suffix: str):
 
 
 @every_format
-def test_little_memory_beside_the_values(tmp_path: Path, suffix: str, monkeypatch):
-    monkeypatch.setattr(module, "ROWS_TOGETHER", 64)
+def test_reading_needs_little_memory_in_addition_to_the_values(tmp_path: Path, suffix: str, monkeypatch):
+    monkeypatch.setattr(module, "ROWS_PER_READ", 64)
     write_samples(table(20_000), tmp_path / f"s{suffix}")
     read_columns(tmp_path / f"s{suffix}", FEATURES[:1])
     tracemalloc.start()

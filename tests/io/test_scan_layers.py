@@ -1,4 +1,4 @@
-"""Layers of the user: which file a pattern stands for, what its bands are called, where they have no data."""
+"""Layers of the user: files of the patterns, names of the bands, and no-data values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from iota2.core.grid import blocks
 from iota2.core.recipe import MISSING, FeatureRecipe, SensorRecipe
 from iota2.core.scene import Scene, SensorScene
 from iota2.errors import DamagedProduct, InputError, MissingTile
-from iota2.io.archive.layers import interpolated_numbers, layers_wanted, scan_layers
+from iota2.io.archive.layers import interpolated_integer_notes, layer_options, scan_layers
 from iota2.io.series.reader import CubeReader
 from iota2.io.series.scene_file import scene_from_json, scene_to_json
 
@@ -44,13 +44,13 @@ def noise(geobox: GeoBox = FINE, dtype: str = "float32", bands: int = 1) -> np.n
 
 
 def scanned(root: Path, *patterns: str, arbo: str = "/*", resampling: str = "cubic") -> SensorScene:
-    return scan_layers(layers_wanted(root, arbo, patterns, resampling).spec, root, TILE)  # type: ignore[arg-type]
+    return scan_layers(layer_options(root, arbo, patterns, resampling).spec, root, TILE)  # type: ignore[arg-type]
 
 
 def features_of(
     layers: SensorScene, *, allow_missing: bool = False, shape: tuple[int, int] | None = None
 ) -> FeatureBlock:
-    """The layers' features on the 10 m grid, put together from blocks."""
+    """Features of the layers on the 10 m grid, assembled from blocks."""
     scene = Scene(TILE, FINE, (layers,))
     names = layers.spec.band_names
     recipe = FeatureRecipe(
@@ -75,8 +75,8 @@ def test_all_bands_of_the_file_of_each_pattern_are_features_in_the_order_of_patt
     assert found.n_valid.min() == 1
 
 
-def test_where_a_file_says_no_data_its_layer_has_none(tmp_path: Path) -> None:
-    """Each file has its own number for it: -1 in one is a measure in another."""
+def test_pixels_with_the_nodata_tag_of_a_file_are_missing_in_its_layer(tmp_path: Path) -> None:
+    """Files have different no-data values: -1 in one file is a measured value in another."""
     truth = [noise(), noise(dtype="int16"), noise(dtype="float64")]
     truth[1][5, 6] = -1
     holes = [{(3, 4): -1.0}, {(7, 8): -999.0}, {(9, 10): -1.7976931348623157e308, (11, 12): np.nan}]
@@ -101,7 +101,7 @@ def test_where_a_file_says_no_data_its_layer_has_none(tmp_path: Path) -> None:
     assert strict.values[1, 5, 6] == -1
 
 
-def test_layers_of_whole_numbers_have_gaps_of_their_own(tmp_path: Path) -> None:
+def test_integer_layers_have_their_own_missing_pixels(tmp_path: Path) -> None:
     for name, nodata, place in (("A", -999, (3, 4)), ("B", 0, (5, 6))):
         values = np.full(FINE.shape, 7, "int16")
         values[place] = nodata
@@ -114,7 +114,7 @@ def test_layers_of_whole_numbers_have_gaps_of_their_own(tmp_path: Path) -> None:
     }
 
 
-def test_beyond_a_layer_there_is_no_data(tmp_path: Path) -> None:
+def test_pixels_outside_a_layer_are_missing(tmp_path: Path) -> None:
     write(tmp_path / TILE / "ALT.tif", noise(HALF), HALF)
     found = features_of(scanned(tmp_path, "ALT"), allow_missing=True)
     assert (found.values[0, :, 32:] == MISSING).all()
@@ -125,7 +125,7 @@ def test_beyond_a_layer_there_is_no_data(tmp_path: Path) -> None:
     assert not footprint[:, 32:].any()
 
 
-def test_codes_stay_codes_with_nearest_and_are_warned_of_without(tmp_path: Path) -> None:
+def test_codes_are_preserved_by_nearest_and_noted_with_interpolation(tmp_path: Path) -> None:
     codes = np.random.default_rng(0).choice([3, 40, 200], COARSE.shape).astype("uint8")
     write(tmp_path / TILE / "soil.tif", codes, COARSE)
     write(tmp_path / TILE / "ALT.tif", noise(dtype="int16"))
@@ -136,23 +136,23 @@ def test_codes_stay_codes_with_nearest_and_are_warned_of_without(tmp_path: Path)
     expected = codes[((y + 0.5) * 10 + 10).astype(int) // 50, ((x + 0.5) * 10 + 10).astype(int) // 50]
     np.testing.assert_array_equal(values, expected)
     assert not set(np.unique(features_of(cubic).values[0])) <= {3, 40, 200}
-    assert [*interpolated_numbers(nearest, FINE, TILE)] == []
-    (note,) = interpolated_numbers(cubic, FINE, TILE)
+    assert [*interpolated_integer_notes(nearest, FINE, TILE)] == []
+    (note,) = interpolated_integer_notes(cubic, FINE, TILE)
     assert "of the tile: soil_band_0. " in note, "the altitude is on the tile's pixels, the slope is no whole number"
     assert "userFeat.resampling to 'nearest'" in note
 
 
-def test_the_folder_of_a_tile_has_the_tile_in_its_name(tmp_path: Path) -> None:
+def test_the_folder_of_a_tile_contains_the_tile_in_its_name(tmp_path: Path) -> None:
     write(tmp_path / f"dem_{TILE}_2018" / "ALT.tif", noise())
     assert scanned(tmp_path, "ALT").acquisitions[0].product == f"dem_{TILE}_2018"
     write(tmp_path / f"dem_{TILE}_2019" / "ALT.tif", noise())
-    with pytest.raises(InputError, match=f"several folders .* dem_{TILE}_2018, dem_{TILE}_2019. Name one {TILE}"):
+    with pytest.raises(InputError, match=f"several folders .* dem_{TILE}_2018, dem_{TILE}_2019. Rename one to {TILE}"):
         scanned(tmp_path, "ALT")
     write(tmp_path / TILE / "ALT.tif", noise())
     assert scanned(tmp_path, "ALT").acquisitions[0].product == TILE
-    wanted = layers_wanted(tmp_path, "/*", ["ALT"], "cubic").spec
+    wanted = layer_options(tmp_path, "/*", ["ALT"], "cubic").spec
     with pytest.raises(
-        MissingTile, match=rf"userFeat: no folder for tile T32XXX .*; it has {TILE}, dem_.* Correct the"
+        MissingTile, match=rf"userFeat: no folder for tile T32XXX .*; it contains {TILE}, dem_.* Correct the"
     ):
         scan_layers(wanted, tmp_path, "T32XXX")
     with pytest.raises(InputError, match=r"userFeat: '\.\.' is not a valid name of a tile folder") as message:
@@ -160,14 +160,14 @@ def test_the_folder_of_a_tile_has_the_tile_in_its_name(tmp_path: Path) -> None:
     assert not isinstance(message.value, MissingTile)
 
 
-def test_arbo_says_how_deep_the_rasters_lie(tmp_path: Path) -> None:
+def test_arbo_is_the_folder_depth_of_the_rasters(tmp_path: Path) -> None:
     deep = write(tmp_path / TILE / "relief" / "ALT.tif", noise())
     with pytest.raises(InputError, match="no raster"):
         scanned(tmp_path, "ALT")
     np.testing.assert_array_equal(features_of(scanned(tmp_path, "ALT", arbo="/*/*")).values[0], deep)
 
 
-def test_a_pattern_in_several_names_is_refused_unless_one_is_named_so(tmp_path: Path) -> None:
+def test_a_pattern_in_several_names_is_rejected_unless_one_name_is_equal(tmp_path: Path) -> None:
     write(tmp_path / TILE / "ALT_old.tif", noise())
     write(tmp_path / TILE / "ALT_new.tif", noise())
     with pytest.raises(InputError, match=r"2 rasters have 'ALT' in their names: ALT_new.tif, ALT_old.tif"):
@@ -185,12 +185,12 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
     text = str(message.value)
     assert text.startswith("userFeat, tile T31TCJ: 3 problems")
     assert "has 'ALT' in its name" in text
-    assert "it holds text" in text
+    assert "not a raster but text" in text
     assert "is not north up" in text
-    assert "Make it again with gdalwarp, or take it out of userFeat.patterns" in text
+    assert "Correct it with gdalwarp" in text
 
 
-def test_a_layer_whose_pixels_cannot_be_read_is_reported_and_never_left_out(tmp_path: Path) -> None:
+def test_a_layer_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     write(tmp_path / TILE / "ALT.tif", np.full(FINE.shape, 7, "uint8"))
     layers = scanned(tmp_path, "ALT")
     (tmp_path / TILE / "ALT.tif").write_bytes(b"II*\0")
@@ -215,13 +215,13 @@ def test_a_layer_whose_pixels_cannot_be_read_is_reported_and_never_left_out(tmp_
         ("uint8", None, (255.0,), 255),
     ],
 )
-def test_values_of_the_option_are_missing_beside_the_tag(
+def test_nodata_values_of_the_option_apply_in_addition_to_the_tag(
     tmp_path: Path, kind: str, tag: float | None, missing: tuple[float, ...], void: float
 ) -> None:
     values = noise(dtype="float64").astype(kind)
     values[3:5, 7:9] = void
     write(tmp_path / TILE / "ALT.tif", values, nodata=tag)
-    layers = scan_layers(layers_wanted(tmp_path, "/*", ["ALT"], "cubic", missing).spec, tmp_path, TILE)
+    layers = scan_layers(layer_options(tmp_path, "/*", ["ALT"], "cubic", missing).spec, tmp_path, TILE)
     found = features_of(layers)
     expected = np.ones(FINE.shape, bool)
     expected[3:5, 7:9] = False

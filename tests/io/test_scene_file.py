@@ -1,4 +1,4 @@
-"""A scene comes back from its file as it was."""
+"""Scenes are equal after conversion to a file and back."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from iota2.io.series.scene_file import geobox_from_json, geobox_to_json, read_sc
 from iota2.testing.products import write_series
 
 
-def test_a_scene_survives_its_file(tmp_path: Path) -> None:
+def test_a_scene_is_equal_after_conversion_to_a_file_and_back(tmp_path: Path) -> None:
     spec = builtin_specs()["Sentinel_2"]
     grid = GeoBox((6, 8), Affine(10, 0, 300000.1, 0, -10, 4900000.3), "EPSG:32631")
     write_series(spec, tmp_path / "été", "T31TCJ", [date(2018, 5, 11)] * 2, {"": grid})
@@ -34,7 +34,7 @@ def test_a_scene_survives_its_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("section", sorted(builtin_specs()))
-def test_a_scene_keeps_what_reading_needs_of_a_sensor_and_not_how_it_was_found(section: str) -> None:
+def test_the_file_of_a_scene_has_only_the_sensor_keys_that_reading_needs(section: str) -> None:
     spec, grid = builtin_specs()[section], GeoBox((6, 8), Affine(10, 0, 0, 0, -10, 0), "EPSG:32631")
     (known,) = scene_from_json(scene_to_json(Scene("T31TCJ", grid, (SensorScene(spec, (), {}),)))).sensors
     assert known.spec.roles == spec.roles
@@ -55,7 +55,7 @@ def test_a_scene_keeps_what_reading_needs_of_a_sensor_and_not_how_it_was_found(s
     assert scene_to_json(scenes[0]) == scene_to_json(scenes[1])
 
 
-def test_a_grid_without_an_epsg_number_survives() -> None:
+def test_a_grid_without_an_epsg_code_is_equal_after_conversion_and_back() -> None:
     crs = "+proj=laea +lat_0=47.123 +lon_0=3.3 +datum=WGS84 +units=m"
     geobox = GeoBox((3, 4), Affine(1 / 3, 0, 0.1, 0, -1 / 3, 0.2), crs)
     assert geobox_from_json(geobox_to_json(geobox)) == geobox

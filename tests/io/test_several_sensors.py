@@ -1,4 +1,4 @@
-"""Sensors of other resolutions and projections on one grid: whatever the blocks, and where they should lie."""
+"""Sensors with different resolutions and projections have the right positions on one grid, for any block."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from iota2.compute.features import feature_block
 from iota2.core.grid import aligned_grid, blocks, pixel_centres
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
 from iota2.core.scene import Scene
-from iota2.io.archive.layers import layers_wanted, scan_layers
+from iota2.io.archive.layers import layer_options, scan_layers
 from iota2.io.archive.products import scan_tile
 from iota2.io.archive.specs import builtin_specs, parse_spec
 from iota2.io.series.reader import CubeReader, series_reader
@@ -32,7 +32,7 @@ L8_DAYS = (date(2018, 2, 20), date(2018, 6, 5))
 
 
 def around(crs: str, size: float, *, share: float = 1.0) -> GeoBox:
-    """A grid of another CRS over the western ``share`` of the tile, and some pixels around."""
+    """A grid in another CRS that covers the western ``share`` of the tile and some pixels around it."""
     west = FINE[:, : int(FINE.shape.x * share)].boundingbox.bbox
     left, bottom, right, top = Transformer.from_crs("EPSG:32631", crs, always_xy=True).transform_bounds(*west)
     margin = 3 * size * (share == 1.0)
@@ -40,7 +40,7 @@ def around(crs: str, size: float, *, share: float = 1.0) -> GeoBox:
 
 
 def plane(geobox: GeoBox, x: float, y: float) -> np.ndarray:
-    """(y, x) int16 that grow by 20 a pixel of 30 m, from 3000 at a place."""
+    """(y, x) int16 values that increase by 20 per 30 m, from 3000 at a point."""
     rows, cols = np.mgrid[: geobox.shape.y, : geobox.shape.x]
     east, north = pixel_centres(geobox, rows, cols)
     return np.rint(3000 + (east - x) / 1.5 + (north - y) / 3).astype(np.int16)
@@ -48,7 +48,7 @@ def plane(geobox: GeoBox, x: float, y: float) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
-    """Sentinel-2, Landsat 8 of the next UTM zone, and an altitude of 25 m in EPSG:2154, with gaps."""
+    """Sentinel-2, Landsat 8 in the next UTM zone, and an altitude layer of 25 m in EPSG:2154, with gaps."""
     root = tmp_path_factory.mktemp("archive")
     twenty = dict.fromkeys(("B5", "B6", "B7", "B8A", "B11", "B12"), TWENTY)
     write_series(S2, root / "s2", TILE, S2_DAYS, {"": FINE} | twenty)
@@ -57,7 +57,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     altitude = np.random.default_rng(2).integers(0, 900, grid.shape).astype(np.int16)
     altitude[4:6, 7:9] = -9999
     write_image(root / "layers" / TILE / "ALT.tif", altitude, grid, nodata=-9999)
-    layers = scan_layers(layers_wanted(root / "layers", "/*", ["ALT"], "cubic").spec, root / "layers", TILE)
+    layers = scan_layers(layer_options(root / "layers", "/*", ["ALT"], "cubic").spec, root / "layers", TILE)
     found = [scan_tile(L8, root / "l8", TILE)[0], scan_tile(S2, root / "s2", TILE)[0], layers]
     return Scene(TILE, FINE, tuple(found))
 
@@ -74,7 +74,7 @@ def recipe_of(scene: Scene) -> FeatureRecipe:
 
 
 def features_in(scene: Scene, shape: tuple[int, int], threads: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Features, clear observations, and footprint of the scene, put together from blocks."""
+    """Features, clear observations and footprint of the scene, assembled from blocks."""
     recipe = recipe_of(scene)
     values = np.zeros((len(recipe.names), *scene.geobox.shape), np.float32)
     n_valid, footprint = np.zeros(scene.geobox.shape, np.uint16), np.zeros(scene.geobox.shape, bool)
@@ -99,8 +99,8 @@ def test_features_of_all_sensors_are_the_same_in_blocks_and_as_a_whole(
     assert whole[0].std(axis=(1, 2)).min() > 0
 
 
-def test_an_image_of_another_zone_lies_where_its_ground_is(tmp_path: Path) -> None:
-    """A plane stays one when it is interpolated, and a mask takes the pixel in which a centre lies."""
+def test_an_image_in_another_utm_zone_has_the_right_position(tmp_path: Path) -> None:
+    """Interpolation preserves a plane; the value of a mask is that of the pixel that contains the centre."""
     grid = around("EPSG:32632", 30)
     x, y = grid.affine.c, grid.affine.f
     cloud = (np.random.default_rng(0).random(grid.shape) < 0.3).astype(np.uint8)
@@ -118,7 +118,7 @@ def test_an_image_of_another_zone_lies_where_its_ground_is(tmp_path: Path) -> No
     np.testing.assert_array_equal(cube.valid[0], cloud[rows.astype(int), cols.astype(int)] == 0)
 
 
-def test_a_sensor_that_covers_half_of_the_tile_shows_nothing_of_the_rest(tmp_path: Path) -> None:
+def test_a_sensor_that_covers_half_of_the_tile_has_no_data_in_the_rest(tmp_path: Path) -> None:
     write_series(S2, tmp_path / "s2", TILE, S2_DAYS, {"": FINE})
     write_series(L8, tmp_path / "l8", TILE, L8_DAYS, {"": around("EPSG:32632", 30, share=0.4)})
     found = [scan_tile(L8, tmp_path / "l8", TILE)[0], scan_tile(S2, tmp_path / "s2", TILE)[0]]
@@ -137,10 +137,10 @@ def test_a_sensor_that_covers_half_of_the_tile_shows_nothing_of_the_rest(tmp_pat
 
 @pytest.mark.parametrize("masks", [True, False])
 @pytest.mark.parametrize("shape", [(7, 11), (16, 90), (70, 5)])
-def test_parts_of_a_decoded_block_that_the_images_do_not_reach_hold_nothing(
+def test_parts_of_a_decoded_block_outside_the_images_have_no_data(
     shape: tuple[int, int], masks: bool, tmp_path: Path
 ) -> None:
-    """Images of another zone that begin far above the tile, and in the middle of it."""
+    """Images in another zone that begin far above the tile, and in the middle of it."""
     left, bottom, right, top = around("EPSG:32632", 30).boundingbox.bbox
     grid = aligned_grid(((left + right) / 2, (bottom + top) / 2, right, top + 900), (30, 30), "EPSG:32632")
     spec = L8 if masks else replace(L8, masks=())
@@ -161,8 +161,8 @@ def test_parts_of_a_decoded_block_that_the_images_do_not_reach_hold_nothing(
     assert 0.1 < whole.valid.mean() < 0.5
 
 
-def test_a_sensor_without_masks_shows_only_what_its_images_cover(tmp_path: Path) -> None:
-    """Without a mask the count of clear dates still ends where the images do."""
+def test_a_sensor_without_masks_observes_only_the_area_of_its_images(tmp_path: Path) -> None:
+    """Even without masks, pixels outside the images have no clear dates."""
     text = "{name: S, section: S, product: '^S_(?P<date>[0-9]{8})', bands: [{name: B, file: '*_b.tif'}], masks: []}"
     spec, half = parse_spec(text, source="s.yaml"), FINE[:, :45]
     write_series(spec, tmp_path, TILE, S2_DAYS, {"": half})
@@ -173,7 +173,7 @@ def test_a_sensor_without_masks_shows_only_what_its_images_cover(tmp_path: Path)
     assert sight.inside.tolist() == [70 * 45] * 3
 
 
-def test_dates_without_masks_that_end_elsewhere_show_each_what_they_cover(tmp_path: Path) -> None:
+def test_dates_without_masks_observe_the_area_of_their_own_files(tmp_path: Path) -> None:
     text = (
         "{name: S, section: S, product: '^S_(?P<date>[0-9]{8})', bands: [{name: B, file: '*_b.tif'}], masks: [], "
         "nodata: -1, varying_extent: true}"

@@ -1,4 +1,4 @@
-"""Dates that lie beside the others are moved while they are read: bands, masks, footprint, on blocks of any shape."""
+"""Shifts of dates are corrected on reading: bands, masks and footprint, in blocks of any shape."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def scene_in(root: Path, shifts: Mapping[str, tuple[float, float]]) -> Scene:
 
 
 def read(scene: Scene, shape: tuple[int, int], threads: int = 1) -> tuple[np.ndarray, ...]:
-    """Values, validity, validity of the masks alone, and footprint, put together from blocks."""
+    """Values, validity, validity from masks only, and footprint, assembled from blocks."""
     values: list[tuple[tuple[slice, slice], tuple[np.ndarray, ...]]] = []
     with CubeReader(scene, BANDS, threads=threads) as reader:
         for block in blocks(TILE, scene.geobox, shape):
@@ -58,7 +58,7 @@ def straight(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[Mapp
     return root, write_series(SPEC, root, TILE, DAYS, GRIDS)
 
 
-def test_whole_pixels_give_what_images_that_lie_right_give(
+def test_shifts_by_whole_pixels_are_corrected_exactly(
     straight: tuple[Path, tuple[Mapping[str, Layer], ...]], tmp_path: Path
 ) -> None:
     for day, layers in zip(DAYS, straight[1], strict=True):
@@ -78,7 +78,7 @@ def test_whole_pixels_give_what_images_that_lie_right_give(
 @pytest.mark.parametrize("proj", ["EPSG:32631", "EPSG:2154"])
 @pytest.mark.parametrize("shifts", [BESIDE, BETWEEN])
 @pytest.mark.parametrize("shape", [(16, 64), (7, 11), (1, 64)])
-def test_blocks_of_any_shape_hold_the_same_as_the_whole(
+def test_blocks_of_any_shape_equal_the_whole(
     straight: tuple[Path, tuple[Mapping[str, Layer], ...]],
     shifts: Mapping[str, tuple[float, float]],
     shape: tuple[int, int],
@@ -94,7 +94,7 @@ def test_blocks_of_any_shape_hold_the_same_as_the_whole(
     assert whole[1].any()
 
 
-def test_parts_of_a_pixel_give_what_images_that_lie_right_give(tmp_path: Path) -> None:
+def test_shifts_by_fractions_of_a_pixel_are_corrected(tmp_path: Path) -> None:
     def ground(grid: GeoBox, right: float, down: float) -> np.ndarray:
         rows, cols = np.indices(grid.shape)
         x, y = pixel_centres(grid, rows, cols)
@@ -120,7 +120,7 @@ def test_parts_of_a_pixel_give_what_images_that_lie_right_give(tmp_path: Path) -
     assert np.abs(plain.values.astype(float) - ground(FINE, 0, 0))[inner].max() > 500
 
 
-def test_beyond_an_image_that_is_moved_nothing_is_valid(
+def test_pixels_outside_a_shifted_image_are_invalid(
     straight: tuple[Path, tuple[Mapping[str, Layer], ...]],
 ) -> None:
     shifts = {"20180511": (23.0, -31.0)}

@@ -1,4 +1,4 @@
-"""Sensor descriptions: the built-in one says what the archive holds, and mistakes are all found at once."""
+"""Sensor descriptions: the built-in ones match their products, and all mistakes are reported at once."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def test_sentinel_2_has_the_ten_bands_in_feature_order_and_the_three_masks() -> 
         "SENTINEL2C_20250511-105804-037_L2A_T31TCJ_C_V4-0",
     ],
 )
-def test_sentinel_2_product_names_of_any_year_tell_date_and_tile(name: str) -> None:
+def test_date_and_tile_are_read_from_sentinel_2_product_names_of_any_year(name: str) -> None:
     match = re.match(builtin_specs()["Sentinel_2"].product, name)
     assert match is not None
     assert (match["date"][4:], match["tile"]) == ("0511", "T31TCJ")
 
 
-def test_a_description_of_the_users_own_is_read_whole(tmp_path: Path) -> None:
+def test_all_keys_of_a_user_description_are_read(tmp_path: Path) -> None:
     path = tmp_path / "forêt.yaml"
     path.write_text(OTHER, encoding="utf-8")
     spec = load_spec(path)
@@ -67,7 +67,7 @@ def test_a_description_of_the_users_own_is_read_whole(tmp_path: Path) -> None:
     assert spec.reference.name == "RED"
 
 
-def test_all_mistakes_are_said_at_once_with_their_lines() -> None:
+def test_all_mistakes_are_reported_at_once_with_their_lines() -> None:
     text = OTHER.replace("resampling: bilinear", "resampling: quadratic").replace("nodata:", "no_data:")
     text = text.replace("bits: [1, 4]", "bits: [40]").replace("index: 2", "index: 0")
     with pytest.raises(ConfigError) as caught:
@@ -85,11 +85,11 @@ def test_all_mistakes_are_said_at_once_with_their_lines() -> None:
     [
         ("(?P<date>\\d{8})", "\\d{8}", "a group for the date"),
         ("(?P<date>\\d{8})", "(?P<date>\\d{8}", "regular expression"),
-        ("name: NIR", "name: RED", "'RED' stands for 2"),
+        ("name: NIR", "name: RED", "'RED' is given to 2"),
         ("role: nir", "role: red", "the role 'red' is given to 2 bands"),
         ("'*_red.tif'", "'../*_red.tif'", "inside the product folder"),
         ("scale: 0.0000275", "scale: 0", "a number other than 0"),
-        ("scale: 0.0000275", "reference_band: BLUE", "none of the bands"),
+        ("scale: 0.0000275", "reference_band: BLUE", "not one of the bands"),
         ("name: Forest\n", "", "lacks the key 'name'"),
         ("name: Forest\n", "name: Forest\nname: Wood\n", "'name' twice"),
         ("nodata: 0", "nodata: none", "must be a number"),
@@ -97,32 +97,34 @@ def test_all_mistakes_are_said_at_once_with_their_lines() -> None:
         ("masks:", "masks: [", "not valid YAML"),
     ],
 )
-def test_a_mistake_is_refused_with_what_was_expected(old: str, new: str, expected: str) -> None:
+def test_a_mistake_is_rejected_with_what_was_expected(old: str, new: str, expected: str) -> None:
     assert old in OTHER
     with pytest.raises(ConfigError, match=re.escape(expected)):
         parse_spec(OTHER.replace(old, new), source="forest.yaml")
 
 
-def test_a_text_that_is_no_mapping_is_refused() -> None:
+def test_a_text_that_is_not_a_mapping_is_rejected() -> None:
     with pytest.raises(ConfigError, match="must be a mapping"):
         parse_spec("- a\n- b\n", source="x")
     with pytest.raises(ConfigError, match="must be a mapping"):
         parse_spec("", source="x")
 
 
-def test_a_description_of_the_users_own_may_not_have_the_section_of_another_sensor(tmp_path: Path) -> None:
+def test_a_user_description_must_not_have_the_section_of_another_sensor(tmp_path: Path) -> None:
     (tmp_path / "copy.yaml").write_text(OTHER.replace("Forest_20", "Sentinel_2"), encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"'Sentinel_2' is that of a sensor .*such as 'Forest'"):
+    with pytest.raises(
+        ConfigError, match=r"'Sentinel_2' belongs to a built-in sensor; expected another name, such as 'Forest'"
+    ):
         load_spec(tmp_path / "copy.yaml")
 
 
-def test_a_missing_description_is_the_users_problem(tmp_path: Path) -> None:
+def test_a_missing_description_is_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         load_spec(tmp_path / "nowhere.yaml")
 
 
-def test_indices_are_made_of_red_near_and_shortwave_infrared_of_every_optical_sensor() -> None:
-    """Landsat 5 has no coastal blue: its red is band 3, as in its instrument."""
+def test_every_optical_sensor_has_the_bands_of_the_indices() -> None:
+    """Landsat 5 has no coastal blue band: its red is band 3, as in the instrument."""
     roles = {section: tuple(spec.roles[role] for role in ("red", "nir", "swir")) for section, spec in OPTICAL.items()}
     assert roles == {
         "Landsat5_old": ("B3", "B4", "B5"),
@@ -138,7 +140,7 @@ def test_indices_are_made_of_red_near_and_shortwave_infrared_of_every_optical_se
 OPTICAL = {section: spec for section, spec in builtin_specs().items() if spec.spectral}
 
 
-def test_classes_of_sensors_and_their_steps_are_those_of_the_configuration() -> None:
+def test_sections_and_temporal_resolutions_agree_with_the_configuration() -> None:
     assert {section: (spec.name, spec.temporal_resolution) for section, spec in OPTICAL.items()} == {
         "Landsat5_old": ("Landsat5Old", 16),
         "Landsat8": ("Landsat8", 16),
@@ -168,7 +170,7 @@ nodata: 0
 """
 
 
-def test_the_keys_of_other_layouts_are_read() -> None:
+def test_keys_of_other_archive_layouts_are_read() -> None:
     spec = parse_spec(FLAT, source="flat.yaml")
     assert (spec.products, spec.tile_folder, spec.varying_extent, spec.spectral) == ("files", "{mgrs}", True, False)
     assert [(band.id, band.assets) for band in spec.bands] == [("4", ("vv", "VV")), ("VH", ())]
@@ -208,7 +210,7 @@ def test_the_keys_of_other_layouts_are_read() -> None:
         ),
     ],
 )
-def test_a_mistake_in_these_keys_is_refused_with_what_was_expected(old: str, new: str, expected: str) -> None:
+def test_a_mistake_in_these_keys_is_rejected_with_what_was_expected(old: str, new: str, expected: str) -> None:
     assert old in FLAT
     with pytest.raises(ConfigError, match=re.escape(expected)):
         parse_spec(FLAT.replace(old, new), source="flat.yaml")
@@ -217,7 +219,7 @@ def test_a_mistake_in_these_keys_is_refused_with_what_was_expected(old: str, new
 ALIKE = "mistaken_for:\n  - {name: '^raw_\\d{8}', is: 'not corrected; level 2 is needed'}\n"
 
 
-def test_products_of_other_kinds_are_reported_in_the_words_of_the_description(tmp_path: Path) -> None:
+def test_look_alikes_are_reported_with_the_text_of_the_description(tmp_path: Path) -> None:
     spec = parse_spec(OTHER + ALIKE, source="forest.yaml")
     assert near_miss(spec, str(tmp_path), "raw_20180511_a") == "not corrected; level 2 is needed"
     assert near_miss(spec, str(tmp_path), "raw_2018") == ""
@@ -232,13 +234,13 @@ def test_products_of_other_kinds_are_reported_in_the_words_of_the_description(tm
         ("is:", "are:", "look-alike 1 has an unknown key 'are'"),
     ],
 )
-def test_a_mistake_in_a_product_of_another_kind_is_refused(old: str, new: str, expected: str) -> None:
+def test_a_mistake_in_a_look_alike_is_rejected(old: str, new: str, expected: str) -> None:
     assert old in ALIKE
     with pytest.raises(ConfigError, match=re.escape(expected)):
         parse_spec(OTHER + ALIKE.replace(old, new), source="forest.yaml")
 
 
 @pytest.mark.parametrize("section", sorted(builtin_specs()))
-def test_no_product_of_a_sensor_is_one_that_is_mistaken_for_it(section: str) -> None:
+def test_no_product_of_a_sensor_matches_its_own_look_alikes(section: str) -> None:
     spec = builtin_specs()[section]
     assert [kind for kind in spec.mistaken_for if re.match(kind.name, spec.example)] == []

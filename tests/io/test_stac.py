@@ -1,4 +1,4 @@
-"""STAC items: which are found, and that they make the same series as product folders."""
+"""STAC items give the same series as product folders; wrong items are reported."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from iota2.io.archive.specs import builtin_specs
 from iota2.io.series.reader import CubeReader
 from iota2.io.stac import items as stac
 from iota2.io.stac.items import Search, read_items
-from iota2.io.stac.products import place_items, scan_items
+from iota2.io.stac.products import items_by_tile, scan_items
 from iota2.testing.products import write_metadata, write_series
 from tests.io.damage import rewritten
 from tests.io.items import Item, items_of, relative_to, write_items
@@ -41,7 +41,7 @@ REFLECTANCE = {"raster:bands": [{"scale": 0.0001, "offset": 0}]}
 
 
 def archive_of(spec: SensorSpec, folder: Path, days: tuple[date, ...] = DAYS[:2]) -> SensorScene:
-    """The series of made-up products, found by their folders."""
+    """The series of synthetic products, found by their folders."""
     grids = GRIDS if spec in (S2C, S2) else {"": FINE}
     write_series(spec, folder / "archive", TILE, days, grids)
     return scan_tile(spec, folder / "archive", TILE)[0]
@@ -50,9 +50,9 @@ def archive_of(spec: SensorSpec, folder: Path, days: tuple[date, ...] = DAYS[:2]
 def found_by_items(
     spec: SensorSpec, source: str | Path, tiles: tuple[str, ...] = (TILE,), **search: Any
 ) -> tuple[SensorScene, tuple[str, ...]]:
-    """The series of the first tile that items of the collection ``c`` make."""
+    """The series of the first tile from the items of collection ``c``."""
     found, notes = read_items(Search(str(source), ("c",), **search))
-    placed = place_items(spec, found, tiles)
+    placed = items_by_tile(spec, found, tiles)
     scene, more = scan_items(spec, placed, tiles[0], source=str(source), remote=search.get("remote", False))
     return scene, (*notes, *more)
 
@@ -70,7 +70,7 @@ def sen2cor(tmp_path_factory: pytest.TempPathFactory) -> SensorScene:
 
 @pytest.fixture
 def items(sen2cor: SensorScene) -> list[Item]:
-    """Items of two Sentinel-2 products, that say how their values are scaled."""
+    """Items of two Sentinel-2 products with the scaling of their values."""
     found = items_of(sen2cor, "c", TILE)
     for item in found:
         for asset in item["assets"].values():
@@ -119,7 +119,7 @@ def test_pixels_read_from_a_server_are_those_on_disk(tmp_path: Path, web: Web) -
     assert cubes[0].valid.any()
 
 
-def test_items_of_the_tile_alone_are_taken(items: list[Item], tmp_path: Path) -> None:
+def test_only_items_of_the_tile_are_used(items: list[Item], tmp_path: Path) -> None:
     items[0]["properties"]["grid:code"] = "MGRS-31TDJ"
     scene, _ = found_by_items(S2C, write_items(items, tmp_path / "items"), (TILE, "T31TDJ"))
     assert [one.product for one in scene.acquisitions] == [items[1]["id"]]
@@ -136,14 +136,14 @@ def test_items_of_the_tile_alone_are_taken(items: list[Item], tmp_path: Path) ->
         {"grid:code": "WRS2-199029"},
     ],
 )
-def test_the_tile_is_reported_in_several_ways(message: dict[str, Any], tmp_path: Path) -> None:
+def test_the_tile_is_read_from_several_properties(message: dict[str, Any], tmp_path: Path) -> None:
     scene = archive_of(USGS, tmp_path)
     tile = "199029" if "199029" in str(message) or "landsat:wrs_path" in message else TILE
     folder = write_items(items_of(scene, "c", properties=message), tmp_path / "items")
     assert found_by_items(USGS, folder, (tile, "T31TDJ"))[0].days == scene.days
 
 
-def test_items_that_do_not_tell_their_tile_are_taken_by_the_only_one(tmp_path: Path) -> None:
+def test_items_without_a_tile_are_assigned_to_the_only_tile_of_a_run(tmp_path: Path) -> None:
     scene = archive_of(USGS, tmp_path)
     items = items_of(scene, "c", properties={"grid:code": "WRS2-199029"})
     folder = write_items(items, tmp_path / "items")
@@ -184,7 +184,7 @@ def test_items_come_from_a_file_a_list_or_a_catalog(items: list[Item], tmp_path:
         assert notes == ()
 
 
-def test_what_is_ignored_is_counted(items: list[Item], tmp_path: Path) -> None:
+def test_ignored_items_are_counted_by_reason(items: list[Item], tmp_path: Path) -> None:
     other, nameless, undated = ({**items[0], "id": name} for name in "abc")
     other["collection"] = "d"
     del nameless["collection"]
@@ -207,9 +207,7 @@ def test_what_is_ignored_is_counted(items: list[Item], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("end", ["2018-05-11T10:50:41Z", "2018-05-12T00:30:00+02:00"])
-def test_an_item_with_a_span_of_one_day_instead_of_a_datetime_is_of_that_day(
-    end: str, items: list[Item], tmp_path: Path
-) -> None:
+def test_the_day_of_an_item_may_be_given_by_start_and_end_datetime(end: str, items: list[Item], tmp_path: Path) -> None:
     whole, _ = found_by_items(S2C, write_items(items, tmp_path / "whole"))
     moment = items[1]["properties"]["datetime"]
     items[1]["properties"] |= {"datetime": None, "start_datetime": moment, "end_datetime": end}
@@ -217,12 +215,12 @@ def test_an_item_with_a_span_of_one_day_instead_of_a_datetime_is_of_that_day(
     assert (scene.days, notes) == (whole.days, ())
 
 
-def test_a_collection_that_is_not_there_is_reported_with_those_that_are(items: list[Item], tmp_path: Path) -> None:
+def test_a_missing_collection_is_reported_with_the_available_ones(items: list[Item], tmp_path: Path) -> None:
     folder = write_items([{**item, "collection": "ufq"} for item in items], tmp_path / "items")
     message = refusal(lambda: read_items(Search(str(folder), ("ufo",))))
     assert message == (
         f"chain.stac_items.collections: {folder} has no item of collection 'ufo'; {len(items)} items are of 'ufq', "
-        "which collections does not name. Did you mean it?"
+        "which is not requested. Did you mean it?"
     )
     assert len(read_items(Search(str(folder), ("ufq",)))[0]) == len(items)
     later = Search(str(folder), ("ufq",), start=date(2100, 1, 1))
@@ -243,8 +241,8 @@ def test_all_documents_that_cannot_be_read_are_reported_at_once(items: list[Item
     assert "STAC items: 8 problems" in message
     for name in (
         "gone.json: cannot be read",
-        "cut.json: is no JSON",
-        "deep.json: is no JSON",
+        "cut.json: is not valid JSON",
+        "deep.json: is not valid JSON",
         "'no date'",
         "'no address'",
         "'list'",
@@ -253,35 +251,35 @@ def test_all_documents_that_cannot_be_read_are_reported_at_once(items: list[Item
         assert name in message
 
 
-def test_one_item_reported_in_two_ways_is_refused(items: list[Item], tmp_path: Path) -> None:
+def test_an_item_with_two_contents_is_rejected(items: list[Item], tmp_path: Path) -> None:
     changed = json.loads(json.dumps(items[0]))
     changed["properties"]["datetime"] = "2019-05-11T10:50:31Z"
     folder = write_items([items[0], items[0], changed], tmp_path / "items")
     message = refusal(lambda: read_items(Search(str(folder), ("c",))))
     assert "item0.json and in" in message
-    assert "item2.json, and not the same; keep one" in message
+    assert "item2.json, with different content; keep one" in message
 
 
 @pytest.mark.parametrize("links", [None, 3, "x"])
-def test_links_that_are_no_list_lead_nowhere(links: object, items: list[Item], tmp_path: Path) -> None:
+def test_links_that_are_not_a_list_are_ignored(links: object, items: list[Item], tmp_path: Path) -> None:
     content = {"type": "FeatureCollection", "features": items, "links": links}
     (tmp_path / "all.json").write_text(json.dumps(content), encoding="utf-8")
     found, _ = read_items(Search(str(tmp_path / "all.json"), (items[0]["collection"],)))
     assert len(found) == len(items)
 
 
-def test_a_document_that_is_no_list_of_items_is_refused(tmp_path: Path) -> None:
+def test_a_document_that_is_no_list_of_items_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text("[1]", encoding="utf-8")
-    assert "is no STAC item, list of items, catalog or API" in refusal(
+    assert "is not a STAC item, list of items, catalog or API" in refusal(
         lambda: read_items(Search(str(tmp_path / "x.json"), ("c",)))
     )
     assert "cannot be read" in refusal(lambda: read_items(Search(str(tmp_path / "y.json"), ("c",))))
 
 
-def test_large_documents_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stac, "DOCUMENT", 1000)
+def test_large_documents_are_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stac, "MAX_DOCUMENT_BYTES", 1000)
     (tmp_path / "x.json").write_text(" " * 1001, encoding="utf-8")
-    assert "has more than 0 MiB" in refusal(lambda: read_items(Search(str(tmp_path / "x.json"), ("c",))))
+    assert "exceeds 0 MiB" in refusal(lambda: read_items(Search(str(tmp_path / "x.json"), ("c",))))
 
 
 # ------------------------------------------------------------------------------------------------------------- assets
@@ -297,24 +295,24 @@ def test_assets_are_found_by_their_bands_too(items: list[Item], tmp_path: Path) 
     assert scene.scaling(0, "B02") == (1.0, 0.0)
 
 
-def test_an_asset_of_which_there_are_several_is_not_guessed(items: list[Item], tmp_path: Path) -> None:
+def test_several_matching_assets_are_an_error(items: list[Item], tmp_path: Path) -> None:
     asset = items[0]["assets"].pop("B02")
     items[0]["assets"] |= {name: asset | {"eo:bands": [{"common_name": "blue"}]} for name in ("one", "two")}
     message = refusal(lambda: found_by_items(S2C, write_items(items, tmp_path / "items")))
-    assert f"item {items[0]['id']}: the assets one, two all show B02, one is expected" in message
+    assert f"item {items[0]['id']}: the assets one, two all contain B02, one is expected" in message
 
 
-def test_what_is_lacking_is_reported_once_for_all_products(items: list[Item], tmp_path: Path) -> None:
+def test_missing_assets_are_reported_once_for_all_products(items: list[Item], tmp_path: Path) -> None:
     for item in items:
         del item["assets"]["B8A"], item["assets"]["SCL"]
     folder = write_items(items, tmp_path / "items")
     message = refusal(lambda: found_by_items(S2C, folder))
     assert f"2 of 2 products of {TILE} lack the asset B8A or nir08 or B8A_20m (first: {items[0]['id']})" in message
     assert f"lack the asset SCL or scl or SCL_20m (first: {items[0]['id']})" in message
-    assert f"move these products out of {folder}" in message
+    assert f"remove these products from {folder}" in message
 
 
-def test_an_optional_mask_may_lack(tmp_path: Path) -> None:
+def test_an_optional_mask_may_be_missing(tmp_path: Path) -> None:
     scene = archive_of(USGS, tmp_path)
     items = items_of(scene, "c", TILE)
     del items[0]["assets"]["QA_RADSAT"]
@@ -326,9 +324,9 @@ def test_damaged_files_are_reported_or_left_out_like_those_of_folders(tmp_path: 
     scene = archive_of(S2, tmp_path)
     folder = write_items(items_of(scene, "c", TILE), tmp_path / "items")
     Path(scene.acquisitions[0].bands["B3"]).write_bytes(b"<html>")
-    assert "is no raster, it holds text" in refusal(lambda: found_by_items(S2, folder))
+    assert "is not a raster but text" in refusal(lambda: found_by_items(S2, folder))
     found, _ = read_items(Search(str(folder), ("c",)))
-    whole, notes = scan_items(S2, place_items(S2, found, (TILE,)), TILE, source="x", skip_damaged=True)
+    whole, notes = scan_items(S2, items_by_tile(S2, found, (TILE,)), TILE, source="x", skip_damaged=True)
     assert [one.product for one in whole.acquisitions] == [scene.acquisitions[1].product]
     assert "left out, damaged" in notes[0]
 
@@ -396,22 +394,22 @@ def of_a_bucket(item: Item, folder: Path) -> None:
         (without_files, "left out, damaged"),
         (
             of_landsat_7,
-            "is of landsat-7 by its platform, and Landsat8_usgs_optical takes landsat-8 and landsat-9 alone",
+            "is of landsat-7 according to its platform; Landsat8_usgs_optical needs landsat-8 or landsat-9",
         ),
-        (named_of_landsat_7, "by its name, and Landsat8_usgs_optical takes landsat-8 and landsat-9 alone"),
-        (of_another_sensor, "is of Sentinel-2A by its platform"),
+        (named_of_landsat_7, "according to its name; Landsat8_usgs_optical needs landsat-8 or landsat-9"),
+        (of_another_sensor, "is of Sentinel-2A according to its platform"),
         (on_another_grid, "is on another grid"),
         (in_another_zone, "has another coordinate system"),
-        (of_other_values, "these are other products"),
-        (of_a_bucket, "only files and addresses with http or https are read"),
+        (of_other_values, "Use products of this sensor"),
+        (of_a_bucket, "expected a file or an address with http or https"),
     ],
 )
-def test_one_incomplete_or_foreign_item_is_left_out_when_that_is_asked_for(
+def test_an_unusable_item_is_left_out_with_skip_damaged(
     harm: Callable[[Item, Path], None], reason: str, several: list[Item], tmp_path: Path
 ) -> None:
     harm(several[1], tmp_path)
     found, _ = read_items(Search(str(write_items(several, tmp_path / "items")), ("c",)))
-    placed = place_items(USGS, found, (TILE,))
+    placed = items_by_tile(USGS, found, (TILE,))
     message = refusal(lambda: scan_items(USGS, placed, TILE, source="x"))
     scene, notes = scan_items(USGS, placed, TILE, source="x", skip_damaged=True)
     assert [one.product for one in scene.acquisitions] == [item["id"] for item in several if item is not several[1]]
@@ -425,19 +423,19 @@ def test_items_that_are_left_out_are_counted_and_the_first_named(several: list[I
     for item in several[1:]:
         without_asset(item, tmp_path)
     found, _ = read_items(Search(str(write_items(several, tmp_path / "items")), ("c",)))
-    placed = place_items(USGS, found, (TILE,))
+    placed = items_by_tile(USGS, found, (TILE,))
     _, (note,) = scan_items(USGS, placed, TILE, source="x", skip_damaged=True)
     assert f"left out, incomplete: 3 products: {several[1]['id']} (lacks the asset" in note
     without_asset(several[0], tmp_path)
     found, _ = read_items(Search(str(write_items(several, tmp_path / "items")), ("c",)))
-    placed = place_items(USGS, found, (TILE,))
+    placed = items_by_tile(USGS, found, (TILE,))
     assert "every product is damaged or incomplete" in refusal(
         lambda: scan_items(USGS, placed, TILE, source="x", skip_damaged=True)
     )
 
 
 @pytest.mark.parametrize("platform", [None, "landsat-8", "LANDSAT_9", "Landsat 8", 3, "aircraft"])
-def test_items_of_the_satellites_of_the_sensor_or_of_none_that_is_known_are_taken(
+def test_items_of_the_sensors_satellites_or_of_unknown_satellites_are_used(
     platform: object, several: list[Item], tmp_path: Path
 ) -> None:
     for number, item in enumerate(several):
@@ -447,7 +445,7 @@ def test_items_of_the_satellites_of_the_sensor_or_of_none_that_is_known_are_take
 
 
 def broken_items(several: list[Item], folder: Path) -> Path:
-    """A folder of items, of which the third and fourth are sound: a geometry is not needed."""
+    """A folder of items; only the third and fourth are valid, since a geometry is not needed."""
     del several[0]["properties"]["datetime"]
     several[1]["properties"]["datetime"] = "yesterday"
     del several[2]["geometry"]
@@ -456,19 +454,19 @@ def broken_items(several: list[Item], folder: Path) -> Path:
     return folder
 
 
-def test_items_that_are_not_valid_are_left_out_when_that_is_asked_for(several: list[Item], tmp_path: Path) -> None:
+def test_invalid_items_are_left_out_with_skip_damaged(several: list[Item], tmp_path: Path) -> None:
     folder = broken_items(several, tmp_path / "items")
     message = refusal(lambda: read_items(Search(str(folder), ("c",))))
     found, notes = read_items(Search(str(folder), ("c",), skip_damaged=True))
     assert [one.item.id for one in found] == [item["id"] for item in several[2:]]
     (note,) = notes
     assert note.startswith("STAC items: left out, damaged: 3: ")
-    for name in ("cut.json: is no JSON", repr(several[0]["id"]), repr(several[1]["id"])):
+    for name in ("cut.json: is not valid JSON", repr(several[0]["id"]), repr(several[1]["id"])):
         assert name in note
         assert name in message
 
 
-def test_one_item_of_a_list_that_is_not_valid_does_not_hide_those_after_it(several: list[Item], tmp_path: Path) -> None:
+def test_items_after_an_invalid_item_of_a_list_are_read(several: list[Item], tmp_path: Path) -> None:
     several[0]["properties"] = []
     content = {"type": "FeatureCollection", "features": several}
     (tmp_path / "list.json").write_text(json.dumps(content), encoding="utf-8")
@@ -476,7 +474,7 @@ def test_one_item_of_a_list_that_is_not_valid_does_not_hide_those_after_it(sever
     assert len(found) == 3
 
 
-def test_one_link_of_a_catalog_that_leads_nowhere_does_not_hide_the_others(several: list[Item], tmp_path: Path) -> None:
+def test_links_after_a_broken_link_of_a_catalog_are_followed(several: list[Item], tmp_path: Path) -> None:
     write_items(several, tmp_path / "items")
     (tmp_path / "items" / "item0.json").write_text("{", encoding="utf-8")
     hrefs = ["s3://bucket/x.json", "items/gone.json", *(f"items/item{number}.json" for number in range(4))]
@@ -489,13 +487,13 @@ def test_one_link_of_a_catalog_that_leads_nowhere_does_not_hide_the_others(sever
     assert "left out, damaged: 3: " in note
 
 
-def test_of_an_item_reported_in_two_ways_neither_is_taken(several: list[Item], tmp_path: Path) -> None:
+def test_an_item_with_two_contents_is_left_out_with_skip_damaged(several: list[Item], tmp_path: Path) -> None:
     changed = json.loads(json.dumps(several[0]))
     changed["properties"]["datetime"] = "2019-05-11T10:50:31Z"
     folder = write_items([*several, changed], tmp_path / "items")
     found, (note,) = read_items(Search(str(folder), ("c",), skip_damaged=True))
     assert [one.item.id for one in found] == [item["id"] for item in several[1:]]
-    assert "and not the same; keep one" in note
+    assert "with different content; keep one" in note
 
 
 def test_when_no_valid_item_is_left_all_are_reported(several: list[Item], tmp_path: Path) -> None:
@@ -514,7 +512,7 @@ def scaled(item: Item, tmp_path: Path, spec: SensorSpec = S2C) -> tuple[float, f
 
 
 def with_bands(item: Item, content: dict[str, Any]) -> Item:
-    """The item with other words about the values of its bands."""
+    """The item with other band properties."""
     assets = {name: {"href": asset["href"], **content} for name, asset in item["assets"].items()}
     return {**item, "assets": assets}
 
@@ -554,7 +552,7 @@ def with_bands(item: Item, content: dict[str, Any]) -> Item:
         ({"raster:bands": [{"scale": 0.0001, "offset": 0}]}, {"s2:processing_baseline": "99.99"}, (1.0, 0.0)),
     ],
 )
-def test_values_become_reflectances_as_the_item_says(
+def test_values_are_converted_to_reflectance_by_the_properties_of_the_item(
     bands: dict[str, Any],
     properties: dict[str, Any],
     expected: tuple[float, float],
@@ -566,7 +564,7 @@ def test_values_become_reflectances_as_the_item_says(
     assert scaled(item, tmp_path) == expected
 
 
-def test_metadata_among_the_assets_count_before_the_baseline(items: list[Item], tmp_path: Path) -> None:
+def test_metadata_among_the_assets_take_precedence_over_the_baseline(items: list[Item], tmp_path: Path) -> None:
     item = with_bands(items[0], {})
     item["properties"]["s2:processing_baseline"] = "04.00"
     item["assets"]["product-metadata"] = {"href": "../MTD_MSIL2A.xml"}
@@ -576,7 +574,7 @@ def test_metadata_among_the_assets_count_before_the_baseline(items: list[Item], 
 
 
 def own_sen2cor(item: Item, folder: Path, offsets: dict[str, float]) -> Item:
-    """An item of a product that a user made with Sen2Cor, with its metadata beside."""
+    """An item of a product that a user processed with Sen2Cor, with its metadata file."""
     item["properties"]["s2:processing_baseline"] = "99.99"
     item["assets"]["product-metadata"] = {"href": str(folder / "MTD_MSIL2A.xml")}
     assert S2C.metadata is not None
@@ -585,89 +583,87 @@ def own_sen2cor(item: Item, folder: Path, offsets: dict[str, float]) -> Item:
     return item
 
 
-def test_of_own_products_of_sen2cor_the_metadata_tell_the_offset(items: list[Item], tmp_path: Path) -> None:
+def test_the_offset_of_products_of_sen2cor_is_read_from_their_metadata(items: list[Item], tmp_path: Path) -> None:
     plain = with_bands(items[0], {})
     assert scaled(own_sen2cor(plain, tmp_path, {}), tmp_path) == (1.0, 0.0)
     assert scaled(own_sen2cor(plain, tmp_path, dict.fromkeys(S2C.band_names, -1000)), tmp_path) == (1.0, -1000.0)
 
 
-def test_offsets_that_differ_by_band_are_taken_as_they_are(items: list[Item], tmp_path: Path) -> None:
+def test_offsets_may_differ_by_band(items: list[Item], tmp_path: Path) -> None:
     offsets = {band: -1000.0 - number for number, band in enumerate(S2C.band_names)}
     folder = write_items([own_sen2cor(with_bands(items[0], {}), tmp_path, offsets)], tmp_path / "items")
     scene, _ = found_by_items(S2C, folder)
     assert {band: scene.scaling(0, band)[1] for band in S2C.band_names} == offsets
 
 
-def test_metadata_with_the_offset_of_some_bands_only_are_refused(items: list[Item], tmp_path: Path) -> None:
+def test_metadata_with_the_offset_of_some_bands_only_are_rejected(items: list[Item], tmp_path: Path) -> None:
     item = own_sen2cor(with_bands(items[0], {}), tmp_path, {"B02": -1000, "B03": -1000})
     assert "has 0 elements BOA_ADD_OFFSET of B04" in refusal(lambda: scaled(item, tmp_path))
 
 
-def test_an_item_that_contradicts_its_metadata_is_refused(items: list[Item], tmp_path: Path) -> None:
+def test_an_item_that_contradicts_its_metadata_is_rejected(items: list[Item], tmp_path: Path) -> None:
     item = own_sen2cor(items[0], tmp_path, dict.fromkeys(S2C.band_names, -1000))
     message = refusal(lambda: scaled(item, tmp_path))
-    assert "says value x 1 + 0 of B02, but value x 1 + -1000 follows from its MTD_MSIL2A.xml" in message
+    assert "has value x 1 + 0 for B02, but value x 1 + -1000 follows from its MTD_MSIL2A.xml" in message
     item["properties"]["earthsearch:boa_offset_applied"] = True
     assert scaled(item, tmp_path) == (1.0, 0.0)
 
 
-def test_bands_that_say_another_offset_than_the_baseline_of_the_others_are_refused(
-    items: list[Item], tmp_path: Path
-) -> None:
+def test_bands_with_another_offset_than_the_baseline_are_rejected(items: list[Item], tmp_path: Path) -> None:
     item = with_bands(items[0], {})
     item["assets"]["B02"].update(REFLECTANCE)
     item["properties"]["s2:processing_baseline"] = "05.09"
     message = refusal(lambda: scaled(item, tmp_path))
-    assert "says value x 1 + 0 of B02, but value x 1 + -1000 follows from its processing baseline" in message
+    assert "has value x 1 + 0 for B02, but value x 1 + -1000 follows from its processing baseline" in message
 
 
 @pytest.mark.parametrize(
     ("bands", "properties", "message"),
     [
-        ({}, {}, "does not say how values become reflectances"),
-        ({"raster:bands": [{"scale": 1, "offset": 0}]}, {}, "does not say how values become reflectances"),
+        ({}, {}, "does not define the conversion of values"),
+        ({"raster:bands": [{"scale": 1, "offset": 0}]}, {}, "does not define the conversion of values"),
         (
             {"raster:bands": [{"scale": 0.0001}]},
             {"s2:processing_baseline": "05.09"},
-            "says a scale but no offset of B02",
+            "has a scale but no offset for B02",
         ),
         (
             {"raster:bands": [{"scale": 0.0001, "offset": -0.1}]},
             {"s2:processing_baseline": "03.01"},
-            "says the offset -1000 of B02, while values of its baseline have none",
+            "has the offset -1000 for B02, while values of its baseline have none",
         ),
-        ({"raster:bands": [{"scale": -0.0001, "offset": 0}]}, {}, "has the scale -0.0001"),
-        ({}, {"s2:processing_baseline": "99.99"}, "s2:processing_baseline '99.99' is no processing baseline of ESA"),
-        ({}, {"s2:processing_baseline": "99.12"}, "s2:processing_baseline '99.12' is no processing baseline of ESA"),
-        ({}, {"s2:processing_baseline": 99.99}, "s2:processing_baseline 99.99 is no processing baseline of ESA"),
-        ({}, {"s2:processing_baseline": "N9999"}, "s2:processing_baseline 'N9999' is no processing baseline of ESA"),
-        ({}, {"s2:processing_baseline": "00.01"}, "s2:processing_baseline '00.01' is no processing baseline of ESA"),
-        ({}, {"processing:version": "2.11"}, "processing:version '2.11' is no processing baseline of ESA"),
+        ({"raster:bands": [{"scale": -0.0001, "offset": 0}]}, {}, "has the invalid scale -0.0001"),
+        ({}, {"s2:processing_baseline": "99.99"}, "s2:processing_baseline '99.99' is not a processing baseline of ESA"),
+        ({}, {"s2:processing_baseline": "99.12"}, "s2:processing_baseline '99.12' is not a processing baseline of ESA"),
+        ({}, {"s2:processing_baseline": 99.99}, "s2:processing_baseline 99.99 is not a processing baseline of ESA"),
+        ({}, {"s2:processing_baseline": "N9999"}, "s2:processing_baseline 'N9999' is not a processing baseline of ESA"),
+        ({}, {"s2:processing_baseline": "00.01"}, "s2:processing_baseline '00.01' is not a processing baseline of ESA"),
+        ({}, {"processing:version": "2.11"}, "processing:version '2.11' is not a processing baseline of ESA"),
         (
             {},
             {"s2:processing_baseline": "99.99", "earthsearch:boa_offset_applied": False},
-            "no processing baseline of ESA",
+            "not a processing baseline of ESA",
         ),
         (
             {"raster:bands": [{"scale": 0.0001}]},
             {"s2:processing_baseline": "99.99"},
-            "a description of your own can say it: scale and offset instead of metadata",
+            "a sensor description of your own with scale and offset",
         ),
         (
             {},
             {"s2:processing_baseline": "03.01", "processing:version": "05.09"},
-            "of which one has an offset in its values and the other has none",
+            "values of one baseline have an offset, of the other none",
         ),
         (
             {},
             {"s2:processing_baseline": "05.09", "earthsearch:boa_offset_applied": "perhaps"},
-            "says earthsearch:boa_offset_applied 'perhaps', true or false is expected",
+            "earthsearch:boa_offset_applied is 'perhaps', true or false is expected",
         ),
         ({"raster:bands": [{"scale": 1, "offset": -1000}]}, {}, "the offset -1000 of B02, which is not a reflectance"),
-        ({"raster:bands": [{"scale": float("nan"), "offset": 0}]}, {}, "has the scale nan"),
+        ({"raster:bands": [{"scale": float("nan"), "offset": 0}]}, {}, "has the invalid scale nan"),
     ],
 )
-def test_what_cannot_be_known_is_never_guessed(
+def test_unknown_scaling_is_an_error(
     bands: dict[str, Any], properties: dict[str, Any], message: str, items: list[Item], tmp_path: Path
 ) -> None:
     item = with_bands(items[0], bands)
@@ -675,61 +671,64 @@ def test_what_cannot_be_known_is_never_guessed(
     assert message in refusal(lambda: scaled(item, tmp_path))
 
 
-def test_constants_of_a_description_must_be_those_of_the_item(tmp_path: Path) -> None:
+def test_scale_and_offset_of_a_description_must_agree_with_the_item(tmp_path: Path) -> None:
     item = items_of(archive_of(USGS, tmp_path, DAYS[:1]), "c", TILE)[0]
     right = with_bands(item, {"raster:bands": [{"scale": 2.75e-05, "offset": -0.2}]})
     assert scaled(right, tmp_path, USGS) == (0.275, -2000.0)
     wrong = with_bands(item, {"raster:bands": [{"scale": 0.0001, "offset": 0}]})
     message = refusal(lambda: scaled(wrong, tmp_path, USGS))
-    assert "reflectance x 10000 is value x 1 + 0 in B1, but value x 0.275 + -2000 in the description" in message
+    assert "reflectance x 10000 is value x 1 + 0 in B1, but value x 0.275 + -2000 in the sensor description" in message
 
 
-def test_numbers_of_a_sensor_without_reflectances_must_be_those_of_its_description_too(tmp_path: Path) -> None:
+def test_scale_and_offset_of_a_sensor_without_reflectance_must_agree_with_the_item(tmp_path: Path) -> None:
     plain = replace(USGS, spectral=False, scale=1.0, offset=0.0)
     item = items_of(archive_of(plain, tmp_path, DAYS[:1]), "c", TILE)[0]
     wrong = with_bands(item, {"raster:bands": [{"scale": 0.00341802, "offset": 149}]})
     message = refusal(lambda: scaled(wrong, tmp_path, plain))
-    assert "what is measured is value x 0.00341802 + 149 in B1, but value x 1 + 0 in the description" in message
+    assert (
+        "the measured quantity is value x 0.00341802 + 149 in B1, but value x 1 + 0 in the sensor description"
+        in message
+    )
 
 
 # ------------------------------------------------------------------------------------------------------------ servers
 
 
-def test_addresses_are_refused_unless_they_are_asked_for(items: list[Item], tmp_path: Path, web: Web) -> None:
+def test_addresses_are_rejected_without_remote(items: list[Item], tmp_path: Path, web: Web) -> None:
     items[0]["assets"]["B02"]["href"] = web.url("B02.tif")
     message = refusal(lambda: found_by_items(S2C, write_items(items, tmp_path / "items")))
-    assert "B02.tif: is on a web server; set stac_items.remote to True, or download" in message
-    assert "is an address" in refusal(lambda: read_items(Search(web.url("items.json"), ("c",))))
+    assert "B02.tif: is on a web server. Set stac_items.remote to True, or download" in message
+    assert "is on a web server" in refusal(lambda: read_items(Search(web.url("items.json"), ("c",))))
     assert web.requests == []
 
 
 @pytest.mark.parametrize(
     ("href", "message"),
     [
-        ("s3://bucket/B02.tif", "only files and addresses with http or https are read"),
-        ("/vsizip//data/x.zip/B02.tif", "only files and addresses with http or https are read"),
-        ("https://host/B02.tif?sig=SECRET", "https://host/B02.tif?…: the address has a query; signed addresses expire"),
-        ("https://me:SECRET@host/B02.tif", "https://host/B02.tif: the address has a user name"),
-        ("", "only files and addresses"),
+        ("s3://bucket/B02.tif", "expected a file or an address with http or https"),
+        ("/vsizip//data/x.zip/B02.tif", "expected a file or an address with http or https"),
+        ("https://host/B02.tif?sig=SECRET", "https://host/B02.tif?…: the address contains a query"),
+        ("https://me:SECRET@host/B02.tif", "https://host/B02.tif: the address contains a user name"),
+        ("", "expected a file or an address"),
     ],
 )
-def test_what_no_image_may_be_is_refused(href: str, message: str, items: list[Item], tmp_path: Path) -> None:
+def test_invalid_links_of_images_are_rejected(href: str, message: str, items: list[Item], tmp_path: Path) -> None:
     items[0]["assets"]["B02"]["href"] = href
     said = refusal(lambda: found_by_items(S2C, write_items(items, tmp_path / "items"), remote=True))
     assert message in said
     assert "SECRET" not in said
 
 
-def test_an_item_of_a_server_cannot_name_files_of_this_machine(items: list[Item], web: Web) -> None:
+def test_an_item_from_a_server_must_not_refer_to_local_files(items: list[Item], web: Web) -> None:
     items[0]["assets"]["B02"]["href"] = "file:///etc/passwd"
     write_items(items[:1], web.folder)
     message = refusal(lambda: found_by_items(S2C, web.url("item0.json"), remote=True))
     assert "file:///etc" not in message
-    assert "/etc/passwd: a document of a web server must not name files of this machine" in message
+    assert "/etc/passwd: a document from a web server must not refer to local files" in message
 
 
 @pytest.mark.parametrize("posting", [True, False])
-def test_an_api_is_asked_for_collections_days_and_ground(items: list[Item], web: Web, posting: bool) -> None:
+def test_an_api_is_searched_by_collections_days_and_area(items: list[Item], web: Web, posting: bool) -> None:
     web.posting = posting
     web.items = [{**items[k % 2], "id": f"{items[k % 2]['id']}{k}"} for k in range(7)]
     web.items[1] = {**items[1], "collection": "d"}
@@ -743,9 +742,9 @@ def test_an_api_is_asked_for_collections_days_and_ground(items: list[Item], web:
     assert {one.day for one in few} == {date(2018, 5, 11)}
 
 
-def test_an_api_needs_days_and_ground(web: Web) -> None:
+def test_an_api_needs_days_and_area(web: Web) -> None:
     message = refusal(lambda: read_items(Search(web.url("api"), ("c",), end=date(2018, 5, 31), remote=True)))
-    assert "is an API, which needs start_date and bbox" in message
+    assert "is an API; set start_date and bbox" in message
 
 
 def test_an_api_that_fails_is_reported_without_secrets(web: Web) -> None:
@@ -757,7 +756,7 @@ def test_an_api_that_fails_is_reported_without_secrets(web: Web) -> None:
     assert "SECRET" not in message
     web.redirected = {"/api/search": web.url("nowhere?signature=SECRET")}
     message = refusal(lambda: read_items(Search(web.url("api"), ("c",), **whole)))
-    assert "the server answers 404" in message
+    assert "the server responded 404" in message
     assert "SECRET" not in message
 
 
@@ -770,7 +769,7 @@ def test_a_catalog_on_a_server_is_followed(items: list[Item], web: Web) -> None:
     assert len(found) == 2
     (web.folder / "items" / "item1.json").unlink()
     message = refusal(lambda: read_items(Search(web.url("catalog.json"), ("c",), remote=True)))
-    assert "item1.json: the server answers 404" in message
+    assert "item1.json: the server responded 404" in message
 
 
 def test_metadata_are_read_from_a_server(tmp_path: Path, items: list[Item], web: Web) -> None:
@@ -785,7 +784,7 @@ def test_metadata_are_read_from_a_server(tmp_path: Path, items: list[Item], web:
     assert "a document type or entities" in refusal(lambda: found_by_items(S2C, folder, remote=True))
 
 
-def test_files_that_a_server_does_not_give_are_no_damaged_products(tmp_path: Path, web: Web) -> None:
+def test_products_with_files_that_a_server_does_not_deliver_are_not_damaged(tmp_path: Path, web: Web) -> None:
     pattern = r"^(?P<tile>T\d{2}[A-Z]{3})_(?P<date>\d{8})$"
     bands = BandSpec("RED", "*_red.tif", "red"), BandSpec("NIR", "*_nir.tif", "nir")
     spec = SensorSpec("Small", "Small", pattern, bands, (), nodata=-10000)
@@ -793,11 +792,11 @@ def test_files_that_a_server_does_not_give_are_no_damaged_products(tmp_path: Pat
     path = Path(scene.acquisitions[1].bands["NIR"])
     items = items_of(scene, "c", TILE, href=lambda path: web.url(str(Path(path).relative_to(web.folder))))
     folder, whole = write_items(items, tmp_path / "items"), path.read_bytes()
-    placed = place_items(spec, read_items(Search(str(folder), ("c",), remote=True))[0], (TILE,))
+    placed = items_by_tile(spec, read_items(Search(str(folder), ("c",), remote=True))[0], (TILE,))
     for content, message in (
-        (None, "the server answers 404"),
-        (b"<html>sorry</html>", "is no raster, it holds text"),
-        (b"<VRTDataset></VRTDataset>", "is no raster, it holds text"),
+        (None, "the server responded 404"),
+        (b"<html>sorry</html>", "is not a raster but text"),
+        (b"<VRTDataset></VRTDataset>", "is not a raster but text"),
         (b"", "416"),
         (whole[:100], "is damaged, its header cannot be read"),
     ):

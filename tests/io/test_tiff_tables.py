@@ -1,4 +1,4 @@
-"""What the tables of a TIFF file say of its pixels: stored, left out on purpose, or lost."""
+"""Detection of stored, sparse and lost blocks from the tables of a TIFF file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FORMS = {
 
 
 def write(path: Path, form: dict[str, object], *, rows: int = 64, overviews: bool = False) -> Path:
-    """Two bands of noise; of ``rows`` when the file is sparse."""
+    """Write two bands of noise; only the first ``rows`` of a sparse file."""
     values = np.random.default_rng(1).integers(1, 3000, (2, rows, 64)).astype("int16")
     place = {"crs": "EPSG:32631", "transform": Affine(10, 0, 300000, 0, -10, 4900020)}
     shape = {"height": 64, "width": 64, "count": 2, "dtype": "int16"}
@@ -71,7 +71,9 @@ def test_a_whole_file_has_all_its_blocks(tmp_path: Path, form: str, overviews: b
 @pytest.mark.parametrize("form", ["strips", "tiles", "deflate", "big", "separate bands"])
 @pytest.mark.parametrize("rows", [0, 16, 48])
 @pytest.mark.parametrize("overviews", [False, True])
-def test_a_sparse_file_lacks_blocks_and_is_whole(tmp_path: Path, form: str, rows: int, overviews: bool) -> None:
+def test_a_sparse_file_has_absent_blocks_and_is_not_damaged(
+    tmp_path: Path, form: str, rows: int, overviews: bool
+) -> None:
     path = tmp_path / "a.tif"
     options = {**FORMS[form], "SPARSE_OK": True}
     write(path, options, rows=rows, overviews=overviews)
@@ -83,20 +85,20 @@ def test_a_sparse_file_lacks_blocks_and_is_whole(tmp_path: Path, form: str, rows
 @pytest.mark.parametrize("form", ["strips", "tiles", "deflate", "separate bands"])
 @pytest.mark.parametrize("tags", [(273, 324), (279, 325), (273, 324, 279, 325)], ids=["offsets", "lengths", "both"])
 @pytest.mark.parametrize("part", [slice(None), slice(2, 5), slice(0, 1), slice(-1, None)])
-def test_zeroed_tables_are_damage(tmp_path: Path, form: str, tags: tuple[int, ...], part: slice) -> None:
+def test_files_with_zeroed_tables_are_damaged(tmp_path: Path, form: str, tags: tuple[int, ...], part: slice) -> None:
     path = write(tmp_path / "a.tif", FORMS[form])
     zero(path, tags, part)
     assert found(path).damaged
 
 
-def test_blocks_beyond_the_end_of_the_file_are_damage(tmp_path: Path) -> None:
+def test_files_with_blocks_beyond_their_end_are_damaged(tmp_path: Path) -> None:
     path = write(tmp_path / "a.tif", TILES)
     path.write_bytes(path.read_bytes()[:-10])
     assert found(path).damaged
 
 
 @pytest.mark.parametrize("content", [b"", b"II", b"II*\0", b"II*\0\xff\xff\0\0", b"MM\0*" + bytes(40), b"<html>" * 20])
-def test_what_is_no_tiff_says_nothing(tmp_path: Path, content: bytes) -> None:
+def test_other_files_than_tiff_have_no_statistics(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.tif").write_bytes(content)
     assert read_blocks(tmp_path / "a.tif") is None
     assert read_blocks(tmp_path / "absent.tif") is None

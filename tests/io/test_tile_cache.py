@@ -1,4 +1,4 @@
-"""What files store together is decoded once for all blocks of a job, and kept in a scratch file meanwhile."""
+"""Tiles and strips are decoded once for all blocks of a job, and kept in a scratch file in between."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def tiles(side: int, driver: str = "JP2OpenJPEG") -> dict[str, Any]:
 
 
 def scene_of(root: Path, stored: dict[str, dict[str, Any]], red: GeoBox = GRID) -> Scene:
-    """A series whose bands and masks are stored as ``stored`` says, by the end of their names."""
+    """A series; ``stored``: storage layout of its bands and masks, by the end of the file name."""
     rng = np.random.default_rng(0)
     for day in DAYS:
         layers = {
@@ -78,7 +78,7 @@ def scene_of(root: Path, stored: dict[str, dict[str, Any]], red: GeoBox = GRID) 
 
 
 class Counted:
-    """An open file that counts how often each of its tiles or strips is decoded, as if nothing were kept of them."""
+    """An open file that counts how often each of its tiles or strips is decoded, without a cache of GDAL."""
 
     counts: ClassVar[Counter[tuple[str, int, int]]] = Counter()
 
@@ -98,7 +98,7 @@ class Counted:
 
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tiles of these small files are not joined."""
+    """Do not join tiles of small files to larger pieces."""
     monkeypatch.setattr(module, "MIN_PIECE_PIXELS", 1024)
 
 
@@ -149,7 +149,7 @@ def test_masks_are_decoded_for_one_block_only(tmp_path: Path, decoded: Counter[A
         (whole,) = (reader.observed(block)["Small"] for block in blocks(TILE, GRID, GRID.shape))
     decoded.clear()
     with CubeReader(scene, {}, threads=2) as reader:
-        for block in reader.in_turn(blocks(TILE, GRID, (80, 80))):
+        for block in reader.observation_blocks(blocks(TILE, GRID, (80, 80))):
             np.testing.assert_array_equal(reader.observed(block)["Small"].valid, block_cut(whole.valid, block))
     assert len({path for path, _, _ in decoded}) == 3
     assert max(decoded.values()) <= 2, "two rules look at each file, one right after the other: it is in GDAL's cache"
@@ -159,8 +159,8 @@ def block_cut(values: np.ndarray, block: Any) -> np.ndarray:
     return values[..., slice(*block.rows), slice(*block.cols)]
 
 
-def test_blocks_that_are_left_out_and_other_grids_change_nothing(tmp_path: Path, decoded: Counter[Any]) -> None:
-    """Shifted dates, a band of another projection, filters that reach over blocks."""
+def test_skipped_blocks_and_other_grids_do_not_change_values(tmp_path: Path, decoded: Counter[Any]) -> None:
+    """With shifted dates, a band in another projection, and filters with a halo."""
     scene = replace(scene_of(tmp_path, {"red": tiles(64), "nir": tiles(40), "cloud": tiles(40)}), geobox=BESIDE)
     sensor = scene.sensors[0]
     moved = [replace(a, shift=(3.0 * k, -14.0 * k)) for k, a in enumerate(sensor.acquisitions)]
@@ -192,8 +192,8 @@ def test_blocks_that_are_left_out_and_other_grids_change_nothing(tmp_path: Path,
     assert sum(decoded.values()) <= len(decoded) + len(files), "the first tile for blocks that barely miss the images"
 
 
-def test_what_is_kept_is_let_go_and_its_room_used_again(tmp_path: Path) -> None:
-    """The scratch file holds tiles of a column and those that reach into the next row, not the tile."""
+def test_cached_tiles_are_freed_and_their_space_is_reused(tmp_path: Path) -> None:
+    """The scratch file contains tiles of one column and those of the next row, not all tiles."""
     scene = scene_of(tmp_path, {"red": tiles(64), "nir": tiles(32), "cloud": tiles(32)})
     largest = 0
     with CubeReader(scene, BANDS) as reader:
@@ -207,7 +207,7 @@ def test_what_is_kept_is_let_go_and_its_room_used_again(tmp_path: Path) -> None:
     assert reader._files._scratch.size == 0
 
 
-def test_arrays_come_back_from_the_scratch_file_whatever_was_freed() -> None:
+def test_arrays_in_the_scratch_file_are_unchanged_after_others_are_freed() -> None:
     scratch, rng, held = ScratchFile(), np.random.default_rng(0), {}
     for number in range(200):
         values = rng.integers(0, 9999, (2, rng.integers(1, 4), 5)).astype(np.int16)
@@ -235,19 +235,19 @@ print(scratch.rows(first, 0, 10).sum())
 """
 
 
-def test_without_room_for_a_scratch_file_work_goes_on_and_says_so() -> None:
+def test_a_full_disk_stops_caching_with_a_warning() -> None:
     done = subprocess.run([sys.executable, "-c", FULL], capture_output=True, text=True, check=True)
     assert done.stdout == "10000\n"
-    assert done.stderr.count("Set TMPDIR to a folder on a disk with more room") == 1
+    assert done.stderr.count("Set TMPDIR to a folder on a disk with more free space") == 1
 
 
-def test_without_any_folder_for_temporary_files_work_goes_on(
+def test_a_missing_temporary_folder_stops_caching_with_a_warning(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.setattr(tempfile, "_candidate_tempdir_list", list)
     assert ScratchFile().put(np.ones((1, 4, 4), np.int16)) is None
-    assert "Set TMPDIR to a folder on a disk with more room" in caplog.text
+    assert "Set TMPDIR to a folder on a disk with more free space" in caplog.text
 
 
 def test_a_full_scratch_file_changes_no_value(tmp_path: Path) -> None:
@@ -259,7 +259,7 @@ def test_a_full_scratch_file_changes_no_value(tmp_path: Path) -> None:
         assert reader._files._scratch.size == 0
 
 
-def test_nothing_of_a_scratch_file_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_scratch_file_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     scratch = ScratchFile()
     scratch.put(np.ones((1, 4, 4), np.int16))
@@ -276,7 +276,7 @@ def test_small_tiles_and_strips_are_joined(monkeypatch: pytest.MonkeyPatch) -> N
     assert piece_shape((100, 100), (64, 64)) == (100, 100)
 
 
-def test_parts_beyond_what_was_foreseen_are_read_all_the_same(tmp_path: Path) -> None:
+def test_windows_outside_the_announced_area_are_read_correctly(tmp_path: Path) -> None:
     values = np.arange(64 * 64, dtype=np.int16).reshape(64, 64)
     with rasterio.open(
         tmp_path / "t.tif", "w", driver="GTiff", height=64, width=64, count=1, dtype="int16", tiled=True,
@@ -286,18 +286,18 @@ def test_parts_beyond_what_was_foreseen_are_read_all_the_same(tmp_path: Path) ->
     scratch = ScratchFile()
     pieces = TileCache((64, 64), (16, 16), [(0, 20, 0, 20), (10, 30, 10, 30), (0, 0, 0, 0)], scratch)
     with closing(scratch), rasterio.open(tmp_path / "t.tif") as source:
-        for now, part in ((0, (0, 20, 0, 20)), (1, (10, 30, 10, 30)), (1, (20, 64, 0, 64)), (2, (3, 4, 5, 6))):
+        for block_number, part in ((0, (0, 20, 0, 20)), (1, (10, 30, 10, 30)), (1, (20, 64, 0, 64)), (2, (3, 4, 5, 6))):
             out = np.zeros((part[1] - part[0], part[3] - part[2]), np.int16)
-            pieces.read(source, [1], part, now, [out])
+            pieces.read(source, [1], part, block_number, [out])
             np.testing.assert_array_equal(out, values[slice(*part[:2]), slice(*part[2:])])
-            pieces.forget(now)
+            pieces.drop_unused(block_number)
 
 
 @pytest.mark.parametrize("kernel", ["cubic", "bilinear", "nearest"])
 @pytest.mark.parametrize(
     "source", [GRID, COARSE, BESIDE, GeoBox((999, 999), Affine(3.7, 0, 299001, 0, -3.7, 4901111), GRID.crs)]
 )
-def test_what_blocks_reach_holds_what_they_read(source: GeoBox, kernel: str) -> None:
+def test_the_window_reached_by_a_block_contains_all_pixels_it_reads(source: GeoBox, kernel: str) -> None:
     parts = [block for shape in ((320, 448), (64, 64), (33, 21)) for block in blocks(TILE, GRID, shape)]
     message = source_windows(source, GRID, np.array([(*block.rows, *block.cols) for block in parts]), kernel)
     slack = 0 if source is GRID else 3 * KNOT_SPACING // 8

@@ -1,4 +1,4 @@
-"""Values of descriptions that the files of a product cannot hold."""
+"""Values of descriptions that the data types of the files cannot represent."""
 
 from __future__ import annotations
 
@@ -49,24 +49,24 @@ def headers(spec: SensorSpec, bands: str, masks: str) -> dict[str, Header]:
 
 
 def without_tags(root: Path) -> None:
-    """Take the nodata tags of all files below a folder away."""
+    """Remove the nodata tags of all files below a folder."""
     for path in root.rglob("*.tif"):
         with rasterio.open(path, "r+") as file:
             file.nodata = None
 
 
-def test_the_scan_refuses_all_that_the_files_cannot_hold(tmp_path: Path) -> None:
+def test_the_scan_rejects_values_that_the_data_type_cannot_represent(tmp_path: Path) -> None:
     write_series(RIGHT, tmp_path, TILE, (date(2018, 5, 11), date(2018, 6, 11)), {"": GRID})
     scan_tile(RIGHT, tmp_path, TILE)
     expected = [
         "mask CLM (MASKS/*_CLM_R2.tif): bit 9, but the file's values have 8 bits (0 to 7). ",
-        "mask SCL (*_scl.tif): value 300, -1, but the file's values, of uint8, lie from 0 to 255. ",
+        "mask SCL (*_scl.tif): value 300, -1, but the file's values, of type uint8, are from 0 to 255. ",
     ]
     with pytest.raises(InputError) as caught:
         scan_tile(WRONG, tmp_path, TILE)
     first, *lines = str(caught.value).splitlines()
     assert "2 problems" in first
-    remedy = "Correct the description of the sensor, or give files of another type"
+    remedy = "Correct the sensor description, or use files of another data type"
     assert [line.strip() for line in lines] == [text + remedy for text in expected]
     (tile,) = recognize(WRONG, tmp_path).tiles
     assert list(tile.problems) == [line.strip() for line in lines]
@@ -87,25 +87,25 @@ def test_the_scan_refuses_all_that_the_files_cannot_hold(tmp_path: Path) -> None
         ("uint8", None, True),
     ],
 )
-def test_nodata_that_the_type_cannot_hold_is_noted(bands: str, nodata: float | None, possible: bool) -> None:
+def test_nodata_that_the_data_type_cannot_represent_is_noted(bands: str, nodata: float | None, possible: bool) -> None:
     spec = replace(RIGHT, nodata=nodata)
     found = [headers(spec, bands, "uint8")] * 2
     assert out_of_range_values(spec, found) == []
     message = unrepresentable_nodata(spec, found)
     assert len(message) == (0 if possible else 1)
     if nodata is not None and not possible:
-        start = f"no pixel of RED, NIR counts as without data by its value: nodata {nodata:g} of the description"
-        assert message[0].startswith(f"{start} of the sensor cannot be held by {bands}")
+        start = "no pixel of RED, NIR counts as no data by its value"
+        assert message[0].startswith(f"{start}: {bands} cannot represent nodata {nodata:g} of the sensor description")
 
 
-def test_a_nodata_value_that_no_file_can_hold_hides_nothing_and_is_noted(tmp_path: Path) -> None:
-    """As of Landsat 8 of THEIA, written again as UInt16 by someone."""
+def test_a_nodata_value_that_no_file_can_represent_has_no_effect_and_is_noted(tmp_path: Path) -> None:
+    """For example, Landsat 8 of THEIA converted to UInt16."""
     spec = builtin_specs()["Landsat8"]
     write_series(replace(spec, nodata=0), tmp_path, TILE, (date(2018, 5, 11), date(2018, 6, 11)), {"": GRID})
     without_tags(tmp_path)
     series, (note,) = scan_tile(spec, tmp_path, TILE)
-    assert note.startswith(f"Landsat8, tile {TILE}: no pixel of B1, B2, B3, B4, B5, B6, B7 counts as without data")
-    assert "nodata -10000 of the description of the sensor cannot be held by uint16" in note
+    assert note.startswith(f"Landsat8, tile {TILE}: no pixel of B1, B2, B3, B4, B5, B6, B7 counts as no data")
+    assert "uint16 cannot represent nodata -10000 of the sensor description" in note
     (tile,) = recognize(spec, tmp_path).tiles
     assert tile.usable
     scene = Scene(TILE, native_geobox(series), (series,))
@@ -116,13 +116,13 @@ def test_a_nodata_value_that_no_file_can_hold_hides_nothing_and_is_noted(tmp_pat
     assert not np.isnan(cube.values).any()
 
 
-def test_files_that_end_at_different_places_need_a_nodata_value_of_their_type(tmp_path: Path) -> None:
+def test_files_with_different_extents_need_a_nodata_value_of_their_data_type(tmp_path: Path) -> None:
     spec = replace(RIGHT, nodata=-10000, varying_extent=True, masks=())
     for day, grid in ((date(2018, 5, 11), GRID), (date(2018, 6, 11), GRID[:, :20])):
         write_series(replace(spec, nodata=0), tmp_path, TILE, (day,), {"": grid})
     scan_tile(spec, tmp_path, TILE)  # by the tag of the files
     without_tags(tmp_path)
-    with pytest.raises(InputError, match="has no nodata value in their range; pixels of type uint16 need one"):
+    with pytest.raises(InputError, match="pixels of type uint16 need a nodata value"):
         scan_tile(spec, tmp_path, TILE)
 
 
@@ -139,12 +139,12 @@ def test_files_that_end_at_different_places_need_a_nodata_value_of_their_type(tm
         ("Sentinel_1", "float32", "uint8"),
     ],
 )
-def test_the_files_of_the_known_sensors_can_hold_what_is_described(section: str, bands: str, masks: str) -> None:
+def test_files_of_built_in_sensors_can_represent_the_described_values(section: str, bands: str, masks: str) -> None:
     spec = builtin_specs()[section]
     assert out_of_range_values(spec, [headers(spec, bands, masks), {}]) == []
 
 
-def test_one_odd_file_is_seen_among_others() -> None:
+def test_one_file_of_another_data_type_is_found_among_others() -> None:
     wide, narrow = headers(RIGHT, "int16", "uint16"), headers(RIGHT, "int16", "uint8")
     spec = replace(RIGHT, masks=(replace(RIGHT.masks[0], bits=(9,)),))
     assert out_of_range_values(spec, [wide, wide]) == []

@@ -1,4 +1,4 @@
-"""Layers of vector files: tables that QGIS leaves are no layers, several layers need a choice."""
+"""Layers of vector files: tables of QGIS are ignored, and one of several layers must be selected."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def polygons(n: int = 2) -> gpd.GeoDataFrame:
 
 
 def with_qgis_tables(path: Path) -> Path:
-    """A GeoPackage of one layer, with styles, a project and a plain table beside it."""
+    """A GeoPackage with one layer, and with styles, a project and a plain table."""
     pyogrio.write_dataframe(polygons(), path, layer="parcelles")
     for name in ("layer_styles", "qgis_projects", "notes de terrain"):
         pyogrio.write_dataframe(
@@ -53,7 +53,7 @@ def test_a_sqlite_file_with_a_plain_table_is_read(tmp_path):
     assert len(read_vector(tmp_path / "q.sqlite")) == 2
 
 
-def test_several_layers_are_named_with_the_form_that_chooses(tmp_path):
+def test_several_layers_are_reported_with_the_form_to_select_one(tmp_path):
     path = two_layers(tmp_path / "q.gpkg")
     with pytest.raises(InputError, match=r"found 2 \(Parcelles 2018, autre\)\. Choose one .*q\.gpkg\|layername=Parc"):
         read_vector(path)
@@ -92,22 +92,22 @@ def test_the_form_of_qgis_chooses_a_layer(tmp_path, choice, rows):
         ("|layerid=7", "no layer number 7; they are counted from 0"),
         ("|layerid=one", "layerid=one cannot be used; expected"),
         ("|layername=", "layername= cannot be used"),
-        ("|layername=autre|subset=code = 1", "a filter is not applied"),
+        ("|layername=autre|subset=code = 1", "filters are not supported"),
         ("|layername=autre|geometrytype=Polygon", "geometrytype=Polygon cannot be used"),
     ],
 )
-def test_a_choice_that_does_not_fit_is_refused_with_what_there_is(tmp_path, choice, message):
+def test_an_invalid_choice_is_rejected_with_the_available_layers(tmp_path, choice, message):
     with pytest.raises(InputError) as caught:
         read_vector(f"{two_layers(tmp_path / 'q.gpkg')}{choice}")
     assert message in str(caught.value)
 
 
-def test_a_table_that_is_named_is_refused_as_one(tmp_path):
+def test_a_selected_table_without_geometry_is_rejected(tmp_path):
     with pytest.raises(InputError, match="'layer_styles' is a table without geometry"):
         read_vector(f"{with_qgis_tables(tmp_path / 'q.gpkg')}|layername=layer_styles")
 
 
-def test_tables_alone_are_refused_by_name(tmp_path):
+def test_tables_without_geometry_are_rejected_by_name(tmp_path):
     pyogrio.write_dataframe(pd.DataFrame({"a": [1]}), tmp_path / "q.gpkg", layer="notes")
     with pytest.raises(InputError, match=r"only tables without geometry \(notes\)"):
         read_vector(tmp_path / "q.gpkg")
@@ -130,7 +130,7 @@ def test_a_file_of_one_layer_is_named_like_its_file(tmp_path, name):
     assert len(read_vector(f"{tmp_path / name}|layername={Path(name).stem}")) == 2
 
 
-def test_a_source_comes_back_from_its_parts():
+def test_a_source_is_equal_after_conversion_to_a_path_and_back():
     for text in ("/a/b.gpkg", "/a/b.gpkg|layername=c d", "/a/b.gpkg|layerid=3"):
         source = vector_source(text)
         assert with_choice(source.file, source.choice) == text

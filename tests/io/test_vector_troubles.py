@@ -1,4 +1,4 @@
-"""Files as people have them: each trouble is refused, or read, by its cause and not by what comes of it."""
+"""Common problems of vector files are corrected, or reported with their cause."""
 
 from __future__ import annotations
 
@@ -60,25 +60,25 @@ def test_all_missing_files_of_a_shapefile_are_named_at_once(tmp_path):
     assert "p.dbf" in refusal(path)
 
 
-def test_files_in_upper_case_are_those_of_the_shapefile(tmp_path):
+def test_suffixes_in_upper_case_belong_to_the_shapefile(tmp_path):
     for member in (shapefile(tmp_path)).parent.iterdir():
         member.rename(member.with_suffix(member.suffix.upper()))
     assert read_vector(tmp_path / "p.SHP")["code"].tolist() == ["Forêt", "blé"]
 
 
 @pytest.mark.parametrize("suffix", [".dbf", ".shx"])
-def test_a_table_or_index_that_is_cut_short_is_no_lack_of_labels(tmp_path, suffix):
+def test_a_truncated_table_or_index_is_not_read_as_missing_labels(tmp_path, suffix):
     path = shapefile(tmp_path)
     with open(path.with_suffix(suffix), "r+b") as file:
         file.truncate(path.with_suffix(suffix).stat().st_size - 60 if suffix == ".dbf" else 104)
     assert f"p{suffix}" in refusal(path)
-    assert "cut short" in refusal(path)
+    assert "truncated" in refusal(path)
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 @given(st.sampled_from([".shp", ".shx", ".dbf"]), st.integers(0, 400), st.binary(max_size=12))
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_damaged_files_of_a_shapefile_are_read_or_refused(tmp_path, suffix, at, new):
+def test_damaged_files_of_a_shapefile_are_read_or_rejected(tmp_path, suffix, at, new):
     path = shapefile(tmp_path)
     content = path.with_suffix(suffix).read_bytes()
     path.with_suffix(suffix).write_bytes(content[:at] + new + content[at + len(new) + (at % 3 == 0) * 50 :])
@@ -87,23 +87,23 @@ def test_damaged_files_of_a_shapefile_are_read_or_refused(tmp_path, suffix, at, 
 
 
 @pytest.mark.parametrize("size", [4, 20, 27, 60])
-def test_a_main_file_that_ends_in_its_header_is_cut_short(tmp_path, size):
+def test_a_main_file_that_ends_in_its_header_is_truncated(tmp_path, size):
     path = shapefile(tmp_path)
     with open(path, "r+b") as file:
         file.truncate(size)
-    assert "cut short" in refusal(path)
+    assert "truncated" in refusal(path)
 
 
-def test_a_table_of_another_shapefile_is_refused(tmp_path):
+def test_a_table_of_another_shapefile_is_rejected(tmp_path):
     path = shapefile(tmp_path)
     pyogrio.write_dataframe(frame().iloc[:1], tmp_path / "other.shp")
     (tmp_path / "other.dbf").replace(tmp_path / "p.dbf")
-    assert "2 shapes, but 1 rows in p.dbf" in refusal(path)
+    assert "2 shapes, but p.dbf has 1 rows" in refusal(path)
 
 
 @pytest.mark.parametrize("suffix", [".shx", ".dbf", ".prj"])
-def test_another_file_of_the_shapefile_leads_to_the_main_one(tmp_path, suffix):
-    assert "Give p.shp" in refusal(shapefile(tmp_path).with_suffix(suffix))
+def test_the_message_about_another_file_of_a_shapefile_names_the_main_file(tmp_path, suffix):
+    assert "p.shp" in refusal(shapefile(tmp_path).with_suffix(suffix))
 
 
 # -------------------------------------------------------------------------------------------- encodings
@@ -118,7 +118,7 @@ def test_utf_8_that_is_stated_to_be_something_else_is_recognised(tmp_path, state
         path.with_suffix(".cpg").write_text(stated)
     message = refusal(path)
     assert "'ForÃªt' looks like 'Forêt'" in message
-    assert ("there is no p.cpg" if stated is None else f"p.cpg says '{stated}'") in message
+    assert ("there is no p.cpg" if stated is None else f"p.cpg states '{stated}'") in message
     assert "Write UTF-8 into p.cpg" in message
 
 
@@ -126,8 +126,8 @@ def test_another_encoding_that_is_stated_to_be_utf_8_is_recognised(tmp_path):
     path = shapefile(tmp_path, "ISO-8859-1")
     path.with_suffix(".cpg").write_text("UTF-8")
     message = refusal(path)
-    assert "p.cpg says 'UTF-8', but 'Forêt'" in message
-    assert "write the right encoding into p.cpg" in message
+    assert "p.cpg states 'UTF-8', but 'Forêt'" in message
+    assert "write the correct encoding into p.cpg" in message
 
 
 @pytest.mark.parametrize("stated", ["UTF8", "utf-8", "UTF-8\r\n"])
@@ -138,7 +138,7 @@ def test_utf_8_by_other_names_is_read(tmp_path, stated):
 
 
 @pytest.mark.parametrize("encoding", ["UTF-8", "ISO-8859-1", "CP1252"])
-def test_an_encoding_that_is_stated_rightly_is_read(tmp_path, encoding):
+def test_text_with_the_stated_encoding_is_read(tmp_path, encoding):
     assert set(read_reference(shapefile(tmp_path, encoding), "code", LAMBERT).frame["label"]) == {"Forêt", "blé"}
 
 
@@ -155,7 +155,7 @@ def test_region_names_with_decomposed_accents_are_accepted(tmp_path):
 
 
 @pytest.mark.parametrize("read", [read_reference, read_regions])
-def test_a_field_of_lists_is_refused_with_its_name(tmp_path, read):
+def test_a_field_of_lists_is_rejected_with_its_name(tmp_path, read):
     path = geojson(tmp_path, "urn:ogc:def:crs:EPSG::2154")
     content = json.loads(path.read_text())
     for feature in content["features"]:
@@ -165,7 +165,7 @@ def test_a_field_of_lists_is_refused_with_its_name(tmp_path, read):
         read(path, "code", LAMBERT)
 
 
-def test_a_geojson_field_of_numbers_and_text_is_text_without_a_word_of_the_library(tmp_path, recwarn):
+def test_a_geojson_field_of_numbers_and_text_is_text_without_a_warning(tmp_path, recwarn):
     path = geojson(tmp_path, "urn:ogc:def:crs:EPSG::2154")
     content = json.loads(path.read_text())
     content["features"][0]["properties"]["code"] = 7
@@ -193,9 +193,9 @@ def geojson(folder: Path, crs: str | None) -> Path:
 
 
 @pytest.mark.parametrize("crs", [None, "urn:ogc:def:crs:OGC:1.3:CRS84"])
-def test_geojson_in_metres_without_its_projection_is_no_far_away_polygon(tmp_path, crs):
+def test_geojson_in_metres_without_its_projection_is_rejected(tmp_path, crs):
     message = refusal(geojson(tmp_path, crs))
-    assert "x 600000 to 600030, y 6300000 to 6300010 are no degrees, in which GeoJSON is" in message
+    assert "x 600000 to 600030, y 6300000 to 6300010 are not degrees, the unit of GeoJSON" in message
 
 
 @pytest.mark.parametrize("crs", ["urn:ogc:def:crs:EPSG::2154", "EPSG:2154"])
@@ -207,7 +207,7 @@ def test_geojson_in_metres_that_states_its_projection_is_read(tmp_path, crs):
 def test_metres_stated_to_be_degrees_are_recognised(tmp_path):
     path = shapefile(tmp_path)
     path.with_suffix(".prj").write_text(CRS(4326).to_wkt("WKT1_ESRI"))
-    assert "are no degrees, as the file states (WGS 84)" in refusal(path)
+    assert "are not degrees, as the file states (WGS 84)" in refusal(path)
 
 
 @pytest.mark.parametrize("crs", ["EPSG:2154", "EPSG:32631"])
@@ -219,7 +219,7 @@ def test_degrees_stated_to_be_metres_are_recognised(tmp_path, crs):
         read_regions(path, "code", LAMBERT)
 
 
-def test_polygons_near_the_origin_of_a_projection_are_no_degrees(tmp_path):
+def test_polygons_near_the_origin_of_a_projection_are_not_taken_for_degrees(tmp_path):
     gpd.GeoDataFrame({"code": [1]}, geometry=[box(0, 0, 50, 50)], crs="EPSG:3857").to_file(tmp_path / "p.gpkg")
     assert len(read_reference(tmp_path / "p.gpkg", "code", "EPSG:3857").frame) == 1
 
@@ -229,22 +229,22 @@ def test_a_missing_prj_is_named(tmp_path):
     path.with_suffix(".prj").unlink()
     assert "or restore p.prj, which is missing" in refusal(path)
     path.with_suffix(".qpj").write_text(CRS(2154).to_wkt("WKT1_GDAL"))
-    assert "p.qpj (of older QGIS, it states 'RGF93 v1 / Lambert-93') is right, copy it to p.prj" in refusal(path)
+    assert "p.qpj (of older QGIS, it states 'RGF93 v1 / Lambert-93') is correct, copy it to p.prj" in refusal(path)
 
 
-def test_a_prj_that_is_no_coordinate_system_is_named(tmp_path):
+def test_an_invalid_prj_is_named(tmp_path):
     path = shapefile(tmp_path)
     path.with_suffix(".prj").write_text("<html>404</html>")
-    assert "replace p.prj: what stands in it is no coordinate reference system" in refusal(path)
+    assert "replace p.prj: it does not contain a coordinate reference system" in refusal(path)
 
 
-def test_a_local_coordinate_system_is_refused(tmp_path):
+def test_a_local_coordinate_system_is_rejected(tmp_path):
     path = shapefile(tmp_path)
     path.with_suffix(".prj").write_text('LOCAL_CS["plan",UNIT["metre",1]]')
-    assert "'plan' (Engineering CRS) has no place on the earth" in refusal(path)
+    assert "'plan' (Engineering CRS) is not georeferenced" in refusal(path)
 
 
-def test_two_coordinate_systems_of_one_shapefile_are_refused(tmp_path):
+def test_two_coordinate_systems_of_one_shapefile_are_rejected(tmp_path):
     path = shapefile(tmp_path)
     path.with_suffix(".qpj").write_text(CRS(27572).to_wkt("WKT1_GDAL"))
     message = refusal(path)
@@ -253,7 +253,7 @@ def test_two_coordinate_systems_of_one_shapefile_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("version", ["WKT1_GDAL", "WKT1_ESRI", "WKT2_2019"])
-def test_one_coordinate_system_by_other_names_is_one(tmp_path, version):
+def test_two_definitions_of_the_same_coordinate_system_are_accepted(tmp_path, version):
     path = shapefile(tmp_path)
     path.with_suffix(".qpj").write_text(CRS(2154).to_wkt(version))
     path.with_suffix(".prj").write_text(
@@ -263,12 +263,12 @@ def test_one_coordinate_system_by_other_names_is_one(tmp_path, version):
     assert shapely.hausdorff_distance(found.geometry[0], frame().geometry[0]) < 0.01
 
 
-def test_one_polygon_far_away_does_not_stop_the_others(tmp_path):
+def test_one_distant_polygon_does_not_reject_the_others(tmp_path):
     geometry = [box(2, 45, 2.1, 45.1), box(2.2, 45, 2.3, 45.1), box(X, Y, X + 10, Y + 10)]
     gpd.GeoDataFrame({"code": [1, 2, 3]}, geometry=geometry, crs=4326).to_file(tmp_path / "p.gpkg")
     data = read_reference(tmp_path / "p.gpkg", "code", LAMBERT)
     assert data.frame["originfid"].tolist() == [0, 1]
     assert data.warnings == (
-        "p.gpkg: class 3 is lost: nothing is left of its 1 polygon (1 without geometry, or with no place in the "
+        "p.gpkg: class 3 is lost: none of its 1 polygon is left (1 without geometry, or with no place in the "
         "projection)",
     )

@@ -1,4 +1,4 @@
-"""Versions of one acquisition: the newest is used; its pieces, and other acquisitions of a day, are all used."""
+"""The newest version of an acquisition is used; all pieces and all other acquisitions of a day are used."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from iota2.errors import InputError
 from iota2.io.archive.products import native_geobox, scan_tile
 from iota2.io.archive.recognition import recognize
 from iota2.io.archive.specs import builtin_specs
-from iota2.io.archive.versions import superseded, title_of
+from iota2.io.archive.versions import superseded, version_of
 from iota2.io.series.reader import CubeReader
 from iota2.io.stac.items import Search, read_items
-from iota2.io.stac.products import place_items, scan_items
+from iota2.io.stac.products import items_by_tile, scan_items
 from iota2.testing.products import write_series
 from tests.io.damage import rewritten
 from tests.io.items import items_of, write_items
@@ -34,8 +34,8 @@ THEIA = "SENTINEL2A_20180511-{}_L2A_T31TCJ_{}"
 
 
 def used(section: str, *products: tuple[str, str]) -> list[str]:
-    """The names of the products, each with its piece, that are used."""
-    titles = [title_of(builtin_specs()[section], name, piece) for name, piece in products]
+    """Names of the products that are used; each product is given with its piece."""
+    titles = [version_of(builtin_specs()[section], name, piece) for name, piece in products]
     old = superseded(titles)
     assert all(newer not in old for newer in old.values())
     return [title.name for number, title in enumerate(titles) if number not in old]
@@ -127,7 +127,7 @@ def test_each_piece_of_an_acquisition_is_used_in_its_newest_version() -> None:
     assert used("Sentinel_2_S2C", *zip(names, pieces, strict=True)) == names[2:]
 
 
-def test_one_product_that_is_there_twice_counts_once() -> None:
+def test_a_duplicate_product_is_used_once() -> None:
     name = SAFE.format("0500", "20230801T140000")
     assert used("Sentinel_2_S2C", (name, "a"), (name, "b")) == [name]
 
@@ -136,7 +136,7 @@ def test_one_product_that_is_there_twice_counts_once() -> None:
 
 
 def scenes_twice(root: Path, days: int = 10, twice: int = 8) -> Path:
-    """The folder of Landsat scenes, the first of them delivered in two processings."""
+    """A folder of Landsat scenes; the first exists in two processings."""
     write_series(USGS, root, TILE, [date(2018, 5, 1 + day) for day in range(days)], {"": GRID})
     folder = root / TILE
     for path in sorted(folder.iterdir())[:twice]:
@@ -148,13 +148,13 @@ def scenes_twice(root: Path, days: int = 10, twice: int = 8) -> Path:
 
 
 def named(product: Path, name: str) -> Path:
-    """A product folder under another name, as its files."""
+    """Rename a product folder and its files."""
     for path in product.rglob(f"*{product.name}*"):
         path.rename(path.with_name(path.name.replace(product.name, name)))
     return product.rename(product.with_name(name))
 
 
-def test_of_scenes_in_two_processings_the_newer_are_read_and_the_others_named(tmp_path: Path) -> None:
+def test_the_newer_of_two_processings_is_read_and_the_older_is_noted(tmp_path: Path) -> None:
     folder = scenes_twice(tmp_path)
     assert len(list(folder.iterdir())) == 18
     scene, (note,) = scan_tile(USGS, tmp_path, TILE)
@@ -166,7 +166,7 @@ def test_of_scenes_in_two_processings_the_newer_are_read_and_the_others_named(tm
     assert note.startswith(f"{start}({older[0].replace('_20180601_', '_20200901_')} is used), {older[1]} ")
 
 
-def test_an_older_version_does_not_stop_a_run_and_takes_the_place_of_one_that_is_left_out(tmp_path: Path) -> None:
+def test_an_older_version_is_ignored_or_replaces_a_newer_one_that_is_left_out(tmp_path: Path) -> None:
     folder = scenes_twice(tmp_path, days=2, twice=1)
     older, newer = sorted(path for path in folder.iterdir() if "_20180501_" in path.name)
     spoilt = next(older.glob("*_SR_B4.TIF"))
@@ -187,7 +187,7 @@ def test_an_older_version_does_not_stop_a_run_and_takes_the_place_of_one_that_is
     assert f"left out, damaged: {newer.name}" in notes[0]
 
 
-def test_granules_tell_pieces_of_products_of_esa(tmp_path: Path) -> None:
+def test_pieces_of_esa_products_are_distinguished_by_granules(tmp_path: Path) -> None:
     write_series(S2C, tmp_path, TILE, [date(2018, 5, 11)], {"": GRID})
     (made,) = (tmp_path / TILE).iterdir()
     first = named(made, SAFE.format("0207", "20180511T140000"))
@@ -201,7 +201,7 @@ def test_granules_tell_pieces_of_products_of_esa(tmp_path: Path) -> None:
     assert [one.product for one in scan_tile(S2C, tmp_path, TILE)[0].acquisitions] == [second.name]
 
 
-def test_items_tell_versions_by_the_name_of_their_product(tmp_path: Path) -> None:
+def test_versions_of_items_are_read_from_their_product_names(tmp_path: Path) -> None:
     write_series(S2, tmp_path / "archive", TILE, [date(2018, 5, 11)] * 3, {"": GRID})
     items = items_of(scan_tile(S2, tmp_path / "archive", TILE)[0], "c", TILE)
     uris = [THEIA.format("105804-037", "D_V1-7"), THEIA.format("105804-037", "C_V2-0"), THEIA.format("105816-037", "x")]
@@ -209,7 +209,7 @@ def test_items_tell_versions_by_the_name_of_their_product(tmp_path: Path) -> Non
         item["id"] = f"S2A_31TCJ_20180511_{number}_L2A"
         item["properties"]["s2:product_uri"] = uri
     found, _ = read_items(Search(str(write_items(items, tmp_path / "items")), ("c",)))
-    scene, notes = scan_items(S2, place_items(S2, found, (TILE,)), TILE, source="x")
+    scene, notes = scan_items(S2, items_by_tile(S2, found, (TILE,)), TILE, source="x")
     assert [one.product for one in scene.acquisitions] == ["S2A_31TCJ_20180511_1_L2A", "S2A_31TCJ_20180511_2_L2A"]
     assert "older versions: 1 product: S2A_31TCJ_20180511_0_L2A (S2A_31TCJ_20180511_1_L2A is used)" in notes[0]
 
@@ -217,7 +217,7 @@ def test_items_tell_versions_by_the_name_of_their_product(tmp_path: Path) -> Non
 # --------------------------------------------------------------------------------------------------------------- days
 
 
-def test_a_pixel_that_is_clear_in_two_products_of_a_day_is_clear_on_one_day(tmp_path: Path) -> None:
+def test_a_pixel_that_is_clear_in_two_products_of_a_day_counts_once(tmp_path: Path) -> None:
     days = [date(2018, 5, 11), date(2018, 5, 11), date(2018, 5, 21)]
     write_series(S2, tmp_path, TILE, days, {"": GRID})
     series, _ = scan_tile(S2, tmp_path, TILE)

@@ -1,4 +1,4 @@
-"""A web server on this machine that gives files piece by piece, and a small STAC API."""
+"""A local web server with range requests, and a small STAC API."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PAGE = 2
 
 @dataclass
 class Web:
-    """A folder that is served. Tests set what the server does otherwise than it should."""
+    """A folder on the server, and the faults of the server that a test sets."""
 
     folder: Path
     address: str = ""
@@ -52,7 +52,7 @@ class Web:
 
 @contextmanager
 def serving(folder: Path) -> Iterator[Web]:
-    """A server of a folder while the context lasts."""
+    """A server of a folder, until the context ends."""
     web = Web(folder)
 
     class Handler(_Handler):
@@ -95,7 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._api(self.path, parameters)
 
     def _stopped(self, path: str, parameters: Any) -> bool:
-        """Whether the answer is a refusal or leads elsewhere."""
+        """Whether the response is an error or a redirection."""
         site = self.site
         site.requests.append((self.command, path, parameters))
         if site.refused and site.refusals > 0:
@@ -128,7 +128,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(206, content[first : last + 1], headers)
 
     def _api(self, path: str, parameters: Mapping[str, Any]) -> None:
-        """The landing page, or a page of what a search finds (STAC API 1.0.0, core and item search)."""
+        """The landing page, or a page of search results (STAC API 1.0.0, core and item search)."""
         root = self.site.url("api")
         if path == "/api":
             conforms = [f"https://api.stacspec.org/v1.0.0/{part}" for part in ("core", "item-search")]
@@ -181,4 +181,4 @@ class _Handler(BaseHTTPRequestHandler):
             self.site.sent += self.wfile.write(content[: len(content) // 2] if self.site.breaking else content)
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+        """Write no log."""

@@ -61,7 +61,7 @@ def test_vectors_classes_tiles_and_tables_are_reported_at_their_options(
     message = problems(capsys, config)
     for key, what in (
         ("nomenclature_path", f"{case.files.nomenclature}, line 1: expected 'name:label'"),
-        ("color_table", f"{case.files.colors}: not a UTF-8"),
+        ("color_table", f"{case.files.colors}: is not UTF-8"),
         ("s2_path", "Sentinel_2: no folder for tile T31TXX"),
         ("ground_truth", f"{case.files.ground_truth}: the coordinate reference system is not set"),
         ("region_path", f"{case.files.regions}: cannot be read as a vector file"),

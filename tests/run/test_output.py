@@ -8,7 +8,7 @@ import pytest
 
 from iota2 import layout
 from iota2.errors import OutputError
-from iota2.io.files.atomic import part_name
+from iota2.io.files.atomic import temporary_path
 from iota2.run.records.lock import LOCK, locked
 from iota2.run.records.output import OUTPUT_LIST, claim, empty, left_over, prepare, removable, require_ours
 from tests.chain.helpers import Case, case, command, run, small
@@ -62,7 +62,11 @@ def test_a_new_folder_is_made_and_marked(tmp_path: Path) -> None:
 
 def test_what_earlier_runs_made_is_removed_and_only_when_asked(tmp_path: Path) -> None:
     root = made(tmp_path, "final/old.tif", "Eco.v2.shp", "model/model_1.txt")
-    for name in (*BESIDE, str(part_name(Path("final/old.tif"))), f"{part_name(Path('model/model_1'), 'old')}/x"):
+    for name in (
+        *BESIDE,
+        str(temporary_path(Path("final/old.tif"))),
+        f"{temporary_path(Path('model/model_1'), 'old')}/x",
+    ):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text("beside")
     prepare(root, ["final/new.tif"], remove=False)

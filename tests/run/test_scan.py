@@ -155,7 +155,7 @@ def test_a_tile_that_lacks_a_sensor_is_refused_with_the_way_out(case: Case, tmp_
     l8 = only(case.files.l8_path, WEST, tmp_path / "l8")
     with pytest.raises(UserError) as message:
         found(case, l8_path=l8)
-    assert f"Landsat8: no folder for tile {EAST} in {l8}; it has {WEST}" in str(message.value)
+    assert f"Landsat8: no folder for tile {EAST} in {l8}; it contains {WEST}" in str(message.value)
     assert "Or set chain.allow_missing_sensor to True" in str(message.value)
 
 

@@ -97,7 +97,7 @@ def test_layers_are_shown_with_their_files(pages: Path) -> None:
 
 def test_a_note_stands_with_its_sensor(pages: Path) -> None:
     text = (pages / "s2_path_content.html").read_text(encoding="utf-8")
-    assert "ignored, no product folders: README.txt" in text
+    assert "ignored, not product folders: README.txt" in text
     assert "README.txt" not in (pages / "l8_path_content.html").read_text(encoding="utf-8")
 
 

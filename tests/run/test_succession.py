@@ -9,7 +9,7 @@ import pytest
 
 from iota2.chains.load import load_config
 from iota2.core.graph import Artifact, JobContext, Resources, Step
-from iota2.io.files.atomic import part_name, write_text
+from iota2.io.files.atomic import temporary_path, write_text
 from iota2.run import runner
 from iota2.run.plan.jobs import Plan
 from iota2.run.records.lock import LOCK, lock_text, locked, require_lock
@@ -83,10 +83,10 @@ def test_a_run_begins_and_ends_with_nothing_in_progress(case: Case) -> None:
     class Looks(runner.Watcher):
         def ended(self, result: JobResult) -> None:
             seen.append(before.exists())
-            part_name(root / "final" / "map.tif", "scratch").write_text("half")
+            temporary_path(root / "final" / "map.tif", "scratch").write_text("half")
 
     runner.run(config, runner.Options(workers=0, last_step="init"), runner.Watcher())
-    before = part_name(root / "features" / "mask.tif")
+    before = temporary_path(root / "features" / "mask.tif")
     before.write_text("half")
     stranger = root / "final" / ".map.part.tif"
     stranger.write_text("not ours")
@@ -102,7 +102,7 @@ def test_nothing_is_left_in_progress_when_a_run_breaks_off(case: Case) -> None:
 
     class Stops(runner.Watcher):
         def ended(self, result: JobResult) -> None:
-            part_name(root / "logs" / "html" / "index.html").write_text("half")
+            temporary_path(root / "logs" / "html" / "index.html").write_text("half")
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -169,5 +169,5 @@ def test_a_field_of_lists_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "polygons.geojson"
     frame = gpd.GeoDataFrame({"parcel": [[1, 2], [3]]}, geometry=[box(k, 0, k + 1, 1) for k in (0, 2)], crs=4326)
     path.write_text(frame.to_json())
-    with pytest.raises(InputError, match=r"field 'parcel' holds neither numbers nor text but list \(\[1, 2\]\)"):
+    with pytest.raises(InputError, match=r"field 'parcel' contains neither numbers nor text but list \(\[1, 2\]\)"):
         read_field(path, "parcel")

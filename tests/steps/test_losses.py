@@ -34,9 +34,9 @@ def found(targets: dict[int, int], available: dict[int, int], learned: dict[int,
 def test_each_class_without_samples_has_a_reason():
     lost = found({11: 10, 12: 0, 31: 4, 41: 0}, {11: 100_000, 12: 400, 31: 4, 41: 0}, {11: 10})
     assert list(lost.reasons) == [12, 31, 41]
-    assert "takes no pixel" in lost.reasons[12]
+    assert "selects no pixel" in lost.reasons[12]
     assert "has a clear date" in lost.reasons[31]
-    assert "no centre of a pixel" in lost.reasons[41]
+    assert "contain no pixel centre" in lost.reasons[41]
 
 
 def test_selected_pixels_that_are_never_clear_are_counted():
@@ -159,5 +159,5 @@ def test_counts_by_class_accept_other_encodings_of_accents_and_spaces(tmp_path: 
 def test_counts_that_are_not_utf8_text_are_an_error_with_the_file_name(tmp_path: Path):
     path = tmp_path / "counts.csv"
     path.write_bytes("11,5\nété,5".encode("latin-1"))
-    with pytest.raises(InputError, match=r"counts\.csv: not a UTF-8 text file"):
+    with pytest.raises(InputError, match=r"counts\.csv: is not UTF-8 text"):
         read_class_counts(path, CLASSES)

@@ -18,7 +18,7 @@ from iota2.core.remarks import texts_of
 from iota2.core.scene import Scene
 from iota2.core.sensor import SensorSpec
 from iota2.errors import DamagedProduct, InputError
-from iota2.io.archive.layers import layers_wanted, scan_layers
+from iota2.io.archive.layers import layer_options, scan_layers
 from iota2.io.archive.products import native_geobox, scan_tile
 from iota2.io.archive.specs import parse_spec
 from iota2.io.series.reader import CubeReader
@@ -380,7 +380,7 @@ def layer_notes(
     root: Path, values: np.ndarray, *, tag: float | None = None, missing: tuple[float, ...] = ()
 ) -> list[str]:
     save(root / TILE / "ALT.tif", values, tag)
-    layers = scan_layers(layers_wanted(root, "/*", ["ALT"], "cubic", missing).spec, root, TILE)
+    layers = scan_layers(layer_options(root, "/*", ["ALT"], "cubic", missing).spec, root, TILE)
     return [*texts_of(check_values(Scene(TILE, GRID, (layers,)), {}))]
 
 
@@ -453,7 +453,7 @@ def test_a_layer_with_a_zeroed_table_of_blocks_is_an_error_with_its_file(
     path = tmp_path / TILE / "ALT.tif"
     save(path, terrain("int16"), **form)
     zero(path, (273, 279, 324, 325), part)
-    layers = scan_layers(layers_wanted(tmp_path, "/*", ["ALT"], "cubic").spec, tmp_path, TILE)
+    layers = scan_layers(layer_options(tmp_path, "/*", ["ALT"], "cubic").spec, tmp_path, TILE)
     with pytest.raises(InputError) as caught:
         check_values(Scene(TILE, GRID, (layers,)), {})
     assert f"{path}: " in str(caught.value)
@@ -467,7 +467,7 @@ def test_extremely_large_nodata_values_may_be_configured_with_few_digits(
     values = terrain("float32")
     values[20:30, 40:50] = void
     assert layer_notes(tmp_path, values, missing=(written,)) == []
-    layers = scan_layers(layers_wanted(tmp_path, "/*", ["ALT"], "cubic", (written,)).spec, tmp_path, TILE)
+    layers = scan_layers(layer_options(tmp_path, "/*", ["ALT"], "cubic", (written,)).spec, tmp_path, TILE)
     scene = Scene(TILE, GRID, (layers,))
     with CubeReader(scene, {layers.spec.name: layers.spec.band_names}) as reader:
         cube = reader.read(block_of(TILE, GRID, (0, 160), (0, 160)))[layers.spec.name]

@@ -12,7 +12,7 @@ import pytest
 from iota2 import layout
 from iota2.core.graph import Resources
 from iota2.io.rasters.files import RasterReader
-from iota2.io.tables.clear_dates import DateView, read_clear_dates
+from iota2.io.tables.clear_dates import DateCoverage, read_clear_dates
 from iota2.io.tables.vectors import read_vector
 from iota2.run import runner
 from iota2.testing.files import WorldFiles
@@ -44,7 +44,7 @@ def test_each_date_has_its_numbers_of_imaged_and_clear_pixels(
         expected = {}
         for day in world.dates(tile):
             sky, window = world.sky(day), world.window(tile)
-            views = DateView(int((~sky.edge[window]).sum()), int((~sky.invalid[window]).sum()))
+            views = DateCoverage(int((~sky.edge[window]).sum()), int((~sky.invalid[window]).sum()))
             expected["Sentinel2", day.strftime("%Y%m%d")] = views
         assert found == expected
         assert {view.inside == 64 * 64 for view in found.values()} == {True, False}, (
@@ -108,5 +108,5 @@ def copied(product: Path, name: str) -> None:
 
 
 def test_a_date_whose_image_does_not_cover_the_tile_has_no_clear_share() -> None:
-    assert DateView(0, 0).part is None
-    assert DateView(40, 10).part == 0.25
+    assert DateCoverage(0, 0).clear_share is None
+    assert DateCoverage(40, 10).clear_share == 0.25

@@ -21,7 +21,7 @@ from iota2.config.options.sensors import (
 )
 from iota2.core.sensor import SensorOptions, SensorSpec
 from iota2.errors import ConfigError, OptionPath, UserError
-from iota2.io.archive.layers import layers_wanted
+from iota2.io.archive.layers import layer_options
 from iota2.io.archive.radar_names import named_like
 from iota2.io.archive.specs import builtin_specs, load_spec
 
@@ -59,7 +59,7 @@ def resolve(
     enabled += users
     if chain.user_feat_path is not None:
         wanted = layers.arbo, layers.patterns, layers.resampling, layers.nodata
-        enabled.append(layers_wanted(chain.user_feat_path, *wanted))
+        enabled.append(layer_options(chain.user_feat_path, *wanted))
     found = [p for options in enabled for p in (*_band_problems(options), *_expression_problems(options))]
     if not problems:  # a sensor with an invalid description may be the reference sensor
         found += _reference_problems(chain.reference_sensor, [options.spec for options in enabled])

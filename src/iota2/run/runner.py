@@ -18,7 +18,7 @@ from iota2.core.remarks import Remark
 from iota2.core.words import printable
 from iota2.errors import JobsFailed
 from iota2.io.files.atomic import remove_leftovers, write_text
-from iota2.io.tables.alignments import unaligned
+from iota2.io.tables.alignments import unaligned_remarks
 from iota2.io.tables.remark_lists import read_remarks
 from iota2.run.options import Options, resume_command, step_notes, steps_named
 from iota2.run.outlook import Outlook, check, fit_and_forecast, may_make, outlook_of, verdicts_of
@@ -293,4 +293,4 @@ def closing_remarks(config: Config) -> list[Remark]:
     tables = {
         tile: config.chain.output_path / layout.SHIFTS_TABLE.path.format(tile=tile) for tile in config.chain.list_tile
     }
-    return [*values, *(one for tile, path in tables.items() if path.exists() for one in unaligned(path, tile))]
+    return [*values, *(one for tile, path in tables.items() if path.exists() for one in unaligned_remarks(path, tile))]

@@ -16,7 +16,7 @@ import rasterio
 from odc.geo.geobox import GeoBox
 
 from iota2.core.sensor import BandSpec, MaskRule, MetadataSpec, SensorSpec
-from iota2.io.archive.metadata import UNIT
+from iota2.io.archive.metadata import UNIT_REFLECTANCE
 
 # Python's parser of regular expressions has no public name.
 _constants, _parser = import_module("re._constants"), import_module("re._parser")
@@ -129,7 +129,7 @@ def write_product(
     layers: Mapping[str, Layer],
     *,
     number: int = 0,
-    quantification: float = UNIT,
+    quantification: float = UNIT_REFLECTANCE,
     offsets: Mapping[str, float] | None = None,
 ) -> Path:
     """Write one product into a tile's ``folder`` and return its path, or the folder if products are not folders.

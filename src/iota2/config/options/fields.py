@@ -20,7 +20,7 @@ from iota2.core.files import MAX_NAME_BYTES, require_regular, without_dots
 from iota2.core.words import did_you_mean
 from iota2.errors import InputError, remedy_of
 from iota2.io.files.addresses import is_remote, secret_in
-from iota2.io.tables.vector_source import FORM, vector_source
+from iota2.io.tables.vector_source import PATH_FORM, vector_source
 from iota2.options import Options, shortened
 
 MAX_PATH_BYTES = 4096
@@ -74,7 +74,7 @@ def _existing_vector(written: Path, info: ValidationInfo) -> Path:
         raise ValueError(str(err)) from None
     if (info.context or {}).get("check_paths") and not _has_kind(file, Path.is_file):
         there = _elsewhere(written, info, lambda found: vector_source(found).file.is_file())
-        form = f". To select a layer, write {FORM}" if "|" in path.name else ""
+        form = f". To select a layer, write {PATH_FORM}" if "|" in path.name else ""
         raise ValueError(f"no file {file}{there or _why_missing(file, Path.is_file)}{form}")
     return path
 

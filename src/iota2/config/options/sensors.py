@@ -12,13 +12,13 @@ from iota2.config.options.fields import Day, Numbers, Section, Words
 from iota2.core.sensor import SensorSpec
 from iota2.io.archive.layers import SECTION as LAYERS
 from iota2.io.archive.s1tiling import SECTION as RADAR
-from iota2.io.archive.specs import in_order
+from iota2.io.archive.specs import specs_in_feature_order
 from iota2.options import no_effect, option, planned
 
 _NO_STACKS = "iota2 never writes into input folders"
 
 ENABLING_KEYS = {
-    **{spec.section: spec.option.key for spec in in_order() if spec.option},
+    **{spec.section: spec.option.key for spec in specs_in_feature_order() if spec.option},
     LAYERS: "user_feat_path",
 }
 """The key of ``chain`` that enables a sensor, by section, in the order of features.
@@ -70,7 +70,7 @@ def _section_of(spec: SensorSpec) -> type[Section]:
     return types.new_class(spec.section, (Sensor,), exec_body=lambda namespace: namespace.update(about))
 
 
-SENSOR_SECTIONS = {spec.section: _section_of(spec) for spec in in_order()}
+SENSOR_SECTIONS = {spec.section: _section_of(spec) for spec in specs_in_feature_order()}
 """Section class of each built-in sensor by name, in the order of features."""
 
 globals().update(

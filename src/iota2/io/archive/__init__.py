@@ -1,1 +1,1 @@
-"""Products of an archive, found by file names and image headers."""
+"""Search for the products of an archive, by file names and image headers."""

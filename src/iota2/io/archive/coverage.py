@@ -11,11 +11,10 @@ from iota2.core.grid import crs_name
 from iota2.io.files.crs import to_crs
 
 
-def share_shown(tile: GeoBox, images: GeoBox) -> float:
-    """Share (0 to 1) of the area of a tile that the grid of images covers; the images may have another CRS.
+def covered_share(tile: GeoBox, images: GeoBox) -> float:
+    """Share (0 to 1) of the area of a tile that the grid of its images covers; the images may have another CRS.
 
-    The tile, which is the smaller area, is transformed to the CRS of the images. Where this is impossible, the share is
-    0.
+    The outline of the tile is transformed to the CRS of the images. The share is 0 when this is impossible.
     """
     outline = _outline(tile, crs_name(images))
     if not np.isfinite(outline.bounds).all():
@@ -24,10 +23,10 @@ def share_shown(tile: GeoBox, images: GeoBox) -> float:
 
 
 def bounds_in(images: GeoBox, crs: str) -> str:
-    """Bounds of a grid in another CRS, in words."""
+    """Description of the bounds of a grid in another CRS, for messages."""
     bounds = _outline(images, crs).bounds
     if not np.isfinite(bounds).all():
-        return f"no place in {crs}"
+        return f"no valid coordinates in {crs}"
     left, bottom, right, top = (f"{bound:.4f}" if abs(bound) < 1000 else f"{bound:.0f}" for bound in bounds)
     return f"x {left} to {right}, y {bottom} to {top}"
 

@@ -1,4 +1,4 @@
-"""Products in the folder of a tile, and their files, by names alone."""
+"""Search for products and their files in the folder of a tile, by file names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ from iota2.io.archive.rejected import products_among, rejection_reason, why_unus
 
 
 def tile_folder(spec: SensorSpec, root: str | Path, tile: str) -> str:
-    """Absolute path of the tile's folder; it must lie in the sensor's folder."""
+    """Absolute path of the tile's folder in the sensor's folder ``root``.
+
+    MissingTile when there is none; InputError when ``root`` is wrong or the folder cannot be listed.
+    """
     base, name = folder_of_tiles(spec.section, root, tile), spec.folder_of(tile)
     folder = os.path.join(base, name)
     if not os.path.isdir(folder):
@@ -30,19 +33,23 @@ def tile_folder(spec: SensorSpec, root: str | Path, tile: str) -> str:
 
 
 def _require_folder_of_tiles(spec: SensorSpec, base: str) -> None:
-    """Raise InputError, with the same text for each tile, when products lie in a folder that should contain tile
-    folders."""
+    """Raise InputError when a folder that should contain tile folders contains products.
+
+    The message does not depend on the tile, so that it is reported once.
+    """
     products = products_among(spec, base, sorted(os.listdir(base)))
     if products and len(products) >= len({*folders_in(base)} - {*products}):
         raise InputError(
-            f"{spec.section}: {base} is the folder of one tile, with {counted(len(products), 'product')}; expected the "
-            f"folder that contains the tile folders. Give {os.path.dirname(base)}."
+            f"{spec.section}: {base} is the folder of one tile, with {counted(len(products), 'product')}; expected a "
+            f"folder that contains tile folders. Set the path to {os.path.dirname(base)}."
         )
 
 
 def folder_of_tiles(section: str, root: str | Path, tile: str) -> str:
-    """Absolute path of the folder that contains the tile folders; InputError when it is missing or ``tile`` is no valid
-    folder name."""
+    """Absolute path of the folder that contains the tile folders.
+
+    InputError when it does not exist or cannot be listed, or when ``tile`` is not a valid folder name.
+    """
     base = os.path.abspath(root)
     if tile in ("", ".", "..") or os.path.basename(tile) != tile:
         raise InputError(f"{section}: {tile!r} is not a valid name of a tile folder. Correct chain.list_tile.")
@@ -61,14 +68,14 @@ def _require_listable(section: str, folder: str) -> None:
 
 
 def folders_in(base: str) -> list[str]:
-    """Names of the folders in a folder."""
+    """Names of the subfolders of a folder, sorted."""
     return sorted(name for name in os.listdir(base) if os.path.isdir(os.path.join(base, name)))
 
 
 def no_folder(section: str, base: str, tile: str, named: str = "") -> MissingTile:
     """Error for a tile whose folder ``named`` does not exist in ``base``."""
     folders = folders_in(base)
-    there = f"it has {some(folders, 10)}" if folders else "it has no folder at all"
+    there = f"it contains {some(folders, 10)}" if folders else "it contains no folder"
     return MissingTile(
         f"{section}: no folder for tile {tile}{named} in {base}; {there}{_tile_meant(tile, folders)} Correct the list "
         "of tiles or the path of the images."
@@ -76,9 +83,10 @@ def no_folder(section: str, base: str, tile: str, named: str = "") -> MissingTil
 
 
 def _tile_meant(tile: str, folders: Iterable[str]) -> str:
-    """Folders that a misspelled tile name may mean: other case, without the leading T, or several names.
+    """Suggestion of folders for a misspelled tile name, as the end of a sentence.
 
-    Names with further differences belong to other tiles.
+    Names that differ by case or by the leading T are suggested, also when ``tile`` is a list of names. Other names
+    belong to other tiles.
     """
     parts = {part.lower().removeprefix("t") for part in re.split(r"[;:|+&]", tile)}
     meant = [name for name in folders if name.lower().removeprefix("t") in parts]
@@ -88,117 +96,121 @@ def _tile_meant(tile: str, folders: Iterable[str]) -> str:
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundProduct:
     """A product in a tile folder."""
 
     day: date
     name: str
     folder: str
     files: tuple[str, ...] | None = None
-    """Names of the files of the product in the tile folder; None when the product has its own folder."""
+    """Names of the product's files in the tile folder; None when the product has its own folder."""
     any_case: bool = False
     """Whether the case of file names is ignored."""
 
 
 @dataclass(frozen=True)
-class Listing:
-    """Entries of a tile folder, classified by their names."""
+class FolderListing:
+    """Entries of a tile folder, sorted into products and others by their names."""
 
     folder: str
-    found: tuple[Found, ...]
-    """Products, sorted by (day, name)."""
+    found: tuple[FoundProduct, ...]
+    """Products, sorted by day and name."""
     strays: tuple[str, ...]
-    """Entries that are not products."""
+    """Names of entries that are not products."""
     foreign: tuple[str, ...]
-    """Products of another tile."""
+    """Names of products of other tiles."""
     undated: tuple[str, ...]
-    """Messages about products with an invalid date."""
+    """Problems of products with an invalid date."""
 
     def require_products(self, spec: SensorSpec, tile: str) -> None:
-        """Raise InputError for invalid dates, and when there is no product but entries that may be meant as products:
-        archives, products one level too deep, products of another tile. Raise MissingTile when there is nothing of this
-        kind."""
+        """Raise an error for invalid dates, or when there is no product.
+
+        InputError when there are entries that look like products: archives, products one folder level too deep, or
+        products of another tile. MissingTile when there are no such entries.
+        """
         if self.undated:
-            remedy = f"Correct these names, or take the products out of {self.folder}."
+            remedy = f"Correct these names, or remove the products from {self.folder}."
             raise InputError(all_problems(f"{spec.section}, tile {tile}", self.undated, remedy))
         if self.found:
             return
-        none = f"{spec.section}: no product of tile {tile} in {self.folder}; names must match {spec.product}. It has"
+        none = f"{spec.section}: no product of tile {tile} in {self.folder}; names must match {spec.product}"
         unusable = {name: why for name in self.strays if (why := why_unusable(spec, self.folder, name))}
         unusable |= dict.fromkeys(self.foreign, "of another tile")
         if unusable:
-            message = f"{none} {some([*unusable])} (the first: {next(iter(unusable.values()))})."
-            raise InputError(f"{message} Put its products there; remove the folder if the tile has none.")
+            message = f"{none}. It contains {some([*unusable])} (the first: {next(iter(unusable.values()))})."
+            raise InputError(f"{message} Move the products of the tile there; remove the folder if there are none.")
         if self.strays:
             reason = rejection_reason(spec, self.folder, self.strays[0])
-            raise MissingTile(f"{none} {some(self.strays)} (the first: {reason}).")
-        raise MissingTile(f"{none} nothing else.")
+            raise MissingTile(f"{none}. It contains {some(self.strays)} (the first: {reason}).")
+        raise MissingTile(f"{none}. It contains nothing else.")
 
     def notes(self, spec: SensorSpec, tile: str) -> tuple[str, ...]:
-        """Messages about ignored entries."""
+        """Notes on ignored entries."""
         where = f"{spec.section}, tile {tile}: ignored,"
         what = "product folders" if spec.products == "folders" else "files of a product"
-        groups = ((f"no {what}", self.strays), ("of another tile", self.foreign))
+        groups = ((f"not {what}", self.strays), ("of another tile", self.foreign))
         return tuple(f"{where} {why}: {some(names)}" for why, names in groups if names)
 
 
-def list_products(spec: SensorSpec, folder: str, tile: str) -> Listing:
-    """The products of a tile folder, and its other entries except those that the sensor ignores."""
-    found: dict[str, Found] = {}
+def list_products(spec: SensorSpec, folder: str, tile: str) -> FolderListing:
+    """The products and other entries of a tile folder, without entries that the sensor description ignores."""
+    found: dict[str, FoundProduct] = {}
     strays, foreign, undated = [], [], []
-    whole, any_case = spec.products == "folders", bool(re.compile(spec.product).flags & re.IGNORECASE)
+    in_folders, any_case = spec.products == "folders", bool(re.compile(spec.product).flags & re.IGNORECASE)
     for name in sorted(os.listdir(folder)):
         match = spec.match(name)
         path = os.path.join(folder, name)
-        if any(_fits(name, pattern, any_case) for pattern in spec.ignore) or spec.matches_other_series(name):
+        if any(_matches_glob(name, pattern, any_case) for pattern in spec.ignore) or spec.matches_other_series(name):
             continue
-        if match is None or os.path.isdir(path) != whole:
+        if match is None or os.path.isdir(path) != in_folders:
             strays.append(name)
         elif _plain(match.groupdict().get("tile") or tile) != _plain(tile):
             foreign.append(name)
         elif (day := _day(match["date"])) is None:
-            undated.append(f"{name}: {match['date']} is no date (YYYYMMDD or YYYYDDD expected)")
-        elif whole:
-            found[name] = Found(day, name, path)
+            undated.append(f"{name}: {match['date']} is not a date (YYYYMMDD or YYYYDDD expected)")
+        elif in_folders:
+            found[name] = FoundProduct(day, name, path)
         else:
             name_of_it = _product_of(match)
             product = name_of_it.casefold() if any_case else name_of_it
-            known = found.get(product, Found(day, name_of_it, folder, (), any_case))
+            known = found.get(product, FoundProduct(day, name_of_it, folder, (), any_case))
             if known.day != day:
-                undated.append(f"{name}: of another day than other files of {product} ({known.day:%Y%m%d})")
+                undated.append(f"{name}: its day differs from that of other files of {product} ({known.day:%Y%m%d})")
             found[product] = replace(known, files=(*(known.files or ()), name))
     products = sorted(found.values(), key=lambda product: (product.day, product.name))
-    return Listing(folder, tuple(products), tuple(strays), tuple(foreign), tuple(undated))
+    return FolderListing(folder, tuple(products), tuple(strays), tuple(foreign), tuple(undated))
 
 
 def _product_of(match: re.Match[str]) -> str:
-    """Product name of a file: the groups ``product``, ``product_2`` …, or else its date."""
+    """Product name of a file: the groups ``product``, ``product_2`` … of the pattern, else the date."""
     texts = [match[group] for group in sorted(match.re.groupindex) if group.startswith("product")]
     return "_".join(text for text in texts if text) or match["date"]
 
 
 def _plain(tile: str) -> str:
-    """Normalised form of a tile name, for comparisons."""
+    """Tile name in upper case and without leading T, for comparisons."""
     return tile.upper().removeprefix("T")
 
 
-def _fits(name: str, pattern: str, any_case: bool) -> bool:
+def _matches_glob(name: str, pattern: str, any_case: bool) -> bool:
     """Whether a name matches a glob."""
     return fnmatch.fnmatchcase(name.lower(), pattern.lower()) if any_case else fnmatch.fnmatchcase(name, pattern)
 
 
 def _day(text: str) -> date | None:
-    """Date from ``YYYYMMDD``, or from ``YYYYDDD`` with the day of the year."""
+    """Date from ``YYYYMMDD`` or from ``YYYYDDD``, where DDD is the day of the year; None for an invalid date."""
     try:
         day = datetime.strptime(text, "%Y%j" if len(text) == 7 else "%Y%m%d").date()
     except ValueError:
         return None
-    return day if text.startswith(str(day.year)) else None  # day 366 of a year of 365 is none
+    return day if text.startswith(str(day.year)) else None  # strptime accepts day 366 in every year
 
 
-def only_file(found: Found, pattern: str, problems: list[str]) -> str | None:
-    """Path of the only file of a product that matches a pattern; None without a match, empty (and a problem) for
-    several."""
+def only_file(found: FoundProduct, pattern: str, problems: list[str]) -> str | None:
+    """Path of the only file of a product that matches a pattern; None without a match.
+
+    For several matches, the result is empty and ``problems`` gets a message.
+    """
     names = _matching(found, pattern)
     if len(names) > 1:
         problems.append(f"{found.folder}: {len(names)} files match {pattern}: {some(names)}; exactly one is expected")
@@ -206,15 +218,17 @@ def only_file(found: Found, pattern: str, problems: list[str]) -> str | None:
     return os.path.join(found.folder, names[0]) if names else None
 
 
-def _matching(found: Found, pattern: str) -> list[str]:
+def _matching(found: FoundProduct, pattern: str) -> list[str]:
     """Files of a product that match a pattern, relative to its folder."""
     if found.files is None:
         return sorted(glob.glob(pattern, root_dir=found.folder, recursive=True))
-    return sorted(name for name in found.files if _fits(name, pattern, found.any_case))
+    return sorted(name for name in found.files if _matches_glob(name, pattern, found.any_case))
 
 
-def piece_of(found: Found, pattern: str) -> str:
-    """Identifier of the piece of an acquisition in a product: the name of its first entry that matches a pattern; empty
-    without a match."""
+def piece_of(found: FoundProduct, pattern: str) -> str:
+    """Identifier of the piece of an acquisition that a product contains, such as a granule.
+
+    It is the name of the first entry that matches ``pattern``; empty without a match.
+    """
     names = _matching(found, pattern) if pattern else []
     return os.path.basename(names[0]) if names else ""

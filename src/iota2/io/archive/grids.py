@@ -1,4 +1,4 @@
-"""Common grids of the files of a series, and messages about files on other grids."""
+"""Common grids of the files of a series, and problems of files on other grids."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Extent = tuple[int, int, int, int]
 def common_grids(
     spec: SensorSpec, found: Mapping[str, Sequence[tuple[GeoBox, str]]]
 ) -> tuple[dict[str, GeoBox], list[str]]:
-    """Grid of each band and mask that all dates share, and problems of files with another grid.
+    """The common grid of all dates for each band and mask, and problems of files with another grid.
 
-    ``found``: by band or mask name, grid and path of each file. The common grid is that of most files. For a sensor
-    whose extent varies, it is the smallest grid that contains all files, and files with aligned pixels are valid.
+    ``found``: grid and path of each file, by band or mask. The common grid is that of most files. For a sensor with
+    varying extents, it is the smallest grid that contains all files, and any file with aligned pixels is valid.
     """
     grids, problems = {}, []
     for item in spec.parts:
@@ -43,7 +43,7 @@ def common_grids(
 
 
 def extent_in(grid: GeoBox, common: GeoBox) -> Extent | None:
-    """Position of a grid in the common grid; None when the two are equal."""
+    """Position of a grid in the common grid; None when the two grids are equal."""
     right, down = (round(step) for step in _shift(grid, common))
     rows, cols = grid.shape
     extent = (down, down + rows, right, right + cols)
@@ -59,20 +59,22 @@ def _union(grids: Sequence[GeoBox], usual: GeoBox) -> GeoBox:
 
 
 def _difference(grid: GeoBox, usual: GeoBox, varying: bool) -> str:
-    """Difference between two grids in words; empty when they are equal. With ``varying``, a different extent with
-    aligned pixels is no difference."""
+    """Description of the difference between two grids; empty when they are equal.
+
+    With ``varying``, extents may differ if pixels are aligned and the grids overlap.
+    """
     if grid == usual:
         return ""
     if grid.crs != usual.crs:
         return f"has another coordinate system ({crs_name(grid)}, not {crs_name(usual)})"
     (width, height), (usual_width, usual_height) = resolution(grid), resolution(usual)
     if not _same_size(grid, usual):
-        return f"has other pixels ({width:g} x {height:g}, not {usual_width:g} x {usual_height:g})"
+        return f"has another pixel size ({width:g} x {height:g}, not {usual_width:g} x {usual_height:g})"
     right, down = _shift(grid, usual)
     if varying and max(abs(right - round(right)), abs(down - round(down))) <= MAX_SHIFT_PIXELS:
         rows, cols = grid.shape
         apart = right >= usual.shape.x or down >= usual.shape.y or right + cols <= 0 or down + rows <= 0
-        return "shows another place" * apart
+        return "covers another area" * apart
     if max(abs(right), abs(down)) > MAX_SHIFT_PIXELS:
         return f"is on another grid (shifted by {right:g} pixels to the right and {down:g} down)"
     return f"has another size ({_size(grid)}; not {_size(usual)})" * (grid.shape != usual.shape)
@@ -83,7 +85,7 @@ def _size(grid: GeoBox) -> str:
 
 
 def misfits(spec: SensorSpec, grids: Mapping[str, GeoBox], tile: str) -> list[str]:
-    """Bands and masks whose grid does not fit the grid of the reference band."""
+    """Problems of bands and masks with grids that do not fit that of the reference band."""
     reference = grids.get(spec.reference.name)
     if reference is None:
         return []
@@ -96,10 +98,11 @@ def misfits(spec: SensorSpec, grids: Mapping[str, GeoBox], tile: str) -> list[st
 
 
 def _misfit(grid: GeoBox, reference: GeoBox) -> str:
-    """Reason why a grid cannot be used with the reference grid, in words; empty when it can.
+    """Reason why a grid cannot be used with the reference grid; empty when it can.
 
-    Grids of the same resolution must have aligned pixels. Others may be shifted by halves of the finer pixel, as the 20
-    m grids of some archives are, and may end up to one of their own pixels before the reference grid does.
+    Grids of the same resolution must have aligned pixels. Grids of another resolution may be shifted by multiples of
+    half the finer pixel, as the 20 m grids of some archives are. A grid may end one of its own pixels before the
+    reference grid.
     """
     if grid.crs != reference.crs:
         return f"has another coordinate system ({crs_name(grid)}, not {crs_name(reference)})"
@@ -116,5 +119,5 @@ def _misfit(grid: GeoBox, reference: GeoBox) -> str:
         (needed.top - box.top) / height,
     )
     if max(gaps) > 1 + MAX_SHIFT_PIXELS:
-        return f"does not cover the image: it ends {max(gaps):.0f} of its pixels before the reference band"
+        return f"does not cover the image: it ends {max(gaps):.0f} of its pixels inside the reference band"
     return ""

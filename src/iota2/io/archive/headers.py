@@ -13,7 +13,7 @@ from rasterio.io import DatasetReader
 from iota2.core.scene import FileFormat
 from iota2.errors import InputError
 from iota2.io.files.addresses import is_remote
-from iota2.io.files.gdal import grid_problems, lacking_bands, open_image, raster_grid
+from iota2.io.files.gdal import band_count_problems, grid_problems, open_image, raster_grid
 
 _END_OF_CODESTREAM = b"\xff\xd9"
 """The marker that ends the pixels of a JPEG 2000 file (ISO/IEC 15444-1, A.4.4)."""
@@ -21,7 +21,7 @@ _END_OF_CODESTREAM = b"\xff\xd9"
 
 @dataclass(frozen=True)
 class Header:
-    """Content of an image header."""
+    """The parts of an image header that a scan needs."""
 
     grid: GeoBox
     block: tuple[int, int]
@@ -29,9 +29,9 @@ class Header:
     types: tuple[str, ...]
     """Data type of each band."""
     nodata: tuple[float | None, ...]
-    """No-data value of each band as declared by the file."""
+    """No-data value of each band that the file declares, or None."""
     scaling: tuple[tuple[float, float], ...] = ()
-    """(scale, offset) of each band as declared by the file; (1, 0) where it declares none."""
+    """(scale, offset) of each band that the file declares; (1, 0) when it declares none."""
 
     def format_of(self, index: int) -> FileFormat:
         """Storage format of band ``index``, from 1."""
@@ -40,24 +40,25 @@ class Header:
 
 
 @dataclass(frozen=True)
-class _Found:
+class _OpenResult:
     """Result of opening an image."""
 
     header: Header | None = None
     bands: int = 0
     faults: tuple[str, ...] = ()
-    """Reasons why the image is unusable for any band."""
+    """Reasons why no band of the image can be used."""
     damage: str = ""
+    """Message about a damaged file; empty for an intact one."""
 
 
 @dataclass
 class HeaderReader:
     """Cache of image headers: each image is opened once. Safe for use by several threads."""
 
-    _found: dict[str, _Found] = field(default_factory=dict, init=False, repr=False)
+    _found: dict[str, _OpenResult] = field(default_factory=dict, init=False, repr=False)
 
     def read(self, path: str, index: int) -> tuple[Header | None, list[str]]:
-        """Header of an image that must have band ``index``, or None; and the reasons why the image is unusable.
+        """Header of an image that must have band ``index``, else None and the reasons why it is unusable.
 
         Raises InputError when the file is damaged. A truncated file on a web server is detected only when its pixels
         are read.
@@ -67,7 +68,7 @@ class HeaderReader:
             found = self._found[path] = _opened(path)
         if found.damage:
             raise InputError(found.damage)
-        lacking = lacking_bands(found.bands, index)
+        lacking = band_count_problems(found.bands, index)
         faults = [f"{path}: {fault}" for fault in (*lacking, *found.faults)]
         return (None if faults else found.header), faults
 
@@ -77,22 +78,24 @@ def read_header(path: str, index: int) -> tuple[Header | None, list[str]]:
     return HeaderReader().read(path, index)
 
 
-def _opened(path: str) -> _Found:
+def _opened(path: str) -> _OpenResult:
     try:
         with open_image(path) as source:
             faults = grid_problems(source)
             if not is_remote(path) and _ends_early(source):
-                return _Found(damage=f"{path}: is cut short: its last pixels are missing. Download or copy it again")
+                return _OpenResult(
+                    damage=f"{path}: is truncated: its last pixels are missing. Download or copy it again"
+                )
             scaling = tuple(zip(map(float, source.scales), map(float, source.offsets), strict=True))
             said = source.block_shapes[0], tuple(source.dtypes), tuple(source.nodatavals), scaling
             header = None if faults else Header(raster_grid(source), *said)
-            return _Found(header, source.count, tuple(faults))
+            return _OpenResult(header, source.count, tuple(faults))
     except InputError as err:
-        return _Found(damage=str(err))
+        return _OpenResult(damage=str(err))
 
 
 def _ends_early(source: DatasetReader) -> bool:
-    """Whether a file ends before its last pixels."""
+    """Whether a file is truncated before its last pixels."""
     if source.driver != "GTiff":
         with open(source.name, "rb") as file:
             return jpeg_2000_ends_early(file)
@@ -103,10 +106,10 @@ def _ends_early(source: DatasetReader) -> bool:
 
 
 def jpeg_2000_ends_early(file: BinaryIO) -> bool:
-    """Whether a JPEG 2000 file, in boxes or a bare codestream, is truncated before the end of its codestream.
+    """Whether a JPEG 2000 file, with boxes or as a bare codestream, is truncated before the end of its codestream.
 
-    A box (ISO/IEC 15444-1, I.4) begins with its length, of 4 bytes or, when these contain 1, of 8 bytes after its type;
-    0 stands for the rest of the file.
+    A box (ISO/IEC 15444-1, I.4) begins with its length of 4 bytes and its type. Length 1 means that a length of 8 bytes
+    follows the type. Length 0 means that the box extends to the end of the file.
     """
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
@@ -122,7 +125,7 @@ def jpeg_2000_ends_early(file: BinaryIO) -> bool:
         if head[4:8] == b"jp2c":
             return not _ends_with_marker(file, size) if length == 0 else at + length > size
         if length < 8:
-            return False  # no box: what is wrong is not the end
+            return False  # not a box: the file is damaged, but not truncated
         at += length
     return True
 

@@ -1,4 +1,4 @@
-"""User rasters that serve directly as features (``userFeat``): discovery and description."""
+"""Layers: rasters of the user, without dates, that are used as features (``userFeat``)."""
 
 from __future__ import annotations
 
@@ -26,22 +26,23 @@ from iota2.io.archive.headers import Header, HeaderReader
 from iota2.io.archive.nodata import as_stored
 
 SECTION, NAME = "userFeat", "userFeatures"
+"""Configuration section and sensor name of the layers."""
 SUFFIXES = (".tif", ".tiff", ".jp2")
 """Lower-case file name extensions of rasters; other files in the folder are ignored."""
 
 
-def layers_wanted(
+def layer_options(
     folder: Path,
     arbo: str,
     patterns: Sequence[str],
     resampling: Literal["cubic", "bilinear", "nearest"],
     missing: Sequence[float] = (),
 ) -> SensorOptions:
-    """The layers as a sensor without dates, with one band for each pattern; the name of its file must contain the
-    pattern.
+    """The layers as a sensor without dates, with one band for each pattern.
 
-    ``arbo`` is a glob below the tile's folder. The number of bands of the files is known only after the scan of a tile
-    folder. ``missing``: no-data values of all layers, in addition to those that the files declare.
+    The name of the file of a layer must contain the pattern. ``arbo`` is a glob relative to the tile's folder. The
+    number of bands of the files is only known after ``scan_layers``. ``missing``: no-data values of all layers, in
+    addition to those that the files declare.
     """
     bands = tuple(BandSpec(pattern, arbo.strip("/")) for pattern in patterns)
     spec = SensorSpec(
@@ -53,9 +54,9 @@ def layers_wanted(
 def scan_layers(spec: SensorSpec, root: str | Path, tile: str) -> SensorScene:
     """The layers of one tile: all bands of the file of each pattern, named ``<pattern>_band_<k>`` with k from 0.
 
-    ``spec`` is the result of ``layers_wanted``. A file named exactly like a pattern takes precedence over files whose
-    names contain it. MissingTile when the tile has no folder; InputError with all problems at once: patterns without a
-    file or with several, unusable files.
+    ``spec`` is that of ``layer_options``. A file named exactly like a pattern takes precedence over files with the
+    pattern in their names. MissingTile when the tile has no folder; InputError with all problems: patterns without a
+    file or with several files, and unusable files.
     """
     folder = _tile_folder(root, tile)
     bands: list[BandSpec] = []
@@ -72,11 +73,11 @@ def scan_layers(spec: SensorSpec, root: str | Path, tile: str) -> SensorScene:
         except InputError as err:
             problems.append(str(err))
             continue
-        problems += [f"{fault}. Make it again with gdalwarp, or take it out of {SECTION}.patterns" for fault in faults]
+        problems += [f"{fault}. Correct it with gdalwarp, or remove it from {SECTION}.patterns" for fault in faults]
         if header is not None:
             found = _bands(wanted, header, spec.missing)
             bands += found
-            hidden |= {band.name: _hidden(band, header, spec.missing) for band in found}
+            hidden |= {band.name: _further_nodata(band, header, spec.missing) for band in found}
             files |= {band.name: path for band in found}
             grids |= {band.name: header.grid for band in found}
             formats |= {band.name: header.format_of(band.index) for band in found}
@@ -87,8 +88,8 @@ def scan_layers(spec: SensorSpec, root: str | Path, tile: str) -> SensorScene:
     return SensorScene(replace(spec, bands=tuple(bands)), (acquisition,), grids)
 
 
-def interpolated_numbers(layers: SensorScene, geobox: GeoBox, tile: str) -> Iterator[str]:
-    """A note on integer layers that are interpolated onto ``geobox``: layers of codes must not be interpolated."""
+def interpolated_integer_notes(layers: SensorScene, geobox: GeoBox, tile: str) -> Iterator[str]:
+    """A note on integer layers that are interpolated onto ``geobox``, since codes must not be interpolated."""
     kernel, formats = layers.spec.resampling, layers.acquisitions[0].formats
     if kernel == "nearest":
         return
@@ -100,49 +101,51 @@ def interpolated_numbers(layers: SensorScene, geobox: GeoBox, tile: str) -> Iter
             names.append(band.name)
     if names:
         yield (
-            f"{SECTION}, tile {tile}: whole numbers are interpolated ({kernel}) onto the pixels of the tile: "
-            f"{', '.join(names)}. If they are codes, such as kinds of soil, set {SECTION}.resampling to 'nearest'"
+            f"{SECTION}, tile {tile}: layers of whole numbers are interpolated ({kernel}) to the grid of the tile: "
+            f"{', '.join(names)}. If the numbers are codes, such as soil types, set {SECTION}.resampling to 'nearest'"
         )
 
 
 def _bands(wanted: BandSpec, header: Header, missing: Sequence[float]) -> list[BandSpec]:
-    """One band spec for each band of a file. Its no-data value is that of the file, or else the first of ``missing``
-    that the data type can represent."""
-    markers = [_markers(kind, said) for kind, said in _declared(header, missing)]
+    """One ``BandSpec`` for each band of a file.
+
+    The no-data value of a band is that of the file, else the first of ``missing`` that its data type can represent.
+    """
+    markers = [_representable(dtype, said) for dtype, said in _declared_nodata(header, missing)]
     return [
-        replace(wanted, name=f"{wanted.name}_band_{k}", index=k + 1, nodata=held[0] if held else None)
-        for k, held in enumerate(markers)
+        replace(wanted, name=f"{wanted.name}_band_{k}", index=k + 1, nodata=representable[0] if representable else None)
+        for k, representable in enumerate(markers)
     ]
 
 
-def _hidden(band: BandSpec, header: Header, missing: Sequence[float]) -> tuple[float, ...]:
-    """Further no-data values of a band."""
-    return tuple(_markers(*_declared(header, missing)[band.index - 1])[1:])
+def _further_nodata(band: BandSpec, header: Header, missing: Sequence[float]) -> tuple[float, ...]:
+    """No-data values of a band in addition to that of its ``BandSpec``."""
+    return tuple(_representable(*_declared_nodata(header, missing)[band.index - 1])[1:])
 
 
-def _declared(header: Header, missing: Sequence[float]) -> list[tuple[np.dtype, list[float | None]]]:
-    """By band of a file: the data type in which it is read, and all its no-data values."""
-    kinds = [kept_type(np.dtype(kind)) for kind in header.types]
-    return [(kind, [tag, *missing]) for kind, tag in zip(kinds, header.nodata, strict=True)]
+def _declared_nodata(header: Header, missing: Sequence[float]) -> list[tuple[np.dtype, list[float | None]]]:
+    """For each band of a file: the data type in which it is read, and all its no-data values."""
+    dtypes = [kept_type(np.dtype(dtype)) for dtype in header.types]
+    return [(dtype, [tag, *missing]) for dtype, tag in zip(dtypes, header.nodata, strict=True)]
 
 
-def _markers(kind: np.dtype, said: Sequence[float | None]) -> list[float]:
-    """Distinct values that a data type can represent, converted to it. NaN is excluded: it is always no data."""
-    held = [as_stored(kind, value) for value in said if value is not None and not math.isnan(value)]
-    return [value for value in dict.fromkeys(held) if nodata_of(kind, value) is not None]
+def _representable(dtype: np.dtype, said: Sequence[float | None]) -> list[float]:
+    """Distinct values that a data type can represent, converted to that type; without NaN, which is always no data."""
+    representable = [as_stored(dtype, value) for value in said if value is not None and not math.isnan(value)]
+    return [value for value in dict.fromkeys(representable) if nodata_of(dtype, value) is not None]
 
 
 def _tile_folder(root: str | Path, tile: str) -> str:
-    """The folder named after the tile, or else the only folder whose name contains the tile name."""
+    """The folder with the name of the tile, else the only folder with this name in its own."""
     base = folder_of_tiles(SECTION, root, tile)
     named = [name for name in folders_in(base) if tile in name]
     if tile in named or len(named) == 1:
         return os.path.join(base, tile if tile in named else named[0])
     if named:
         raise InputError(
-            f"{SECTION}: several folders in {base} have {tile} in their names: {some(named, 10)}. Name one {tile}."
+            f"{SECTION}: several folders in {base} have {tile} in their names: {some(named, 10)}. Rename one to {tile}."
         )
-    raise no_folder(SECTION, base, tile, " (its name must contain that)")
+    raise no_folder(SECTION, base, tile, " (its name must contain that of the tile)")
 
 
 def _only_file(folder: str, wanted: BandSpec) -> str:
@@ -156,14 +159,14 @@ def _only_file(folder: str, wanted: BandSpec) -> str:
     found = exact if len(exact) == 1 else names
     if len(found) > 1:
         raise InputError(
-            f"{folder}: {len(found)} rasters have {wanted.name!r} in their names: {', '.join(found)}. Make "
-            f"{SECTION}.patterns longer, or name one of them {wanted.name}"
+            f"{folder}: {len(found)} rasters have {wanted.name!r} in their names: {', '.join(found)}. Use longer "
+            f"{SECTION}.patterns, or rename one of them to {wanted.name}"
         )
     if not found and (blocked := first_listing_error(folder)):
         raise InputError(f"{SECTION}: {system_text(blocked)}")
     if not found:
         raise InputError(
-            f"{folder}: no raster ({', '.join(SUFFIXES)}) at {wanted.file} has {wanted.name!r} in its name. Correct "
-            f"{SECTION}.patterns or {SECTION}.arbo, or add the file"
+            f"{folder}: no raster ({', '.join(SUFFIXES)}) that matches {wanted.file} has {wanted.name!r} in its name. "
+            f"Correct {SECTION}.patterns or {SECTION}.arbo, or add the file"
         )
     return os.path.join(folder, found[0])

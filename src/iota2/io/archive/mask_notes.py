@@ -1,4 +1,4 @@
-"""Notes on masks missing in products: replaced by another file, or ignored."""
+"""Notes on masks that products lack, which are replaced by another file or ignored."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from iota2.core.words import counted
 
 
 def mask_notes(where: str, spec: SensorSpec, found: Sequence[Collection[str]]) -> tuple[str, ...]:
-    """Messages about replaced masks and about missing spare masks.
+    """Notes on replaced masks, and on missing masks that the sensor can do without (``spare``).
 
-    ``found``: the bands and masks of each product.
+    ``found``: names of the bands and masks of each product.
     """
     return tuple(f"{where}: {message}" for mask in spec.main_masks for message in _of_mask(spec, mask, found))
 
@@ -27,6 +27,6 @@ def _of_mask(spec: SensorSpec, mask: MaskRule, found: Sequence[Collection[str]])
     if not mask.spare:
         return
     if bare and mask.edge:
-        yield f"{bare} {of_all} without the mask {mask.name} ({mask.file}): they have data where their bands have some"
+        yield f"{bare} {of_all} without the mask {mask.name} ({mask.file}): pixels with data in the bands are used"
     elif bare:
-        yield f"{bare} {of_all} without the mask {mask.name} ({mask.file}): no pixel of these is left out by it"
+        yield f"{bare} {of_all} without the mask {mask.name} ({mask.file}): it masks no pixel of these products"

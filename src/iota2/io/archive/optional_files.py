@@ -1,4 +1,4 @@
-"""Bands and masks that a run can do without, when some products lack them."""
+"""Optional bands and masks, which are not read when products lack them."""
 
 from __future__ import annotations
 
@@ -10,30 +10,31 @@ from iota2.core.sensor import MaskRule, SensorSpec
 from iota2.io.archive.product import Product
 
 
-def read_kept(
+def read_available_parts(
     spec: SensorSpec, kept: Collection[str], where: str, read: Callable[[SensorSpec], list[Product]]
 ) -> tuple[SensorSpec, list[Product], tuple[str, ...]]:
-    """Products read by ``read`` without missing optional parts; the sensor without these parts; and notes.
+    """The sensor without missing optional parts, its products from ``read``, and notes.
 
-    Optional parts are bands that are not ``kept`` (empty keeps all) and that cannot be read in some product, and spare
-    masks that no product has. When the reference band is one of them, the finest kept band replaces it.
+    A band that is not ``kept`` (empty: all are kept) is omitted when some product lacks it. A mask that the sensor can
+    do without (``spare``) is omitted when no product has it. If the reference band is omitted, the kept band with the
+    smallest pixels replaces it.
     """
     products = read(spec)
     lacking = _missing_bands(spec, kept, products)
-    less = without_spare(spec, products)
+    reduced = with_optional_spare_masks(spec, products)
     if lacking:
         bands = tuple(band for band in spec.bands if band.name not in lacking)
-        less = replace(less, bands=bands, reference_band=_reference(spec, lacking, kept, products))
-    if less == spec:
+        reduced = replace(reduced, bands=bands, reference_band=_reference(spec, lacking, kept, products))
+    if reduced == spec:
         return spec, _with_lost_masks(spec, products), ()
-    return less, _with_lost_masks(less, read(less)), _notes(spec, less, where, lacking)
+    return reduced, _with_lost_masks(reduced, read(reduced)), _notes(spec, reduced, where, lacking)
 
 
 def _with_lost_masks(spec: SensorSpec, products: Sequence[Product]) -> list[Product]:
-    """The products, where a lost mask counts as missing.
+    """The products, with lost masks added to their missing files.
 
-    A mask is lost when the product has an alternative of it but the regular files of other masks: such a product is
-    incomplete, not of another format.
+    A mask is lost when the product has an alternative file for it, but regular files for other masks. Such a product is
+    incomplete; it is not in another format.
     """
     having = [mask for mask in spec.main_masks if mask.alternatives]
 
@@ -47,8 +48,8 @@ def _with_lost_masks(spec: SensorSpec, products: Sequence[Product]) -> list[Prod
     return [replace(product, missing=(*product.missing, *lost(product))) for product in products]
 
 
-def without_spare(spec: SensorSpec, products: Sequence[Product]) -> SensorSpec:
-    """The sensor whose spare masks are optional when no product has them."""
+def with_optional_spare_masks(spec: SensorSpec, products: Sequence[Product]) -> SensorSpec:
+    """The sensor, with each ``spare`` mask made optional that no product has."""
     there = {name for product in products for name in product.files}
 
     def lacks(mask: MaskRule) -> bool:
@@ -58,21 +59,21 @@ def without_spare(spec: SensorSpec, products: Sequence[Product]) -> SensorSpec:
     return replace(spec, masks=tuple(masks))
 
 
-def _notes(spec: SensorSpec, less: SensorSpec, where: str, lacking: Sequence[str]) -> tuple[str, ...]:
-    """A note on bands that are not read."""
+def _notes(spec: SensorSpec, reduced: SensorSpec, where: str, lacking: Sequence[str]) -> tuple[str, ...]:
+    """A note on omitted bands."""
     if not lacking:
         return ()
     note = f"{where}: not read, excluded by keep_bands and missing in some products: {', '.join(lacking)}"
-    if less.reference.name != spec.reference.name:
-        note += f"; the pixels of the tile are those of {less.reference.name}, not of {spec.reference.name}"
+    if reduced.reference.name != spec.reference.name:
+        note += f"; the grid of the tile is that of {reduced.reference.name}, not of {spec.reference.name}"
     return (note,)
 
 
 def _missing_bands(spec: SensorSpec, kept: Collection[str], products: Sequence[Product]) -> list[str]:
-    """Bands that are not kept and that some product lacks.
+    """Names of bands that are not kept and that some product lacks.
 
-    The reference band counts only when a product with all kept bands lacks it: an unusable product must not change the
-    pixels of the tile.
+    For the reference band, only products with all kept bands count: an unusable product must not change the grid of the
+    tile.
     """
     others = [band.name for band in spec.bands if kept and band.name not in kept]
     whole = [product for product in products if all(name in product.headers for name in kept)]
@@ -81,7 +82,7 @@ def _missing_bands(spec: SensorSpec, kept: Collection[str], products: Sequence[P
 
 
 def _reference(spec: SensorSpec, lacking: Collection[str], kept: Collection[str], products: Sequence[Product]) -> str:
-    """The reference band, or the finest kept band when the reference band is missing."""
+    """Name of the reference band; of the kept band with the smallest pixels when the reference band is missing."""
     if spec.reference.name not in lacking:
         return spec.reference.name
     headers = next(product.headers for product in products if all(name in product.headers for name in kept))

@@ -1,4 +1,4 @@
-"""A product of a sensor as found in an archive."""
+"""Products of a sensor found in an archive."""
 
 from __future__ import annotations
 
@@ -7,34 +7,35 @@ from dataclasses import dataclass
 from datetime import date
 
 from iota2.io.archive.headers import Header
-from iota2.io.archive.versions import Title
+from iota2.io.archive.versions import ProductVersion
 
 
 @dataclass(frozen=True)
 class Product:
-    """A product with its files and headers, and its problems."""
+    """A product with its files, their headers and its problems."""
 
     name: str
     day: date
     files: Mapping[str, str]
-    """Band or mask name to path."""
+    """Paths by band or mask."""
     headers: Mapping[str, Header]
-    """Band or mask name to the header of its file."""
+    """Image headers by band or mask."""
     problems: tuple[str, ...]
+    """Reasons why the product cannot be used, other than damaged and missing files."""
     damage: tuple[str, ...]
-    """Files that cannot be read, with the reason."""
+    """Messages about damaged files."""
     missing: tuple[str, ...]
-    """Patterns that match no file."""
+    """Patterns of mandatory files that match no file."""
     scaling: Mapping[str, tuple[float, float]]
-    """(scale, offset) of each band, if the product's metadata contain them."""
-    title: Title
+    """(scale, offset) by band, if the product's metadata contain them; else empty."""
+    version: ProductVersion
     """Acquisition and version of the product."""
     kinds: frozenset[str] = frozenset()
-    """Properties in the names of the images that must be equal in a series, such as the calibration."""
+    """Properties from file names that must be the same in a series, such as the calibration."""
     unreached: tuple[str, ...] = ()
-    """Files that a server does not deliver, with the reason; they do not count as damaged."""
+    """Messages about files that a server does not deliver; they do not count as damaged."""
 
     @property
     def complete(self) -> bool:
-        """Whether nothing is missing, damaged or otherwise wrong."""
+        """Whether the product has no problem, and no damaged or missing file."""
         return not (self.problems or self.damage or self.missing or self.unreached)

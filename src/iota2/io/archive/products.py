@@ -1,4 +1,4 @@
-"""Series of a sensor on a tile: consistency checks of its products, from image headers only."""
+"""Series of a sensor on a tile, from consistent products; only image headers are read."""
 
 from __future__ import annotations
 
@@ -23,21 +23,20 @@ from iota2.core.scene import Acquisition, SensorScene
 from iota2.core.sensor import BandSpec, MaskRule, SensorSpec
 from iota2.core.words import all_problems, counted, some
 from iota2.errors import ConfigError, InputError, system_text
-from iota2.io.archive.folders import Found, Listing, list_products, only_file, piece_of, tile_folder
+from iota2.io.archive.folders import FolderListing, FoundProduct, list_products, only_file, piece_of, tile_folder
 from iota2.io.archive.grids import common_grids, extent_in, misfits
 from iota2.io.archive.headers import Header, HeaderReader
 from iota2.io.archive.mask_notes import mask_notes
 from iota2.io.archive.metadata import read_scaling
-from iota2.io.archive.nodata import Found as HeadersByProduct
-from iota2.io.archive.nodata import contradictions, hidden_values, tag_notes, with_tags
-from iota2.io.archive.optional_files import read_kept
+from iota2.io.archive.nodata import HeadersByProduct, contradictions, hidden_values, tag_notes, with_nodata_tags
+from iota2.io.archive.optional_files import read_available_parts
 from iota2.io.archive.pixel_types import type_notes
 from iota2.io.archive.product import Product
 from iota2.io.archive.value_range import out_of_range_values, unrepresentable_nodata
-from iota2.io.archive.versions import superseded, title_of, version_notes
+from iota2.io.archive.versions import superseded, version_notes, version_of
 
 SCAN_THREADS = 4
-"""Number of threads that read headers: most of the time is spent waiting for the disk."""
+"""Number of threads that read headers; they mostly wait for the disk."""
 
 
 def scan_tile(
@@ -52,24 +51,25 @@ def scan_tile(
 ) -> tuple[SensorScene, tuple[str, ...]]:
     """The series of one sensor on one tile, and notes on ignored entries and products.
 
-    Products are the folders, or groups of files, in the tile's folder in ``root`` whose names match the sensor's
-    pattern (and the tile, when the name contains it), sorted by day and name. Raises InputError with all problems at
-    once: no such tile folder, no product, missing files, several files for one pattern, files that cannot be opened,
-    grids that differ between dates or do not fit the reference band. The caller selects the dates of the season.
+    Products are folders, or groups of files, in the tile's folder below ``root``. Their names match the sensor's
+    pattern, and contain this tile if they contain a tile. The series is sorted by day and name and includes all dates:
+    the caller selects the period. Raises InputError with all problems: no such tile folder, no product, missing files,
+    several files for one pattern, files that cannot be opened, grids that differ between dates or do not fit the
+    reference band.
 
     ``skip_damaged`` leaves out, with a note: products with a damaged or truncated file, incomplete products, products
-    whose grids differ from those of most dates, and the products in ``damaged`` (by name, with the reason). Bands that
-    are not ``kept`` (empty: all are kept) may be missing.
+    with other grids than most dates, and the products in ``damaged`` (reason by name). Bands that are not ``kept``
+    (empty: all are kept) may be missing.
     """
     spec = spec.with_alternative_masks
     listing = list_products(spec, tile_folder(spec, root, tile), tile)
     listing.require_products(spec, tile)
     notes, where, headers = listing.notes(spec, tile), f"{spec.section}, tile {tile}", HeaderReader()
-    spec, products, less = read_kept(
+    spec, products, part_notes = read_available_parts(
         spec, kept, where, lambda one: read_products(one, listing, headers, threads=threads)
     )
     scene, left_out = build_series(spec, products, listing.folder, tile, skip_damaged=skip_damaged, damaged=damaged)
-    return scene, (*notes, *less, *left_out)
+    return scene, (*notes, *part_notes, *left_out)
 
 
 def build_series(
@@ -81,9 +81,9 @@ def build_series(
     skip_damaged: bool = False,
     damaged: Mapping[str, str] | None = None,
 ) -> tuple[SensorScene, tuple[str, ...]]:
-    """The series of products sorted by day and name, and notes on products that are left out; see ``scan_tile``.
+    """The series of some products, sorted by day and name, and notes on products that are left out; see ``scan_tile``.
 
-    ``folder`` names their location in messages.
+    ``folder``: location of the products in messages.
     """
     where = f"{spec.section}, tile {tile}"
     notes: tuple[str, ...] = ()
@@ -100,12 +100,14 @@ def build_series(
             *_missing_files(products, folder, tile),
             *described,
             *contradictions(spec, found),
-        }  # which say themselves what to do
+        }  # these messages contain their own remedies
         remedy = (
-            "" if reported.issuperset(problems) else f"Get the files again, or take these products out of {folder}."
+            ""
+            if reported.issuperset(problems)
+            else f"Download or copy the files again, or remove these products from {folder}."
         )
         raise InputError(all_problems(where, problems, remedy))
-    spec = with_tags(spec, found)
+    spec = with_nodata_tags(spec, found)
     notes = (
         *notes,
         *(f"{where}: {message}" for message in unrepresentable_nodata(spec, [product.headers for product in products])),
@@ -117,21 +119,21 @@ def build_series(
 
 
 def headers_by_product(products: Sequence[Product]) -> HeadersByProduct:
-    """Files and headers of some products, by their names."""
+    """Files and headers of some products, by product name."""
     return {product.name: (product.files, product.headers) for product in products}
 
 
 def read_products(
-    spec: SensorSpec, listing: Listing, headers: HeaderReader, *, threads: int = SCAN_THREADS
+    spec: SensorSpec, listing: FolderListing, headers: HeaderReader, *, threads: int = SCAN_THREADS
 ) -> list[Product]:
-    """The products with the headers of their files."""
+    """The products of a tile folder, with the headers of their files."""
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(lambda product: _read_product(spec, product, headers), listing.found))
 
 
 def newest(products: Sequence[Product]) -> tuple[list[Product], dict[str, str]]:
-    """Products without superseded versions; and superseded products, each with the name of the product used instead."""
-    old = superseded([product.title for product in products])
+    """Products that are not superseded; and the name of the product used instead of each superseded product."""
+    old = superseded([product.version for product in products])
     older = {products[number].name: products[used].name for number, used in old.items()}
     return [product for number, product in enumerate(products) if number not in old], older
 
@@ -139,7 +141,7 @@ def newest(products: Sequence[Product]) -> tuple[list[Product], dict[str, str]]:
 def check_products(
     spec: SensorSpec, products: Sequence[Product], folder: str, tile: str
 ) -> tuple[Mapping[str, GeoBox], list[str]]:
-    """The grids that all dates share, by band or mask, and all problems that prevent a common series."""
+    """The common grids of all dates by band or mask, and all problems that prevent a series."""
     problems = [
         *_missing_files(products, folder, tile),
         *(p for product in products for p in (*product.problems, *product.damage, *product.unreached)),
@@ -151,13 +153,13 @@ def check_products(
 def products_on_common_grids(
     spec: SensorSpec, products: Sequence[Product], tile: str
 ) -> tuple[Mapping[str, GeoBox], list[str]]:
-    """The grids that all dates share, by band or mask, and differences between products that are valid one by one."""
+    """The common grids of all dates by band or mask, and problems of products that are valid individually."""
     grids, odd = common_grids(spec, _by_name(spec, products))
     shown = {product.name: _grids(product) for product in products} if spec.varying_extent else {tile: grids}
     odd = odd or [misfit for name, those in shown.items() for misfit in misfits(spec, those, name)]
     found = headers_by_product(products)
     against = contradictions(spec, found)
-    spec = with_tags(spec, found)
+    spec = with_nodata_tags(spec, found)
     impossible = out_of_range_values(spec, [product.headers for product in products])
     return grids, [
         *_differing_band_counts(spec, products),
@@ -174,7 +176,7 @@ def _grids(product: Product) -> dict[str, GeoBox]:
 
 
 def _without_nodata(spec: SensorSpec, products: Sequence[Product], grids: Mapping[str, GeoBox]) -> list[str]:
-    """Bands whose files have different extents and that lack a no-data value for the area outside."""
+    """Problems of bands with different extents and without a no-data value for the area outside a file."""
     types = {
         band.name: product.headers[band.name].types[band.index - 1]
         for product in products
@@ -182,15 +184,15 @@ def _without_nodata(spec: SensorSpec, products: Sequence[Product], grids: Mappin
         if band.name in product.headers and extent_in(product.headers[band.name].grid, grids[band.name])
     }
     return [
-        f"{name}: its files have different extents, and the description has no nodata value in their range; "
-        f"pixels of type {kind} need one: add it"
+        f"{name}: its files have different extents, so pixels of type {kind} need a nodata value within their range. "
+        "Add it to the sensor description"
         for name, kind in types.items()
         if nodata_of(np.dtype(kind), spec.nodata_of(name)) is None
     ]
 
 
 def several_a_day(days: Iterable[date], shown: int = 3) -> str:
-    """Days with several products, the first days by name; empty when there are none."""
+    """Description of the days with several products, with the first ``shown`` days; empty when there are none."""
     counts = {day: count for day, count in sorted(Counter(days).items()) if count > 1}
     if len(counts) == 1:
         ((day, count),) = counts.items()
@@ -199,7 +201,7 @@ def several_a_day(days: Iterable[date], shown: int = 3) -> str:
 
 
 def native_geobox(scene: SensorScene) -> GeoBox:
-    """Grid of the sensor's reference band: the native grid of the tile."""
+    """Native grid of the tile: the grid of the sensor's reference band."""
     return scene.grids[scene.spec.reference.name]
 
 
@@ -208,14 +210,15 @@ def working_geobox(
 ) -> GeoBox:
     """Grid on which a tile is processed.
 
-    ``working_grid`` ``native`` keeps the native CRS and upper-left corner; ``proj`` gives the grid in the CRS ``proj``
-    that covers the tile and whose pixel edges are multiples of the pixel size. ``spatial_resolution`` is (x, y) in the
-    units of ``proj``: a native grid in other units keeps its pixel size. None keeps the native pixel size; ConfigError
-    when the two CRS then have different units.
+    With ``working_grid`` "native", the grid keeps the CRS and upper-left corner of ``native``. With "proj", it is the
+    smallest grid in the CRS ``proj`` that covers the tile and has pixel edges at multiples of the pixel size.
+
+    ``spatial_resolution`` is the pixel size (x, y) in the units of ``proj``; a native grid in other units keeps its
+    pixel size. None keeps the native pixel size; ConfigError if the two CRS then have different units.
     """
     same_units = CRS(proj).units == CRS(crs_name(native)).units
     if spatial_resolution is None and not same_units:
-        text = f"needed, since the units of {proj} differ from those of the images"
+        text = f"required, since the units of {proj} differ from those of the images"
         raise ConfigError.about(("chain", "spatial_resolution"), text)
     if working_grid == "native":
         return with_pixel_size(native, (same_units and spatial_resolution) or resolution(native))
@@ -225,7 +228,7 @@ def working_geobox(
     return aligned_grid(bounds, spatial_resolution or resolution(native), proj)
 
 
-def _read_product(spec: SensorSpec, found: Found, images: HeaderReader) -> Product:
+def _read_product(spec: SensorSpec, found: FoundProduct, images: HeaderReader) -> Product:
     """A product with its files and headers."""
     files: dict[str, str] = {}
     problems: list[str] = []
@@ -238,10 +241,10 @@ def _read_product(spec: SensorSpec, found: Found, images: HeaderReader) -> Produ
             files |= {item.name: path for item in items}
         elif path is None:
             absent.add(pattern)
-    title = title_of(spec, found.name, piece_of(found, spec.pieces))
+    version = version_of(spec, found.name, piece_of(found, spec.pieces))
     if absent and found.files is None and (blocked := first_listing_error(found.folder)):
         damaged = system_text(blocked).rstrip(".")
-        return Product(found.name, found.day, files, {}, tuple(problems), (damaged,), (), {}, title)
+        return Product(found.name, found.day, files, {}, tuple(problems), (damaged,), (), {}, version)
     missing = list(dict.fromkeys(part.file for part in spec.lacking(files) if part.file in absent))
     headers, unusable, damage = read_headers(spec, files, images)
     scaling: Mapping[str, tuple[float, float]] = {}
@@ -264,13 +267,16 @@ def _read_product(spec: SensorSpec, found: Found, images: HeaderReader) -> Produ
         tuple(damage),
         tuple(missing),
         scaling,
-        title,
+        version,
         _kinds(spec, files),
     )
 
 
 def _kinds(spec: SensorSpec, files: Mapping[str, str]) -> frozenset[str]:
-    """Kinds of the images of a product whose files lie side by side."""
+    """Kinds of the images of a product, from the groups ``kind…`` of the pattern.
+
+    Empty for products with their own folders, and for patterns without such groups.
+    """
     names = [os.path.basename(files[band.name]) for band in spec.bands if band.name in files]
     matches = [match for match in (spec.match(name) for name in names) if match]
     groups = [group for group in sorted(re.compile(spec.product).groupindex) if group.startswith("kind")]
@@ -280,7 +286,7 @@ def _kinds(spec: SensorSpec, files: Mapping[str, str]) -> frozenset[str]:
 
 
 def _mixed_kinds(products: Sequence[Product]) -> list[str]:
-    """A message about products of kinds that must not be mixed."""
+    """A problem when products are of several kinds, which must not be mixed."""
     by_kind: dict[str, list[str]] = {}
     for product in products:
         for kind in sorted(product.kinds):
@@ -288,14 +294,14 @@ def _mixed_kinds(products: Sequence[Product]) -> list[str]:
     if len(by_kind) < 2:
         return []
     kinds = [
-        f"{counted(len(names), 'product')} {f'with {kind}' if kind else 'without such a word'} (first: {names[0]})"
+        f"{counted(len(names), 'product')} {f'with {kind}' if kind else 'without a kind'} (first: {names[0]})"
         for kind, names in by_kind.items()
     ]
-    return [f"a series must not mix images of several kinds; their names contain: {', '.join(kinds)}"]
+    return [f"a series must not mix images of several kinds; its file names are of {', '.join(kinds)}"]
 
 
 def stands_in(spec: SensorSpec, item: BandSpec | MaskRule, files: Mapping[str, str]) -> bool:
-    """Whether ``item`` is an alternative of a mask of which some file is already among ``files``."""
+    """Whether ``item`` is an alternative of a mask that already has a file in ``files``."""
     mask = item.instead_of if isinstance(item, MaskRule) else ""
     return bool(mask) and any(name in files for name in (mask, *(one.name for one in spec.alternatives_of(mask))))
 
@@ -303,7 +309,7 @@ def stands_in(spec: SensorSpec, item: BandSpec | MaskRule, files: Mapping[str, s
 def read_headers(
     spec: SensorSpec, files: Mapping[str, str], images: HeaderReader
 ) -> tuple[dict[str, Header], list[str], list[str]]:
-    """Headers of the files of a product by band or mask, reasons why files are unusable, and damage.
+    """Headers of the files of a product by band or mask, reasons why files are unusable, and messages on damaged files.
 
     ``files``: path by band or mask. A file that several bands or masks share is opened once.
     """
@@ -324,7 +330,7 @@ def read_headers(
 
 
 def _by_pattern(spec: SensorSpec) -> dict[str, list[BandSpec | MaskRule]]:
-    """Bands and masks of each file of a product."""
+    """Bands and masks of a sensor by the pattern of their file."""
     items: dict[str, list[BandSpec | MaskRule]] = {}
     for item in spec.parts:
         items.setdefault(item.file, []).append(item)
@@ -334,9 +340,9 @@ def _by_pattern(spec: SensorSpec) -> dict[str, list[BandSpec | MaskRule]]:
 def _usable_products(
     spec: SensorSpec, products: Sequence[Product], known: Mapping[str, str], tile: str
 ) -> tuple[list[Product], tuple[str, ...]]:
-    """Products that can be used together, and notes on the others: damaged, incomplete, inconsistent with other dates.
+    """Products that can be used together, and notes on damaged, incomplete and inconsistent products.
 
-    InputError when none is left.
+    ``known``: reasons by name of products that are known to be damaged. InputError when no product is left.
     """
     where = f"{spec.section}, tile {tile}"
     damage = {product.name: (*product.damage, *filter(None, [known.get(product.name)])) for product in products}
@@ -351,19 +357,23 @@ def _usable_products(
             notes.append(f"{where}: left out, {what}: {counted(len(reasons), 'product')}: {listed}")
     left = [product for product in whole if product.name not in odd]
     if not left:
-        raise InputError(all_problems(f"{where}: every product is damaged or incomplete", notes, "Get them again."))
+        raise InputError(
+            all_problems(f"{where}: every product is damaged or incomplete", notes, "Download or copy them again.")
+        )
     return left, tuple(notes)
 
 
 def _incomplete(product: Product) -> str:
-    """Reason why a product is incomplete, in words; empty for a complete product, and for one that only lacks files of
-    a server."""
+    """First problem or missing file of a product, in words; empty when there is none.
+
+    Files that a server does not deliver are not considered.
+    """
     lacks = [f"lacks {pattern}" for pattern in product.missing]
     return next(iter((*product.problems, *lacks)), "")
 
 
 def _inconsistent_products(spec: SensorSpec, products: Sequence[Product], tile: str) -> dict[str, str]:
-    """Products whose files differ from those of most dates, with the first difference."""
+    """First difference by name of each product with files that differ from those of most dates."""
     _, problems = products_on_common_grids(spec, products, tile) if products else ({}, [])
     found = {}
     for product in products:
@@ -388,13 +398,13 @@ def _missing_files(products: Sequence[Product], folder: str, tile: str) -> list[
             else f"the only product of {tile} lacks"
         )
         sentences.append(
-            f"{who} {pattern} (first: {lacking[0]}). Restore the files, or move these products out of {folder}"
+            f"{who} {pattern} (first: {lacking[0]}). Restore the files, or remove these products from {folder}"
         )
     return sentences
 
 
 def _differing_band_counts(spec: SensorSpec, products: Sequence[Product]) -> list[str]:
-    """Files with another number of bands than on most dates: their bands may not be those of the description."""
+    """Problems of files with another number of bands than on most dates; their bands may be in another order."""
     problems = []
     for item in spec.parts:
         found = [
@@ -410,7 +420,7 @@ def _differing_band_counts(spec: SensorSpec, products: Sequence[Product]) -> lis
 
 
 def _by_name(spec: SensorSpec, products: Sequence[Product]) -> dict[str, list[tuple[GeoBox, str]]]:
-    """Grid and path of the files of each band and mask."""
+    """Grid and path of all files, by band or mask."""
     return {
         item.name: [
             (product.headers[item.name].grid, product.files[item.name])
@@ -424,7 +434,10 @@ def _by_name(spec: SensorSpec, products: Sequence[Product]) -> dict[str, list[tu
 def _acquisitions(
     spec: SensorSpec, products: Sequence[Product], grids: Mapping[str, GeoBox]
 ) -> tuple[Acquisition, ...]:
-    """Acquisitions in the order of the products; further acquisitions of a day get the keys ``YYYYMMDD.1`` …"""
+    """Acquisitions in the order of the products.
+
+    The key of the first acquisition of a day is ``YYYYMMDD``; those of further ones are ``YYYYMMDD.1`` …
+    """
     seen: Counter[date] = Counter()
     hidden = hidden_values(spec, headers_by_product(products))
     found = []

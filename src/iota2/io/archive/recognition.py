@@ -1,4 +1,4 @@
-"""Recognised and ignored entries of a sensor folder, with the reasons."""
+"""Recognised products in a sensor folder, and ignored entries with the reasons."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from iota2.core.sensor import SensorSpec
 from iota2.errors import InputError
 from iota2.io.archive.folders import list_products
 from iota2.io.archive.headers import HeaderReader
-from iota2.io.archive.optional_files import read_kept
+from iota2.io.archive.optional_files import read_available_parts
 from iota2.io.archive.product import Product
 from iota2.io.archive.products import newest, products_on_common_grids, read_products
 from iota2.io.archive.rejected import near_miss, nested, products_among, rejection_reason
@@ -22,24 +22,24 @@ from iota2.io.archive.rejected import near_miss, nested, products_among, rejecti
 
 @dataclass(frozen=True)
 class TileFolder:
-    """A tile folder as a run would read it."""
+    """Content of a tile folder, as a run would read it."""
 
     tile: str
     folder: str
     products: tuple[Product, ...]
     """Sorted by day and name."""
     grids: Mapping[str, GeoBox]
-    """Grid that all dates share, by band or mask."""
+    """Common grid of all dates, by band or mask."""
     ignored: Mapping[str, str]
-    """Entries that are not products of the tile, with the reason."""
+    """Reason by name of each entry that is not used."""
     other_tiles: tuple[str, ...]
-    """Tiles of the ignored products of other tiles."""
+    """Names of other tiles with products in the folder."""
     problems: tuple[str, ...]
-    """Problems that would stop a run, besides incomplete products."""
+    """Problems that would stop a run, other than incomplete products."""
 
     @property
     def usable(self) -> bool:
-        """Whether a run could start."""
+        """Whether a run could use the tile."""
         return bool(self.products) and not self.problems and all(product.complete for product in self.products)
 
 
@@ -51,7 +51,7 @@ class Recognized:
     folder: str
     tiles: tuple[TileFolder, ...]
     ignored: Mapping[str, str]
-    """Entries that are not tile folders, with the reason."""
+    """Reason by name of each entry that is not a tile folder."""
     is_tile: bool
     """Whether the given folder is the folder of one tile."""
 
@@ -62,12 +62,12 @@ class Recognized:
 
     @property
     def usable(self) -> bool:
-        """Whether a run with all tiles could start."""
+        """Whether a run could use all tiles."""
         return bool(self.tiles) and all(tile.usable for tile in self.tiles)
 
 
 def recognize(spec: SensorSpec, folder: str | Path) -> Recognized:
-    """Recognise a sensor folder with its tile folders, or one tile folder; only headers are read.
+    """Content of a sensor folder with its tile folders, or of one tile folder; only image headers are read.
 
     Raises InputError when the folder does not exist, cannot be listed, or is itself a product.
     """
@@ -75,17 +75,17 @@ def recognize(spec: SensorSpec, folder: str | Path) -> Recognized:
     try:
         names = sorted(os.listdir(path))
         if products_among(spec, os.path.dirname(path), [os.path.basename(path)]):
-            raise InputError(f"{path} is a product. Give the folder of its tile, {os.path.dirname(path)}.")
+            raise InputError(f"{path} is a product; expected the folder of its tile, {os.path.dirname(path)}.")
         if _is_tile_folder(spec, path, names):
             tile = _tile_of(spec, os.path.basename(path)) or os.path.basename(path)
             return Recognized(spec, path, (_recognize_tile(spec, path, tile),), {}, is_tile=True)
         return _recognize_tiles(spec, path, names)
     except OSError as err:
-        raise InputError(f"{err.filename}: {err.strerror}. Give a folder with images of {spec.section}.") from err
+        raise InputError(f"{err.filename}: {err.strerror}; expected a folder with images of {spec.section}.") from err
 
 
 def _is_tile_folder(spec: SensorSpec, path: str, names: list[str]) -> bool:
-    """Whether a folder directly contains products, or files that may become products."""
+    """Whether a folder directly contains products, or entries with names similar to those of products."""
     if products_among(spec, path, names):
         return True
     return not any(nested(spec, path, name) for name in names) and any(near_miss(spec, path, name) for name in names)
@@ -110,14 +110,16 @@ def _recognize_tiles(spec: SensorSpec, path: str, names: list[str]) -> Recognize
 
 
 def _hints(spec: SensorSpec, folder: str, name: str) -> bool:
-    """Whether an entry suggests that its folder is meant for products."""
+    """Whether an entry suggests that its folder is a tile folder."""
     return bool(near_miss(spec, folder, name) or nested(spec, folder, name))
 
 
 def _recognize_tile(spec: SensorSpec, folder: str, tile: str) -> TileFolder:
     """Content of the folder of one tile."""
     listing, headers = list_products(spec, folder, tile), HeaderReader()
-    spec, read, _ = read_kept(spec.with_alternative_masks, (), "", lambda one: read_products(one, listing, headers))
+    spec, read, _ = read_available_parts(
+        spec.with_alternative_masks, (), "", lambda one: read_products(one, listing, headers)
+    )
     found, older = newest(read)
     products = tuple(found)
     grids, problems = products_on_common_grids(spec, products, tile)
@@ -134,7 +136,7 @@ def _template(spec: SensorSpec) -> str:
 
 
 def _tile_of(spec: SensorSpec, name: str) -> str | None:
-    """The tile whose folder has this name."""
+    """Name of the tile with this folder name; None when it is not the name of a tile folder."""
     before, after = re.split(r"\{(?:tile|mgrs)\}", spec.tile_folder)
     if not (name.startswith(before) and name.endswith(after) and len(name) > len(before) + len(after)):
         return None

@@ -1,4 +1,4 @@
-"""Reasons why an entry of a tile folder is not a product, with advice."""
+"""Reasons why an entry of a tile folder is not a product, with suggestions."""
 
 from __future__ import annotations
 
@@ -9,25 +9,24 @@ from collections.abc import Iterable
 from iota2.core.sensor import SensorSpec
 from iota2.io.archive.specs import builtin_specs
 
-ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".7z")
-UNFINISHED = (".part", ".partial", ".crdownload", ".filepart", ".incomplete", ".tmp", ".download")
+ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".7z")
+UNFINISHED_SUFFIXES = (".part", ".partial", ".crdownload", ".filepart", ".incomplete", ".tmp", ".download")
 """File name endings of unfinished downloads."""
 ONE_LEVEL_TOO_DEEP = "it contains products, one level too deep"
 
 
 def rejection_reason(spec: SensorSpec, folder: str, name: str) -> str:
-    """Reason why an entry is not a product: its name does not match, or it is a file instead of a folder (or the
-    reverse)."""
+    """Reason why an entry is not a product."""
     return near_miss(spec, folder, name) or nested(spec, folder, name) or _unlike_product(spec, folder, name)
 
 
 def near_miss(spec: SensorSpec, folder: str, name: str) -> str:
-    """Defect of an entry whose name resembles that of a product; empty for other names."""
+    """Reason why an entry with a name similar to that of a product is not a product; empty for other names."""
     difference = _difference(spec, _without_end(name))
     end = name[len(_without_end(name)) :].lower()
     if difference is None:
         return ""
-    if end in UNFINISHED:
+    if end in UNFINISHED_SUFFIXES:
         return f"its name ends in {end}: the download is not complete"
     if end:
         return f"an archive; {difference or 'unpack it'}"
@@ -36,15 +35,17 @@ def near_miss(spec: SensorSpec, folder: str, name: str) -> str:
 
 
 def why_unusable(spec: SensorSpec, folder: str, name: str) -> str:
-    """What keeps an entry that is meant as a product of the sensor from being one; empty when it is something else,
-    such as a product of another sensor."""
+    """Reason why an entry that is probably a product of the sensor cannot be used.
+
+    Empty for other entries, such as products of another sensor.
+    """
     own = spec.match(stem := _without_end(name))
     of_another = not own and any(other.match(stem) for other in _other_sensors(spec))
     return nested(spec, folder, name) or ("" if of_another else near_miss(spec, folder, name))
 
 
 def nested(spec: SensorSpec, folder: str, name: str) -> str:
-    """A message when an entry is a folder that itself contains products; else empty."""
+    """A message about a folder that contains products; empty for other entries."""
     path = os.path.join(folder, name)
     try:
         inside = os.listdir(path) if os.path.isdir(path) else []
@@ -54,14 +55,14 @@ def nested(spec: SensorSpec, folder: str, name: str) -> str:
 
 
 def products_among(spec: SensorSpec, folder: str, names: Iterable[str]) -> list[str]:
-    """Entries of a folder that are products, or files of a product, by name and type."""
-    whole = spec.products == "folders"
-    return [n for n in names if spec.match(n) and os.path.isdir(os.path.join(folder, n)) == whole]
+    """Names that belong to products, or to files of a product; the entry must be a folder or a file accordingly."""
+    in_folders = spec.products == "folders"
+    return [n for n in names if spec.match(n) and os.path.isdir(os.path.join(folder, n)) == in_folders]
 
 
 def _without_end(name: str) -> str:
     """The name without the extension of an archive or of an unfinished download."""
-    end = next((end for end in UNFINISHED + ARCHIVES if name.lower().endswith(end)), "")
+    end = next((end for end in UNFINISHED_SUFFIXES + ARCHIVE_SUFFIXES if name.lower().endswith(end)), "")
     return name[: len(name) - len(end)]
 
 
@@ -71,7 +72,10 @@ def _other_sensors(spec: SensorSpec) -> list[SensorSpec]:
 
 
 def _difference(spec: SensorSpec, name: str) -> str | None:
-    """In what a name differs from that of a product of the sensor: in nothing (empty), or None when in too much."""
+    """Difference between a name and the product names of the sensor.
+
+    Empty for the name of a product; None for a name that is not similar to any.
+    """
     if spec.match(name):
         return ""
     others = _other_sensors(spec)
@@ -84,7 +88,7 @@ def _difference(spec: SensorSpec, name: str) -> str | None:
         if look_alike:
             return f"{look_alike}{reader}"
     if re.match(spec.product, name, re.IGNORECASE):
-        return "its name has other capital letters than that of a product"
+        return "its name differs from that of a product in upper and lower case"
     stems = (name[:length] for length in range(len(name) - 1, len(name) // 2, -1))
     stem = next((stem for stem in stems if spec.match(stem)), None)
     return stem and f"{name[len(stem) :]!r} follows the name of a product"
@@ -95,7 +99,7 @@ def _kind(is_folder: bool) -> str:
 
 
 def _unlike_product(spec: SensorSpec, folder: str, name: str) -> str:
-    """Message about an entry whose name is far from that of a product."""
+    """Reason for an entry with a name that is not similar to that of a product."""
     is_folder = os.path.isdir(os.path.join(folder, name))
     if is_folder != (spec.products == "folders"):
         return f"a {_kind(is_folder)}, not a product"

@@ -1,4 +1,4 @@
-"""Reading and checks of sensor descriptions (``sensors/<name>.yaml``)."""
+"""Reading and validation of sensor descriptions (``sensors/<name>.yaml``)."""
 
 from __future__ import annotations
 
@@ -23,20 +23,23 @@ Check = Callable[[Any], Any]
 
 @cache
 def builtin_specs() -> Mapping[str, SensorSpec]:
-    """Built-in sensors by the name of their configuration section."""
+    """Descriptions of the built-in sensors by configuration section."""
     folder = files("iota2") / "sensors"
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".yaml"))
     specs = [parse_spec((folder / name).read_text(encoding="utf-8"), source=name) for name in names]
     return {spec.section: spec for spec in specs}
 
 
-def in_order() -> list[SensorSpec]:
-    """Built-in sensors in the order of features."""
+def specs_in_feature_order() -> list[SensorSpec]:
+    """Descriptions of the built-in sensors in the order of their features."""
     return sorted(builtin_specs().values(), key=lambda spec: spec.option.place if spec.option else UNLISTED)
 
 
 def folder_options() -> list[SensorOption]:
-    """Keys of product folders, in the order of lists; Sentinel-1 is configured by a file instead."""
+    """Options with the path of the images of a built-in sensor, in the order in which lists show them.
+
+    Sentinel-1 has no such option: it is configured by a file.
+    """
     options = [spec.option for spec in builtin_specs().values() if spec.option and spec.products == "folders"]
     return sorted(options, key=lambda option: option.listed)
 
@@ -55,13 +58,16 @@ def load_spec(path: str | Path) -> SensorSpec:
         raise InputError(f"{path}: the sensor description is not UTF-8 text ({err}). Save it as UTF-8.") from err
     spec = parse_spec(text, source=str(path))
     if spec.section in builtin_specs():
-        message = f"section: {spec.section!r} is that of a sensor that comes with the program; expected another word"
+        message = f"section: {spec.section!r} belongs to a built-in sensor; expected another name"
         raise ConfigError([f"{message}, such as {spec.name!r}"], source=str(path))
     return spec
 
 
 def parse_spec(text: str, *, source: str) -> SensorSpec:
-    """The sensor described by YAML ``text``; ``source`` names it in messages."""
+    """The sensor described by YAML ``text``; ``source`` is its name in messages.
+
+    ConfigError with all problems.
+    """
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as err:
@@ -82,7 +88,7 @@ def _read_mapping(
     what: str,
     problems: list[str],
 ) -> dict[str, Any]:
-    """Checked values of a YAML mapping; errors are appended to ``problems``."""
+    """Converted values of a YAML mapping; errors are appended to ``problems``."""
     if not isinstance(node, yaml.MappingNode):
         where = f"line {node.start_mark.line + 1}: " if node else ""
         problems.append(f"{where}{what} must be a mapping of keys and values ({', '.join(keys)})")
@@ -102,7 +108,7 @@ def _read_mapping(
 
 
 def _read_value(key: str, node: yaml.Node, check: Any, what: str, problems: list[str]) -> Any:
-    """One checked value; nested mappings are read from the node, so that problems have line numbers."""
+    """One converted value; nested mappings are read from the node, so that problems have line numbers."""
     if key in _NODE_READERS:
         return _read_list(key, node, problems)
     if key == "metadata":
@@ -125,7 +131,7 @@ def _read_value(key: str, node: yaml.Node, check: Any, what: str, problems: list
 
 
 def _read_list(key: str, node: yaml.Node, problems: list[str]) -> tuple[Any, ...]:
-    """The bands, masks or look-alikes of a sensor."""
+    """Values of a list of mappings: bands, masks or look-alikes."""
     make, keys, required, what = _NODE_READERS[key]
     if not isinstance(node, yaml.SequenceNode):
         problems.append(f"line {node.start_mark.line + 1}: {key} must be a list, one entry for each {what}")
@@ -136,7 +142,7 @@ def _read_list(key: str, node: yaml.Node, problems: list[str]) -> tuple[Any, ...
 
 
 def _plain(node: yaml.Node) -> Any:
-    """Python value of a node, made of plain types only."""
+    """Python value of a YAML node: numbers, text, lists and dicts only."""
     loader = yaml.SafeLoader("")
     try:
         return loader.construct_object(node, deep=True)
@@ -150,18 +156,18 @@ def _nearest(key: str, keys: Mapping[str, Any]) -> str:
 
 
 def _contradictions(values: Mapping[str, Any]) -> list[str]:
-    """Contradictions between keys that are valid one by one."""
+    """Problems of keys that are valid individually but not together."""
     bands, masks = values["bands"], values.get("masks", ())
     names = Counter([item.name for item in (*bands, *masks)])
     roles = Counter([band.role for band in bands if band.role])
-    problems = [f"the name {name!r} stands for {n} bands or masks" for name, n in names.items() if n > 1]
+    problems = [f"the name {name!r} is given to {n} bands or masks" for name, n in names.items() if n > 1]
     problems += [f"the role {role!r} is given to {n} bands" for role, n in roles.items() if n > 1]
     reference = values.get("reference_band", "")
     if reference and reference not in [band.name for band in bands]:
-        problems.append(f"reference_band {reference!r} is none of the bands ({', '.join(b.name for b in bands)})")
+        problems.append(f"reference_band {reference!r} is not one of the bands ({', '.join(b.name for b in bands)})")
     series, groups = values.get("series_by"), re.compile(values["product"]).groupindex
     if series and series.group not in groups:
-        problems.append(f"series_by.group {series.group!r} is no group of product, {values['product']}")
+        problems.append(f"series_by.group {series.group!r} is not a group of product, {values['product']}")
     example = values.get("example")
     if example and not re.match(values["product"], example):
         problems.append(f"the example {example!r} does not match product")
@@ -355,7 +361,7 @@ _SENSOR_KEYS: Mapping[str, Check] = {
     "series_by": dict,
     "option": dict,
 }
-KEYS: Mapping[type, Iterable[str]] = {
+DESCRIPTION_KEYS: Mapping[type, Iterable[str]] = {
     SensorSpec: _SENSOR_KEYS,
     BandSpec: _BAND_KEYS,
     MaskRule: _MASK_KEYS,
@@ -363,4 +369,4 @@ KEYS: Mapping[type, Iterable[str]] = {
     SensorOption: _OPTION_KEYS,
     SeriesBy: _SERIES_KEYS,
 }
-"""Keys of a description and of its parts."""
+"""Allowed keys of a sensor description and of its parts, by class."""

@@ -1,1 +1,1 @@
-"""Opening, naming, replacing and downloading files."""
+"""Opening, atomic replacement and download of files."""

@@ -7,11 +7,12 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
-TIMEOUT = (10.0, 60.0)
-"""Seconds to wait for a connection, and for each piece of an answer."""
-RETRIES = 3
-_HIDDEN = re.compile(r"\?[^\s'\"<>]+")
-_USER = re.compile(r"(?P<scheme>https?://)[^/\s@]*@", re.IGNORECASE)
+TIMEOUT_SECONDS = (10.0, 60.0)
+"""Timeouts of connecting, and of each read of a response."""
+MAX_RETRIES = 3
+"""Maximum number of repetitions of a request after a temporary error of the server."""
+_QUERY = re.compile(r"\?[^\s'\"<>]+")
+_USER_INFO = re.compile(r"(?P<scheme>https?://)[^/\s@]*@", re.IGNORECASE)
 
 
 def is_remote(path: str | Path) -> bool:
@@ -19,13 +20,13 @@ def is_remote(path: str | Path) -> bool:
     return os.fspath(path).lower().startswith(("http://", "https://"))
 
 
-def masked(text: str) -> str:
-    """``text`` without the secrets of its addresses: user names, passwords, and queries, which may be signatures."""
-    return _HIDDEN.sub("?…", _USER.sub(r"\g<scheme>", text))
+def without_secrets(text: str) -> str:
+    """``text`` without user names, passwords and query strings in its addresses; a query may be a signature."""
+    return _QUERY.sub("?…", _USER_INFO.sub(r"\g<scheme>", text))
 
 
 def secret_in(address: str) -> str:
-    """The part of an address that may be secret, in words; empty without one."""
+    """Description of the part of an address that may be secret; empty when there is none."""
     parts = urlsplit(address)
     if parts.username is not None or parts.password is not None:
         return "a user name"

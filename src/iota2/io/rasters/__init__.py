@@ -1,1 +1,1 @@
-"""Rasters that runs write, and their styles."""
+"""Rasters written by runs, and their QGIS styles."""

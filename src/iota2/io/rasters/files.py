@@ -1,4 +1,4 @@
-"""Writing and reading of rasters, block by block."""
+"""Block-wise writing and reading of rasters."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from rasterio.windows import Window
 from iota2.compute.placement import Range, pixels_at, source_coordinates
 from iota2.core.grid import Block, crs_name, resolution
 from iota2.errors import InputError, OutputError
-from iota2.io.files.atomic import part_name, replacing
+from iota2.io.files.atomic import replacing, temporary_path
 from iota2.io.files.gdal import open_raster, raster_grid, without_sidecars
 
-TILE = 256
-"""Pixels along a side of the tiles in a file."""
+TILE_PIXELS = 256
+"""Width and height of the internal tiles of a file."""
 _GDAL_ERRORS = (RasterioError, CPLE_BaseError)
-"""Exceptions when GDAL fails: on closing and copying, rasterio passes on those of GDAL."""
-SMALLEST_OVERVIEW = 256
-"""Pixels along a side of the smallest overview, at most."""
+"""Exceptions when GDAL fails: in closing and copying, rasterio lets those of GDAL through."""
+MAX_SMALLEST_OVERVIEW_PIXELS = 256
+"""Maximum width and height of the smallest overview."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class RasterProfile:
     count: int = 1
     nodata: float | None = None
     descriptions: tuple[str, ...] = ()
-    """One per band."""
+    """Description of each band."""
     colours: Mapping[int, tuple[int, int, int]] = field(default_factory=dict)
     """Colour table (red, green, blue from 0 to 255) of a one-band raster of type uint8 or uint16."""
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -49,23 +49,24 @@ class RasterProfile:
 
     @property
     def pixel_bytes(self) -> int:
-        """Bytes of one pixel, all bands."""
+        """Size of one pixel of all bands, in bytes."""
         return self.count * np.dtype(self.dtype).itemsize
 
 
 class RasterWriter:
-    """Writes one GeoTIFF block by block; a context manager.
+    """Context manager that writes one GeoTIFF block by block.
 
-    Blocks may come in any order and shape: the bytes of the file are the same, since pixels go to a scratch
-    file first and are copied in the file's own order at the end. Pixels that are not written are nodata, or 0. The
-    file appears under its name when the body has ended well, and not before. Both files need room on the disk
-    for that moment; the scratch file is not compressed.
+    The bytes of the file do not depend on the order and shape of the blocks: pixels are written to a scratch file first
+    and copied in a fixed order at the end. Pixels that are not written are nodata, or 0 without a nodata value.
+
+    The file gets its final name only when the body of the context succeeds. During the copy, both files need disk
+    space; the scratch file is not compressed.
     """
 
     def __init__(self, path: str | Path, profile: RasterProfile) -> None:
         self.path = Path(path)
         self.profile = profile
-        self._scratch = part_name(self.path.with_suffix(".tif"), "scratch")
+        self._scratch = temporary_path(self.path.with_suffix(".tif"), "scratch")
         self._file: DatasetWriter | None = None
 
     def __enter__(self) -> Self:
@@ -73,16 +74,16 @@ class RasterWriter:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._scratch.unlink(missing_ok=True)
         with without_sidecars():
-            self._file = rasterio.open(self._scratch, "w", **_creation(self.profile))
+            self._file = rasterio.open(self._scratch, "w", **_scratch_options(self.profile))
         _describe(self._file, self.profile)
         return self
 
     def write(self, block: Block, values: np.ndarray) -> None:
-        """Write ``values`` (y, x), or (band, y, x), of a block of the profile's grid.
+        """Write ``values`` (y, x), or (band, y, x), at the position of ``block.geobox`` on the profile's grid.
 
-        ``block.rows`` and ``block.cols`` count from the upper-left corner of the tile; the profile's grid
-        may be a part of the tile. ValueError for values of another shape, or that the file's type cannot
-        hold.
+        ``block.rows`` and ``block.cols`` are not used: they count from the upper-left corner of the tile, and the
+        profile's grid may be a part of the tile. ValueError for values of another shape, or of a type that cannot be
+        cast safely to that of the file.
         """
         self.write_at(block.geobox, values)
 
@@ -117,19 +118,19 @@ class RasterWriter:
             self._scratch.unlink(missing_ok=True)
 
     def _finish(self, *, keep: bool) -> None:
-        """Close the scratch file and, to ``keep`` it, copy it to its name."""
+        """Close the scratch file; with ``keep``, copy it to the final file."""
         if self._file is None:
             return
         file, self._file = self._file, None
-        factors = _factors(self.profile.geobox) if self.profile.overviews != "none" else []
+        factors = _overview_factors(self.profile.geobox) if self.profile.overviews != "none" else []
         with without_sidecars():
             file.close()
-            if keep and factors:  # on the file opened again: before, GDAL does not see its colour table
+            if keep and factors:  # the file is opened again, since GDAL does not see a colour table just written
                 with rasterio.open(self._scratch, "r+") as scratch:
                     scratch.build_overviews(factors, Resampling[self.profile.overviews])
             if keep:
                 with replacing(self.path) as part:
-                    rasterio.shutil.copy(self._scratch, part, driver="GTiff", **_layout(self.profile))
+                    rasterio.shutil.copy(self._scratch, part, driver="GTiff", **_file_options(self.profile))
 
 
 def _unwritable(path: Path, err: Exception) -> OutputError:
@@ -137,7 +138,7 @@ def _unwritable(path: Path, err: Exception) -> OutputError:
     return OutputError(f"{path}: cannot be written ({reason}). Is the disk full?")
 
 
-def _creation(profile: RasterProfile) -> dict[str, Any]:
+def _scratch_options(profile: RasterProfile) -> dict[str, Any]:
     """Creation options of the scratch file: tiles that are not written take no space."""
     height, width = profile.geobox.shape
     return {
@@ -150,22 +151,22 @@ def _creation(profile: RasterProfile) -> dict[str, Any]:
         "transform": profile.geobox.affine,
         "nodata": profile.nodata,
         "tiled": True,
-        "blockxsize": TILE,
-        "blockysize": TILE,
+        "blockxsize": TILE_PIXELS,
+        "blockysize": TILE_PIXELS,
         "interleave": "band",
         "SPARSE_OK": "TRUE",
         "BIGTIFF": "IF_SAFER",
     }
 
 
-def _layout(profile: RasterProfile) -> dict[str, str]:
-    """Creation options of the file. Every GeoTIFF reader supports DEFLATE."""
+def _file_options(profile: RasterProfile) -> dict[str, str]:
+    """Creation options of the final file; every GeoTIFF reader supports DEFLATE."""
     predictor = {"f": "3", "i": "2", "u": "2"}[np.dtype(profile.dtype).kind]
     labels = profile.overviews in ("mode", "nearest") or bool(profile.colours)
     return {
         "TILED": "YES",
-        "BLOCKXSIZE": str(TILE),
-        "BLOCKYSIZE": str(TILE),
+        "BLOCKXSIZE": str(TILE_PIXELS),
+        "BLOCKYSIZE": str(TILE_PIXELS),
         "COMPRESS": "DEFLATE",
         "PREDICTOR": "1" if labels else predictor,
         "INTERLEAVE": "BAND",
@@ -175,7 +176,7 @@ def _layout(profile: RasterProfile) -> dict[str, str]:
 
 
 def _describe(file: DatasetWriter, profile: RasterProfile) -> None:
-    """Write the descriptions, the colour table and the tags."""
+    """Write the band descriptions, the colour table and the tags."""
     for band, text in enumerate(profile.descriptions, start=1):
         file.set_band_description(band, text)
     if profile.colours:
@@ -185,36 +186,38 @@ def _describe(file: DatasetWriter, profile: RasterProfile) -> None:
 
 
 def _check_colours(path: Path, profile: RasterProfile) -> None:
-    """OutputError if the colour table has codes beyond the range of the type."""
+    """Raise OutputError if the colour table has codes outside the range of the data type."""
     beyond = [code for code in profile.colours if not 0 <= code <= min(np.iinfo(profile.dtype).max, 65535)]
     if beyond:
-        raise OutputError(f"{path}: a colour table of {profile.dtype} has no entry {beyond[0]}")
+        raise OutputError(f"{path}: code {beyond[0]} is outside the range of a colour table of {profile.dtype}")
 
 
-def _factors(geobox: GeoBox) -> list[int]:
-    """Overview factors 2, 4, 8 … until both sides are small."""
+def _overview_factors(geobox: GeoBox) -> list[int]:
+    """Overview factors 2, 4, 8 … down to the smallest overview."""
     factors = []
     factor = 1
-    while max(geobox.shape) / factor > SMALLEST_OVERVIEW:
+    while max(geobox.shape) / factor > MAX_SMALLEST_OVERVIEW_PIXELS:
         factor *= 2
         factors.append(factor)
     return factors
 
 
 def _position(geobox: GeoBox, destination: GeoBox) -> tuple[int, int]:
-    """Row and column of the upper-left pixel of ``geobox`` on ``destination``; ValueError if they share no
-    pixels."""
+    """Row and column of the upper-left pixel of ``geobox`` on ``destination``.
+
+    ValueError if the pixels of the two grids are not aligned.
+    """
     width, height = resolution(destination)
     row = (destination.affine.f - geobox.affine.f) / height
     col = (geobox.affine.c - destination.affine.c) / width
     same = geobox.crs == destination.crs and np.allclose(resolution(geobox), (width, height), rtol=1e-9)
     if not same or max(abs(row - round(row)), abs(col - round(col))) > 1e-3:
-        raise ValueError(f"{geobox} is no part of the grid {destination}")
+        raise ValueError(f"the pixels of {geobox} are not aligned with the grid {destination}")
     return round(row), round(col)
 
 
 class RasterReader:
-    """Reads blocks of a raster; a context manager."""
+    """Context manager that reads blocks of a raster; InputError if it cannot be opened or has no CRS."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -235,20 +238,21 @@ class RasterReader:
         self._source.close()
 
     def read(self, geobox: GeoBox, *, band: int = 1, fill: float = 0) -> np.ndarray:
-        """(y, x) of one band on ``geobox``; ``fill`` outside the file.
+        """(y, x) values of one band on ``geobox``; ``fill`` outside the file.
 
-        InputError if ``geobox`` does not share the pixels of the raster.
+        InputError if the pixels of ``geobox`` are not aligned with those of the raster.
         """
         return self._window(geobox, [band], fill)[0]
 
     def read_bands(self, geobox: GeoBox, *, fill: float = 0) -> np.ndarray:
-        """(band, y, x) of all bands; see ``read``."""
+        """(band, y, x) values of all bands; see ``read``."""
         return self._window(geobox, list(range(1, self.count + 1)), fill)
 
     def at(self, row: np.ndarray, col: np.ndarray, *, fill: float = 0) -> np.ndarray:
-        """(band, …) of all bands at pixels of the raster, ``row`` and ``col`` of any shape.
+        """(band, …) values of all bands at the pixels ``row``, ``col`` (arrays of any shape) of the raster.
 
-        ``fill`` where ``row`` is negative; see ``nearest_pixels``. Only the needed window is read.
+        The result is ``fill`` where ``row`` is negative, as ``nearest_pixels`` returns outside the raster. Only the
+        smallest window with these pixels is read.
         """
         within = row >= 0
         out = np.full((self.count, *row.shape), fill, self.dtype)
@@ -265,7 +269,7 @@ class RasterReader:
         try:
             top, left = _position(geobox, self.geobox)
         except ValueError as err:
-            raise InputError(f"{self.path}: has another grid than the requested pixels.") from err
+            raise InputError(f"{self.path}: its pixels are not aligned with the requested grid.") from err
         out = np.full((len(bands), *geobox.shape), fill, self.dtype)
         rows = max(top, 0), min(top + geobox.shape.y, self.geobox.shape.y)
         cols = max(left, 0), min(left + geobox.shape.x, self.geobox.shape.x)
@@ -283,17 +287,16 @@ class RasterReader:
 
 
 def read_block(path: str | Path, block: Block, *, fill: float = 0) -> np.ndarray:
-    """(y, x) of the first band of a raster on ``block``, ``fill`` beyond the file; see
-    ``RasterReader.read``."""
+    """(y, x) values of the first band of a raster on ``block``, ``fill`` outside; see ``RasterReader.read``."""
     with RasterReader(path) as reader:
         return reader.read(block.geobox, fill=fill)
 
 
 def nearest_pixels(source: GeoBox, destination: GeoBox, rows: Range, cols: Range) -> tuple[np.ndarray, np.ndarray]:
-    """Row and column (y, x) of the pixel of ``source`` at each centre of a block of ``destination``, in any CRS.
+    """Row and column, (y, x) each, of the ``source`` pixel at the centre of each pixel of a block of ``destination``.
 
-    Both are -1 beyond ``source``. Positions are accurate to 0.01 pixel and do not depend on how blocks are
-    cut.
+    The grids may have different CRS. Row and column are -1 outside ``source``. Positions are accurate to 0.01 pixel and
+    do not depend on the block shape.
     """
     return pixels_at(*source_coordinates(source, destination, rows, cols), (source.shape.y, source.shape.x))
 
@@ -305,8 +308,10 @@ def raster_geobox(path: str | Path) -> GeoBox:
 
 
 def decimated(path: str | Path, max_pixels: int, *, band: int = 1) -> np.ndarray:
-    """(y, x) of one band, thinned to at most ``max_pixels`` by taking every n-th pixel or an overview of the
-    file."""
+    """(y, x) values of one band at reduced resolution, with at most ``max_pixels`` pixels.
+
+    Pixels are chosen by nearest neighbour, from an overview if the file has a suitable one.
+    """
     with open_raster(path) as source:
         step = max(1.0, float(np.sqrt(source.height * source.width / max_pixels)))
         shape = (max(1, int(source.height / step)), max(1, int(source.width / step)))

@@ -1,4 +1,4 @@
-"""The grid of the products, and the tile that each of its pixels belongs to."""
+"""The grid of the mosaic, and the tile to which each of its pixels belongs."""
 
 from __future__ import annotations
 
@@ -18,21 +18,24 @@ from iota2.io.rasters.rasterize import rasterize
 def product_grid(
     envelopes: Mapping[str, gpd.GeoSeries], tile: GeoBox, proj: str, size: tuple[float, float] | None
 ) -> GeoBox:
-    """The grid in ``proj`` whose pixel edges are multiples of the pixel size and that covers all envelopes.
+    """The smallest grid in ``proj`` that covers all envelopes and has pixel edges at multiples of the pixel size.
 
-    The pixel size is that of ``tile`` when ``size`` is None.
+    ``size`` is the pixel size (x, y); the pixel size of ``tile`` when it is None. InputError when all envelopes are
+    empty.
     """
     size = size or resolution(tile)
     bounds = np.array([parts.total_bounds for parts in envelopes.values() if len(parts)])
     if not len(bounds):
-        raise InputError("No tile has any image: every pixel of every date is outside of its orbit.")
+        raise InputError(
+            "No tile has an observed pixel: all pixels of all dates are outside the image swath. Check the edge masks."
+        )
     (x0, y0), (x1, y1) = bounds[:, :2].min(axis=0), bounds[:, 2:].max(axis=0)
     return aligned_grid((float(x0), float(y0), float(x1), float(y1)), size, proj)
 
 
 @dataclass(frozen=True)
-class Ownership:
-    """Which tile each pixel of the products' grid belongs to."""
+class TileOwnership:
+    """The assignment of each pixel of the mosaic's grid to one tile."""
 
     envelopes: Mapping[str, gpd.GeoSeries]
     geobox: GeoBox
@@ -42,7 +45,7 @@ class Ownership:
         return gpd.GeoSeries({tile: parts.union_all() for tile, parts in self.envelopes.items()})
 
     def of(self, block: Block) -> dict[str, np.ndarray]:
-        """Tile to (y, x) bool for the tiles that own pixels of the block."""
+        """By tile that owns pixels of the block: (y, x) bool, whether the tile owns the pixel."""
         near = [tile for tile, outline in self._outlines.items() if outline.intersects(block.geobox.extent.geom)]
         owner = rasterize([(self._outlines[tile], k + 1) for k, tile in enumerate(near)], block.geobox, "uint16")
         owned = {tile: owner == k + 1 for k, tile in enumerate(near)}

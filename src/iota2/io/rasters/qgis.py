@@ -1,4 +1,4 @@
-"""QGIS 3 layer styles of the rasters of a run: names, colours and ramps."""
+"""QGIS 3 layer styles of the rasters of a run: class names, colours and colour ramps."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from iota2.core.palettes import CONFIDENCE, PROBABILITY, VALIDITY
 
 DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
 MAX_CONFIDENCE, MAX_PROBABILITY = 100, 1000
+"""Largest values in confidence maps (percent) and in probability maps (per mille)."""
 _WRONG, _RIGHT, _LEARNING_WRONG, _LEARNING_RIGHT = "#d7191c", "#1a9641", "#fdae61", "#a6d96a"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One named value of a raster."""
+    """Name and colour of one raster value."""
 
     value: int
     color: str
@@ -28,31 +29,36 @@ class Entry:
 
 
 def class_style(nomenclature: Nomenclature) -> str:
-    """Text of a ``.qml`` file: QGIS finds it by its name beside the map and shows named, coloured classes.
+    """Style of the map, with names and colours of the classes.
 
-    The style is paletted; values without an entry, such as 0 for not classified, are transparent.
+    All styles are the text of a ``.qml`` file. QGIS loads it when it has the name of the raster and is in the same
+    folder. Values that are not classes, such as 0 for not classified, are transparent.
     """
     named = zip(nomenclature.codes, nomenclature.names, nomenclature.colors, strict=True)
     return paletted_style([Entry(code, _hex(color), name) for code, name, color in named])
 
 
 def confidence_style() -> str:
-    """Style of a confidence of 0 to 100."""
+    """Style of a confidence map, with values from 0 to 100."""
     return ramp_style(CONFIDENCE, 0, MAX_CONFIDENCE, unit=" %")
 
 
 def validity_style(most: int) -> str:
-    """Style of a number of clear dates of at most ``most``."""
+    """Style of a validity raster, with numbers of clear dates from 0 to ``most``."""
     return ramp_style(VALIDITY, 0, max(1, most))
 
 
 def probability_style() -> str:
-    """Style of the first band of a probability map; another band chosen in QGIS keeps the ramp."""
+    """Style of the first band of a probability map; QGIS keeps the ramp when the user selects another band."""
     return ramp_style(PROBABILITY, 0, MAX_PROBABILITY)
 
 
 def difference_style(*, split: bool) -> str:
-    """Style of the comparison with the reference. Without ``split``, polygons learn and validate; values are sums."""
+    """Style of the raster that compares the map with the reference data.
+
+    Without ``split``, all polygons are used for learning and for validation: the value of a pixel is the sum of those
+    of both.
+    """
     both_wrong = "learning and validation: wrong"
     four = Entry(4, _LEARNING_RIGHT, "learning: right") if split else Entry(4, _WRONG, both_wrong)
     return paletted_style(
@@ -69,7 +75,7 @@ def difference_style(*, split: bool) -> str:
 
 
 def paletted_style(entries: Sequence[Entry]) -> str:
-    """Style of a raster of named values; others are transparent."""
+    """Style of a raster with a list of values; other values are transparent."""
     renderer = _renderer("paletted")
     palette = SubElement(renderer, "colorPalette")
     for entry in entries:
@@ -81,7 +87,7 @@ def paletted_style(entries: Sequence[Entry]) -> str:
 
 
 def ramp_style(colors: Sequence[str], least: float, most: float, unit: str = "") -> str:
-    """Style of the first band as a ramp of ``colors`` at equal steps from ``least`` to ``most``."""
+    """Style of the first band as a linear colour ramp from ``least`` to ``most``, with equally spaced ``colors``."""
     renderer = _renderer("singlebandpseudocolor")
     renderer.attrib |= {"classificationMin": f"{least:g}", "classificationMax": f"{most:g}"}
     SubElement(SubElement(renderer, "minMaxOrigin"), "limits").text = "None"

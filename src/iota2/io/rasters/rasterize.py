@@ -1,4 +1,4 @@
-"""Rasterising of polygons, and polygonising of masks."""
+"""Rasterisation of polygons, and conversion of masks to polygons."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from shapely.geometry.base import BaseGeometry
 from iota2.compute.polygons import centres_inside, eroded
 from iota2.core.grid import blocks
 
-_WINDOW = (1024, 1024)
-"""Rows and columns of the windows of work."""
+_WINDOW_SHAPE = (1024, 1024)
+"""Rows and columns of the windows in which large polygons are rasterised."""
 
 
 def rasterize(
     shapes: Iterable[tuple[BaseGeometry, float]], geobox: GeoBox, dtype: DTypeLike, fill: float = 0
 ) -> np.ndarray:
-    """(y, x) array with the value of the last polygon that a pixel's centre is in, else ``fill``.
+    """(y, x) values: that of the last polygon that contains the centre of the pixel, else ``fill``.
 
-    Polygons are in the CRS of ``geobox``. The result of a pixel does not depend on the rest of the grid:
-    blocks equal the whole. A centre on an edge common to two polygons is in one of them. Empty geometries
-    burn nothing.
+    ``shapes``: polygons, in the CRS of ``geobox``, with their values. The value of a pixel does not depend on the
+    extent of the grid: blocks are equal to the same part of the whole grid. A centre on a common edge of two polygons
+    is in exactly one of them. Empty geometries have no effect.
     """
     burned = np.full(geobox.shape, fill, dtype=dtype)
     for geometry, value in shapes:
@@ -40,10 +40,10 @@ def rasterize(
 
 
 def pixels_inside(frame: gpd.GeoDataFrame, geobox: GeoBox) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(polygon position in the frame, row, column) of the pixels whose centre is in a polygon.
+    """Position of the polygon in the frame, row and column of all pixels with their centre in a polygon.
 
-    All int64, sorted by row and column. A pixel in several polygons belongs to the first. Works in
-    windows around each polygon; memory depends on the number of pixels found, not on the size of the grid.
+    The arrays are int64 and sorted by row and column. A pixel in several polygons belongs to the first. Each polygon is
+    rasterised in windows: memory depends on the number of pixels found, not on the size of the grid.
     """
     width = geobox.shape[1]
     owners, places = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
@@ -57,7 +57,7 @@ def pixels_inside(frame: gpd.GeoDataFrame, geobox: GeoBox) -> tuple[np.ndarray, 
 
 
 def mask_polygons(path: str | Path) -> list[BaseGeometry]:
-    """Polygons, in the CRS of the file, of the connected pixels that are 1 in the first band.
+    """Polygons, in the CRS of the file, around connected pixels with value 1 in the first band.
 
     Pixels that only touch at a corner are not connected.
     """
@@ -66,7 +66,7 @@ def mask_polygons(path: str | Path) -> list[BaseGeometry]:
 
 
 def polygons_at_least(path: str | Path, n: int, erosion: float) -> list[BaseGeometry]:
-    """``mask_polygons`` of the pixels whose first band is ``n`` or more, eroded by ``erosion`` map units."""
+    """Polygons around connected pixels of at least ``n`` in the first band, eroded by ``erosion`` map units."""
     with rasterio.open(path) as dataset, MemoryFile() as memory:
         profile = {
             "driver": "GTiff", "dtype": "uint8", "nbits": 1, "count": 1, "compress": "deflate", "tiled": True,
@@ -88,17 +88,17 @@ def _polygonised(dataset: rasterio.DatasetReader) -> list[BaseGeometry]:
 
 
 def _windows_inside(geometry: BaseGeometry, geobox: GeoBox) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
-    """Windows that together cover the geometry: (row, column) of the upper-left corner, inside (y, x)."""
+    """Windows that cover the geometry: (row, column) of the upper-left pixel, and ``_inside`` of the window."""
     around = _window(geometry, geobox)
     if around is None:
         return
     rows, cols = around
-    for block in blocks("", geobox[around], _WINDOW):
+    for block in blocks("", geobox[around], _WINDOW_SHAPE):
         yield (rows.start + block.rows[0], cols.start + block.cols[0]), _inside(geometry, block.geobox)
 
 
 def _window(geometry: BaseGeometry, geobox: GeoBox) -> tuple[slice, slice] | None:
-    """Rows and columns of ``geobox`` that the geometry's bounds meet; None if there are none."""
+    """Rows and columns of ``geobox`` within the geometry's bounds; None if there are none."""
     if geometry.is_empty:
         return None
     x0, y0, x1, y1 = geometry.bounds

@@ -1,1 +1,1 @@
-"""Reading of the pixels of a scene, block by block."""
+"""Block-wise reading of the pixels of a scene."""

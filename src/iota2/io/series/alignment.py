@@ -1,4 +1,4 @@
-"""Views for the co-registration of dates with a reference image: windows of one band, on the grid of that band."""
+"""Image windows for the co-registration: one band of a date, and the reference image on the grid of that band."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from iota2.errors import InputError
 from iota2.io.files.gdal import header_problems, open_raster, raster_grid
 from iota2.io.series.reader import CubeReader
 
-FINE_PIXELS = 4
-"""Maximum number of reference pixels along a pixel of the series; a finer reference is averaged on reading."""
+MAX_REFERENCE_PIXELS = 4
+"""Maximum number of reference pixels along the side of a pixel of the series; a finer reference is averaged."""
 
 
 @dataclass(frozen=True)
@@ -37,34 +37,38 @@ class ReferenceImage:
 
 
 def reference_grid(image: ReferenceImage) -> GeoBox:
-    """Grid of the reference; InputError when its header shows that it is unusable."""
+    """Grid of the reference image; InputError when its header shows that it cannot be used."""
     with open_raster(image.path) as source:
         problems = header_problems(source, image.band)
         if problems:
             raise InputError(
-                f"{image.path}: {', '.join(problems)}. Give another reference image in coregistration.vhr_path, or "
-                "another of its bands in coregistration.band_ref."
+                f"{image.path}: {', '.join(problems)}. Set coregistration.vhr_path to another reference image, or "
+                "coregistration.band_ref to another of its bands."
             )
         return raster_grid(source)
 
 
 def reference_views(image: ReferenceImage, grid: GeoBox, windows: Sequence[tuple[Range, Range]]) -> list[View]:
-    """The reference in windows of ``grid``, which may have another CRS and coarser pixels."""
+    """The reference image in windows of ``grid``, which may have another CRS and coarser pixels."""
     with open_raster(image.path) as source:
         return [_reference_view(source, image, grid, *window) for window in windows]
 
 
 def _reference_view(source: DatasetReader, image: ReferenceImage, grid: GeoBox, rows: Range, cols: Range) -> View:
-    own = raster_grid(source)
-    place = placement(own, grid, rows, cols, "cubic")
+    source_grid = raster_grid(source)
+    place = placement(source_grid, grid, rows, cols, "cubic")
     if not place.inside.any():
         nothing = np.zeros(place.inside.shape, bool)
         return view_of(nothing.astype(np.float32), nothing)
     (top, bottom), (left, right) = place.window
-    factor = max(1, min((bottom - top) // (rows[1] - rows[0]), (right - left) // (cols[1] - cols[0])) // FINE_PIXELS)
+    factor = max(
+        1, min((bottom - top) // (rows[1] - rows[0]), (right - left) // (cols[1] - cols[0])) // MAX_REFERENCE_PIXELS
+    )
     if factor > 1:
-        coarse = own.shape.y // factor, own.shape.x // factor
-        place = placement(GeoBox(coarse, own.affine * Affine.scale(factor), own.crs), grid, rows, cols, "cubic")
+        coarse = source_grid.shape.y // factor, source_grid.shape.x // factor
+        place = placement(
+            GeoBox(coarse, source_grid.affine * Affine.scale(factor), source_grid.crs), grid, rows, cols, "cubic"
+        )
         (top, bottom), (left, right) = place.window
     window = Window(left * factor, top * factor, (right - left) * factor, (bottom - top) * factor)
     try:
@@ -77,7 +81,9 @@ def _reference_view(source: DatasetReader, image: ReferenceImage, grid: GeoBox, 
         )
     except RasterioIOError as err:
         reason = str(err.__cause__ or err).rstrip(".")
-        raise InputError(f"{image.path}: cannot be read: {reason}. The file is damaged: get it again.") from err
+        raise InputError(
+            f"{image.path}: cannot be read: {reason}. The file is damaged: download or copy it again."
+        ) from err
     values = place.resample(np.ma.filled(stored.astype(np.float32), np.nan)[None], np.nan)[0]
     return view_of(values, place.inside & ~np.isnan(values))
 
@@ -85,7 +91,10 @@ def _reference_view(source: DatasetReader, image: ReferenceImage, grid: GeoBox, 
 def date_views(
     tile: str, sensor: SensorScene, acquisition: Acquisition, band: str, windows: Sequence[tuple[Range, Range]]
 ) -> list[View]:
-    """One band of one date as stored, in windows of the grid of the band; windows come row by row."""
+    """One band of one date without correction of its shift, in windows of the grid of the band.
+
+    ``windows`` must be sorted by rows.
+    """
     grid, name = sensor.grids[band], sensor.spec.name
     alone = replace(sensor, acquisitions=(replace(acquisition, shift=(0.0, 0.0)),))
     strips = {

@@ -1,4 +1,4 @@
-"""Decoded pixels of a series as stored in the files, and cubes of blocks inside the decoded area."""
+"""Decoded pixels of a series as stored in the files, and their conversion to cubes."""
 
 from __future__ import annotations
 
@@ -16,35 +16,36 @@ from iota2.core.scene import Scene, SensorScene
 from iota2.core.sensor import MaskRule
 
 Shift = tuple[float, float]
-"""Displacement of images to the right and down, in map units."""
+"""Displacement of images (right, down) in map units."""
 
 NO_HALOS: Mapping[str, int] = {}
-"""Cubes of a block alone."""
+"""Halos for cubes without any margin around the block."""
 
 
 @dataclass(frozen=True, eq=False)
 class StoredWindow:
-    """Bands or a mask of the dates of a sensor, as stored, in a window of their common grid."""
+    """Stored values of bands, or of one mask, on several dates of a sensor, in a window of their common grid."""
 
     names: tuple[str, ...]
     values: np.ndarray
     """(date, name, row, column)."""
     rows: Range
-    """Row range in the files."""
+    """Rows of the window in the common grid of the files."""
     cols: Range
+    """Columns of the window in the common grid of the files."""
     dates: Sequence[int]
-    """Positions in the series of the dates with these files."""
+    """Positions of the dates in the series."""
     shift: Shift = (0.0, 0.0)
-    """Displacement of all these dates."""
+    """Displacement of the images of all these dates."""
 
     def at(self, place: Placement) -> np.ndarray:
-        """(date, name, row, column) contiguous: values that a placement inside this window reads."""
+        """(date, name, row, column) contiguous: the values that a placement needs; its window is inside this one."""
         (top, bottom), (left, right) = place.window
         rows, cols = slice(top - self.rows[0], bottom - self.rows[0]), slice(left - self.cols[0], right - self.cols[0])
         return np.ascontiguousarray(self.values[..., rows, cols])
 
     def below(self, top: int) -> StoredWindow:
-        """A copy of the rows from ``top`` (row of the files) on."""
+        """A copy of the window from row ``top`` (in the common grid) downwards."""
         start = max(top, self.rows[0])
         rows = start, self.rows[1]
         values = self.values[..., start - self.rows[0] :, :].copy()
@@ -53,28 +54,28 @@ class StoredWindow:
 
 @dataclass(eq=False)
 class DecodedBlock:
-    """Stored values of a scene for a block and its halo, with the surroundings that resampling needs.
+    """Stored values of a scene for a block, its halo, and the pixels around that resampling needs.
 
-    They take much memory; ``release`` frees it, and no cubes are available afterwards.
+    The values need much memory. After ``release`` has freed it, ``cubes`` raises ValueError.
     """
 
     scene: Scene
     bands: Mapping[str, Sequence[str]]
     """Bands of the cubes, by sensor."""
     types: Mapping[str, np.dtype[Any]]
-    """Data type of the cube of each sensor."""
+    """Data type of the cube, by sensor."""
     decoded: Block
-    """The block with its halo."""
+    """The decoded block with its halo."""
     places: Mapping[str, Mapping[tuple[str, Shift], Placement]]
-    """By sensor, position of ``decoded`` on the grids of the bands and masks, moved by the shifts of the dates."""
+    """By sensor, then by band or mask and shift: the placement of ``decoded`` on the grid of the files."""
     windows: Mapping[str, Sequence[StoredWindow]] | None
-    """Windows by sensor; None after release."""
+    """Stored values by sensor; None after release."""
 
     def cubes(self, block: Block, halos: Mapping[str, int] = NO_HALOS) -> dict[str, Cube]:
-        """The cubes of ``block``, any part of the decoded block: see ``CubeReader``.
+        """The cubes of ``block``, which is any part of the decoded block, by sensor; see ``CubeReader``.
 
-        ``halos``: by sensor, number of pixels around the block that its cube contains too, at most the reader's
-        ``halo``. ValueError when the block or its halo was not decoded, or has been released.
+        ``halos``: by sensor, width in pixels of the margin that its cube includes, at most the reader's ``halo``.
+        ValueError when the block with its margin is outside the decoded area, or after ``release``.
         """
         return {
             sensor.spec.name: self._cube(sensor, block, halos.get(sensor.spec.name, 0))
@@ -83,7 +84,7 @@ class DecodedBlock:
         }
 
     def release(self) -> None:
-        """Free the memory, even if references to this block remain."""
+        """Free the memory of the stored values, even if references to this object remain."""
         self.windows = None
 
     def _cube(self, sensor: SensorScene, block: Block, halo: int) -> Cube:
@@ -111,7 +112,7 @@ class DecodedBlock:
         for found in self.windows[spec.name]:
             place = parts[id(whole[found.names[0], found.shift])]
             if found.names[0] in rules:
-                valid[found.dates] &= clear_of(rules[found.names[0]], found.at(place)[:, 0], place)
+                valid[found.dates] &= clear_pixels(rules[found.names[0]], found.at(place)[:, 0], place)
             else:
                 scaling = [[sensor.scaling(t, name) for name in found.names] for t in found.dates]
                 nodata = spec.nodata_of(found.names[0])
@@ -133,11 +134,11 @@ def resampled_and_scaled(
     scaling: Sequence[Sequence[tuple[float, float]]],
     dtype: np.dtype[Any],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Resampled bands in product units (date, band, y, x), and validity (date, y, x): all bands have data.
+    """Resampled bands in product units (date, band, y, x), and whether all bands have data (date, y, x).
 
-    ``values`` are bands as stored (date, band, row, column), ``place`` the position of the block on their grid,
-    ``marker`` their no-data value, ``scaling`` (scale, offset) of each date and band. A band without data is NaN, or
-    the no-data value (else 0) when ``dtype`` is an integer type.
+    ``stored``: stored values of the bands (date, band, row, column). ``place``: placement of the block on their grid.
+    ``marker``: their no-data value. ``scaling``: (scale, offset) of each date and band. The value of a pixel without
+    data is NaN; for an integer ``dtype`` it is the no-data value, or 0 when there is none.
     """
     nodata = nodata_of(stored.dtype, marker)
     layers = place.resample(stored.reshape(-1, *stored.shape[2:]), nodata)
@@ -146,7 +147,7 @@ def resampled_and_scaled(
     if any(pair != (1.0, 0.0) for pair in numbers):
         scaled = np.empty(layers.shape, dtype)
         for layer, target, (scale, offset) in zip(layers, scaled, numbers, strict=True):
-            target[...] = layer.astype(np.float64) * scale + offset  # in double precision for a moment, one by one
+            target[...] = layer.astype(np.float64) * scale + offset  # one layer at a time: float64 takes much memory
         layers = scaled
     layers = layers.astype(dtype, copy=False)
     if not known.all():
@@ -155,16 +156,18 @@ def resampled_and_scaled(
     return layers.reshape(shape), np.logical_and.reduce(known.reshape(shape), axis=1)
 
 
-def clear_of(rule: MaskRule, values: np.ndarray, place: Placement) -> np.ndarray:
-    """(…, y, x) bool from mask values (…, row, column): the rule does not apply, and the mask has data."""
+def clear_pixels(rule: MaskRule, values: np.ndarray, place: Placement) -> np.ndarray:
+    """(…, y, x) bool from mask values (…, row, column): the rule does not apply, and the pixel is inside the grid."""
     return place.inside & ~place.nearest(mask_applies(rule, values))
 
 
 def placements(
     scene: Scene, sensor: SensorScene, block: Block, names: Sequence[str], shift: Shift = (0.0, 0.0)
 ) -> dict[str, Placement]:
-    """Position of a block on the grids of the named bands and masks, for dates with this shift; computed once for each
-    shared grid."""
+    """Placements of a block on the grids of bands and masks, for dates with this shift.
+
+    Bands and masks on the same grid share one placement.
+    """
     kernel = sensor.spec.resampling
     numbers = {name: sensor.grid_numbers[name] for name in names if name in sensor.grid_numbers}
     places = {

@@ -1,8 +1,8 @@
 """Block-wise reading of the series of a scene on the working grid: values, validity and observations.
 
-Reading has two stages. ``CubeReader.blocks`` decodes large blocks of many rows: pixels as stored take little memory.
-``DecodedBlock.cubes`` resamples blocks of some thousand pixels inside of them to the working grid, so that computed
-values stay in the processor's cache. ``CubeReader.observed`` reads masks only.
+Reading has two stages. ``CubeReader.blocks`` decodes large blocks of many rows: stored pixels need little memory.
+``DecodedBlock.cubes`` resamples parts of a decoded block, of some thousand pixels each, to the working grid: computed
+values then stay in the processor's cache. ``CubeReader.observed`` reads masks only.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from iota2.core.grid import Block, block_of, padded
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene, SensorScene
 from iota2.io.series.decoded import DecodedBlock, Shift, StoredWindow, placements
-from iota2.io.series.observed import ObservationReader, Observed, shown_by
-from iota2.io.series.open_files import OpenFiles, ReadRequest, by_shift, files_of, on_threads
+from iota2.io.series.observed import ObservationReader, Observed, bands_for_observations
+from iota2.io.series.open_files import OpenFiles, ReadRequest, call_on_threads, dates_by_shift, files_of
 
 T = TypeVar("T")
 
@@ -41,26 +41,28 @@ def series_reader(scene: Scene, recipe: FeatureRecipe, *, threads: int = 1) -> C
 
 @dataclass(frozen=True)
 class _Group:
-    """Bands, or a mask, that are read and stored together."""
+    """Bands, or one mask, that are read and stored together."""
 
     names: tuple[str, ...]
+    """Names of the bands, or of the mask."""
     dates: list[int]
+    """Positions of the dates in the series."""
     shift: Shift
 
 
 @dataclass
 class CubeReader:
-    """Reader of the series of one scene, block by block, from files that stay open until the context ends.
+    """Context manager that reads the series of one scene block by block; its files stay open until the context ends.
 
-    ``bands``: bands of the cubes by sensor. ``threads``: number of acquisitions read in parallel; the result does not
-    depend on it. ``halo``: maximum number of pixels around a block in its cubes.
+    ``bands``: bands of the cubes by sensor. ``threads``: number of files read in parallel; the result does not depend
+    on it. ``halo``: maximum width in pixels of the margin around a block in its cubes.
 
-    Values are int16 when all files are and need no scaling, else float32 in product units. A pixel of a date is valid
-    when no mask applies, and every wanted band has data (not nodata, not NaN, not outside the file). Pixels of a band
-    without data are NaN when the cube is float32; else the sensor's nodata value, or 0 if it has none.
+    Cubes are int16 when all files are int16 and need no scaling, else float32 in product units. A pixel of a date is
+    valid when no mask applies and all requested bands have data (not nodata, not NaN, not outside the file). The value
+    of a pixel without data is NaN in a float32 cube; in an int16 cube, the sensor's nodata value, or 0 if it has none.
 
-    Bands on another grid are resampled by the sensor's method, masks by nearest neighbour. DamagedProduct names a file
-    that cannot be read.
+    Bands on another grid are resampled by the sensor's method, masks by nearest neighbour. DamagedProduct is raised for
+    a file that cannot be read.
     """
 
     scene: Scene
@@ -68,9 +70,9 @@ class CubeReader:
     threads: int = 1
     halo: int = 0
     _above: dict[tuple[str, str, Shift], StoredWindow] = field(default_factory=dict, init=False, repr=False)
-    """Last decoded rows, which the block below needs again."""
+    """Last decoded rows that the block below needs again, by sensor, band or mask, and shift."""
     _numbers: dict[Block, int] = field(default_factory=dict, init=False, repr=False)
-    """Position of each block in the job."""
+    """Number of each block in the job."""
     _files: OpenFiles = field(init=False, repr=False)
     _observations: ObservationReader = field(init=False, repr=False)
 
@@ -88,15 +90,15 @@ class CubeReader:
         self._files.close()
 
     def read(self, block: Block) -> dict[str, Cube]:
-        """The cubes of one block, by sensor name, in the scene's order of sensors."""
+        """The cubes of one block by sensor name, in the order of the scene's sensors."""
         return self._decode(block).cubes(block)
 
     def _decode(self, block: Block) -> DecodedBlock:
-        """Decode the files for ``block``, as the source of its cubes and of those of any block inside of it.
+        """Decode the pixels of the files that the cubes of ``block``, or of any part of it, need.
 
-        Full-width blocks are best decoded from top to bottom: rows decoded for the block above are reused.
+        Full-width blocks should be decoded from top to bottom: rows decoded for the block above are reused.
         """
-        self._files.now = self._numbers.get(block, -1)
+        self._files.block_number = self._numbers.get(block, -1)
         windows: dict[str, list[StoredWindow]] = {}
         above: dict[tuple[str, str, Shift], StoredWindow] = {}
         places: dict[str, dict[tuple[str, Shift], Placement]] = {}
@@ -108,9 +110,9 @@ class CubeReader:
                 places[name] = self._places(sensor, around, groups)
                 windows[name] = [self._empty_window(sensor, group, places[name]) for group in groups]
                 self._fill(sensor, windows[name])
-                above |= self._kept_for_next(sensor, block, groups, windows[name])
+                above |= self._rows_for_next(sensor, block, groups, windows[name])
         self._above = above
-        self._files.forget()
+        self._files.drop_unused()
         types = {sensor.spec.name: self._cube_type(sensor) for sensor in self.scene.sensors}
         return DecodedBlock(self.scene, self.bands, types, around, places, windows)
 
@@ -118,8 +120,10 @@ class CubeReader:
         return padded(block, self.halo, self.scene.geobox)
 
     def _groups(self, sensor: SensorScene) -> list[_Group]:
-        """Bands that are stored together because they share grid, data type and nodata value, and each existing mask
-        alone; by shift of the dates."""
+        """Groups of bands with the same grid, data type and nodata value, and one group for each existing mask.
+
+        Dates with different shifts are in different groups.
+        """
         bands: dict[tuple[int, str, float | None], list[str]] = {}
         for band in self.bands[sensor.spec.name]:
             kind = sensor.grid_numbers[band], self._files.stored_type(sensor, band).name, sensor.spec.nodata_of(band)
@@ -127,14 +131,14 @@ class CubeReader:
         masks = [(rule.name,) for rule in sensor.spec.masks if rule.name in sensor.grid_numbers]
         return [
             _Group(names, [t for t in dates if names[0] in files_of(sensor.acquisitions[t])], shift)
-            for shift, dates in by_shift(sensor).items()
+            for shift, dates in dates_by_shift(sensor).items()
             for names in (*map(tuple, bands.values()), *masks)
         ]
 
     def _places(
         self, sensor: SensorScene, block: Block, groups: Sequence[_Group]
     ) -> dict[tuple[str, Shift], Placement]:
-        """Position of a block on the grids of some groups, by their first name and their shift."""
+        """Placements of a block on the grids of the groups, by first name and shift of the group."""
         return {
             (name, shift): place
             for shift in dict.fromkeys(group.shift for group in groups)
@@ -154,11 +158,11 @@ class CubeReader:
     def blocks(
         self, order: Iterable[Block], prepare: Callable[[Block], Any] = lambda block: block
     ) -> Iterator[tuple[Any, DecodedBlock]]:
-        """Each decoded block with the result of ``prepare`` (the block itself by default). Blocks whose result is None
-        are not decoded.
+        """Decode blocks in the given order; each is returned with the result of ``prepare`` (by default, the block).
 
-        A decoded block is released when the next one is requested. Tiles and strips of files are decoded once for all
-        blocks; see ``io.series.tile_cache``. With several threads, the next block is decoded in the background.
+        Blocks for which ``prepare`` returns None are not decoded. A decoded block is released when the next one is
+        requested. Tiles and strips of files are decoded once for all blocks; see ``io.series.tile_cache``. With several
+        threads, the next block is decoded in the background.
         """
         every = list(order)
         self._announce(every, self.bands)
@@ -177,17 +181,17 @@ class CubeReader:
             for last, coming in waiting:
                 yield from _until_released(last, coming.result())
 
-    def in_turn(self, order: Iterable[Block]) -> Iterator[Block]:
-        """Each of the blocks, for ``observed``: tiles and strips of masks are decoded once for all blocks."""
+    def observation_blocks(self, order: Iterable[Block]) -> Iterator[Block]:
+        """Return the blocks one by one, for calls of ``observed``: tiles and strips of masks are decoded only once."""
         every = list(order)
-        self._announce(every, {sensor.spec.name: shown_by(sensor) for sensor in self.scene.sensors})
+        self._announce(every, {sensor.spec.name: bands_for_observations(sensor) for sensor in self.scene.sensors})
         for number, block in enumerate(every):
-            self._files.now = number
+            self._files.block_number = number
             yield block
-            self._files.forget()
+            self._files.drop_unused()
 
     def _announce(self, every: Sequence[Block], bands: Mapping[str, Sequence[str]]) -> None:
-        """Determine the last block that reads each tile or strip of the files of some bands and of masks."""
+        """Number the blocks of a job and prepare the caches of the files that it reads."""
         self._numbers = {block: number for number, block in enumerate(every)}
         around = [self._with_halo(block) for block in every]
         for sensor in self.scene.sensors:
@@ -197,14 +201,14 @@ class CubeReader:
     def _empty_window(
         self, sensor: SensorScene, group: _Group, places: Mapping[tuple[str, Shift], Placement]
     ) -> StoredWindow:
-        """An empty window of some bands or a mask."""
+        """A window of the bands or the mask of a group, with uninitialised values."""
         rows, cols = places[group.names[0], group.shift].window
         shape = len(group.dates), len(group.names), rows[1] - rows[0], cols[1] - cols[0]
         values = np.empty(shape, self._files.stored_type(sensor, group.names[0]))
         return StoredWindow(group.names, values, rows, cols, group.dates, group.shift)
 
     def _fill(self, sensor: SensorScene, windows: Sequence[StoredWindow]) -> None:
-        """Read the requested windows of the files of one sensor, each file once."""
+        """Read the values of the windows of one sensor, each file once."""
         index = {band.name: band.index for band in sensor.spec.bands}
         rules = {rule.name: rule for rule in sensor.spec.masks}
         requests: dict[tuple[str, Range, Range], list[ReadRequest]] = {}
@@ -223,10 +227,10 @@ class CubeReader:
                     if first < window.rows[1]:
                         requests.setdefault((path, request.rows, request.cols), []).append(request)
         groups = list(requests.values())
-        on_threads(self.threads, len(groups), lambda k: self._files.read(groups[k]))
+        call_on_threads(self.threads, len(groups), lambda k: self._files.read(groups[k]))
 
     def _fill_from_above(self, sensor: SensorScene, window: StoredWindow) -> int:
-        """Copy the rows decoded for the block above, and return the first row that remains to be read."""
+        """Copy rows decoded for the block above, and return the first row that must be read."""
         above = self._above.get((sensor.spec.name, window.names[0], window.shift))
         if above is None or above.cols != window.cols or not above.rows[0] <= window.rows[0] < above.rows[1]:
             return window.rows[0]
@@ -235,10 +239,10 @@ class CubeReader:
         window.values[..., : known.shape[2], :] = known
         return last
 
-    def _kept_for_next(
+    def _rows_for_next(
         self, sensor: SensorScene, block: Block, groups: Sequence[_Group], windows: Sequence[StoredWindow]
     ) -> Iterator[tuple[tuple[str, str, Shift], StoredWindow]]:
-        """Rows that the block below needs again; empty when this block is narrower than the scene."""
+        """Decoded rows that the block below needs again; empty for blocks that do not have the full width."""
         height, width = self.scene.geobox.shape
         if block.cols != (0, width) or block.rows[1] >= height:
             return
@@ -250,15 +254,15 @@ class CubeReader:
                 yield (sensor.spec.name, window.names[0], window.shift), window.below(top)
 
     def observed(self, block: Block) -> dict[str, Observed]:
-        """Observations by sensor name: see ``ObservationReader.observed``."""
+        """Observations of a block by sensor name, see ``ObservationReader.observed``."""
         return self._observations.observed(block)
 
     def footprint(self, block: Block, *, every: bool = True) -> np.ndarray:
-        """(y, x) bool footprint of the sensors: see ``ObservationReader.footprint``."""
+        """(y, x) bool footprint of the sensors in a block, see ``ObservationReader.footprint``."""
         return self._observations.footprint(block, every=every)
 
     def _cube_type(self, sensor: SensorScene) -> np.dtype[Any]:
-        """int16 when all files are int16 in product units; else float32, also for layers."""
+        """Data type of a cube: int16 when all files are int16 in product units, else float32; layers are float32."""
         bands, dates = self.bands.get(sensor.spec.name, ()), range(len(sensor.acquisitions))
         plain = (
             not sensor.spec.static

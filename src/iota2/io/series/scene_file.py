@@ -1,4 +1,4 @@
-"""Scenes as plain JSON files."""
+"""Conversion of scenes to and from JSON."""
 
 from __future__ import annotations
 
@@ -18,17 +18,19 @@ from iota2.core.scene import Acquisition, FileFormat, Scene, SensorScene
 from iota2.core.sensor import BandSpec, MaskRule, SensorSpec
 
 Shifts = Mapping[str, Mapping[str, Sequence[float]]]
-"""By sensor and date key, displacement of the images to the right and down, in map units."""
+"""By sensor and date key: displacement of the images (right, down) in map units."""
 
 
 def read_scene(path: Path) -> Scene:
-    """Read a scene from a file with the content of ``scene_to_json``."""
+    """Read a scene from a JSON file with the content of ``scene_to_json``."""
     return scene_from_json(json.loads(Path(path).read_text(encoding="utf-8")))
 
 
-def images_of(inp: Paths) -> Scene:
-    """The scene for a job that reads pixels, whose step needs ``layout.IMAGES``: shifts found by the co-registration
-    are applied on reading."""
+def read_shifted_scene(inp: Paths) -> Scene:
+    """The scene for a job that reads pixels, with the shifts that the co-registration found, if it was run.
+
+    The step of the job needs ``layout.IMAGES``. The shifts are corrected when pixels are read.
+    """
     scene = read_scene(inp.scene)
     if "shifts" not in inp:
         return scene
@@ -36,7 +38,7 @@ def images_of(inp: Paths) -> Scene:
 
 
 def shifted(scene: Scene, shifts: Shifts) -> Scene:
-    """The scene with the shifts of its dates; dates without an entry have none."""
+    """The scene with the given shifts of its dates; the shift of dates without an entry is 0."""
     return replace(scene, sensors=tuple(_shifted(sensor, shifts.get(sensor.spec.name, {})) for sensor in scene.sensors))
 
 
@@ -52,16 +54,19 @@ _SEARCH_KEYS = (
     *("product", "products", "tile_folder", "example", "ignore", "metadata", "varying_extent", "pieces", "platforms"),
     *("temporal_resolution", "file_nodata", "missing", "mistaken_for", "series_by", "only"),
 )
-"""Keys of a sensor description that serve to find products only.
+"""Keys of a sensor description that are only used to find products.
 
-They are not stored: pixels do not depend on them, and neither do the jobs that read pixels.
+They are not stored, since pixels do not depend on them: jobs that read pixels stay up to date when these keys change.
 """
 _FILE_SEARCH_KEYS = ("file", "id", "assets", "optional", "alternatives", "spare", "instead_of")
-"""The same for keys of a band or mask."""
+"""Keys of a band or mask that are only used to find files."""
 
 
 def scene_to_json(scene: Scene) -> dict[str, Any]:
-    """Plain values for a JSON file; floats are exact. Of sensor descriptions, only what reading needs."""
+    """JSON values of a scene, with exact floats.
+
+    Sensor descriptions are reduced to the keys that reading of pixels needs.
+    """
     return {
         "tile": scene.tile,
         "geobox": geobox_to_json(scene.geobox),
@@ -79,7 +84,7 @@ def scene_to_json(scene: Scene) -> dict[str, Any]:
 
 
 def scene_from_json(content: Mapping[str, Any]) -> Scene:
-    """The scene from the plain values of ``scene_to_json``."""
+    """The scene from the JSON values of ``scene_to_json``."""
     return Scene(
         content["tile"],
         geobox_from_json(content["geobox"]),
@@ -88,7 +93,7 @@ def scene_from_json(content: Mapping[str, Any]) -> Scene:
 
 
 def geobox_to_json(geobox: GeoBox) -> dict[str, Any]:
-    """CRS, the six numbers of the affine transform, shape (rows, columns)."""
+    """JSON values of a grid: CRS, the six coefficients of the affine transform, shape (rows, columns)."""
     return {
         "crs": crs_name(geobox),
         "affine": list(geobox.affine[:6]),
@@ -97,7 +102,7 @@ def geobox_to_json(geobox: GeoBox) -> dict[str, Any]:
 
 
 def geobox_from_json(content: Mapping[str, Any]) -> GeoBox:
-    """The grid from the plain values of ``geobox_to_json``."""
+    """The grid from the JSON values of ``geobox_to_json``."""
     return GeoBox(tuple(content["shape"]), Affine(*content["affine"]), content["crs"])
 
 
@@ -138,5 +143,5 @@ def _spec_from_json(content: Mapping[str, Any]) -> SensorSpec:
 
 
 def _tuples(content: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON lists converted back to tuples."""
+    """The content with lists converted to tuples."""
     return {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}

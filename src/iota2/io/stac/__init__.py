@@ -1,1 +1,1 @@
-"""Products of an archive, found by STAC items."""
+"""Search for the products of an archive, by STAC items."""

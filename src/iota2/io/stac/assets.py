@@ -1,4 +1,4 @@
-"""Assets of a STAC item: selection for a band or mask, and location of the file."""
+"""Assets of a STAC item: selection for a band or mask, and path or address of the file."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pystac
 
 from iota2.core.sensor import BandSpec, MaskRule
 from iota2.errors import InputError
-from iota2.io.files.addresses import is_remote, masked, secret_in
-from iota2.io.stac.items import FoundItem, absolute
+from iota2.io.files.addresses import is_remote, secret_in, without_secrets
+from iota2.io.stac.items import FoundItem, absolute_address
 
 _PREVIEW_ROLES = {"thumbnail", "overview", "visual"}
-"""Roles of assets without measurements."""
+"""Roles of assets that are previews without measured values."""
 
 
 def names_of(part: BandSpec | MaskRule) -> tuple[str, ...]:
@@ -22,7 +22,7 @@ def names_of(part: BandSpec | MaskRule) -> tuple[str, ...]:
 
 
 def asset_of(item: pystac.Item, part: BandSpec | MaskRule) -> pystac.Asset | None:
-    """The asset of a band or mask: by its key, else by the names of its bands; None if there is none.
+    """The asset of a band or mask, found by its key, else by the names of its bands; None without a match.
 
     Raises InputError when several assets match.
     """
@@ -36,12 +36,12 @@ def asset_of(item: pystac.Item, part: BandSpec | MaskRule) -> pystac.Asset | Non
         if not _PREVIEW_ROLES & set(asset.roles or ()) and _band_names(asset, getattr(part, "index", 1)) & {*names}
     }
     if len(fitting) > 1:
-        raise InputError(f"the assets {', '.join(fitting)} all show {part.name}, one is expected")
+        raise InputError(f"the assets {', '.join(fitting)} all contain {part.name}, one is expected")
     return next(iter(fitting.values()), None)
 
 
 def band_entry(asset: pystac.Asset, index: int, kind: str) -> Mapping[str, Any]:
-    """Entry of an asset for band ``index`` (from 1) in ``kind``, as in STAC 1.0, or in ``bands``, as in STAC 1.1."""
+    """Properties of band ``index`` (from 1) of an asset, from ``kind`` (STAC 1.0) or ``bands`` (STAC 1.1)."""
     for name in (kind, "bands"):
         bands = asset.extra_fields.get(name)
         if isinstance(bands, list) and len(bands) >= index and isinstance(bands[index - 1], dict):
@@ -57,19 +57,19 @@ def _band_names(asset: pystac.Asset, index: int) -> set[str]:
 def file_of(asset: pystac.Asset, found: FoundItem, *, remote: bool) -> str:
     """Path or address of the file of an asset.
 
-    Raises InputError when the file must not be read: an address while ``remote`` is off, an address that may contain a
-    secret, an address that is neither http nor https, a local file in an item from a server.
+    Raises InputError for a file that must not be read: any address without ``remote``, an address that may contain a
+    secret, an address with another protocol than http and https, and a local file in an item from a server.
     """
-    address = absolute(asset.href, found.base)
+    address = absolute_address(asset.href, found.base)
     if is_remote(address):
         if not remote:
             raise InputError(
-                f"{masked(address)}: is on a web server; set stac_items.remote to True, or download the files and "
-                "name the copies in the item"
+                f"{without_secrets(address)}: is on a web server. Set stac_items.remote to True, or download the files "
+                "and give their paths in the item"
             )
         if secret := secret_in(address):
             raise InputError(
-                f"{masked(address)}: the address has {secret}; signed addresses expire and would stand in records: "
-                "give unsigned ones, or download the files"
+                f"{without_secrets(address)}: the address contains {secret}. Signed addresses expire, and iota2 would "
+                "store them: use unsigned addresses, or download the files"
             )
     return address

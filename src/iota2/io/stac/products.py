@@ -1,4 +1,4 @@
-"""Products of a sensor, from the STAC items of a tile."""
+"""Products of a sensor on a tile, from STAC items."""
 
 from __future__ import annotations
 
@@ -15,43 +15,43 @@ from iota2.core.sensor import SensorSpec
 from iota2.core.words import counted
 from iota2.errors import InputError, MissingTile
 from iota2.io.archive.headers import HeaderReader
-from iota2.io.archive.optional_files import read_kept
+from iota2.io.archive.optional_files import read_available_parts
 from iota2.io.archive.product import Product
 from iota2.io.archive.products import SCAN_THREADS, build_series, read_headers, stands_in
-from iota2.io.archive.versions import Title, title_of
+from iota2.io.archive.versions import ProductVersion, version_of
 from iota2.io.files.addresses import is_remote
 from iota2.io.files.remote import remote_state, session
 from iota2.io.stac.assets import asset_of, file_of, names_of
 from iota2.io.stac.items import FoundItem
 from iota2.io.stac.scaling import scaling_of
 
-_MGRS = re.compile(r"T?(\d{1,2})([C-HJ-NP-X][A-HJ-NP-Z]{2})")
-_WRS = re.compile(r"\d{6}")
-"""Path and row of Landsat."""
+_MGRS_CELL = re.compile(r"T?(\d{1,2})([C-HJ-NP-X][A-HJ-NP-Z]{2})")
+_WRS_CELL = re.compile(r"\d{6}")
+"""Path and row of Landsat, three digits each."""
 
 
 @dataclass(frozen=True)
-class Placed:
+class ItemsByTile:
     """Items of one sensor by tile."""
 
     by_tile: Mapping[str, Sequence[FoundItem]]
-    """Items of each tile with items, by day and name."""
-    lost: Sequence[FoundItem]
-    """Items without a known tile, in a run of several tiles."""
+    """Items by tile, sorted by day and name; without tiles that have no items."""
+    without_tile: Sequence[FoundItem]
+    """Items with an unknown tile, in a run of several tiles."""
     elsewhere: int
-    """Number of items on other tiles."""
+    """Number of items on tiles that are not in the run."""
 
 
-def place_items(spec: SensorSpec, found: Sequence[FoundItem], tiles: Sequence[str]) -> Placed:
-    """Items of a sensor by the tiles of a run.
+def items_by_tile(spec: SensorSpec, found: Sequence[FoundItem], tiles: Sequence[str]) -> ItemsByTile:
+    """Assign the items of a sensor to the tiles of a run.
 
-    An item that names a cell of another grid than the tile names does not identify its tile. When the run has a single
-    tile, such an item is assigned to it, like a product in its folder.
+    The tile of an item is unknown if the item has none, or one of another tiling than the tiles of the run. If the run
+    has a single tile, such items are assigned to it, like products in its folder.
     """
     named = {_plain(tile): tile for tile in tiles}
-    grids = [grid for grid in (_MGRS, _WRS) if any(map(grid.fullmatch, tiles))]
+    grids = [grid for grid in (_MGRS_CELL, _WRS_CELL) if any(map(grid.fullmatch, tiles))]
     by_tile: dict[str, list[FoundItem]] = {}
-    lost = []
+    without_tile = []
     in_names = "tile" in re.compile(spec.product).groupindex
     for one in sorted(found, key=lambda one: (one.day, one.item.id)):
         item_tile = _tile_of(spec, one.item)
@@ -62,13 +62,13 @@ def place_items(spec: SensorSpec, found: Sequence[FoundItem], tiles: Sequence[st
         elif len(tiles) == 1:
             by_tile.setdefault(tiles[0], []).append(one)
         else:
-            lost.append(one)
-    return Placed(by_tile, lost, len(found) - len(lost) - sum(map(len, by_tile.values())))
+            without_tile.append(one)
+    return ItemsByTile(by_tile, without_tile, len(found) - len(without_tile) - sum(map(len, by_tile.values())))
 
 
 def scan_items(
     spec: SensorSpec,
-    placed: Placed,
+    placed: ItemsByTile,
     tile: str,
     *,
     source: str,
@@ -78,20 +78,20 @@ def scan_items(
     damaged: Mapping[str, str] | None = None,
     kept: Collection[str] = (),
 ) -> tuple[SensorScene, tuple[str, ...]]:
-    """The series of one sensor on one tile, from its items; checked like product folders, see ``scan_tile``.
+    """The series of one sensor on one tile from its items, and notes; with the checks and options of ``scan_tile``.
 
-    Items without a known tile are left out, with a note. ``source`` names the origin of the items in messages; with
-    ``remote`` files may be on web servers.
+    Items with an unknown tile are left out, with a note. ``source``: origin of the items in messages. ``remote``:
+    whether files may be on web servers.
     """
     where, chosen = f"{spec.section}, tile {tile}", placed.by_tile.get(tile, ())
-    lost_note = ""
-    if placed.lost:
-        first = placed.lost[0].item.id
-        lost_note = f"{counted(len(placed.lost), 'item')} without a known tile (first: {first})"
+    without_tile_note = ""
+    if placed.without_tile:
+        first = placed.without_tile[0].item.id
+        without_tile_note = f"{counted(len(placed.without_tile), 'item')} without a known tile (first: {first})"
     if not chosen:
-        others = f"of this sensor it has {sum(map(len, placed.by_tile.values()))} items on other tiles of the run and "
+        others = f"it has {sum(map(len, placed.by_tile.values()))} items of this sensor on other tiles of the run and "
         others += f"{placed.elsewhere} elsewhere. Correct the list of tiles or the source"
-        reason = f"{lost_note}: run each separately" if lost_note else others
+        reason = f"{without_tile_note}: run each separately" if without_tile_note else others
         raise MissingTile(f"{where}: {source} has no item of this tile; {reason}.")
 
     headers = HeaderReader()
@@ -99,9 +99,9 @@ def scan_items(
     def read(spec: SensorSpec) -> list[Product]:
         return _products(spec, chosen, headers, remote=remote, threads=threads)
 
-    spec, products, less = read_kept(spec, kept, where, read)
+    spec, products, part_notes = read_available_parts(spec, kept, where, read)
     scene, notes = build_series(spec, products, source, tile, skip_damaged=skip_damaged, damaged=damaged)
-    return scene, (*((f"{where}: left out, {lost_note}",) if lost_note else ()), *less, *notes)
+    return scene, (*((f"{where}: left out, {without_tile_note}",) if without_tile_note else ()), *part_notes, *notes)
 
 
 def _products(
@@ -116,42 +116,43 @@ def _products(
 
 
 def _tile_of(spec: SensorSpec, item: pystac.Item) -> str:
-    """The tile named by an item, in the form of ``_plain``; empty when the item names none."""
-    said = {name: str(value) for name, value in item.properties.items() if isinstance(value, str | int)}
+    """Tile of an item, in the form of ``_plain``; empty when its properties and id contain none."""
+    properties = {name: str(value) for name, value in item.properties.items() if isinstance(value, str | int)}
     match = spec.match(item.id)
-    mgrs = [said.get(f"mgrs:{part}", "") for part in ("utm_zone", "latitude_band", "grid_square")]
-    path, row = said.get("landsat:wrs_path", ""), said.get("landsat:wrs_row", "")
-    ways = (
-        said.get("grid:code", "").partition("-")[2],
-        said.get("s2:mgrs_tile", ""),
+    mgrs = [properties.get(f"mgrs:{part}", "") for part in ("utm_zone", "latitude_band", "grid_square")]
+    path, row = properties.get("landsat:wrs_path", ""), properties.get("landsat:wrs_row", "")
+    candidates = (
+        properties.get("grid:code", "").partition("-")[2],
+        properties.get("s2:mgrs_tile", ""),
         "".join(mgrs) if all(mgrs) else "",
         (match.groupdict().get("tile") or "") if match else "",
         f"{int(path):03}{int(row):03}" if path.isdecimal() and row.isdecimal() else "",
     )
-    return _plain(next(filter(None, ways), ""))
+    return _plain(next(filter(None, candidates), ""))
 
 
 def _plain(tile: str) -> str:
-    """Normalised form of a tile name for comparisons: of the grid MGRS without T, with two digits."""
-    match = _MGRS.fullmatch(tile)
+    """Normalised tile name for comparisons; names of the MGRS tiling are without T and with two digits."""
+    match = _MGRS_CELL.fullmatch(tile)
     return f"{int(match[1]):02}{match[2]}" if match else tile
 
 
 @dataclass(frozen=True)
 class _Files:
-    """Files of a product as listed by an item."""
+    """Files of a product listed by an item."""
 
     assets: Mapping[str, pystac.Asset]
     """Asset by band or mask."""
     paths: Mapping[str, str]
     """Path or address by band or mask."""
     missing: tuple[str, ...]
+    """Descriptions of mandatory assets that the item lacks."""
     problems: tuple[str, ...]
 
 
 def _files_of(spec: SensorSpec, found: FoundItem, *, remote: bool) -> _Files:
     """Files of the product of an item, not yet opened; none for an item of another sensor."""
-    foreign = _foreign(spec, found.item)
+    foreign = _wrong_satellite(spec, found.item)
     if foreign:
         return _Files({}, {}, (), (foreign,))
     assets: dict[str, pystac.Asset] = {}
@@ -166,41 +167,39 @@ def _files_of(spec: SensorSpec, found: FoundItem, *, remote: bool) -> _Files:
             elif asset is None:
                 absent.add(part.name)
         except InputError as err:
-            problems.setdefault(str(err).rpartition(": ")[2], str(err))  # one of each kind is enough
+            problems.setdefault(str(err).rpartition(": ")[2], str(err))  # only one problem of each kind
     lacking = [part for part in spec.lacking(paths) if part.name in absent]
     missing = dict.fromkeys(f"the asset {' or '.join(names_of(part))}" for part in lacking)
     return _Files(assets, paths, tuple(missing), tuple(problems.values()))
 
 
-def _foreign(spec: SensorSpec, item: pystac.Item) -> str:
-    """Evidence that an item is of another satellite than those of the sensor; empty when there is none."""
-    said = item.properties.get("platform")
-    satellite_name = said if isinstance(said, str) and _satellite(said) else item.id
+def _wrong_satellite(spec: SensorSpec, item: pystac.Item) -> str:
+    """A problem when an item is of another satellite than those of the sensor; else empty."""
+    platform_name = item.properties.get("platform")
+    satellite_name = platform_name if isinstance(platform_name, str) and _satellite(platform_name) else item.id
     satellite, wanted = _satellite(satellite_name), {_satellite(platform) for platform in spec.platforms}
     if not satellite or not wanted or satellite in wanted:
         return ""
-    what = "its platform" if satellite_name is said else "its name"
-    return (
-        f"is of {satellite_name} by {what}, and {spec.section} takes {' and '.join(spec.platforms)} alone; take it out"
-    )
+    what = "its platform" if satellite_name is platform_name else "its name"
+    return f"is of {satellite_name} according to {what}; {spec.section} needs {' or '.join(spec.platforms)}. Remove it"
 
 
 def _satellite(name: str) -> tuple[str, str] | None:
-    """Family and number of the satellite at the start of a name: ``S2A_…``, ``LE07_…``, ``landsat-8``."""
+    """Family and number of the satellite at the start of a name such as ``S2A_…``, ``LE07_…`` or ``landsat-8``."""
     match = re.match(r"(s|sentinel|l[ceotm]|landsat)[-_ ]?0?(\d)(?:[a-z]?$|[a-z]?[-_ .])", name, re.IGNORECASE)
     return (match[1][0].lower(), match[2]) if match else None
 
 
 def _probe_servers(addresses: Collection[str]) -> None:
-    """Request one file from each server; InputError when a server fails, before the other files are requested."""
+    """Request one file from each server before all others; InputError when a server fails."""
     servers = {urlsplit(address).netloc: address for address in sorted(addresses, reverse=True)}
-    with session() as opened:
+    with session() as client:
         for address in servers.values():
-            remote_state(address, opened)
+            remote_state(address, client)
 
 
 def _product(spec: SensorSpec, found: FoundItem, files: _Files, images: HeaderReader, *, remote: bool) -> Product:
-    """Product of an item: headers of its files and scaling of its values."""
+    """Product of an item, with the headers of its files and the scaling of its values."""
     problems, scaling = [*files.problems], {}
     headers, unusable, damage = read_headers(spec, files.paths, images)
     try:
@@ -209,9 +208,9 @@ def _product(spec: SensorSpec, found: FoundItem, files: _Files, images: HeaderRe
         problems.append(str(err))
     problems = [*(f"item {found.item.id}: {problem}" for problem in problems), *unusable]
     unreached: list[str] = []
-    if any(map(is_remote, files.paths.values())):  # what a server does not give is not damaged
+    if any(map(is_remote, files.paths.values())):  # a server error does not mean that the file is damaged
         unreached, damage = damage, []
-    title = _title(spec, found.item)
+    version = _title(spec, found.item)
     return Product(
         found.item.id,
         found.day,
@@ -221,13 +220,13 @@ def _product(spec: SensorSpec, found: FoundItem, files: _Files, images: HeaderRe
         tuple(damage),
         files.missing,
         scaling,
-        title,
+        version,
         unreached=tuple(unreached),
     )
 
 
-def _title(spec: SensorSpec, item: pystac.Item) -> Title:
+def _title(spec: SensorSpec, item: pystac.Item) -> ProductVersion:
     """Acquisition and version of an item: from the name of its product, if the item contains it."""
     names = [str(item.properties.get(name, "")) for name in ("s2:product_uri", "s2:datastrip_id")]
     piece = re.search(r"_S(\d{8}T\d{6})", names[1])
-    return title_of(spec, names[0] or item.id, piece[1] if piece else "")
+    return version_of(spec, names[0] or item.id, piece[1] if piece else "")

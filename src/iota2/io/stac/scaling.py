@@ -15,7 +15,7 @@ import pystac
 
 from iota2.core.sensor import BandSpec, SensorSpec
 from iota2.errors import InputError
-from iota2.io.archive.metadata import UNIT, read_scaling
+from iota2.io.archive.metadata import UNIT_REFLECTANCE, read_scaling
 from iota2.io.files.addresses import is_remote
 from iota2.io.files.remote import fetch
 from iota2.io.stac.assets import band_entry, file_of
@@ -24,18 +24,18 @@ from iota2.io.stac.items import FoundItem
 Scaling = tuple[float, float]
 """Scale and offset: product units = file value x scale + offset."""
 
-OFFSET_REMOVED = ("earthsearch:boa_offset_applied", "sentinel:boa_offset_applied")
-"""Properties that are true when the offset of Sentinel-2 has already been removed from the values."""
-BASELINES = ("s2:processing_baseline", "processing:version")
+OFFSET_REMOVED_PROPERTIES = ("earthsearch:boa_offset_applied", "sentinel:boa_offset_applied")
+"""Properties that are true when the offset of Sentinel-2 has been removed from the values."""
+BASELINE_PROPERTIES = ("s2:processing_baseline", "processing:version")
 """Properties with the processing baseline of Sentinel-2."""
-FIRST_WITH_OFFSET, BASELINE_OFFSET = (4, 0), -1000.0
-"""First Sentinel-2 baseline with an offset, and the number to add to its values (ESA, products since 25 January 2022).
+FIRST_BASELINE_WITH_OFFSET, BASELINE_OFFSET = (4, 0), -1000.0
+"""First Sentinel-2 baseline with an offset, and the offset to add to its values (ESA, products since 25 January 2022).
 """
-BASELINES_OF_ESA = range(1, 10)
-"""First numbers of processing baselines.
+BASELINE_NUMBERS = range(1, 10)
+"""Major numbers of processing baselines.
 
-Others are not baselines: Sen2Cor writes 99.99 when run by its users, test products contain 00.01. They do not imply
-whether values have an offset.
+Other numbers do not show whether values have an offset: Sen2Cor writes 99.99 when users run it, and test products
+contain 00.01.
 """
 MAX_METADATA_BYTES = 16 << 20
 """Maximum size of a metadata XML file read from a server, in bytes."""
@@ -44,92 +44,96 @@ MAX_METADATA_BYTES = 16 << 20
 def scaling_of(
     spec: SensorSpec, found: FoundItem, assets: Mapping[str, pystac.Asset], *, remote: bool
 ) -> dict[str, Scaling]:
-    """(scale, offset) of each band, for a sensor whose products differ; InputError when they cannot be determined.
+    """(scale, offset) by band of an item; InputError when they cannot be determined.
 
-    A description without metadata has constants, and the item must not contradict them. Otherwise the sources are, in
-    this order: the item's entries for its bands, the metadata of the product among its assets, the processing baseline.
-    Several sources must agree. Dates, and numbers that are not baselines, imply nothing.
+    Empty for a sensor with constant scale and offset, which the item must not contradict. Otherwise the sources are, in
+    this order: the properties of the bands in the item, product metadata among the assets, the processing baseline.
+    Several sources must agree. Dates, and numbers that are not baselines, are not used.
     """
-    unit = UNIT if spec.spectral else 1.0
-    said = {band.name: _declared(assets[band.name], band, unit) for band in spec.bands if band.name in assets}
+    unit = UNIT_REFLECTANCE if spec.spectral else 1.0
+    declared = {band.name: _declared(assets[band.name], band, unit) for band in spec.bands if band.name in assets}
     if spec.metadata is None:
-        _agree(spec, said)
+        _require_constants(spec, declared)
         return {}
-    if any(_is_removed(found.item, name) for name in OFFSET_REMOVED):
-        return {name: (numbers[0] if numbers else 1.0, 0.0) for name, numbers in said.items()}
+    if any(_is_removed(found.item, name) for name in OFFSET_REMOVED_PROPERTIES):
+        return {name: (numbers[0] if numbers else 1.0, 0.0) for name, numbers in declared.items()}
     baseline = _baseline(found.item)
-    doubtful = baseline is None and any(name in found.item.properties for name in BASELINES)
+    doubtful = baseline is None and any(name in found.item.properties for name in BASELINE_PROPERTIES)
     complete = {
         name: _complete(name, numbers, baseline)
-        for name, numbers in said.items()
+        for name, numbers in declared.items()
         if numbers and not (doubtful and numbers[1] is None)
     }
-    whole = complete.keys() == said.keys()
-    known, source = _metadata(spec, found, remote=remote, needed=not whole), spec.metadata.file
+    whole = complete.keys() == declared.keys()
+    known, source = _metadata_scaling(spec, found, remote=remote, needed=not whole), spec.metadata.file
     if known is None and not whole:
         offset, source = _offset_since(spec, found.item, baseline), "processing baseline"
-        known = dict.fromkeys(said, (1.0, offset))
+        known = dict.fromkeys(declared, (1.0, offset))
     if known is None:
         return complete
-    _same_numbers(complete, known, source)
+    _require_equal(complete, known, source)
     return known
 
 
 def _is_removed(item: pystac.Item, name: str) -> bool:
-    """Whether a property indicates that the offset is already applied (boolean, word or number).
-
-    InputError for any other value.
-    """
+    """Whether a property says that the offset has been removed; InputError for values other than true and false."""
     value = item.properties.get(name)
     taken_off = {"true": True, "1": True, "false": False, "0": False, "none": False}.get(str(value).strip().lower())
     if taken_off is None:
-        raise InputError(f"says {name} {value!r}, true or false is expected: correct it")
+        raise InputError(f"{name} is {value!r}, true or false is expected. Correct it")
     return taken_off
 
 
-def _same_numbers(said: Mapping[str, Scaling], known: Mapping[str, Scaling], source: str) -> None:
-    """Raise InputError when the item's values of some bands differ from those of ``source``."""
-    for name, (scale, offset) in said.items():
+def _require_equal(declared: Mapping[str, Scaling], known: Mapping[str, Scaling], source: str) -> None:
+    """Raise InputError when scale or offset of some band in the item differ from those of ``source``."""
+    for name, (scale, offset) in declared.items():
         if not all(math.isclose(*pair, rel_tol=1e-6) for pair in zip((scale, offset), known[name], strict=True)):
             raise InputError(
-                f"says value x {scale:g} + {offset:g} of {name}, but value x {known[name][0]:g} + {known[name][1]:g} "
-                f"follows from its {source}: correct raster:bands, or set {OFFSET_REMOVED[0]} to true if the offset "
-                "was taken off"
+                f"has value x {scale:g} + {offset:g} for {name}, but value x {known[name][0]:g} + {known[name][1]:g} "
+                f"follows from its {source}. Correct raster:bands, or set {OFFSET_REMOVED_PROPERTIES[0]} to true if "
+                "the offset was removed"
             )
 
 
 def _offset_since(spec: SensorSpec, item: pystac.Item, baseline: tuple[int, int] | None) -> float:
-    """Offset implied by the processing baseline; InputError when it is unknown."""
+    """Offset of values with a processing baseline; InputError when the baseline is unknown."""
     if baseline is not None:
-        return BASELINE_OFFSET if baseline >= FIRST_WITH_OFFSET else 0.0
+        return BASELINE_OFFSET if baseline >= FIRST_BASELINE_WITH_OFFSET else 0.0
     assert spec.metadata is not None, "asked only of sensors with metadata"
-    properties = {name: item.properties[name] for name in BASELINES if name in item.properties}
-    no_baseline = "; ".join(f"{name} {value!r} is no processing baseline of ESA" for name, value in properties.items())
+    properties = {name: item.properties[name] for name in BASELINE_PROPERTIES if name in item.properties}
+    no_baseline = "; ".join(
+        f"{name} {value!r} is not a processing baseline of ESA" for name, value in properties.items()
+    )
     raise InputError(
-        "does not say how values become reflectances: no scale and offset in raster:bands, no "
+        "does not define the conversion of values to reflectance: no scale and offset in raster:bands, no "
         f"{spec.metadata.file} among the assets, "
-        + (f"and {no_baseline}" if properties else f"none of {', '.join((OFFSET_REMOVED[0], *BASELINES))}")
-        + ". Add one of these. If all products have the same offset, a description of your own can say it: scale and "
-        "offset instead of metadata (chain.user_sensors)"
+        + (
+            f"and {no_baseline}"
+            if properties
+            else f"none of {', '.join((OFFSET_REMOVED_PROPERTIES[0], *BASELINE_PROPERTIES))}"
+        )
+        + ". Add one of these. If all products have the same offset, write a sensor description of your own with scale "
+        "and offset instead of metadata (chain.user_sensors)"
     )
 
 
 def _declared(asset: pystac.Asset, band: BandSpec, unit: float) -> tuple[float, float | None] | None:
-    """Scale and offset of a band in product units; ``unit`` product units are 1 in the asset's units.
+    """Scale and offset of a band that its asset declares, converted to product units.
 
-    None when the asset declares nothing, or 1 and 0.
+    ``unit``: product units per unit of the asset. The offset is None when it is not declared. The result is None when
+    the asset declares nothing, or scale 1 and offset 0.
     """
-    scale, offset = (_number(asset, band.index, word) for word in ("scale", "offset"))
+    scale, offset = (_asset_number(asset, band.index, word) for word in ("scale", "offset"))
     if scale in (None, 1.0) and not offset:
         return None
     scale = 1.0 if scale is None else scale
     if not (math.isfinite(scale) and scale > 0 and math.isfinite(offset or 0.0)):
-        raise InputError(f"{band.name} has the scale {scale:g} and the offset {offset or 0.0:g}; correct them")
+        raise InputError(f"{band.name} has the invalid scale {scale:g} or offset {offset or 0.0:g}. Correct them")
     return round(scale * unit, 9), None if offset is None else round(offset * unit, 9)
 
 
-def _number(asset: pystac.Asset, index: int, word: str) -> float | None:
-    """``scale`` or ``offset`` of a band, as in STAC 1.0 or 1.1; None when absent."""
+def _asset_number(asset: pystac.Asset, index: int, word: str) -> float | None:
+    """``scale`` or ``offset`` of a band in STAC 1.0 or 1.1; None when absent."""
     entry = band_entry(asset, index, "raster:bands")
     for value in (entry.get(word), entry.get(f"raster:{word}"), asset.extra_fields.get(f"raster:{word}")):
         if isinstance(value, int | float) and not isinstance(value, bool):
@@ -137,76 +141,82 @@ def _number(asset: pystac.Asset, index: int, word: str) -> float | None:
     return None
 
 
-def _complete(name: str, said: tuple[float, float | None], baseline: tuple[int, int] | None) -> Scaling:
-    """Declared scale and offset; the offset is 0 when absent, unless the baseline makes this doubtful."""
-    scale, offset = said
-    if offset is not None and abs(offset) > UNIT:
+def _complete(name: str, declared: tuple[float, float | None], baseline: tuple[int, int] | None) -> Scaling:
+    """Declared scale and offset, checked with the baseline; a missing offset is 0.
+
+    InputError when the declared offset contradicts the baseline or is not a reflectance.
+    """
+    scale, offset = declared
+    if offset is not None and abs(offset) > UNIT_REFLECTANCE:
         raise InputError(
-            f"says the offset {offset / UNIT:g} of {name}, which is not a reflectance: raster:bands has the offset in "
-            "reflectances, such as -0.1 with the scale 0.0001; correct it"
+            f"has the offset {offset / UNIT_REFLECTANCE:g} of {name}, which is not a reflectance. Correct "
+            "raster:bands: the offset must be a reflectance, such as -0.1 with the scale 0.0001"
         )
-    if baseline is not None and baseline >= FIRST_WITH_OFFSET and offset is None:
+    if baseline is not None and baseline >= FIRST_BASELINE_WITH_OFFSET and offset is None:
         raise InputError(
-            f"says a scale but no offset of {name}, while values of its baseline have one unless it was removed: "
-            "add the offset to raster:bands, 0 if there is none"
+            f"has a scale but no offset for {name}, while values of its baseline have one unless it was removed. "
+            "Add the offset to raster:bands: 0 if it was removed"
         )
-    if baseline is not None and baseline < FIRST_WITH_OFFSET and offset:
+    if baseline is not None and baseline < FIRST_BASELINE_WITH_OFFSET and offset:
         raise InputError(
-            f"says the offset {offset:g} of {name}, while values of its baseline have none: correct raster:bands or "
-            f"{BASELINES[0]}"
+            f"has the offset {offset:g} for {name}, while values of its baseline have none. Correct raster:bands or "
+            f"{BASELINE_PROPERTIES[0]}"
         )
     return scale, offset or 0.0
 
 
-def _agree(spec: SensorSpec, said: Mapping[str, tuple[float, float | None] | None]) -> None:
-    """Raise InputError when an item has other values than the sensor description."""
-    for name, numbers in said.items():
+def _require_constants(spec: SensorSpec, declared: Mapping[str, tuple[float, float | None] | None]) -> None:
+    """Raise InputError when an item declares another scale or offset than the sensor description."""
+    for name, numbers in declared.items():
         if numbers is None:
             continue
         scale, offset = numbers[0], numbers[1] or 0.0
         if not (math.isclose(scale, spec.scale, rel_tol=1e-6) and math.isclose(offset, spec.offset, rel_tol=1e-6)):
-            what = "reflectance x 10000" if spec.spectral else "what is measured"
+            what = "reflectance x 10000" if spec.spectral else "the measured quantity"
             raise InputError(
                 f"{what} is value x {scale:g} + {offset:g} in {name}, but value x {spec.scale:g} + {spec.offset:g} in "
-                "the description of the sensor: these are other products"
+                "the sensor description. Use products of this sensor, or correct the description"
             )
 
 
 def _baseline(item: pystac.Item) -> tuple[int, int] | None:
-    """Processing baseline of an item, such as (4, 0) for 04.00, 4.0 or N0400; None when the item has none, or a number
-    that is not a baseline.
+    """Processing baseline of an item, such as (4, 0) for 04.00, 4.0 or N0400; None when the item has no valid one.
 
-    InputError when the item has two baselines, one of which implies an offset. ``processing:version`` may also be the
-    version of a program, such as 2.11 of Sen2Cor: there, numbers below the first baseline with an offset must have the
-    two digits of baselines.
+    InputError when the item has two baselines and values of only one have an offset. ``processing:version`` may also be
+    the version of a program, such as 2.11 of Sen2Cor. In this property, numbers below the first baseline with an offset
+    must therefore have two digits.
     """
     baselines = {}
-    for name in BASELINES:
+    for name in BASELINE_PROPERTIES:
         text = str(item.properties.get(name, "")).strip()
         match = re.fullmatch(r"N?(\d{1,2})\.(\d{1,2})|N?(\d{1,2})(\d{2})|N?0?(\d)", text)
         numbers = [int(number) for number in match.groups() if number is not None] if match else []
         found = (numbers[0], numbers[1] if len(numbers) > 1 else 0) if numbers else (0, 0)
-        strict = name == BASELINES[0] or found >= FIRST_WITH_OFFSET or re.fullmatch(r"N?\d{2}\.?\d{2}", text)
-        if found[0] in BASELINES_OF_ESA and strict:
+        strict = (
+            name == BASELINE_PROPERTIES[0]
+            or found >= FIRST_BASELINE_WITH_OFFSET
+            or re.fullmatch(r"N?\d{2}\.?\d{2}", text)
+        )
+        if found[0] in BASELINE_NUMBERS and strict:
             baselines[name] = found
-    if len({found >= FIRST_WITH_OFFSET for found in baselines.values()}) > 1:
+    if len({found >= FIRST_BASELINE_WITH_OFFSET for found in baselines.values()}) > 1:
         values = " and ".join(f"{name} {item.properties[name]!r}" for name in baselines)
-        raise InputError(f"says {values}, of which one has an offset in its values and the other has none: correct it")
+        raise InputError(f"has {values}; values of one baseline have an offset, of the other none. Correct one of them")
     return next(iter(baselines.values()), None)
 
 
 def _metadata_asset(spec: SensorSpec, found: FoundItem) -> pystac.Asset | None:
-    """The asset with the metadata of the product."""
+    """The asset with the metadata of the product; None if there is none."""
     assert spec.metadata is not None, "asked only of sensors with metadata"
     name = posixpath.basename(spec.metadata.file)
     assets = found.item.assets.values()
     return next((one for one in assets if fnmatch.fnmatchcase(posixpath.basename(urlsplit(one.href).path), name)), None)
 
 
-def _metadata(spec: SensorSpec, found: FoundItem, *, remote: bool, needed: bool) -> dict[str, Scaling] | None:
-    """Scaling from the metadata of the product, when they are among the assets.
+def _metadata_scaling(spec: SensorSpec, found: FoundItem, *, remote: bool, needed: bool) -> dict[str, Scaling] | None:
+    """Scaling from the metadata of the product; None when they are not among the assets.
 
-    Metadata that are not ``needed`` are read only from an existing local file, for comparison with the item.
+    If they are not ``needed``, they are only compared with the item, and only read from an existing local file.
     """
     asset = _metadata_asset(spec, found)
     if asset is None:

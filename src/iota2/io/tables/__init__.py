@@ -1,1 +1,1 @@
-"""Vector files, sample tables, and small files that steps exchange."""
+"""Reading and writing of vector files, sample tables, and small tables that steps exchange."""

@@ -1,4 +1,4 @@
-"""How the dates of a tile lie, found by comparison with a reference image, as a CSV file."""
+"""CSV file with the estimated shifts of the dates of a tile from the reference image of the co-registration."""
 
 from __future__ import annotations
 
@@ -19,31 +19,32 @@ COLUMNS = ("sensor", "date", "right", "down", "state", "windows", "compared", "s
 
 @dataclass(frozen=True)
 class Alignment:
-    """How one date was found to lie, and what is made of it."""
+    """Estimated shift of one date, and the shift that is corrected."""
 
     found: Translation
-    """From the reference image; in a cascade, from the date ``about`` names."""
+    """Estimated shift from the reference image; in a cascade, from the date that ``about`` names."""
     right: float = 0.0
+    """Shift to the right in pixels that is corrected when the images are read."""
     down: float = 0.0
-    """Pixels by which its images are moved back while they are read."""
+    """Shift down in pixels that is corrected when the images are read."""
     about: str = ""
-    """Where this comes from, or why it is not known how the date lies."""
+    """Origin of the estimate, or the reason why there is none."""
     known: bool = True
-    """Whether it is; a date of which it is not is read as it lies."""
+    """Whether the shift is known; else the images are read without correction."""
 
     @property
     def moved(self) -> bool:
-        """Whether its images are moved at all."""
+        """Whether the shift of the images is corrected."""
         return (self.right, self.down) != (0.0, 0.0)
 
     @property
     def state(self) -> str:
-        """In a word: ``near`` is too near to be moved."""
+        """``moved``, ``near`` (the shift is too small to be corrected) or ``unknown``."""
         return "moved" if self.moved else "near" if self.known else "unknown"
 
 
 def alignments_csv(aligned: Mapping[str, Mapping[str, Alignment]]) -> str:
-    """A line for each date; numbers that are not known are empty."""
+    """CSV text with a line for each date, by sensor and date key; unknown numbers are empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -57,7 +58,10 @@ def alignments_csv(aligned: Mapping[str, Mapping[str, Alignment]]) -> str:
 
 
 def read_alignments(path: Path) -> dict[tuple[str, str], Alignment]:
-    """The dates by sensor and key, as ``alignments_csv`` wrote them; of what was found, the measures."""
+    """The alignments from a file of ``alignments_csv``, by sensor and date key.
+
+    The file does not contain the estimated translation itself: ``found`` has only its quality measures.
+    """
     with open(path, encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     return {
@@ -78,8 +82,8 @@ def read_alignments(path: Path) -> dict[tuple[str, str], Alignment]:
     }
 
 
-def unaligned(path: Path, tile: str) -> Iterator[Remark]:
-    """Remarks on the dates of a tile whose displacement is unknown."""
+def unaligned_remarks(path: Path, tile: str) -> Iterator[Remark]:
+    """Remarks on the dates of a tile with an unknown shift."""
     by_sensor: dict[str, list[str]] = {}
     aligned = read_alignments(path)
     counts = Counter(sensor for sensor, _ in aligned)
@@ -89,7 +93,7 @@ def unaligned(path: Path, tile: str) -> Iterator[Remark]:
     for sensor, keys in by_sensor.items():
         text = (
             f"{sensor}, tile {tile}: {len(keys)} of {counted(counts[sensor], 'date')} could not be aligned with the "
-            f"reference image and are read unshifted: {some(keys)} ({path.name} says why)."
+            f"reference image and are read without correction: {some(keys)}. See the reasons in {path.name}."
         )
         yield Remark(text, "alignment", tile, sensor)
 

@@ -1,4 +1,4 @@
-"""The classes of a run: read from the user's two text files, stored as JSON."""
+"""The classes of a run: reading of the user's nomenclature and colour file, storage as JSON."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from iota2.io.files.atomic import write_json
 
 
 def read_nomenclature(names: Path, colors: Path, labels: Iterable[Label]) -> Nomenclature:
-    """The classes ``labels`` with the names and colours of the two files; InputError lists all problems."""
+    """The classes with the given labels, with names and colours from two files; InputError with all problems."""
     return build_nomenclature(read_names(names), read_colors(colors), labels)
 
 
@@ -40,7 +40,7 @@ def _text(path: Path) -> str:
     try:
         return read_text(path)
     except UnicodeDecodeError as err:
-        raise InputError(f"{path}: not a UTF-8 text file ({err}). Save it again with the encoding UTF-8.") from err
+        raise InputError(f"{path}: is not UTF-8 text ({err}). Save it with the encoding UTF-8.") from err
     except OSError as err:
         raise InputError(f"{path}: cannot be read: {err.strerror}. {remedy_of(err)}.") from err
 

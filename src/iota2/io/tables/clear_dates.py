@@ -1,4 +1,4 @@
-"""How clear each date of a tile is, as a CSV file."""
+"""CSV file with the clear share of each date of a tile."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ COLUMNS = ("sensor", "date", "inside", "clear", "part")
 
 
 @dataclass(frozen=True)
-class DateView:
-    """What one date shows of a tile, in pixels of its working grid."""
+class DateCoverage:
+    """Numbers of pixels of a tile's working grid on one date."""
 
     inside: int
-    """Inside the image: no edge mask applies."""
+    """Pixels inside the image, to which no edge mask applies."""
     clear: int
-    """Of these, to which no mask applies."""
+    """Pixels inside the image to which no mask applies."""
 
     @property
-    def part(self) -> float | None:
-        """The clear part of what is inside the image; None when the image shows nothing of the tile."""
+    def clear_share(self) -> float | None:
+        """Share (0 to 1) of clear pixels inside the image; None when the image does not overlap the tile."""
         return self.clear / self.inside if self.inside else None
 
 
 def clear_dates_csv(scene: Scene, seen: Mapping[str, np.ndarray]) -> str:
-    """A line for each day of a sensor; ``seen`` by sensor: (day, 2), pixels inside its images, and the clear ones."""
+    """A line for each day of each sensor; ``seen`` by sensor: (day, 2) numbers of inside and of clear pixels."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for sensor in scene.series:
         for day, (inside, clear) in zip(sensor.by_day, seen[sensor.spec.name], strict=True):
-            view = DateView(int(inside), int(clear))
-            part = "" if view.part is None else f"{view.part:.4f}"
+            view = DateCoverage(int(inside), int(clear))
+            part = "" if view.clear_share is None else f"{view.clear_share:.4f}"
             writer.writerow([sensor.spec.name, f"{day:%Y%m%d}", view.inside, view.clear, part])
     return text.getvalue()
 
 
-def read_clear_dates(path: Path) -> dict[tuple[str, str], DateView]:
-    """The days by sensor and date (``YYYYMMDD``), as ``clear_dates_csv`` wrote them."""
+def read_clear_dates(path: Path) -> dict[tuple[str, str], DateCoverage]:
+    """The content of a file of ``clear_dates_csv``, by sensor and date (``YYYYMMDD``)."""
     with open(path, encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    return {(row["sensor"], row["date"]): DateView(int(row["inside"]), int(row["clear"])) for row in rows}
+    return {(row["sensor"], row["date"]): DateCoverage(int(row["inside"]), int(row["clear"])) for row in rows}

@@ -1,4 +1,4 @@
-"""The confusion matrix of a tile, as a CSV file."""
+"""CSV file with the confusion matrix of a tile."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from iota2.core.tables import PRODUCED, REFERENCE, UNMAPPED, Confusion
 
 
 def confusion_csv(confusion: Confusion) -> str:
-    """The matrix in pixels: two header lines with labels, then one line for each reference class.
+    """CSV text of a matrix in pixels: two header lines with class codes, then one line for each reference class.
 
-    A last comment line counts pixels with the value 0 in the map, if there are any.
+    A comment line at the end has the numbers of pixels with the value 0 in the map, if there are any.
     """
     labels = ",".join(str(label) for label in confusion.labels)
     lines = [REFERENCE + labels, PRODUCED + labels]
@@ -23,7 +23,7 @@ def confusion_csv(confusion: Confusion) -> str:
 
 
 def parse_confusion_csv(text: str, source: str) -> Confusion:
-    """The matrix that ``confusion_csv`` wrote; ValueError, with the name ``source``, for other content."""
+    """The matrix from the text of ``confusion_csv``; ValueError, with the name ``source``, for another text."""
     lines = text.splitlines()
     try:
         reference, produced = (
@@ -40,7 +40,7 @@ def parse_confusion_csv(text: str, source: str) -> Confusion:
             np.array(unmapped[0] if unmapped else [0] * n, dtype=np.int64),
         )
     except ValueError as err:
-        raise ValueError(f"{source} is no confusion matrix: {err}") from err
+        raise ValueError(f"{source} is not a confusion matrix: {err}") from err
 
 
 def _integers(line: str) -> list[int]:
@@ -48,5 +48,5 @@ def _integers(line: str) -> list[int]:
 
 
 def read_confusion(path: Path) -> Confusion:
-    """The matrix in a CSV file."""
+    """The matrix from a file of ``confusion_csv``."""
     return parse_confusion_csv(path.read_text(encoding="utf-8"), str(path))

@@ -1,4 +1,4 @@
-"""Building and concatenating frames of polygons and points."""
+"""Construction and concatenation of GeoDataFrames."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def polygon_frame(polygons: Sequence[BaseGeometry], crs: object, target: str, **
 
 
 def concatenated(frames: Sequence[gpd.GeoDataFrame]) -> gpd.GeoDataFrame:
-    """All rows in the order given; without any row, an empty frame with the columns of the first."""
+    """All rows of the frames, in this order; without any row, an empty frame with the columns of the first frame."""
     filled = [frame for frame in frames if len(frame)]
     if not filled:
         return frames[0]

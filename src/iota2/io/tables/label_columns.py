@@ -1,4 +1,4 @@
-"""Labels of classes, whole numbers or text, from a column of a vector file."""
+"""Class labels, which are whole numbers or text, from a column of a vector file."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from iota2.core.nomenclature import MAX_CODE
 from iota2.core.words import counted
 from iota2.io.tables.shapefiles import misread_hint
 
-SHOWN = 5
-"""Rows or values shown in a message, at most."""
+MAX_SHOWN = 5
+"""Maximum number of rows or values in a message."""
 _TOO_LARGE = (
-    "codes of the map have 16 bits. Give the classes shorter codes, or keep the long ones in a text field: its "
-    "classes are numbered from 1, as final/Classif_table.csv lists"
+    "codes of the map have 16 bits. Use smaller codes, or a text field with the long ones: its classes get the codes "
+    "1, 2, …, which final/Classif_table.csv lists"
 )
 _BELOW_ONE = "0 in the map means not classified"
 
 
 @dataclass(frozen=True)
 class LabelColumn:
-    """The labels of the rows of a file, with notes and problems."""
+    """The labels of all rows of a file, with notes and problems."""
 
     labels: pd.Series
-    """Objects: int or str, None where there is no label."""
+    """int or str objects; None for a row without label."""
     kind: Literal["integer", "text"]
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -39,29 +39,31 @@ class LabelColumn:
 def read_labels(values: pd.Series, column: str, path: str | Path) -> LabelColumn:
     """The labels in the ``values`` of a column.
 
-    Numbers must be whole and from 1 to 65535; reals may stand for them. Text is compared as ``core.labels.normalised``
-    says. Text that is whole numbers only becomes numbers: leading zeros, a sign and ``.0`` do not count; two labels
-    that only leading zeros tell apart are a problem. When one of them exceeds 65535 all stay text.
+    Numbers must be whole and from 1 to 65535; a float column with whole numbers is accepted. Text is normalised by
+    ``core.labels.normalised``.
+
+    If all texts are whole numbers, they become numbers. Leading zeros, a sign and ``.0`` are then ignored; labels that
+    differ only by leading zeros are a problem. If one of the numbers exceeds 65535, all labels stay text.
     """
     if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
         return _numbers(values, column)
     foreign = [value for value in values if not (isinstance(value, str) or is_missing(value))]
     if foreign:
         text = (
-            f"field {column!r} holds neither whole numbers nor text but {kind_of(foreign[0])}. Use a field of whole "
-            "numbers or of text"
+            f"field {column!r} contains neither whole numbers nor text but {kind_of(foreign[0])}. Use a field with "
+            "whole numbers or text"
         )
         return LabelColumn(pd.Series([None] * len(values), dtype=object), "text", [text])
     return _texts(values, column, Path(path))
 
 
 def is_missing(value: Any) -> bool:
-    """Whether a value of a field is null; a list is not."""
+    """Whether a value of a field is null; False for a list."""
     return bool(pd.api.types.is_scalar(value) and pd.isna(value))
 
 
 def kind_of(value: object) -> str:
-    """A description of a value that is no label: ``list ([1, 2])``."""
+    """Type and value of an invalid label for a message: ``list ([1, 2])``."""
     plain = value.tolist() if isinstance(value, np.ndarray) else value
     return f"{type(plain).__name__} ({plain})"
 
@@ -74,14 +76,14 @@ def _numbers(values: pd.Series, column: str) -> LabelColumn:
 
 
 def _no_codes(values: pd.Series, where: np.ndarray, column: str) -> list[str]:
-    """The problem of values that are no codes, with the remedy; empty without such values."""
+    """A problem for values that are not valid codes, in the rows ``where``; empty without such values."""
     if not len(values):
         return []
     why = [_TOO_LARGE] if (values > MAX_CODE).any() else []
     why += [_BELOW_ONE] if (values == 0).any() else []
     reasons = f" ({'; '.join(why)})" if why else ""
     return [
-        f"{counted(len(values), 'label')} of field {column!r} {'is' if len(values) == 1 else 'are'} no whole number "
+        f"{counted(len(values), 'label')} of field {column!r} {'is' if len(values) == 1 else 'are'} not a whole number "
         f"from 1 to {MAX_CODE}: {some_values(values.unique())} (row {some_values(np.flatnonzero(where))}). "
         f"Correct these rows{reasons}"
     ]
@@ -102,13 +104,13 @@ def _texts(values: pd.Series, column: str, path: Path) -> LabelColumn:
     if len(known) < len(numbers):
         other = next(label for label, number in numbers.items() if number is None)
         text.notes.append(
-            f"field {column!r} holds whole numbers, but {other!r} too: its labels are text. {_numbered()}"
+            f"field {column!r} contains whole numbers, but also {other!r}: its labels are text. {_numbered()}"
         )
         return text
     if max(known.values()) > MAX_CODE:
         text.notes.append(
-            f"field {column!r} holds whole numbers, but {max(known.values())} exceeds {MAX_CODE}, the largest code of "
-            f"a map: its labels are text. {_numbered()}"
+            f"field {column!r} contains whole numbers, but {max(known.values())} exceeds {MAX_CODE}, the largest code "
+            f"of a map: its labels are text. {_numbered()}"
         )
         return text
     return _numerals(text, known, column)
@@ -119,14 +121,14 @@ def _numbered() -> str:
 
 
 def _numerals(text: LabelColumn, numbers: Mapping[str, int], column: str) -> LabelColumn:
-    """Labels that are whole numbers written as text, as numbers."""
+    """The labels of a text column with whole numbers only, converted to numbers."""
     values = text.labels.map(lambda label: None if label is None else numbers[label])
     below = np.array([value is not None and value < 1 for value in values])
     problems = [*text.problems, *_ambiguous(numbers, column)]
     problems += _no_codes(pd.Series([value for value in values if value is not None and value < 1]), below, column)
     changed = {label: number for label, number in numbers.items() if label != str(number)}
     shown = some_values(f"{label!r} is {number}" for label, number in sorted(changed.items()))
-    note = f"text field {column!r} holds whole numbers only: they are the codes of the map" + (
+    note = f"text field {column!r} contains whole numbers only: they are the codes of the map" + (
         f" ({shown})" if changed else ""
     )
     labels = pd.Series([value if value is not None and value >= 1 else None for value in values], dtype=object)
@@ -134,7 +136,7 @@ def _numerals(text: LabelColumn, numbers: Mapping[str, int], column: str) -> Lab
 
 
 def _ambiguous(numbers: Mapping[str, int], column: str) -> Iterable[str]:
-    """A problem for each number written with different numbers of leading zeros."""
+    """A problem for each number that is written with different numbers of leading zeros."""
     written: dict[int, dict[str, str]] = {}
     for label, number in numbers.items():
         written.setdefault(number, {}).setdefault(plain_digits(label), label)
@@ -142,13 +144,13 @@ def _ambiguous(numbers: Mapping[str, int], column: str) -> Iterable[str]:
         if len(labels) > 1:
             yield (
                 f"labels {' and '.join(repr(label) for label in sorted(labels.values()))} of text field {column!r} are "
-                f"all the number {number}. If they are one class, write them alike; if not, use labels that are no "
+                f"all the number {number}. If they are one class, use one spelling; if not, use labels that are not "
                 "numbers"
             )
 
 
 def _merged(spellings: Mapping[str, Counter[str]], column: str) -> list[str]:
-    """A note on each label with several spellings, with counts."""
+    """A note on each label with several spellings and their counts."""
     return [
         f"labels of field {column!r} that differ only by blanks, composed accents or invisible characters are one "
         f"class {label!r}: "
@@ -159,7 +161,7 @@ def _merged(spellings: Mapping[str, Counter[str]], column: str) -> list[str]:
 
 
 def _rewritten(spellings: Mapping[str, Counter[str]], column: str) -> list[str]:
-    """A note on labels with one spelling that differs from the normalised one."""
+    """A note on labels with a single spelling that differs from the normalised label."""
     found = [
         f"{quoted_with_code_points(raw)} is {label!r} ({counted(count, 'polygon')})"
         for label, by_raw in spellings.items()
@@ -179,8 +181,8 @@ def _misread(spellings: Mapping[str, Counter[str]], column: str, path: Path) -> 
 
 
 def some_values(values: Iterable[Any]) -> str:
-    """The first values, without needless decimals, and a mark when there are more."""
+    """The first values for a message, without trailing zeros, and "…" when there are more."""
     values = list(values)
-    return ", ".join(f"{value:.12g}" if isinstance(value, float) else str(value) for value in values[:SHOWN]) + (
-        " …" if len(values) > SHOWN else ""
+    return ", ".join(f"{value:.12g}" if isinstance(value, float) else str(value) for value in values[:MAX_SHOWN]) + (
+        " …" if len(values) > MAX_SHOWN else ""
     )

@@ -1,4 +1,4 @@
-"""Pixel counts per class and per polygon, in the XML format that existing scripts read."""
+"""XML file with pixel counts per class and per polygon, in the format of Orfeo ToolBox."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ class PixelCounts:
 
 
 def _added(a: Counter[int], b: Counter[int]) -> Counter[int]:
-    """The sum, with classes and polygons without pixels."""
+    """The sum; unlike ``+`` of counters, it keeps classes and polygons without pixels."""
     total = Counter(a)
     total.update(b)
     return total
 
 
 def total(counts: Iterable[PixelCounts]) -> PixelCounts:
-    """The sum of counts; empty for none."""
+    """The sum of several counts; empty when there are none."""
     return sum(counts, PixelCounts(Counter(), Counter()))
 
 
 def write_statistics(counts: PixelCounts, path: Path) -> None:
-    """Write the counts as ``samplesPerClass`` and ``samplesPerVector``, sorted."""
+    """Write the counts as ``samplesPerClass`` and ``samplesPerVector``, sorted by class and by polygon."""
     root = ElementTree.Element("GeneralStatistics")
     for name, found in (("samplesPerClass", counts.per_class), ("samplesPerVector", counts.per_polygon)):
         statistic = ElementTree.SubElement(root, "Statistic", name=name)
@@ -48,7 +48,7 @@ def write_statistics(counts: PixelCounts, path: Path) -> None:
 
 
 def read_statistics(path: Path) -> PixelCounts:
-    """The counts written by ``write_statistics``."""
+    """The counts from a file of ``write_statistics``."""
     maps = {
         statistic.get("name"): Counter({int(entry.attrib["key"]): int(entry.attrib["value"]) for entry in statistic})
         for statistic in parse(path).iterfind("Statistic")

@@ -1,4 +1,4 @@
-"""Areas of reference points: the pixel that contains each, or a square of one pixel around it."""
+"""Conversion of reference points to polygons: the pixel that contains the point, or a square of this size around it."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _POINTS = (shapely.GeometryType.POINT, shapely.GeometryType.MULTIPOINT)
 
 @dataclass(frozen=True)
 class PointRule:
-    """The area that replaces a point, and the grids of the pixels."""
+    """The kind of polygon that replaces a point, and the grids of the pixels."""
 
     area: PointArea
     grids: Mapping[str, GeoBox]
     """Working grid by tile; not empty."""
-    owned: Mapping[str, shapely.Geometry] = field(default_factory=dict)
-    """Area of each tile in the projection of the points; of several tiles the first counts. Points outside all tiles
-    get a square on the first grid."""
+    tile_areas: Mapping[str, shapely.Geometry] = field(default_factory=dict)
+    """Area of each tile in the projection of the points. A point in several areas belongs to the first tile; a point
+    outside all areas gets a square on the first grid."""
 
 
-def footprint(grid: GeoBox, crs: object) -> shapely.Geometry:
+def outline(grid: GeoBox, crs: object) -> shapely.Geometry:
     """Outline of a grid in a projection."""
     return to_crs(gpd.GeoSeries([grid.extent.geom], crs=grid.crs), crs).iloc[0]
 
@@ -43,8 +43,8 @@ def is_point(geometries: np.ndarray) -> np.ndarray:
 def with_areas(geometry: gpd.GeoSeries, rule: PointRule) -> gpd.GeoSeries:
     """The geometries with points replaced by polygons, in the same projection; a multipoint becomes one multipolygon.
 
-    ``pixel``: the pixel, of the tile that owns the place, in which the point lies. ``buffer``: half a pixel to each
-    side of the point, so the square has the size of a pixel. A point on the edge of pixels is in the right, lower one.
+    ``pixel``: the pixel that contains the point, in the grid of its tile. ``buffer``: a square that extends half a
+    pixel to each side of the point. A point on the edge between pixels is in the right or lower one.
     """
     found = geometry.to_numpy().copy()
     which = np.flatnonzero(is_point(found))
@@ -67,10 +67,10 @@ def _squares(points: np.ndarray, rule: PointRule, crs: object) -> np.ndarray:
 
 
 def _by_tile(points: np.ndarray, rule: PointRule) -> list[tuple[str, np.ndarray]]:
-    """Tiles with the positions of their points, each point once."""
+    """Each tile with the positions of its points; each point belongs to one tile."""
     left = np.ones(len(points), bool)
     found = []
-    for tile, area in rule.owned.items():
+    for tile, area in rule.tile_areas.items():
         shapely.prepare(area)
         inside = left & shapely.intersects(area, points)
         found.append((tile, np.flatnonzero(inside)))

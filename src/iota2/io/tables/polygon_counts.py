@@ -1,4 +1,4 @@
-"""Validation pixels by polygon as a CSV file."""
+"""CSV file with the number of validation pixels of each polygon."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COLUMNS = (ORIGIN, "reference", "produced", "edge", "pixels", "distance")
 
 
 def polygon_counts_csv(counts: PolygonCounts) -> str:
-    """A header, then a line for each row of the counts; ``distance`` is empty when no learning polygon is known."""
+    """CSV text of the counts; ``distance`` is empty for a polygon without any learning polygon to measure from."""
     lines = [",".join(COLUMNS)]
     whole = (counts.polygon, counts.reference, counts.produced, counts.edge.astype(np.int64), counts.pixels)
     for *numbers, distance in zip(*(values.tolist() for values in (*whole, counts.distance)), strict=True):
@@ -22,7 +22,7 @@ def polygon_counts_csv(counts: PolygonCounts) -> str:
 
 
 def parse_polygon_counts_csv(text: str, source: str) -> PolygonCounts:
-    """The counts that ``polygon_counts_csv`` wrote; ValueError, with the name ``source``, for other content."""
+    """The counts from the text of ``polygon_counts_csv``; ValueError, with the name ``source``, for another text."""
     head, *lines = text.splitlines() or [""]
     try:
         if tuple(head.split(",")) != COLUMNS:
@@ -31,11 +31,11 @@ def parse_polygon_counts_csv(text: str, source: str) -> PolygonCounts:
         numbers = np.array([[int(cell) for cell in row[:5]] for row in cells], dtype=np.int64).reshape(-1, 5)
         distance = np.array([float(row[5]) if row[5] else math.inf for row in cells], dtype=np.float64)
     except (ValueError, IndexError) as err:
-        raise ValueError(f"{source} is no table of validation pixels: {err}") from err
+        raise ValueError(f"{source} is not a table of validation pixels: {err}") from err
     polygon, reference, produced, edge, pixels = numbers.T
     return PolygonCounts(polygon, reference, produced, edge > 0, pixels, distance)
 
 
 def read_polygon_counts(path: Path) -> PolygonCounts:
-    """The validation pixels by polygon in a CSV file."""
+    """The counts from a file of ``polygon_counts_csv``."""
     return parse_polygon_counts_csv(path.read_text(encoding="utf-8"), str(path))

@@ -1,4 +1,4 @@
-"""Losses of reference polygons by class before pixels are read: computed from areas, stored as JSON."""
+"""Losses of reference polygons by class before pixels are read, computed from areas; storage as JSON."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from iota2.core.nomenclature import Nomenclature
 from iota2.core.words import counted
 from iota2.io.files.atomic import write_json
 from iota2.io.files.crs import square_metres
-from iota2.io.tables.reference import LABEL, Lost, ReferenceData
+from iota2.io.tables.reference import LABEL, Loss, ReferenceData
 
 
 def pixel_area(grid: GeoBox) -> float:
-    """Area in square metres of the pixel in the middle of a grid."""
+    """Area in square metres of the central pixel of a grid."""
     middle = np.array([grid.extent.centroid.coords[0][1]])
     return float(square_metres(np.array([float(np.prod(resolution(grid)))]), grid.crs, middle)[0])
 
@@ -29,15 +29,18 @@ def pixel_area(grid: GeoBox) -> float:
 def class_losses(
     data: ReferenceData, classes: Nomenclature, ground: Mapping[str, AreaLoss], pixel: float
 ) -> tuple[ClassLosses, ...]:
-    """Drawn and lost amounts by class and reason; areas are in pixels of ``pixel`` square metres."""
+    """Amounts of each class in the reference data, and amounts lost by reason.
+
+    Areas are in pixels of ``pixel`` square metres. ``ground``: losses of valid polygons by reason.
+    """
     polygons = data.frame.geometry.to_numpy()
-    # pixels that a square unit of the projection is, at each polygon
+    # number of pixels per square unit of the projection, at each polygon
     rate = square_metres(np.ones(len(polygons)), data.frame.crs, shapely.get_y(shapely.centroid(polygons))) / pixel
     area, labels = shapely.area(polygons) * rate, data.frame[LABEL].to_numpy()
     fates = []
     for code, label in zip(classes.codes, classes.labels, strict=True):
         own = labels == label
-        lost = _before(data.lost, label, float(rate[own].mean())) | {
+        lost = _losses_in_file(data.lost, label, float(rate[own].mean())) | {
             reason: (int(found.whole[own].sum()), float((found.area * rate)[own].sum()))
             for reason, found in ground.items()
         }
@@ -49,8 +52,8 @@ def class_losses(
     return tuple(fates)
 
 
-def _before(lost: Iterable[Lost], label: object, rate: float) -> dict[str, tuple[int, float]]:
-    """Polygons and pixels of a label that were lost while reading the file, by reason."""
+def _losses_in_file(lost: Iterable[Loss], label: object, rate: float) -> dict[str, tuple[int, float]]:
+    """Numbers of polygons and pixels of a label that were lost while the file was read, by reason."""
     found: dict[str, tuple[int, float]] = {}
     for one in lost:
         if one.label == label:
@@ -59,19 +62,19 @@ def _before(lost: Iterable[Lost], label: object, rate: float) -> dict[str, tuple
     return found
 
 
-def nothing_usable(source: str, fates: Sequence[ClassLosses]) -> str:
+def no_usable_polygons(source: str, fates: Sequence[ClassLosses]) -> str:
     """The message when no polygon can be used: the number of polygons, and of losses by reason."""
     drawn = sum(fate.of(DRAWN).polygons for fate in fates)
     totals = {reason: sum((fate.of(reason) for fate in fates), Amount()) for reason in REASONS}
     reasons = losses_sentence({reason: amount for reason, amount in totals.items() if amount})
     return (
-        f"{source}: none of its {counted(drawn, 'polygon')} can be used, so there is nothing to learn from: {reasons}. "
-        "Check the list of tiles, the regions and chain.cloud_threshold, or draw polygons where the images are clear."
+        f"{source}: none of its {counted(drawn, 'polygon')} can be used for learning: {reasons}. "
+        "Check the list of tiles, the regions and chain.cloud_threshold, or add polygons where the images are clear."
     )
 
 
 def write_class_losses(fates: Iterable[ClassLosses], path: Path) -> None:
-    """Write polygons and pixels by class code and reason."""
+    """Write the numbers of polygons and pixels by class code and reason."""
     write_json(
         path,
         {
@@ -82,11 +85,11 @@ def write_class_losses(fates: Iterable[ClassLosses], path: Path) -> None:
 
 
 def read_class_losses(path: Path) -> dict[int, dict[str, Amount]]:
-    """The losses written by ``write_class_losses``, by class code."""
+    """The amounts from a file of ``write_class_losses``, by class code and reason."""
     content = json.loads(path.read_text(encoding="utf-8"))
     return {int(code): {what: Amount(*pair) for what, pair in found.items()} for code, found in content.items()}
 
 
 def read_losses_csv(path: Path) -> tuple[ClassLosses, ...]:
-    """What became of the polygons of each class, from the file of one seed."""
+    """Amounts of each class at all stages from reference data to samples, from the CSV file of one seed."""
     return parse_losses(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Pixels wanted, available and selected of each class of a model, as a CSV file, and what is lost by that."""
+"""CSV file with requested, available and selected pixels of each class of a model, and the resulting losses."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def rates_csv(
     selected: pd.DataFrame,
     left_out: Mapping[int, int] | None = None,
 ) -> str:
-    """Wanted, available and selected pixels of each class, and the rate, as CSV.
+    """CSV text with requested and available pixels of each class, and the share of the available that is selected.
 
-    A column more where ``max_samples_per_class`` leaves pixels out: how many, of those that the strategy takes.
+    If ``max_samples_per_class`` leaves pixels out, a further column has their number.
     """
     found = selected[CODE].value_counts()
     lines = ["#className,requiredSamples,totalSamples,rate" + ",leftOut" * bool(left_out)]
@@ -32,17 +32,17 @@ def rates_csv(
 
 @dataclass(frozen=True)
 class Rate:
-    """What is selected of the pixels of one class."""
+    """Numbers of pixels of one class in a selection."""
 
     wanted: int
-    """At most those that are available."""
+    """Requested pixels, at most the available ones."""
     available: int
     left_out: int
-    """What ``arg_train.max_samples_per_class`` leaves out."""
+    """Pixels that ``arg_train.max_samples_per_class`` leaves out."""
 
 
 def parse_rates(text: str) -> dict[int, Rate]:
-    """What ``rates_csv`` wrote, by class code."""
+    """The rates from the text of ``rates_csv``, by class code."""
     rows = [line.split(",") for line in text.splitlines() if not line.startswith("#")]
     return {
         int(row[0]): Rate(min(int(row[1]), int(row[2])), int(row[2]), int(row[4]) if len(row) > 4 else 0)
@@ -51,25 +51,26 @@ def parse_rates(text: str) -> dict[int, Rate]:
 
 
 def read_rates(path: Path) -> dict[int, Rate]:
-    """The rates in a file of one model."""
+    """The rates from the file of one model, by class code."""
     return parse_rates(path.read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True)
 class Losses:
-    """What one model does not learn from its learning polygons."""
+    """Pixels and classes of the learning polygons that are not among the samples of one model."""
 
     reasons: Mapping[int, str]
-    """Why a class with learning polygons has no sample, by class code."""
+    """By class code: the reason why a class with learning polygons has no sample."""
     unclear: int
-    """Selected pixels left out because no date is clear there."""
+    """Number of selected pixels without any clear date, which are left out."""
     selected: int
+    """Number of selected pixels."""
     left_out: Mapping[int, int]
-    """Pixels that ``arg_train.max_samples_per_class`` leaves out, by code of the classes that have more."""
+    """By class code: number of pixels that ``arg_train.max_samples_per_class`` leaves out, if any."""
 
 
 def losses(rates: str, learned: Mapping[int, int]) -> Losses:
-    """What is lost from the learning polygons, described by the text of ``rates_csv``, to the samples ``learned``."""
+    """Losses between selection and samples. ``rates``: text of ``rates_csv``; ``learned``: samples by class code."""
     found = parse_rates(rates)
     left_out = {code: rate.left_out for code, rate in found.items() if rate.left_out}
     selected = {code: rate.wanted for code, rate in found.items()}
@@ -79,9 +80,9 @@ def losses(rates: str, learned: Mapping[int, int]) -> Losses:
 
 
 def _reason(available: int, selected: int) -> str:
-    """Why a class of so many pixels is not learned."""
+    """The reason why a class with these numbers of pixels has no sample."""
     if not available:
-        return "no centre of a pixel lies in its learning polygons"
+        return "its learning polygons contain no pixel centre"
     if not selected:
-        return "arg_train.sample_selection takes no pixel of its learning polygons"
+        return "arg_train.sample_selection selects no pixel of its learning polygons"
     return "none of its selected pixels has a clear date"

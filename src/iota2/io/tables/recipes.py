@@ -9,5 +9,5 @@ from iota2.core.recipe import FeatureRecipe
 
 
 def read_recipe(path: Path) -> FeatureRecipe:
-    """The recipe in a JSON file of a run."""
+    """The recipe from a JSON file of a run."""
     return FeatureRecipe.from_json(json.loads(path.read_text(encoding="utf-8")))

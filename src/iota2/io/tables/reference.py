@@ -1,4 +1,4 @@
-"""Reading, checking and cleaning of the user's labelled polygons and regions."""
+"""Reading, validation and cleaning of the user's labelled polygons and regions."""
 
 from __future__ import annotations
 
@@ -22,65 +22,66 @@ from iota2.core.losses import REASONS
 from iota2.core.tables import ORIGIN, REGION
 from iota2.core.words import counted
 from iota2.errors import InputError, MissingField
-from iota2.io.files.crs import sliver, to_crs
-from iota2.io.tables.label_columns import SHOWN, is_missing, kind_of, read_labels, some_values
+from iota2.io.files.crs import sliver_area, to_crs
+from iota2.io.tables.label_columns import MAX_SHOWN, is_missing, kind_of, read_labels, some_values
 from iota2.io.tables.point_areas import PointRule, is_point, with_areas
 from iota2.io.tables.shapefiles import misread_hint
 from iota2.io.tables.vector_crs import require_no_degrees
 from iota2.io.tables.vector_source import vector_source
-from iota2.io.tables.vectors import FIELD_BYTES, read_vector
+from iota2.io.tables.vectors import MAX_FIELD_NAME_BYTES, read_vector
 
 LABEL = "label"
 REGION_OVERLAP = 1e-6
-"""Share of the smaller region by which two regions may overlap: digitised borders rarely match exactly."""
-FURTHEST = 1e10
-"""Map units; larger coordinates are outside any projection of the Earth, so the file is damaged."""
+"""Maximum overlap of two regions, as a share of the smaller one: digitised borders rarely match exactly."""
+MAX_COORDINATE = 1e10
+"""Largest valid coordinate in map units; larger ones are outside any projection of the Earth."""
 _SAFE_NAME = re.compile(r"[^\W_][\w .,+=()'@~-]*(?<![ .])")
-"""Region names: a letter or digit, then characters that file names may contain on every system."""
-_LONGEST_REGION = 60
+"""Region names: a letter or digit, then characters that are valid in file names on every system."""
+_MAX_REGION_NAME_LENGTH = 60
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Lost:
+class Loss:
     """Loss of one class for one reason (``core.losses.REASONS``) before pixels are read."""
 
     label: int | str
     reason: str
     polygons: int
-    """Polygons that are lost completely."""
+    """Number of polygons that are lost completely."""
     area: float
-    """Square units of the projection."""
+    """Lost area in square units of the projection."""
 
 
 @dataclass(frozen=True)
 class ReferenceData:
-    """Labelled polygons that are valid, share no area, and are in the CRS of the run."""
+    """Labelled polygons in the CRS of the run, which are valid and do not overlap."""
 
     frame: gpd.GeoDataFrame
     """Columns ``originfid`` (row of the file, from 0, ascending), ``label`` (int64 or str), ``geometry``."""
     kind: Literal["integer", "text"]
     notes: tuple[str, ...]
-    """Sentences for the user on changes and omissions."""
-    lost: tuple[Lost, ...] = ()
-    """The losses by class and reason, of rows with a label."""
+    """Notes on changed and omitted polygons."""
+    lost: tuple[Loss, ...] = ()
+    """Losses by class and reason; rows without label are not included."""
     warnings: tuple[str, ...] = ()
-    """Sentences on classes without any remaining polygon."""
+    """Warnings about classes without any remaining polygon."""
 
 
 # ----------------------------------------------------------------------------------- reference data
 
 
 def read_reference(path: str | Path, field: str, crs: str, points: PointRule | None = None) -> ReferenceData:
-    """The labelled polygons of a vector file (or of a layer, ``io.tables.vector_source``), reprojected to ``crs``.
+    """The labelled polygons of a vector file, reprojected to ``crs``; ``path`` may select a layer.
 
-    Left out, with a note: polygons without label, without geometry, without finite coordinates in ``crs``, or the same
-    as an earlier one of the same label. Changed, with a note: self-intersecting polygons are repaired; area
-    shared by polygons of one label stays with the first, area shared by two labels is taken from both. A
-    multipolygon stays one unit. Z is dropped. With ``points``, points become polygons as the rule says. Labels are
-    read as ``io.tables.label_columns`` says. Raises InputError, with all problems at once, for a missing field, labels
-    that are not whole numbers from 1 to 65535 or text, geometries that are no polygons, and when nothing is left.
+    Polygons are left out, with a note, if they have no label, no geometry or no finite coordinates in ``crs``, or if an
+    earlier polygon has the same label and geometry. Self-intersecting polygons are repaired, with a note. An area
+    shared by polygons of one label stays with the first; an area shared by two labels is removed from both.
+
+    A multipolygon is one unit. Z coordinates are dropped. With ``points``, points are replaced by polygons. Labels are
+    those of ``label_columns.read_labels``. Raises InputError, with all problems, for a missing field, invalid labels,
+    geometries that are not polygons, and when no polygon is left.
     """
     source = vector_source(path).file.name
     table = read_vector(path)
@@ -92,21 +93,21 @@ def read_reference(path: str | Path, field: str, crs: str, points: PointRule | N
     if problems:
         raise InputError("\n".join([f"{path}: cannot be used as reference data", *problems]))
     frame = gpd.GeoDataFrame({ORIGIN: np.arange(len(table)), LABEL: found.labels}, geometry=geometry)
-    notes += [*found.notes, *_points_told(geometry, points)]
+    notes += [*found.notes, *_point_notes(geometry, points)]
     drawn = Counter(label for label in found.labels if label is not None)
-    frame, left_out, void = _without_gaps(frame)
+    frame, left_out, void = _with_label_and_geometry(frame)
     frame, moved, unplaced = _reprojected(frame, crs, path)
     if points is not None:
         frame = frame.set_geometry(with_areas(frame.geometry, points))
-    frame, fixed, shared = _fit(frame)
+    frame, fixed, shared = _cleaned(frame)
     notes += [*left_out, *moved, *fixed]
     lost = (*void, *unplaced, *shared)
-    warnings = _emptied(drawn, set(frame[LABEL]), lost)
+    warnings = _lost_classes(drawn, set(frame[LABEL]), lost)
     if frame.empty:
         raise InputError(
             "\n".join([f"{path}: no polygon is left to use", *notes, *warnings])
             if len(table)
-            else f"{path}: holds no polygon"
+            else f"{path}: contains no polygon"
         )
     return ReferenceData(
         frame.astype({LABEL: "int64" if found.kind == "integer" else "str"}),
@@ -117,33 +118,33 @@ def read_reference(path: str | Path, field: str, crs: str, points: PointRule | N
     )
 
 
-def _points_told(geometry: gpd.GeoSeries, points: PointRule | None) -> list[str]:
+def _point_notes(geometry: gpd.GeoSeries, points: PointRule | None) -> list[str]:
     count = int(is_point(geometry.to_numpy()).sum())
     if points is None or not count:
         return []
-    what = "the pixel that holds it" if points.area == "pixel" else "a square of one pixel around it"
-    return [f"{counted(count, 'point')}: each stands for {what} (chain.points: {points.area})"]
+    what = "the pixel that contains it" if points.area == "pixel" else "a square of one pixel around it"
+    return [f"{counted(count, 'point')}: each is replaced by {what} (chain.points: {points.area})"]
 
 
-def _emptied(drawn: Mapping[int | str, int], left: Collection[int | str], lost: Iterable[Lost]) -> list[str]:
-    """A sentence on each label without any remaining polygon."""
+def _lost_classes(drawn: Mapping[int | str, int], left: Collection[int | str], lost: Iterable[Loss]) -> list[str]:
+    """A warning for each label without any remaining polygon."""
     reasons: dict[int | str, list[str]] = {}
     for one in lost:
         if one.polygons:
             reasons.setdefault(one.label, []).append(f"{one.polygons} {REASONS[one.reason]}")
     return [
-        f"class {label!r} is lost: nothing is left of its {counted(count, 'polygon')} ({'; '.join(why)})"
+        f"class {label!r} is lost: none of its {counted(count, 'polygon')} is left ({'; '.join(why)})"
         for label, count in drawn.items()
         if label not in left and (why := reasons.get(label, ["see the notes"]))
     ]
 
 
 def _field(table: pd.DataFrame, field: str, path: str | Path) -> tuple[str, list[str]]:
-    """The column that matches ``field``, and a note when its spelling differs."""
+    """Name of the column that matches ``field``, and a note when its spelling differs."""
     columns = [str(name) for name in table.columns if name != table.geometry.name]
     if field in columns:
         return field, []
-    for wanted in (field, field[:FIELD_BYTES]):
+    for wanted in (field, field[:MAX_FIELD_NAME_BYTES]):
         found = [name for name in columns if normalised(name).lower() == normalised(wanted).lower()]
         if len(found) == 1:
             return found[0], [f"field {found[0]!r} is used for {field!r}"]
@@ -153,9 +154,11 @@ def _field(table: pd.DataFrame, field: str, path: str | Path) -> tuple[str, list
 def _not_polygons(
     geometry: gpd.GeoSeries, points: PointRule | None = None, *, suggest_points: bool = False
 ) -> list[str]:
-    """A problem for each type of geometry other than polygons. Null and empty geometries are accepted, and points when
-    a rule replaces them."""
-    usable = is_polygonal(geometry.to_numpy()) | _void(geometry)
+    """A problem for each geometry type other than polygons, and the remedies.
+
+    Null and empty geometries are accepted; points are accepted when a rule replaces them.
+    """
+    usable = is_polygonal(geometry.to_numpy()) | _without_geometry(geometry)
     if points is not None:
         usable |= is_point(geometry.to_numpy())
     kinds = geometry.geom_type.where(~usable)
@@ -169,54 +172,57 @@ def _not_polygons(
 
 
 def _remedy(kind: str, *, suggest_points: bool) -> str:
-    """The remedy for features that are no polygons."""
+    """The remedy for features of a type other than polygons."""
     if "Point" in kind and suggest_points:
         return (
-            "Points have no area: set chain.points to 'pixel' to use the pixel that holds each point, or to 'buffer' "
+            "Points have no area: set chain.points to 'pixel' to use the pixel that contains the point, or to 'buffer' "
             "for a square of one pixel around it"
         )
     if "LineString" in kind:
         return "Lines have no area: remove them, or give them a width (in QGIS: Vector, Geoprocessing Tools, Buffer)"
-    return f"Remove the features of type {kind}, or draw polygons in their place"
+    return f"Remove the features of type {kind}, or replace them by polygons"
 
 
-def _void(geometry: gpd.GeoSeries) -> np.ndarray:
+def _without_geometry(geometry: gpd.GeoSeries) -> np.ndarray:
     return (geometry.isna() | geometry.is_empty).to_numpy()
 
 
-def _without_gaps(frame: gpd.GeoDataFrame) -> tuple[gpd.GeoDataFrame, list[str], list[Lost]]:
-    """The frame without rows that lack label or geometry."""
-    unlabelled, void = frame[LABEL].isna().to_numpy(), _void(frame.geometry)
+def _with_label_and_geometry(frame: gpd.GeoDataFrame) -> tuple[gpd.GeoDataFrame, list[str], list[Loss]]:
+    """The frame without rows that lack label or geometry, with notes and losses."""
+    unlabelled, void = frame[LABEL].isna().to_numpy(), _without_geometry(frame.geometry)
     notes = _left_out(frame, unlabelled, "without label") + _left_out(frame, void, "without geometry")
-    return frame[~(unlabelled | void)], notes, _lost(frame, void & ~unlabelled, "no_geometry")
+    return frame[~(unlabelled | void)], notes, _losses(frame, void & ~unlabelled, "no_geometry")
 
 
-def _reprojected(frame: gpd.GeoDataFrame, crs: str, path: str | Path) -> tuple[gpd.GeoDataFrame, list[str], list[Lost]]:
+def _reprojected(frame: gpd.GeoDataFrame, crs: str, path: str | Path) -> tuple[gpd.GeoDataFrame, list[str], list[Loss]]:
     try:
         moved = to_crs(frame, crs)
     except InputError as err:
         raise InputError(f"{path}: {err}") from err
     lost = ~_placed(moved.geometry.to_numpy())
-    notes = _left_out(frame, lost, f"without a place in {crs}")
-    return moved[~lost], notes, _lost(frame, lost, "no_geometry") if LABEL in frame else []
+    notes = _left_out(frame, lost, f"without valid coordinates in {crs}")
+    return moved[~lost], notes, _losses(frame, lost, "no_geometry") if LABEL in frame else []
 
 
 def _placed(geometries: np.ndarray) -> np.ndarray:
-    """Whether each geometry has coordinates, all of them finite and within any projection of the Earth."""
+    """Whether each geometry has coordinates, and all of them are finite and valid."""
     coordinates, owner = shapely.get_coordinates(geometries, return_index=True)
-    wrong = ~(np.abs(coordinates) <= FURTHEST).all(axis=1)
+    wrong = ~(np.abs(coordinates) <= MAX_COORDINATE).all(axis=1)
     count = len(geometries)
     placed: np.ndarray = (np.bincount(owner[wrong], minlength=count) == 0) & (np.bincount(owner, minlength=count) > 0)
     return placed
 
 
-def _lost(
+def _losses(
     frame: gpd.GeoDataFrame, where: np.ndarray, reason: str, area: np.ndarray | None = None, whole: bool = True
-) -> list[Lost]:
-    """The rows ``where`` by label: polygons that are lost (as far as ``whole``), and the ``area`` of each."""
+) -> list[Loss]:
+    """The losses of the rows ``where`` for one reason, by label.
+
+    ``whole``: whether the polygons are lost completely. ``area``: lost area of each row of the frame.
+    """
     labels = frame[LABEL].to_numpy()
     return [
-        Lost(
+        Loss(
             label,
             reason,
             int((labels[where] == label).sum()) if whole else 0,
@@ -226,28 +232,28 @@ def _lost(
     ]
 
 
-def _fit(frame: gpd.GeoDataFrame) -> tuple[gpd.GeoDataFrame, list[str], list[Lost]]:
-    """The frame with valid, unique, separated polygons."""
+def _cleaned(frame: gpd.GeoDataFrame) -> tuple[gpd.GeoDataFrame, list[str], list[Loss]]:
+    """The frame with valid polygons, without duplicates and overlaps; notes and losses."""
     polygons, invalid = repaired(frame.geometry.to_numpy())
     notes = []
     if invalid.any():
         notes.append(f"{counted(invalid.sum(), 'invalid polygon')} repaired ({_where(frame, invalid)})")
     again = duplicates(polygons, frame[LABEL].tolist())
-    notes += _left_out(frame, again, "the same as an earlier one")
-    lost = _lost(frame, again, "duplicate", shapely.area(polygons))
+    notes += _left_out(frame, again, "identical to an earlier one")
+    lost = _losses(frame, again, "duplicate", shapely.area(polygons))
     frame, polygons = frame[~again], polygons[~again]
-    parted = separated(polygons, frame[LABEL].tolist(), smallest=sliver(frame.crs))
-    notes += _overlap_notes(frame, parted.same, "one label: the ground stays with the first")
-    notes += _overlap_notes(frame, parted.different, "different labels: the ground is taken from both")
-    lost += _cut_away(frame, polygons, parted)
+    parted = separated(polygons, frame[LABEL].tolist(), smallest=sliver_area(frame.crs))
+    notes += _overlap_notes(frame, parted.same, "one label: the area stays with the first")
+    notes += _overlap_notes(frame, parted.different, "different labels: the area is removed from both")
+    lost += _overlap_losses(frame, polygons, parted)
     frame = frame.set_geometry(gpd.GeoSeries(parted.polygons, index=frame.index, crs=frame.crs))
     nothing = frame.geometry.is_empty.to_numpy()
-    notes += _left_out(frame, nothing, "with no ground of their own")
+    notes += _left_out(frame, nothing, "without any remaining area")
     return frame[~nothing].reset_index(drop=True), notes, lost
 
 
-def _cut_away(frame: gpd.GeoDataFrame, polygons: np.ndarray, parted: Separated) -> list[Lost]:
-    """The losses of each label by overlaps. A polygon that is lost completely counts for the largest cause."""
+def _overlap_losses(frame: gpd.GeoDataFrame, polygons: np.ndarray, parted: Separated) -> list[Loss]:
+    """The losses by overlaps, by label and reason; a polygon that is lost completely counts for the larger reason."""
     gone = shapely.area(polygons) - shapely.area(parted.polygons)
     shared = np.zeros(len(polygons))
     one, other, area = parted.different
@@ -257,13 +263,13 @@ def _cut_away(frame: gpd.GeoDataFrame, polygons: np.ndarray, parted: Separated) 
     whole = shapely.is_empty(parted.polygons) & ~shapely.is_empty(polygons)
     for_others = by_others >= gone - by_others
     collapsed = shapely.is_empty(polygons)
-    lost = _lost(frame, collapsed, "no_geometry")
+    lost = _losses(frame, collapsed, "no_geometry")
     for reason, taken, mine in (
         ("same_label", gone - by_others, whole & ~for_others),
         ("two_labels", by_others, whole & for_others),
     ):
-        lost += _lost(frame, mine, reason)
-        lost += _lost(frame, taken > sliver(frame.crs), reason, taken, whole=False)
+        lost += _losses(frame, mine, reason)
+        lost += _losses(frame, taken > sliver_area(frame.crs), reason, taken, whole=False)
     return lost
 
 
@@ -272,7 +278,7 @@ def _overlap_notes(frame: gpd.GeoDataFrame, pairs: Pairs, what: str) -> list[str
     if not len(area):
         return []
     rows = frame[ORIGIN].to_numpy()
-    shown = ", ".join(f"{rows[i]} and {rows[j]}" for i, j in zip(one[:SHOWN], other[:SHOWN], strict=True))
+    shown = ", ".join(f"{rows[i]} and {rows[j]}" for i, j in zip(one[:MAX_SHOWN], other[:MAX_SHOWN], strict=True))
     return [f"{counted(len(area), 'overlap')} ({area.sum():.6g} square units) of polygons of {what} (rows {shown})"]
 
 
@@ -287,15 +293,15 @@ class FieldValues:
     """One field of the reference data."""
 
     values: tuple[Hashable | None, ...]
-    """By row of the file; text as ``core.labels.normalised`` says, None where the row has no value."""
+    """Value of each row of the file; text is normalised by ``core.labels.normalised``, missing values are None."""
     notes: tuple[str, ...]
 
 
 def read_field(path: str | Path, field: str) -> FieldValues:
-    """The values of one field of a vector file, normalised for comparison.
+    """The values of one field of a vector file.
 
-    Text is compared as labels are: two spellings that look alike are one value. Raises InputError for a missing field,
-    and for one that holds lists.
+    Text is normalised like labels, so that different spellings of a value are equal. Raises InputError for a missing
+    field, and for a field with lists.
     """
     table = read_vector(path)
     column, notes = _field(table, field, path)
@@ -303,8 +309,8 @@ def read_field(path: str | Path, field: str) -> FieldValues:
     wrong = next((value for value in values if not isinstance(value, Hashable)), None)
     if wrong is not None:
         raise InputError(
-            f"{path}: field {column!r} holds neither numbers nor text but {kind_of(wrong)}. Use a field of numbers or "
-            "of text"
+            f"{path}: field {column!r} contains neither numbers nor text but {kind_of(wrong)}. Use a field with "
+            "numbers or text"
         )
     values = [normalised(value) or None if isinstance(value, str) else value for value in values]
     return FieldValues(tuple(values), tuple(f"{vector_source(path).file.name}: {note}" for note in notes))
@@ -316,10 +322,9 @@ def read_field(path: str | Path, field: str) -> FieldValues:
 def read_regions(path: str | Path, field: str, crs: str) -> gpd.GeoDataFrame:
     """One row for each region, sorted by name: ``region`` (str) and ``geometry`` (without overlaps, in ``crs``).
 
-    Regions share no ground: of the millionth that they may share in the file, and of what reprojection makes them
-    share, all goes to the first by name. Raises InputError, with all problems at once, for a missing field, features
-    without name or geometry, names that cannot be part of a file name, geometries that are no polygons, and regions
-    that overlap. Repaired polygons are logged.
+    Overlaps up to ``REGION_OVERLAP``, and those caused by reprojection, are assigned to the first region by name.
+    Repaired polygons are logged. Raises InputError, with all problems, for a missing field, features without name or
+    geometry, names that cannot be part of a file name, geometries that are not polygons, and larger overlaps.
     """
     table = read_vector(path)
     require_no_degrees(table, vector_source(path).file)
@@ -328,7 +333,7 @@ def read_regions(path: str | Path, field: str, crs: str) -> gpd.GeoDataFrame:
     geometry = table.geometry.force_2d()
     problems = [
         *_missing(names.isna().to_numpy(), f"have no value in field {column!r}"),
-        *_missing(_void(geometry), "have no geometry"),
+        *_missing(_without_geometry(geometry), "have no geometry"),
         *_unsafe_names(names.dropna().unique()),
         *_misread_names(names.dropna().unique(), vector_source(path).file),
         *_not_polygons(geometry),
@@ -348,7 +353,7 @@ def read_regions(path: str | Path, field: str, crs: str) -> gpd.GeoDataFrame:
 
 
 def _region_names(values: pd.Series) -> pd.Series:
-    """Region names as text, None where missing; whole numbers without decimals."""
+    """Region names as text; whole numbers are written without decimals, missing names are None."""
     if pd.api.types.is_float_dtype(values):
         values = values.astype(object).map(lambda v: v if pd.isna(v) or v % 1 else int(v))
     names = [
@@ -363,12 +368,12 @@ def _missing(where: np.ndarray, what: str) -> list[str]:
 
 
 def _unsafe_names(names: Iterable[str]) -> list[str]:
-    """Problems of names that cannot be parts of file names, or would leave the output folder."""
+    """Problems of names that cannot be part of a file name in the output folder."""
     return [
-        f"region name {name!r} cannot be part of a file name: start with a letter or digit, go on with "
-        f"these, spaces and _ . , + = ( ) ' @ ~ -, and use at most {_LONGEST_REGION} characters"
+        f"region name {name!r} cannot be part of a file name. Use at most {_MAX_REGION_NAME_LENGTH} characters: first "
+        "a letter or digit, then letters, digits, spaces and _ . , + = ( ) ' @ ~ -"
         for name in names
-        if not _SAFE_NAME.fullmatch(name) or len(name) > _LONGEST_REGION
+        if not _SAFE_NAME.fullmatch(name) or len(name) > _MAX_REGION_NAME_LENGTH
     ]
 
 
@@ -383,7 +388,7 @@ def _region_overlaps(regions: gpd.GeoDataFrame) -> list[str]:
     area = shapely.area(polygons)
     return [
         f"regions {regions[REGION][i]!r} and {regions[REGION][j]!r} overlap ({shared:.6g} square units)"
-        for i, j, shared in zip(*overlaps(polygons, smallest=sliver(regions.crs)), strict=True)
+        for i, j, shared in zip(*overlaps(polygons, smallest=sliver_area(regions.crs)), strict=True)
         if shared > REGION_OVERLAP * min(area[i], area[j])
     ]
 
@@ -391,10 +396,10 @@ def _region_overlaps(regions: gpd.GeoDataFrame) -> list[str]:
 def _moved_regions(regions: gpd.GeoDataFrame, crs: str, path: str | Path) -> gpd.GeoDataFrame:
     moved, lost, _ = _reprojected(regions.assign(**{ORIGIN: regions.index}), crs, path)
     if lost:
-        raise InputError(f"{path}: a region has no place in {crs}: {'; '.join(lost)}")
+        raise InputError(f"{path}: a region has no valid coordinates in {crs}: {'; '.join(lost)}")
     polygons, _ = repaired(moved.geometry.to_numpy())
-    # a border on which the regions of one side have other vertices than those of the other bends apart when moved
-    own = separated(polygons, [REGION] * len(polygons), smallest=sliver(moved.crs)).polygons
+    # reprojection moves a common border differently if the regions on its two sides have different vertices
+    own = separated(polygons, [REGION] * len(polygons), smallest=sliver_area(moved.crs)).polygons
     return gpd.GeoDataFrame({REGION: moved[REGION].astype("str")}, geometry=own, crs=moved.crs)
 
 
@@ -406,10 +411,10 @@ def _be(n: int) -> str:
 
 
 def _rows(where: Any) -> str:
-    """The first rows (from 0) where ``where`` is true."""
+    """The first row numbers (from 0) where ``where`` is true."""
     return some_values(np.flatnonzero(where))
 
 
 def _where(frame: gpd.GeoDataFrame, where: np.ndarray) -> str:
-    """The first rows of the file, from 0, of the rows of a frame."""
+    """The first row numbers in the file (from 0) of the rows ``where`` of a frame."""
     return f"row {some_values(frame[ORIGIN].to_numpy()[where])}"

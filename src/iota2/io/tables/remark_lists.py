@@ -1,4 +1,4 @@
-"""Files of remarks, which steps leave for the reports."""
+"""JSON files with remarks of steps, which reports show."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from iota2.io.files.atomic import write_json
 
 
 def write_remarks(path: str | Path, remarks: Iterable[Remark]) -> None:
-    """Write remarks as readable JSON."""
+    """Write remarks as JSON."""
     write_json(path, remarks_to_plain(remarks))
 
 
 def read_remarks(path: Path) -> tuple[Remark, ...]:
-    """The remarks of a file; ValueError or TypeError for a file that holds something else."""
+    """The remarks from a file of ``write_remarks``; ValueError or TypeError for other content."""
     return remarks_from_plain(json.loads(read_text(path)))

@@ -1,6 +1,6 @@
-"""Chunked writing of sample tables, which can be larger than memory.
+"""Chunked writing and merging of sample tables, which can be larger than memory.
 
-The files are those that ``io.tables.vectors`` writes from a frame and reads.
+The file formats are those of ``write_samples`` in ``io.tables.vectors``.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ from shapely import to_wkb
 
 from iota2.errors import InputError
 from iota2.io.files.atomic import replacing
-from iota2.io.tables.samples import ROWS_TOGETHER, listed, unchanging
+from iota2.io.tables.samples import ROWS_PER_READ, immutable_uri, quoted_columns
 from iota2.io.tables.vectors import TABLE, write_sqlite
 
-GROUP = 8192
-"""Rows of a row group of GeoParquet files."""
-PAGE = 16384
-"""Bytes of a page of SQLite files; rows larger than a page take twice the time to read."""
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-_QUICK = ("journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE")
+ROWS_PER_GROUP = 8192
+"""Number of rows of a row group in GeoParquet files."""
+PAGE_BYTES = 16384
+"""Page size of SQLite files; reading takes twice the time if rows are larger than a page."""
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FAST_PRAGMAS = ("journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE")
 """Pragmas for a temporary SQLite file that is discarded after an error."""
 
 
 def write_points(
     points: gpd.GeoDataFrame, names: Sequence[str], values: np.ndarray, rows: np.ndarray, path: Path
 ) -> None:
-    """Write ``points`` with attributes, and features ``names`` beside them, as ``write_samples`` does.
+    """Write ``points`` with their attributes and features, in the format of ``write_samples``.
 
-    The features of a point are that row of ``values`` (row, feature) which ``rows`` gives for it. Additional memory is
-    small. Equal points and values give equal bytes.
+    ``names``: names of the features. ``values``: (row, feature) array. ``rows``: for each point, its row in ``values``.
+    Little additional memory is needed. Equal points and values give equal bytes.
     """
     write = {".sqlite": _write_sqlite, ".parquet": _write_parquet}[path.suffix]
     with replacing(path) as part:
@@ -49,9 +49,9 @@ def write_points(
 
 
 def merge_tables(paths: Sequence[Path], path: Path) -> None:
-    """Concatenate tables with the same columns, using little memory.
+    """Concatenate tables with the same columns, with little memory.
 
-    Raises InputError when one is missing, damaged or has other columns than the others.
+    Raises InputError when a table is missing or damaged, or when columns differ.
     """
     merge = {".sqlite": _merge_sqlite, ".parquet": _merge_parquet}[path.suffix]
     with replacing(path) as part:
@@ -64,14 +64,14 @@ def _with_features(points: gpd.GeoDataFrame, names: Sequence[str], values: np.nd
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """InputError for a table that cannot be read; a full disk is reported as such."""
+def _read_errors(path: Path) -> Iterator[None]:
+    """Convert errors of reading the table ``path`` to InputError; a full disk is not an error of the table."""
     if not path.is_file():
-        raise InputError(f"{path}: no such file")
+        raise InputError(f"{path}: does not exist. Extract the samples again")
     try:
         yield
     except (sqlite3.Error, pa.ArrowException, OSError, ValueError) as err:
-        if getattr(err, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL or getattr(err, "errno", None) in _NO_ROOM:
+        if getattr(err, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL or getattr(err, "errno", None) in _DISK_FULL:
             raise
         raise InputError(f"{path}: cannot be read as a table of samples ({err}). Extract the samples again") from err
 
@@ -82,18 +82,18 @@ def _told(path: Path) -> Iterator[None]:
 def _write_sqlite(
     points: gpd.GeoDataFrame, names: Sequence[str], values: np.ndarray, rows: np.ndarray, path: Path
 ) -> None:
-    """GDAL creates the tables; rows are inserted directly, in half the time."""
+    """Write an SQLite file: GDAL creates the tables, then SQL inserts the rows, which takes half the time of GDAL."""
     write_sqlite(_with_features(points.iloc[:0], names, values[:0]), path)
     attributes = [name for name in points.columns if name != points.geometry.name]
     plain = [points[name].astype(object).where(points[name].notna(), None).tolist() for name in attributes]
     columns = ("GEOMETRY", *attributes, *names)
-    insert = f"INSERT INTO {TABLE} ({listed(columns)}) VALUES ({', '.join('?' * len(columns))})"
+    insert = f"INSERT INTO {TABLE} ({quoted_columns(columns)}) VALUES ({', '.join('?' * len(columns))})"
     with _opened(path) as connection:
-        connection.execute(f"PRAGMA page_size = {PAGE}")
+        connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         connection.execute("VACUUM")
         connection.execute("BEGIN")
-        for first in range(0, len(points), ROWS_TOGETHER):
-            some = slice(first, first + ROWS_TOGETHER)
+        for first in range(0, len(points), ROWS_PER_READ):
+            some = slice(first, first + ROWS_PER_READ)
             shapes = to_wkb(points.geometry.array[some]).tolist()
             beside = zip(shapes, *(column[some] for column in plain), strict=True)
             features = values[rows[some]].tolist()
@@ -102,17 +102,17 @@ def _write_sqlite(
 
 
 def _merge_sqlite(paths: Sequence[Path], path: Path) -> None:
-    """A copy of the first table with rows, followed by the rows of the others."""
+    """Copy the first table that has rows, and insert the rows of all later ones."""
     first = next((k for k, one in enumerate(paths) if _rows(one)), 0)
     shutil.copyfile(paths[first], path)
     with _opened(path) as connection:
         names = _columns(connection, "main")
-        columns = listed([name for name in names if name != "ogc_fid"])
+        columns = quoted_columns([name for name in names if name != "ogc_fid"])
         for one in paths[first + 1 :]:
-            with _told(one):
-                connection.execute("ATTACH ? AS other", (unchanging(one),))
+            with _read_errors(one):
+                connection.execute("ATTACH ? AS other", (immutable_uri(one),))
                 if set(_columns(connection, "other")) != set(names):
-                    raise ValueError("its columns are not those of the other tables")
+                    raise ValueError("its columns differ from those of the other tables")
                 connection.execute("BEGIN")
                 found = f"SELECT {columns} FROM other.{TABLE} ORDER BY ogc_fid"
                 connection.execute(f"INSERT INTO main.{TABLE} ({columns}) {found}")
@@ -122,7 +122,7 @@ def _merge_sqlite(paths: Sequence[Path], path: Path) -> None:
 
 def _rows(path: Path) -> int:
     """Number of rows of an SQLite table."""
-    with _told(path), closing(sqlite3.connect(unchanging(path), uri=True)) as connection:
+    with _read_errors(path), closing(sqlite3.connect(immutable_uri(path), uri=True)) as connection:
         return int(connection.execute(f"SELECT COUNT(*) FROM {TABLE}").fetchone()[0])
 
 
@@ -134,7 +134,7 @@ def _columns(connection: sqlite3.Connection, database: str) -> list[str]:
 def _opened(path: Path) -> Iterator[sqlite3.Connection]:
     """An existing SQLite file, opened for writing."""
     with closing(sqlite3.connect(path.resolve().as_uri(), uri=True, isolation_level=None)) as connection:
-        for how in _QUICK:
+        for how in _FAST_PRAGMAS:
             connection.execute(f"PRAGMA {how}").fetchall()
         yield connection
 
@@ -147,15 +147,15 @@ def _write_parquet(
 ) -> None:
     schema = _schema(points, names)
     with parquet.ParquetWriter(path, schema) as writer:
-        for first in range(0, max(1, len(points)), GROUP):
-            some = slice(first, first + GROUP)
+        for first in range(0, max(1, len(points)), ROWS_PER_GROUP):
+            some = slice(first, first + ROWS_PER_GROUP)
             frame = _with_features(points.iloc[some], names, values[rows[some]])
             table = pa.table(frame.to_arrow(index=False, geometry_encoding="WKB"))
             writer.write_table(table.cast(schema))
 
 
 def _schema(points: gpd.GeoDataFrame, names: Sequence[str]) -> pa.Schema:
-    """The schema that geopandas writes, without the bounding box, which is known only at the end."""
+    """The schema of geopandas, without the bounding box, which is not known before all rows are written."""
     file = BytesIO()
     _with_features(points.iloc[:1], names, np.zeros((len(points.iloc[:1]), len(names)), np.float32)).to_parquet(
         file, index=False
@@ -168,15 +168,15 @@ def _schema(points: gpd.GeoDataFrame, names: Sequence[str]) -> pa.Schema:
 
 
 def _merge_parquet(paths: Sequence[Path], path: Path) -> None:
-    """Tables without rows are skipped: their text columns have no type."""
+    """Concatenate GeoParquet files; tables without rows are skipped, since their text columns have no type."""
     schemas = {}
     for one in paths:
-        with _told(one), parquet.ParquetFile(one) as file:
+        with _read_errors(one), parquet.ParquetFile(one) as file:
             schemas[one] = file.schema_arrow, file.metadata.num_rows
     filled = [one for one in paths if schemas[one][1]] or paths[:1]
     schema = schemas[filled[0]][0]
     with parquet.ParquetWriter(path, schema) as writer:
         for one in filled:
-            with _told(one), parquet.ParquetFile(one) as file:
+            with _read_errors(one), parquet.ParquetFile(one) as file:
                 for group in range(file.num_row_groups):
                     writer.write_table(file.read_row_group(group).cast(schema))

@@ -13,46 +13,52 @@ from pyproj.exceptions import CRSError, ProjError
 from iota2.errors import InputError
 from iota2.io.tables.shapefiles import member
 
-_FULL_TURN, _POLE = 360.0, 90.0
-_ROUNDING = 1e-6
-_SAME_PLACE = 1.0
-"""Metres by which two definitions of one CRS may differ."""
+_MAX_LONGITUDE, _MAX_LATITUDE = 360.0, 90.0
+_ROUNDING_DEGREES = 1e-6
+_MAX_DIFFERENCE_METRES = 1.0
+"""Maximum distance between the positions of one point in two definitions of the same CRS."""
 _SET_IT = "Set it (in QGIS: Layer, Set Layer CRS, then export; on the command line: ogr2ogr -a_srs EPSG:<code>)"
 
 
 def require_fitting_crs(frame: gpd.GeoDataFrame, path: Path) -> None:
-    """Raise InputError when a file states no coordinate system, none of the earth, two of them, or degrees that most of
-    its coordinates cannot be."""
+    """Raise InputError when the CRS of a file is missing, is a local one, or is contradicted by its coordinates.
+
+    A shapefile with two different CRS (``.prj`` and ``.qpj``) is also an error. Coordinates contradict a CRS in degrees
+    when most features are outside the range of degrees.
+    """
     if frame.crs is None:
-        raise InputError(f"{path}: the coordinate reference system is not set. {_SET_IT}{_why_none(path)}")
+        raise InputError(f"{path}: the coordinate reference system is not set. {_SET_IT}{_crs_file_hint(path)}")
     crs = CRS.from_user_input(frame.crs)
     if not (crs.is_projected or crs.is_geographic):
         raise InputError(
-            f"{path}: its coordinate reference system {crs.name!r} ({crs.type_name}) has no place on the earth. "
-            f"{_SET_IT}"
+            f"{path}: its coordinate reference system {crs.name!r} ({crs.type_name}) is not georeferenced. {_SET_IT}"
         )
     bounds = _bounds(frame)
     if not len(bounds):
         return
-    _require_one_of_two(crs, _middle(bounds), path)
+    _require_one_of_two(crs, _centre(bounds), path)
     beyond = _beyond_degrees(bounds)
     if crs.is_geographic and 2 * beyond.sum() > len(bounds):
-        raise InputError(f"{path}: {_shown(bounds)} are no degrees, {_stated(path, crs)}")
+        raise InputError(f"{path}: {_coordinate_ranges(bounds)} are not degrees, {_degrees_source(path, crs)}")
 
 
 def require_no_degrees(frame: gpd.GeoDataFrame, path: Path) -> None:
-    """Raise InputError when coordinates stated to be metres can only be degrees.
+    """Raise InputError when the CRS of a file is projected but its coordinates are degrees.
 
-    All of them lie within the degrees of the earth, and as metres outside the area for which the coordinate system is
-    made.
+    This is assumed when all coordinates are within the range of degrees, and outside the area of use of the CRS when
+    interpreted in its units.
     """
     crs, bounds = CRS.from_user_input(frame.crs), _bounds(frame)
-    if not (crs.is_projected and len(bounds)) or _beyond_degrees(bounds).any() or not _far_from(crs, _middle(bounds)):
+    if (
+        not (crs.is_projected and len(bounds))
+        or _beyond_degrees(bounds).any()
+        or not _outside_area(crs, _centre(bounds))
+    ):
         return
     raise InputError(
-        f"{path}: {_shown(bounds)} look like degrees, but the file states {crs.name!r}, in "
-        f"{crs.axis_info[0].unit_name}s. Set the coordinate reference system that they are in (often EPSG:4326) and "
-        "export the file again"
+        f"{path}: {_coordinate_ranges(bounds)} look like degrees, but the file states {crs.name!r}, in "
+        f"{crs.axis_info[0].unit_name}s. Set the correct coordinate reference system (often EPSG:4326) and export the "
+        "file again"
     )
 
 
@@ -63,8 +69,8 @@ def _bounds(frame: gpd.GeoDataFrame) -> np.ndarray:
     return found
 
 
-def _middle(bounds: np.ndarray) -> tuple[float, float]:
-    """The centre of most features, robust against distant ones."""
+def _centre(bounds: np.ndarray) -> tuple[float, float]:
+    """The centre of the median bounds, which is robust against distant features."""
     west, south, east, north = np.median(bounds, axis=0)
     return float((west + east) / 2), float((south + north) / 2)
 
@@ -72,11 +78,11 @@ def _middle(bounds: np.ndarray) -> tuple[float, float]:
 def _beyond_degrees(bounds: np.ndarray) -> np.ndarray:
     """(feature,) bool: the coordinates cannot be degrees."""
     x, y = np.abs(bounds[:, ::2]).max(axis=1), np.abs(bounds[:, 1::2]).max(axis=1)
-    found: np.ndarray = (x > _FULL_TURN + _ROUNDING) | (y > _POLE + _ROUNDING)
+    found: np.ndarray = (x > _MAX_LONGITUDE + _ROUNDING_DEGREES) | (y > _MAX_LATITUDE + _ROUNDING_DEGREES)
     return found
 
 
-def _far_from(crs: CRS, place: tuple[float, float]) -> bool:
+def _outside_area(crs: CRS, place: tuple[float, float]) -> bool:
     """Whether a point is outside the area of use of a CRS."""
     area = crs.area_of_use
     if area is None:
@@ -85,31 +91,31 @@ def _far_from(crs: CRS, place: tuple[float, float]) -> bool:
     return not (area.west <= x <= area.east and area.south <= y <= area.north)
 
 
-def _shown(bounds: np.ndarray) -> str:
+def _coordinate_ranges(bounds: np.ndarray) -> str:
     (west, south), (east, north) = bounds[:, :2].min(axis=0), bounds[:, 2:].max(axis=0)
     return f"coordinates from x {west:.10g} to {east:.10g}, y {south:.10g} to {north:.10g}"
 
 
-def _stated(path: Path, crs: CRS) -> str:
-    """The source of a CRS in degrees, and the remedy."""
+def _degrees_source(path: Path, crs: CRS) -> str:
+    """The part of a message with the source of a CRS in degrees, and the remedy."""
     if path.suffix.lower() in (".geojson", ".json"):
         return (
-            f"in which GeoJSON is ({crs.name}) unless a member 'crs' says otherwise. Export it again in EPSG:4326, or "
-            "as a GeoPackage in its own projection"
+            f"the unit of GeoJSON ({crs.name}) unless a member 'crs' states another one. Export it again in EPSG:4326, "
+            "or as a GeoPackage in its own projection"
         )
     return f"as the file states ({crs.name}). {_SET_IT}"
 
 
-def _why_none(path: Path) -> str:
-    """The files with the CRS of a shapefile that exist."""
+def _crs_file_hint(path: Path) -> str:
+    """The part of a message about files with the CRS of a shapefile; empty for other formats."""
     if path.suffix.lower() != ".shp":
         return ""
     there, other = member(path, ".prj"), member(path, ".qpj")
     if there is not None:
-        return f", or replace {there.name}: what stands in it is no coordinate reference system"
+        return f", or replace {there.name}: it does not contain a coordinate reference system"
     if other is not None and (crs := _read(other)) is not None:
         return (
-            f", or, if {other.name} (of older QGIS, it states {crs.name!r}) is right, copy it to {path.stem}.prj, "
+            f", or, if {other.name} (of older QGIS, it states {crs.name!r}) is correct, copy it to {path.stem}.prj, "
             "which is missing"
         )
     return f", or restore {path.stem}.prj, which is missing"
@@ -123,14 +129,17 @@ def _read(path: Path) -> CRS | None:
 
 
 def _require_one_of_two(crs: CRS, place: tuple[float, float], path: Path) -> None:
-    """A .qpj of older QGIS beside a .prj: QGIS goes by the one, all other programs by the other."""
+    """Raise InputError when a shapefile has a .prj and a .qpj of older QGIS with different CRS.
+
+    QGIS reads the .qpj, all other programs read the .prj.
+    """
     other = member(path, ".qpj") if path.suffix.lower() == ".shp" else None
     second = _read(other) if other is not None else None
     if other is None or second is None or _same_place(crs, second, place):
         return
     raise InputError(
-        f"{path}: {path.stem}.prj states {crs.name!r}, but {other.name} {second.name!r}: polygons of QGIS and of other "
-        "programs lie in different places. Delete the wrong one of the two files"
+        f"{path}: {path.stem}.prj states {crs.name!r}, but {other.name} {second.name!r}: QGIS and other programs show "
+        "its polygons at different positions. Delete the wrong one of the two files"
     )
 
 
@@ -145,4 +154,4 @@ def _same_place(one: CRS, other: CRS, place: tuple[float, float]) -> bool:
         )
     except ProjError:
         return False
-    return bool(np.linalg.norm(first - second) <= _SAME_PLACE)
+    return bool(np.linalg.norm(first - second) <= _MAX_DIFFERENCE_METRES)

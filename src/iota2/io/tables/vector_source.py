@@ -1,4 +1,4 @@
-"""Selection of a layer of a vector file, in the form that QGIS uses, or by default."""
+"""Selection of a layer of a vector file, by a path in the form of QGIS or by default."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from pyogrio.errors import DataSourceError
 from iota2.core.labels import normalised
 from iota2.errors import InputError
 
-FORM = "file.gpkg|layername=NAME"
-"""Form of a path with a layer."""
+PATH_FORM = "file.gpkg|layername=NAME"
+"""Form of a path that selects a layer."""
 _NAME, _NUMBER = "layername", "layerid"
 _PART = re.compile(
     rf"\s*\|\s*({_NAME}|{_NUMBER}|subset|geometrytype|uniquegeometrytype|option:[^=|]*)\s*=", re.IGNORECASE
 )
-"""Start of a part in the form of QGIS."""
+"""Start of a part of a path in the form of QGIS."""
 
 
 @dataclass(frozen=True)
@@ -29,27 +29,27 @@ class VectorSource:
 
     file: Path
     layer: str | None = None
-    """Name of the layer; None for the only one."""
+    """Name of the layer; None if it is not given."""
     number: int | None = None
-    """Its number from 0, if given."""
+    """Number of the layer, from 0; None if it is not given."""
 
     @property
     def choice(self) -> str:
-        """The layer as text after ``|`` in a path; empty for the only one."""
+        """The layer as text after ``|`` in a path; empty if it is not given."""
         if self.layer is not None:
             return f"{_NAME}={self.layer}"
         return "" if self.number is None else f"{_NUMBER}={self.number}"
 
 
 def with_choice(file: Path, choice: str) -> str:
-    """A path as ``vector_source`` reads it, from a file and a ``choice``."""
+    """A path in the form of ``vector_source``, from a file and ``VectorSource.choice``."""
     return f"{file}|{choice}" if choice else str(file)
 
 
 def vector_source(path: str | Path) -> VectorSource:
     """The file and layer that a path names: ``file.gpkg``, ``file.gpkg|layername=NAME`` or ``file.gpkg|layerid=0``.
 
-    A file whose own name has a ``|`` is that file. Raises InputError for anything else after a ``|``.
+    An existing file with ``|`` in its name is that file. Raises InputError for any other text after a ``|``.
     """
     text = str(path)
     file, *parts = _PART.split(text)
@@ -62,21 +62,21 @@ def vector_source(path: str | Path) -> VectorSource:
 
 
 def _with(source: VectorSource, key: str, value: str, text: str) -> VectorSource:
-    """The source with one more part that follows a ``|``."""
+    """The source with the choice ``key=value`` of a path ``text``; InputError for an unsupported choice."""
     value = value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" else value
     if key == _NAME and value and source.layer is None:
         return VectorSource(source.file, value, source.number)
     if key == _NUMBER and value.isdecimal() and source.number is None:
         return VectorSource(source.file, source.layer, int(value))
-    what = "a filter is not applied: export the features that it selects" if key == "subset" else f"expected {FORM}"
-    raise InputError(f"{text}: {key}={value} cannot be used; {what}, or give the file alone if it has one layer")
+    what = "filters are not supported: export the features" if key == "subset" else f"expected {PATH_FORM}"
+    raise InputError(f"{text}: {key}={value} cannot be used; {what}, or only the path of a file with one layer")
 
 
 def chosen_layer(opened: str, source: VectorSource, shown: str | Path) -> str:
-    """The name of the layer to read from ``opened`` (what GDAL takes), which the user calls ``shown``.
+    """The name of the layer to read from ``opened``, a data source of GDAL; ``shown`` is its name in messages.
 
-    Tables without geometry (styles and projects that QGIS stores, plain tables) are no layers to choose from unless
-    they are named. Raises InputError naming the layers when none or several are left.
+    Tables without geometry, such as styles and projects of QGIS, are ignored unless ``source`` selects them. Raises
+    InputError with the names of the layers when there is no layer or more than one.
     """
     try:
         listed = pyogrio.list_layers(opened)
@@ -91,19 +91,19 @@ def chosen_layer(opened: str, source: VectorSource, shown: str | Path) -> str:
     if not spatial:
         tables = ", ".join(kinds)
         raise InputError(
-            f"{shown}: " + (f"holds only tables without geometry ({tables}); " if tables else "holds no layer; ")
+            f"{shown}: " + (f"contains only tables without geometry ({tables}); " if tables else "contains no layer; ")
             + "expected a layer of polygons"
         )  # fmt: skip
     types = list(dict.fromkeys(str(kinds[name]) for name in spatial))
     layers = f"{', '.join(spatial)}" + (f"; of types {', '.join(types)}" if len(types) > 1 else "")
     raise InputError(
-        f"{shown}: expected one layer, found {len(spatial)} ({layers}). Choose one as QGIS writes it: "
+        f"{shown}: expected one layer, found {len(spatial)} ({layers}). Choose one in the form of QGIS: "
         f"'{shown}|{_NAME}={spatial[0]}'"
     )
 
 
 def _named_layer(names: Sequence[str], source: VectorSource, shown: str | Path) -> str:
-    """The layer of that number or name; the case is ignored where the result is unique."""
+    """Name of the layer with the number or name of ``source``; case is ignored if the result is unique."""
     there = f"the layers are {', '.join(names) or 'none'}"
     if source.layer is None:
         number = source.number or 0
@@ -115,7 +115,7 @@ def _named_layer(names: Sequence[str], source: VectorSource, shown: str | Path) 
     wanted = normalised(source.layer).casefold()
     alike = [name for name in names if normalised(name).casefold() == wanted]
     if len(names) == 1 and wanted == normalised(source.file.stem).casefold():
-        alike = list(names)  # the only layer of a file without names of layers, which is named after the file
+        alike = list(names)  # GDAL names the only layer after the file in formats without layer names
     if len(alike) == 1:
         return alike[0]
     near = get_close_matches(source.layer, names, n=1)

@@ -21,51 +21,51 @@ from shapely.errors import ShapelyError
 
 from iota2.core.files import require_regular
 from iota2.errors import InputError, OutputError, remedy_of, system_text
-from iota2.io.files.atomic import ADDRESS_CHARACTERS, SHAPEFILE_SUFFIXES, replacing, replacing_group
-from iota2.io.tables.shapefiles import HEAD, MAGIC, require_whole, wrong_encoding
+from iota2.io.files.atomic import ADDRESS_SEPARATORS, SHAPEFILE_SUFFIXES, replacing, replacing_shapefile
+from iota2.io.tables.shapefiles import HEADER_BYTES, SHAPEFILE_SIGNATURE, require_whole, wrong_encoding
 from iota2.io.tables.vector_crs import require_fitting_crs
 from iota2.io.tables.vector_source import chosen_layer, vector_source
 
-FIELD_BYTES = 10
-"""Bytes of a field name in a shapefile."""
-TEXT_BYTES = 254
-"""Bytes of a text in a shapefile."""
+MAX_FIELD_NAME_BYTES = 10
+"""Maximum size of a field name in a shapefile."""
+MAX_TEXT_BYTES = 254
+"""Maximum size of a text in a shapefile."""
 TABLE = "output"
 """Name of the table in the SQLite files of a run."""
 _DBF_DATE = "2000-01-01"
-"""A constant for the date of writing in shapefiles, so that equal content gives equal bytes."""
-_SIGNATURES = {MAGIC: "", b"SQLite format 3\0": "", b"{": "GeoJSON:"}
-"""First bytes of the formats that are read (shapefile; GeoPackage and SQLite; GeoJSON), and what to put before the path
-so that GDAL takes the text for nothing else: among its formats are texts that name other places, the network
-included, and that may stand in a file of any name."""
+"""Constant date of writing in shapefiles, so that equal content gives equal bytes."""
+_SIGNATURES = {SHAPEFILE_SIGNATURE: "", b"SQLite format 3\0": "", b"{": "GeoJSON:"}
+"""First bytes of the supported formats (shapefile; GeoPackage and SQLite; GeoJSON), and the prefix of a path for GDAL.
+
+The prefix forces the GeoJSON driver: other text formats of GDAL may refer to other files and to the network.
+"""
 _BLANK = b"\xef\xbb\xbf \t\r\n"
-"""Bytes that may precede the first character of a text."""
+"""Byte order mark and white space that may precede the first character of a text."""
 _JOURNALS = ("-journal", "-wal", "-shm")
-"""Suffixes of files that SQLite opens with a database."""
-_OWN_COLUMNS = 3
-"""Columns of a query of GDAL on an SQLite table that are no attributes: rowid, ogc_fid, GEOMETRY."""
+"""Suffixes of the journal files that SQLite opens with a database."""
+_QUERY_COLUMNS = 3
+"""Number of columns besides attributes in GDAL's queries on an SQLite table: rowid, ogc_fid, GEOMETRY."""
 
 
 # ------------------------------------------------------------------------------------------ reading
 
 
 def read_vector(path: str | Path, layer: str | None = None) -> gpd.GeoDataFrame:
-    """The features of a local vector file, in the order of the file; nulls stay null.
+    """The features of a local vector file, in the order of the file; null values stay null.
 
-    ``path`` may choose a layer as QGIS does (``vector_source``). Shapefile, GeoPackage, SQLite and GeoJSON are
-    recognised by their content. Raises InputError when there is no such file, it is none of these, the layer is missing
-    or not the only one with geometry, a file of a shapefile is missing or damaged, there is no geometry or no CRS, or
-    the coordinates cannot be of that CRS.
+    ``path`` may select a layer, see ``vector_source``. Shapefile, GeoPackage, SQLite and GeoJSON are recognised by
+    their content. Raises InputError for a missing file, another format, a missing or ambiguous layer, a missing or
+    damaged file of a shapefile, a table without geometry, a missing CRS, or coordinates that contradict the CRS.
     """
     source = vector_source(path)
     if layer is not None:
         source = replace(source, layer=layer)
     file = source.file
-    # checked here, since GDAL would also open network addresses
+    # must come before GDAL, which would also open network addresses
     _require_files(file)
     prefix = _prefix(file)
     require_whole(file)
-    with _plain(file) as plain:
+    with _without_separators(file) as plain:
         name = chosen_layer(f"{prefix}{plain}", source, file)
         frame = _read(f"{prefix}{plain}", name, file)
     if not isinstance(frame, gpd.GeoDataFrame):
@@ -75,10 +75,12 @@ def read_vector(path: str | Path, layer: str | None = None) -> gpd.GeoDataFrame:
 
 
 def _require_files(path: Path) -> None:
-    """InputError unless a vector file and its companions are readable regular files. Companions are the files of a
-    shapefile, in lower or upper case, and the journals of a database."""
+    """Raise InputError unless a vector file and its companions are readable regular files.
+
+    Companions are the other files of a shapefile, with suffixes in lower or upper case, and the journals of a database.
+    """
     if not os.path.lexists(path):
-        raise InputError(f"{path}: no such file")
+        raise InputError(f"{path}: does not exist")
     try:
         for member in (path, *_companions(path)):
             require_regular(member)
@@ -112,23 +114,23 @@ def _prefix(path: Path) -> str:
     raise InputError(
         f"{path}: cannot be read as a vector file: expected a shapefile (the .shp), a GeoPackage, SQLite or GeoJSON. "
         + (
-            f"Give {main.name}, which lies beside it"
+            f"Use {main.name} in the same folder"
             if main
-            else "Export it as one of these, or get it again if it is one"
+            else "Export it to one of these formats, or, if it has one of them, copy it again"
         )
     )
 
 
 @contextmanager
-def _plain(path: Path) -> Iterator[Path]:
-    """An equivalent path without ``;`` and ``!``, at which pyogrio would cut it."""
-    if not ADDRESS_CHARACTERS & set(str(path)):
+def _without_separators(path: Path) -> Iterator[Path]:
+    """An equivalent path without ``;`` and ``!``, at which pyogrio would split it."""
+    if not ADDRESS_SEPARATORS & set(str(path)):
         yield path
         return
     with TemporaryDirectory() as folder:
         here = Path(folder) / "here"
         here.symlink_to(path.parent.resolve())
-        if not ADDRESS_CHARACTERS & set(path.name):
+        if not ADDRESS_SEPARATORS & set(path.name):
             yield here / path.name
             return
         for member in path.parent.resolve().iterdir():
@@ -140,17 +142,17 @@ def _plain(path: Path) -> Iterator[Path]:
 def _read(source: str, layer: str, path: str | Path) -> Any:
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Non closed ring detected", RuntimeWarning)  # the error below reports it
-            warnings.filterwarnings("ignore", "Could not parse column", UserWarning)  # of GeoJSON: it stays text
+            warnings.filterwarnings("ignore", "Non closed ring detected", RuntimeWarning)  # also raises an error
+            warnings.filterwarnings("ignore", "Could not parse column", UserWarning)  # GeoJSON column that stays text
             return pyogrio.read_dataframe(source, layer=layer)
     except UnicodeDecodeError as err:
         raise InputError(f"{path}: {wrong_encoding(Path(path), err)}") from err
     except ShapelyError as err:  # GEOSException is one
         raise InputError(
             f"{path}: layer {layer!r} has a geometry that cannot be read ({err}). Repair the file (in QGIS: Fix "
-            "geometries), or get it again"
+            "geometries), or copy it again"
         ) from err
-    except (UnboundLocalError, CRSError) as err:  # the first: of pyogrio, when GDAL has no WKT
+    except (UnboundLocalError, CRSError) as err:  # pyogrio raises UnboundLocalError when GDAL has no WKT
         raise InputError(
             f"{path}: the coordinate reference system cannot be read. Set it again (in QGIS: Layer, Set Layer CRS, "
             "then export; for a shapefile: restore its .prj)"
@@ -160,14 +162,14 @@ def _read(source: str, layer: str, path: str | Path) -> Any:
 
 
 def read_sqlite(path: str | Path, table: str = TABLE) -> gpd.GeoDataFrame:
-    """The table written by ``write_sqlite``, in its order. All reals are float64."""
+    """The rows of a file of ``write_sqlite``, in the order of the file; all real numbers are float64."""
     return read_vector(path, table)
 
 
 def read_parquet(path: str | Path) -> gpd.GeoDataFrame:
-    """The GeoParquet file written by ``write_parquet``. Raises InputError for another format."""
+    """The rows of a file of ``write_parquet``; InputError for another format."""
     if not Path(path).exists():
-        raise InputError(f"{path}: no such file")
+        raise InputError(f"{path}: does not exist")
     try:
         require_regular(path)
         return gpd.read_parquet(path)
@@ -183,13 +185,13 @@ def read_parquet(path: str | Path) -> gpd.GeoDataFrame:
 def write_shapefile(frame: gpd.GeoDataFrame, path: str | Path, *, empty_type: str = "Polygon") -> Mapping[str, str]:
     """Write a shapefile (UTF-8; equal frames give equal bytes) and return the field name of each column.
 
-    Names longer than 10 bytes are cut as ``field_names`` says. A frame without rows is written with all its
-    fields and the geometry type ``empty_type``. Raises OutputError for texts longer than a shapefile holds.
+    Names longer than 10 bytes are shortened by ``field_names``. A frame without rows is written with all its fields and
+    the geometry type ``empty_type``. Raises OutputError for texts that are too long for a shapefile.
     """
     columns = [str(name) for name in frame.columns if name != frame.geometry.name]
     fields = field_names(columns)
     _check_texts(frame, columns, path)
-    with replacing_group(path) as part, _plain(part) as plain:
+    with replacing_shapefile(path) as part, _without_separators(part) as plain:
         pyogrio.write_dataframe(
             frame.rename(columns=fields),
             plain,
@@ -198,7 +200,7 @@ def write_shapefile(frame: gpd.GeoDataFrame, path: str | Path, *, empty_type: st
             **_geometry_type(frame, empty_type),
         )
         if not _is_whole(Path(plain), len(frame)):
-            raise OutputError(f"{path}: cannot be written whole. Is the disk full?")
+            raise OutputError(f"{path}: cannot be written completely. Is the disk full?")
     return fields
 
 
@@ -208,12 +210,12 @@ def _is_whole(path: Path, rows: int) -> bool:
     for member in path.parent.glob(f"{path.stem}.*"):
         sizes[member.suffix] = member.stat().st_size
         with open(member, "rb") as file:
-            heads[member.suffix] = file.read(HEAD).ljust(HEAD, b"\0")
+            heads[member.suffix] = file.read(HEADER_BYTES).ljust(HEADER_BYTES, b"\0")
     main, index = (2 * int.from_bytes(heads[suffix][24:28], "big") for suffix in (".shp", ".shx"))
     count, header, width = (int.from_bytes(heads[".dbf"][a:b], "little") for a, b in ((4, 8), (8, 10), (10, 12)))
     return (
         (main, index) == (sizes[".shp"], sizes[".shx"])
-        and index == HEAD + 8 * rows
+        and index == HEADER_BYTES + 8 * rows
         and count == rows
         and sizes[".dbf"] >= header + rows * width > 0
         and all(sizes.values())
@@ -221,53 +223,53 @@ def _is_whole(path: Path, rows: int) -> bool:
 
 
 def field_names(columns: Iterable[str]) -> dict[str, str]:
-    """Column to shapefile field name, cut to 10 bytes.
+    """Unique shapefile field names of at most 10 bytes, by column.
 
-    A name that is taken already, whatever its case, ends in _1, _2 … Names that fit are kept, so the names
-    that are cut give way to them.
+    Names that fit are kept. Others are shortened, and get a suffix _1, _2 … if the shortened name is already used in
+    upper or lower case.
     """
     columns = list(columns)
-    fitting = [name for name in columns if len(name.encode()) <= FIELD_BYTES]
+    fitting = [name for name in columns if len(name.encode()) <= MAX_FIELD_NAME_BYTES]
     fields: dict[str, str] = {}
     taken: set[str] = set()
     for name in [*fitting, *(name for name in columns if name not in fitting)]:
-        candidate, number = _cut(name, FIELD_BYTES), 0
+        candidate, number = _cut(name, MAX_FIELD_NAME_BYTES), 0
         while candidate.lower() in taken:
             number += 1
             ending = f"_{number}"
-            candidate = _cut(name, FIELD_BYTES - len(ending)) + ending
+            candidate = _cut(name, MAX_FIELD_NAME_BYTES - len(ending)) + ending
         taken.add(candidate.lower())
         fields[name] = candidate
     return {name: fields[name] for name in columns}
 
 
 def _cut(name: str, size: int) -> str:
-    """The longest start of ``name`` that takes at most ``size`` bytes."""
+    """The longest start of ``name`` with at most ``size`` bytes."""
     return name.encode()[:size].decode(errors="ignore")
 
 
 def _check_texts(frame: gpd.GeoDataFrame, columns: list[str], path: str | Path) -> None:
     for name in columns:
         for text in frame[name]:
-            if isinstance(text, str) and len(text.encode()) > TEXT_BYTES:
+            if isinstance(text, str) and len(text.encode()) > MAX_TEXT_BYTES:
                 raise OutputError(
-                    f"{path}: {name} holds a text of {len(text.encode())} bytes ({text[:40]!r}…), more than "
-                    f"the {TEXT_BYTES} of a shapefile. Shorten it"
+                    f"{path}: {name} contains a text of {len(text.encode())} bytes ({text[:40]!r}…); the maximum in a "
+                    f"shapefile is {MAX_TEXT_BYTES}. Shorten it"
                 )
 
 
 def write_sqlite(frame: gpd.GeoDataFrame, path: str | Path, table: str = TABLE, *, empty_type: str = "Point") -> None:
     """Write an SQLite file of one table: ogc_fid, GEOMETRY (WKB), then the other columns of the frame.
 
-    Equal frames give equal bytes. A frame without rows keeps its columns and gets the geometry type
-    ``empty_type``. Raises OutputError when the columns exceed ``sqlite_max_columns``.
+    Equal frames give equal bytes. A frame without rows keeps its columns and gets the geometry type ``empty_type``.
+    Raises OutputError for more than ``sqlite_max_columns`` columns.
     """
     attributes = len(frame.columns) - 1
     if attributes > sqlite_max_columns():
         raise OutputError(
-            f"{path}: {attributes} columns, an SQLite table holds {sqlite_max_columns()}. Write GeoParquet"
+            f"{path}: has {attributes} columns, an SQLite table at most {sqlite_max_columns()}. Write GeoParquet"
         )
-    with replacing(path) as part, _plain(part) as plain:
+    with replacing(path) as part, _without_separators(part) as plain:
         pyogrio.write_dataframe(
             frame,
             plain,
@@ -280,13 +282,13 @@ def write_sqlite(frame: gpd.GeoDataFrame, path: str | Path, table: str = TABLE, 
 
 
 def sqlite_max_columns() -> int:
-    """Attributes of an SQLite table, at most, besides identifier and geometry."""
+    """Maximum number of attributes of an SQLite table, without identifier and geometry."""
     with closing(sqlite3.connect(":memory:")) as connection:
-        return connection.getlimit(sqlite3.SQLITE_LIMIT_COLUMN) - _OWN_COLUMNS
+        return connection.getlimit(sqlite3.SQLITE_LIMIT_COLUMN) - _QUERY_COLUMNS
 
 
 def _geometry_type(frame: gpd.GeoDataFrame, empty_type: str) -> dict[str, Any]:
-    """Writer options: a mixture of polygons and multipolygons becomes a layer of multipolygons."""
+    """Writer options with the geometry type; polygons and multipolygons together become a layer of multipolygons."""
     if len(frame) == 0:
         return {"geometry_type": empty_type}
     kinds = {kind.removeprefix("Multi") for kind in frame.geometry.geom_type.unique()}
@@ -301,10 +303,10 @@ def write_parquet(frame: gpd.GeoDataFrame, path: str | Path) -> None:
 
 
 def write_samples(frame: gpd.GeoDataFrame, path: str | Path) -> None:
-    """Write points with features as the suffix says: ``.sqlite`` or ``.parquet``."""
+    """Write points with features to an SQLite (``.sqlite``) or GeoParquet (``.parquet``) file."""
     {".sqlite": write_sqlite, ".parquet": write_parquet}[Path(path).suffix](frame, path)
 
 
 def read_samples(path: str | Path) -> gpd.GeoDataFrame:
-    """Read what ``write_samples`` wrote."""
+    """The points with features from a file of ``write_samples``."""
     return {".sqlite": read_sqlite, ".parquet": read_parquet}[Path(path).suffix](path)

@@ -19,12 +19,12 @@ from iota2.core.scene import Acquisition, Scene, SensorScene
 from iota2.core.sensor import SensorOptions
 from iota2.io.files.crs import units_per_metre
 from iota2.io.tables.alignments import Alignment, read_alignments
-from iota2.io.tables.clear_dates import DateView, read_clear_dates
+from iota2.io.tables.clear_dates import DateCoverage, read_clear_dates
 from iota2.report.run.values import AlignedView, InputsView, JobView, ProductView, SeriesView
 from iota2.run.plan.jobs import Plan
 from iota2.run.survey.survey import Survey
 
-DateViews = Mapping[tuple[str, str], DateView]
+DateViews = Mapping[tuple[str, str], DateCoverage]
 """By sensor and key of the date."""
 Clear = Mapping[str, DateViews]
 """By tile."""
@@ -113,12 +113,12 @@ def _by_day(sensor: SensorScene) -> Iterator[tuple[date, list[Acquisition]]]:
         yield day, [sensor.acquisitions[number] for number in numbers]
 
 
-def _product_view(of_day: Sequence[Acquisition], view: DateView | None, pixels: int) -> ProductView:
+def _product_view(of_day: Sequence[Acquisition], view: DateCoverage | None, pixels: int) -> ProductView:
     """One date with its products, and with the share of clear pixels if known."""
     day, names = of_day[0].day, ", ".join(one.product for one in of_day)
     if view is None:
         return ProductView(day, names)
-    return ProductView(day, names, view.inside / pixels, view.part)
+    return ProductView(day, names, view.inside / pixels, view.clear_share)
 
 
 def _aligned_view(one: Alignment | None) -> AlignedView | None:

@@ -19,7 +19,7 @@ from pathlib import PurePosixPath
 from iota2 import layout
 from iota2.config.options.schema import Config
 from iota2.core.sensor import SensorOptions
-from iota2.io.tables.clear_dates import DateView
+from iota2.io.tables.clear_dates import DateCoverage
 from iota2.report.run import pages as run_pages
 from iota2.report.run.values import JobView
 from iota2.run.plan.jobs import Plan
@@ -79,7 +79,7 @@ class ReportListener:
         self._folder = plan.root / FOLDER
         self._begun = time.time()
         self._views: dict[str, JobView] = {}
-        self._clear: dict[str, Mapping[tuple[str, str], DateView]] = {}
+        self._clear: dict[str, Mapping[tuple[str, str], DateCoverage]] = {}
         self._clear_shown = 0
         self._shown: set[str] = set()
         self._next = 0.0

@@ -16,7 +16,7 @@ from uuid import uuid4
 from iota2 import layout
 from iota2.core.files import error_path, read_text
 from iota2.errors import OutputError
-from iota2.io.files.atomic import part_name
+from iota2.io.files.atomic import temporary_path
 
 LOCK = layout.LOCK.path
 _NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP)
@@ -174,7 +174,7 @@ def _take(root: Path, text: str) -> Holder | None:
 
 def _written(path: Path, text: str) -> Path:
     """A file beside ``path`` with the content ``text``, synced to the disk."""
-    part = part_name(path)
+    part = temporary_path(path)
     try:
         with error_path(path, part), open(part, "w", encoding="utf-8") as file:
             file.write(text)

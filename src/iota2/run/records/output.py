@@ -15,7 +15,7 @@ from iota2.classifiers import forest, models, transforms
 from iota2.config.options.schema import Config
 from iota2.core.files import MAX_NAME_BYTES, read_bytes
 from iota2.errors import OutputError, remedy_of, system_text
-from iota2.io.files.atomic import SHAPEFILE_SUFFIXES, in_progress, write_text
+from iota2.io.files.atomic import SHAPEFILE_SUFFIXES, is_temporary, write_text
 from iota2.run.records.lock import LOCK
 from iota2.run.records.records import Ledger
 from iota2.run.records.state import StateFile, make_way, require
@@ -314,5 +314,5 @@ def _is_own(name: str, made: Set[str], steps: frozenset[str]) -> bool:
         or (_TRANSFORM.fullmatch(f"{path.parent.name}/{path.name}") is not None and path.parents[1].as_posix() in made)
         or _PAGE.fullmatch(name) is not None
         or _log(steps).fullmatch(name) is not None
-        or any(in_progress(part) for part in path.parts)
+        or any(is_temporary(part) for part in path.parts)
     )

@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from iota2.core.files import read_text, require_regular
 from iota2.errors import OutputError
-from iota2.io.files.atomic import part_name
+from iota2.io.files.atomic import temporary_path
 
 T = TypeVar("T")
 MAX_BYTES = 256 << 20
@@ -102,6 +102,6 @@ def make_way(path: Path) -> None:
 def put_file(path: Path, text: str) -> None:
     """Replace a file atomically, without sync: the next run recreates a file lost in a power cut."""
     make_way(path)
-    part = part_name(path)
+    part = temporary_path(path)
     part.write_text(text, encoding="utf-8", errors="replace")
     os.replace(part, path)

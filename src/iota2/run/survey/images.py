@@ -16,7 +16,7 @@ from iota2.core.remarks import Remark
 from iota2.core.scene import Scene
 from iota2.core.sensor import SensorOptions
 from iota2.core.words import counted
-from iota2.io.tables.point_areas import footprint
+from iota2.io.tables.point_areas import outline
 from iota2.run.survey.problems import Problems
 from iota2.run.survey.scan import Items, Series, read_stac, scan, scenes_of, with_images
 
@@ -65,7 +65,7 @@ def find_images(problems: Problems) -> Images:
     return Images(
         sensors,
         scenes,
-        {tile: footprint(scene.geobox, config.chain.proj) for tile, scene in scenes.items()},
+        {tile: outline(scene.geobox, config.chain.proj) for tile, scene in scenes.items()},
         {tile: (*found[1], *notes.get(tile, ())) for tile, found in scanned.items()},
         complete,
         _recipe(problems, scenes) if complete else None,

@@ -17,8 +17,8 @@ from iota2.core.remarks import Remark, remarks_about
 from iota2.core.scene import Scene, SensorScene
 from iota2.core.sensor import SensorOptions
 from iota2.errors import InputError, InputProblems, MissingTile
-from iota2.io.archive.coverage import bounds_in, share_shown
-from iota2.io.archive.layers import interpolated_numbers, scan_layers
+from iota2.io.archive.coverage import bounds_in, covered_share
+from iota2.io.archive.layers import interpolated_integer_notes, scan_layers
 from iota2.io.archive.products import native_geobox, scan_tile, several_a_day, working_geobox
 from iota2.io.archive.radar_names import named_like
 from iota2.io.archive.s1tiling import series_found
@@ -28,7 +28,7 @@ from iota2.run.records.damage import known_damage
 from iota2.run.survey.extent import RESOLUTION, finest_pixel, size_problems
 
 if TYPE_CHECKING:
-    from iota2.io.stac.products import Placed
+    from iota2.io.stac.products import ItemsByTile
 
 Series = tuple[SensorScene, ...]
 """Series of the sensors on one tile, in the order of features."""
@@ -43,7 +43,7 @@ MIN_COVERAGE = 0.1
 class Items:
     """The STAC items of a run."""
 
-    by_sensor: Mapping[str, Placed]
+    by_sensor: Mapping[str, ItemsByTile]
     """Items of each tile, by name of the sensor."""
     remarks: tuple[Remark, ...] = ()
     """Remarks on ignored items."""
@@ -55,7 +55,7 @@ def read_stac(config: Config, sensors: Sequence[SensorOptions]) -> Items:
     if stac is None:
         return Items({})
     from iota2.io.stac.items import Search, read_items  # noqa: PLC0415 - loads pystac, which takes long
-    from iota2.io.stac.products import place_items  # noqa: PLC0415
+    from iota2.io.stac.products import items_by_tile  # noqa: PLC0415
 
     search = Search(
         stac.source,
@@ -73,7 +73,7 @@ def read_stac(config: Config, sensors: Sequence[SensorOptions]) -> Items:
             spec = options.spec
             name = spec.name if spec.name in config.chain.user_sensors else spec.section
             of_sensor = [one for one in found if stac.collections[one.collection] == name]
-            placed[spec.name] = place_items(spec, of_sensor, config.chain.list_tile)
+            placed[spec.name] = items_by_tile(spec, of_sensor, config.chain.list_tile)
     return Items(placed, remarks_about(notes, "images"))
 
 
@@ -214,7 +214,7 @@ def scenes_of(
         scenes[tile] = Scene(tile, grid, series)
         for one in series:
             elsewhere, little = badly_placed(one, grid, tile)
-            numbers = interpolated_numbers(one, grid, tile) if one.spec.static else ()
+            numbers = interpolated_integer_notes(one, grid, tile) if one.spec.static else ()
             beside += remarks_about(elsewhere, "images", tile=tile, sensor=one.spec.name)
             remarks[tile] += remarks_about((*little, *numbers), "images", tile=tile, sensor=one.spec.name)
     if beside:
@@ -228,7 +228,7 @@ def badly_placed(series: SensorScene, tile_grid: GeoBox, tile: str) -> tuple[lis
     looked_at = [band.name for band in spec.bands] if spec.static else [spec.reference.name]
     beside, little = [], []
     for path, grid in {files[band]: series.grids[band] for band in looked_at}.items():
-        share, what = share_shown(tile_grid, grid), "a layer shows" if spec.static else f"images of {spec.name} show"
+        share, what = covered_share(tile_grid, grid), "a layer shows" if spec.static else f"images of {spec.name} show"
         where = f"{spec.section}, tile {tile}: {what}"
         if share == 0:
             beside.append(

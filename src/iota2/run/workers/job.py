@@ -19,7 +19,7 @@ from iota2.chains.user_builders import position_of
 from iota2.core.graph import JobContext
 from iota2.core.words import printable
 from iota2.errors import REMEDIES, Iota2Error, message_of, system_text
-from iota2.io.files.atomic import asking_first
+from iota2.io.files.atomic import checking_before_replacing
 from iota2.io.files.gdal import gdal_environment, limit_threads
 from iota2.run.records.damage import Damage, damage_of
 from iota2.run.records.lock import require_lock
@@ -140,7 +140,7 @@ def _run(task: Task) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     threads, require_own_lock = task.context.use.threads, partial(require_lock, task.root, task.lock)
     require_own_lock()
-    with limit_threads(threads), gdal_environment(threads=threads), asking_first(require_own_lock):
+    with limit_threads(threads), gdal_environment(threads=threads), checking_before_replacing(require_own_lock):
         task.run(task.context)
     missing = [str(path) for path in outputs if not path.exists()]
     if missing:

@@ -25,7 +25,7 @@ from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
 from iota2.errors import ConfigError, FeatureMismatch, InputError
 from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
-from iota2.io.series.scene_file import images_of
+from iota2.io.series.scene_file import read_shifted_scene
 from iota2.io.tables.classes import read_classes
 from iota2.steps.blocks import prediction_shapes
 from iota2.steps.pixels import feature_blocks
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 def run(job: JobContext) -> None:
     """Compute features block by block and classify the pixels of each region with the region's models."""
-    scene, classes = images_of(job.inp), read_classes(job.inp.classes)
+    scene, classes = read_shifted_scene(job.inp), read_classes(job.inp.classes)
     models = {key: load_model(path) for key, path in job.inp.all("models").items()}
     for key, model in models.items():
         _require_known_classes(model, classes, job.inp.all("models")[key])

@@ -14,7 +14,7 @@ from iota2.core.grid import blocks
 from iota2.io.rasters.files import RasterProfile, RasterWriter
 from iota2.io.rasters.rasterize import mask_polygons
 from iota2.io.series.reader import CubeReader
-from iota2.io.series.scene_file import images_of
+from iota2.io.series.scene_file import read_shifted_scene
 from iota2.io.tables.frames import polygon_frame
 from iota2.io.tables.vectors import write_shapefile
 from iota2.steps.blocks import mask_shape
@@ -36,10 +36,10 @@ def params(config: Config) -> MaskParams:
 
 def run(job: JobContext[MaskParams]) -> None:
     """Write the footprint of the sensors, as a raster and as polygons."""
-    scene = images_of(job.inp)
+    scene = read_shifted_scene(job.inp)
     profile = RasterProfile(scene.geobox, "uint8", nodata=0, overviews="nearest")
     with CubeReader(scene, {}) as reader, RasterWriter(job.out.mask, profile) as writer:
-        for block in reader.in_turn(blocks(scene.tile, scene.geobox, mask_shape(scene, job.use))):
+        for block in reader.observation_blocks(blocks(scene.tile, scene.geobox, mask_shape(scene, job.use))):
             footprint = reader.footprint(block, every=job.params.every_sensor)
             writer.write(block, footprint.astype(np.uint8))
     polygons = mask_polygons(job.out.mask)

@@ -22,7 +22,7 @@ from iota2.core.grid import resolution
 from iota2.core.remarks import Remark
 from iota2.core.scene import Scene, SensorScene
 from iota2.errors import InputError
-from iota2.io.archive.coverage import share_shown
+from iota2.io.archive.coverage import covered_share
 from iota2.io.files.atomic import write_json, write_text
 from iota2.io.series.alignment import ReferenceImage, date_views, reference_grid, reference_views
 from iota2.io.series.scene_file import read_scene
@@ -217,7 +217,7 @@ def _problems(given: Coregistration, scenes: Mapping[str, Scene]) -> Iterator[tu
         yield "vhr_path", str(err)
         return
     for tile, scene in scenes.items():
-        if share_shown(scene.geobox, grid) == 0:
+        if covered_share(scene.geobox, grid) == 0:
             yield (
                 "vhr_path",
                 f"{given.vhr_path} does not overlap tile {tile}. Use an image that covers all tiles, or process the "

@@ -19,7 +19,7 @@ from iota2.io.archive.headers import read_header
 from iota2.io.archive.nodata import shown
 from iota2.io.files.addresses import is_remote
 from iota2.io.files.tiff_tables import read_blocks
-from iota2.io.series.value_samples import Sample, layer_holes, sample_of
+from iota2.io.series.value_samples import ValueSample, find_undeclared_nodata, sample_values
 
 Table = Mapping[str, Sequence[BandValues | None]]
 """Sampled values of each band, by date; None for a date with too few pixels."""
@@ -54,7 +54,7 @@ def _notes(scene: Scene, sensor: SensorScene, bands: Mapping[str, Sequence[str]]
     elif used and sensor.acquisitions:
         yield from _missing_block_notes(scene.tile, sensor, used)
         try:
-            sample = sample_of(scene, sensor, used, threads=threads)
+            sample = sample_values(scene, sensor, used, threads=threads)
         except DamagedProduct as err:
             # Not an error here: a later job that needs these pixels fails with the name of the file.
             yield f"values are not checked: {err}"
@@ -103,7 +103,7 @@ def _missing_block_notes(tile: str, sensor: SensorScene, used: Sequence[str]) ->
 
 def _layer_notes(scene: Scene, layers: SensorScene) -> Iterator[str]:
     """Notes on layers with values that look like nodata but are not declared as nodata."""
-    for name, found in layer_holes(scene, layers).items():
+    for name, found in find_undeclared_nodata(scene, layers).items():
         path = layers.acquisitions[0].bands[name]
         holes = {shown(value): count for value, count in found.found().items()}
         if holes:
@@ -123,17 +123,19 @@ def _layer_notes(scene: Scene, layers: SensorScene) -> Iterator[str]:
             )
 
 
-def _value_notes(tile: str, sensor: SensorScene, sample: Sample) -> Iterator[str]:
+def _value_notes(tile: str, sensor: SensorScene, sample: ValueSample) -> Iterator[str]:
     """Notes on the sampled values of a series.
 
     Raises DamagedProduct for impossible values, which are also searched under masks.
     """
     dates = range(len(sensor.acquisitions))
-    table: Table = {name: [sample.of(t, k) for t in dates] for k, name in enumerate(sample.bands)}
+    table: Table = {name: [sample.values_of(t, k) for t in dates] for k, name in enumerate(sample.bands)}
     impossible = [*_wrapped(sensor, sample), *(plausible.impossible(table) if sensor.spec.spectral else ())]
     if impossible:
         raise _damaged(tile, sensor, impossible)
-    table = {name: [one if sample.judged(t) else None for t, one in enumerate(of)] for name, of in table.items()}
+    table = {
+        name: [one if sample.can_be_checked(t) else None for t, one in enumerate(of)] for name, of in table.items()
+    }
     out_of_scale = plausible.out_of_scale(table) if sensor.spec.spectral else iter(())
     unlike = chain(plausible.unlike_others(table), out_of_scale)
     yield from _joint_note(sensor, "unlike those of the other dates", unlike)
@@ -155,7 +157,7 @@ def _value_notes(tile: str, sensor: SensorScene, sample: Sample) -> Iterator[str
         )
 
 
-def _undeclared_nodata(sensor: SensorScene, sample: Sample) -> Iterator[str]:
+def _undeclared_nodata(sensor: SensorScene, sample: ValueSample) -> Iterator[str]:
     """Note on common nodata values that neither the files nor the sensor description declare."""
     found: dict[str, list[str]] = {}
     codes = [code for code in USUAL_CODES if code < 0 or code == 65535]
@@ -191,13 +193,13 @@ def _suspected_nodata(known: np.ndarray, codes: Sequence[float]) -> Iterator[tup
                 yield code, count
 
 
-def _index_doubts(sensor: SensorScene, sample: Sample) -> Iterator[ImplausibleValues]:
+def _index_doubts(sensor: SensorScene, sample: ValueSample) -> Iterator[ImplausibleValues]:
     """Doubts about normalised differences outside -1 to 1."""
     layer_of = {role: sample.bands.index(name) for role, name in sensor.spec.roles.items() if name in sample.bands}
     for name, first, second in (("NDVI", "nir", "red"), ("NDWI", "swir", "nir")):
         if first in layer_of and second in layer_of:
             for t, layers in enumerate(sample.values):
-                if not sample.judged(t):
+                if not sample.can_be_checked(t):
                     continue
                 pixels = sample.clear[t] if sample.clear[t].sum() >= plausible.MIN_BAND_PIXELS else slice(None)
                 share = plausible.beyond_one(layers[layer_of[first], pixels], layers[layer_of[second], pixels])
@@ -205,7 +207,7 @@ def _index_doubts(sensor: SensorScene, sample: Sample) -> Iterator[ImplausibleVa
                     yield ImplausibleValues(t, name, f"{100 * share:.0f} %")
 
 
-def _wrapped(sensor: SensorScene, sample: Sample) -> Iterator[ImplausibleValues]:
+def _wrapped(sensor: SensorScene, sample: ValueSample) -> Iterator[ImplausibleValues]:
     """Doubts about bands whose negative nodata value was read as unsigned."""
     for k, name in enumerate(sample.bands):
         marker = sensor.spec.nodata_of(name)

@@ -22,7 +22,7 @@ from iota2.io.files.crs import units_per_metre
 from iota2.io.rasters.files import RasterProfile, RasterWriter
 from iota2.io.rasters.rasterize import polygons_at_least
 from iota2.io.series.reader import CubeReader
-from iota2.io.series.scene_file import images_of
+from iota2.io.series.scene_file import read_shifted_scene
 from iota2.io.tables.clear_dates import clear_dates_csv
 from iota2.io.tables.frames import polygon_frame
 from iota2.io.tables.remark_lists import write_remarks
@@ -56,7 +56,7 @@ def run(job: JobContext[ValidityParams]) -> None:
 
     This job is the first that reads each date of a tile, so it also checks the values of the images.
     """
-    scene = images_of(job.inp)
+    scene = read_shifted_scene(job.inp)
     write_remarks(job.out.notes, check_values(scene, job.params.bands, threads=job.use.threads))
     write_text(job.out.dates, clear_dates_csv(scene, _count_clear_dates(job, scene)))
     middle = scene.geobox.extent.centroid.coords[0][1]
@@ -73,7 +73,7 @@ def _count_clear_dates(job: JobContext, scene: Scene) -> Mapping[str, np.ndarray
     profile = RasterProfile(scene.geobox, dtype, overviews="nearest")
     seen = {sensor.spec.name: np.zeros((len(sensor.by_day), 2), np.int64) for sensor in sensors}
     with CubeReader(scene, {}) as reader, RasterWriter(job.out.validity, profile) as writer:
-        for block in reader.in_turn(blocks(scene.tile, scene.geobox, mask_shape(scene, job.use))):
+        for block in reader.observation_blocks(blocks(scene.tile, scene.geobox, mask_shape(scene, job.use))):
             found = reader.observed(block)
             observed = {sensor.spec.name: found[sensor.spec.name].by_day(sensor.by_day) for sensor in sensors}
             counts = [of_days.valid.sum(axis=0, dtype=dtype) for of_days in observed.values()]

@@ -18,7 +18,7 @@ from iota2.core.grid import Block, blocks
 from iota2.core.nomenclature import Nomenclature
 from iota2.io.files.atomic import write_text
 from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter, nearest_pixels, raster_geobox
-from iota2.io.rasters.ownership import Ownership, product_grid
+from iota2.io.rasters.ownership import TileOwnership, product_grid
 from iota2.io.rasters.qgis import class_style, confidence_style, probability_style, validity_style
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.vectors import read_vector
@@ -100,7 +100,7 @@ def run(job: JobContext[MosaicParams]) -> None:
     grids = {tile: raster_geobox(path) for tile, path in validity.items()}
     given = job.params
     grid = product_grid(envelopes, next(iter(grids.values())), given.proj, given.resolution)
-    ownership = Ownership(envelopes, grid)
+    ownership = TileOwnership(envelopes, grid)
     classes = read_classes(job.inp.classes)
     products = [_validity_product(job, validity, ownership.geobox)]
     for key, _ in job.out.each("map"):
@@ -168,11 +168,11 @@ def _sources(job: JobContext, name: str, seed: int) -> dict[str, list[Path]]:
 
 
 def _write_products(
-    products: Sequence[Product], ownership: Ownership, grids: Mapping[str, GeoBox], use: Resources
+    products: Sequence[Product], ownership: TileOwnership, grids: Mapping[str, GeoBox], use: Resources
 ) -> None:
     """Write all products in one pass; each pixel is the nearest pixel of the tile that owns the position.
 
-    Ownership and pixel positions of a block are computed once for all products. The files of the tiles are opened again
+    TileOwnership and pixel positions of a block are computed once for all products. The files of the tiles are opened again
     for each block, because there can be thousands of them.
     """
     geobox = ownership.geobox

@@ -9,7 +9,7 @@ from iota2 import layout
 from iota2.compute.areas import tile_envelopes
 from iota2.core.graph import JobContext, Step
 from iota2.errors import InputError
-from iota2.io.files.crs import sliver, units_per_metre
+from iota2.io.files.crs import sliver_area, units_per_metre
 from iota2.io.tables.vectors import read_vector, write_shapefile
 
 BORDER_METRES = 600.0
@@ -28,7 +28,7 @@ def run(job: JobContext) -> None:
         )
     crs, (_, bottom, _, top) = next(iter(frames.values())).crs, shapely.total_bounds([*footprints.values()])
     border = BORDER_METRES * units_per_metre(crs, (bottom + top) / 2)
-    envelopes = tile_envelopes(footprints, border, smallest=sliver(crs))
+    envelopes = tile_envelopes(footprints, border, smallest=sliver_area(crs))
     for key, path in job.out.each("envelopes"):
         envelope = envelopes[key.tile]
         geometry = [] if envelope.is_empty else [envelope]

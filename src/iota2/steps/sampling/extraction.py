@@ -21,7 +21,7 @@ from iota2.core.graph import JobContext, Resources, Step
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
 from iota2.core.tables import COLUMN, LEARN, REGION, ROW, sample_columns, seed_column, seed_columns
-from iota2.io.series.scene_file import images_of
+from iota2.io.series.scene_file import read_shifted_scene
 from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.sample_tables import write_points
 from iota2.io.tables.vectors import read_sqlite
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 def run(job: JobContext) -> None:
     """Compute the features of the selected pixels and write them by model and seed."""
-    scene, recipe = images_of(job.inp), read_recipe(job.inp.recipe)
+    scene, recipe = read_shifted_scene(job.inp), read_recipe(job.inp.recipe)
     selection = read_sqlite(job.inp.selection)
     values, clear = extract(scene, recipe, selection[ROW].to_numpy(), selection[COLUMN].to_numpy(), job.use)
     if not clear.all():

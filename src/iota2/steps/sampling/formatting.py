@@ -19,7 +19,7 @@ from iota2.core.grid import blocks, resolution
 from iota2.core.scene import Scene
 from iota2.core.tables import LEARN, ORIGIN, REGION, TILE, UNUSED, VALIDATION, seed_column, seed_columns
 from iota2.io.files.atomic import write_text
-from iota2.io.files.crs import sliver, to_crs, units_per_metre
+from iota2.io.files.crs import sliver_area, to_crs, units_per_metre
 from iota2.io.rasters.files import RasterProfile, RasterWriter, read_block
 from iota2.io.rasters.rasterize import pixels_inside, rasterize
 from iota2.io.series.scene_file import read_scene
@@ -60,7 +60,7 @@ def cut_polygons(
         area = shapely.intersection(region.geometry, usable_area)
         shapely.prepare(area)
         near = used.iloc[np.sort(used.sindex.query(area, predicate="intersects"))]
-        cut = polygonal(shapely.intersection(near.geometry.to_numpy(), area), smallest=sliver(near.crs))
+        cut = polygonal(shapely.intersection(near.geometry.to_numpy(), area), smallest=sliver_area(near.crs))
         frame = near.assign(**{REGION: str(region.region), TILE: tile}).set_geometry(cut, crs=near.crs)
         frames.append(frame[~frame.geometry.is_empty])
     return gpd.GeoDataFrame(pd.concat(frames, ignore_index=True), crs=reference.crs)
@@ -106,7 +106,7 @@ def _pixel_side(geobox: GeoBox, envelope: gpd.GeoDataFrame) -> float:
 
 def _region_frame(geometry: shapely.Geometry, region: str, crs: object) -> gpd.GeoDataFrame:
     """The polygonal part of a geometry as a row with the name of the region; no row if it is empty."""
-    geometry = polygonal(np.array([geometry], dtype=object), smallest=sliver(crs))
+    geometry = polygonal(np.array([geometry], dtype=object), smallest=sliver_area(crs))
     frame = gpd.GeoDataFrame({REGION: [region]}, geometry=geometry, crs=crs)
     return frame[~frame.geometry.is_empty]
 

@@ -21,11 +21,11 @@ from iota2.core.remarks import remarks_about
 from iota2.core.tables import CODE, ORIGIN, REGION, label_column, seed_column
 from iota2.errors import InputError
 from iota2.io.files.atomic import write_text
-from iota2.io.files.crs import sliver
+from iota2.io.files.crs import sliver_area
 from iota2.io.rasters.files import RasterReader
 from iota2.io.tables.classes import read_nomenclature, write_classes
-from iota2.io.tables.point_areas import PointArea, PointRule, footprint
-from iota2.io.tables.polygon_losses import class_losses, nothing_usable, pixel_area, write_class_losses
+from iota2.io.tables.point_areas import PointArea, PointRule, outline
+from iota2.io.tables.polygon_losses import class_losses, no_usable_polygons, pixel_area, write_class_losses
 from iota2.io.tables.reference import ReferenceData, read_field, read_reference
 from iota2.io.tables.remark_lists import write_remarks
 from iota2.io.tables.vector_source import vector_source, with_choice
@@ -88,15 +88,15 @@ def run(job: JobContext[ReferenceParams]) -> None:
     regions = read_vector(job.inp.regions)
     usable = _usable(data, job)
     home = home_regions(usable, dict(zip(regions[REGION], regions.geometry, strict=True)))
-    tiles = shapely.union_all([footprint(grid, given.proj) for grid in grids.values()])
+    tiles = shapely.union_all([outline(grid, given.proj) for grid in grids.values()])
     imaged, inside_regions = shapely.union_all(list(tile_areas.values())), regions.union_all()
-    smallest = sliver(given.proj)
+    smallest = sliver_area(given.proj)
     polygon_losses = area_losses(
         data.frame.geometry.to_numpy(), usable, tiles=tiles, imaged=imaged, regions=inside_regions, smallest=smallest
     )
     losses = class_losses(data, classes, polygon_losses, pixel_area(next(iter(grids.values()))))
     if not any(home):
-        raise InputError(nothing_usable(source, losses))
+        raise InputError(no_usable_polygons(source, losses))
     field = read_field(source, given.split_field) if given.split_field else None
     groups = polygon_groups(data, home, field, given.split_distance)
     frame = split_frame(data, classes, home, given, groups)
@@ -165,7 +165,7 @@ def _usable(data: ReferenceData, job: JobContext) -> np.ndarray:
         for k in np.sort(tree.query(area, predicate="intersects")):
             pieces[k].append(shapely.intersection(polygons[k], area))
     merged = np.array([shapely.union_all(found) for found in pieces], dtype=object)
-    merged[shapely.area(merged) <= sliver(data.frame.crs)] = shapely.Polygon()
+    merged[shapely.area(merged) <= sliver_area(data.frame.crs)] = shapely.Polygon()
     return merged
 
 

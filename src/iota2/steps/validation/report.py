@@ -36,9 +36,9 @@ from iota2.core.words import counted, printable
 from iota2.io.files.atomic import replacing, write_json, write_text
 from iota2.io.files.crs import units_per_metre
 from iota2.io.rasters.files import RasterReader, decimated
-from iota2.io.rasters.ownership import Ownership
+from iota2.io.rasters.ownership import TileOwnership
 from iota2.io.series.scene_file import read_scene
-from iota2.io.tables.alignments import Alignment, read_alignments, unaligned
+from iota2.io.tables.alignments import Alignment, read_alignments, unaligned_remarks
 from iota2.io.tables.class_statistics import read_class_statistics
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.confusions import read_confusion
@@ -149,7 +149,7 @@ def _page(
         title=job.params.title,
         nomenclature=classes,
         confusions=confusions,
-        mapped=_map_pixels(labels, Ownership(_envelopes(job), geobox)),
+        mapped=_map_pixels(labels, TileOwnership(_envelopes(job), geobox)),
         pixel_area=float(np.prod(resolution(geobox))) / units_per_metre(geobox.crs) ** 2 if metres else 0.0,
         tiles=tuple(scene.tile for scene in scenes),
         series=_series(scenes),
@@ -193,7 +193,7 @@ def _envelopes(job: JobContext) -> dict[str, gpd.GeoSeries]:
     return {key.tile: read_vector(path).geometry for key, path in job.inp.each("envelopes")}
 
 
-def _map_pixels(path: Path, ownership: Ownership) -> dict[int, int]:
+def _map_pixels(path: Path, ownership: TileOwnership) -> dict[int, int]:
     """Number of map pixels by class code; code 0 counts the pixels without label inside the tiles."""
     counts, owned = np.zeros(1 << 16, np.int64), 0
     with RasterReader(path) as reader:
@@ -221,7 +221,7 @@ def _series(scenes: list[Scene]) -> tuple[Series, ...]:
 def _notes(job: JobContext) -> tuple[str, ...]:
     """Notes of the previous steps: ignored, repaired and doubtful images and reference data."""
     scans = [remark for path in job.inp.all("scan_notes").values() for remark in read_remarks(path)]
-    unaligned_dates = [remark for tile, path in _alignments(job) for remark in unaligned(path, tile)]
+    unaligned_dates = [remark for tile, path in _alignments(job) for remark in unaligned_remarks(path, tile)]
     values = [remark for path in job.inp.all("value_notes").values() for remark in read_remarks(path)]
     return texts_of((*scans, *unaligned_dates, *values, *read_remarks(job.inp.reference_notes)))
 
