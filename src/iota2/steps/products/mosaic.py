@@ -172,8 +172,8 @@ def _write_products(
 ) -> None:
     """Write all products in one pass; each pixel is the nearest pixel of the tile that owns the position.
 
-    TileOwnership and pixel positions of a block are computed once for all products. The files of the tiles are opened again
-    for each block, because there can be thousands of them.
+    The owners of the pixels of a block, and their positions on the tiles, are computed once for all products. The files
+    of the tiles are opened again for each block, because there can be thousands of them.
     """
     geobox = ownership.geobox
     shape = copy_shape(
