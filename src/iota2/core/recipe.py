@@ -92,6 +92,9 @@ class FeatureRecipe:
     """Features of a sensor without observations, or absent on a tile, are ``MISSING``, and the other sensors determine
     the label; otherwise such a pixel has no label."""
 
+    def __repr__(self) -> str:
+        return f"FeatureRecipe({len(self.names)} features of {', '.join(sensor.sensor for sensor in self.sensors)})"
+
     @property
     def names(self) -> tuple[str, ...]:
         """All feature names, in order; the only definition."""

@@ -29,7 +29,10 @@ from iota2.options import default_of, is_mandatory
 
 @dataclass(frozen=True)
 class Config:
-    """A checked configuration: one attribute per section, all paths absolute, all values frozen."""
+    """A checked configuration: one attribute per section, all paths absolute, all values frozen.
+
+    ``config.chain.list_tile`` is the option ``list_tile`` of the section ``chain``.
+    """
 
     chain: Chain
     arg_train: ArgTrain = field(default_factory=ArgTrain)
@@ -56,6 +59,9 @@ class Config:
     """Accepted but noteworthy settings: moved keys, options without effect, old names."""
     places: Places = field(default_factory=Places, repr=False, compare=False)
     """Location of each option in the file."""
+
+    def __repr__(self) -> str:
+        return f"Config({str(self.source)!r})"
 
     @cached_property
     def enabled(self) -> EnabledSensors:
