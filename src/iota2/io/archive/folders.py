@@ -45,7 +45,7 @@ def folder_of_tiles(section: str, root: str | Path, tile: str) -> str:
     folder name."""
     base = os.path.abspath(root)
     if tile in ("", ".", "..") or os.path.basename(tile) != tile:
-        raise InputError(f"{section}: {tile!r} is not a valid name of a tile folder. Correct chain.list_tile.")
+        raise InputError(f"{section}: {tile!r} is not a valid name of a tile folder. Correct it.")
     if not os.path.isdir(base):
         raise InputError(f"{section}: the folder {base} does not exist. Correct the path.")
     _require_listable(section, base)
@@ -70,8 +70,8 @@ def no_folder(section: str, base: str, tile: str, named: str = "") -> MissingTil
     folders = folders_in(base)
     there = f"it has {some(folders, 10)}" if folders else "it has no folder at all"
     return MissingTile(
-        f"{section}: no folder for tile {tile}{named} in {base}; {there}{_tile_meant(tile, folders)} Correct the list "
-        "of tiles or the path of the images."
+        f"{section}: no folder for tile {tile}{named} in {base}; {there}{_tile_meant(tile, folders)} Correct the name "
+        "of the tile or the path of the images."
     )
 
 
