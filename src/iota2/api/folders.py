@@ -69,8 +69,9 @@ def _spec(sensor: str) -> SensorSpec:
     known = {section: spec for section, spec in builtin_specs().items() if section != RADAR}
     found = [spec for spec in known.values() if squeezed(sensor) in (squeezed(spec.section), squeezed(spec.name))]
     if not found:
+        meant = did_you_mean(sensor, known) or "."
         raise InputError(
-            f"{sensor}: unknown sensor{did_you_mean(sensor, known)}. Expected one of {', '.join(known)}, or the path "
+            f"{sensor}: unknown sensor{meant} Expected one of {', '.join(known)}, or the path "
             "of a sensor description (.yaml)."
         )
     return found[0]
