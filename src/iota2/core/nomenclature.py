@@ -149,8 +149,8 @@ def build_nomenclature(entries: Listing[str], colors: Listing[Color], labels_in_
     """The classes of the reference data with the names and colours that the two files give them.
 
     Entries of classes not in use are left out, those of the nomenclature with a warning. ``labels_in_use`` are all
-    whole numbers or all text, in any order, repeated or not. Raises InputProblems with every problem of both files and of the labels, each with the
-    option that names the file.
+    whole numbers or all text, in any order, repeated or not. Raises InputProblems with every problem of both files and
+    of the labels, each with the option that names the file.
     """
     used = list(dict.fromkeys(x if isinstance(x, str) else int(x) for x in labels_in_use))
     text = any(isinstance(label, str) for label in used)
