@@ -6,6 +6,7 @@ import fnmatch
 import glob
 import os
 import re
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -15,7 +16,8 @@ from iota2.core.files import require_listable
 from iota2.core.sensor import SensorSpec
 from iota2.core.words import all_problems, counted, some
 from iota2.errors import InputError, MissingTile, system_text
-from iota2.io.archive.rejected import products_among, rejection_reason, why_unusable
+from iota2.io.archive.rejected import main_reason, product_names, products_among, why_unusable
+from iota2.io.archive.specs import builtin_specs
 
 
 def tile_folder(spec: SensorSpec, root: str | Path, tile: str) -> str:
@@ -123,16 +125,23 @@ class Listing:
             raise InputError(all_problems(f"{spec.section}, tile {tile}", self.undated, remedy))
         if self.found:
             return
-        none = f"{spec.section}: no product of tile {tile} in {self.folder}; names must match {spec.product}. It has"
+        none = f"{spec.section}: no product of tile {tile} in {self.folder}; {product_names(spec)}. It has"
         unusable = {name: why for name in self.strays if (why := why_unusable(spec, self.folder, name))}
         unusable |= dict.fromkeys(self.foreign, "of another tile")
         if unusable:
             message = f"{none} {some([*unusable])} (the first: {next(iter(unusable.values()))})."
-            raise InputError(f"{message} Put its products there; remove the folder if the tile has none.")
+            remedy = "Put its products there; remove the folder if the tile has none."
+            raise InputError(f"{message} {remedy}{self._explained(spec)}")
         if self.strays:
-            reason = rejection_reason(spec, self.folder, self.strays[0])
-            raise MissingTile(f"{none} {some(self.strays)} (the first: {reason}).")
+            reason = main_reason(spec, self.folder, self.strays)
+            raise MissingTile(f"{none} {some(self.strays)} ({reason}).{self._explained(spec)}")
         raise MissingTile(f"{none} nothing else.")
+
+    def _explained(self, spec: SensorSpec) -> str:
+        """The command that lists the products found, for a built-in sensor."""
+        if spec.section not in builtin_specs():
+            return ""
+        return f" `iota2 sensors {spec.section} {shlex.quote(self.folder)}` explains what is found."
 
     def notes(self, spec: SensorSpec, tile: str) -> tuple[str, ...]:
         """Messages about ignored entries."""
