@@ -17,19 +17,22 @@ _FULL_TURN, _POLE = 360.0, 90.0
 _ROUNDING = 1e-6
 _SAME_PLACE = 1.0
 """Metres by which two definitions of one CRS may differ."""
-_SET_IT = "Set it (in QGIS: Layer, Set Layer CRS, then export; on the command line: ogr2ogr -a_srs EPSG:<code>)"
+_ASSIGN = (
+    "Assign the coordinate reference system of its coordinates to the file (in QGIS: Layer, Set Layer CRS, then "
+    "export; on the command line: ogr2ogr -a_srs EPSG:<code>)"
+)
 
 
 def require_fitting_crs(frame: gpd.GeoDataFrame, path: Path) -> None:
     """Raise InputError when a file states no coordinate system, none of the earth, two of them, or degrees that most of
     its coordinates cannot be."""
     if frame.crs is None:
-        raise InputError(f"{path}: the coordinate reference system is not set. {_SET_IT}{_why_none(path)}")
+        raise InputError(f"{path}: the coordinate reference system is not set. {_ASSIGN}{_why_none(path)}")
     crs = CRS.from_user_input(frame.crs)
     if not (crs.is_projected or crs.is_geographic):
         raise InputError(
             f"{path}: its coordinate reference system {crs.name!r} ({crs.type_name}) has no place on the earth. "
-            f"{_SET_IT}"
+            f"{_ASSIGN}"
         )
     bounds = _bounds(frame)
     if not len(bounds):
@@ -51,8 +54,8 @@ def require_no_degrees(frame: gpd.GeoDataFrame, path: Path) -> None:
         return
     raise InputError(
         f"{path}: {_shown(bounds)} look like degrees, but the file states {crs.name!r}, in "
-        f"{crs.axis_info[0].unit_name}s. Set the coordinate reference system that they are in (often EPSG:4326) and "
-        "export the file again"
+        f"{crs.axis_info[0].unit_name}s. Assign the coordinate reference system of the coordinates (often EPSG:4326) "
+        "to the file and export it again"
     )
 
 
@@ -97,7 +100,7 @@ def _stated(path: Path, crs: CRS) -> str:
             f"in which GeoJSON is ({crs.name}) unless a member 'crs' says otherwise. Export it again in EPSG:4326, or "
             "as a GeoPackage in its own projection"
         )
-    return f"as the file states ({crs.name}). {_SET_IT}"
+    return f"as the file states ({crs.name}). {_ASSIGN}"
 
 
 def _why_none(path: Path) -> str:
