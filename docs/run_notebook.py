@@ -48,12 +48,17 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(sources: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run the code of all cells as one program in a folder."""
+    """Run the code of all cells as one program in a folder; a FutureWarning is an error."""
     ends = [AFTER.format(number=number, end=END.format(number=number)) for number in range(1, len(sources) + 1)]
     script = folder / "cells.py"
     script.write_text(BEFORE + "".join(f"{a}\n{b}" for a, b in zip(sources, ends, strict=True)), encoding="utf-8")
     return subprocess.run(
-        [sys.executable, str(script)], cwd=folder, capture_output=True, text=True, check=False, env=dict(os.environ)
+        [sys.executable, "-W", "error::FutureWarning", str(script)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=dict(os.environ),
     )
 
 
