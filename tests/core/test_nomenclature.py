@@ -97,15 +97,15 @@ def test_byte_order_mark_comments_blank_lines_and_windows_lines_are_ignored():
 def test_entries_of_classes_not_in_use_are_left_out():
     found = build("a:1\nb:2\n", "0 0 0 0\n1 1 1 1\n2 2 2 2", [2])
     assert found.codes == (2,)
-    assert found.warnings == ("class a (1) of the nomenclature has no usable polygon: it will not be on the map.",)
+    assert found.warnings == ("Class a (1) of the nomenclature has no usable polygon: it will not be on the map.",)
 
 
 def test_one_warning_names_all_classes_without_polygon():
     found = build("a:1\nb:2\nc:3", "2 1 1 1", [2])
     assert found.warnings == (
-        "classes a (1), c (3) of the nomenclature have no usable polygon: they will not be on the map.",
+        "Classes a (1), c (3) of the nomenclature have no usable polygon: they will not be on the map.",
     )
-    assert build("a:x\nb:y", "x 1 1 1", ["x"]).warnings[0].startswith("class b (y) of the nomenclature has no")
+    assert build("a:x\nb:y", "x 1 1 1", ["x"]).warnings[0].startswith("Class b (y) of the nomenclature has no")
     assert build("b:2", "2 1 1 1\n3 0 0 0", [2]).warnings == (), "a colour may have no class"
 
 

@@ -277,7 +277,7 @@ def _without_polygon(names: dict[Label, str], labels: list[Label]) -> list[str]:
     unused = [f"{name} ({label})" for label, name in names.items() if label not in labels]
     if not unused:
         return []
-    what, verb, they = ("class", "has", "it") if len(unused) == 1 else ("classes", "have", "they")
+    what, verb, they = ("Class", "has", "it") if len(unused) == 1 else ("Classes", "have", "they")
     return [f"{what} {some(unused, 20)} of the nomenclature {verb} no usable polygon: {they} will not be on the map."]
 
 
