@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _run_cells(sources: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run the code of all cells as one program in a folder."""
+    """Run the code of all cells as one program in a folder; a FutureWarning is an error."""
     ends = [
         CELL_EPILOGUE.format(number=number, end=END_MARKER.format(number=number))
         for number in range(1, len(sources) + 1)
@@ -58,7 +58,12 @@ def _run_cells(sources: list[str], folder: Path) -> subprocess.CompletedProcess[
         SCRIPT_PROLOGUE + "".join(f"{a}\n{b}" for a, b in zip(sources, ends, strict=True)), encoding="utf-8"
     )
     return subprocess.run(
-        [sys.executable, str(script)], cwd=folder, capture_output=True, text=True, check=False, env=dict(os.environ)
+        [sys.executable, "-W", "error::FutureWarning", str(script)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=dict(os.environ),
     )
 
 

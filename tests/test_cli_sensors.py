@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -233,6 +234,29 @@ def test_a_run_that_finds_no_product_gives_the_same_reason(tmp_path: Path) -> No
     lay(tmp_path / TILE, f"{S2.example}.zip")
     with pytest.raises(InputError, match=r"_V1-7\.zip \(the first: an archive; unpack it\)"):
         scan_tile(S2, tmp_path, TILE)
+
+
+def test_a_folder_without_products_is_reported_with_an_example_and_the_command_that_explains_it(
+    tmp_path: Path,
+) -> None:
+    lay(tmp_path / TILE, "README.txt", "2018/")
+    with pytest.raises(MissingTile) as message:
+        scan_tile(S2, tmp_path, TILE)
+    assert str(message.value) == (
+        f"Sentinel_2: no product of tile {TILE} in {tmp_path / TILE}; products are named like {S2.example}. It has "
+        f"2018, README.txt (2018: not a product name; products are named like {S2.example}). "
+        f"`iota2 sensors Sentinel_2 {tmp_path / TILE}` explains what is found."
+    )
+    with pytest.raises(MissingTile, match=r"; names must match \^MINE") as message:
+        scan_tile(replace(S2, section="Mine", example="", product="^MINE(?P<date>.*)"), tmp_path, TILE)
+    assert "iota2 sensors" not in str(message.value)
+
+
+def test_products_of_another_sensor_are_reported_with_its_option_whatever_lies_beside_them(tmp_path: Path) -> None:
+    other = S2.example.replace("20180511", "20180521")
+    lay(tmp_path / TILE, "README.txt", f"{S2.example}/", f"{other}/")
+    with pytest.raises(MissingTile, match=r"\(2 are products of Sentinel_2: give their folder as chain\.s2_path\)\."):
+        scan_tile(builtin_specs()["Sentinel_2_S2C"], tmp_path, TILE)
 
 
 @pytest.mark.parametrize(

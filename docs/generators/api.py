@@ -15,6 +15,8 @@ from iota2.api.features import Features
 from iota2.api.models import LoadedModel, ModelClass
 from iota2.api.scenes import OpenedScene, SceneCube
 from iota2.classifiers.base import ModelError
+from iota2.config.options.schema import Config
+from iota2.core.recipe import FeatureRecipe
 
 HEAD = f"""{GENERATED}
 
@@ -24,12 +26,13 @@ HEAD = f"""{GENERATED}
 Python](../howto/use-from-python.md) shows examples, the [notebook](../notebook.ipynb) an example with a plot.
 """
 QUOTE = "'"
-CLASSES = (OpenedScene, SceneCube, Features, LoadedModel, ModelClass)
+CLASSES = (Config, OpenedScene, SceneCube, FeatureRecipe, Features, LoadedModel, ModelClass)
 """Classes of the functions' results, in the order of use."""
 ERRORS = (
     errors.UserError,
     errors.ConfigError,
     errors.InputError,
+    errors.MissingTile,
     errors.DamagedProduct,
     errors.FeatureMismatch,
     ModelError,

@@ -30,7 +30,8 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *PUBLIC})
+    """The public interface only."""
+    return sorted(["__version__", *PUBLIC])
 
 
 def _ensure_numba_cache() -> None:

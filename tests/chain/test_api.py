@@ -20,6 +20,7 @@ from odc.geo.geom import BoundingBox
 import iota2
 from iota2 import layout
 from iota2.api.scenes import OpenedScene
+from iota2.classifiers.base import ModelError
 from iota2.core.tables import sample_columns
 from iota2.errors import ConfigError, FeatureMismatch, InputError
 from iota2.io.tables.classes import read_classes
@@ -53,7 +54,8 @@ def test_import_loads_no_numerical_library() -> None:
 
 
 def test_every_public_name_can_be_had_and_other_names_are_attribute_errors() -> None:
-    assert {"features", "load_config", "load_model", "open_scene", "run_chain"} <= set(dir(iota2))
+    public = ["__version__", "features", "load_config", "load_model", "open_scene", "run_chain"]
+    assert dir(iota2) == public
     assert all(getattr(iota2, name) is not None for name in dir(iota2))
     with pytest.raises(AttributeError, match="no attribute 'open_scenes'"):
         _ = iota2.open_scenes
@@ -272,9 +274,11 @@ def test_wrong_sources_are_input_errors(mapped: Mapped, several: WorldFiles, tmp
         iota2.open_scene(tmp_path / "absent", TILES[0])
     with pytest.raises(InputError, match=r"not the output folder of a run\. For a folder of images, give sensors="):
         iota2.open_scene(several.s2_path, "T31TCJ")
-    with pytest.raises(InputError, match=r"unknown sensor; did you mean 'Sentinel_2'\?"):
+    with pytest.raises(InputError, match=r"unknown sensor; did you mean 'Sentinel_2'\? Expected one of "):
         iota2.open_scene(several.s2_path, "T31TCJ", sensors="Sentinel-2A")
-    with pytest.raises(InputError, match="no folder for tile T31XXX"):
+    with pytest.raises(InputError, match=r"unknown sensor\. Expected one of "):
+        iota2.open_scene(several.s2_path, "T31TCJ", sensors="Spot")
+    with pytest.raises(InputError, match=r"no folder for tile T31XXX .*Correct the name of the tile or the path"):
         iota2.open_scene(several.s2_path, "T31XXX", sensors="Sentinel_2")
     with pytest.raises(InputError, match=r"chain\.s1_path"):
         iota2.open_scene(several.s2_path, "T31TCJ", sensors="Sentinel_1")
@@ -316,6 +320,74 @@ def test_wrong_windows_are_input_errors(scene: OpenedScene) -> None:
         scene.cube(grid.translate_pix(-5, 0))
     with pytest.raises(InputError, match=r"Sentinel9: no images of this sensor on tile T31TCJ\. Available: Sentinel2"):
         scene.cube(sensors=["Sentinel9"])
+
+
+@pytest.mark.parametrize("area", [(1, 2, 3), 5, "1, 2, 3, 4", (1, 2, 3, "4"), ()])
+def test_an_area_of_another_kind_is_an_input_error(scene: OpenedScene, area: object) -> None:
+    with pytest.raises(InputError, match=r"^The area is .*\. Expected left, bottom, right, top in the CRS") as message:
+        scene.cube(area)
+    assert repr(area) in str(message.value)
+
+
+def test_an_argument_of_another_kind_is_an_input_error_that_says_what_to_give(
+    mapped: Mapped, scene: OpenedScene
+) -> None:
+    cube = scene.cube(scene.geobox[:8, :8])
+    series = cube.to_xarray()
+    features, model = iota2.features(cube), iota2.load_model(next(models_of(mapped, TILES[0]))[0])
+    calls = {
+        r"predict: features is of type DataArray\. Give the result of iota2\.features": lambda: model.predict(
+            features.to_xarray()
+        ),
+        r"predict: features is of type SceneCube": lambda: model.predict(cube),
+        r"features: source is of type Dataset\. Give a scene of open_scene": lambda: iota2.features(series),
+        r"features: recipe is of type LoadedModel\. Give model\.recipe": lambda: iota2.features(cube, model),
+        r"load_model: folder is of type LoadedModel": lambda: iota2.load_model(model),
+        r"open_scene: source is of type int": lambda: iota2.open_scene(5, TILES[0]),
+        r"open_scene: tile is of type NoneType": lambda: iota2.open_scene(mapped.root, None),
+        r"sensors is of type int\. .*Available: Sentinel2": lambda: scene.cube(sensors=5),
+        r"sensors: 5 is of type int": lambda: scene.cube(sensors=[5]),
+        r"load_config: path is of type int": lambda: iota2.load_config(5),
+        r"run_chain: config is of type dict": lambda: iota2.run_chain({}),
+    }
+    for message, call in calls.items():
+        with pytest.raises(InputError, match=message):
+            call()
+
+
+def test_a_folder_without_a_model_is_an_error_that_names_the_models(mapped: Mapped) -> None:
+    models = mapped.root / "model"
+    names = "model_1_seed_0, model_2_seed_0"
+    with pytest.raises(ModelError, match=rf"model_9_seed_0: no such folder; {models} has {names}\. Give"):
+        iota2.load_model(models / "model_9_seed_0")
+    with pytest.raises(ModelError, match=rf"model: contains models, but is none; {models} has {names}\. Give"):
+        iota2.load_model(models)
+    with pytest.raises(
+        ModelError, match=rf"contains models, but is none; .* has model/{names.split(',', maxsplit=1)[0]}"
+    ):
+        iota2.load_model(mapped.root)
+    with pytest.raises(ModelError, match=r"absent: no such folder\. Give the folder of a model"):
+        iota2.load_model(mapped.root / "absent/absent")
+
+
+def test_values_are_displayed_in_one_short_line(mapped: Mapped, several: WorldFiles, tmp_path: Path) -> None:
+    scene = iota2.open_scene(mapped.root, TILES[0])
+    cube = scene.cube(scene.geobox[ROWS, COLS])
+    features, model = iota2.features(cube), iota2.load_model(mapped.root / "model/model_1_seed_0")
+    count = len(scene.recipe.names)
+    dates = len(mapped.world.dates(TILES[0]))
+    codes = ", ".join(str(one.code) for one in model.classes)
+    shown = [
+        (scene, f"OpenedScene(T31TCJ: Sentinel2 {dates} dates; 160 x 160, EPSG:32631; {count} features)"),
+        (cube, f"SceneCube(T31TCJ: Sentinel2 {dates} dates; rows 20 to 60, columns 30 to 90; 60 x 40, EPSG:32631)"),
+        (features, f"Features({count} features; 60 x 40, EPSG:32631)"),
+        (model, f"LoadedModel(model of region 1, random seed 42: rf; {count} features; classes {codes})"),
+        (scene.recipe, f"FeatureRecipe({count} features of Sentinel2)"),
+    ]
+    assert [repr(value) for value, _ in shown] == [text for _, text in shown]
+    assert repr(mapped.config) == f"Config({str(mapped.config.source)!r})"
+    layers = iota2.open_scene(configured(several, tmp_path), TILES[0])
+    assert "Sentinel2 4 dates, userFeatures 2 layers" in repr(layers)
 
 
 def test_features_that_a_scene_cannot_give_are_mismatches(mapped: Mapped, several: WorldFiles) -> None:

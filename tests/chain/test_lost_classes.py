@@ -40,6 +40,21 @@ def test_a_class_without_count_is_reported_before_the_run_and_in_its_report(case
         assert "(31) has no sample to learn from in region 1 (seed 0): arg_train.sample_selection" in text, name
 
 
+def test_a_class_without_polygon_is_reported_before_the_run_and_in_its_report(
+    case: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open(case.files.nomenclature, "a", encoding="utf-8") as file:
+        file.write("eau:51\n")
+    config = case.configured()
+    note = "Class eau (51) of the nomenclature has no usable polygon: it will not be on the map."
+    code, printed, error = command(capsys, "check", config)
+    assert code == 0, error
+    assert " ".join(printed.split()).count(note) == 1
+    run(config)
+    for name, text in said(case.output).items():
+        assert text.count(note) == 1, name
+
+
 def test_classes_that_a_small_total_leaves_nothing_are_reported(case: Case) -> None:
     run(case.configured(arg_train={"sample_selection": {"strategy": "total", "strategy.total.v": 2}}))
     learned = set(load_model(case.output / "model/model_1_seed_0").classes)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iota2.compute.features import feature_block
+from iota2.compute.features import feature_block, recipe_problems
 from iota2.core.cube import Cube
 from iota2.core.recipe import DEFAULT_INDICES, FeatureRecipe, SensorRecipe
 from iota2.errors import EXIT_USER, FeatureMismatch
@@ -208,6 +208,8 @@ def test_all_mismatches_are_reported_at_once() -> None:
     assert "Landsat8: the features need this sensor; images are given for Sentinel2" in message
     assert "Landsat8: NDWI needs the swir band (B11); the bands used are B3, B8" in message
     assert "Landsat8: relative reflectance needs the red band (B4)" in message
+    without = replace(make_recipe(cube), roles={"red": "B4", "nir": "B8"})
+    assert list(recipe_problems(without)) == ["no band of Sentinel2 has the role swir, which NDWI needs"]
     assert "Sentinel2: the features need bands B12; the images have B3, B4, B8, B11" in message
     assert "missing: 20200305; unexpected: 20200301" in message
 

@@ -677,6 +677,12 @@ def test_a_folder_without_permission_is_rejected(world: Path, monkeypatch: pytes
     assert "sensor_data cannot be accessed (Permission denied)" in refusal(world, chain())
 
 
+@pytest.mark.parametrize("written", ["'EPSG:9999'", "9999", "'epsg: 9999'"])
+def test_a_projection_that_does_not_exist_is_named_with_an_example(world: Path, written: str) -> None:
+    message = "chain.proj: EPSG:9999 is not a known coordinate reference system; expected such as EPSG:2154"
+    assert message in refusal(world, chain(proj=written))
+
+
 @pytest.mark.parametrize(
     ("section", "option"),
     [

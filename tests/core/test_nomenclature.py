@@ -95,7 +95,18 @@ def test_byte_order_mark_comments_blank_lines_and_windows_newlines_are_ignored()
 
 
 def test_entries_of_classes_not_in_use_are_ignored():
-    assert build("a:1\nb:2\n", "0 0 0 0\n1 1 1 1\n2 2 2 2", [2]).codes == (2,)
+    found = build("a:1\nb:2\n", "0 0 0 0\n1 1 1 1\n2 2 2 2", [2])
+    assert found.codes == (2,)
+    assert found.warnings == ("Class a (1) of the nomenclature has no usable polygon: it will not be on the map.",)
+
+
+def test_one_warning_names_all_classes_without_polygon():
+    found = build("a:1\nb:2\nc:3", "2 1 1 1", [2])
+    assert found.warnings == (
+        "Classes a (1), c (3) of the nomenclature have no usable polygon: they will not be on the map.",
+    )
+    assert build("a:x\nb:y", "x 1 1 1", ["x"]).warnings[0].startswith("Class b (y) of the nomenclature has no")
+    assert build("b:2", "2 1 1 1\n3 0 0 0", [2]).warnings == (), "a colour may have no class"
 
 
 def test_all_problems_are_reported_at_once_with_file_and_line():
@@ -201,10 +212,21 @@ def test_each_problem_has_the_option_of_its_file_even_if_both_options_name_one_f
     with pytest.raises(InputProblems) as caught:
         build_nomenclature(parse_nomenclature(text, "one.txt"), parse_colors(text, "one.txt"), [1, 2, 0])
     options = [option for (_, option), _ in caught.value.found]
-    assert options == ["color_table", "color_table", "data_field", "nomenclature_path"]
+    assert options == ["color_table", "data_field", "nomenclature_path"]
 
 
 def test_a_file_without_valid_lines_is_not_reported_to_lack_labels() -> None:
-    message = problems("a:1\nb:2\n", "a:1\nb:2\n", [1, 2])
+    message = problems("a:1\nb:2\n", "a:1\nb\n", [1, 2])
     assert len(message) == 2
     assert all("expected 'label R G B'" in text or "three whole numbers" in text for text in message)
+
+
+def test_a_nomenclature_and_a_colour_table_in_the_place_of_the_other_are_reported_in_one_line_each() -> None:
+    names, colors = "# classes\nwheat field:1\na:2\n", "1 0 0 0\n2 255 0 0\n"
+    assert [line.strip() for line in problems(colors, names, [1, 2])] == [
+        "names.txt: looks like a colour table ('label R G B'); are chain.nomenclature_path and chain.color_table "
+        "swapped?",
+        "colors.txt: looks like a nomenclature ('name:label'); are chain.nomenclature_path and chain.color_table "
+        "swapped?",
+    ]
+    assert len(problems(colors + "3 0 0\n", "1 0 0 0\n2 0 0 0", [1, 2])) == 3, "the lines of no colour table"

@@ -142,6 +142,19 @@ def test_every_page_with_code_is_tested_here() -> None:
     assert pages - elsewhere == followed
 
 
+@pytest.mark.parametrize("what", ["a-step", "an-output", "an-index", "an-option", "a-classifier", "a-builder"])
+def test_the_code_of_a_page_needs_no_formatting(tmp_path: Path, what: str) -> None:
+    page = ROOT / f"docs/howto/add-{what}.md"
+    apply_page(page, tmp_path)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    command = [sys.executable, "-m", "ruff", "format", "--check", "--no-cache", "."]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    appended = {block.reason for block in shown(page) if block.reason.startswith("append ")}
+    for file in (one.removeprefix("append ") for one in appended):
+        assert f"t the end of `{file}`, after two blank lines:" in text_of(page)
+
+
 def test_a_diff_that_does_not_match_the_code_is_detected() -> None:
     with pytest.raises(AssertionError, match="not in the file"):
         edited("change", "a\nb\n", " c\n+d\n", "")
@@ -197,10 +210,12 @@ def test_the_page_about_indices_makes_an_index(world: Case, tmp_path: Path) -> N
 @pytest.mark.slow
 @pytest.mark.long
 def test_a_user_program_can_register_an_index(world: Case, tmp_path: Path) -> None:
+    """The commands do not know the index, as the page says."""
     apply_page(ROOT / "docs/howto/add-an-index.md", tmp_path)
     config = configured(world, tmp_path, {}, arg_train={"features": ["DVI"]})
-    with pytest.raises(AssertionError, match=r"features: expected .*'Brightness'.*, got 'DVI'"):
-        run_in_copy(tmp_path, "-m", "iota2", "check", config)
+    for name_of_command in ("check", "plan", "status"):
+        with pytest.raises(AssertionError, match=r"features: expected .*'Brightness'.*, got 'DVI'"):
+            run_in_copy(tmp_path, "-m", "iota2", name_of_command, config)
     run_in_copy(tmp_path, "map_with_dvi.py", config)
     assert set(np.unique(read(tmp_path / "results/final/Classif_Seed_0.tif"))) > {0}
     learned = (tmp_path / "results/model/model_1_seed_0/model.json").read_text(encoding="utf-8")

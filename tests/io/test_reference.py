@@ -185,8 +185,15 @@ def test_neighbours_that_share_an_edge_are_untouched(gpkg):
 
 def test_missing_field_names_those_that_exist(gpkg):
     write(gpkg, [square(0)], code=[1], crop=["a"])
-    with pytest.raises(InputError, match="no field 'class'; the fields are code, crop"):
+    with pytest.raises(InputError, match=r"no field 'class'; the fields are code, crop$"):
         read_reference(gpkg, "class", CRS)
+
+
+@pytest.mark.parametrize("read", [read_reference, read_regions])
+def test_a_misspelled_field_is_reported_with_the_nearest_one(gpkg, read):
+    write(gpkg, [square(0)], code=[1], crop=["a"])
+    with pytest.raises(InputError, match=r"no field 'cod'; the fields are code, crop; did you mean 'code'\?$"):
+        read(gpkg, "cod", CRS)
 
 
 def test_field_is_found_in_another_case_or_cut_by_the_format(tmp_path):

@@ -203,7 +203,9 @@ def test_geopackage_and_its_layers_are_read(tmp_path):
 def test_file_without_crs_is_rejected_with_the_remedy(tmp_path):
     gpd.GeoDataFrame({"a": [1]}, geometry=[Point(0, 0)], crs=CRS).to_file(tmp_path / "p.shp")
     (tmp_path / "p.prj").unlink()
-    with pytest.raises(InputError, match=r"reference system is not set\. Set it"):
+    with pytest.raises(
+        InputError, match=r"reference system is not set\. Assign the .* system of its coordinates to the file"
+    ):
         read_vector(tmp_path / "p.shp")
 
 

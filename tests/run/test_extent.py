@@ -71,7 +71,9 @@ def test_projections_of_the_place_of_a_tile_and_of_the_zone_beside_it_are_not_no
 def test_a_projection_that_is_made_for_another_place_is_noted_with_both_places(proj: str) -> None:
     (note,) = projection_notes(proj, {"T31TCJ": TILE, "T31TDJ": TILE})
     assert note.startswith(f"chain.proj: {proj} (")
-    assert "2 tiles outside of it: T31TCJ, T31TDJ (T31TCJ is near" in note
+    assert "; tiles T31TCJ, T31TDJ lie outside (T31TCJ is near" in note
+    (note,) = projection_notes(proj, {"T31TCJ": TILE})
+    assert "; tile T31TCJ lies outside (T31TCJ is near" in note
 
 
 def test_an_area_across_the_date_line_is_one_area() -> None:

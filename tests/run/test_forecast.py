@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import pytest
 from iota2.chains import BUILDERS
 from iota2.classifiers.registry import untrained, validate_options
 from iota2.core.builder import Chain
-from iota2.core.graph import Resources
+from iota2.core.graph import Resources, default_cost
 from iota2.errors import ConfigError, OutputError
 from iota2.run import runner
 from iota2.run.host import available_memory
@@ -133,6 +134,29 @@ def test_files_that_are_replaced_or_removed_need_no_more_room(files: WorldFiles,
     assert message(10**12).room == 0
     assert "beside what they replace" in message().text(0)
     assert "beside" not in message(0).text(0)
+
+
+def test_a_step_that_declares_no_cost_is_named_and_the_disk_is_a_lower_bound(files: WorldFiles, tmp_path: Path) -> None:
+    config = configured(files, tmp_path)
+    outlook = outlook_of_run(config, runner.Options())
+
+    def message(without: str, steps: Collection[str]) -> str:
+        """The forecast of the jobs of some steps, one of which declares no cost."""
+        jobs = tuple(
+            replace(job, step=replace(job.step, cost=default_cost)) if job.step.name == without else job
+            for job in outlook.plan.jobs
+            if job.step.name in steps or not steps
+        )
+        plan = replace(outlook.plan, jobs=jobs)
+        forecast = forecast_run(config, outlook.found, plan, outlook.verdicts, use=Resources(), workers=0)
+        assert (forecast.disk == 0) == bool(steps)
+        return forecast.text(0)
+
+    assert "; disk about " in message("", ())
+    assert "no estimate" not in message("", ())
+    assert re.search(r"; disk at least [\d.]+ .B \(no estimate for mosaic\), ", message("mosaic", ()))
+    report = message("", ("reportGeneration",))
+    assert "; disk at least 0 B (no estimate for reportGeneration)," in report
 
 
 def test_the_shares_of_steps_count(files: WorldFiles, tmp_path: Path) -> None:

@@ -77,14 +77,44 @@ def test_vectors_classes_tiles_and_tables_are_reported_at_their_options(
 def test_a_nomenclature_in_place_of_the_colours_is_reported_at_the_colours_alone(
     case: Case, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lines = case.files.nomenclature.read_text(encoding="utf-8").splitlines()
     one = problems(capsys, case.configured(chain={"color_table": str(case.files.nomenclature)}))
     assert len(one) == 1
     assert "chain.color_table: is the same file as nomenclature_path" in one[0]
-    case.files.colors.write_text("\n".join(lines), encoding="utf-8")
-    message = problems(capsys, config := case.configured())
-    assert len(message) == len([line for line in lines if line and not line.startswith("#")])
-    assert all(text.startswith(f"line {line_of(config, 'color_table')}: chain.color_table: ") for text in message)
+    case.files.colors.write_bytes(case.files.nomenclature.read_bytes())
+    (message,) = problems(capsys, config := case.configured())
+    start = f"line {line_of(config, 'color_table')}: chain.color_table: {case.files.colors}: looks like a nomenclature"
+    assert message.startswith(start)
+    assert f"are chain.nomenclature_path (line {line_of(config, 'nomenclature_path')}) and" in message
+
+
+def test_a_field_without_any_label_of_the_nomenclature_is_one_problem_that_names_the_right_field(
+    case: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = gpd.read_file(case.files.ground_truth)
+    count = frame["code"].nunique()
+    frame["name"] = "class " + frame["code"].astype(str)
+    frame.to_file(case.files.ground_truth)
+    (message,) = problems(capsys, config := case.configured(chain={"data_field": "name"}))
+    assert message.startswith(
+        f"line {line_of(config, 'data_field')}: chain.data_field: none of the {count} values of field 'name' (class "
+    )
+    assert message.endswith("is in nomenclature.txt; field 'code' has its labels: did you mean 'code'?")
+    case.files.nomenclature.write_text("a:one\n", encoding="utf-8")
+    case.files.colors.write_text("one 1 1 1\n", encoding="utf-8")
+    assert len(problems(capsys, case.configured(chain={"data_field": "name"}))) > 1, "no field has the labels"
+
+
+def test_a_wrong_field_of_codes_is_reported_when_the_nomenclature_has_names(
+    case: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = gpd.read_file(case.files.ground_truth)
+    frame["name"] = "class " + frame["code"].astype(str)
+    frame.to_file(case.files.ground_truth)
+    labels = sorted(set(frame["name"]))
+    case.files.nomenclature.write_text("".join(f"{one}:{one}\n" for one in labels), encoding="utf-8")
+    case.files.colors.write_text("".join(f"{one} 9 9 {k}\n" for k, one in enumerate(labels)), encoding="utf-8")
+    (message,) = problems(capsys, case.configured())
+    assert "field 'name' has its labels: did you mean 'name'?" in message
 
 
 def test_labels_without_name_or_colour_are_reported_at_the_file_that_lacks_them(

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from pydantic import ValidationError
 
 from iota2.chains.classification import CLASSIFICATION
 from iota2.config.options.chain import GROUPS, Chain
 from iota2.config.options.schema import Config
 from iota2.core.builder import Chain as Steps
 from iota2.errors import UserError
+from iota2.options import about
 from iota2.run.options import Options, chosen_steps, step_notes, steps_named
 
 CONFIG = Config(Chain.model_construct(first_step="init", last_step="validation"))
@@ -59,6 +61,17 @@ def test_groups_are_contiguous_and_names_are_reported_apart_by_more_than_their_c
 def test_without_bounds_all_active_steps_run_and_nothing_is_said() -> None:
     assert run(Options()) == [step.name for step in WITHOUT]
     assert step_notes(WITHOUT, CONFIG, Options()) == []
+
+
+def test_a_configuration_may_name_the_groups_that_have_steps_and_no_others() -> None:
+    for name in ("first_step", "last_step"):
+        later = about(Chain.model_fields[name]).later
+        assert [group for group in GROUPS if group not in later] == list(CHAIN.groups)
+        with pytest.raises(
+            ValidationError, match=r"'dimred' is known but not available yet; expected 'init' or "
+        ) as err:
+            Chain.model_validate({name: "dimred"})
+        assert "dimred" not in str(err.value).partition("expected")[2].partition("[")[0]
 
 
 @pytest.mark.parametrize(

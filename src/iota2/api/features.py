@@ -10,8 +10,11 @@ from odc.geo.geobox import GeoBox
 from iota2.api.arrays import features_array
 from iota2.api.scenes import OpenedScene, SceneCube
 from iota2.compute.features import feature_block
+from iota2.core.arguments import require_kind
 from iota2.core.cube import FeatureBlock
+from iota2.core.grid import described
 from iota2.core.recipe import FeatureRecipe
+from iota2.core.words import counted
 from iota2.io.series.reader import series_reader
 
 
@@ -22,6 +25,9 @@ class Features:
     block: FeatureBlock
     geobox: GeoBox
     """The grid of the window."""
+
+    def __repr__(self) -> str:
+        return f"Features({counted(len(self.names), 'feature')}; {described(self.geobox)})"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -44,7 +50,9 @@ def features(source: OpenedScene | SceneCube, recipe: FeatureRecipe | None = Non
     of a model. Memory: 4 bytes for each feature and pixel, plus the stored pixels of all dates. FeatureMismatch if the
     series of the scene cannot provide these features; DamagedProduct for a file that cannot be read.
     """
+    require_kind(source, (OpenedScene, SceneCube), "features: source", "a scene of open_scene, or scene.cube(…)")
     cube = source if isinstance(source, SceneCube) else source.cube()
     wanted = cube.opened.recipe if recipe is None else recipe
+    require_kind(wanted, FeatureRecipe, "features: recipe", "model.recipe or scene.recipe")
     with series_reader(cube.opened.scene, wanted) as reader:
         return Features(feature_block(reader.read(cube.block), wanted), cube.geobox)

@@ -73,8 +73,9 @@ def _spec(sensor: str) -> SensorSpec:
         if normalised_name(sensor) in (normalised_name(spec.section), normalised_name(spec.name))
     ]
     if not found:
+        meant = did_you_mean(sensor, known) or "."
         raise InputError(
-            f"{sensor}: unknown sensor{did_you_mean(sensor, known)}. Expected one of {', '.join(known)}, or the path "
+            f"{sensor}: unknown sensor{meant} Expected one of {', '.join(known)}, or the path "
             "of a sensor description (.yaml)."
         )
     return found[0]

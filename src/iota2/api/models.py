@@ -12,9 +12,14 @@ from iota2 import layout
 from iota2.api.arrays import ClassCoordinates, prediction_dataset
 from iota2.api.features import Features
 from iota2.classifiers import models
-from iota2.classifiers.base import Model
+from iota2.classifiers.base import Model, ModelError
+from iota2.core.arguments import require_kind, require_path
 from iota2.core.recipe import FeatureRecipe
+from iota2.core.words import counted, some
 from iota2.io.tables.classes import read_classes
+
+_IN_A_RUN = f"{layout.MODEL.path.format(region='*', seed='*')}/{models.FILE}"
+"""Files of the models in the output folder of a run."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,11 @@ class LoadedModel:
     classes: tuple[ModelClass, ...]
     """In ascending order of their codes."""
 
+    def __repr__(self) -> str:
+        codes = some([str(one.code) for one in self.classes], 10)
+        learned = f"{counted(len(self.recipe.names), 'feature')}; classes {codes}"
+        return f"LoadedModel({self.model.title}: {self.model.meta.kind}; {learned})"
+
     @property
     def recipe(self) -> FeatureRecipe:
         """The features that the model was trained on."""
@@ -49,6 +59,7 @@ class LoadedModel:
         coordinates ``class_name`` and ``class_color`` (class) their names and colours. FeatureMismatch for features
         other than those of the training.
         """
+        require_kind(features, Features, "predict: features", "the result of iota2.features(cube, model.recipe)")
         found = self.model.predict(features.block, np.ones(features.block.n_valid.shape, bool))
         described: ClassCoordinates = {
             "class": [one.code for one in self.classes],
@@ -64,11 +75,24 @@ def load_model(folder: str | Path) -> LoadedModel:
     Names and colours of classes come from the run's output folder. For a model outside such a folder, names are the
     codes and all colours are grey.
     """
+    require_path(folder, "load_model: folder", "the path of a folder model/model_<region>_seed_<seed>")
     path = Path(folder)
+    _require_model(path)
     model = models.load_model(path)
     classes = path.absolute().parent.parent / layout.CLASSES.path
     known = _classes(classes) if classes.is_file() else {}
     return LoadedModel(model, tuple(known.get(code, ModelClass(code, str(code))) for code in model.classes))
+
+
+def _require_model(path: Path) -> None:
+    """Raise ModelError, with the models that exist nearby, for no folder or one that contains the folders of models."""
+    folder = path if path.is_dir() else path.parent
+    near = [found.parent for found in sorted(folder.glob(f"*/{models.FILE}")) + sorted(folder.glob(_IN_A_RUN))]
+    if path.is_dir() and ((path / models.FILE).exists() or not near):
+        return
+    what = "contains models, but is none" if path.is_dir() else "no such folder"
+    there = f"; {folder} has {some([str(one.relative_to(folder)) for one in near], 10)}" if near else ""
+    raise ModelError(f"{path}: {what}{there}. Give the folder of a model: model/model_<region>_seed_<seed>.")
 
 
 def _classes(path: Path) -> dict[int, ModelClass]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
 from iota2.chains.load import load_config
 from iota2.config.options.schema import Config
+from iota2.core.arguments import require_kind
 from iota2.errors import UserError
 from iota2.run import runner
 from iota2.run.options import MAX_WORKERS, Options
@@ -24,6 +26,7 @@ def run_chain(config: str | Path | Config, *, workers: int = 0) -> Path:
     """
     if isinstance(workers, bool) or not isinstance(workers, int) or not 0 <= workers <= MAX_WORKERS:
         raise UserError(f"workers: expected a whole number from 0 to {MAX_WORKERS}, got {workers!r}")
+    require_kind(config, (str, os.PathLike, Config), "run_chain: config", "the path of a configuration, or one loaded")
     loaded = config if isinstance(config, Config) else load_config(config)
     if not _RUNNING.acquire(blocking=False):
         raise UserError(

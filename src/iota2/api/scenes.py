@@ -17,11 +17,12 @@ from iota2.api.folders import scan_folders
 from iota2.api.windows import Area, window_of
 from iota2.chains.load import load_config
 from iota2.config.options.schema import Config
-from iota2.core.grid import Block
+from iota2.core.arguments import require_kind, require_names, require_path
+from iota2.core.grid import Block, described
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.remarks import texts_of
-from iota2.core.scene import Scene
-from iota2.core.words import did_you_mean, normalised_name
+from iota2.core.scene import Scene, SensorScene
+from iota2.core.words import counted, did_you_mean, normalised_name
 from iota2.errors import InputError
 from iota2.io.series.reader import CubeReader
 from iota2.io.series.scene_file import read_scene, shifted
@@ -41,6 +42,10 @@ class OpenedScene:
     """The features of the run or configuration; those of the default options for folders of images."""
     notes: tuple[str, ...] = ()
     """Notes of the scan, such as ignored files."""
+
+    def __repr__(self) -> str:
+        features = counted(len(self.recipe.names), "feature")
+        return f"OpenedScene({_series(self.scene)}; {described(self.geobox)}; {features})"
 
     @property
     def geobox(self) -> GeoBox:
@@ -64,6 +69,7 @@ class OpenedScene:
         """The scene and recipe of these sensors only; InputError for a sensor without images."""
         if sensors is None:
             return self
+        require_names(sensors, "sensors", f"the name of a sensor, or several. Available: {', '.join(self.sensors)}")
         words = [sensors] if isinstance(sensors, str) else list(sensors)
         if not words:
             raise InputError(f"No sensor is given. Available: {', '.join(self.sensors)}.")
@@ -95,6 +101,11 @@ class SceneCube:
     opened: OpenedScene
     block: Block
 
+    def __repr__(self) -> str:
+        (top, bottom), (left, right) = self.block.rows, self.block.cols
+        window = f"rows {top} to {bottom}, columns {left} to {right}"
+        return f"SceneCube({_series(self.opened.scene)}; {window}; {described(self.geobox)})"
+
     @property
     def geobox(self) -> GeoBox:
         """The grid of the window."""
@@ -124,6 +135,16 @@ class SceneCube:
             return series_dataset(reader.read(self.block)[spec.name], self.geobox, dated=not spec.static)
 
 
+def _series(scene: Scene) -> str:
+    """The tile and the length of each series, for display."""
+    return f"{scene.tile}: {', '.join(map(_length, scene.sensors))}"
+
+
+def _length(one: SensorScene) -> str:
+    spec = one.spec
+    return f"{spec.name} {counted(len(spec.bands), 'layer') if spec.static else counted(len(one.by_day), 'date')}"
+
+
 Source = str | Path | Config | Mapping[str, str | Path]
 
 
@@ -144,10 +165,14 @@ def open_scene(source: Source, tile: str, *, sensors: str | Sequence[str] | None
     InputError for a folder without images, an unknown tile or an unknown sensor; ConfigError for a configuration with
     problems.
     """
+    require_kind(tile, str, "open_scene: tile", "the name of a tile, such as 'T31TCJ'")
     if isinstance(source, Config):
         return _of_config(source, tile).only(sensors)
     if isinstance(source, Mapping):
         return OpenedScene(*scan_folders(source, tile)).only(sensors)
+    require_path(
+        source, "open_scene: source", "the output folder of a run, a configuration, a folder of images or a dictionary"
+    )
     path = Path(source)
     if path.is_file():
         return _of_config(load_config(path), tile).only(sensors)
@@ -160,6 +185,7 @@ def open_scene(source: Source, tile: str, *, sensors: str | Sequence[str] | None
         return _of_run(path, tile, tuple(scenes)).only(sensors)
     if sensors is None:
         raise InputError(f"{path}: not the output folder of a run. For a folder of images, give sensors=.")
+    require_names(sensors, "open_scene: sensors", "the name of a sensor, or several; iota2 sensors lists them")
     return OpenedScene(*scan_folders(dict.fromkeys([sensors] if isinstance(sensors, str) else sensors, path), tile))
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from numbers import Real
+
 from odc.geo.geobox import GeoBox
 from odc.geo.geom import BoundingBox
 
 from iota2.core.grid import Block, block_of, crs_name, grid_covering, share_pixels
 from iota2.core.scene import Scene
+from iota2.core.words import one_line
 from iota2.errors import InputError
+from iota2.options import shortened
 
 Bounds = tuple[float, float, float, float]
 """Left, bottom, right, top, in the CRS of the tile."""
@@ -40,7 +45,7 @@ def _of_bounds(scene: Scene, area: Bounds | BoundingBox) -> Block:
         raise InputError(
             f"The bounds are in {area.crs}, tile {scene.tile} is in {crs_name(scene.geobox)}. Convert them."
         )
-    left, bottom, right, top = area
+    left, bottom, right, top = _four_numbers(area)
     west, south, east, north = scene.geobox.boundingbox.bbox
     if not (west <= left < right <= east and south <= bottom < top <= north):
         raise InputError(
@@ -50,6 +55,18 @@ def _of_bounds(scene: Scene, area: Bounds | BoundingBox) -> Block:
     part = grid_covering(scene.geobox, (left, bottom, right, top))
     row, col = _corner(scene, part)
     return block_of(scene.tile, scene.geobox, (row, row + part.shape[0]), (col, col + part.shape[1]))
+
+
+def _four_numbers(area: Bounds | BoundingBox) -> Bounds:
+    """The numbers of bounds; InputError for anything else."""
+    parts = tuple(area) if isinstance(area, Iterable) and not isinstance(area, str) else ()
+    if len(parts) != 4 or not all(isinstance(part, Real) for part in parts):
+        raise InputError(
+            f"The area is {one_line(shortened(repr(area)))}. Expected left, bottom, right, top in the CRS of the tile, "
+            "or a part of scene.geobox."
+        )
+    left, bottom, right, top = map(float, parts)
+    return left, bottom, right, top
 
 
 def _corner(scene: Scene, part: GeoBox) -> tuple[int, int]:

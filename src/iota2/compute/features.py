@@ -181,8 +181,12 @@ def recipe_problems(recipe: SensorRecipe) -> Iterator[str]:
         needed[recipe.reference_role] = "relative reflectance"
     for role, use in needed.items():
         if recipe.roles.get(role) not in recipe.bands:
-            band = f"{role} band ({recipe.roles.get(role, 'none')})"
-            yield f"{recipe.sensor}: {use} needs the {band}; the bands used are {_listed(recipe.bands)}"
+            used = f"the bands used are {_listed(recipe.bands)}"
+            yield (
+                f"{recipe.sensor}: {use} needs the {role} band ({recipe.roles[role]}); {used}"
+                if role in recipe.roles
+                else f"no band of {recipe.sensor} has the role {role}, which {use} needs"
+            )
 
 
 def _roles(index: str) -> tuple[str, ...]:

@@ -171,6 +171,13 @@ def crs_name(geobox: GeoBox) -> str:
     return short_crs(geobox.crs.to_wkt())
 
 
+def described(geobox: GeoBox) -> str:
+    """Columns x rows, and CRS, of a grid: ``480 x 480, EPSG:32631``."""
+    rows, columns = geobox.shape
+    crs = crs_name(geobox) if geobox.crs else "no CRS"
+    return f"{columns} x {rows}, {crs if len(crs) < 20 else CRS.from_wkt(crs).name}"
+
+
 @cache
 def short_crs(wkt: str) -> str:
     """``EPSG:n`` if the CRS has an EPSG code, else the WKT: equal for different WKT texts of one EPSG code."""

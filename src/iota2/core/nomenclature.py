@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from iota2.core.labels import difference, most_similar, normalised, whole_number
+from iota2.core.words import some
 from iota2.errors import InputProblems
 
 Label = int | str
@@ -109,15 +110,7 @@ def parse_nomenclature(text: str, source: str) -> Listing[str]:
     ignored. ``source`` is the file's name, for messages.
     """
 
-    def read(line: str) -> tuple[str, str]:
-        name, colon, label = (part.strip() for part in line.rpartition(":"))
-        if not (name and colon and label):
-            raise ValueError(f"expected 'name:label', found {line!r}")
-        if any(unicodedata.category(char) in ("Cc", "Cs") for char in name):
-            raise ValueError(f"the name {name!r} contains a control character")
-        return normalised(label), name
-
-    return _listing(text, source, read)
+    return _listing(text, source, _name_line, (_color_line, "a colour table ('label R G B')"))
 
 
 def parse_colors(text: str, source: str) -> Listing[Color]:
@@ -127,17 +120,29 @@ def parse_colors(text: str, source: str) -> Listing[Color]:
     text label may contain blanks.
     """
 
-    def read(line: str) -> tuple[str, Color]:
-        parts = line.split()
-        words, rgb = parts[:-3], parts[-3:]
-        label = normalised(" ".join(words))
-        if not label or (len(words) > 1 and all(_is_integer(word) for word in words)):
-            raise ValueError(f"expected 'label R G B', found {line!r}")
-        if not all(_is_integer(part) and 0 <= int(part) <= 255 for part in rgb):
-            raise ValueError(f"expected three whole numbers from 0 to 255 after the label, found {line!r}")
-        return label, (int(rgb[0]), int(rgb[1]), int(rgb[2]))
+    return _listing(text, source, _color_line, (_name_line, "a nomenclature ('name:label')"))
 
-    return _listing(text, source, read)
+
+def _name_line(line: str) -> tuple[str, str]:
+    """Label and name of a line of a nomenclature; ValueError for another line."""
+    name, colon, label = (part.strip() for part in line.rpartition(":"))
+    if not (name and colon and label):
+        raise ValueError(f"expected 'name:label', found {line!r}")
+    if any(unicodedata.category(char) in ("Cc", "Cs") for char in name):
+        raise ValueError(f"the name {name!r} contains a control character")
+    return normalised(label), name
+
+
+def _color_line(line: str) -> tuple[str, Color]:
+    """Label and colour of a line of a colour table; ValueError for another line."""
+    parts = line.split()
+    words, rgb = parts[:-3], parts[-3:]
+    label = normalised(" ".join(words))
+    if not label or (len(words) > 1 and all(_is_integer(word) for word in words)):
+        raise ValueError(f"expected 'label R G B', found {line!r}")
+    if not all(_is_integer(part) and 0 <= int(part) <= 255 for part in rgb):
+        raise ValueError(f"expected three whole numbers from 0 to 255 after the label, found {line!r}")
+    return label, (int(rgb[0]), int(rgb[1]), int(rgb[2]))
 
 
 def build_nomenclature(entries: Listing[str], colors: Listing[Color], labels_in_use: Iterable[Label]) -> Nomenclature:
@@ -169,12 +174,17 @@ def build_nomenclature(entries: Listing[str], colors: Listing[Color], labels_in_
         colors=tuple(palette[label] for label in labels),
         labels=tuple(labels),  # type: ignore[arg-type]
     )
-    return replace(found, warnings=tuple(_warnings(found)))
+    return replace(found, warnings=(*_warnings(found), *_without_polygon(names, labels)))
 
 
-def _listing(text: str, source: str, read: Callable[[str], tuple[str, Value]]) -> Listing[Value]:
+def _listing(
+    text: str, source: str, read: Callable[[str], tuple[str, Value]], other: tuple[Callable[[str], object], str]
+) -> Listing[Value]:
+    """The entries of a file; ``other`` reads the lines of the file that may be in its place, and describes it."""
     entries: list[Entry[Value]] = []
     problems: list[str] = []
+    read_other, looks = other
+    mistaken = True
     lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
     for number, line in enumerate(map(str.strip, lines), start=1):
         if not line or line.startswith("#"):
@@ -183,7 +193,19 @@ def _listing(text: str, source: str, read: Callable[[str], tuple[str, Value]]) -
             entries.append(Entry(number, *read(line)))
         except ValueError as err:
             problems.append(f"{source}, line {number}: {err}. Correct the line, or comment it out with '#'.")
+            mistaken = mistaken and _accepts(read_other, line)
+    if problems and not entries and mistaken:
+        swapped = "are chain.nomenclature_path and chain.color_table swapped?"
+        return Listing(source, (), (f"{source}: looks like {looks}; {swapped}",))
     return Listing(source, tuple(entries), tuple(problems))
+
+
+def _accepts(read: Callable[[str], object], line: str) -> bool:
+    try:
+        read(line)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_integer(word: str) -> bool:
@@ -248,6 +270,15 @@ def _like(label: Label, unused: set[str], listing: Listing[Value]) -> str:
         return ""
     line = next(entry.line for entry in listing.entries if entry.label == near)
     return f" Line {line} has {near!r}: {difference(near, label)}; use the same spelling in both."
+
+
+def _without_polygon(names: dict[Label, str], labels: list[Label]) -> list[str]:
+    """A warning about the classes of the nomenclature that the reference data lack."""
+    unused = [f"{name} ({label})" for label, name in names.items() if label not in labels]
+    if not unused:
+        return []
+    what, verb, they = ("Class", "has", "it") if len(unused) == 1 else ("Classes", "have", "they")
+    return [f"{what} {some(unused, 20)} of the nomenclature {verb} no usable polygon: {they} will not be on the map."]
 
 
 def _warnings(nomenclature: Nomenclature) -> Iterator[str]:

@@ -93,6 +93,9 @@ class FeatureRecipe:
     """Whether pixels without observations of a sensor are classified: its features are ``MISSING``, and the other
     sensors determine the label. If False, such pixels have no label."""
 
+    def __repr__(self) -> str:
+        return f"FeatureRecipe({len(self.names)} features of {', '.join(sensor.sensor for sensor in self.sensors)})"
+
     @property
     def names(self) -> tuple[str, ...]:
         """All feature names, in order. Every other list of names is derived from this one."""

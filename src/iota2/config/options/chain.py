@@ -29,7 +29,7 @@ MAX_DATES = 10_000
 """Maximum of ``cloud_threshold``, larger than the number of dates of any real series."""
 MAX_STEP_DAYS = 3660
 """Maximum number of days between interpolation dates: ten years."""
-_VECTOR_GROUPS = GROUPS[GROUPS.index("regularisation") :]
+_GROUPS_NOT_YET = ("dimred", *GROUPS[GROUPS.index("regularisation") :])
 _NO_STACKS = "iota2 writes no stacks of images"
 
 
@@ -242,8 +242,8 @@ class Chain(_Folders):
         le=MAX_DATES,
         about=About(builders="C O R"),
     )
-    first_step: Group = option("init", "First group of steps to run.", about=About(later=_VECTOR_GROUPS))
-    last_step: Group = option("validation", "Last group of steps to run.", about=About(later=_VECTOR_GROUPS))
+    first_step: Group = option("init", "First group of steps to run.", about=About(later=_GROUPS_NOT_YET))
+    last_step: Group = option("validation", "Last group of steps to run.", about=About(later=_GROUPS_NOT_YET))
     logger_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)] = option(
         "INFO", "Minimum severity of logged messages."
     )
@@ -335,7 +335,8 @@ class Chain(_Folders):
         try:
             CRS.from_user_input(text)
         except CRSError:
-            raise ValueError(f"expected an existing EPSG code, got {text!r}") from None
+            known = f"{text.upper()} is not a known coordinate reference system"
+            raise ValueError(f"{known}; expected such as EPSG:2154") from None
         return text.upper()
 
     @field_validator("data_field", "region_field")

@@ -29,7 +29,10 @@ from iota2.options import default_of, is_mandatory
 
 @dataclass(frozen=True)
 class Config:
-    """A checked configuration: one attribute for each section, absolute paths, immutable values."""
+    """A checked configuration: one attribute for each section, absolute paths, immutable values.
+
+    ``config.chain.list_tile`` is the option ``list_tile`` of the section ``chain``.
+    """
 
     chain: Chain
     arg_train: ArgTrain = field(default_factory=ArgTrain)
@@ -58,6 +61,9 @@ class Config:
     """Warnings on accepted options: moved keys, options without effect, legacy names."""
     places: Places = field(default_factory=Places, repr=False, compare=False)
     """Location of each option in the file."""
+
+    def __repr__(self) -> str:
+        return f"Config({str(self.source)!r})"
 
     @cached_property
     def enabled(self) -> EnabledSensors:

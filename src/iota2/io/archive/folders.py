@@ -6,6 +6,7 @@ import fnmatch
 import glob
 import os
 import re
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -15,7 +16,8 @@ from iota2.core.files import require_listable
 from iota2.core.sensor import SensorSpec
 from iota2.core.words import all_problems, counted, some
 from iota2.errors import InputError, MissingTile, system_text
-from iota2.io.archive.rejected import products_among, rejection_reason, why_unusable
+from iota2.io.archive.rejected import main_reason, product_names, products_among, why_unusable
+from iota2.io.archive.specs import builtin_specs
 
 
 def tile_folder(spec: SensorSpec, root: str | Path, tile: str) -> str:
@@ -52,7 +54,7 @@ def folder_of_tiles(section: str, root: str | Path, tile: str) -> str:
     """
     base = os.path.abspath(root)
     if tile in ("", ".", "..") or os.path.basename(tile) != tile:
-        raise InputError(f"{section}: {tile!r} is not a valid name of a tile folder. Correct chain.list_tile.")
+        raise InputError(f"{section}: {tile!r} is not a valid name of a tile folder. Correct it.")
     if not os.path.isdir(base):
         raise InputError(f"{section}: the folder {base} does not exist. Correct the path.")
     _require_listable(section, base)
@@ -77,8 +79,8 @@ def no_folder(section: str, base: str, tile: str, named: str = "") -> MissingTil
     folders = folders_in(base)
     there = f"it contains {some(folders, 10)}" if folders else "it contains no folder"
     return MissingTile(
-        f"{section}: no folder for tile {tile}{named} in {base}; {there}{_tile_meant(tile, folders)} Correct the list "
-        "of tiles or the path of the images."
+        f"{section}: no folder for tile {tile}{named} in {base}; {there}{_tile_meant(tile, folders)} Correct the name "
+        "of the tile or the path of the images."
     )
 
 
@@ -133,16 +135,23 @@ class FolderListing:
             raise InputError(all_problems(f"{spec.section}, tile {tile}", self.undated, remedy))
         if self.found:
             return
-        none = f"{spec.section}: no product of tile {tile} in {self.folder}; names must match {spec.product}"
+        none = f"{spec.section}: no product of tile {tile} in {self.folder}; {product_names(spec)}. It contains"
         unusable = {name: why for name in self.strays if (why := why_unusable(spec, self.folder, name))}
         unusable |= dict.fromkeys(self.foreign, "of another tile")
         if unusable:
-            message = f"{none}. It contains {some([*unusable])} (the first: {next(iter(unusable.values()))})."
-            raise InputError(f"{message} Move the products of the tile there; remove the folder if there are none.")
+            message = f"{none} {some([*unusable])} (the first: {next(iter(unusable.values()))})."
+            remedy = "Put its products there; remove the folder if the tile has none."
+            raise InputError(f"{message} {remedy}{self._explained(spec)}")
         if self.strays:
-            reason = rejection_reason(spec, self.folder, self.strays[0])
-            raise MissingTile(f"{none}. It contains {some(self.strays)} (the first: {reason}).")
-        raise MissingTile(f"{none}. It contains nothing else.")
+            reason = main_reason(spec, self.folder, self.strays)
+            raise MissingTile(f"{none} {some(self.strays)} ({reason}).{self._explained(spec)}")
+        raise MissingTile(f"{none} nothing else.")
+
+    def _explained(self, spec: SensorSpec) -> str:
+        """The command that lists the products found, for a built-in sensor."""
+        if spec.section not in builtin_specs():
+            return ""
+        return f" `iota2 sensors {spec.section} {shlex.quote(self.folder)}` explains what is found."
 
     def notes(self, spec: SensorSpec, tile: str) -> tuple[str, ...]:
         """Notes on ignored entries."""

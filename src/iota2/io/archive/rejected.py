@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from iota2.core.sensor import SensorSpec
 from iota2.io.archive.specs import builtin_specs
@@ -18,6 +18,26 @@ ONE_LEVEL_TOO_DEEP = "it contains products, one level too deep"
 def rejection_reason(spec: SensorSpec, folder: str, name: str) -> str:
     """Reason why an entry is not a product."""
     return near_miss(spec, folder, name) or nested(spec, folder, name) or _unlike_product(spec, folder, name)
+
+
+def product_names(spec: SensorSpec) -> str:
+    """The names of products: an example, or the pattern of a description without one."""
+    return f"products are named like {spec.example}" if spec.example else f"names must match {spec.product}"
+
+
+def main_reason(spec: SensorSpec, folder: str, names: Sequence[str]) -> str:
+    """What is most useful to know about entries that are no products: products of other sensors, or else the reason for
+    the first one, if possible one that resembles a product."""
+    others = [(other, products_among(other, folder, names)) for other in _other_sensors(spec)]
+    if told := [_of_other(other, len(found)) for other, found in others if found]:
+        return "; ".join(told)
+    first = next((name for name in names if near_miss(spec, folder, name)), names[0])
+    return f"{first}: {rejection_reason(spec, folder, first)}"
+
+
+def _of_other(other: SensorSpec, count: int) -> str:
+    remedy = f": give their folder as chain.{other.option.key}" if other.option else ""
+    return f"{count} {'is a product' if count == 1 else 'are products'} of {other.section}{remedy}"
 
 
 def near_miss(spec: SensorSpec, folder: str, name: str) -> str:
@@ -103,5 +123,4 @@ def _unlike_product(spec: SensorSpec, folder: str, name: str) -> str:
     is_folder = os.path.isdir(os.path.join(folder, name))
     if is_folder != (spec.products == "folders"):
         return f"a {_kind(is_folder)}, not a product"
-    like = f"products are named like {spec.example}" if spec.example else f"names must match {spec.product}"
-    return f"not a product name; {like}"
+    return f"not a product name; {product_names(spec)}"

@@ -20,7 +20,7 @@ from iota2.compute.polygons import Pairs, Separated, duplicates, is_polygonal, o
 from iota2.core.labels import misread, normalised
 from iota2.core.losses import REASONS
 from iota2.core.tables import ORIGIN, REGION
-from iota2.core.words import counted
+from iota2.core.words import counted, did_you_mean
 from iota2.errors import InputError, MissingField
 from iota2.io.files.crs import sliver_area, to_crs
 from iota2.io.tables.label_columns import MAX_SHOWN, is_missing, kind_of, read_labels, some_values
@@ -148,7 +148,8 @@ def _field(table: pd.DataFrame, field: str, path: str | Path) -> tuple[str, list
         found = [name for name in columns if normalised(name).lower() == normalised(wanted).lower()]
         if len(found) == 1:
             return found[0], [f"field {found[0]!r} is used for {field!r}"]
-    raise MissingField(f"{path}: no field {field!r}; the fields are {', '.join(columns) or 'none'}")
+    near = did_you_mean(field, columns)
+    raise MissingField(f"{path}: no field {field!r}; the fields are {', '.join(columns) or 'none'}{near}")
 
 
 def _not_polygons(
@@ -314,6 +315,15 @@ def read_field(path: str | Path, field: str) -> FieldValues:
         )
     values = [normalised(value) or None if isinstance(value, str) else value for value in values]
     return FieldValues(tuple(values), tuple(f"{vector_source(path).file.name}: {note}" for note in notes))
+
+
+def fields_with_labels(path: str | Path, known: Collection[int | str]) -> list[str]:
+    """The fields of a vector file whose values are labels, all of them ``known``."""
+    table, file = read_vector(path), vector_source(path).file
+    columns = [str(name) for name in table.columns if name != table.geometry.name]
+    found = {column: read_labels(table[column], column, file) for column in columns}
+    labels = {column: set(one.labels.dropna()) for column, one in found.items() if not one.problems}
+    return [column for column, values in labels.items() if values and values <= {*known}]
 
 
 # ------------------------------------------------------------------------------------------ regions

@@ -17,7 +17,10 @@ _MAX_LONGITUDE, _MAX_LATITUDE = 360.0, 90.0
 _ROUNDING_DEGREES = 1e-6
 _MAX_DIFFERENCE_METRES = 1.0
 """Maximum distance between the positions of one point in two definitions of the same CRS."""
-_SET_IT = "Set it (in QGIS: Layer, Set Layer CRS, then export; on the command line: ogr2ogr -a_srs EPSG:<code>)"
+_ASSIGN = (
+    "Assign the coordinate reference system of its coordinates to the file (in QGIS: Layer, Set Layer CRS, then "
+    "export; on the command line: ogr2ogr -a_srs EPSG:<code>)"
+)
 
 
 def require_fitting_crs(frame: gpd.GeoDataFrame, path: Path) -> None:
@@ -27,11 +30,11 @@ def require_fitting_crs(frame: gpd.GeoDataFrame, path: Path) -> None:
     when most features are outside the range of degrees.
     """
     if frame.crs is None:
-        raise InputError(f"{path}: the coordinate reference system is not set. {_SET_IT}{_crs_file_hint(path)}")
+        raise InputError(f"{path}: the coordinate reference system is not set. {_ASSIGN}{_crs_file_hint(path)}")
     crs = CRS.from_user_input(frame.crs)
     if not (crs.is_projected or crs.is_geographic):
         raise InputError(
-            f"{path}: its coordinate reference system {crs.name!r} ({crs.type_name}) is not georeferenced. {_SET_IT}"
+            f"{path}: its coordinate reference system {crs.name!r} ({crs.type_name}) is not georeferenced. {_ASSIGN}"
         )
     bounds = _bounds(frame)
     if not len(bounds):
@@ -57,8 +60,8 @@ def require_no_degrees(frame: gpd.GeoDataFrame, path: Path) -> None:
         return
     raise InputError(
         f"{path}: {_coordinate_ranges(bounds)} look like degrees, but the file states {crs.name!r}, in "
-        f"{crs.axis_info[0].unit_name}s. Set the correct coordinate reference system (often EPSG:4326) and export the "
-        "file again"
+        f"{crs.axis_info[0].unit_name}s. Assign the coordinate reference system of the coordinates (often EPSG:4326) "
+        "to the file and export it again"
     )
 
 
@@ -103,7 +106,7 @@ def _degrees_source(path: Path, crs: CRS) -> str:
             f"the unit of GeoJSON ({crs.name}) unless a member 'crs' states another one. Export it again in EPSG:4326, "
             "or as a GeoPackage in its own projection"
         )
-    return f"as the file states ({crs.name}). {_SET_IT}"
+    return f"as the file states ({crs.name}). {_ASSIGN}"
 
 
 def _crs_file_hint(path: Path) -> str:

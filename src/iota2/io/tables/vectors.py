@@ -154,8 +154,8 @@ def _read(source: str, layer: str, path: str | Path) -> Any:
         ) from err
     except (UnboundLocalError, CRSError) as err:  # pyogrio raises UnboundLocalError when GDAL has no WKT
         raise InputError(
-            f"{path}: the coordinate reference system cannot be read. Set it again (in QGIS: Layer, Set Layer CRS, "
-            "then export; for a shapefile: restore its .prj)"
+            f"{path}: the coordinate reference system cannot be read. Assign it to the file again (in QGIS: Layer, "
+            "Set Layer CRS, then export; for a shapefile: restore its .prj)"
         ) from err
     except (DataSourceError, DataLayerError, FeatureError, FieldError, GeometryError) as err:
         raise InputError(f"{path}: layer {layer!r} cannot be read ({err})") from err

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import rasterio
 
-from iota2 import __version__
+import iota2
 
 LIBRARIES = (
     "numpy", "scipy", "scikit-learn", "numba", "rasterio", "pyproj", "geopandas", "shapely", "pyogrio", "pyarrow",
@@ -29,15 +29,16 @@ def environment(output: Path) -> tuple[tuple[str, Rows], ...]:
 
 
 def _program() -> Rows:
+    package = Path(iota2.__file__).resolve().parent
     return (
-        ("iota2", __version__),
-        ("Commit", commit(Path(__file__).resolve().parents[3])),
+        ("iota2", iota2.__version__),
+        ("Commit", _commit(package.parents[1])),
         ("Python", platform.python_version()),
-        ("Where", str(Path(__file__).resolve().parents[1])),
+        ("Installed in", str(package)),
     )
 
 
-def commit(checkout: Path) -> str:
+def _commit(checkout: Path) -> str:
     """The commit of the sources, if they are a git checkout."""
     if not (checkout / ".git").exists():
         return "not a checkout"

@@ -137,10 +137,11 @@ def projection_notes(proj: str, grids: Mapping[str, GeoBox]) -> Iterator[str]:
     outside = [tile for tile, place in places.items() if not _within(area.bounds, *place)]
     if outside:
         longitude, latitude = places[outside[0]]
+        tiles, lie = ("tile", "lies") if len(outside) == 1 else ("tiles", "lie")
         yield (
             f"chain.proj: {proj} ({CRS(proj).name}) is intended for {_degrees(area.west, area.east, 'EW')}, "
-            f"{_degrees(area.south, area.north, 'NS')}, and {counted(len(outside), 'tile')} outside of it: "
-            f"{some(outside)} ({outside[0]} is near {_degree(longitude, 'EW')}, {_degree(latitude, 'NS')}). The map "
+            f"{_degrees(area.south, area.north, 'NS')}; {tiles} {some(outside)} {lie} outside "
+            f"({outside[0]} is near {_degree(longitude, 'EW')}, {_degree(latitude, 'NS')}). The map "
             "would be distorted: check the EPSG code of the projection."
         )
 

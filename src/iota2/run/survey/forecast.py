@@ -15,9 +15,10 @@ import numpy as np
 
 from iota2.config.options.schema import Config
 from iota2.core.cost import Cost, Facts, JobFacts
-from iota2.core.graph import Resources, Step
+from iota2.core.graph import Resources, Step, default_cost
 from iota2.core.grid import resolution
 from iota2.core.scene import Scene
+from iota2.core.words import some
 from iota2.errors import JobsFailed, OutputError
 from iota2.run.host import _FULL, disk_is_full
 from iota2.run.plan.jobs import Job, Plan
@@ -49,14 +50,18 @@ class Forecast:
     """Rows and columns of the smallest block of any tile; None if no step reports blocks."""
     guesses: Mapping[str, float] = field(default_factory=dict)
     """Mean estimated seconds by step, of jobs without a record of an earlier run."""
+    unknown: tuple[str, ...] = ()
+    """Steps without an estimate of their disk space."""
 
     def text(self, free: int) -> str:
         """The forecast in one line."""
         blocks = f", blocks of {self.block[0]} rows x {self.block[1]} columns" if self.block else ""
         replaced = f" ({size(self.room)} beside what they replace)" if self.room < self.disk else ""
+        disk = f"at least {size(self.disk)}" if self.unknown else f"about {size(self.disk)}"
+        lacking = f" (no estimate for {some(self.unknown)})" if self.unknown else ""
         return (
             f"expected: {_duration(self.seconds)}{' (a rough guess)' if self.rough else ''}; memory up to "
-            f"{size(self.memory)} in {_place(self.workers)}{blocks}; disk about {size(self.disk)}"
+            f"{size(self.memory)} in {_place(self.workers)}{blocks}; disk {disk}{lacking}"
             f"{replaced}, {size(free)} free"
         )
 
@@ -91,6 +96,7 @@ def forecast_run(
         workers=workers,
         block=need.block(plan.steps, lambda step: given.get(step.name, use)),
         guesses=_guesses(jobs, verdicts, need),
+        unknown=_without_estimate(jobs, disk),
     )
 
 
@@ -101,6 +107,16 @@ def _guesses(jobs: Iterable[Job], verdicts: Mapping[str, Verdict], need: _JobEst
         if verdicts[job.id].record is None:
             seconds[job.step.name].append(need.cost(job).seconds)
     return {step: sum(guessed) / len(guessed) for step, guessed in seconds.items()}
+
+
+def _without_estimate(jobs: Iterable[Job], disk: float) -> tuple[str, ...]:
+    """Steps that declare no cost and write rasters; if the estimate is nothing at all, all that declare no cost."""
+    lacking = [job for job in jobs if job.step.cost is default_cost]
+    return tuple(dict.fromkeys(job.step.name for job in lacking if disk < 1 or any(map(_is_raster, job.makes))))
+
+
+def _is_raster(name: str) -> bool:
+    return name.lower().endswith((".tif", ".tiff"))
 
 
 def _disk(

@@ -13,17 +13,18 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from iota2.config.options.schema import Config
+from iota2.core.labels import whole_number
 from iota2.core.losses import MIN_USABLE_SHARE
 from iota2.core.nomenclature import Listing, Nomenclature, Value, build_nomenclature
 from iota2.core.remarks import Remark, remarks_about
 from iota2.core.scene import Scene
-from iota2.core.words import counted
+from iota2.core.words import counted, some
 from iota2.errors import InputError, InputProblems
 from iota2.io.files.crs import to_crs
 from iota2.io.tables.class_counts import read_class_counts, read_counts
 from iota2.io.tables.classes import read_colors, read_names
 from iota2.io.tables.point_areas import PointRule
-from iota2.io.tables.reference import FieldValues, ReferenceData, read_field, read_reference
+from iota2.io.tables.reference import FieldValues, ReferenceData, fields_with_labels, read_field, read_reference
 from iota2.run.survey.images import Images
 from iota2.run.survey.problems import Problems, about_field
 from iota2.run.survey.regions import Regions
@@ -89,12 +90,37 @@ def _classes(problems: Problems, reference: ReferenceData | None) -> Nomenclatur
     """The classes. Problems of nomenclature and colour file are added even without reference data."""
     names = _listing(problems, "nomenclature_path", read_names)
     colors = _listing(problems, "color_table", read_colors)
+    if reference is not None and names and (text := _other_field(problems.config, names, reference)):
+        problems.add(("chain", "data_field"), text)
+        return None
     if reference is not None and names and colors:
         return problems.attempt(lambda: build_nomenclature(names, colors, reference.frame["label"]), "chain")
     for key, listing in (("nomenclature_path", names), ("color_table", colors)):
         for text in listing.problems if listing else ():
             problems.add(("chain", key), text)
     return None
+
+
+def _other_field(config: Config, names: Listing[str], reference: ReferenceData) -> str:
+    """A problem if no label of the reference data is in the nomenclature, but all values of other fields are."""
+    found, known = list(dict.fromkeys(reference.frame["label"])), _labels(names)
+    if not known or known.intersection(found):
+        return ""
+    fields = fields_with_labels(config.chain.ground_truth, known)
+    if not fields:
+        return ""
+    values = f"{counted(len(found), 'value')} of field '{config.chain.data_field}' ({some([*map(str, found)], 3)})"
+    have = "field {} has" if len(fields) == 1 else "fields {} have"
+    return (
+        f"none of the {values} is in {Path(names.source).name}; {have.format(some([f'{one!r}' for one in fields]))} "
+        f"its labels: did you mean {fields[0]!r}?"
+    )
+
+
+def _labels(names: Listing[str]) -> set[int | str]:
+    """The labels of a nomenclature, as those of reference data: whole numbers, and as text."""
+    numbers = {number for entry in names.entries if (number := whole_number(entry.label)) is not None}
+    return {*numbers, *(entry.label for entry in names.entries)}
 
 
 def _listing(problems: Problems, key: str, read: Callable[[Path], Listing[Value]]) -> Listing[Value] | None:

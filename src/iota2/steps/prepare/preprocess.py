@@ -8,6 +8,7 @@ from datetime import date
 import numpy as np
 
 from iota2 import layout
+from iota2.core.cost import Cost, JobFacts
 from iota2.core.graph import JobContext, Step
 from iota2.core.grid import blocks
 from iota2.io.files.atomic import write_text
@@ -35,6 +36,11 @@ def _lines(days: Iterable[date]) -> str:
     return "".join(f"{day:%Y%m%d}\n" for day in days)
 
 
+def cost(config: object, facts: JobFacts) -> Cost:
+    """Images of a single value compress to almost nothing."""
+    return facts.raster_cost()
+
+
 STEP = Step(
     name="sensorsPreprocess",
     group="init",
@@ -49,4 +55,5 @@ STEP = Step(
         "dates": layout.INTERPOLATION_DATES,
     },
     version=2,
+    cost=cost,
 )
