@@ -333,10 +333,12 @@ class Chain(_Folders):
         if not re.fullmatch(r"(?i:epsg):\d{4,6}", text):
             raise ValueError(f"expected 'EPSG:<number>' such as 'EPSG:2154', got {text!r}")
         try:
-            CRS.from_user_input(text)
+            crs = CRS.from_user_input(text)
         except CRSError:
             known = f"{text.upper()} is not a known coordinate reference system"
             raise ValueError(f"{known}; expected such as EPSG:2154") from None
+        if not (crs.is_projected or crs.is_geographic):
+            raise ValueError(f"{text.upper()} ({crs.type_name}) has no map coordinates; expected such as EPSG:2154")
         return text.upper()
 
     @field_validator("data_field", "region_field")
