@@ -41,17 +41,17 @@ def test_jobs_that_are_up_to_date_count_as_done_and_all_is_reached(plan: Plan) -
     fresh = {job.id for job in plan.jobs if job.step.name == "one"}
     pace = Pace(plan, verdicts(plan, {}, fresh))
     assert (pace.done, pace.total) == (4, 8)
-    assert pace.words() == "", "nothing is known yet"
+    assert pace.remaining_text() == "", "nothing is known yet"
     for tile in TILES:
         pace.ended(JobResult(f"two/two_{tile}", "done", 1.0))
-    assert (pace.done, pace.seconds_left(), pace.words()) == (8, 0.0, "")
+    assert (pace.done, pace.seconds_left(), pace.remaining_text()) == (8, 0.0, "")
 
 
 def test_an_earlier_run_reports_the_time_left_from_the_start(plan: Plan) -> None:
     fresh = {job.id for job in plan.jobs if job.step.name == "one"}
     pace = Pace(plan, verdicts(plan, {"one": 1.0, "two": 60.0}, fresh))
     assert pace.seconds_left() == pytest.approx(240)
-    assert pace.words() == "about 4 min left"
+    assert pace.remaining_text() == "about 4 min left"
 
 
 def test_a_blocked_job_is_neither_done_nor_left(plan: Plan) -> None:

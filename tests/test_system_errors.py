@@ -235,7 +235,7 @@ def test_what_is_no_folder_in_place_of_the_output_is_refused_by_check_as_by_run(
     for path in (shared.output, shared.output / ".iota2"):
         with changed(path, lambda place: put(kind, place)):
             for words in (("check", config), ("run", config, "--workers", 0)):
-                assert_refused(iota2(*words), str(path), "a folder is needed")
+                assert_refused(iota2(*words), str(path), "expected a folder")
             for command in ("status", "verify"):
                 assert iota2(command, config).code in (0, 1)
 

@@ -46,7 +46,7 @@ def test_the_report_reports_of_the_models_that_made_the_map(case: Case, capsys: 
     assert "nbtrees" not in json.dumps(message["configuration"])
     assert re.findall(r"classifier\.rf\.nbtrees: (\d+)", report) == ["5"]
     assert '"classifier.rf.nbtrees": 3' not in report
-    assert "OUT OF DATE, of an earlier run: learnModel has to run (classifier.rf.nbtrees: 5 → 3)" in printed
+    assert "OUT OF DATE, from an earlier run: learnModel has to run (classifier.rf.nbtrees: 5 → 3)" in printed
     assert up_to_date(printed) == ["Classif_table.csv"]
 
 
@@ -55,7 +55,7 @@ def test_products_of_an_earlier_run_are_reported_as_outdated(case: Case, capsys:
     config = case.configured(arg_train=trees(4))
     code, printed, _ = command(capsys, "run", config, "--workers", "0", "--last-step", "learning")
     assert code == 0
-    _, old = printed.split("OUT OF DATE, of an earlier run: classification has to run (model/model_1_seed_0 changed)")
+    _, old = printed.split("OUT OF DATE, from an earlier run: classification has to run (model/model_1_seed_0 changed)")
     assert str(case.output / "final/Classif_Seed_0.tif") in old
     assert up_to_date(printed) == ["Classif_table.csv"]
     code, printed, _ = command(capsys, "run", config, "--workers", "0", "--json", "--last-step", "mosaic")

@@ -23,7 +23,7 @@ from iota2.io.rasters.files import RasterReader
 from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.vectors import read_samples, read_sqlite
 from iota2.run import runner
-from iota2.run.outlook import check
+from iota2.run.preview import survey_and_plan
 from iota2.run.survey.survey import survey
 from iota2.testing.files import WorldFiles
 from iota2.testing.world import DATES, World, WorldOptions, make_world
@@ -341,7 +341,7 @@ def test_raw_dates_that_differ_between_tiles_are_refused(tmp_path: Path) -> None
     sections = "sensors_data_interpolation :\n{\n use_gapfilling : False\n}\n"
     config = configured(write_world(world, tmp_path), tmp_path / "run", edited(sections=sections))
     with pytest.raises(InputError, match=r"use_gapfilling is False.*T31TDJ and T31TCJ differ in 4"):
-        check(config)
+        survey_and_plan(config)
 
 
 def test_parts_of_a_tile_do_not_change_the_products(
@@ -392,7 +392,7 @@ def test_bands_that_features_lack_are_reported_before_the_run(tiny: Tiny, tmp_pa
     extraction = "iota2_feature_extraction :\n{\n extract_bands : True\n rel_refl : True\n}\n"
     sections = f"{extraction}Sentinel_2 :\n{{\n {keep}\n}}\n"
     with pytest.raises(UserError, match=said) as raised:
-        check(configured(tiny[1], tmp_path, edited(sections=sections, arg_train=arg_train)))
+        survey_and_plan(configured(tiny[1], tmp_path, edited(sections=sections, arg_train=arg_train)))
     assert str(raised.value).count("B99 unknown") == (case == "unknown")
 
 

@@ -31,8 +31,8 @@ from iota2.run.watcher import Watcher
 from iota2.run.workers import clusters
 from iota2.run.workers.clusters import Queue, job_queue, running_scheduler
 from iota2.run.workers.connections import run_certificates
-from iota2.run.workers.execute import Cluster, execute
-from iota2.run.workers.resources import Worker
+from iota2.run.workers.execute import DaskEngine, execute
+from iota2.run.workers.resources import WorkerResources
 from iota2.testing.files import WorldFiles
 from iota2.testing.world import DATES, WorldOptions, make_world
 from iota2.testing.writing import write_world
@@ -48,7 +48,7 @@ NO_QSUB = pytest.mark.skipif(shutil.which("qsub") is not None, reason="PBS is in
 
 
 def asked(folder: Path, **changes: str) -> Queue:
-    worker = Worker(threads=3, memory=5 << 30, seconds=90_000)
+    worker = WorkerResources(threads=3, memory=5 << 30, seconds=90_000)
     here = folder / "it's $here; 100 %"
     here.mkdir(exist_ok=True)
     return Queue("pbs", 2, worker, here / "logs", here, **changes)  # type: ignore[arg-type]
@@ -57,7 +57,7 @@ def asked(folder: Path, **changes: str) -> Queue:
 @contextmanager
 def queue_of(queue: Queue) -> Iterator[JobQueueCluster]:
     """The cluster with certificates of its own."""
-    with run_certificates(queue.private) as certificates, job_queue(queue, certificates) as cluster:
+    with run_certificates(queue.certificates) as certificates, job_queue(queue, certificates) as cluster:
         yield cluster
 
 
@@ -95,7 +95,7 @@ def test_a_pbs_job_starts_a_worker_that_runs_jobs(tmp_path: Path) -> None:
         try:
             plan = planned(root, "AB")
             verdicts = assess(plan, Ledger(root), {})
-            results = execute(plan, verdicts, Cluster(client), lambda result: None, Resources())
+            results = execute(plan, verdicts, DaskEngine(client), lambda result: None, Resources())
         finally:
             node.terminate()
             node.wait(30)

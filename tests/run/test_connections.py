@@ -17,9 +17,9 @@ from distributed import Client
 
 from iota2.run.workers.clusters import Queue, job_queue
 from iota2.run.workers.connections import PREFIX, remove_left_over, run_certificates, security
-from iota2.run.workers.execute import Cluster
+from iota2.run.workers.execute import DaskEngine
 from iota2.run.workers.local import local_workers
-from iota2.run.workers.resources import Worker
+from iota2.run.workers.resources import WorkerResources
 from tests.run.test_hosts import hindrance, ip
 
 NOBODY = 65534
@@ -56,7 +56,7 @@ for port in ports:
 class Running:
     """A local run with one worker."""
 
-    cluster: Cluster
+    cluster: DaskEngine
     ports: tuple[int, ...]
     addresses: frozenset[str]
 
@@ -129,14 +129,14 @@ def test_a_client_without_the_certificate_of_the_run_is_refused(running: Running
 @pytest.mark.slow
 def test_the_scheduler_of_queued_workers_answers_who_has_the_certificate_only(tmp_path: Path) -> None:
     """It listens to the network, since its workers are elsewhere."""
-    queue = Queue("pbs", 1, Worker(threads=1, memory=1 << 30, seconds=3600), tmp_path, tmp_path)
+    queue = Queue("pbs", 1, WorkerResources(threads=1, memory=1 << 30, seconds=3600), tmp_path, tmp_path)
     before = listening()
     with run_certificates(tmp_path) as folder, job_queue(queue, folder) as cluster:
         ports = tuple({port for _, _, port in listening() - before})
         assert len(ports) == 1
         with Client(cluster.scheduler_address, security=security(folder), timeout=20) as client:
             assert client.scheduler_info()["workers"] == {}
-        alone = Running(Cluster(client), ports, frozenset())
+        alone = Running(DaskEngine(client), ports, frozenset())
         assert set(said_to_a_stranger(alone, "127.0.0.1")) == {"silent"}
 
 

@@ -16,7 +16,7 @@ from iota2.errors import InputError, UserError
 from iota2.run.plan.jobs import Plan, make_plan
 from iota2.run.records.records import Ledger
 from iota2.run.records.verdicts import assess
-from iota2.run.workers.execute import MIN_RETRIES_AFTER_DEATH, Cluster, Debug, Engine, Retry, execute
+from iota2.run.workers.execute import MIN_RETRIES_AFTER_DEATH, DaskEngine, DebugEngine, Engine, Retry, execute
 from iota2.run.workers.job import JobResult
 from iota2.run.workers.local import local_workers
 from tests.run.rows import rows_of
@@ -71,14 +71,14 @@ def run(plan: Plan, engine: Engine, retry: Retry | None = None) -> tuple[dict[st
 
 
 @pytest.fixture(scope="module")
-def workers() -> Iterator[Cluster]:
+def workers() -> Iterator[DaskEngine]:
     with local_workers(2) as cluster:
         yield cluster
 
 
 @pytest.fixture(params=["debug", "workers"])
 def engine(request: pytest.FixtureRequest) -> Engine:
-    return Debug() if request.param == "debug" else request.getfixturevalue("workers")
+    return DebugEngine() if request.param == "debug" else request.getfixturevalue("workers")
 
 
 def test_jobs_run_after_those_they_need(tmp_path: Path, engine: Engine) -> None:

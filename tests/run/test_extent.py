@@ -71,7 +71,7 @@ def test_projections_of_the_place_of_a_tile_and_of_the_zone_beside_it_are_not_no
 def test_a_projection_that_is_made_for_another_place_is_noted_with_both_places(proj: str) -> None:
     (note,) = projection_notes(proj, {"T31TCJ": TILE, "T31TDJ": TILE})
     assert note.startswith(f"chain.proj: {proj} (")
-    assert "2 tiles outside of it: T31TCJ, T31TDJ (T31TCJ is near" in note
+    assert "2 tiles are outside: T31TCJ, T31TDJ (T31TCJ is near" in note
 
 
 def test_an_area_across_the_date_line_is_one_area() -> None:
@@ -163,16 +163,16 @@ def unusable(case: Case) -> dict[str, str]:
     (folder / "marked").mkdir()
     (folder / "marked/.iota2").write_text("x", encoding="utf-8")
     return {
-        "/etc/passwd": "/etc/passwd is a file, a folder is needed",
-        "/etc/passwd/below": "/etc/passwd is a file, a folder is needed",
-        str(folder / "file/a/b"): "is a file, a folder is needed",
-        "/dev/null": "/dev/null is neither a file nor a folder, a folder is needed",
+        "/etc/passwd": "/etc/passwd is a file",
+        "/etc/passwd/below": "/etc/passwd is a file",
+        str(folder / "file/a/b"): "is a file",
+        "/dev/null": "/dev/null is neither a file nor a folder",
         "/proc": "belongs to the operating system",
         "/proc/results": "belongs to the operating system",
         "/sys/results": "belongs to the operating system",
         str(folder / "full"): "is not empty and was not made by this program (it contains thesis.txt)",
         str(folder / "dangling"): "is a broken symbolic link",
-        str(folder / "marked"): ".iota2 is a file, a folder is needed",
+        str(folder / "marked"): ".iota2 is a file",
         str(folder / ("n" * 300)): "longer than file systems hold",
         str(case.files.s2_path): "is in the folder of products",
         str(case.files.ground_truth.parent): "is not empty",

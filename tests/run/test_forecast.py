@@ -21,18 +21,18 @@ from iota2.core.graph import Resources
 from iota2.errors import ConfigError, OutputError
 from iota2.run import runner
 from iota2.run.host import available_memory
-from iota2.run.outlook import check, outlook_of_run
+from iota2.run.preview import preview_run, survey_and_plan
 from iota2.run.survey.forecast import (
     Forecast,
     fitting_workers,
     forecast_run,
     needed_memory,
-    require_room,
-    size,
+    require_disk_space,
+    size_text,
 )
 from iota2.run.survey.survey import Survey
 from iota2.run.workers.execute import Retry
-from iota2.run.workers.resources import shares_of
+from iota2.run.workers.resources import read_resources
 from iota2.testing.files import WorldFiles
 from iota2.testing.world import WorldOptions, make_world
 from iota2.testing.writing import write_world
@@ -65,8 +65,8 @@ def resident(parent: psutil.Process) -> int:
 def test_the_forecast_is_within_a_factor_of_what_a_run_takes(files: WorldFiles, tmp_path: Path) -> None:
     config = configured(files, tmp_path)
     root = config.chain.output_path
-    outlook = outlook_of_run(config, runner.Options())
-    message = forecast_run(config, outlook.found, outlook.plan, outlook.verdicts, use=Resources(), workers=2)
+    preview = preview_run(config, runner.Options())
+    message = forecast_run(config, preview.survey, preview.plan, preview.verdicts, use=Resources(), workers=2)
     assert message.rough
     process = subprocess.Popen(
         [COMMAND, "run", config.source, "--workers", "2"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -85,8 +85,8 @@ def test_the_forecast_is_within_a_factor_of_what_a_run_takes(files: WorldFiles, 
     assert process.returncode == 0, printed
     line = next(line for line in printed.splitlines() if line.startswith("expected: "))
     assert "(a rough guess)" in line
-    assert size(message.disk) in line
-    assert size(message.memory) in line
+    assert size_text(message.disk) in line
+    assert size_text(message.memory) in line
     disk = sum(path.stat().st_size for path in root.rglob("*") if path.is_file() and "logs" not in path.parts)
     assert message.disk / FACTOR < disk < message.disk * FACTOR
     assert message.memory / FACTOR < max(peaks) < message.memory
@@ -97,17 +97,17 @@ def test_an_earlier_run_reports_how_long_jobs_take_and_only_what_runs_counts(fil
     config = configured(files, tmp_path)
     runner.run(config, runner.Options(workers=0), runner.Watcher())
     force = runner.Options(force=("learnModel",))
-    outlook = outlook_of_run(config, force)
-    message = forecast_run(config, outlook.found, outlook.plan, outlook.verdicts, use=Resources(), workers=0)
-    again = [verdict for verdict in outlook.verdicts.values() if verdict.state != "fresh"]
-    assert 0 < len(again) < len(outlook.verdicts)
+    preview = preview_run(config, force)
+    message = forecast_run(config, preview.survey, preview.plan, preview.verdicts, use=Resources(), workers=0)
+    again = [verdict for verdict in preview.verdicts.values() if verdict.state != "fresh"]
+    assert 0 < len(again) < len(preview.verdicts)
     assert not message.rough
     assert message.seconds == pytest.approx(sum(verdict.record.seconds for verdict in again if verdict.record))
     afresh = forecast_run(
         config,
-        outlook.found,
-        outlook.plan,
-        outlook_of_run(configured(files, tmp_path / "other"), runner.Options()).verdicts,
+        preview.survey,
+        preview.plan,
+        preview_run(configured(files, tmp_path / "other"), runner.Options()).verdicts,
         use=Resources(),
         workers=0,
     )
@@ -119,19 +119,19 @@ def test_files_that_are_replaced_or_removed_need_no_more_room(files: WorldFiles,
     config = configured(files, tmp_path)
     runner.run(config, runner.Options(workers=0), runner.Watcher())
     taken = sum(path.stat().st_size for path in config.chain.output_path.rglob("*") if path.is_file())
-    everything = runner.Options(force=tuple({job.step.name for job in check(config)[1].jobs}))
-    outlook = outlook_of_run(config, everything)
+    everything = runner.Options(force=tuple({job.step.name for job in survey_and_plan(config)[1].jobs}))
+    preview = preview_run(config, everything)
 
     def message(freed: int | None = None) -> Forecast:
         return forecast_run(
-            config, outlook.found, outlook.plan, outlook.verdicts, use=Resources(), workers=0, freed=freed
+            config, preview.survey, preview.plan, preview.verdicts, use=Resources(), workers=0, freed=freed
         )
 
-    assert 0 < message().room < 0.75 * taken
-    assert message(0).room == message(0).disk == message().disk
-    assert message(taken // 2).room == pytest.approx(message().disk - taken // 2, abs=1)
-    assert message(10**12).room == 0
-    assert "beside what they replace" in message().text(0)
+    assert 0 < message().needed_disk < 0.75 * taken
+    assert message(0).needed_disk == message(0).disk == message().disk
+    assert message(taken // 2).needed_disk == pytest.approx(message().disk - taken // 2, abs=1)
+    assert message(10**12).needed_disk == 0
+    assert "more than now" in message().text(0)
     assert "beside" not in message(0).text(0)
 
 
@@ -139,12 +139,14 @@ def test_the_shares_of_steps_count(files: WorldFiles, tmp_path: Path) -> None:
     config = configured(files, tmp_path)
     resources = tmp_path / "resources.cfg"
     resources.write_text("classification : { ram : '40gb' }", encoding="utf-8")
-    outlook = outlook_of_run(config, runner.Options())
-    shares = shares_of(resources, Resources(), Retry(), CHAIN.numbers).steps
+    preview = preview_run(config, runner.Options())
+    shares = read_resources(resources, Resources(), Retry(), CHAIN.numbers).steps
 
     def message(shares: Mapping[str, Resources] | None = None) -> Forecast:
         use = Resources(memory=8 << 20)
-        return forecast_run(config, outlook.found, outlook.plan, outlook.verdicts, use=use, workers=2, shares=shares)
+        return forecast_run(
+            config, preview.survey, preview.plan, preview.verdicts, use=use, workers=2, step_resources=shares
+        )
 
     assert message().memory < 2 * GIB
     assert message(shares).memory > 40 * GIB, "two at a time"
@@ -199,15 +201,15 @@ def test_samples_count_in_the_memory(files: WorldFiles, tmp_path: Path) -> None:
     config = configured(files, tmp_path)
     every = config.arg_train.sample_selection.model_copy(update={"strategy": "all"})
     config = replace(config, arg_train=config.arg_train.model_copy(update={"sample_selection": every}))
-    outlook = outlook_of_run(config, runner.Options())
-    many = replace(outlook.found, labelled=outlook.found.labelled * 10_000)
+    preview = preview_run(config, runner.Options())
+    many = replace(preview.survey, labelled=preview.survey.labelled * 10_000)
 
     def message(found: Survey) -> Forecast:
-        return forecast_run(config, found, outlook.plan, outlook.verdicts, use=Resources(), workers=2)
+        return forecast_run(config, found, preview.plan, preview.verdicts, use=Resources(), workers=2)
 
-    assert message(many).memory > message(outlook.found).memory + 10 * GIB
+    assert message(many).memory > message(preview.survey).memory + 10 * GIB
     config = replace(config, arg_train=config.arg_train.model_copy(update={"max_samples_per_class": 100}))
-    assert message(many).memory < message(outlook.found).memory + GIB, "no more than are learned from"
+    assert message(many).memory < message(preview.survey).memory + GIB, "no more than are learned from"
 
 
 def test_a_budget_below_the_smallest_block_is_refused_before_anything_runs(files: WorldFiles, tmp_path: Path) -> None:
@@ -253,8 +255,8 @@ def test_the_limit_of_a_control_group_counts(tmp_path: Path) -> None:
 def test_a_disk_without_room_is_named_with_needed_and_free(tmp_path: Path) -> None:
     free = os.statvfs(tmp_path)
     with pytest.raises(OutputError, match=r"needs about 1000\.0 TB more on this disk, .*B are free"):
-        require_room(tmp_path, 10**15)
-    assert require_room(tmp_path, 1) == pytest.approx(free.f_bavail * free.f_frsize, rel=0.1)
+        require_disk_space(tmp_path, 10**15)
+    assert require_disk_space(tmp_path, 1) == pytest.approx(free.f_bavail * free.f_frsize, rel=0.1)
 
 
 @pytest.mark.parametrize(
@@ -262,4 +264,4 @@ def test_a_disk_without_room_is_named_with_needed_and_free(tmp_path: Path) -> No
     [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (36e6, "36 MB"), (2.5e9, "2.5 GB"), (4e13, "40.0 TB")],
 )
 def test_sizes_are_said_in_few_digits(count: float, text: str) -> None:
-    assert size(count) == text
+    assert size_text(count) == text

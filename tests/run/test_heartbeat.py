@@ -19,8 +19,15 @@ from iota2.run.records.lock import locked
 from iota2.run.records.records import Ledger
 from iota2.run.records.verdicts import assess
 from iota2.run.workers import heartbeat
-from iota2.run.workers.execute import Debug, Retry, execute
-from iota2.run.workers.heartbeat import Heartbeat, beating, clear_heartbeats, file_of, read_heartbeat, read_heartbeats
+from iota2.run.workers.execute import DebugEngine, Retry, execute
+from iota2.run.workers.heartbeat import (
+    Heartbeat,
+    beating,
+    clear_heartbeats,
+    heartbeat_file,
+    read_heartbeat,
+    read_heartbeats,
+)
 from iota2.run.workers.job import JobResult
 from iota2.run.workers.local import local_workers
 from tests.chain.helpers import WEST, Case, case, command, small
@@ -52,13 +59,13 @@ def test_a_job_reports_of_itself_while_it_runs_and_leaves_nothing(
             True,
         )
         assert read_heartbeat(tmp_path, JOB) is not None
-    assert list(file_of(tmp_path, JOB).parent.iterdir()) == []
+    assert list(heartbeat_file(tmp_path, JOB).parent.iterdir()) == []
 
 
 def test_a_short_job_writes_nothing(tmp_path: Path) -> None:
     with beating(tmp_path, JOB, "host:1"):
         pass
-    assert not file_of(tmp_path, JOB).parent.exists()
+    assert not heartbeat_file(tmp_path, JOB).parent.exists()
 
 
 def test_a_job_that_cannot_tell_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +89,7 @@ def test_what_a_killed_job_reported_stays_until_it_is_forgotten(tmp_path: Path) 
     process.join()
     assert process.exitcode == -signal.SIGKILL
     assert read_heartbeats(tmp_path)[JOB].peak > 10
-    file_of(tmp_path, JOB).with_name("step-0.json").write_text("cut sho", encoding="utf-8")
+    heartbeat_file(tmp_path, JOB).with_name("step-0.json").write_text("cut sho", encoding="utf-8")
     assert list(read_heartbeats(tmp_path)) == [JOB], "what cannot be read is passed over"
     clear_heartbeats(tmp_path)
     assert read_heartbeats(tmp_path) == {}
@@ -116,7 +123,7 @@ def executed(root: Path, run: object, engine: object, retry: Retry) -> JobResult
 
 
 def test_a_failed_attempt_has_its_peak_and_all_attempts_are_in_the_log(tmp_path: Path) -> None:
-    failed = executed(tmp_path, fails_with_little, Debug(), Retry(1))
+    failed = executed(tmp_path, fails_with_little, DebugEngine(), Retry(1))
     assert failed.state == "failed"
     assert failed.peak > 10
     log = (tmp_path / "logs/step/step_A.out").read_text()
@@ -124,7 +131,7 @@ def test_a_failed_attempt_has_its_peak_and_all_attempts_are_in_the_log(tmp_path:
     assert "tried again with 32 MiB" in log
     assert f"peak memory of the process {failed.peak} MiB" in log
     assert (tmp_path / "logs/step/step_A.err").read_text().count("not enough") == 2
-    done = executed(tmp_path, fails_with_little, Debug(), Retry(2))
+    done = executed(tmp_path, fails_with_little, DebugEngine(), Retry(2))
     assert done.state == "done"
     assert (tmp_path / "logs/step/step_A.out").read_text().count("failed after") == 2, "of this run only"
 
@@ -136,7 +143,7 @@ def test_a_job_whose_worker_dies_has_what_it_reported_last(tmp_path: Path) -> No
     beat = read_heartbeat(tmp_path, "step/step_A")
     assert isinstance(beat, Heartbeat)
     assert (result.state, result.peak, result.worker) == ("failed", beat.peak, beat.worker)
-    assert f"it had reached {beat.peak} MiB" in result.message
+    assert f"peak memory {beat.peak} MiB" in result.message
     assert " died after " in (tmp_path / "logs/step/step_A.out").read_text(), "the next attempt says so"
 
 

@@ -16,7 +16,7 @@ from iota2.run.records.records import JOURNAL, Ledger, Record
 from iota2.run.records.stamps import checksum, checksum_of_text
 from iota2.run.records.verdicts import assess, params_digest
 from iota2.run.verify import damaged
-from iota2.run.workers.execute import Debug, execute
+from iota2.run.workers.execute import DebugEngine, execute
 from tests.run.rows import rows_of
 
 SOURCE = Artifact("source/{tile}.json", "From outside.")
@@ -81,7 +81,7 @@ class Project:
         """Run what is stale; the states of the jobs that were looked at."""
         plan, ledger = self.plan(), Ledger(self.root)
         verdicts = assess(plan, ledger, self.given(), **options)
-        results = execute(plan, verdicts, Debug(), lambda result: None, Resources())
+        results = execute(plan, verdicts, DebugEngine(), lambda result: None, Resources())
         for result in results.values():
             if result.state == "done" and result.record:
                 ledger.add(result.record)
@@ -158,8 +158,8 @@ CASES: list[tuple[Change, dict[str, tuple[str, str]]]] = [
         {f"times/times_{t}": ("stale", "version of the step: 1 → 2") for t in "AB"},
     ),
     (remove_output, {"times/times_B": ("stale", "raster/B.bin is missing")}),
-    (cut_output, {"times/times_B": ("stale", "raster/B.bin differs from what was made")}),
-    (zero_middle, {"times/times_B": ("stale", "raster/B.bin differs from what was made")}),
+    (cut_output, {"times/times_B": ("stale", "raster/B.bin has changed since it was made")}),
+    (zero_middle, {"times/times_B": ("stale", "raster/B.bin has changed since it was made")}),
     (forget, {"times/times_B": ("stale", "no record of it")}),
     (add_tile, {"halve/halve_C": ("stale", "never made"), "times/times_C": ("stale", "never made")}),
 ]
@@ -245,7 +245,7 @@ def test_a_file_of_a_step_that_is_left_out_counts_as_it_is(project: Project) -> 
     assert left_out(project)["times/times_A"] == ("stale", "number/A.txt changed")
     plan, ledger = project.plan().restricted(["times", "add"]), Ledger(project.root)
     verdicts = assess(plan, ledger, project.given())
-    for result in execute(plan, verdicts, Debug(), lambda result: None, Resources()).values():
+    for result in execute(plan, verdicts, DebugEngine(), lambda result: None, Resources()).values():
         assert result.record
         ledger.add(result.record)
     assert (project.root / "sum.txt").read_text() == str(2 * 9 + 2 * 10)
@@ -269,7 +269,7 @@ def test_bytes_changed_behind_size_and_time_are_seen_when_looking_deep(project: 
 def test_companions_of_a_shapefile_and_files_of_a_folder_count(project: Project, changed: str) -> None:
     (project.root / changed).write_text("other")
     name = "shape.shp" if changed == "shape.dbf" else "model"
-    assert project.reasons() == {"add/add": ("stale", f"{name} differs from what was made")}
+    assert project.reasons() == {"add/add": ("stale", f"{name} has changed since it was made")}
 
 
 def test_forced_steps_run_and_are_reported_so(project: Project) -> None:

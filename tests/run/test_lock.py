@@ -149,8 +149,8 @@ def test_a_starter_whose_file_is_tidied_away_is_refused_like_others(
         return really(part, path, text)
 
     with locked(tmp_path):
-        really = lock._linked
-        monkeypatch.setattr(lock, "_linked", tidied)
+        really = lock._link_lock
+        monkeypatch.setattr(lock, "_link_lock", tidied)
         with pytest.raises(OutputError, match="another run uses this folder"), locked(tmp_path):
             pass
 
@@ -210,9 +210,9 @@ def test_of_runs_that_begin_at_the_same_instant_one_gets_the_folder(tmp_path: Pa
 
 def holder_of(pid: int) -> Holder:
     """What the lock of a living process says."""
-    started = lock._started(pid)
+    started = lock._process_start(pid)
     assert started
-    return Holder(socket.gethostname(), pid, lock._boot(), started)
+    return Holder(socket.gethostname(), pid, lock._boot_id(), started)
 
 
 def dead() -> Holder:
@@ -230,6 +230,6 @@ def write(root: Path, former: Holder) -> None:
 
 def test_a_process_of_another_container_of_the_same_name_may_live(tmp_path: Path) -> None:
     """Its number says nothing here: processes of a container are numbered anew."""
-    gone = replace(lock._me(), pid=2**22 - 1)
+    gone = replace(lock._this_process(), pid=2**22 - 1)
     assert not gone.alive
     assert replace(gone, room="pid:[1]").alive

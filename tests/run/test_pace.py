@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 
 from iota2.run.plan.jobs import Plan
-from iota2.run.progress.pace import SETTLING_SECONDS, Pace
+from iota2.run.progress.pace import WARM_UP_SECONDS, Pace
 from iota2.run.records.records import Record
 from iota2.run.records.verdicts import Verdict
 from iota2.run.survey.forecast import Forecast
@@ -53,16 +53,16 @@ def test_jobs_without_a_record_count_as_the_forecast_guesses_once_the_start_is_o
     clock = Clock()
     pace = Pace(plan, verdicts(plan, {"one": "stale", "two": "stale"}), forecast(one=2.0, two=30.0), clock)
     pace.ended(JobResult("one/one_A", "done", 0.1))
-    assert pace.words() == "", "a guess says nothing in the first seconds"
-    clock.now += SETTLING_SECONDS
+    assert pace.remaining_text() == "", "a guess says nothing in the first seconds"
+    clock.now += WARM_UP_SECONDS
     assert pace.seconds_left() == pytest.approx(3 * 0.1 + 4 * 30), "not four times the tenth of a second of the first"
-    assert pace.words() == "about 2 min left"
+    assert pace.remaining_text() == "about 2 min left"
 
 
 def test_open_jobs_say_nothing_until_one_of_them_reports_whether_they_run(plan: Plan) -> None:
     known = verdicts(plan, {"one": "stale", "two": "open"}, {"one": 10.0, "two": 100.0})
     pace = Pace(plan, known, forecast(), Clock())
-    assert (pace.seconds_left(), pace.words()) == (None, "")
+    assert (pace.seconds_left(), pace.remaining_text()) == (None, "")
     pace.ended(JobResult("one/one_A", "done", 10.0))
     pace.ended(JobResult("two/two_A", "kept"))
     assert pace.seconds_left() == pytest.approx(3 * 10), "none of the open jobs ran so far"
@@ -95,4 +95,4 @@ def test_the_time_that_has_gone_by_does_not_change_what_is_left(plan: Plan) -> N
 
 def test_all_done_leaves_nothing(plan: Plan) -> None:
     pace = Pace(plan, verdicts(plan, {"one": "fresh", "two": "fresh"}), None, Clock())
-    assert (pace.seconds_left(), pace.words()) == (0.0, "")
+    assert (pace.seconds_left(), pace.remaining_text()) == (0.0, "")

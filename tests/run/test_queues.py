@@ -19,7 +19,7 @@ from iota2.run.workers import clusters
 from iota2.run.workers.clusters import Queue, job_queue, queued_workers
 from iota2.run.workers.connections import run_certificates
 from iota2.run.workers.execute import execute
-from iota2.run.workers.resources import Worker
+from iota2.run.workers.resources import WorkerResources
 from tests.run.test_execute import planned
 
 QSUB = """#!/bin/bash
@@ -63,7 +63,7 @@ def states(tmp_path: Path, workers: int, *prologue: str) -> dict[str, str]:
     """States of the jobs of a run whose cluster jobs begin like this."""
     plan = planned(tmp_path / "root", "AE")
     logs = tmp_path / "root" / "logs"
-    queue = Queue("pbs", workers, Worker(threads=1, memory=1 << 30, seconds=3600), logs, private=tmp_path)
+    queue = Queue("pbs", workers, WorkerResources(threads=1, memory=1 << 30, seconds=3600), logs, certificates=tmp_path)
     with run_certificates(tmp_path) as certificates, job_queue(queue, certificates):
         """The first use reads Dask's defaults, which must not happen within settings that end."""
     with dask.config.set({"jobqueue.pbs.job-script-prologue": prologue}), queued_workers(queue) as cluster:

@@ -15,7 +15,7 @@ from iota2.core.graph import Resources
 from iota2.errors import ConfigError
 from iota2.run import runner
 from iota2.run.workers.execute import Retry
-from iota2.run.workers.resources import WORKER, Shares, Worker, shares_of
+from iota2.run.workers.resources import WORKER_BLOCK, ResourceSettings, WorkerResources, read_resources
 from iota2.testing.files import WorldFiles
 from iota2.testing.world import DATES, WorldOptions, make_world
 from iota2.testing.writing import write_world
@@ -30,16 +30,16 @@ ONCE = Retry()
 USE = Resources()
 
 
-def read(folder: Path, text: str, retry: Retry = ONCE) -> Shares:
+def read(folder: Path, text: str, retry: Retry = ONCE) -> ResourceSettings:
     path = folder / "resources.cfg"
     path.write_text(text, encoding="utf-8")
-    return shares_of(path, USE, retry, CHAIN.numbers)
+    return read_resources(path, USE, retry, CHAIN.numbers)
 
 
 def test_without_a_file_all_steps_get_the_same_and_workers_are_modest() -> None:
-    shares = shares_of(None, USE, ONCE, CHAIN.numbers)
-    assert not shares.steps
-    assert shares.worker == Worker(threads=1, memory=2 * GB, seconds=4 * 3600)
+    settings = read_resources(None, USE, ONCE, CHAIN.numbers)
+    assert not settings.steps
+    assert settings.worker == WorkerResources(threads=1, memory=2 * GB, seconds=4 * 3600)
 
 
 def test_blocks_of_the_original_are_read_under_its_names(tmp_path: Path) -> None:
@@ -55,34 +55,36 @@ def test_blocks_of_the_original_are_read_under_its_names(tmp_path: Path) -> None
     mosaic: { nb_cpu: 3 }
     vectorisation: { nb_cpu: 40 }
     """
-    shares = read(tmp_path, text)
-    assert dict(shares.steps) == {
+    settings = read(tmp_path, text)
+    assert dict(settings.steps) == {
         "learnModel": Resources(threads=4, memory=4 * GB),
         "samplesExtraction": Resources(threads=2, memory=GB // 4),
         "mosaic": Resources(threads=3, memory=USE.memory),
     }
-    assert shares.worker == Worker(threads=4, memory=8 * GB, seconds=10 * 3600 + 30 * 60 + 5)
-    (remark,) = shares.remarks
+    assert settings.worker == WorkerResources(threads=4, memory=8 * GB, seconds=10 * 3600 + 30 * 60 + 5)
+    (remark,) = settings.remarks
     assert "training.name" in remark
     assert "vectorisation" in remark
 
 
 def test_the_block_of_the_chain_is_about_workers_which_hold_any_job(tmp_path: Path) -> None:
-    shares = read(tmp_path, "iota2_chain:\n  nb_cpu: 2\n  ram: '6gb'\n  walltime: '100:00:00'\nmosaic:\n  nb_cpu: 8\n")
-    assert shares.worker == Worker(threads=8, memory=6 * GB, seconds=360_000)
-    assert list(shares.steps) == ["mosaic"]
+    settings = read(
+        tmp_path, "iota2_chain:\n  nb_cpu: 2\n  ram: '6gb'\n  walltime: '100:00:00'\nmosaic:\n  nb_cpu: 8\n"
+    )
+    assert settings.worker == WorkerResources(threads=8, memory=6 * GB, seconds=360_000)
+    assert list(settings.steps) == ["mosaic"]
 
 
 def test_workers_hold_a_job_that_is_tried_again(tmp_path: Path) -> None:
     text = "training: { nb_cpu: 3, ram: '4gb' }"
-    assert read(tmp_path, text, Retry(2, memory=10 * GB, threads=5)).worker == Worker(5, 10 * GB, 4 * 3600)
-    assert read(tmp_path, text, Retry(2, memory=GB, threads=1)).worker == Worker(3, 4 * GB, 4 * 3600)
+    assert read(tmp_path, text, Retry(2, memory=10 * GB, threads=5)).worker == WorkerResources(5, 10 * GB, 4 * 3600)
+    assert read(tmp_path, text, Retry(2, memory=GB, threads=1)).worker == WorkerResources(3, 4 * GB, 4 * 3600)
 
 
 def test_a_job_that_is_tried_again_never_gets_less() -> None:
     given = Resources(threads=8, memory=4 * GB)
-    assert Retry(1, memory=GB, threads=2).again(given) == given
-    assert Retry(1, memory=6 * GB, threads=12).again(given) == Resources(threads=12, memory=6 * GB)
+    assert Retry(1, memory=GB, threads=2).next_resources(given) == given
+    assert Retry(1, memory=6 * GB, threads=12).next_resources(given) == Resources(threads=12, memory=6 * GB)
 
 
 @pytest.mark.parametrize(
@@ -114,20 +116,20 @@ def test_every_block_of_the_original_is_known(tmp_path: Path, name: str, suffix:
     path = tmp_path / f"resources.{suffix}"
     content = {"name": name, "nb_cpu": 2, "ram": "1gb", "process_min": 1, "process_max": -1, "nb_chunk": 3}
     path.write_text(yaml.safe_dump({name: content}) if suffix == "yaml" else f"{name} : {content}", encoding="utf-8")
-    shares = shares_of(path, USE, ONCE, CHAIN.numbers)
-    (remark,) = shares.remarks
+    settings = read_resources(path, USE, ONCE, CHAIN.numbers)
+    (remark,) = settings.remarks
     assert name in remark
     assert "unknown" not in remark
     given = Resources(threads=2, memory=GB // 2)
-    assert all(use == given for use in shares.steps.values())
-    assert bool(shares.steps) == (name not in IDLE_BLOCKS and name != WORKER)
+    assert all(use == given for use in settings.steps.values())
+    assert bool(settings.steps) == (name not in IDLE_BLOCKS and name != WORKER_BLOCK)
 
 
 def test_a_block_of_an_unknown_step_is_named_and_ignored(tmp_path: Path) -> None:
-    shares = read(tmp_path, "tilesSegmentation : { nb_cpu : 7 }\nmosaic : { nb_cpu : 3 }\nclump : {}")
-    assert list(shares.steps) == ["mosaic"]
-    assert shares.worker.threads == 3
-    (remark,) = shares.remarks
+    settings = read(tmp_path, "tilesSegmentation : { nb_cpu : 7 }\nmosaic : { nb_cpu : 3 }\nclump : {}")
+    assert list(settings.steps) == ["mosaic"]
+    assert settings.worker.threads == 3
+    (remark,) = settings.remarks
     assert "tilesSegmentation (unknown), clump" in remark
 
 
@@ -158,7 +160,7 @@ def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
-        shares_of(tmp_path / "none.cfg", USE, ONCE, CHAIN.numbers)
+        read_resources(tmp_path / "none.cfg", USE, ONCE, CHAIN.numbers)
 
 
 @pytest.fixture(scope="module")

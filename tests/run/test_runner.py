@@ -63,7 +63,7 @@ def times(config: Config) -> dict[str, int]:
         (Options(scheduler="tcp://127.0.0.1:9"), "no Dask scheduler responds"),
         (Options(engine="slurm"), "no command 'sbatch'"),
         (Options(workers=0, use=Resources(memory=1 << 20)), "a block of 16 x 64 pixels needs"),
-        (Options(workers=0, ending=99), "numbered 1 to 25"),
+        (Options(workers=0, legacy_last_step=99), "numbered 1 to 25"),
         (Options(workers=0, last_step="mosaik"), "is neither a step nor a group of steps; did you mean 'mosaic'?"),
     ],
 )
@@ -121,7 +121,9 @@ def test_the_command_that_resumes_has_the_means_and_steps_of_the_run(finished: C
     steps = "--first-step learning --last-step mosaic --workers 3 --memory 64"
     command = f"iota2 run {finished.source} {steps} --restart --force mosaic"
     assert resume_command(finished, given) == command
-    numbered = Options(starting=3, ending=9, workers=0, engine="slurm", resources=Path("my resources.cfg"))
+    numbered = Options(
+        legacy_first_step=3, legacy_last_step=9, workers=0, engine="slurm", resources=Path("my resources.cfg")
+    )
     assert shlex.split(resume_command(finished, numbered)) == [
         "Iota2.py", "-config", str(finished.source), "-scheduler_type", "Slurm", "-nb_parallel_tasks", "0",
         "-starting_step", "3", "-ending_step", "9", "-config_ressources", "my resources.cfg", "-restart",

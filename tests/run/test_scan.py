@@ -94,7 +94,7 @@ def test_images_of_another_place_are_refused_with_both_places(case: Case, tmp_pa
     assert len(lines) == 2 * 3, "Landsat 8 and two layers on two tiles"
     left = case.world.tile_geobox(WEST).boundingbox.left
     (line,) = (
-        line for line in lines if f"chain.l8_path: Landsat8, tile {WEST}: images of Landsat8 show nothing" in line
+        line for line in lines if f"chain.l8_path: Landsat8, tile {WEST}: images of Landsat8 cover no part" in line
     )
     assert f"(x and y in EPSG:32631: x {left + 600_000:.0f} to " in line
     assert f"; the tile: x {left:.0f} to " in line
@@ -106,7 +106,7 @@ def test_images_of_a_small_part_of_the_tile_are_reported(case: Case, tmp_path: P
     l8 = moved(case.files.l8_path, tmp_path / "l8", round(side * 0.95 / 30) * 30)
     notes = texts_of(found(case, l8_path=str(l8), allow_missing_sensor=True, list_tile=WEST).notes[WEST])
     (note,) = (note for note in notes if note.startswith("Landsat8"))
-    assert re.search(r"show only [3-8]\.\d% of the tile \(first file: .*\.tif\)", note)
+    assert re.search(r"cover only [3-8]\.\d% of the tile \(first file: .*\.tif\)", note)
     assert not [note for note in texts_of(found(case).notes[WEST]) if "only" in note]
 
 
@@ -189,7 +189,7 @@ def test_a_tile_that_lacks_the_finest_sensor_has_pixels_as_large(case: Case, tmp
         part = found(case, s2_path=s2, allow_missing_sensor=True, reference_sensor=asked)
         assert resolution(part.scenes[WEST].geobox) == resolution(part.scenes[EAST].geobox) == (10, 10)
         assert part.scenes[WEST].geobox.affine == case.world.tile_geobox(WEST).affine
-        assert any("as it lacks Sentinel2" in note for note in texts_of(part.notes[WEST]))
+        assert any("has no images of Sentinel2" in note for note in texts_of(part.notes[WEST]))
 
 
 def test_problems_of_all_sensors_of_all_tiles_are_reported_at_once(case: Case, tmp_path: Path) -> None:
@@ -254,7 +254,7 @@ def test_several_products_of_a_day_are_reported(case: Case, tmp_path: Path) -> N
     assert not [note for note in texts_of(several.notes[EAST]) if "products of" in note]
     raw = {"chain": {"list_tile": WEST, "s2_path": str(tmp_path)}}
     config = case.configured(**raw, sensors_data_interpolation={"use_gapfilling": False})
-    assert f"{message}each is a date of its own" in texts_of(survey(load_config(config)).notes[WEST])
+    assert f"{message}each is a separate date" in texts_of(survey(load_config(config)).notes[WEST])
 
 
 def test_days_with_several_products_are_grouped() -> None:

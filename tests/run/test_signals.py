@@ -16,7 +16,7 @@ from distributed import KilledWorker
 
 from iota2.errors import EXIT_INTERRUPTED
 from iota2.run.workers import clusters, local
-from iota2.run.workers.clusters import SilentWorkers
+from iota2.run.workers.clusters import UnresponsiveWorkers
 from iota2.run.workers.local import local_workers
 from tests.run.signals import heard, ignored_interrupts
 
@@ -85,14 +85,14 @@ def test_a_frozen_worker_is_reported_and_in_the_end_replaced(
         assert isinstance(future.exception(timeout=1), KilledWorker), "execute gives such a job to another worker"
         cluster.require_workers()
         assert cluster.client.submit(int, "3").result(timeout=60) == 3
-    assert f"process {worker}) is stopped, so its job waits" in caplog.text
+    assert f"process {worker}) is stopped (SIGSTOP), so its job waits" in caplog.text
     assert f"kill -CONT {worker}" in caplog.text
     assert f"process {worker}) is replaced" in caplog.text
 
 
 def test_a_worker_elsewhere_that_is_silent_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
     now = time.time()
-    silent = SilentWorkers()
+    silent = UnresponsiveWorkers()
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
             silent.warn({"tls://node7:4242": now - 2 * clusters.MAX_SILENCE_SECONDS, "tls://node8:4242": now})

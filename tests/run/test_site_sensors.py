@@ -12,7 +12,7 @@ from iota2.chains.load import load_config
 from iota2.report.run.plots import calendars
 from iota2.report.run.values import ProductView, SeriesView
 from iota2.run.options import Options
-from iota2.run.outlook import outlook_of_run
+from iota2.run.preview import preview_run
 from iota2.run.progress.listener import ReportListener
 from iota2.testing.world import DATES, WorldOptions, make_world
 from iota2.testing.writing import write_world
@@ -27,11 +27,11 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("world")
     options = WorldOptions(size=66, overlap=18, classes=3, dates=DATES[2:10:3], sensors=ALL)
     config = load_config(write_world(make_world(options), folder).config)
-    outlook = outlook_of_run(config, Options())
-    site = ReportListener(config, outlook.found, outlook.plan, outlook.verdicts, say=lambda text: None, resume="")
+    preview = preview_run(config, Options())
+    site = ReportListener(config, preview.survey, preview.plan, preview.verdicts, say=lambda text: None, resume="")
     site.started()
     site.finished()
-    return outlook.plan.root / "logs" / "html"
+    return preview.plan.root / "logs" / "html"
 
 
 def rows_of(page: Path) -> list[list[str]]:

@@ -12,12 +12,12 @@ import pytest
 
 from iota2 import layout
 from iota2.errors import OutputError
-from iota2.run.progress.state_notes import FILES, state_notes
+from iota2.run.progress.state_notes import STATE_FILES, state_notes
 from iota2.run.records.lock import holder, locked
 from iota2.run.records.output import removable
 from iota2.run.records.records import Ledger
-from iota2.run.records.state import StateFile, make_way
-from iota2.run.workers.heartbeat import file_of, read_heartbeat, read_heartbeats
+from iota2.run.records.state import StateFile, remove_obstacle
+from iota2.run.workers.heartbeat import heartbeat_file, read_heartbeat, read_heartbeats
 from tests.chain.helpers import SMALL, Case, made
 from tests.forked import Commands, commands
 from tests.strangers import STRANGERS, put
@@ -39,8 +39,8 @@ TEXTS = {
     "an object in a list": '[{"tile": 1}]',
     "wrong types in a list": '[{"tile": 1, "product": [], "path": {}, "size": "x", "modified": null}]',
 }
-JSON_FILES = [file for file in FILES if file.path.endswith(".json")]
-STATE = [file.path for file in FILES]
+JSON_FILES = [file for file in STATE_FILES if file.path.endswith(".json")]
+STATE = [file.path for file in STATE_FILES]
 
 
 @pytest.mark.parametrize("file", JSON_FILES, ids=lambda file: file.path)
@@ -54,7 +54,7 @@ def test_a_damaged_state_file_counts_as_absent_and_is_named(file: StateFile[Any]
     assert file.damage_note(tmp_path).endswith(file.lost)
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.path)
+@pytest.mark.parametrize("file", STATE_FILES, ids=lambda file: file.path)
 @pytest.mark.parametrize("kind", STRANGERS)
 def test_what_is_no_file_in_place_of_state_counts_as_absent_and_makes_way(
     file: StateFile[Any], kind: str, tmp_path: Path
@@ -64,13 +64,13 @@ def test_what_is_no_file_in_place_of_state_counts_as_absent_and_makes_way(
     put(kind, path)
     assert file.load(tmp_path) == file.absent()
     assert file.damage_note(tmp_path).startswith(f"{path}: ")
-    make_way(path)
+    remove_obstacle(path)
     assert not path.exists()
     assert not path.is_symlink()
     assert file.damage_note(tmp_path) == ""
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.path)
+@pytest.mark.parametrize("file", STATE_FILES, ids=lambda file: file.path)
 def test_bytes_that_are_no_text_are_damage(file: StateFile[Any], tmp_path: Path) -> None:
     path = tmp_path / file.path
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -82,7 +82,7 @@ def test_bytes_that_are_no_text_are_damage(file: StateFile[Any], tmp_path: Path)
 def test_a_folder_that_is_not_empty_is_left_and_named(tmp_path: Path) -> None:
     (tmp_path / "inputs.json/mine").mkdir(parents=True)
     with pytest.raises(OutputError, match=r"inputs.json: is a folder that is not empty"):
-        make_way(tmp_path / "inputs.json")
+        remove_obstacle(tmp_path / "inputs.json")
     assert (tmp_path / "inputs.json/mine").is_dir()
 
 
@@ -90,7 +90,7 @@ def test_a_file_and_a_link_to_one_stay(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("x", encoding="utf-8")
     (tmp_path / "b").symlink_to("a")
     for name in ("a", "b", "absent"):
-        make_way(tmp_path / name)
+        remove_obstacle(tmp_path / name)
     assert {path.name for path in tmp_path.iterdir()} == {"a", "b"}
 
 
@@ -178,7 +178,7 @@ def test_a_damaged_lock_is_refused(text: str, tmp_path: Path) -> None:
     "text", ["[1]", '{"id": 1}', "[" * 100_000, '{"id":"a","worker":"b","started":"x","seen":0,"peak":0}']
 )
 def test_a_damaged_note_of_a_job_under_way_counts_as_none(text: str, tmp_path: Path) -> None:
-    path = file_of(tmp_path, "Step/x")
+    path = heartbeat_file(tmp_path, "Step/x")
     path.parent.mkdir(parents=True)
     path.write_text(text, encoding="utf-8")
     assert read_heartbeat(tmp_path, "Step/x") is None

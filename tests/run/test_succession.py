@@ -15,7 +15,7 @@ from iota2.run.plan.jobs import Plan
 from iota2.run.records.lock import LOCK, lock_text, locked, require_lock
 from iota2.run.records.records import Ledger
 from iota2.run.records.verdicts import assess
-from iota2.run.workers.execute import Debug, execute
+from iota2.run.workers.execute import DebugEngine, execute
 from iota2.run.workers.job import JobResult, Task, run_task
 from tests.chain.helpers import Case, case, small
 from tests.run.test_execute import planned
@@ -37,7 +37,7 @@ STEPS = (Step("one", "init", "One.", "one_{tile}", write, ("tile",), {}, {"text"
 
 
 def run(plan: Plan) -> dict[str, JobResult]:
-    return execute(plan, assess(plan, Ledger(plan.root), {}), Debug(), lambda result: None, Resources())
+    return execute(plan, assess(plan, Ledger(plan.root), {}), DebugEngine(), lambda result: None, Resources())
 
 
 def test_what_the_worker_of_a_former_run_makes_is_not_put_in_place(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_what_the_worker_of_a_former_run_makes_is_not_put_in_place(tmp_path: Pat
 
 
 def test_a_job_of_a_former_run_does_not_even_begin(tmp_path: Path) -> None:
-    class Later(Debug):
+    class Later(DebugEngine):
         """The jobs come to their worker when another run has taken the folder over."""
 
         def submit(self, task: Task, needed: object) -> None:

@@ -16,8 +16,8 @@ from iota2.core.words import did_you_mean, nearest, squeezed
 from iota2.errors import ConfigError
 from iota2.run.workers.execute import Retry
 
-WORKER = "iota2_chain"
-"""The block of the workers themselves."""
+WORKER_BLOCK = "iota2_chain"
+"""Name of the block with the resources of workers."""
 KEYS = ("nb_cpu", "ram", "walltime")
 IDLE_KEYS = ("name", "process_min", "process_max", "nb_chunk")
 
@@ -30,7 +30,7 @@ _MAX_THREADS = 1 << 16
 
 
 @dataclass(frozen=True)
-class Worker:
+class WorkerResources:
     """Resources of one worker on a cluster: enough for every job, because it may get any job."""
 
     threads: int = 1
@@ -40,26 +40,26 @@ class Worker:
 
 
 @dataclass(frozen=True)
-class Shares:
+class ResourceSettings:
     """Resources of the jobs by step, and of workers."""
 
     steps: Mapping[str, Resources] = field(default_factory=dict)
     """Resources by step; other steps use those of the run."""
-    worker: Worker = field(default_factory=Worker)
+    worker: WorkerResources = field(default_factory=WorkerResources)
     remarks: tuple[str, ...] = ()
     """Notes on entries of the file without effect."""
 
 
-def shares_of(path: Path | None, use: Resources, retry: Retry, steps: Iterable[str]) -> Shares:
-    """The shares in a resources file; defaults without a file.
+def read_resources(path: Path | None, use: Resources, retry: Retry, steps: Iterable[str]) -> ResourceSettings:
+    """The settings in a resources file; defaults without a file.
 
     ``steps``: names of the steps that may occur in the file; ``use``: resources of steps that do not. Half of ``ram``
     is for the arrays of a block; the other half for libraries, caches and the interpreter. Workers have the resources
     of the largest job after all retries. Raises ConfigError with all problems of the file.
     """
     blocks, remarks = _read(path, steps) if path else ({}, ())
-    named = {name: block.resources(use) for name, block in blocks.items() if name != WORKER}
-    return Shares(named, _worker(blocks, use, retry), remarks)
+    named = {name: block.resources(use) for name, block in blocks.items() if name != WORKER_BLOCK}
+    return ResourceSettings(named, _worker(blocks, use, retry), remarks)
 
 
 @dataclass(frozen=True)
@@ -73,23 +73,23 @@ class _Block:
         return replace(use, threads=self.threads or 1, memory=self.ram // 2 if self.ram else use.memory)
 
 
-def _worker(blocks: Mapping[str, _Block], use: Resources, retry: Retry) -> Worker:
-    asked = blocks.get(WORKER, _Block())
+def _worker(blocks: Mapping[str, _Block], use: Resources, retry: Retry) -> WorkerResources:
+    asked = blocks.get(WORKER_BLOCK, _Block())
     given = list(blocks.values())
     threads = max([use.threads, *(block.threads for block in given if block.threads)])
-    memory = max([block.ram for block in given if block.ram] or [Worker.memory, 2 * use.memory])
-    seconds = asked.seconds or max((block.seconds for block in given if block.seconds), default=Worker.seconds)
+    memory = max([block.ram for block in given if block.ram] or [WorkerResources.memory, 2 * use.memory])
+    seconds = asked.seconds or max((block.seconds for block in given if block.seconds), default=WorkerResources.seconds)
     grown = Resources(threads, memory)
     for _ in range(retry.allowed):
-        grown = retry.again(grown)
-    return Worker(max(threads, grown.threads), max(memory, grown.memory), seconds)
+        grown = retry.next_resources(grown)
+    return WorkerResources(max(threads, grown.threads), max(memory, grown.memory), seconds)
 
 
 def _read(path: Path, steps: Iterable[str]) -> tuple[dict[str, _Block], tuple[str, ...]]:
-    """Blocks by step name or ``WORKER``, and notes on entries without effect."""
+    """Blocks by step name or ``WORKER_BLOCK``, and notes on entries without effect."""
     read = read_yaml if written_in_yaml(path) else read_cfg
     sections = read(read_text(path), path).sections
-    known = {squeezed(name): name for name in (WORKER, *steps, *STEP_BLOCKS, *IDLE_BLOCKS)}
+    known = {squeezed(name): name for name in (WORKER_BLOCK, *steps, *STEP_BLOCKS, *IDLE_BLOCKS)}
     problems: list[str] = []
     idle: list[str] = []
     blocks: dict[str, _Block] = {}
