@@ -319,9 +319,10 @@ def verify(
     _report_state(loaded, console)
     found = verify_outputs(loaded, deep=deep)
     if found.unneeded:
+        count, were = counted(len(found.unneeded), "output"), "was" if len(found.unneeded) == 1 else "were"
         console.say(
-            f"{_listed(found.unneeded)}\nThese {len(found.unneeded)} outputs of earlier settings were changed or "
-            "deleted; no run needs them, and they are no longer checked."
+            f"{_listed(found.unneeded)}\n{count} of earlier settings {were} changed or deleted. No run needs such "
+            "outputs, so they are no longer checked."
         )
     if found.damaged:
         again = "The next run makes them again."

@@ -31,7 +31,7 @@ from iota2.testing.world import DATES, WorldOptions, make_world
 from iota2.testing.writing import write_world
 from tests.chain.conftest import configured, run_chain
 from tests.run.run_process import recorded
-from tests.run.signals import heard, ignored_interrupts
+from tests.run.signals import default_signals, ignored_sigint
 
 TINY = WorldOptions(size=64, overlap=16, classes=3, dates=DATES[2:10:2])
 KILLS = 10
@@ -57,7 +57,7 @@ def digests(root: Path) -> dict[str, str]:
     }
 
 
-def start(config: Path, signals: Callable[[], None] = heard) -> subprocess.Popen[str]:
+def start(config: Path, signals: Callable[[], None] = default_signals) -> subprocess.Popen[str]:
     """A run in the background; ``signals`` says which it hears."""
     command = [COMMAND, "run", config, "--workers", "2"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=signals)
@@ -168,7 +168,7 @@ def test_workers_killed_at_random_instants_cost_their_jobs_in_flight_only(undist
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "signals"),
-    [(signal.SIGINT, heard), (signal.SIGTERM, heard), (signal.SIGTERM, ignored_interrupts)],
+    [(signal.SIGINT, default_signals), (signal.SIGTERM, default_signals), (signal.SIGTERM, ignored_sigint)],
     ids=["SIGINT", "SIGTERM", "SIGTERM-nohup"],
 )
 def test_asked_to_stop_it_stops_cleanly_and_goes_on_later(

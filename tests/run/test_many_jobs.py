@@ -1,4 +1,4 @@
-"""What is read for one job of a plan serves all of them: commands stay fast whatever the number of jobs."""
+"""Files of the last run and of inputs are read once for all jobs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.chain.helpers import EAST, WEST, Case, case, small
 __all__ = ["case", "small"]
 
 
-def test_the_last_run_is_read_once_for_the_reasons_of_all_jobs(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_state_of_the_last_run_is_read_once_for_all_reasons(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     preview = preview_run(load_config(case.configured(arg_train={"runs": 3})), Options())
     read: list[Path] = []
     monkeypatch.setattr(reasons, "failures", lambda root: read.append(root) or {})
@@ -28,7 +28,7 @@ def test_the_last_run_is_read_once_for_the_reasons_of_all_jobs(case: Case, monke
     assert len(read) == 1
 
 
-def test_files_that_tiles_share_are_looked_at_once_and_each_listing_has_its_own(
+def test_shared_files_are_read_once_and_each_listing_contains_those_of_its_tile(
     case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = load_config(case.configured(chain={"list_tile": f"{WEST} {EAST}"}))

@@ -1,4 +1,4 @@
-"""A reason names what differs: the option with both values, the file, the image, the error of the last run."""
+"""Reasons name the difference: the option with both values, the file, the image, or the error of the last run."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def verdicts(config: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def mapped(small: Case, tmp_path_factory: pytest.TempPathFactory) -> Case:
-    """A case with everything made."""
+    """A complete run."""
     made = copied(small, tmp_path_factory.mktemp("reasons") / "world")
     run(made.configured())
     return made
@@ -57,7 +57,7 @@ def mapped(small: Case, tmp_path_factory: pytest.TempPathFactory) -> Case:
 
 @dataclass
 class Undo:
-    """Puts files back as they were."""
+    """Restores the content of files."""
 
     root: Path
 
@@ -84,7 +84,7 @@ CHANGES: dict[str, tuple[Callable[[Case], object], Callable[[Case], dict[str, st
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_file_that_changed_is_named(mapped: Case, change: str) -> None:
+def test_a_changed_file_is_named(mapped: Case, change: str) -> None:
     alter, expected = CHANGES[change]
     config = mapped.configured()
     with Undo(mapped.files.folder):
@@ -93,7 +93,7 @@ def test_a_file_that_changed_is_named(mapped: Case, change: str) -> None:
     assert verdicts(config) == {}
 
 
-def test_an_option_is_reported_with_both_values(mapped: Case) -> None:
+def test_a_changed_option_is_reported_with_both_values(mapped: Case) -> None:
     message = verdicts(mapped.configured(arg_train={"otb_classifier_options": {"classifier.rf.nbtrees": 7}}))
     assert message == {"learnModel": "classifier.rf.nbtrees: 5 → 7"}
     message = verdicts(mapped.configured(arg_train={"random_seed": 2}))
@@ -101,7 +101,7 @@ def test_an_option_is_reported_with_both_values(mapped: Case) -> None:
     assert set(message.values()) <= {"arg_train.random_seed: 1 → 2", "random_seed: 1 → 2"}
 
 
-def test_why_gives_all_reasons_and_plan_the_first(mapped: Case, capsys: pytest.CaptureFixture[str]) -> None:
+def test_why_shows_all_reasons_and_plan_the_first(mapped: Case, capsys: pytest.CaptureFixture[str]) -> None:
     config = mapped.configured(arg_train={"random_seed": 2, "ratio": 0.6})
     with Undo(mapped.files.folder):
         edit_polygon(mapped)
@@ -116,7 +116,7 @@ def test_why_gives_all_reasons_and_plan_the_first(mapped: Case, capsys: pytest.C
     assert "up to date: up to date" not in printed
 
 
-def test_a_job_that_failed_reports_what_it_said(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_reason_of_a_failed_job_is_its_error(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     path = case.file("*_FRE_B8.tif")
     content = path.read_bytes()
     middle = len(content) // 2
@@ -132,7 +132,7 @@ def test_a_job_that_failed_reports_what_it_said(case: Case, capsys: pytest.Captu
     assert message["learnModel"] == "never made"
 
 
-def test_parameters_are_kept_once_for_a_step_and_forgotten_when_no_record_names_them(case: Case) -> None:
+def test_parameters_are_saved_once_per_step_and_dropped_when_unused(case: Case) -> None:
     config = run(case.configured(arg_train={"otb_classifier_options": {"classifier.rf.nbtrees": 3}}))
     steps = len(survey_and_plan(config)[1].steps)
     first = kept_parameters(config.chain.output_path)
@@ -141,11 +141,11 @@ def test_parameters_are_kept_once_for_a_step_and_forgotten_when_no_record_names_
     run(case.configured(arg_train={"otb_classifier_options": {"classifier.rf.nbtrees": 5}}))
     last = kept_parameters(config.chain.output_path)
     trees = {kept["classifier.rf.nbtrees"] for kept in last.values() if "classifier.rf.nbtrees" in kept}
-    assert trees == {"4", "5"}, "those of three have no record any more"
+    assert trees == {"4", "5"}, "parameters without a record are dropped"
     assert len(last) == len(first) + 1
 
 
-def test_images_that_only_lie_elsewhere_are_reported_as_such() -> None:
+def test_moved_images_are_reported_as_moved() -> None:
     before = {f"/archive/tiles/{WEST}/{name}": "same" for name in ("a.tif", "b.tif")}
     now = {f"/moved/{WEST}/{name}": "same" for name in ("a.tif", "b.tif")}
     assert image_changes(before, now) == ["the images were moved from /archive/tiles to /moved"]
@@ -169,7 +169,7 @@ def test_values_are_compared_by_name_and_files_by_content(tmp_path: Path) -> Non
     moved, other = tmp_path / "moved" / path.name, tmp_path / "other.txt"
     moved.parent.mkdir()
     moved.write_text("one")
-    assert differences(before, flat_parameters({"names": moved})) == [], "the same bytes elsewhere"
+    assert differences(before, flat_parameters({"names": moved})) == [], "the same bytes at another path"
     other.write_text("two")
     assert differences(before, flat_parameters({"names": other})) == [f"names: {path} → {other}"]
     assert differences(before, flat_parameters({"names": None})) == [f"names: {path} → None"]

@@ -1,4 +1,4 @@
-"""Which steps are meant by numbers, names and groups, whatever a configuration makes active."""
+"""Selection of steps by number, name or group, independent of the active steps."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from iota2.run.options import Options, chosen_steps, step_notes, steps_named
 CONFIG = Config(Chain.model_construct(first_step="init", last_step="validation"))
 CHAIN = Steps((CLASSIFICATION,))
 ALL = CHAIN.steps
-WITHOUT = tuple(step for step in CHAIN.steps if step.name not in ("coregistration", "samplesByTiles"))
+ACTIVE_STEPS = tuple(step for step in CHAIN.steps if step.name not in ("coregistration", "samplesByTiles"))
 """The active steps of a configuration without a reference image."""
 
 
-def run(options: Options, steps: tuple = WITHOUT) -> list[str]:  # type: ignore[type-arg]
+def run(options: Options, steps: tuple = ACTIVE_STEPS) -> list[str]:  # type: ignore[type-arg]
     return [step.name for step, chosen in chosen_steps(steps, CONFIG, options) if chosen]
 
 
-def test_a_number_means_the_same_step_whatever_is_active() -> None:
+def test_step_numbers_do_not_depend_on_the_active_steps() -> None:
     for name, number in CHAIN.numbers.items():
         if name not in ("coregistration", "samplesByTiles"):
             assert run(Options(legacy_first_step=number, legacy_last_step=number), ALL) == [name]
-            assert run(Options(legacy_first_step=number, legacy_last_step=number), WITHOUT) == [name]
+            assert run(Options(legacy_first_step=number, legacy_last_step=number), ACTIVE_STEPS) == [name]
     assert run(Options(legacy_first_step=2, legacy_last_step=5), ALL) == [
         "sensorsPreprocess",
         "coregistration",
@@ -61,15 +61,15 @@ def test_a_group_begins_with_its_first_and_ends_with_its_last_step() -> None:
     ]
 
 
-def test_groups_are_contiguous_and_names_are_reported_apart_by_more_than_their_case() -> None:
+def test_groups_are_contiguous_and_names_differ_in_more_than_letter_case() -> None:
     order = [GROUPS.index(step.group) for step in CHAIN.steps]
     assert order == sorted(order)
     assert len({name.lower() for name in CHAIN.numbers}) == len(CHAIN.steps) == len(CHAIN.names)
 
 
-def test_without_bounds_all_active_steps_run_and_nothing_is_said() -> None:
-    assert run(Options()) == [step.name for step in WITHOUT]
-    assert step_notes(WITHOUT, CONFIG, Options()) == []
+def test_without_bounds_all_active_steps_run_without_a_note() -> None:
+    assert run(Options()) == [step.name for step in ACTIVE_STEPS]
+    assert step_notes(ACTIVE_STEPS, CONFIG, Options()) == []
 
 
 @pytest.mark.parametrize(
@@ -82,16 +82,16 @@ def test_without_bounds_all_active_steps_run_and_nothing_is_said() -> None:
         (Options(first_step="dimred"), "--first-step: group dimred … begins with step 17 (learnModel)"),
     ],
 )  # fmt: skip
-def test_a_bound_without_an_active_step_is_said(options: Options, message: str) -> None:
-    (note,) = step_notes(WITHOUT, CONFIG, options)
+def test_a_bound_without_an_active_step_gives_a_note(options: Options, message: str) -> None:
+    (note,) = step_notes(ACTIVE_STEPS, CONFIG, options)
     assert note.startswith(message.replace("…", "is not active with this configuration; the run"))
     if "dimred" not in message:
         assert step_notes(ALL, CONFIG, options) == []
 
 
-def test_the_configuration_is_named_when_its_bound_has_no_active_step() -> None:
+def test_an_inactive_bound_of_the_configuration_is_named() -> None:
     config = replace(CONFIG, chain=Chain.model_construct(first_step="dimred", last_step="validation"))
-    (note,) = step_notes(WITHOUT, config, Options())
+    (note,) = step_notes(ACTIVE_STEPS, config, Options())
     assert note.startswith("chain.first_step: group dimred is not active")
 
 
@@ -111,13 +111,13 @@ def test_the_configuration_is_named_when_its_bound_has_no_active_step() -> None:
         (Options(legacy_first_step="regularisation"), "group regularisation has no steps. Give an earlier "),
     ],
 )  # fmt: skip
-def test_a_bound_that_leaves_nothing_is_refused_with_the_steps_there_are(options: Options, message: str) -> None:
+def test_bounds_without_any_active_step_are_rejected_with_the_known_steps(options: Options, message: str) -> None:
     with pytest.raises(UserError) as refused:
         run(options)
     assert message in str(refused.value)
 
 
-def test_a_first_step_after_the_last_is_refused_in_one_line_that_names_what_was_given() -> None:
+def test_a_first_step_after_the_last_is_rejected_with_both_options() -> None:
     with pytest.raises(UserError) as refused:
         run(Options(legacy_first_step=17, legacy_last_step=3))
     assert str(refused.value) == (
@@ -136,12 +136,12 @@ def test_a_first_step_after_the_last_is_refused_in_one_line_that_names_what_was_
         ("classification", ["classification"]),
     ],
 )
-def test_what_is_forced_is_a_step_its_number_or_a_group(asked: str, steps: list[str]) -> None:
+def test_force_accepts_a_step_a_number_or_a_group(asked: str, steps: list[str]) -> None:
     assert steps_named(CHAIN, "--force", asked) == steps
 
 
 @pytest.mark.parametrize("asked", ["0", "26", "lerning", ""])
-def test_what_is_forced_and_no_step_is_refused(asked: str) -> None:
+def test_force_rejects_unknown_steps(asked: str) -> None:
     with pytest.raises(UserError, match="--force: "):
         steps_named(CHAIN, "--force", asked)
 
