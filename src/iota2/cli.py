@@ -581,7 +581,7 @@ def _count(text: str) -> int:
 
 
 def _exit_code(code: int) -> int:
-    """Exit code of iota2 for one of the parser; an interrupt is reported."""
+    """Exit code of iota2 for an exit code of the command parser; an interrupt is reported."""
     if code == EXIT_INTERRUPTED:
         print("Interrupted; no file is incomplete, and completed jobs are kept.", file=sys.stderr)
     return EXIT_USER if code == PARSER_EXIT else code

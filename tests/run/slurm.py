@@ -85,7 +85,7 @@ def started(folder: Path) -> Iterator[Slurm]:
     with ExitStack() as stack:
 
         def daemon(*command: str) -> None:
-            stack.enter_context(background(command, folder / f"{command[0]}.log", slurm.environment))
+            stack.enter_context(background(command, folder / f"{command[0]}.out", slurm.environment))
 
         daemon("munged", *munge)
         _wait((folder / "munge.socket").exists, folder)

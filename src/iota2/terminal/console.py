@@ -74,7 +74,7 @@ def totals_text(verdicts: Mapping[str, Verdict]) -> str:
 
 
 def for_terminal(text: str, width: int | None) -> str:
-    """The text, wrapped between words to ``width`` columns; None, for output that is not a terminal, keeps lines whole.
+    """The text, wrapped between words to ``width`` columns; None, for output to a file, does not wrap it.
 
     Control characters in names and paths are shown as escapes.
     """
@@ -125,7 +125,7 @@ class Console(Watcher):
         self.say()
 
     def started(self, plan: Plan, verdicts: Mapping[str, Verdict], forecast: Forecast | None = None) -> None:
-        """Print the number of jobs and, on a terminal, start the progress bars; a run may start several times."""
+        """Print the number of jobs and, on a terminal, start the progress bars; a repeated run calls this again."""
         self.close()
         self._pace, self._root = (pace := Pace(plan, verdicts, forecast)), plan.root
         self.say(f"{counted(pace.total, 'job')}, {pace.done} of them up to date; output in {plan.root}")

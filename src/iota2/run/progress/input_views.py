@@ -33,7 +33,7 @@ Alignments = Mapping[str, Mapping[tuple[str, str], Alignment]]
 
 
 def products_page(options: SensorOptions) -> str:
-    """``s2_path_content.html``, after the option with the sensor's folder; a digest of the name for user sensors."""
+    """Page of the products of a sensor, such as ``s2_path_content.html``; with a digest for sensors of the user."""
     digest = hashlib.blake2b(options.spec.name.encode(), digest_size=6).hexdigest()
     name = path_key(options.spec) or f"user_sensor_{digest}"
     return f"{name}_content.html"
@@ -147,7 +147,7 @@ def known_clear_dates(plan: Plan, views: Mapping[str, JobView], tiles: Iterable[
 
 
 def clear_dates_of(root: Path, tile: str) -> dict[str, DateViews]:
-    """Clear pixels of the dates of a tile, by tile; empty if the table is missing or damaged."""
+    """Clear pixels of the dates, only of this tile; empty if its table is missing or damaged."""
     try:
         return {tile: read_clear_dates(root / layout.CLEAR_DATES.path.format(tile=tile))}
     except (OSError, ValueError, KeyError):

@@ -51,7 +51,7 @@ from iota2.run.workers.job import SUCCESSFUL, JobResult
 
 MIN_INTERVAL_SECONDS = 3.0
 """Minimum time between two updates of the changing pages."""
-MIN_TIMES_WRITING = 20.0
+MIN_INTERVAL_FACTOR = 20.0
 """Minimum time between two updates, as a multiple of the time that writing takes."""
 IDLE_SECONDS = 5.0
 """Additional time between updates while no job ends."""
@@ -175,7 +175,7 @@ class ReportListener:
             self._clear_shown = len(self._clear)
             self._write(self._inputs_pages())
         ended = time.monotonic()
-        self._next = ended + max(MIN_INTERVAL_SECONDS, MIN_TIMES_WRITING * (ended - begun))
+        self._next = ended + max(MIN_INTERVAL_SECONDS, MIN_INTERVAL_FACTOR * (ended - begun))
 
     def _worked_before(self) -> bool:
         return not any(view.started for view in self._views.values()) and (self._folder / TIMELINE_PAGE).exists()

@@ -52,6 +52,7 @@ class RunRecorder:
 
     @contextmanager
     def _despite_full_disk(self) -> Iterator[None]:
+        """Suppress the error of a full disk in the body, and keep it."""
         try:
             yield
         except OSError as err:

@@ -77,7 +77,7 @@ class JobState:
 
 
 def job_states(root: Path) -> dict[str, JobState]:
-    """States of the jobs of the current or last run; records complete those that ended after the last update."""
+    """States of the jobs of the current or last run: the text file, completed by later records."""
     found = _as_written(root)
     for id_ in _recorded_since_start(root):
         if id_ in found and found[id_].state == WAITING:

@@ -90,7 +90,7 @@ def _report_state(plan: Plan, views: Mapping[str, JobView]) -> Literal["made", "
 
 
 def page_of(step: str, job: str) -> str:
-    """Page of a job, relative to the site; named by a digest, because tile names can have any length."""
+    """Page of a job, relative to the run report; named by a digest, because tile names can have any length."""
     return f"jobs/{step}-{hashlib.blake2b(os.fsencode(job), digest_size=6).hexdigest()}.html"
 
 

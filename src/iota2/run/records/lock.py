@@ -200,7 +200,7 @@ def _link_lock(part: Path, path: Path, text: str) -> bool:
 
 
 def _create_lock(path: Path, text: str) -> bool:
-    """Create the lock without hard links; it is empty for a moment, and other runs respect it."""
+    """Create the lock without hard links; the file is empty for a moment, which other runs treat as a lock."""
     try:
         with naming(path), open(path, "x", encoding="utf-8") as file:
             file.write(text)

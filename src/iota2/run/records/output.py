@@ -29,7 +29,7 @@ OUTPUT_LIST = layout.OUTPUTS.path
 MAX_PATH_PARTS = 16
 """Maximum number of parts of an output's path."""
 _VIEWER_SUFFIXES = (".aux.xml", ".ovr")
-"""Suffixes that viewers append to the name of a raster for files of their own."""
+"""Suffixes that viewers append to the name of a raster for additional files."""
 _STEPS = [step for builder in BUILDERS for step in builder.steps]
 _FOLDERS = dict.fromkeys((*layout.FOLDERS, *(folder for builder in BUILDERS for folder in builder.folders)))
 _MADE_BY_JOBS = {artifact.path for step in _STEPS for artifact in step.makes.values()}

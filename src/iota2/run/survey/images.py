@@ -73,7 +73,7 @@ def find_images(problems: Problems) -> Images:
 
 
 def _enabled(problems: Problems) -> tuple[tuple[SensorOptions, ...], bool]:
-    """The enabled sensors with valid options, and whether no other sensor is enabled. Problems of options are added."""
+    """The enabled sensors with valid options, and whether these are all enabled ones; other problems are added."""
     if not _sensors_usable(problems):
         return (), False
     found = problems.attempt(lambda: problems.config.enabled)

@@ -78,7 +78,7 @@ def _polygons(problems: Problems, images: Images) -> ReferenceData | None:
 
 
 def _split_field(problems: Problems) -> FieldValues | None:
-    """Values of ``arg_train.split_field``, which keep polygons on one side of the split; None if not set."""
+    """Values of ``arg_train.split_field``: polygons with equal values stay together in the split. None if not set."""
     option, field = ("arg_train", "split_field"), problems.config.arg_train.split_field
     if field is None or not problems.usable(".".join(option)):
         return None

@@ -243,7 +243,7 @@ def check_coverage(series: SensorScene, tile_grid: GeoBox, tile: str) -> tuple[l
 
 
 def reference_series(asked: str | None, series: Sequence[SensorScene]) -> SensorScene:
-    """The series of the sensor ``asked``, or the finest one with dates; among equals, radar comes last."""
+    """The series of the sensor ``asked``, or that with the smallest pixels; of equal ones, optical before radar."""
     dated = [scene for scene in series if not scene.spec.static]
     named = [scene for scene in dated if asked in (scene.spec.section, scene.spec.name)]
     return min(named or dated, key=lambda scene: (_pixel_size(native_geobox(scene)), not scene.spec.spectral))

@@ -48,9 +48,11 @@ MAX_FAILED_STARTS = 3
 MAX_REJECTIONS = 360
 """Maximum number of consecutive checks (half an hour) with a rejected job, in a run without workers."""
 CONNECT_SECONDS = 20
+"""Timeout of the connection to a running scheduler."""
 MAX_SECONDS_WITHOUT_WORKER = 15.0
 """Time after which a scheduler without workers is reported."""
 MAX_LINE_CHARACTERS = 300
+"""Maximum length of a line of a log in a message."""
 MAX_SILENCE_SECONDS = 60.0
 """Time without a message from a worker before a warning; Dask removes the worker after five minutes."""
 _LOGGER = logging.getLogger(__name__)
@@ -160,7 +162,7 @@ class _QueuedWorkers(SchedulerPlugin):
             raise UserError(f"engine {self._queue.system}: {self._failure}. {remedy}")
 
     async def submit(self) -> None:
-        """Submit a job for each empty slot. RuntimeError for a rejected job, which is then forgotten."""
+        """Submit a job for each empty slot. RuntimeError for a rejected job, whose slot stays empty."""
         cluster = self._cluster
         self._connected &= set(cluster.workers)
         while len(cluster.worker_spec) < self._slots:

@@ -25,7 +25,9 @@ SCHEDULER_SETTINGS = {"distributed.scheduler.worker-saturation": 1.0, "distribut
 MIN_RETRIES_AFTER_DEATH = 2
 """Minimum number of retries of a job whose worker died, most often because a machine failed."""
 POLL_SECONDS = 0.1
+"""Period of checks while waiting for a result."""
 FETCH_TIMEOUT_SECONDS = 2.0
+"""Timeout of fetching a result from a worker, which may have died."""
 ResultCallback = Callable[[JobResult], None]
 """Callback for each job's result, on arrival."""
 

@@ -48,7 +48,7 @@ def heartbeat_file(root: Path, job: str) -> Path:
 
 
 def read_heartbeat(root: Path, job: str) -> Heartbeat | None:
-    """The last heartbeat of a job; None if it has ended, is short, or has not started."""
+    """The last heartbeat of a job; None for a job that is not running or has just started."""
     return _read(heartbeat_file(root, job))
 
 

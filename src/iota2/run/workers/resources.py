@@ -20,6 +20,7 @@ WORKER_BLOCK = "iota2_chain"
 """Name of the block with the resources of workers."""
 KEYS = ("nb_cpu", "ram", "walltime")
 IDLE_KEYS = ("name", "process_min", "process_max", "nb_chunk")
+"""Keys of legacy files without effect."""
 
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)b?", re.IGNORECASE)

@@ -34,7 +34,7 @@ def _interrupt(number: int, frame: object) -> NoReturn:
 
 @cache
 def _signal_pipe() -> int:
-    """A pipe for signal numbers with a thread that reads it, because the handler needs the main thread."""
+    """A pipe for signal numbers and a thread that reads it, because a blocked main thread cannot run handlers."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     threading.Thread(target=_end_after_grace, args=(reader,), daemon=True, name="iota2-sigterm").start()
