@@ -29,7 +29,7 @@ from iota2.core.scene import Scene
 from iota2.io.files.gdal import gdal_environment, limit_threads
 from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
 from iota2.io.series.reader import recipe_bands
-from iota2.run.outlook import check
+from iota2.run.preview import survey_and_plan
 from iota2.run.survey.survey import survey
 from iota2.run.workers.peak_memory import peak_mib, reset_peak
 from iota2.steps.sampling.extraction import extract
@@ -63,8 +63,8 @@ def timed(work: Callable[[], object], rounds: int) -> dict[str, Any]:
 
 
 def step(config: Config, options: argparse.Namespace) -> dict[str, Any]:
-    """All jobs of a step, one after the other, as a worker runs them; their inputs must exist."""
-    _, plan = check(config)
+    """All jobs of a step whose inputs are there, one after the other, as a worker runs them."""
+    _, plan = survey_and_plan(config)
     use = Resources(threads=options.threads)
     jobs = [job for job in plan.jobs if job.step.name == options.step][: options.jobs]
 

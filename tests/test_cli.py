@@ -1,4 +1,4 @@
-"""The two commands as a person meets them: what they print, and their exit codes."""
+"""The commands ``iota2`` and ``Iota2.py``: output and exit codes."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ HEAVY = (
     "sklearn",
     "matplotlib",
 )
-"""What only some runs need, and what takes long to load."""
+"""Modules that only some runs need and that are slow to import."""
 
 
-def test_what_only_some_runs_need_is_not_loaded_with_the_commands() -> None:
+def test_slow_modules_are_not_imported_with_the_commands() -> None:
     code = f"import sys, iota2.cli; print([name for name in {HEAVY} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -80,7 +80,7 @@ def test_init_writes_a_configuration_once(
 
 
 @pytest.mark.parametrize("name", ["new.yaml", "new.YML"])
-def test_init_writes_yaml_into_a_file_that_is_read_as_yaml_with_the_same_options(
+def test_init_writes_yaml_with_the_same_options_for_a_yaml_name(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
 ) -> None:
     path, braces = tmp_path / name, tmp_path / "new.cfg"
@@ -138,7 +138,7 @@ def test_run_prints_steps_progress_and_products(
     assert printed.count("[ ] Step") == 23
     assert call(monkeypatch, "-config", str(world.config), "-only_summary", legacy=True) == 0
     printed = capsys.readouterr().out
-    assert (printed.count("[x] Step"), printed.count("[ ] Step")) == (0, 24), "nothing is left to run"
+    assert (printed.count("[x] Step"), printed.count("[ ] Step")) == (0, 24), "all jobs are up to date"
 
 
 def test_a_failed_job_gives_exit_code_2_and_names_its_log(
@@ -161,7 +161,7 @@ def test_a_failed_job_gives_exit_code_2_and_names_its_log(
 
 
 @pytest.mark.slow
-def test_legacy_command_does_the_same(
+def test_the_legacy_command_runs_the_chain(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], world: WorldFiles
 ) -> None:
     shutil.rmtree(world.output, ignore_errors=True)
@@ -178,7 +178,7 @@ def test_legacy_command_does_the_same(
     assert "numbered 1 to 25" in capsys.readouterr().err
 
 
-def test_installed_commands_answer(tmp_path: Path) -> None:
+def test_the_installed_commands_run(tmp_path: Path) -> None:
     for name in ("iota2", "Iota2.py"):
         path = Path(sys.executable).with_name(name)
         done = subprocess.run([path, "--help"], capture_output=True, text=True, check=True, cwd=tmp_path)
@@ -188,14 +188,14 @@ def test_installed_commands_answer(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["nonsense"], ["run"], ["check", "--bogus", "x"], ["run", "no/such/file.cfg"]])
-def test_a_mistake_on_the_command_line_is_the_users(
+def test_an_invalid_command_line_gives_the_exit_code_of_user_errors(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:
     assert call(monkeypatch, *arguments) == 1
     assert "Traceback" not in capsys.readouterr().err
 
 
-def test_a_mistake_on_the_legacy_command_line_is_the_users(
+def test_an_invalid_legacy_command_line_gives_the_exit_code_of_user_errors(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert call(monkeypatch, "-config", "x.cfg", "-scheduler_type", "abacus", legacy=True) == 1
@@ -212,7 +212,7 @@ def test_a_mistake_on_the_legacy_command_line_is_the_users(
         (("-restart_from", "/nonexistent"), "there is no file /nonexistent"),
     ],
 )
-def test_a_wrong_value_on_the_legacy_command_line_is_reported_before_anything_runs(
+def test_an_invalid_legacy_option_is_reported_before_the_run(
     world: WorldFiles, tmp_path: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     config = configured(world, tmp_path)
@@ -222,7 +222,7 @@ def test_a_wrong_value_on_the_legacy_command_line_is_reported_before_anything_ru
     assert not config.chain.output_path.exists()
 
 
-def test_options_of_the_original_are_known(
+def test_options_of_the_legacy_command_are_accepted(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], world: WorldFiles, tmp_path: Path
 ) -> None:
     config = configured(world, tmp_path)
@@ -236,7 +236,7 @@ def test_options_of_the_original_are_known(
     assert printed.count("[x] Step") == 24
 
 
-def test_an_archive_that_cannot_be_written_hides_nothing_of_the_jobs_that_failed(
+def test_an_archive_that_cannot_be_written_does_not_hide_failed_jobs(
     case: Case, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = case.configured()

@@ -1,4 +1,4 @@
-"""What is reported of a run while it goes on: plain lines, JSON lines, and how much is left."""
+"""Progress of a run on the terminal: plain lines, JSON lines, remaining time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["case", "plan", "small"]
 
 
 def verdicts(plan: Plan, seconds: dict[str, float], fresh: set[str]) -> dict[str, Verdict]:
-    """Verdicts with records of the given times."""
+    """Verdicts with records of the given durations."""
     return {
         job.id: Verdict(
             "fresh" if job.id in fresh else "stale",
@@ -37,21 +37,21 @@ def verdicts(plan: Plan, seconds: dict[str, float], fresh: set[str]) -> dict[str
     }
 
 
-def test_jobs_that_are_up_to_date_count_as_done_and_all_is_reached(plan: Plan) -> None:
+def test_jobs_that_are_up_to_date_count_as_done_and_the_total_is_reached(plan: Plan) -> None:
     fresh = {job.id for job in plan.jobs if job.step.name == "one"}
     pace = Pace(plan, verdicts(plan, {}, fresh))
     assert (pace.done, pace.total) == (4, 8)
-    assert pace.words() == "", "nothing is known yet"
+    assert pace.remaining_text() == "", "no estimate yet"
     for tile in TILES:
         pace.ended(JobResult(f"two/two_{tile}", "done", 1.0))
-    assert (pace.done, pace.seconds_left(), pace.words()) == (8, 0.0, "")
+    assert (pace.done, pace.seconds_left(), pace.remaining_text()) == (8, 0.0, "")
 
 
-def test_an_earlier_run_reports_the_time_left_from_the_start(plan: Plan) -> None:
+def test_records_of_an_earlier_run_give_the_remaining_time_from_the_start(plan: Plan) -> None:
     fresh = {job.id for job in plan.jobs if job.step.name == "one"}
     pace = Pace(plan, verdicts(plan, {"one": 1.0, "two": 60.0}, fresh))
     assert pace.seconds_left() == pytest.approx(240)
-    assert pace.words() == "about 4 min left"
+    assert pace.remaining_text() == "about 4 min left"
 
 
 def test_a_blocked_job_is_neither_done_nor_left(plan: Plan) -> None:
@@ -61,12 +61,12 @@ def test_a_blocked_job_is_neither_done_nor_left(plan: Plan) -> None:
     assert (pace.done, pace.left["one"], pace.left["two"]) == (1, 3, 3)
 
 
-def test_what_looks_like_markup_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_text_that_resembles_markup_is_printed_unchanged(capsys: pytest.CaptureFixture[str]) -> None:
     Console().say("/data/:fire:/x [red]y[/red]")
     assert capsys.readouterr().out == "/data/:fire:/x [red]y[/red]\n"
 
 
-def test_a_run_that_starts_over_has_one_set_of_bars(plan: Plan) -> None:
+def test_a_repeated_run_has_one_set_of_progress_bars(plan: Plan) -> None:
     console = Console()
     console.out = RichConsole(file=io.StringIO(), force_terminal=True)
     console.started(plan, verdicts(plan, {}, set()))
@@ -84,7 +84,7 @@ def test_a_run_that_starts_over_has_one_set_of_bars(plan: Plan) -> None:
     assert not second.live.is_started
 
 
-def test_each_event_is_one_line_of_json_whatever_is_in_it(plan: Plan) -> None:
+def test_each_event_is_one_line_of_json_for_any_text(plan: Plan) -> None:
     stream = io.StringIO()
     console = JsonLines(stream)
     console.started(plan, verdicts(plan, {}, set()))
@@ -116,7 +116,7 @@ def test_run_with_json_reports_plan_jobs_and_products_and_nothing_else(
         assert len(events[-1]["products"]) > 5
 
 
-def test_a_run_that_fails_says_so_in_json_and_leaves_an_archive(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failed_run_prints_a_json_event_and_writes_an_archive(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     config = case.configured()
     code, _, _ = command(capsys, "run", config, "--workers", "0", "--last-step", "init")
     assert code == 0

@@ -1,4 +1,4 @@
-"""The working folder is no place for imports, whatever its files are called."""
+"""Nothing is imported from the working folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import sys
 from iota2.run.workers.local import local_workers
 sys.path.insert(0, "")
 with local_workers(1) as cluster:
-    print("worker said", cluster.client.submit(int, "7").result(timeout=60))
+    print("worker result", cluster.client.submit(int, "7").result(timeout=60))
 """
 
 
@@ -28,8 +28,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def said(folder: Path, command: list[object], *path: str) -> str:
-    """What a command says in the folder; AssertionError when a file of the folder was executed."""
+def output_of(folder: Path, command: list[object], *path: str) -> str:
+    """Output of a command in the folder; AssertionError if a file of the folder was executed."""
     executed = folder / "executed.txt"
     entries = [*path, *(entry for entry in sys.path if os.path.isabs(entry))]
     environment = {**os.environ, "EXECUTED": str(executed), "PYTHONPATH": os.pathsep.join(entries)}
@@ -52,25 +52,25 @@ def said(folder: Path, command: list[object], *path: str) -> str:
 )
 @pytest.mark.parametrize("path", ["", "."], ids=["empty", "dot"])
 def test_commands_import_nothing_from_the_working_folder(folder: Path, command: list[object], path: str) -> None:
-    # What PYTHONPATH names is there while the interpreter itself starts, which imports none of these.
-    assert said(folder, command, path)
+    # PYTHONPATH is active during the start of the interpreter, which imports none of these modules.
+    assert output_of(folder, command, path)
 
 
 @pytest.mark.slow
 def test_workers_import_nothing_from_the_working_folder(folder: Path) -> None:
-    assert "worker said 7" in said(folder, [sys.executable, "-P", "-c", START_A_WORKER])
+    assert "worker result 7" in output_of(folder, [sys.executable, "-P", "-c", START_A_WORKER])
 
 
-def test_a_folder_that_pythonpath_names_by_its_absolute_path_is_kept(tmp_path: Path) -> None:
+def test_an_absolute_path_in_pythonpath_is_kept(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("")
     code = "import sys; sys.argv[0] = 'iota2'; import iota2, mine; print('kept')"
-    assert "kept" in said(tmp_path, [sys.executable, "-P", "-c", code], "", str(tmp_path))
+    assert "kept" in output_of(tmp_path, [sys.executable, "-P", "-c", code], "", str(tmp_path))
 
 
 @pytest.mark.parametrize(
     "command", [[COMMANDS / "iota2"], [sys.executable, "-P", "-m", "iota2"], [COMMANDS / "Iota2.py"]]
 )
-def test_a_working_folder_that_is_gone_is_said(tmp_path: Path, command: list[object]) -> None:
+def test_a_deleted_working_folder_is_reported(tmp_path: Path, command: list[object]) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
     start = "import os, sys; os.chdir(sys.argv[1]); os.rmdir(sys.argv[1]); os.execv(sys.argv[2], sys.argv[2:])"

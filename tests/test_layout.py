@@ -7,7 +7,7 @@ from iota2.chains.classification import CLASSIFICATION
 from iota2.core.graph import Artifact
 
 
-def test_products_lie_in_final_and_are_made_by_steps() -> None:
+def test_products_are_in_the_folder_final_and_made_by_steps() -> None:
     made = {artifact for step in CLASSIFICATION.steps for artifact in step.makes.values()}
     assert layout.MAP in layout.products()
     for product in layout.products():
@@ -16,14 +16,14 @@ def test_products_lie_in_final_and_are_made_by_steps() -> None:
         assert product in made, product.path
 
 
-def test_names_of_products_are_known_for_any_seed() -> None:
+def test_product_names_are_recognised_for_any_seed() -> None:
     assert layout.is_product("final/Classif_Seed_12.tif")
     assert not layout.is_product("final/Classif_Seed_12.qml")
     assert not layout.is_product("final/TMP/T31TCJ_seed_0.tif")
     assert not layout.is_product("Classif_Seed_12.tif")
 
 
-def test_values_of_axes_hold_no_folder() -> None:
+def test_values_of_axes_contain_no_folder() -> None:
     artifact = Artifact("a/{tile}.tif", "About.")
     assert artifact.matches("a/T1.tif")
     assert not artifact.matches("a/T1/b.tif")
@@ -33,6 +33,6 @@ def test_values_of_axes_hold_no_folder() -> None:
 def test_files_have_a_media_type_and_folders_have_none() -> None:
     assert layout.MAP.media_type == "image/tiff; application=geotiff"
     assert layout.MODEL.media_type is None
-    assert layout.MODEL_SAMPLES.media_type is None, "its extension is a constant of the run"
+    assert layout.MODEL_SAMPLES.media_type is None, "its extension depends on the run"
     endings = {artifact.path.rsplit(".", 1)[-1] for artifact in layout.artifacts() if artifact.media_type is None}
     assert {ending for ending in endings if ending.isalnum()} <= {"out", "err", "log"}

@@ -1,4 +1,4 @@
-"""A program that is installed where its users cannot write works for users without a home."""
+"""A read-only installation works for users without a home folder."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ print(filled[0, 0, 0, 0], os.environ["NUMBA_CACHE_DIR"])
 """
 
 
-def test_compiled_code_finds_a_private_place(tmp_path: Path) -> None:
+def test_compiled_code_is_cached_in_a_private_folder(tmp_path: Path) -> None:
     package = str(Path(iota2.__file__).parent)
     environment = {
         "PATH": os.environ["PATH"],

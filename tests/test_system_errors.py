@@ -1,4 +1,4 @@
-"""What the system refuses: a user reads path, reason and remedy, whatever was being read or written."""
+"""Errors of the system are reported with path, reason and remedy, without a traceback."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.chain.helpers import WEST, Case, made
 from tests.forked import Commands, Outcome, commands
 from tests.special_files import SPECIAL_FILES, put, remove
 
-MOST_SECONDS = 5
+MAX_SECONDS = 5
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def iota2() -> Iterator[Commands]:
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory, iota2: Commands) -> Case:
-    """A world that was mapped once; tests put back what they change."""
+    """A complete run; tests undo their changes."""
     case = made(SMALL_WORLD, tmp_path_factory.mktemp("shared") / "world")
     assert iota2("run", case.configured(), "--workers", 0, seconds=120).code == 0
     return case
@@ -35,7 +35,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory, iota2: Commands) -> Case:
 
 @contextmanager
 def changed(path: Path, change: Callable[[Path], object]) -> Iterator[None]:
-    """Another thing in the place of a file or folder while the body runs."""
+    """Replace a file or folder while the body runs."""
     kept = path.with_name(f"kept {path.name}.away")
     os.rename(path, kept)
     try:
@@ -48,7 +48,7 @@ def changed(path: Path, change: Callable[[Path], object]) -> Iterator[None]:
 
 @contextmanager
 def allowed(path: Path, mode: int) -> Iterator[None]:
-    """Other permissions while the body runs."""
+    """Change permissions while the body runs."""
     former = path.stat().st_mode
     path.chmod(mode)
     try:
@@ -60,16 +60,16 @@ def allowed(path: Path, mode: int) -> Iterator[None]:
 def assert_refused(outcome: Outcome, *words: str) -> None:
     assert outcome.code == 1, outcome
     assert "Traceback" not in outcome.output
-    assert outcome.seconds < MOST_SECONDS
+    assert outcome.seconds < MAX_SECONDS
     for word in words:
         assert word in outcome.err, outcome.err
 
 
-# --------------------------------------------------------------------------------------------------- in words
+# --------------------------------------------------------------------------------------------------- messages
 
 
 @pytest.mark.parametrize("number", REMEDIES, ids=errno.errorcode.get)
-def test_an_error_of_the_system_says_path_reason_and_remedy(number: int) -> None:
+def test_a_system_error_is_reported_with_path_reason_and_remedy(number: int) -> None:
     error = OSError(number, os.strerror(number), "/some/file")
     assert message_of(error) == f"/some/file: {os.strerror(number)}. {REMEDIES[number]}."
     assert exit_code_of(error) == 1
@@ -79,7 +79,7 @@ def test_a_limit_of_file_sizes_is_named_as_a_cause() -> None:
     assert "(ulimit -f)" in message_of(OSError(errno.EFBIG, "File too large", "a.tif"))
 
 
-def test_two_paths_are_both_named_and_errors_without_a_path_or_number_are_reported() -> None:
+def test_errors_with_two_paths_or_without_path_or_number_are_reported() -> None:
     assert message_of(OSError(errno.EXDEV, "Cross-device", "a", None, "b")).startswith("a and b: Cross-device. Both")
     assert (
         message_of(OSError("the server hung up")) == "the server hung up. Check the path and the disk, then run again."
@@ -124,7 +124,7 @@ FOLDERS = ("a product", "the masks", "the tile", "the sensor", "the folder of ve
 
 
 @pytest.mark.parametrize("what", FOLDERS)
-def test_a_folder_that_can_be_listed_only_is_named(what: str, shared: Case, iota2: Commands) -> None:
+def test_a_folder_without_search_permission_is_named(what: str, shared: Case, iota2: Commands) -> None:
     path = UNREADABLE[what](shared)
     with allowed(path, 0o444):
         assert_refused(iota2("check", shared.configured(), bound=True), str(path), "permissions")
@@ -144,7 +144,7 @@ def test_no_command_ends_in_a_traceback_on_an_output_folder_without_permissions(
         assert "Traceback" not in outcome.output
 
 
-def test_an_output_folder_is_not_made_where_nobody_may_write(shared: Case, iota2: Commands, tmp_path: Path) -> None:
+def test_an_output_folder_below_a_read_only_folder_is_refused(shared: Case, iota2: Commands, tmp_path: Path) -> None:
     parent = tmp_path / "parent"
     parent.mkdir(mode=0o555)
     config = shared.configured(chain={"output_path": str(parent / "results")})
@@ -169,7 +169,7 @@ def test_other_files_of_the_user_without_read_permission_are_named(
         assert_refused(iota2("check", config, bound=True), str(config), "not readable")
 
 
-def test_a_job_that_may_not_write_fails_with_path_and_remedy(shared: Case, iota2: Commands) -> None:
+def test_a_job_without_write_permission_fails_with_path_and_remedy(shared: Case, iota2: Commands) -> None:
     config = shared.configured()
     with allowed(shared.output / "final/TMP", 0o555):
         outcome = iota2("run", config, "--workers", 0, "--force", "confusionsMerge", bound=True)
@@ -180,7 +180,7 @@ def test_a_job_that_may_not_write_fails_with_path_and_remedy(shared: Case, iota2
     assert iota2("run", config, "--workers", 0).code == 0
 
 
-def test_too_few_open_files_are_reported(shared: Case, iota2: Commands) -> None:
+def test_a_low_limit_of_open_files_is_reported(shared: Case, iota2: Commands) -> None:
     for count in (8, 10, 12, 14):
         outcome = iota2("check", shared.configured(), files=count)
         assert outcome.code in (0, 1)
@@ -189,7 +189,7 @@ def test_too_few_open_files_are_reported(shared: Case, iota2: Commands) -> None:
             assert "ulimit -n" in outcome.err
 
 
-# --------------------------------------------------------------------------------------- what is no regular file
+# --------------------------------------------------------------------------------------- irregular files
 
 
 FILES = {what: of for what, of in UNREADABLE.items() if what not in (*FOLDERS, "the records")} | {
@@ -199,28 +199,28 @@ FILES = {what: of for what, of in UNREADABLE.items() if what not in (*FOLDERS, "
 
 
 @pytest.mark.parametrize("kind", ["pipe", "endless device", "folder", "broken link"])
-def test_an_input_that_is_no_regular_file_is_refused_at_once(kind: str, shared: Case, iota2: Commands) -> None:
+def test_an_irregular_input_file_is_rejected_immediately(kind: str, shared: Case, iota2: Commands) -> None:
     config = shared.configured()
     for what, of in FILES.items():
         path = of(shared)
         with changed(path, lambda place: put(kind, place)):
-            outcome = iota2("check", config, seconds=MOST_SECONDS)
+            outcome = iota2("check", config, seconds=MAX_SECONDS)
         assert_refused(outcome, path.name)
         assert "no field" not in outcome.err, what
         assert "system is not set" not in outcome.err, what
 
 
 @pytest.mark.parametrize("kind", SPECIAL_FILES)
-def test_a_configuration_or_resources_file_that_is_no_regular_file_is_refused(
+def test_an_irregular_configuration_or_resources_file_is_rejected(
     kind: str, shared: Case, iota2: Commands, tmp_path: Path
 ) -> None:
     path = put(kind, tmp_path / "file.cfg")
     config = shared.configured()
     for words in (("check", path), ("run", config, "--workers", 0, "--resources", path), ("sensors", path)):
-        assert_refused(iota2(*words, seconds=MOST_SECONDS), path.name)
+        assert_refused(iota2(*words, seconds=MAX_SECONDS), path.name)
 
 
-def test_folders_that_links_lead_to_themselves_in_place_of_are_named(shared: Case, iota2: Commands) -> None:
+def test_circular_links_in_place_of_folders_are_named(shared: Case, iota2: Commands) -> None:
     config = shared.configured()
     for path in (shared.files.s2_path, shared.files.s2_path / WEST, shared.files.ground_truth.parent, shared.output):
         with changed(path, lambda place: put("link to itself", place)):
@@ -228,19 +228,17 @@ def test_folders_that_links_lead_to_themselves_in_place_of_are_named(shared: Cas
 
 
 @pytest.mark.parametrize("kind", ["pipe", "link to itself", "broken link", "terminal"])
-def test_what_is_no_folder_in_place_of_the_output_is_refused_by_check_as_by_run(
-    kind: str, shared: Case, iota2: Commands
-) -> None:
+def test_check_and_run_reject_an_output_path_that_is_not_a_folder(kind: str, shared: Case, iota2: Commands) -> None:
     config = shared.configured()
     for path in (shared.output, shared.output / ".iota2"):
         with changed(path, lambda place: put(kind, place)):
             for words in (("check", config), ("run", config, "--workers", 0)):
-                assert_refused(iota2(*words), str(path), "a folder is needed")
+                assert_refused(iota2(*words), str(path), "expected a folder")
             for command in ("status", "verify"):
                 assert iota2(command, config).code in (0, 1)
 
 
-def test_a_text_that_is_too_large_is_refused_before_it_is_read(shared: Case, iota2: Commands) -> None:
+def test_a_too_large_text_file_is_rejected_before_it_is_read(shared: Case, iota2: Commands) -> None:
     def sparse(path: Path) -> None:
         with open(path, "wb") as file:
             file.truncate(10 << 30)

@@ -1,4 +1,4 @@
-"""Reports before and after a run are true: the models of the products, what is out of date, what will run."""
+"""Reports agree with the run: models of the products, outdated products, jobs to run."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ def trees(number: int) -> dict[str, dict[str, int]]:
 
 @pytest.fixture(scope="module")
 def mapped(small: Case, tmp_path_factory: pytest.TempPathFactory) -> Case:
-    """A case with everything made."""
+    """A complete run."""
     made = copied(small, tmp_path_factory.mktemp("truth") / "world")
     run(made.configured())
     return made
 
 
 def up_to_date(printed: str) -> list[str]:
-    """Names of the products that a run lists before those that are out of date."""
+    """Names of the products that a run lists as current."""
     listed = printed.partition("Products:")[2].partition("OUT OF DATE")[0]
     return re.findall(r"/final/(\S+)$", listed, re.M)
 
 
-def test_the_report_reports_of_the_models_that_made_the_map(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_report_describes_the_models_that_made_the_map(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     run(case.configured())
     config = case.configured(arg_train=trees(3))
     code, printed, _ = command(
@@ -46,16 +46,16 @@ def test_the_report_reports_of_the_models_that_made_the_map(case: Case, capsys: 
     assert "nbtrees" not in json.dumps(message["configuration"])
     assert re.findall(r"classifier\.rf\.nbtrees: (\d+)", report) == ["5"]
     assert '"classifier.rf.nbtrees": 3' not in report
-    assert "OUT OF DATE, of an earlier run: learnModel has to run (classifier.rf.nbtrees: 5 → 3)" in printed
+    assert "OUT OF DATE, from an earlier run: learnModel has to run (classifier.rf.nbtrees: 5 → 3)" in printed
     assert up_to_date(printed) == ["Classif_table.csv"]
 
 
-def test_products_of_an_earlier_run_are_reported_as_outdated(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+def test_outdated_products_of_an_earlier_run_are_reported(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     run(case.configured())
     config = case.configured(arg_train=trees(4))
     code, printed, _ = command(capsys, "run", config, "--workers", "0", "--last-step", "learning")
     assert code == 0
-    _, old = printed.split("OUT OF DATE, of an earlier run: classification has to run (model/model_1_seed_0 changed)")
+    _, old = printed.split("OUT OF DATE, from an earlier run: classification has to run (model/model_1_seed_0 changed)")
     assert str(case.output / "final/Classif_Seed_0.tif") in old
     assert up_to_date(printed) == ["Classif_table.csv"]
     code, printed, _ = command(capsys, "run", config, "--workers", "0", "--json", "--last-step", "mosaic")
@@ -68,9 +68,7 @@ def test_products_of_an_earlier_run_are_reported_as_outdated(case: Case, capsys:
     assert "OUT OF DATE" not in printed
 
 
-def test_nothing_is_marked_to_run_and_check_agrees_with_plan_when_all_is_up_to_date(
-    mapped: Case, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_check_agrees_with_plan_when_all_jobs_are_up_to_date(mapped: Case, capsys: pytest.CaptureFixture[str]) -> None:
     config = mapped.configured()
     for arguments in (("check", config), ("run", config, "--workers", "0")):
         code, printed, _ = command(capsys, *arguments)
@@ -83,9 +81,7 @@ def test_nothing_is_marked_to_run_and_check_agrees_with_plan_when_all_is_up_to_d
     assert f"Configuration is valid: {planned.splitlines()[-1]}." in checked
 
 
-def test_a_folder_in_use_is_refused_before_anything_else_is_reported(
-    mapped: Case, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_locked_folder_is_refused_before_other_messages(mapped: Case, capsys: pytest.CaptureFixture[str]) -> None:
     config = mapped.configured()
     with locked(mapped.output):
         code, printed, error = command(capsys, "run", config, "--workers", "0")
@@ -94,14 +90,16 @@ def test_a_folder_in_use_is_refused_before_anything_else_is_reported(
     assert "Step" not in printed
 
 
-def test_too_little_memory_is_reported_with_what_is_needed(mapped: Case, capsys: pytest.CaptureFixture[str]) -> None:
+def test_insufficient_memory_is_reported_with_the_required_memory(
+    mapped: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
     config = mapped.configured(arg_train={"random_seed": 9})
     code, _, error = command(capsys, "run", config, "--workers", "0", "--memory", "1")
     assert code == 1
     assert re.search(rf"tile {WEST}: a block of \d+ x \d+ pixels needs [\d.]+ MB, but a job has 1\.0 MB", error)
 
 
-def test_a_step_is_accepted_in_place_of_a_group_and_a_wrong_word_is_shown_what_there_is(
+def test_a_step_is_accepted_instead_of_a_group_and_an_unknown_name_lists_the_steps(
     mapped: Case, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, _, error = command(capsys, "plan", mapped.configured(), "--first-step", "learnModels")
@@ -118,7 +116,7 @@ def test_a_step_is_accepted_in_place_of_a_group_and_a_wrong_word_is_shown_what_t
     assert "regularisation" not in words
 
 
-def test_another_name_or_colour_of_a_class_runs_only_what_shows_it(case: Case) -> None:
+def test_a_changed_class_name_or_colour_runs_only_the_steps_that_show_it(case: Case) -> None:
     config = case.configured(arg_classification={"enable_probability_map": True})
     run(config)
     for path in (case.files.nomenclature, case.files.colors):
@@ -130,7 +128,7 @@ def test_another_name_or_colour_of_a_class_runs_only_what_shows_it(case: Case) -
         assert ran == {"referenceData", "mosaic", "reportGeneration"}
 
 
-def test_the_page_of_workers_outlives_a_run_that_has_nothing_to_do(case: Case) -> None:
+def test_the_page_of_workers_is_kept_by_a_run_without_jobs(case: Case) -> None:
     config = case.configured()
     run(config)
     page = case.output / "logs/html/timeline.html"

@@ -49,18 +49,18 @@ from iota2.run.options import (
     SCHEDULERS,
     EngineName,
     Options,
-    paths_words,
+    paths_from_arguments,
     resume_command,
 )
-from iota2.run.outlook import Outlook, outlook_of_first_run, outlook_of_run, report_forecast
+from iota2.run.preview import RunPreview, preview_first_run, preview_run, report_forecast
 from iota2.run.progress.sample_losses import sample_lines
 from iota2.run.progress.state_notes import state_notes
 from iota2.run.progress.status import job_states
 from iota2.run.progress.support_archive import write_archive
-from iota2.run.records.output import other_results, place_notes
+from iota2.run.records.output import location_notes, results_elsewhere
 from iota2.run.survey.survey import input_problems
 from iota2.run.verify import verify as verify_outputs
-from iota2.run.workers.clusters import WORKERS
+from iota2.run.workers.clusters import DEFAULT_CLUSTER_WORKERS
 from iota2.run.workers.engine import resource_notes
 from iota2.run.workers.job import PrintableFormatter
 from iota2.run.workers.signals import end_on_sigterm
@@ -76,11 +76,11 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-DEMO, MIN_DEMO = 480, 160
-"""Pixels along a tile: default and minimum; smaller tiles have no room for all classes."""
-MAX_DEMO = 20_000
+DEMO_PIXELS, MIN_DEMO_PIXELS = 480, 160
+"""Width and height of a tile of the demo: default and minimum; smaller tiles cannot contain all classes."""
+MAX_DEMO_PIXELS = 20_000
 MAX_MEMORY_MIB = 16 << 20
-"""Workers, and MiB of a job: 16 TiB."""
+"""Maximum memory of a job: 16 TiB."""
 PARSER_EXIT = 2
 """Exit code of the command parser for an error on the command line; that of iota2 is 1."""
 
@@ -92,7 +92,8 @@ Workers = Annotated[
         metavar="N",
         min=0,
         max=MAX_WORKERS,
-        help=f"Worker processes; 0 runs all jobs in this process. Default: one per core; {WORKERS} on a cluster.",
+        help="Worker processes; 0 runs all jobs in this process. "
+        f"Default: one per core; {DEFAULT_CLUSTER_WORKERS} on a cluster.",
     ),
 ]
 PathsFrom = Annotated[
@@ -103,8 +104,8 @@ PathsFrom = Annotated[
         help="Folder at which relative paths of the configuration start. Default: the folder of CONFIG.",
     ),
 ]
-_STEPS = Chain(BUILDERS)
-_GROUPS = ", ".join(_STEPS.groups)
+_ALL_STEPS = Chain(BUILDERS)
+_GROUPS = ", ".join(_ALL_STEPS.groups)
 FirstStep = Annotated[
     str | None,
     typer.Option(metavar="STEP", help=f"First step to run: a group ({_GROUPS}), or the name or number of a step."),
@@ -122,7 +123,7 @@ Force = Annotated[
     typer.Option(
         metavar="STEP",
         help=f"Run the jobs of this step (name or number) or group ({_GROUPS}) even if they are up to date. Steps: "
-        f"{', '.join(_STEPS.numbers)}.",
+        f"{', '.join(_ALL_STEPS.numbers)}.",
     ),
 ]
 
@@ -165,11 +166,11 @@ def check(config: ConfigPath, resources: ResourcesFile = None, paths_from: Paths
     for note in resource_notes(loaded, options):
         console.say(f"note: {note}")
     _report_state(loaded, console)
-    outlook = _outlook_of(loaded, options)
-    console.summary(outlook.to_run, outlook.found)
-    report_forecast(loaded, options, console, outlook)
-    jobs = totals_text(outlook.verdicts) if _has_runs(loaded) else f"{counted(len(outlook.plan.jobs), 'job')} will run"
-    command = shlex.join(["iota2", "run", str(config), *paths_words(loaded)])
+    preview = _preview_of(loaded, options)
+    console.summary(preview.to_run, preview.survey)
+    report_forecast(loaded, options, console, preview)
+    jobs = totals_text(preview.verdicts) if _has_runs(loaded) else f"{counted(len(preview.plan.jobs), 'job')} will run"
+    command = shlex.join(["iota2", "run", str(config), *paths_from_arguments(loaded)])
     console.say(f"Configuration is valid: {jobs}. Next: {command}")
 
 
@@ -178,9 +179,9 @@ def _has_runs(config: Config) -> bool:
     return os.path.isdir(config.chain.output_path / layout.MARK)
 
 
-def _outlook_of(config: Config, options: Options) -> Outlook:
-    """Forecast of a run; records are read only if there were earlier runs."""
-    return (outlook_of_run if _has_runs(config) else outlook_of_first_run)(config, options)
+def _preview_of(config: Config, options: Options) -> RunPreview:
+    """The preview of a run; records are read only if there were earlier runs."""
+    return (preview_run if _has_runs(config) else preview_first_run)(config, options)
 
 
 @app.command()
@@ -238,20 +239,20 @@ def _require_workers(asked: str, engine: EngineName | None, option: str, workers
         raise UserError(f"{asked} needs workers: remove {option} 0, or give a number.")
 
 
-def _outlook(  # noqa: PLR0917 - options shared by two commands
+def _preview(  # noqa: PLR0917 - options shared by two commands
     config: Path,
     first_step: str | None,
     last_step: str | None,
     restart: bool,
     force: Sequence[str] | None,
     paths_from: Path | None,
-) -> tuple[Console, Outlook]:
-    """Forecast of a run with these options, and the console."""
+) -> tuple[Console, RunPreview]:
+    """The console, and the preview of a run with these options."""
     console = Console()
     options = Options(first_step=first_step, last_step=last_step, restart=restart, force=tuple(force or ()))
     loaded = _load(config, console, paths_from)
     _report_state(loaded, console)
-    return console, outlook_of_run(loaded, options)
+    return console, preview_run(loaded, options)
 
 
 @app.command()
@@ -264,10 +265,10 @@ def plan(  # noqa: PLR0917 - typer reads options from the signature
     paths_from: PathsFrom = None,
 ) -> None:
     """Show the jobs that a run would execute, and the reasons, without running them."""
-    console, outlook = _outlook(config, first_step, last_step, restart, force, paths_from)
-    for note in outlook.notes:
+    console, preview = _preview(config, first_step, last_step, restart, force, paths_from)
+    for note in preview.notes:
         console.say(f"note: {note}")
-    console.outlook(outlook.plan, outlook.verdicts, len(outlook.removed or ()))
+    console.preview(preview.plan, preview.verdicts, len(preview.removed or ()))
 
 
 @app.command()
@@ -281,15 +282,15 @@ def why(  # noqa: PLR0917 - typer reads options from the signature
     paths_from: PathsFrom = None,
 ) -> None:
     """Show the reasons why a job would run, with its inputs and outputs."""
-    console, outlook = _outlook(config, first_step, last_step, restart, force, paths_from)
-    found = [candidate for candidate in outlook.plan.jobs if job in candidate.id]
+    console, preview = _preview(config, first_step, last_step, restart, force, paths_from)
+    found = [candidate for candidate in preview.plan.jobs if job in candidate.id]
     if not found:
         words = [] if paths_from is None else ["--paths-from", str(paths_from)]
         command = shlex.join(["iota2", "plan", str(config), *words])
         raise UserError(f"No job name contains {job!r}. List the steps with: {command}")
-    last = job_states(outlook.plan.root)
+    last = job_states(preview.plan.root)
     for candidate in found:
-        verdict, reasons = outlook.verdicts[candidate.id], outlook.reasons(candidate)
+        verdict, reasons = preview.verdicts[candidate.id], preview.reasons(candidate)
         console.reasons(candidate, verdict, reasons, last.get(candidate.id))
 
 
@@ -303,7 +304,7 @@ def status(
 ) -> None:
     """Show the progress of a run, or how it ended."""
     console = Console()
-    loaded = _load(config, console, paths_from, look=False)
+    loaded = _load(config, console, paths_from, check_inputs=False)
     root = loaded.chain.output_path
     _report_state(loaded, console)
     console.status(root)
@@ -321,19 +322,20 @@ def verify(
 ) -> None:
     """Check that outputs are unchanged."""
     console = Console()
-    loaded = _load(config, console, paths_from, look=False)
+    loaded = _load(config, console, paths_from, check_inputs=False)
     _report_state(loaded, console)
     found = verify_outputs(loaded, deep=deep)
     if found.unneeded:
+        count, were = counted(len(found.unneeded), "output"), "was" if len(found.unneeded) == 1 else "were"
         console.say(
-            f"{_listed(found.unneeded)}\nThese {len(found.unneeded)} outputs of earlier settings were changed or "
-            "deleted; no run needs them, and they are no longer checked."
+            f"{_listed(found.unneeded)}\n{count} of earlier settings {were} changed or deleted. No run needs such "
+            "outputs, so they are no longer checked."
         )
     if found.damaged:
         again = "The next run makes them again."
-        if found.hidden:
+        if found.undetected:
             again = (
-                f"The next run does not detect these, whose size and time are unchanged:\n{_listed(found.hidden)}\n"
+                f"The next run does not detect these, whose size and time are unchanged:\n{_listed(found.undetected)}\n"
                 f"The records could not be changed: {found.obstacle}\nFix this and verify again, or delete the files."
             )
         were = "was" if len(found.damaged) == 1 else "were"
@@ -391,8 +393,10 @@ def demo(
     ] = Path("demo"),
     size: Annotated[
         int,
-        typer.Option(metavar="N", min=MIN_DEMO, max=MAX_DEMO, help="Width and height of a tile in pixels."),
-    ] = DEMO,
+        typer.Option(
+            metavar="N", min=MIN_DEMO_PIXELS, max=MAX_DEMO_PIXELS, help="Width and height of a tile in pixels."
+        ),
+    ] = DEMO_PIXELS,
     all_sensors: Annotated[
         bool,
         typer.Option("--all-sensors", help="Add Landsat 8, Sentinel-1 and layers without dates to Sentinel-2."),
@@ -418,22 +422,27 @@ def demo(
     _run(files.config, Options(workers=workers), console)
 
 
-def _load(path: Path, console: Console | JsonLines, paths_from: Path | None = None, *, look: bool = True) -> Config:
-    """The configuration, after printing its warnings. ConfigError if it has problems; with ``look``, it includes those
-    of the inputs that can be checked nevertheless."""
-    reading = read_config(path, paths_from=None if paths_from is None else _start_of_paths(paths_from))
+def _load(
+    path: Path, console: Console | JsonLines, paths_from: Path | None = None, *, check_inputs: bool = True
+) -> Config:
+    """The configuration, after printing its warnings.
+
+    ConfigError for an invalid configuration; with ``check_inputs``, it includes problems of the inputs, as far as they
+    can be checked.
+    """
+    reading = read_config(path, paths_from=None if paths_from is None else _base_folder(paths_from))
     if reading.config is None:
-        usable = reading.usable if look else None
+        usable = reading.usable if check_inputs else None
         raise reading.error(input_problems(usable, reading.broken) if usable else ())
-    for warning in (*reading.config.warnings, *other_results(reading.config)):
+    for warning in (*reading.config.warnings, *results_elsewhere(reading.config)):
         console.say(f"warning: {warning}")
-    for note in place_notes(reading.config):
+    for note in location_notes(reading.config):
         console.say(f"note: {note}")
     return reading.config
 
 
-def _start_of_paths(given: Path) -> Path:
-    """The folder of ``--paths-from`` as an absolute path without links, so that every spelling gives one folder."""
+def _base_folder(given: Path) -> Path:
+    """The folder of ``--paths-from`` as an absolute path without links, the same for every spelling."""
     try:
         folder = expanded_path(given)
     except ValueError as err:
@@ -473,15 +482,15 @@ def _run_watched(
     if only_summary:
         for note in resource_notes(config, options):
             console.say(f"note: {note}")
-        outlook = _outlook_of(config, options)
-        for note in outlook.notes:
+        preview = _preview_of(config, options)
+        for note in preview.notes:
             console.say(f"note: {note}")
-        console.summary(outlook.to_run, outlook.found)
+        console.summary(preview.to_run, preview.survey)
         return
     try:
         runner.run(config, options, console)
     except JobsFailed:
-        _archive(config, console)
+        _write_support_archive(config, console)
         raise
     except KeyboardInterrupt:
         console.say(f"Resume with: {resume_command(config, options)}")
@@ -493,8 +502,8 @@ def _run_watched(
     console.finished(runner.products(config), config.chain.output_path)
 
 
-def _archive(config: Config, console: Console | JsonLines) -> None:
-    """Write the archive for a support request, or a note if that fails: the failed jobs matter more."""
+def _write_support_archive(config: Config, console: Console | JsonLines) -> None:
+    """Write the archive for a support request; an error gives a note, so that it does not hide the failed jobs."""
     try:
         console.say(f"for a support request: {write_archive(config.chain.output_path, config.source)}")
     except OSError as err:
@@ -554,7 +563,7 @@ def legacy(arguments: Sequence[str]) -> None:
     )
     parser.add_argument("-only_summary", action="store_true", help="print the steps and stop")
     given = parser.parse_args(arguments)
-    ending = None if given.ending_step == "-1" else given.ending_step
+    legacy_last_step = None if given.ending_step == "-1" else given.ending_step
     restart = given.restart or given.restart_from is not None
     engine = SCHEDULERS[given.scheduler_type]
     _require_workers(f"-scheduler_type {given.scheduler_type}", engine, "-nb_parallel_tasks", given.nb_parallel_tasks)
@@ -564,8 +573,8 @@ def legacy(arguments: Sequence[str]) -> None:
             "the run to resume, or -restart."
         )
     options = Options(
-        starting=given.starting_step,
-        ending=ending,
+        legacy_first_step=given.starting_step,
+        legacy_last_step=legacy_last_step,
         engine=engine,
         resources=given.config_ressources,
         workers=given.nb_parallel_tasks,
@@ -585,7 +594,7 @@ def _count(text: str) -> int:
 
 
 def _exit_code(code: int) -> int:
-    """Exit code of iota2 for one of the parser; an interrupt is reported."""
+    """Exit code of iota2 for an exit code of the command parser; an interrupt is reported."""
     if code == EXIT_INTERRUPTED:
         print("Interrupted; no file is incomplete, and completed jobs are kept.", file=sys.stderr)
     return EXIT_USER if code == PARSER_EXIT else code
@@ -608,7 +617,7 @@ def guarded(action: Callable[[], object], *, debug: bool) -> int:
         return _exit_code(stopped.code if isinstance(stopped.code, int) else EXIT_USER if stopped.code else 0)
     except KeyboardInterrupt:
         return _exit_code(EXIT_INTERRUPTED)
-    except BrokenPipeError:  # whoever read what is printed has seen enough
+    except BrokenPipeError:  # the reader of the output has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_USER
     except Exception as err:
@@ -617,13 +626,13 @@ def guarded(action: Callable[[], object], *, debug: bool) -> int:
             print(printable(traceback.format_exc()), file=sys.stderr)
         if not (isinstance(err, Iota2Error) and err.is_shown):
             width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
-            print(for_terminal(f"error: {_last_words(err)}", width), file=sys.stderr)
+            print(for_terminal(f"error: {_error_text(err)}", width), file=sys.stderr)
         return code
     return 0
 
 
-def _last_words(error: Exception) -> str:
-    """Message of the exception that ended the program."""
+def _error_text(error: Exception) -> str:
+    """Message on the exception that ended the program."""
     if isinstance(error, OSError):
         return without_secrets(message_of(error))
     if exit_code_of(error) == EXIT_DEFECT and not isinstance(error, Iota2Error):

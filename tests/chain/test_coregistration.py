@@ -27,7 +27,7 @@ from iota2.testing.files import WorldFiles
 from iota2.testing.world import DATES, World, WorldOptions, make_world
 from iota2.testing.writing import product, write_world
 from tests.chain.conftest import configured
-from tests.chain.helpers import rejected
+from tests.chain.helpers import refused
 from tests.chain.test_variations import accuracy, edited
 from tests.displaced import WorldOnGrid, displaced, finer
 
@@ -224,7 +224,7 @@ def test_a_useless_reference_is_refused_before_the_run(
     write_image(finer(case.world, 4), DATES[5], tmp_path / "reference.tif", **changes)
     given = replace(case, reference=tmp_path / "reference.tif")
     given.configured(tmp_path, text=text)
-    assert said in " ".join(rejected(capsys, tmp_path / "run.cfg").split())
+    assert said in " ".join(refused(capsys, tmp_path / "run.cfg").split())
 
 
 @pytest.mark.parametrize(

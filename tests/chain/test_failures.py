@@ -24,7 +24,7 @@ from iota2.config.options.schema import Config
 from iota2.core.random import generator
 from iota2.errors import InputError, Iota2Error, JobsFailed
 from iota2.run import runner
-from iota2.run.outlook import outlook_of_run
+from iota2.run.preview import preview_run
 from iota2.run.progress.status import job_states
 from iota2.run.verify import damaged
 from iota2.testing.files import WorldFiles
@@ -74,7 +74,7 @@ def test_pixels_found_damaged_in_a_job_leave_the_date_out_as_if_it_had_never_bee
     dates = (case.output / f"features/{WEST}/tmp/Sentinel2_{WEST}_input_dates.txt").read_text().split()
     others = (case.output / f"features/{EAST}/tmp/Sentinel2_{EAST}_input_dates.txt").read_text().split()
     assert (len(dates), len(others)) == (2, 3), "the other tile keeps its product"
-    verdicts = outlook_of_run(load_config(config), runner.Options()).verdicts.values()
+    verdicts = preview_run(load_config(config), runner.Options()).verdicts.values()
     assert all(verdict.state == "fresh" for verdict in verdicts)
     found = made(case.output)
     shutil.rmtree(case.output)
@@ -90,7 +90,7 @@ def test_a_damaged_product_that_was_fixed_comes_back(case: Case) -> None:
     config = case.configured(chain={"skip_damaged_products": True, "remove_output_path": True})
     run(config)
     assert len(json.loads((case.output / ".iota2/damaged.json").read_text())) == 1
-    found = outlook_of_run(load_config(config), runner.Options()).found
+    found = preview_run(load_config(config), runner.Options()).survey
     assert len(found.scenes[WEST].sensors[0].acquisitions) == 2
     path.write_bytes(whole)
     run(config)

@@ -17,7 +17,7 @@ import pytest
 
 from iota2.core.random import generator
 from iota2.io.archive.specs import builtin_specs
-from iota2.run.progress.state_notes import FILES
+from iota2.run.progress.state_notes import STATE_FILES
 from iota2.testing.classes import BANDS
 from tests.chain.helpers import SMALL, Case, made
 from tests.chain.test_optical_sensors import delivered
@@ -180,7 +180,7 @@ def test_tables(subject: Subject, iota2: Commands) -> None:
     assert set(tried(iota2, subject.theia, [files.nomenclature, files.colors], 40, 4)) == {0, 1}
 
 
-STATE = (*(file.path for file in FILES), ".iota2/records.jsonl", "features/T31TCJ/tmp/listing.json")
+STATE = (*(file.path for file in STATE_FILES), ".iota2/records.jsonl", "features/T31TCJ/tmp/listing.json")
 
 
 def test_state_files(subject: Subject, iota2: Commands, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from iota2.core.grid import pixel_centres
 from iota2.core.random import generator
 from iota2.errors import JobsFailed
 from iota2.io.rasters.files import RasterReader
-from iota2.run.outlook import check
+from iota2.run.preview import survey_and_plan
 from iota2.testing.archive import Product, write_band, write_masks
 from iota2.testing.classes import BANDS
 from iota2.testing.files import WorldFiles
@@ -258,7 +258,7 @@ def test_a_season_that_only_one_tile_lacks_is_refused_for_that_tile(
 
 def test_a_season_between_two_images_is_interpolated_and_reported_to_the_end(case: Case) -> None:
     config = season(case, "20180520", "20180610")
-    found, _ = check(load_config(config))
+    found, _ = survey_and_plan(load_config(config))
     assert [day for sensor in found.recipe.sensors for day in sensor.dates] == ["20180520", "20180530", "20180609"]
     notes = [note.text for tile in (WEST, EAST) for note in found.notes[tile] if "no image between" in note.text]
     assert len(notes) == 2

@@ -22,7 +22,7 @@ from iota2.classifiers import load_model
 from iota2.io.rasters.files import RasterReader
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.vectors import read_sqlite, read_vector
-from iota2.run.outlook import check
+from iota2.run.preview import survey_and_plan
 from iota2.testing.world import WorldOptions
 from tests.chain.helpers import (
     DATES,
@@ -415,7 +415,7 @@ def test_classes_of_one_name_or_colour_are_reported_and_mapped_apart(case: Case)
     case.files.nomenclature.write_text("bois:11\nbois:12\neau:31\n", encoding="utf-8")
     case.files.colors.write_text("11 5 5 5\n12 6 6 6\n31 5 5 5\n", encoding="utf-8")
     config = case.configured()
-    found, _ = check(load_config(config))
+    found, _ = survey_and_plan(load_config(config))
     sentences = ("Classes 11, 12 have the same name (bois)", "Classes 11, 31 have the same colour (5 5 5)")
     assert all(any(sentence in remark.text for remark in found.remarks) for sentence in sentences)
     run(config)

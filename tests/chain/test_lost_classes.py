@@ -8,7 +8,7 @@ import pytest
 
 from iota2.chains.load import load_config
 from iota2.classifiers import load_model
-from iota2.run.outlook import check
+from iota2.run.preview import survey_and_plan
 from tests.chain.helpers import Case, case, command, refused, run, said, small
 
 __all__ = ["case", "small"]
@@ -33,7 +33,7 @@ def test_a_count_of_no_class_is_refused_with_the_labels_there_are(
 
 def test_a_class_without_count_is_reported_before_the_run_and_in_its_report(case: Case) -> None:
     config = by_table(case, "11,50\n12,50\n")
-    found, _ = check(load_config(config))
+    found, _ = survey_and_plan(load_config(config))
     assert any("counts.csv: no count for label 31" in remark.text for remark in found.remarks)
     run(config)
     for name, text in said(case.output).items():

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from iota2.config.options.schema import Config
-from iota2.run import outlook, runner
+from iota2.run import preview, runner
 from iota2.run.watcher import Watcher
 from iota2.testing.files import WorldFiles
 from iota2.testing.world import WorldOptions, make_world
@@ -45,7 +45,7 @@ def test_a_plan_opens_each_image_once(world: WorldFiles, config: Config) -> None
     images = {str(path) for path in Path(world.s2_path).rglob("*.tif")}
     with opened_files() as opened:
         options = runner.Options()
-        outlook.report_forecast(config, options, Watcher(), outlook.outlook_of_first_run(config, options))
+        preview.report_forecast(config, options, Watcher(), preview.preview_first_run(config, options))
     counts = Counter(rasters_of(opened, world.s2_path))
     assert set(counts.values()) == {1}
     assert set(counts) <= images

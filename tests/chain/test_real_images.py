@@ -9,7 +9,7 @@ import pytest
 import rasterio
 
 from iota2.chains.load import load_config
-from iota2.run.outlook import check
+from iota2.run.preview import survey_and_plan
 from tests.chain.conftest import run_chain
 
 ARCHIVE = Path(__file__).parents[3] / "shared/data/s2_theia_t31ufq"
@@ -54,7 +54,7 @@ def test_forest_is_reported_from_the_rest_on_real_images(tmp_path: Path) -> None
     path = tmp_path / "real.cfg"
     path.write_text(CONFIGURATION.format(archive=ARCHIVE), encoding="utf-8")
     config = load_config(path)
-    found, _ = check(config)
+    found, _ = survey_and_plan(config)
     assert len(found.scenes["T31UFQ"].sensors[0].acquisitions) == 51
     run_chain(config)
     summary = json.loads((tmp_path / "results/final/metrics.json").read_text())["summary"]

@@ -24,14 +24,14 @@ from iota2.chains.load import load_config
 from iota2.config.options.schema import Config
 from iota2.io.files.atomic import is_temporary
 from iota2.run import runner
-from iota2.run.outlook import outlook_of_run
+from iota2.run.preview import preview_run
 from iota2.run.records.records import Ledger, Record
 from iota2.testing.files import WorldFiles
 from iota2.testing.world import DATES, WorldOptions, make_world
 from iota2.testing.writing import write_world
 from tests.chain.conftest import configured, run_chain
 from tests.run.run_process import recorded
-from tests.run.signals import heard, ignored_interrupts
+from tests.run.signals import default_signals, ignored_sigint
 
 TINY = WorldOptions(size=64, overlap=16, classes=3, dates=DATES[2:10:2])
 KILLS = 10
@@ -57,7 +57,7 @@ def digests(root: Path) -> dict[str, str]:
     }
 
 
-def start(config: Path, signals: Callable[[], None] = heard) -> subprocess.Popen[str]:
+def start(config: Path, signals: Callable[[], None] = default_signals) -> subprocess.Popen[str]:
     """A run in the background; ``signals`` says which it hears."""
     command = [COMMAND, "run", config, "--workers", "2"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=signals)
@@ -168,7 +168,7 @@ def test_workers_killed_at_random_instants_cost_their_jobs_in_flight_only(undist
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "signals"),
-    [(signal.SIGINT, heard), (signal.SIGTERM, heard), (signal.SIGTERM, ignored_interrupts)],
+    [(signal.SIGINT, default_signals), (signal.SIGTERM, default_signals), (signal.SIGTERM, ignored_sigint)],
     ids=["SIGINT", "SIGTERM", "SIGTERM-nohup"],
 )
 def test_asked_to_stop_it_stops_cleanly_and_goes_on_later(
@@ -326,14 +326,14 @@ def test_one_change_runs_what_depends_on_it_and_says_why(
     run_chain(load_config(folder / "run.cfg"))  # the archive lies elsewhere now: scenes are written again
     change(folder)
     config = load_config(folder / "run.cfg")
-    outlook = outlook_of_run(config, runner.Options())
-    stale = {job_id.split("/")[0]: v.reason for job_id, v in outlook.verdicts.items() if v.state == "stale"}
+    preview = preview_run(config, runner.Options())
+    stale = {job_id.split("/")[0]: v.reason for job_id, v in preview.verdicts.items() if v.state == "stale"}
     assert stale.keys() == reasons.keys()
     assert not [(step, message) for step, message in stale.items() if reasons[step] not in message]
     results = runner.run(config, runner.Options(workers=0), runner.Watcher())
     ran = {id_.split("/")[0] for id_, result in results.items() if result.state == "done"}
     assert set(reasons) <= ran <= may_run
-    assert not any(v.state != "fresh" for v in outlook_of_run(config, runner.Options()).verdicts.values())
+    assert not any(v.state != "fresh" for v in preview_run(config, runner.Options()).verdicts.values())
     if change is change_product:
         made = {id_ for id_, result in results.items() if result.state == "done"}
         assert not {id_ for id_ in made if "T31TCJ" in id_ and id_.startswith(("CommonMasks", "samplesExtraction"))}

@@ -13,7 +13,7 @@ from iota2.chains.load import load_config
 from iota2.io.archive.products import scan_tile
 from iota2.io.archive.specs import builtin_specs
 from iota2.run import runner
-from iota2.run.outlook import outlook_of_run
+from iota2.run.preview import preview_run
 from tests.chain.helpers import WEST, Case, case, on_tile, read, refused, run, small
 from tests.io.damage import rewritten
 from tests.io.items import items_of, relative_to, write_items
@@ -65,11 +65,11 @@ def test_images_on_a_server_make_the_same_map(case: Case, by_folders: bytes) -> 
         listing = json.loads((output / "features" / WEST / "tmp" / "listing.json").read_text(encoding="utf-8"))
         assert listing
         assert all(path.startswith(web.address) for path in listing)
-        fresh = outlook_of_run(load_config(config), runner.Options())
+        fresh = preview_run(load_config(config), runner.Options())
         assert {verdict.state for verdict in fresh.verdicts.values()} == {"fresh"}
         band = case.file("*_FRE_B4.tif")
         rewritten(band, read(band)[::-1])
-        changed = outlook_of_run(load_config(config), runner.Options())
+        changed = preview_run(load_config(config), runner.Options())
         stale = [verdict.reason for verdict in changed.verdicts.values() if verdict.state == "stale"]
         assert stale
         assert all(f"{band.name} changed" in reason for reason in stale)

@@ -23,7 +23,7 @@ from iota2.io.rasters.files import RasterReader
 from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.vectors import read_samples, read_sqlite
 from iota2.run import runner
-from iota2.run.outlook import check
+from iota2.run.preview import survey_and_plan
 from iota2.run.survey.survey import survey
 from iota2.testing.files import WorldFiles
 from iota2.testing.world import DATES, World, WorldOptions, make_world
@@ -110,11 +110,11 @@ def test_text_labels_are_numbered_and_kept_in_a_table(tiny: Tiny, tmp_path: Path
     final = config.chain.output_path / "final"
     lines = (final / "Classif_table.csv").read_text(encoding="utf-8").splitlines()
     assert lines[0] == "#USER LABEL,IOTA2_LABEL,RED_VALUE,GREEN_VALUE,BLUE_VALUE"
-    numbered = {name: k for k, name in enumerate(sorted(codes.values()), start=1)}
-    assert {line.split(",")[0]: int(line.split(",")[1]) for line in lines[1:]} == numbered
+    group_numbers = {name: k for k, name in enumerate(sorted(codes.values()), start=1)}
+    assert {line.split(",")[0]: int(line.split(",")[1]) for line in lines[1:]} == group_numbers
     with RasterReader(final / "Classif_Seed_0.tif") as reader:
         labels, truth = reader.read(reader.geobox), tiny[0].truth(reader.geobox)
-    expected = np.vectorize({**{c: numbered[n] for c, n in codes.items()}, 0: 0}.get)(truth)
+    expected = np.vectorize({**{c: group_numbers[n] for c, n in codes.items()}, 0: 0}.get)(truth)
     assert (labels == expected)[labels > 0].mean() > 0.85
 
 
@@ -341,7 +341,7 @@ def test_raw_dates_that_differ_between_tiles_are_refused(tmp_path: Path) -> None
     sections = "sensors_data_interpolation :\n{\n use_gapfilling : False\n}\n"
     config = configured(write_world(world, tmp_path), tmp_path / "run", edited(sections=sections))
     with pytest.raises(InputError, match=r"use_gapfilling is False.*T31TDJ and T31TCJ differ in 4"):
-        check(config)
+        survey_and_plan(config)
 
 
 def test_parts_of_a_tile_do_not_change_the_products(
@@ -392,8 +392,8 @@ def test_bands_that_features_lack_are_reported_before_the_run(tiny: Tiny, tmp_pa
     extraction = "iota2_feature_extraction :\n{\n extract_bands : True\n rel_refl : True\n}\n"
     sections = f"{extraction}Sentinel_2 :\n{{\n {keep}\n}}\n"
     with pytest.raises(UserError, match=said) as raised:
-        check(configured(tiny[1], tmp_path, edited(sections=sections, arg_train=arg_train)))
-    assert str(raised.value).count("unknown bands B99") == (case == "unknown")
+        survey_and_plan(configured(tiny[1], tmp_path, edited(sections=sections, arg_train=arg_train)))
+    assert str(raised.value).count("B99 unknown") == (case == "unknown")
 
 
 def test_memory_budget_changes_blocks_and_not_a_byte(tiny: Tiny, tmp_path: Path) -> None:

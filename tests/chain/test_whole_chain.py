@@ -36,7 +36,7 @@ from iota2.io.series.reader import CubeReader, recipe_bands
 from iota2.io.series.scene_file import read_scene
 from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.vectors import read_samples, read_sqlite, read_vector
-from iota2.run.outlook import check
+from iota2.run.preview import survey_and_plan
 from iota2.steps.sampling.extraction import extract
 from iota2.testing.world import DATES, WorldOptions, make_world
 from iota2.testing.writing import write_world
@@ -70,7 +70,7 @@ def owned(mapped: Mapped) -> np.ndarray:
 
 
 def test_every_file_of_the_layout_is_there_and_is_readable(mapped: Mapped) -> None:
-    found, plan = check(mapped.config)
+    found, plan = survey_and_plan(mapped.config)
     assert found.classes is not None
     outputs = {plan.root / name for job in plan.jobs for name in job.makes}
     assert not [path for path in outputs if not path.exists()]
@@ -124,7 +124,7 @@ def test_the_tree_that_users_know_is_there(mapped: Mapped) -> None:
 
 def test_nothing_is_written_beside_what_the_layout_names(mapped: Mapped) -> None:
     """Else the page of outputs, generated from the layout, would not be the whole truth."""
-    _, plan = check(mapped.config)
+    _, plan = survey_and_plan(mapped.config)
     written = {plan.root / name for job in plan.jobs for name in (*job.makes, *plan.given)}
     known = {path.with_suffix("") for path in written}
     extra = [
@@ -361,7 +361,7 @@ def test_selection_takes_as_many_pixels_of_each_class_as_asked(mapped: Mapped) -
 
 
 def test_products_carry_nodata_overviews_names_and_colours(mapped: Mapped) -> None:
-    classes = check(mapped.config)[0].classes
+    classes = survey_and_plan(mapped.config)[0].classes
     assert classes is not None
     for name in ("Classif_Seed_0", "Classif_Seed_0_ColorIndexed", "Confidence_Seed_0", "PixelsValidity", "diff_seed_0"):
         with rasterio.open(mapped.final(f"{name}.tif")) as source:
@@ -389,7 +389,7 @@ def test_overviews_of_labels_hold_no_label_that_is_not_in_the_map(mapped: Mapped
 
 
 def test_probabilities_confidence_and_labels_agree(mapped: Mapped) -> None:
-    codes = np.array(check(mapped.config)[0].classes.codes)  # type: ignore[union-attr]
+    codes = np.array(survey_and_plan(mapped.config)[0].classes.codes)  # type: ignore[union-attr]
     with rasterio.open(mapped.final("ProbabilityMap_seed_0.tif")) as source:
         probabilities = source.read().astype(int)
     labels, confidence = read(mapped.final("Classif_Seed_0.tif")), read(mapped.final("Confidence_Seed_0.tif"))

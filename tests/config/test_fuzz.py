@@ -24,7 +24,7 @@ from iota2.config.syntax.cfg import read_cfg
 from iota2.core.builder import Chain
 from iota2.core.graph import Resources
 from iota2.run.workers.execute import Retry
-from iota2.run.workers.resources import shares_of
+from iota2.run.workers.resources import read_resources
 
 CHAIN = Chain(BUILDERS)
 
@@ -258,7 +258,7 @@ def looked_at(path: Path) -> None:
 
 
 def given_resources(path: Path) -> None:
-    shares_of(path, Resources(), Retry(2), CHAIN.numbers)
+    read_resources(path, Resources(), Retry(2), CHAIN.numbers)
 
 
 def survives(path: Path, content: bytes, look: Callable[[Path], object]) -> int:

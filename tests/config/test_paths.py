@@ -12,7 +12,7 @@ from iota2.chains.load import load_config
 from iota2.config.s1_ini import read_s1_ini
 from iota2.errors import ConfigError
 from iota2.run.options import Options, resume_command
-from iota2.run.records.output import other_results, place_notes
+from iota2.run.records.output import location_notes, results_elsewhere
 
 SENSOR = "{'path': 'data/mine', 'description': 'mine.yaml'}"
 OPTIONS = f"""chain :
@@ -146,31 +146,31 @@ def test_the_resume_command_repeats_paths_from(places: Places) -> None:
     assert shlex.split(resume_command(config, Options())) == [
         "iota2", "run", str(places.config), "--paths-from", str(places.work),
     ]  # fmt: skip
-    words = shlex.split(resume_command(config, Options(starting=4)))
+    words = shlex.split(resume_command(config, Options(legacy_first_step=4)))
     assert words[words.index("-paths_from") + 1] == str(places.work)
 
 
 def test_the_location_of_a_relative_output_folder_is_reported(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
     config = load_config(places.config, check_paths=False)
-    (note,) = place_notes(config)
+    (note,) = location_notes(config)
     assert f"results are in {places.home / 'results'}" in note
-    assert other_results(config) == []
-    assert place_notes(load_config(places.config, paths_from=Path())) == [], "--paths-from is given"
+    assert results_elsewhere(config) == []
+    assert location_notes(load_config(places.config, paths_from=Path())) == [], "it was asked for"
     monkeypatch.chdir(places.home)
-    assert place_notes(load_config(places.config, check_paths=False)) == []
+    assert location_notes(load_config(places.config, check_paths=False)) == []
     places.config.write_text(OPTIONS.replace("'results'", f"'{places.work / 'results'}'"), encoding="utf-8")
     monkeypatch.chdir(places.work)
-    assert place_notes(load_config(places.config, check_paths=False)) == [], "an absolute path"
+    assert location_notes(load_config(places.config, check_paths=False)) == [], "a whole path"
 
 
 def test_results_of_an_earlier_run_in_the_other_folder_cause_a_warning(places: Places) -> None:
     (places.work / "results/.iota2").mkdir(parents=True)
-    (warning,) = other_results(load_config(places.config, check_paths=False))
+    (warning,) = results_elsewhere(load_config(places.config, check_paths=False))
     assert f"RESULTS OF AN EARLIER RUN ARE IN {places.work / 'results'}" in warning
     assert "add --paths-from ." in warning
-    assert other_results(load_config(places.config, paths_from=Path())) == [], "those are used"
+    assert results_elsewhere(load_config(places.config, paths_from=Path())) == [], "those are used"
     (places.home / "results/.iota2").mkdir(parents=True)
-    (warning,) = other_results(load_config(places.config, paths_from=Path()))
+    (warning,) = results_elsewhere(load_config(places.config, paths_from=Path()))
     assert f"ARE IN {places.home / 'results'}" in warning
     assert "remove --paths-from" in warning
 

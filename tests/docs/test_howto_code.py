@@ -33,7 +33,7 @@ from iota2.core.builder import Chain
 from iota2.core.graph import Resources
 from iota2.errors import ConfigError
 from iota2.run.workers.execute import Retry
-from iota2.run.workers.resources import WORKER, shares_of
+from iota2.run.workers.resources import WORKER_BLOCK, read_resources
 from tests.chain.helpers import EAST, SMALL, WEST, Case, made, read
 from tests.docs.helpers import ROOT, blocks, name, text_of
 
@@ -314,12 +314,12 @@ def test_fragments_are_found() -> None:
 @pytest.mark.parametrize("fragment", FRAGMENTS, ids=lambda fragment: f"{name(fragment.page)}-{min(fragment.sections)}")
 def test_parts_of_configurations_and_of_resources_files_are_read(fragment: Fragment, tmp_path: Path) -> None:
     if not fragment.sections <= SECTIONS.keys():
-        assert fragment.sections <= {WORKER, *CHAIN.numbers, *STEP_BLOCKS, *BLOCKS_WITHOUT_STEP}, (
+        assert fragment.sections <= {WORKER_BLOCK, *CHAIN.numbers, *STEP_BLOCKS, *BLOCKS_WITHOUT_STEP}, (
             "neither a configuration nor a resources file"
         )
         path = tmp_path / "resources.cfg"
         path.write_text(fragment.body, encoding="utf-8")
-        assert shares_of(path, Resources(), Retry(), CHAIN.numbers).steps
+        assert read_resources(path, Resources(), Retry(), CHAIN.numbers).steps
         return
     given = _options(fragment.body)
     whole = {section: options | given.pop(section, {}) for section, options in _options(COMPLETE).items()} | given

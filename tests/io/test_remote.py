@@ -178,11 +178,11 @@ def test_fingerprints_of_files_on_servers_change_with_size_and_etag(web: Web) ->
     write_raster(web.folder / "band.tif", {1: Layer(VALUES + 1, GRID)})
     second = listing._entries([address], cache)[address]
     assert second != first
-    assert not listing._unstamped("T31TCJ", {address: second[2]})
+    assert not listing._size_only_remarks("T31TCJ", {address: second[2]})
     web.stamps = False
     alone = listing._entries([address], cache)[address]
     assert alone == [(web.folder / "band.tif").stat().st_size, 0, f"size alone {alone[0]}"]
-    (note,) = listing._unstamped("T31TCJ", {address: alone[2]})
+    (note,) = listing._size_only_remarks("T31TCJ", {address: alone[2]})
     assert f"1 file (first: {address})" in note.text
 
 

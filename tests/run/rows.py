@@ -1,4 +1,4 @@
-"""Rows of made-up runs."""
+"""Rows of synthetic runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 def rows_of(
     tiles: Mapping[str, tuple[int, Iterable[str]]], sensors: Sequence[str], runs: int
 ) -> list[dict[str, str | int]]:
-    """The run's table: for each tile its number of parts and its regions, for all sensors and seeds."""
+    """The rows of a run, from the number of parts and the regions of each tile, the sensors and the number of seeds."""
     return [
         {"tile": tile, "part": part, "sensor": sensor, "region": region, "seed": seed}
         for tile, (parts, regions) in tiles.items()

@@ -1,4 +1,4 @@
-"""Processes that run while a test does, and how far a run is that such a process makes."""
+"""Background processes of tests, and the progress of a run in such a process."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pathlib import Path
 
 from iota2 import layout
 
-PATIENCE = 20
-"""Seconds that a process has to end by itself."""
+END_SECONDS = 20
+"""Time for a process to end after SIGTERM."""
 
 
 @contextmanager
-def background(command: Sequence[object], said: Path, environment: Mapping[str, str]) -> Iterator[None]:
-    """A process that runs while the body does; what it says goes to the file ``said``."""
-    with open(said, "wb") as file:
+def background(command: Sequence[object], log: Path, environment: Mapping[str, str]) -> Iterator[None]:
+    """Run a process while the body runs; its output goes to the file ``log``."""
+    with open(log, "wb") as file:
         process = subprocess.Popen(
             [str(word) for word in command],
             env={**os.environ, **environment},
@@ -30,20 +30,20 @@ def background(command: Sequence[object], said: Path, environment: Mapping[str, 
         finally:
             process.terminate()
             try:
-                process.wait(PATIENCE)
+                process.wait(END_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
 
 
 def recorded(root: Path) -> list[str]:
-    """Lines of the records, one for each job that has ended well."""
+    """Lines of the records, one for each successful job."""
     path = root / layout.RECORDS.path
     return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
 
 def wait_for_records(root: Path, count: int, process: subprocess.Popen[str]) -> None:
-    """Until so many jobs have been recorded by a run that goes on."""
+    """Wait until a run in progress has recorded ``count`` jobs."""
     while len(recorded(root)) < count:
         if process.poll() is not None:
             raise AssertionError(process.communicate()[0])

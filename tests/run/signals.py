@@ -1,17 +1,17 @@
-"""How processes that tests start take signals, whatever the tests themselves inherited (``nohup make test &``)."""
+"""Signal handlers of processes that tests start, independent of those of the tests (``nohup make test &``)."""
 
 from __future__ import annotations
 
 import signal
 
 
-def heard() -> None:
-    """Before a process is executed: Ctrl-C and requests to end are heard, as when a person starts it."""
+def default_signals() -> None:
+    """Restore the default handlers before a process is executed, as on a terminal."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
 
 
-def ignored_interrupts() -> None:
-    """Before a process is executed: Ctrl-C is ignored, as in background jobs of a script."""
-    heard()
+def ignored_sigint() -> None:
+    """Ignore SIGINT before a process is executed, as in background jobs of a script."""
+    default_signals()
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""A SLURM of one node on this machine, started and ended by a test: its own key, ports, folders."""
+"""A SLURM installation with one node on this machine, with separate key, ports and folders, for tests."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
 
 
-def hindrance() -> str | None:
-    """Why SLURM cannot be started here; None when it can."""
+def missing_requirement() -> str | None:
+    """The reason why SLURM cannot be started here; None if it can."""
     missing = [command for command in NEEDED if shutil.which(command) is None]
     if missing:
         return f"SLURM is not installed (no {', '.join(missing)}): apt-get install slurm-wlm munge"
@@ -60,8 +60,8 @@ class Slurm:
 
     environment: Mapping[str, str]
 
-    def tell(self, *command: str) -> str:
-        """What a command of SLURM prints."""
+    def output_of(self, *command: str) -> str:
+        """Output of a command of SLURM."""
         done = subprocess.run(
             command, env={**os.environ, **self.environment}, capture_output=True, text=True, check=True, timeout=60
         )
@@ -70,7 +70,7 @@ class Slurm:
 
 @contextmanager
 def started(folder: Path) -> Iterator[Slurm]:
-    """SLURM while the body runs. ``folder`` must be short: paths of sockets have 108 characters."""
+    """Run SLURM while the body runs. ``folder`` must be short: paths of sockets have at most 108 characters."""
     for name in ("state", "spool"):
         (folder / name).mkdir(parents=True)
     key = folder / "munge.key"
@@ -85,7 +85,7 @@ def started(folder: Path) -> Iterator[Slurm]:
     with ExitStack() as stack:
 
         def daemon(*command: str) -> None:
-            stack.enter_context(background(command, folder / f"{command[0]}.said", slurm.environment))
+            stack.enter_context(background(command, folder / f"{command[0]}.out", slurm.environment))
 
         daemon("munged", *munge)
         _wait((folder / "munge.socket").exists, folder)
@@ -97,7 +97,7 @@ def started(folder: Path) -> Iterator[Slurm]:
 
 def _idle(slurm: Slurm) -> bool:
     try:
-        return "idle" in slurm.tell("sinfo", "-h", "-o", "%T")
+        return "idle" in slurm.output_of("sinfo", "-h", "-o", "%T")
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
         return False
 

@@ -1,4 +1,4 @@
-"""Workers elsewhere: the scripts that ask for them, schedulers that already run, and mistakes on the command line."""
+"""Workers on clusters: job scripts, existing schedulers, and invalid options."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ from iota2.run.watcher import Watcher
 from iota2.run.workers import clusters
 from iota2.run.workers.clusters import Queue, job_queue, running_scheduler
 from iota2.run.workers.connections import run_certificates
-from iota2.run.workers.execute import Cluster, execute
-from iota2.run.workers.resources import Worker
+from iota2.run.workers.execute import DaskEngine, execute
+from iota2.run.workers.resources import WorkerResources
 from iota2.testing.files import WorldFiles
 from iota2.testing.world import DATES, WorldOptions, make_world
 from iota2.testing.writing import write_world
@@ -43,12 +43,12 @@ from tests.run.run_process import background
 from tests.run.test_execute import planned
 
 ON_A_NODE = {"PBS_JOBID": "42.server", "PYTHONPATH": worker_path()}
-"""The environment of a job. The steps of these tests are not looked for in the working folder."""
+"""Environment of a job; workers import the steps of these tests from PYTHONPATH instead of the working folder."""
 NO_QSUB = pytest.mark.skipif(shutil.which("qsub") is not None, reason="PBS is installed here")
 
 
-def asked(folder: Path, **changes: str) -> Queue:
-    worker = Worker(threads=3, memory=5 << 30, seconds=90_000)
+def queue_in(folder: Path, **changes: str) -> Queue:
+    worker = WorkerResources(threads=3, memory=5 << 30, seconds=90_000)
     here = folder / "it's $here; 100 %"
     here.mkdir(exist_ok=True)
     return Queue("pbs", 2, worker, here / "logs", here, **changes)  # type: ignore[arg-type]
@@ -56,13 +56,13 @@ def asked(folder: Path, **changes: str) -> Queue:
 
 @contextmanager
 def queue_of(queue: Queue) -> Iterator[JobQueueCluster]:
-    """The cluster with certificates of its own."""
-    with run_certificates(queue.private) as certificates, job_queue(queue, certificates) as cluster:
+    """The cluster of a queue, with new certificates."""
+    with run_certificates(queue.certificates) as certificates, job_queue(queue, certificates) as cluster:
         yield cluster
 
 
-def test_a_pbs_job_asks_for_what_the_resources_say(tmp_path: Path) -> None:
-    with queue_of(asked(tmp_path, account="land", partition="long")) as cluster:
+def test_a_pbs_job_requests_the_configured_resources(tmp_path: Path) -> None:
+    with queue_of(queue_in(tmp_path, account="land", partition="long")) as cluster:
         script = cluster.job_script()
         address = cluster.scheduler_address
     directives = [line for line in script.splitlines() if line.startswith("#PBS")]
@@ -83,8 +83,8 @@ def test_a_pbs_job_asks_for_what_the_resources_say(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_pbs_job_starts_a_worker_that_runs_jobs(tmp_path: Path) -> None:
-    """The script is run by a shell, as PBS does on a node."""
-    queue = asked(tmp_path)
+    """A shell runs the script, as PBS does on a node."""
+    queue = queue_in(tmp_path)
     queue.logs.mkdir()
     root = tmp_path / "root"
     root.mkdir()
@@ -95,7 +95,7 @@ def test_a_pbs_job_starts_a_worker_that_runs_jobs(tmp_path: Path) -> None:
         try:
             plan = planned(root, "AB")
             verdicts = assess(plan, Ledger(root), {})
-            results = execute(plan, verdicts, Cluster(client), lambda result: None, Resources())
+            results = execute(plan, verdicts, DaskEngine(client), lambda result: None, Resources())
         finally:
             node.terminate()
             node.wait(30)
@@ -121,7 +121,7 @@ def scheduler() -> Iterator[str]:
 
 
 @pytest.mark.slow
-def test_a_scheduler_that_runs_is_used_and_left_running(tiny: WorldFiles, tmp_path: Path, scheduler: str) -> None:
+def test_an_existing_scheduler_is_used_and_keeps_running(tiny: WorldFiles, tmp_path: Path, scheduler: str) -> None:
     config = configured(tiny, tmp_path)
     run_chain(config)
     expected = digests(config.chain.output_path)
@@ -131,7 +131,9 @@ def test_a_scheduler_that_runs_is_used_and_left_running(tiny: WorldFiles, tmp_pa
         assert digests(config.chain.output_path) == expected
 
 
-def test_a_worker_that_does_not_see_the_output_folder_says_so(tmp_path: Path, scheduler: str) -> None:
+def test_a_worker_without_access_to_the_output_folder_fails_its_jobs_with_the_reason(
+    tmp_path: Path, scheduler: str
+) -> None:
     plan = planned(tmp_path / "elsewhere", "A")
     with running_scheduler(scheduler) as cluster:
         results = execute(plan, assess(plan, Ledger(plan.root), {}), cluster, lambda result: None, Resources())
@@ -141,15 +143,15 @@ def test_a_worker_that_does_not_see_the_output_folder_says_so(tmp_path: Path, sc
 
 
 def kills_its_scheduler(job: JobContext) -> None:
-    """As when the machine of the scheduler goes down in the middle of a run."""
+    """A scheduler whose machine fails during a run."""
     os.kill(int(job.key.region), signal.SIGKILL)
 
 
 @pytest.mark.slow
-def test_a_scheduler_that_goes_away_is_what_the_message_is_about(
+def test_a_lost_scheduler_is_reported_as_such(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before it has a worker, that is said; none of the jobs is blamed."""
+    """A scheduler without workers is reported; no job fails because of it."""
     monkeypatch.setattr(clusters, "MAX_SECONDS_WITHOUT_WORKER", 0.0)
     makes = {"out": Artifact("{region}", "Out.")}
     fatal = Step("one", "init", "One.", "one", kills_its_scheduler, ("region",), {}, makes)
@@ -179,8 +181,8 @@ def test_a_scheduler_that_goes_away_is_what_the_message_is_about(
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl")
-def test_certificates_of_dasks_configuration_encrypt_connections(tmp_path: Path) -> None:
-    """As the page on clusters says."""
+def test_certificates_in_the_dask_configuration_encrypt_connections(tmp_path: Path) -> None:
+    """As described on the page on clusters."""
     key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
     made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "9", "-subj", "/CN=dask"]
     subprocess.run([*made, "-keyout", key, "-out", certificate], check=True, capture_output=True)
@@ -205,10 +207,12 @@ def test_certificates_of_dasks_configuration_encrypt_connections(tmp_path: Path)
         assert address.startswith("tls://")
         worker = [*start, f"{cli}worker", address, "--nthreads", 1, "--no-dashboard"]
         stack.enter_context(background(worker, tmp_path / "worker.log", tls))
-        asked = [sys.executable, "-c", work.format(address)]
-        done = subprocess.run(asked, env={**os.environ, **tls}, check=False, capture_output=True, text=True, timeout=90)
+        client_command = [sys.executable, "-c", work.format(address)]
+        done = subprocess.run(
+            client_command, env={**os.environ, **tls}, check=False, capture_output=True, text=True, timeout=90
+        )
         assert done.stdout == "0\n", done.stderr
-        refused = subprocess.run(asked, check=False, capture_output=True, text=True, timeout=90)
+        refused = subprocess.run(client_command, check=False, capture_output=True, text=True, timeout=90)
         assert "the connection cannot be encrypted" in refused.stderr
 
 
@@ -231,7 +235,7 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: str, legacy: bool = False)
         (("--resources", "no/such/file.cfg"), "cannot be read"),
     ],
 )
-def test_mistakes_about_engines_are_reported(
+def test_invalid_engine_options_are_reported(
     tiny: WorldFiles,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -245,7 +249,7 @@ def test_mistakes_about_engines_are_reported(
 
 
 @NO_QSUB
-def test_the_originals_cluster_is_pbs(
+def test_the_legacy_scheduler_type_cluster_is_pbs(
     tiny: WorldFiles, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("cluster", "PBS"):
@@ -253,7 +257,7 @@ def test_the_originals_cluster_is_pbs(
         assert "engine pbs: there is no command 'qsub'" in capsys.readouterr().err
 
 
-def test_the_originals_resources_are_read(
+def test_legacy_resources_files_are_read(
     tiny: WorldFiles, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     resources = tmp_path / "resources.cfg"
@@ -264,7 +268,7 @@ def test_the_originals_resources_are_read(
 
 
 @pytest.mark.parametrize("legacy", [False, True])
-def test_the_look_before_a_run_reads_the_resources_too(
+def test_check_and_only_summary_read_the_resources_file(
     tiny: WorldFiles,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -284,7 +288,7 @@ def test_the_look_before_a_run_reads_the_resources_too(
     assert "without effect here: slic_segmentation" in " ".join(capsys.readouterr().out.split())
 
 
-def test_the_command_that_resumes_goes_to_the_same_place(tiny: WorldFiles, tmp_path: Path) -> None:
+def test_the_resume_command_keeps_the_engine(tiny: WorldFiles, tmp_path: Path) -> None:
     config = configured(tiny, tmp_path)
     given = Options(engine="slurm", resources=Path("my resources.cfg"))
     assert resume_command(config, Options()) == f"iota2 run {config.source}"
@@ -292,7 +296,7 @@ def test_the_command_that_resumes_goes_to_the_same_place(tiny: WorldFiles, tmp_p
     assert resume_command(config, Options(scheduler="tcp://a:1")) == f"iota2 run {config.source} --scheduler tcp://a:1"
 
 
-def test_accounts_are_words(tiny: WorldFiles, tmp_path: Path) -> None:
+def test_accounts_with_shell_syntax_are_rejected(tiny: WorldFiles, tmp_path: Path) -> None:
     path = tmp_path / "run.cfg"
     text = tiny.config.read_text(encoding="utf-8")
     path.write_text(text + "\nslurm : { account : 'a\\'; rm -rf x', partition : 'long' }\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Nobody but the user of a run reaches its scheduler and its workers: not by network, not as another user."""
+"""Scheduler and workers accept connections only from the user of the run."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from distributed import Client
 
 from iota2.run.workers.clusters import Queue, job_queue
 from iota2.run.workers.connections import PREFIX, remove_left_over, run_certificates, security
-from iota2.run.workers.execute import Cluster
+from iota2.run.workers.execute import DaskEngine
 from iota2.run.workers.local import local_workers
-from iota2.run.workers.resources import Worker
-from tests.run.test_hosts import hindrance, ip
+from iota2.run.workers.resources import WorkerResources
+from tests.run.test_hosts import ip, missing_requirement
 
-NOBODY = 65534
-STRANGER = """
+NOBODY_UID = 65534
+CLIENT_PROGRAM = """
 import os, socket, ssl, sys
 user, host, *ports = sys.argv[1:]
-"".encode("idna")  # loaded while that is allowed
+"".encode("idna")  # imported before the change of user, who cannot read the files
 os.setgroups([]); os.setgid(int(user)); os.setuid(int(user))
 
 def answer(port, encrypted):
@@ -44,11 +44,11 @@ def answer(port, encrypted):
 for port in ports:
     for encrypted in (False, True):
         try:
-            said = answer(port, encrypted)
+            received = answer(port, encrypted)
         except OSError as err:
-            said = b""
-        # A TLS server may send an alert (record type 21) to who does not speak TLS.
-        print(port, "silent" if not said or said[0] == 21 else said)
+            received = b""
+        # A TLS server may send an alert (record type 21) to a client that does not use TLS.
+        print(port, "silent" if not received or received[0] == 21 else received)
 """
 
 
@@ -56,7 +56,7 @@ for port in ports:
 class Running:
     """A local run with one worker."""
 
-    cluster: Cluster
+    cluster: DaskEngine
     ports: tuple[int, ...]
     addresses: frozenset[str]
 
@@ -81,8 +81,8 @@ def running() -> Iterator[Running]:
         yield Running(cluster, tuple(port for _, _, port in found), frozenset(address for _, address, _ in found))
 
 
-def said_to_a_stranger(running: Running, host: str, *before: str, user: int = 0) -> list[str]:
-    command = [*before, sys.executable, "-c", STRANGER, str(user), host, *map(str, running.ports)]
+def answers_to(running: Running, host: str, *before: str, user: int = 0) -> list[str]:
+    command = [*before, sys.executable, "-c", CLIENT_PROGRAM, str(user), host, *map(str, running.ports)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     return [line.partition(" ")[2] for line in done.stdout.splitlines()]
 
@@ -90,18 +90,18 @@ def said_to_a_stranger(running: Running, host: str, *before: str, user: int = 0)
 @pytest.mark.slow
 def test_a_local_run_listens_on_the_loopback_interface_only_and_has_no_web_server(running: Running) -> None:
     assert running.addresses == {"127.0.0.1"}
-    assert len(running.ports) == 2, "scheduler and worker, and nothing else"
+    assert len(running.ports) == 2, "only those of scheduler and worker"
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.getuid() != 0, reason="becoming another user takes root")
-def test_another_user_of_the_machine_gets_no_answer(running: Running) -> None:
-    assert set(said_to_a_stranger(running, "127.0.0.1", user=NOBODY)) == {"silent"}
+def test_another_user_of_the_machine_cannot_connect(running: Running) -> None:
+    assert set(answers_to(running, "127.0.0.1", user=NOBODY_UID)) == {"silent"}
 
 
 @pytest.mark.slow
-def test_another_network_gets_no_answer(running: Running) -> None:
-    if why := hindrance():
+def test_another_network_cannot_connect(running: Running) -> None:
+    if why := missing_requirement():
         pytest.skip(why)
     name = f"i{os.getpid()}"
     ip("netns", "add", name)
@@ -112,7 +112,7 @@ def test_another_network_gets_no_answer(running: Running) -> None:
         ip("link", "set", f"{name}a", "up")
         ip("-n", name, "addr", "add", "10.213.78.2/24", "dev", f"{name}b")
         ip("-n", name, "link", "set", f"{name}b", "up")
-        assert set(said_to_a_stranger(running, "10.213.78.1", "ip", "netns", "exec", name)) == {"silent"}
+        assert set(answers_to(running, "10.213.78.1", "ip", "netns", "exec", name)) == {"silent"}
     finally:
         ip("netns", "delete", name)
 
@@ -127,27 +127,27 @@ def test_a_client_without_the_certificate_of_the_run_is_refused(running: Running
 
 
 @pytest.mark.slow
-def test_the_scheduler_of_queued_workers_answers_who_has_the_certificate_only(tmp_path: Path) -> None:
-    """It listens to the network, since its workers are elsewhere."""
-    queue = Queue("pbs", 1, Worker(threads=1, memory=1 << 30, seconds=3600), tmp_path, tmp_path)
+def test_the_scheduler_of_queued_workers_requires_the_certificate(tmp_path: Path) -> None:
+    """This scheduler listens on the network, because its workers are on other machines."""
+    queue = Queue("pbs", 1, WorkerResources(threads=1, memory=1 << 30, seconds=3600), tmp_path, tmp_path)
     before = listening()
     with run_certificates(tmp_path) as folder, job_queue(queue, folder) as cluster:
         ports = tuple({port for _, _, port in listening() - before})
         assert len(ports) == 1
         with Client(cluster.scheduler_address, security=security(folder), timeout=20) as client:
             assert client.scheduler_info()["workers"] == {}
-        alone = Running(Cluster(client), ports, frozenset())
-        assert set(said_to_a_stranger(alone, "127.0.0.1")) == {"silent"}
+        alone = Running(DaskEngine(client), ports, frozenset())
+        assert set(answers_to(alone, "127.0.0.1")) == {"silent"}
 
 
-def test_certificates_can_be_read_by_their_user_only_and_are_removed(tmp_path: Path) -> None:
+def test_certificates_are_private_and_removed_after_the_run(tmp_path: Path) -> None:
     with run_certificates(tmp_path) as folder:
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (folder, *folder.iterdir())}
         assert modes == {folder.name: 0o700, "key.pem": 0o600, "cert.pem": 0o600}
     assert list(tmp_path.iterdir()) == []
 
 
-def test_certificates_of_a_killed_run_are_removed_and_nothing_else(tmp_path: Path) -> None:
+def test_only_certificates_of_a_killed_run_are_removed(tmp_path: Path) -> None:
     (tmp_path / f"{PREFIX}old").mkdir()
     (tmp_path / f"{PREFIX}notes.txt").write_text("mine")
     (tmp_path / "elsewhere").mkdir()

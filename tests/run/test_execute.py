@@ -1,4 +1,4 @@
-"""How jobs are run, here and on workers, and what becomes of those that fail."""
+"""Execution of jobs in this process and on workers, and failures of jobs and workers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from iota2.errors import InputError, UserError
 from iota2.run.plan.jobs import Plan, make_plan
 from iota2.run.records.records import Ledger
 from iota2.run.records.verdicts import assess
-from iota2.run.workers.execute import MIN_RETRIES_AFTER_DEATH, Cluster, Debug, Engine, Retry, execute
+from iota2.run.workers.execute import MIN_RETRIES_AFTER_DEATH, DaskEngine, DebugEngine, Engine, Retry, execute
 from iota2.run.workers.job import JobResult
 from iota2.run.workers.local import local_workers
 from tests.run.rows import rows_of
@@ -27,7 +27,7 @@ LAST = Artifact("last.txt", "Last.")
 
 
 def write_first(job: JobContext) -> None:
-    """Fails on tile B the way a user's mistake does, on C the way a defect does, and dies on D."""
+    """Fails on tile B with a user error, on C with an unexpected error, and kills its process on D."""
     print("tile", job.key.tile)
     logging.getLogger("iota2.test").warning("careful with %s", job.key.tile)
     if job.key.tile == "B":
@@ -71,24 +71,24 @@ def run(plan: Plan, engine: Engine, retry: Retry | None = None) -> tuple[dict[st
 
 
 @pytest.fixture(scope="module")
-def workers() -> Iterator[Cluster]:
+def workers() -> Iterator[DaskEngine]:
     with local_workers(2) as cluster:
         yield cluster
 
 
 @pytest.fixture(params=["debug", "workers"])
 def engine(request: pytest.FixtureRequest) -> Engine:
-    return Debug() if request.param == "debug" else request.getfixturevalue("workers")
+    return DebugEngine() if request.param == "debug" else request.getfixturevalue("workers")
 
 
-def test_jobs_run_after_those_they_need(tmp_path: Path, engine: Engine) -> None:
+def test_jobs_run_after_the_jobs_that_they_need(tmp_path: Path, engine: Engine) -> None:
     states, order = run(planned(tmp_path, "AEF"), engine)
     assert set(states.values()) == {"done"}
     assert (tmp_path / "last.txt").read_text() == "AA,EE,FF"
     assert order.index("one/one_E") < order.index("two/two_E") < order.index("three/three")
 
 
-def test_a_failed_job_blocks_those_that_need_it_and_nothing_else(tmp_path: Path, engine: Engine) -> None:
+def test_a_failed_job_blocks_dependent_jobs_only(tmp_path: Path, engine: Engine) -> None:
     states, order = run(planned(tmp_path, "ABC"), engine)
     assert states == {
         "one/one_A": "done", "one/one_B": "failed", "one/one_C": "failed",
@@ -97,7 +97,7 @@ def test_a_failed_job_blocks_those_that_need_it_and_nothing_else(tmp_path: Path,
     assert len(order) == len(states)
 
 
-def test_logs_hold_what_a_job_said_and_why_it_failed(tmp_path: Path, engine: Engine) -> None:
+def test_logs_contain_the_output_and_the_error_of_a_job(tmp_path: Path, engine: Engine) -> None:
     run(planned(tmp_path, "ABC"), engine)
     logs = tmp_path / "logs/one"
     assert "tile A" in (logs / "one_A.out").read_text()
@@ -110,7 +110,7 @@ def test_logs_hold_what_a_job_said_and_why_it_failed(tmp_path: Path, engine: Eng
     assert not (tmp_path / "logs/two/two_B.out").exists()
 
 
-def test_a_job_that_makes_nothing_has_failed(tmp_path: Path, engine: Engine) -> None:
+def test_a_job_without_its_outputs_has_failed(tmp_path: Path, engine: Engine) -> None:
     lazy = Step("one", "init", "One.", "one_{tile}", forgets_its_output, ("tile",), {}, {"first": FIRST})
     states, _ = run(planned(tmp_path, "A", (lazy,)), engine)
     assert states == {"one/one_A": "failed"}
@@ -118,7 +118,7 @@ def test_a_job_that_makes_nothing_has_failed(tmp_path: Path, engine: Engine) -> 
 
 
 @pytest.mark.slow
-def test_the_death_of_a_worker_costs_its_job_only(tmp_path: Path) -> None:
+def test_the_death_of_a_worker_fails_its_job_only(tmp_path: Path) -> None:
     with local_workers(2) as cluster:
         states, _ = run(planned(tmp_path, "ADE"), cluster)
     assert states["one/one_D"] == "failed"
@@ -128,7 +128,7 @@ def test_the_death_of_a_worker_costs_its_job_only(tmp_path: Path) -> None:
 
 
 def dies_once(job: JobContext) -> None:
-    """Takes its worker along the first time, on most tiles; on Z it does not."""
+    """Kills its worker at the first attempt, except on tile Z."""
     attempt = job.out.first.with_suffix(".tried")
     if job.key.tile != "Z" and not attempt.exists():
         attempt.touch()
@@ -137,8 +137,8 @@ def dies_once(job: JobContext) -> None:
 
 
 @pytest.mark.slow
-def test_jobs_that_only_wait_are_not_blamed_for_deaths(tmp_path: Path) -> None:
-    """Eight workers die, each in another job, while the rest stand in the queue; nobody is given up."""
+def test_waiting_jobs_are_not_counted_as_failed_when_workers_die(tmp_path: Path) -> None:
+    """Eight workers die, each in another job, while other jobs wait in the queue; no job fails."""
     fatal = Step("one", "init", "One.", "one_{tile}", dies_once, ("tile",), {}, {"first": FIRST})
     with local_workers(2) as cluster:
         states, _ = run(planned(tmp_path, "ABCDEFGHZ", (fatal,)), cluster)
@@ -147,7 +147,7 @@ def test_jobs_that_only_wait_are_not_blamed_for_deaths(tmp_path: Path) -> None:
 
 
 def dies_until_it_has_enough(job: JobContext) -> None:
-    """As the system ends a process that takes more than there is."""
+    """As the system kills a process when memory is exhausted."""
     with open(job.out.first.with_suffix(".attempts"), "a") as file:
         file.write(f"{job.use.memory} ")
     if job.use.memory < 4 * Resources().memory:
@@ -157,7 +157,7 @@ def dies_until_it_has_enough(job: JobContext) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("allowed", [0, 1])
-def test_a_killed_job_is_tried_again_with_twice_the_memory_on_the_only_worker(
+def test_a_killed_job_is_retried_with_twice_the_memory_on_a_new_worker(
     tmp_path: Path, allowed: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     hungry = Step("one", "init", "One.", "one_{tile}", dies_until_it_has_enough, ("tile",), {}, {"first": FIRST})
@@ -171,7 +171,7 @@ def test_a_killed_job_is_tried_again_with_twice_the_memory_on_the_only_worker(
 
 
 @pytest.mark.slow
-def test_workers_that_are_killed_while_they_start_are_started_again(tmp_path: Path) -> None:
+def test_workers_killed_during_their_start_are_replaced(tmp_path: Path) -> None:
     with local_workers(2) as cluster:
         for process in psutil.Process().children():
             if "iota2.run.workers.worker" in process.cmdline():
@@ -180,9 +180,7 @@ def test_workers_that_are_killed_while_they_start_are_started_again(tmp_path: Pa
     assert set(states.values()) == {"done"}
 
 
-def test_workers_that_cannot_live_end_the_run_with_what_they_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_workers_that_never_connect_end_the_run_with_their_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "sitecustomize.py").write_text("import os, sys\nprint('no library', file=sys.stderr)\nos._exit(7)\n")
@@ -195,7 +193,7 @@ def test_workers_that_cannot_live_end_the_run_with_what_they_said(
 
 
 def fails_until_it_has_enough(job: JobContext) -> None:
-    """Needs four times the memory that it is given first."""
+    """Needs four times the memory of its first attempt."""
     with open(job.out.first.with_suffix(".attempts"), "a") as file:
         file.write(f"{job.use.memory},{job.use.threads} ")
     if job.use.memory < 4 * Resources().memory:
@@ -203,20 +201,20 @@ def fails_until_it_has_enough(job: JobContext) -> None:
     job.out.first.write_text("done")
 
 
-GREEDY = Step("one", "init", "One.", "one_{tile}", fails_until_it_has_enough, ("tile",), {}, {"first": FIRST})
+RETRIED_STEP = Step("one", "init", "One.", "one_{tile}", fails_until_it_has_enough, ("tile",), {}, {"first": FIRST})
 
 
-def test_a_failed_job_is_tried_again_with_twice_the_memory(tmp_path: Path, engine: Engine) -> None:
-    states, _ = run(planned(tmp_path, "A", (GREEDY,)), engine, Retry(allowed=2))
+def test_a_failed_job_is_retried_with_twice_the_memory(tmp_path: Path, engine: Engine) -> None:
+    states, _ = run(planned(tmp_path, "A", (RETRIED_STEP,)), engine, Retry(allowed=2))
     assert states == {"one/one_A": "done"}
     memory = Resources().memory
     attempts = (tmp_path / "first/A.attempts").read_text().split()
     assert attempts == [f"{memory},1", f"{2 * memory},2", f"{4 * memory},4"]
 
 
-def test_retries_stop_at_their_number_and_at_the_maxima(tmp_path: Path, engine: Engine) -> None:
+def test_retries_respect_their_number_and_the_maximum_resources(tmp_path: Path, engine: Engine) -> None:
     memory = Resources().memory
-    states, _ = run(planned(tmp_path, "A", (GREEDY,)), engine, Retry(allowed=3, memory=2 * memory, threads=1))
+    states, _ = run(planned(tmp_path, "A", (RETRIED_STEP,)), engine, Retry(allowed=3, memory=2 * memory, threads=1))
     assert states == {"one/one_A": "failed"}
     attempts = (tmp_path / "first/A.attempts").read_text().split()
     assert attempts == [f"{memory},1", *[f"{2 * memory},1"] * 3]

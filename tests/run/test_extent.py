@@ -1,4 +1,4 @@
-"""Maps or pixels that are too large or too small are refused before anything is built; check says the size of a map."""
+"""Limits of pixel sizes and maps, checked before the run, and the size of the map in the output of ``check``."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def problems(
         ((3.3, 3.3), "EPSG:2272"),
     ],
 )
-def test_pixels_from_a_tenth_of_those_of_the_images_to_a_tile_are_accepted(
+def test_pixel_sizes_from_a_tenth_of_the_image_pixels_to_a_tile_are_accepted(
     size: tuple[float, float], proj: str
 ) -> None:
     assert problems(size, proj) == []
@@ -57,18 +57,18 @@ def test_pixels_from_a_tenth_of_those_of_the_images_to_a_tile_are_accepted(
         ((2.0, 2.0), "EPSG:4326", "is larger than tile"),
     ],
 )  # fmt: skip
-def test_pixels_beyond_are_refused_with_both_sizes(size: tuple[float, float], proj: str, message: str) -> None:
+def test_other_pixel_sizes_are_rejected_with_both_sizes(size: tuple[float, float], proj: str, message: str) -> None:
     (problem,) = problems(size, proj)
     assert message in problem
 
 
 @pytest.mark.parametrize("proj", ["EPSG:2154", "EPSG:32631", "EPSG:32630", "EPSG:3035", "EPSG:4326", "EPSG:3857"])
-def test_projections_of_the_place_of_a_tile_and_of_the_zone_beside_it_are_not_noted(proj: str) -> None:
+def test_a_projection_for_the_tile_or_the_adjacent_zone_gives_no_note(proj: str) -> None:
     assert list(projection_notes(proj, {"T31TCJ": TILE})) == []
 
 
 @pytest.mark.parametrize("proj", ["EPSG:32640", "EPSG:32633", "EPSG:32731", "EPSG:2193", "EPSG:27700"])
-def test_a_projection_that_is_made_for_another_place_is_noted_with_both_places(proj: str) -> None:
+def test_a_projection_for_another_area_gives_a_note_with_both_areas(proj: str) -> None:
     (note,) = projection_notes(proj, {"T31TCJ": TILE, "T31TDJ": TILE})
     assert note.startswith(f"chain.proj: {proj} (")
     assert "; tiles T31TCJ, T31TDJ lie outside (T31TCJ is near" in note
@@ -81,9 +81,7 @@ def test_an_area_across_the_date_line_is_one_area() -> None:
     assert list(projection_notes("EPSG:2193", {"T01GEL": chatham})) == []
 
 
-def test_check_notes_a_wrong_projection_and_maps_of_hardly_any_pixel(
-    case: Case, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_check_notes_a_wrong_projection_and_very_small_maps(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     config = case.configured(chain={"proj": "EPSG:32640"})
     code, printed, error = command(capsys, "check", config)
     text = " ".join((printed + error).split())
@@ -100,7 +98,7 @@ def grid(rows: int, columns: int) -> GeoBox:
     return GeoBox((rows, columns), Affine.scale(10.0, -10.0), "EPSG:32631")
 
 
-def test_a_map_and_a_table_have_a_largest_size() -> None:
+def test_too_large_maps_and_too_many_combinations_are_problems() -> None:
     assert not list(extent_problems(Extent(2, 240_000_000, grid(100_000, 100_000))))
     assert "2,000,000 x 1,000,000 pixels" in next(extent_problems(Extent(2, 0, grid(1_000_000, 2_000_000))))
     assert list(extent_problems(Extent(1, 0, grid(1, 2**31))))
@@ -120,7 +118,7 @@ def test_a_map_and_a_table_have_a_largest_size() -> None:
     ],
 )
 @pytest.mark.parametrize("grid", ["native", "proj"])
-def test_check_refuses_pixels_at_once_with_option_and_line(
+def test_check_rejects_pixel_sizes_with_option_and_line(
     case: Case, capsys: pytest.CaptureFixture[str], given: object, message: str, grid: str
 ) -> None:
     config = case.configured(chain={"spatial_resolution": given, "working_grid": grid})
@@ -132,7 +130,7 @@ def test_check_refuses_pixels_at_once_with_option_and_line(
     assert message in error
 
 
-def test_check_refuses_a_run_of_too_many_combinations(
+def test_check_rejects_a_run_with_too_many_combinations(
     case: Case, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("iota2.run.survey.extent.MAX_ROWS", 399)
@@ -142,7 +140,7 @@ def test_check_refuses_a_run_of_too_many_combinations(
     assert "arg_train.runs: 200 runs of these tiles, sensors and regions give 400 combinations" in error
 
 
-def test_check_says_how_large_the_map_is_and_what_it_needs_and_writes_nothing(
+def test_check_reports_the_size_of_the_map_and_the_forecast_and_writes_nothing(
     case: Case, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = case.configured(chain={"list_tile": f"{WEST} {EAST}"})
@@ -155,7 +153,7 @@ def test_check_says_how_large_the_map_is_and_what_it_needs_and_writes_nothing(
 
 
 def unusable(case: Case) -> dict[str, str]:
-    """Output folders that no run can have, with what is said."""
+    """Output folders that no run can use, with the expected message."""
     folder = case.files.folder / "places"
     folder.mkdir()
     (folder / "file").write_text("x", encoding="utf-8")
@@ -165,10 +163,10 @@ def unusable(case: Case) -> dict[str, str]:
     (folder / "marked").mkdir()
     (folder / "marked/.iota2").write_text("x", encoding="utf-8")
     return {
-        "/etc/passwd": "/etc/passwd is a file, a folder is needed",
-        "/etc/passwd/below": "/etc/passwd is a file, a folder is needed",
-        str(folder / "file/a/b"): "is a file, a folder is needed",
-        "/dev/null": "/dev/null is neither a file nor a folder, a folder is needed",
+        "/etc/passwd": "/etc/passwd is a file",
+        "/etc/passwd/below": "/etc/passwd is a file",
+        str(folder / "file/a/b"): "is a file",
+        "/dev/null": "/dev/null is neither a file nor a folder",
         "/proc": "belongs to the operating system",
         "/proc/results": "belongs to the operating system",
         "/sys/results": "belongs to the operating system",
@@ -181,7 +179,7 @@ def unusable(case: Case) -> dict[str, str]:
     }
 
 
-def test_check_refuses_every_output_folder_that_run_refuses(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_rejects_every_output_folder_that_run_rejects(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     for place, message in unusable(case).items():
         config = case.configured(chain={"output_path": place})
         for name in ("check", "plan", "run"):
@@ -194,9 +192,7 @@ def test_check_refuses_every_output_folder_that_run_refuses(case: Case, capsys: 
     assert not (folder / "nothing").exists()
 
 
-def test_check_refuses_what_run_refuses_of_the_folder_to_be_emptied(
-    case: Case, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_check_rejects_a_folder_that_run_would_not_empty(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     (case.output / ".iota2").mkdir(parents=True)
     (case.output / "thesis.txt").write_text("x", encoding="utf-8")
     config = case.configured(chain={"remove_output_path": True})
@@ -205,7 +201,7 @@ def test_check_refuses_what_run_refuses_of_the_folder_to_be_emptied(
     assert "contains files that this program did not make" in message.pop()
 
 
-def test_check_refuses_what_run_refuses_of_steps_memory_and_disk(
+def test_check_rejects_steps_memory_and_disk_that_run_rejects(
     case: Case, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = case.configured(chain={"first_step": "learning"})
@@ -226,7 +222,7 @@ def test_check_refuses_what_run_refuses_of_steps_memory_and_disk(
         assert "more on this disk" in error
 
 
-def test_a_folder_that_is_made_is_accepted_by_both(
+def test_a_missing_folder_is_accepted_by_check_and_run(
     case: Case, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = case.configured(chain={"output_path": str(tmp_path / "a/b/c")})

@@ -1,4 +1,4 @@
-"""What is foretold of a run: beside what it then took, and what follows when memory or disk are short."""
+"""The forecast of a run, compared with measurements, and its consequences if memory or disk space are insufficient."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from iota2.core.graph import Resources, default_cost
 from iota2.errors import ConfigError, OutputError
 from iota2.run import runner
 from iota2.run.host import available_memory
-from iota2.run.outlook import check, outlook_of_run
+from iota2.run.preview import preview_run, survey_and_plan
 from iota2.run.survey.forecast import (
     Forecast,
     fitting_workers,
     forecast_run,
     needed_memory,
-    require_room,
-    size,
+    require_disk_space,
+    size_text,
 )
 from iota2.run.survey.survey import Survey
 from iota2.run.workers.execute import Retry
-from iota2.run.workers.resources import shares_of
+from iota2.run.workers.resources import read_resources
 from iota2.testing.files import WorldFiles
 from iota2.testing.world import WorldOptions, make_world
 from iota2.testing.writing import write_world
@@ -51,7 +51,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> WorldFiles:
 
 
 def resident(parent: psutil.Process) -> int:
-    """Bytes that a process and those below it hold."""
+    """Memory in bytes of a process and its children."""
     total = 0
     for process in (parent, *parent.children(recursive=True)):
         try:
@@ -63,11 +63,11 @@ def resident(parent: psutil.Process) -> int:
 
 @pytest.mark.slow
 @pytest.mark.timeout(180)
-def test_the_forecast_is_within_a_factor_of_what_a_run_takes(files: WorldFiles, tmp_path: Path) -> None:
+def test_the_forecast_is_within_a_factor_of_the_measured_resources(files: WorldFiles, tmp_path: Path) -> None:
     config = configured(files, tmp_path)
     root = config.chain.output_path
-    outlook = outlook_of_run(config, runner.Options())
-    message = forecast_run(config, outlook.found, outlook.plan, outlook.verdicts, use=Resources(), workers=2)
+    preview = preview_run(config, runner.Options())
+    message = forecast_run(config, preview.survey, preview.plan, preview.verdicts, use=Resources(), workers=2)
     assert message.rough
     process = subprocess.Popen(
         [COMMAND, "run", config.source, "--workers", "2"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -86,29 +86,29 @@ def test_the_forecast_is_within_a_factor_of_what_a_run_takes(files: WorldFiles, 
     assert process.returncode == 0, printed
     line = next(line for line in printed.splitlines() if line.startswith("expected: "))
     assert "(a rough guess)" in line
-    assert size(message.disk) in line
-    assert size(message.memory) in line
+    assert size_text(message.disk) in line
+    assert size_text(message.memory) in line
     disk = sum(path.stat().st_size for path in root.rglob("*") if path.is_file() and "logs" not in path.parts)
     assert message.disk / FACTOR < disk < message.disk * FACTOR
     assert message.memory / FACTOR < max(peaks) < message.memory
 
 
 @pytest.mark.slow
-def test_an_earlier_run_reports_how_long_jobs_take_and_only_what_runs_counts(files: WorldFiles, tmp_path: Path) -> None:
+def test_times_come_from_earlier_runs_and_only_jobs_to_run_count(files: WorldFiles, tmp_path: Path) -> None:
     config = configured(files, tmp_path)
     runner.run(config, runner.Options(workers=0), runner.Watcher())
     force = runner.Options(force=("learnModel",))
-    outlook = outlook_of_run(config, force)
-    message = forecast_run(config, outlook.found, outlook.plan, outlook.verdicts, use=Resources(), workers=0)
-    again = [verdict for verdict in outlook.verdicts.values() if verdict.state != "fresh"]
-    assert 0 < len(again) < len(outlook.verdicts)
+    preview = preview_run(config, force)
+    message = forecast_run(config, preview.survey, preview.plan, preview.verdicts, use=Resources(), workers=0)
+    again = [verdict for verdict in preview.verdicts.values() if verdict.state != "fresh"]
+    assert 0 < len(again) < len(preview.verdicts)
     assert not message.rough
     assert message.seconds == pytest.approx(sum(verdict.record.seconds for verdict in again if verdict.record))
     afresh = forecast_run(
         config,
-        outlook.found,
-        outlook.plan,
-        outlook_of_run(configured(files, tmp_path / "other"), runner.Options()).verdicts,
+        preview.survey,
+        preview.plan,
+        preview_run(configured(files, tmp_path / "other"), runner.Options()).verdicts,
         use=Resources(),
         workers=0,
     )
@@ -116,39 +116,39 @@ def test_an_earlier_run_reports_how_long_jobs_take_and_only_what_runs_counts(fil
 
 
 @pytest.mark.slow
-def test_files_that_are_replaced_or_removed_need_no_more_room(files: WorldFiles, tmp_path: Path) -> None:
+def test_replaced_and_removed_files_reduce_the_needed_disk_space(files: WorldFiles, tmp_path: Path) -> None:
     config = configured(files, tmp_path)
     runner.run(config, runner.Options(workers=0), runner.Watcher())
     taken = sum(path.stat().st_size for path in config.chain.output_path.rglob("*") if path.is_file())
-    everything = runner.Options(force=tuple({job.step.name for job in check(config)[1].jobs}))
-    outlook = outlook_of_run(config, everything)
+    everything = runner.Options(force=tuple({job.step.name for job in survey_and_plan(config)[1].jobs}))
+    preview = preview_run(config, everything)
 
     def message(freed: int | None = None) -> Forecast:
         return forecast_run(
-            config, outlook.found, outlook.plan, outlook.verdicts, use=Resources(), workers=0, freed=freed
+            config, preview.survey, preview.plan, preview.verdicts, use=Resources(), workers=0, freed=freed
         )
 
-    assert 0 < message().room < 0.75 * taken
-    assert message(0).room == message(0).disk == message().disk
-    assert message(taken // 2).room == pytest.approx(message().disk - taken // 2, abs=1)
-    assert message(10**12).room == 0
-    assert "beside what they replace" in message().text(0)
-    assert "beside" not in message(0).text(0)
+    assert 0 < message().needed_disk < 0.75 * taken
+    assert message(0).needed_disk == message(0).disk == message().disk
+    assert message(taken // 2).needed_disk == pytest.approx(message().disk - taken // 2, abs=1)
+    assert message(10**12).needed_disk == 0
+    assert "more than now" in message().text(0)
+    assert "more than now" not in message(0).text(0)
 
 
 def test_a_step_that_declares_no_cost_is_named_and_the_disk_is_a_lower_bound(files: WorldFiles, tmp_path: Path) -> None:
     config = configured(files, tmp_path)
-    outlook = outlook_of_run(config, runner.Options())
+    preview = preview_run(config, runner.Options())
 
     def message(without: str, steps: Collection[str]) -> str:
         """The forecast of the jobs of some steps, one of which declares no cost."""
         jobs = tuple(
             replace(job, step=replace(job.step, cost=default_cost)) if job.step.name == without else job
-            for job in outlook.plan.jobs
+            for job in preview.plan.jobs
             if job.step.name in steps or not steps
         )
-        plan = replace(outlook.plan, jobs=jobs)
-        forecast = forecast_run(config, outlook.found, plan, outlook.verdicts, use=Resources(), workers=0)
+        plan = replace(preview.plan, jobs=jobs)
+        forecast = forecast_run(config, preview.survey, plan, preview.verdicts, use=Resources(), workers=0)
         assert (forecast.disk == 0) == bool(steps)
         return forecast.text(0)
 
@@ -163,15 +163,17 @@ def test_the_shares_of_steps_count(files: WorldFiles, tmp_path: Path) -> None:
     config = configured(files, tmp_path)
     resources = tmp_path / "resources.cfg"
     resources.write_text("classification : { ram : '40gb' }", encoding="utf-8")
-    outlook = outlook_of_run(config, runner.Options())
-    shares = shares_of(resources, Resources(), Retry(), CHAIN.numbers).steps
+    preview = preview_run(config, runner.Options())
+    shares = read_resources(resources, Resources(), Retry(), CHAIN.numbers).steps
 
     def message(shares: Mapping[str, Resources] | None = None) -> Forecast:
         use = Resources(memory=8 << 20)
-        return forecast_run(config, outlook.found, outlook.plan, outlook.verdicts, use=use, workers=2, shares=shares)
+        return forecast_run(
+            config, preview.survey, preview.plan, preview.verdicts, use=use, workers=2, step_resources=shares
+        )
 
     assert message().memory < 2 * GIB
-    assert message(shares).memory > 40 * GIB, "two at a time"
+    assert message(shares).memory > 40 * GIB, "two concurrent jobs"
     assert message(shares).block[0] * message(shares).block[1] > message().block[0] * message().block[1]
 
 
@@ -201,8 +203,10 @@ print(train(samples))
 
 
 @pytest.mark.parametrize(("samples", "features", "classes"), [(12_000, 6, 17), (15_000, 500, 2)])
-def test_the_memory_of_training_is_within_a_factor_of_what_it_takes(samples: int, features: int, classes: int) -> None:
-    """Many classes make trees large, many features the samples."""
+def test_the_memory_of_training_is_within_a_factor_of_the_measured_memory(
+    samples: int, features: int, classes: int
+) -> None:
+    """Memory grows with the classes (trees) and with the features (samples)."""
     command = [sys.executable, "-c", TRAINING, str(samples), str(features), str(classes)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     forest = untrained("rf", validate_options("rf", {"classifier.rf.nbtrees": 8})[0])
@@ -219,29 +223,29 @@ def test_the_trees_of_each_kind_of_forest_count() -> None:
         assert many.pixel_seconds == pytest.approx(100 * few.pixel_seconds)
 
 
-def test_samples_count_in_the_memory(files: WorldFiles, tmp_path: Path) -> None:
+def test_samples_count_towards_the_memory(files: WorldFiles, tmp_path: Path) -> None:
     config = configured(files, tmp_path)
     every = config.arg_train.sample_selection.model_copy(update={"strategy": "all"})
     config = replace(config, arg_train=config.arg_train.model_copy(update={"sample_selection": every}))
-    outlook = outlook_of_run(config, runner.Options())
-    many = replace(outlook.found, labelled=outlook.found.labelled * 10_000)
+    preview = preview_run(config, runner.Options())
+    many = replace(preview.survey, labelled=preview.survey.labelled * 10_000)
 
     def message(found: Survey) -> Forecast:
-        return forecast_run(config, found, outlook.plan, outlook.verdicts, use=Resources(), workers=2)
+        return forecast_run(config, found, preview.plan, preview.verdicts, use=Resources(), workers=2)
 
-    assert message(many).memory > message(outlook.found).memory + 10 * GIB
+    assert message(many).memory > message(preview.survey).memory + 10 * GIB
     config = replace(config, arg_train=config.arg_train.model_copy(update={"max_samples_per_class": 100}))
-    assert message(many).memory < message(outlook.found).memory + GIB, "no more than are learned from"
+    assert message(many).memory < message(preview.survey).memory + GIB, "only samples for training count"
 
 
-def test_a_budget_below_the_smallest_block_is_refused_before_anything_runs(files: WorldFiles, tmp_path: Path) -> None:
+def test_a_memory_below_the_smallest_block_is_rejected_before_the_run(files: WorldFiles, tmp_path: Path) -> None:
     config = configured(files, tmp_path)
     with pytest.raises(ConfigError, match=r"a block of 16 x 64 pixels needs .* MB"):
         runner.run(config, runner.Options(workers=0, use=Resources(memory=1 << 20)), runner.Watcher())
     assert not (config.chain.output_path / "features/recipe.json").exists()
 
 
-def test_workers_are_as_many_as_the_memory_holds() -> None:
+def test_the_number_of_workers_fits_into_the_memory() -> None:
     budgets = [256 << 20] * 20
     assert fitting_workers(8, budgets, 64 * GIB) == 8
     assert fitting_workers(8, budgets, 3 * GIB) == 3
@@ -250,40 +254,40 @@ def test_workers_are_as_many_as_the_memory_holds() -> None:
     assert fitting_workers(0, budgets, 64 * GIB) == 0
 
 
-def test_jobs_with_much_memory_count_as_often_as_they_can_run_at_a_time() -> None:
+def test_large_jobs_count_as_often_as_they_can_run_concurrently() -> None:
     budgets = [16 * GIB, *[GIB // 4] * 20]
     assert 16 * GIB < needed_memory(0, budgets) < 17 * GIB
-    assert 17 * GIB < needed_memory(3, budgets) < 19 * GIB, "one of them only"
+    assert 17 * GIB < needed_memory(3, budgets) < 19 * GIB, "only one large job exists"
     assert fitting_workers(8, budgets, 20 * GIB) == 5
     assert fitting_workers(8, [16 * GIB] * 3, 40 * GIB) == 2
     assert needed_memory(2, []) > 0
 
 
-def test_cores_that_are_not_for_this_process_do_not_count() -> None:
+def test_only_cores_available_to_the_process_count() -> None:
     text = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); from iota2.run.host import cores; "
     found = subprocess.run([sys.executable, "-c", text + "print(cores())"], capture_output=True, text=True, check=True)
     assert found.stdout == "1\n"
 
 
-def test_the_limit_of_a_control_group_counts(tmp_path: Path) -> None:
+def test_the_memory_limit_of_a_control_group_counts(tmp_path: Path) -> None:
     (tmp_path / "memory.max").write_text(f"{GIB}\n")
     (tmp_path / "memory.current").write_text(f"{GIB // 2}\n")
     (tmp_path / "memory.stat").write_text(f"anon 1\ninactive_file {GIB // 4}\n")
-    assert available_memory(tmp_path) == GIB * 3 // 4, "what was read from files is let go"
+    assert available_memory(tmp_path) == GIB * 3 // 4, "cached files are freed on demand"
     (tmp_path / "memory.max").write_text("max\n")
     assert available_memory(tmp_path) > 0
 
 
-def test_a_disk_without_room_is_named_with_needed_and_free(tmp_path: Path) -> None:
+def test_a_disk_without_enough_space_is_reported_with_needed_and_free_space(tmp_path: Path) -> None:
     free = os.statvfs(tmp_path)
     with pytest.raises(OutputError, match=r"needs about 1000\.0 TB more on this disk, .*B are free"):
-        require_room(tmp_path, 10**15)
-    assert require_room(tmp_path, 1) == pytest.approx(free.f_bavail * free.f_frsize, rel=0.1)
+        require_disk_space(tmp_path, 10**15)
+    assert require_disk_space(tmp_path, 1) == pytest.approx(free.f_bavail * free.f_frsize, rel=0.1)
 
 
 @pytest.mark.parametrize(
     ("count", "text"),
     [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (36e6, "36 MB"), (2.5e9, "2.5 GB"), (4e13, "40.0 TB")],
 )
-def test_sizes_are_said_in_few_digits(count: float, text: str) -> None:
-    assert size(count) == text
+def test_sizes_are_shown_with_few_digits(count: float, text: str) -> None:
+    assert size_text(count) == text

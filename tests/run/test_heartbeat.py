@@ -1,4 +1,4 @@
-"""What a job reports while it runs, and what is left of one whose process was killed."""
+"""Heartbeats of running jobs, and the last heartbeat of a killed job."""
 
 from __future__ import annotations
 
@@ -19,8 +19,15 @@ from iota2.run.records.lock import locked
 from iota2.run.records.records import Ledger
 from iota2.run.records.verdicts import assess
 from iota2.run.workers import heartbeat
-from iota2.run.workers.execute import Debug, Retry, execute
-from iota2.run.workers.heartbeat import Heartbeat, beating, clear_heartbeats, file_of, read_heartbeat, read_heartbeats
+from iota2.run.workers.execute import DebugEngine, Retry, execute
+from iota2.run.workers.heartbeat import (
+    Heartbeat,
+    beating,
+    clear_heartbeats,
+    heartbeat_file,
+    read_heartbeat,
+    read_heartbeats,
+)
 from iota2.run.workers.job import JobResult
 from iota2.run.workers.local import local_workers
 from tests.chain.helpers import WEST, Case, case, command, small
@@ -31,20 +38,20 @@ MADE = Artifact("made/{tile}.txt", "Made.")
 JOB = "step/a job with a <name> 森"
 
 
-def until(true: object, seconds: float = 30.0) -> None:
-    """Wait for a condition; the test fails when it never comes."""
+def wait_until(true: object, seconds: float = 30.0) -> None:
+    """Wait for a condition; the test fails if it is never met."""
     end = time.monotonic() + seconds
     while not true():  # type: ignore[operator]
         assert time.monotonic() < end
         time.sleep(0.01)
 
 
-def test_a_job_reports_of_itself_while_it_runs_and_leaves_nothing(
+def test_a_job_writes_heartbeats_while_it_runs_and_removes_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(heartbeat, "FIRST_SECONDS", 0.0)
     with beating(tmp_path, JOB, "host:1"):
-        until(lambda: read_heartbeats(tmp_path))
+        wait_until(lambda: read_heartbeats(tmp_path))
         beat = read_heartbeats(tmp_path)[JOB]
         assert (beat.worker, beat.seen >= beat.started, beat.peak > 10) == (
             "host:1",
@@ -52,16 +59,16 @@ def test_a_job_reports_of_itself_while_it_runs_and_leaves_nothing(
             True,
         )
         assert read_heartbeat(tmp_path, JOB) is not None
-    assert list(file_of(tmp_path, JOB).parent.iterdir()) == []
+    assert list(heartbeat_file(tmp_path, JOB).parent.iterdir()) == []
 
 
 def test_a_short_job_writes_nothing(tmp_path: Path) -> None:
     with beating(tmp_path, JOB, "host:1"):
         pass
-    assert not file_of(tmp_path, JOB).parent.exists()
+    assert not heartbeat_file(tmp_path, JOB).parent.exists()
 
 
-def test_a_job_that_cannot_tell_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_continues_if_heartbeats_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heartbeat, "FIRST_SECONDS", 0.0)
     (tmp_path / "logs").write_text("in the way", encoding="utf-8")
     with beating(tmp_path, JOB, "host:1"):
@@ -69,21 +76,21 @@ def test_a_job_that_cannot_tell_goes_on(tmp_path: Path, monkeypatch: pytest.Monk
     assert read_heartbeats(tmp_path) == {}
 
 
-def tell_and_die(root: Path) -> None:
+def write_heartbeat_and_die(root: Path) -> None:
     heartbeat.FIRST_SECONDS = 0.0
     with beating(root, JOB, "host:1"):
-        until(lambda: read_heartbeat(root, JOB))
+        wait_until(lambda: read_heartbeat(root, JOB))
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_what_a_killed_job_reported_stays_until_it_is_forgotten(tmp_path: Path) -> None:
-    process = multiprocessing.get_context("spawn").Process(target=tell_and_die, args=(tmp_path,))
+def test_the_heartbeat_of_a_killed_job_remains_until_it_is_cleared(tmp_path: Path) -> None:
+    process = multiprocessing.get_context("spawn").Process(target=write_heartbeat_and_die, args=(tmp_path,))
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
     assert read_heartbeats(tmp_path)[JOB].peak > 10
-    file_of(tmp_path, JOB).with_name("step-0.json").write_text("cut sho", encoding="utf-8")
-    assert list(read_heartbeats(tmp_path)) == [JOB], "what cannot be read is passed over"
+    heartbeat_file(tmp_path, JOB).with_name("step-0.json").write_text("cut sho", encoding="utf-8")
+    assert list(read_heartbeats(tmp_path)) == [JOB], "an unreadable file is ignored"
     clear_heartbeats(tmp_path)
     assert read_heartbeats(tmp_path) == {}
 
@@ -92,7 +99,7 @@ def test_what_a_killed_job_reported_stays_until_it_is_forgotten(tmp_path: Path) 
 
 
 def fails_with_little(job: JobContext) -> None:
-    """Fails until it has 64 MiB."""
+    """Fails with less than 64 MiB."""
     if job.use.memory < 64 << 20:
         raise InputError("not enough")
     job.out.made.write_text("made")
@@ -102,7 +109,7 @@ def dies(job: JobContext) -> None:
     """Ends its process after its first heartbeat."""
     if (job.out.made.parents[1] / "alone").exists():
         raise InputError("not alone")
-    until(lambda: read_heartbeat(job.out.made.parents[1], "step/step_A"))
+    wait_until(lambda: read_heartbeat(job.out.made.parents[1], "step/step_A"))
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -115,8 +122,8 @@ def executed(root: Path, run: object, engine: object, retry: Retry) -> JobResult
     return result
 
 
-def test_a_failed_attempt_has_its_peak_and_all_attempts_are_in_the_log(tmp_path: Path) -> None:
-    failed = executed(tmp_path, fails_with_little, Debug(), Retry(1))
+def test_a_failed_attempt_has_its_peak_memory_and_the_log_contains_all_attempts(tmp_path: Path) -> None:
+    failed = executed(tmp_path, fails_with_little, DebugEngine(), Retry(1))
     assert failed.state == "failed"
     assert failed.peak > 10
     log = (tmp_path / "logs/step/step_A.out").read_text()
@@ -124,27 +131,27 @@ def test_a_failed_attempt_has_its_peak_and_all_attempts_are_in_the_log(tmp_path:
     assert "tried again with 32 MiB" in log
     assert f"peak memory of the process {failed.peak} MiB" in log
     assert (tmp_path / "logs/step/step_A.err").read_text().count("not enough") == 2
-    done = executed(tmp_path, fails_with_little, Debug(), Retry(2))
+    done = executed(tmp_path, fails_with_little, DebugEngine(), Retry(2))
     assert done.state == "done"
-    assert (tmp_path / "logs/step/step_A.out").read_text().count("failed after") == 2, "of this run only"
+    assert (tmp_path / "logs/step/step_A.out").read_text().count("failed after") == 2, "only attempts of this run"
 
 
 @pytest.mark.slow
-def test_a_job_whose_worker_dies_has_what_it_reported_last(tmp_path: Path) -> None:
+def test_a_job_whose_worker_dies_reports_its_last_heartbeat(tmp_path: Path) -> None:
     with local_workers(1) as cluster:
         result = executed(tmp_path, dies, cluster, Retry())
     beat = read_heartbeat(tmp_path, "step/step_A")
     assert isinstance(beat, Heartbeat)
     assert (result.state, result.peak, result.worker) == ("failed", beat.peak, beat.worker)
-    assert f"it had reached {beat.peak} MiB" in result.message
-    assert " died after " in (tmp_path / "logs/step/step_A.out").read_text(), "the next attempt says so"
+    assert f"peak memory {beat.peak} MiB" in result.message
+    assert " died after " in (tmp_path / "logs/step/step_A.out").read_text(), "the next attempt reports it"
 
 
 # ------------------------------------------------------------------------------------------------ at the command line
 
 
 @pytest.mark.slow
-def test_status_and_why_tell_the_memory_of_a_failed_attempt_and_of_a_job_under_way(
+def test_status_and_why_show_the_memory_of_failed_and_running_jobs(
     case: Case, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = case.configured()
@@ -164,7 +171,7 @@ def test_status_and_why_tell_the_memory_of_a_failed_attempt_and_of_a_job_under_w
     assert f"peak memory of the process {peak[1]} MiB" in (case.output / f"logs/{failed}.out").read_text()
     monkeypatch.setattr(heartbeat, "FIRST_SECONDS", 0.0)
     with locked(case.output), beating(case.output, failed, "host:7"):
-        until(lambda: read_heartbeat(case.output, failed))
+        wait_until(lambda: read_heartbeat(case.output, failed))
         _, printed, _ = command(capsys, "status", config)
     assert re.search(rf"running for \d+ s, \d+ MiB so far, on host:7  {failed}", printed)
     clear_heartbeats(case.output)

@@ -1,4 +1,4 @@
-"""A scheduler and workers on several hosts: network namespaces with their own addresses; one link is cut mid-run."""
+"""A scheduler and workers on several hosts (network namespaces), one of which loses its connection during the run."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ pytestmark = pytest.mark.long
 COMMAND = Path(sys.executable).with_name("iota2")
 NETWORK = "10.213.77"
 PORT = 8786
-IMPATIENT = {
+SHORT_TIMEOUTS = {
     "DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": "12s",
     "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "5s",
     "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "10s",
 }
-"""Settings of the scheduler's owner: how soon a silent worker is given up; Dask takes no less."""
+"""Settings of an external scheduler: the minimum time until Dask removes an unresponsive worker."""
 
 
 def ip(*arguments: str) -> None:
     subprocess.run(["ip", *arguments], check=True, capture_output=True, timeout=30)
 
 
-def hindrance() -> str | None:
-    """Why hosts cannot be made here; None when they can."""
+def missing_requirement() -> str | None:
+    """The reason why hosts cannot be created here; None if they can."""
     if shutil.which("ip") is None:
         return "there is no command ip: apt-get install iproute2"
     if os.getuid():
-        return "making network namespaces takes root"
+        return "only root can create network namespaces"
     probe = f"probe{os.getpid()}"
     try:
         ip("link", "add", probe, "type", "bridge")
@@ -57,24 +57,24 @@ def hindrance() -> str | None:
 
 @dataclass(frozen=True)
 class Host:
-    """A network namespace with an address of its own, behind a cable to this machine's bridge."""
+    """A network namespace with a separate address, connected to the bridge of this machine."""
 
     name: str
     address: str
 
     @property
-    def cable(self) -> str:
+    def interface(self) -> str:
         return f"{self.name}c"
 
-    def runs(self, *command: object, said: Path) -> AbstractContextManager[None]:
-        """A Python module that runs on the host while the body does."""
-        there = ("ip", "netns", "exec", self.name, sys.executable, "-m", *command)
-        return background(there, said, IMPATIENT)
+    def runs(self, *command: object, log: Path) -> AbstractContextManager[None]:
+        """Run a Python module on the host while the body runs."""
+        command_in_namespace = ("ip", "netns", "exec", self.name, sys.executable, "-m", *command)
+        return background(command_in_namespace, log, SHORT_TIMEOUTS)
 
 
 @contextmanager
 def hosts(count: int) -> Iterator[list[Host]]:
-    """Hosts on one network; this machine is on it too."""
+    """Hosts on one network with this machine."""
     pid = os.getpid()
     bridge = f"b{pid}"
     made = [Host(f"n{pid}x{k}", f"{NETWORK}.{k + 1}") for k in range(count)]
@@ -86,8 +86,8 @@ def hosts(count: int) -> Iterator[list[Host]]:
         for host in made:
             ip("netns", "add", host.name)
             stack.callback(ip, "netns", "delete", host.name)
-            ip("link", "add", host.cable, "type", "veth", "peer", "name", "eth0", "netns", host.name)
-            ip("link", "set", host.cable, "master", bridge, "up")
+            ip("link", "add", host.interface, "type", "veth", "peer", "name", "eth0", "netns", host.name)
+            ip("link", "set", host.interface, "master", bridge, "up")
             for message in (
                 ("address", "add", f"{host.address}/24", "dev", "eth0"),
                 ("link", "set", "eth0", "up"),
@@ -98,19 +98,19 @@ def hosts(count: int) -> Iterator[list[Host]]:
 
 
 def busy(client: Client, workers: list[Host]) -> Host:
-    """A worker that has a job under way."""
+    """A worker with a running job."""
     for _ in range(1000):
         for address, jobs in client.processing().items():
             if jobs:
                 return next(host for host in workers if f"//{host.address}:" in address)
         time.sleep(0.02)
-    raise AssertionError("no worker works")
+    raise AssertionError("no worker has a job")
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_cut_link_costs_nothing_but_time(tmp_path: Path) -> None:
-    if message := hindrance():
+def test_a_cut_network_link_does_not_change_the_results(tmp_path: Path) -> None:
+    if message := missing_requirement():
         pytest.skip(message)
     options = WorldOptions(size=64, overlap=16, classes=3, dates=DATES[2:10:2])
     files = write_world(make_world(options), tmp_path / "world")
@@ -124,10 +124,10 @@ def test_a_cut_link_costs_nothing_but_time(tmp_path: Path) -> None:
         first, *workers = stack.enter_context(hosts(3))
         scheduler = f"tcp://{first.address}:{PORT}"
         given = ("--host", first.address, "--port", PORT, "--no-dashboard")
-        stack.enter_context(first.runs("distributed.cli.dask_scheduler", *given, said=tmp_path / "scheduler.log"))
+        stack.enter_context(first.runs("distributed.cli.dask_scheduler", *given, log=tmp_path / "scheduler.log"))
         for host in workers:
             given = (scheduler, "--host", host.address, "--nthreads", 1, "--memory-limit", 0, "--no-dashboard")
-            stack.enter_context(host.runs("distributed.cli.dask_worker", *given, said=tmp_path / f"{host.name}.log"))
+            stack.enter_context(host.runs("distributed.cli.dask_worker", *given, log=tmp_path / f"{host.name}.log"))
         client = stack.enter_context(Client(scheduler, timeout=60))
         client.wait_for_workers(2, timeout=60)
         process = subprocess.Popen(
@@ -138,11 +138,11 @@ def test_a_cut_link_costs_nothing_but_time(tmp_path: Path) -> None:
         )
         wait_for_records(root, 20, process)
         cut = busy(client, workers)
-        ip("link", "set", cut.cable, "down")
-        said, _ = process.communicate(timeout=300)
+        ip("link", "set", cut.interface, "down")
+        printed, _ = process.communicate(timeout=300)
         left = list(client.scheduler_info()["workers"])
 
-    assert process.returncode == 0, said
+    assert process.returncode == 0, printed
     assert digests(root) == expected
     (remaining,) = left
-    assert f"//{cut.address}:" not in remaining, "the run ended without the worker that was cut off"
+    assert f"//{cut.address}:" not in remaining, "the run ended without the disconnected worker"

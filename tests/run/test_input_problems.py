@@ -1,4 +1,4 @@
-"""Problems of inputs name the option and the line that they come from, all in one round with those of the file."""
+"""Problems of inputs, reported with option and line together with those of the configuration."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def line_of(config: Path, key: str) -> int:
 
 
 def problems(capsys: pytest.CaptureFixture[str], config: Path, name: str = "check") -> list[str]:
-    """The problems that a command reports, one a line; lines that go on joined."""
+    """The problems that a command reports; continuation lines are joined."""
     code, printed, error = command(capsys, name, config)
     assert code == 1
     assert "problem" in error.splitlines()[0]
@@ -39,7 +39,7 @@ def problems(capsys: pytest.CaptureFixture[str], config: Path, name: str = "chec
     return found
 
 
-def test_a_field_that_is_missing_is_reported_at_its_option(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_field_is_reported_at_its_option(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     config = case.configured(chain={"data_field": "coded", "region_path": str(case.files.regions), "region_field": "x"})
     data, region = problems(capsys, config)
     assert data.startswith(
@@ -74,7 +74,7 @@ def test_vectors_classes_tiles_and_tables_are_reported_at_their_options(
     )
 
 
-def test_a_nomenclature_in_place_of_the_colours_is_reported_at_the_colours_alone(
+def test_a_nomenclature_given_as_colour_file_is_reported_at_the_colour_file_only(
     case: Case, capsys: pytest.CaptureFixture[str]
 ) -> None:
     one = problems(capsys, case.configured(chain={"color_table": str(case.files.nomenclature)}))
@@ -162,7 +162,7 @@ def test_tables_of_counts_and_models_are_reported_by_path(case: Case, capsys: py
 
 
 @pytest.mark.parametrize("name", ["check", "run", "plan"])
-def test_problems_of_the_file_and_of_inputs_come_in_one_round(
+def test_problems_of_options_and_inputs_are_reported_together(
     case: Case, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     config = case.configured(
@@ -174,10 +174,8 @@ def test_problems_of_the_file_and_of_inputs_come_in_one_round(
     ]  # fmt: skip
 
 
-def test_inputs_are_left_alone_whose_options_are_wrong_themselves(
-    case: Case, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Nothing is said of what a stand-in would give."""
+def test_inputs_of_invalid_options_are_not_read(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    """Default values of invalid options cause no further problems."""
     config = case.configured(
         chain={"data_field": " ", "list_tile": "a/b", "proj": "x", "s2_path": str(case.files.folder / "gone")}
     )
@@ -194,7 +192,7 @@ def test_inputs_are_left_alone_whose_options_are_wrong_themselves(
     assert len(message) == 6
 
 
-def test_what_is_wrong_on_every_tile_alike_is_reported_once(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_same_problem_on_all_tiles_is_reported_once(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.rmtree(case.files.s2_path)
     case.files.s2_path.mkdir()
     config = case.configured(chain={"list_tile": "T31TAA T31TBB T31TCC", "user_feat_path": str(case.files.s2_path)})
@@ -221,7 +219,7 @@ def test_options_that_a_problem_mentions_get_their_lines(case: Case, capsys: pyt
     )
 
 
-def test_lines_are_those_of_the_cfg_syntax_and_of_old_names_too(case: Case, tmp_path: Path) -> None:
+def test_line_numbers_are_correct_for_cfg_syntax_and_legacy_names(case: Case, tmp_path: Path) -> None:
     files = case.files
     text = f"""
 chain : {{ outputPath : '{tmp_path / "out"}'
@@ -255,7 +253,7 @@ def test_a_failure_with_json_is_reported_once_on_a_terminal(case: Case, monkeypa
         assert error.is_shown is message
 
 
-def test_a_sensor_that_cannot_be_described_hides_no_problem_of_the_others(
+def test_an_invalid_sensor_description_does_not_hide_problems_of_other_sensors(
     case: Case, capsys: pytest.CaptureFixture[str]
 ) -> None:
     description = case.files.folder / "mine.yaml"
@@ -272,7 +270,9 @@ def test_a_sensor_that_cannot_be_described_hides_no_problem_of_the_others(
     assert any("Sentinel_2.keep_bands: unknown bands B99" in text for text in message)
 
 
-def test_a_table_of_counts_is_read_though_no_class_is_known(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_of_counts_is_checked_even_without_known_classes(
+    case: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
     case.files.nomenclature.write_text("no label here\n", encoding="utf-8")
     counts = case.files.folder / "counts.csv"
     counts.write_text("1,many\n", encoding="utf-8")
@@ -282,7 +282,7 @@ def test_a_table_of_counts_is_read_though_no_class_is_known(case: Case, capsys: 
     assert any(f"strategy.byclass.in: {counts}: cannot be used" in text and "'1,many'" in text for text in message)
 
 
-def test_lines_that_a_problem_goes_on_with_do_not_look_like_problems(
+def test_continuation_lines_of_a_problem_do_not_look_like_problems(
     case: Case, capsys: pytest.CaptureFixture[str]
 ) -> None:
     counts = case.files.folder / "counts.csv"
@@ -295,7 +295,7 @@ def test_lines_that_a_problem_goes_on_with_do_not_look_like_problems(
     assert "\n      line 1: '1,many' is not" in error
 
 
-def test_paths_start_at_one_folder_however_it_is_spelled(
+def test_all_spellings_of_the_base_folder_give_the_same_paths(
     case: Case, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = case.files.folder
@@ -332,7 +332,7 @@ def test_paths_start_at_one_folder_however_it_is_spelled(
         {"coregistration": {"vhr_path": "nowhere.tif"}},
     ],
 )
-def test_no_problem_of_options_ends_in_a_traceback_when_inputs_are_looked_at(
+def test_invalid_options_never_cause_a_traceback_when_inputs_are_checked(
     case: Case, capsys: pytest.CaptureFixture[str], sections: dict[str, dict[str, object]]
 ) -> None:
     code, _, error = command(capsys, "check", case.configured(**sections))

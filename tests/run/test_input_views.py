@@ -1,4 +1,4 @@
-"""Remarks in the run report: each below the series that it is about, whatever its words."""
+"""Remarks in the run report are shown with the series that they concern."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def series(name: str) -> SensorScene:
 
 
 @pytest.mark.parametrize("about", ["name", "section"])
-def test_a_remark_stands_below_its_series_without_being_named_in_the_text(about: str) -> None:
+def test_a_remark_is_shown_with_its_series_whatever_its_text(about: str) -> None:
     scene = Scene("T", GRID, (series("Landsat8"), series("Sentinel_2")))
     second = scene.sensors[1].spec
     sensor = second.name if about == "name" else second.section

@@ -1,4 +1,4 @@
-"""How steps and rows become jobs."""
+"""Planning of jobs from steps and rows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GIVEN = Artifact("given/{tile}.txt", "From outside.")
 
 @dataclass(frozen=True)
 class Settings:
-    """A configuration as far as these steps see it."""
+    """The part of a configuration that these steps use."""
 
     extra: bool = False
 
@@ -57,7 +57,7 @@ def test_jobs_of_a_step_are_the_distinct_values_of_its_axes(tmp_path: Path) -> N
     ]  # fmt: skip
 
 
-def test_same_axes_bind_one_path_fewer_share_it_and_more_give_a_mapping(tmp_path: Path) -> None:
+def test_an_artifact_gives_one_path_a_shared_path_or_a_mapping_by_its_axes(tmp_path: Path) -> None:
     by_id = planned(tmp_path, READ, CUT, GATHER).by_id
     assert by_id["cut/cut_A_1"].out.part == tmp_path / "parts/A_1.txt"
     assert by_id["cut/cut_A_1"].inp.tile == by_id["cut/cut_A_0"].inp.tile == tmp_path / "tiles/A.txt"
@@ -67,14 +67,14 @@ def test_same_axes_bind_one_path_fewer_share_it_and_more_give_a_mapping(tmp_path
     assert by_id["gather/gather"].makes == ("everything.txt",)
 
 
-def test_edges_follow_from_who_makes_the_path(tmp_path: Path) -> None:
+def test_a_job_needs_the_jobs_that_make_its_inputs(tmp_path: Path) -> None:
     by_id = planned(tmp_path, READ, CUT, GATHER).by_id
     assert by_id["read/read_A"].needs == ()
     assert by_id["cut/cut_A_1"].needs == ("read/read_A",)
     assert by_id["gather/gather"].needs == ("cut/cut_A_0", "cut/cut_A_1", "cut/cut_B_0")
 
 
-def test_artifacts_and_steps_that_are_not_asked_for_are_left_out(tmp_path: Path) -> None:
+def test_artifacts_and_steps_that_are_not_requested_are_not_planned(tmp_path: Path) -> None:
     assert "extra" not in planned(tmp_path, READ).by_id["read/read_A"].out
     assert planned(tmp_path, READ, extra=True).by_id["read/read_B"].out.extra == tmp_path / "extra_B.txt"
     never = step("never", (), {}, {"all": ALL}, when=lambda config: config.extra)
@@ -85,13 +85,15 @@ SMOOTHED = Artifact("smoothed/{tile}.txt", "Only when asked for.", when=lambda c
 SHAPE = step("shape", ("tile",), {"labels": first(SMOOTHED, TILE)}, {"shaped": Artifact("shaped/{tile}.txt", "Last.")})
 
 
-def test_of_alternatives_the_first_is_read_that_an_active_step_makes(tmp_path: Path) -> None:
+def test_the_first_alternative_that_an_active_step_makes_is_read(tmp_path: Path) -> None:
     smooth = step("smooth", ("tile",), {"tile": TILE}, {"smoothed": SMOOTHED}, when=lambda config: config.extra)
     for extra, maker, path in ((False, "read", "tiles/A.txt"), (True, "smooth", "smoothed/A.txt")):
         job = planned(tmp_path, READ, smooth, SHAPE, extra=extra).by_id["shape/shape_A"]
         assert job.needs == (f"{maker}/{maker}_A",)
         assert job.inp.labels == tmp_path / path
-    assert planned(tmp_path, READ, SHAPE, extra=True).by_id["shape/shape_A"].needs == ("read/read_A",), "none makes it"
+    assert planned(tmp_path, READ, SHAPE, extra=True).by_id["shape/shape_A"].needs == ("read/read_A",), (
+        "no active step makes it"
+    )
 
 
 def test_one_of_the_alternatives_must_be_made(tmp_path: Path) -> None:
@@ -99,7 +101,7 @@ def test_one_of_the_alternatives_must_be_made(tmp_path: Path) -> None:
         planned(tmp_path, SHAPE)
 
 
-def test_what_an_active_step_needs_is_made_although_nobody_asks_for_it(tmp_path: Path) -> None:
+def test_an_artifact_that_an_active_step_needs_is_made_without_request(tmp_path: Path) -> None:
     use = step("use", ("tile",), {"extra": OPTIONAL}, {"used": Artifact("used/{tile}.txt", "Of the extra.")})
     by_id = planned(tmp_path, READ, use).by_id
     assert by_id["read/read_A"].out.extra == tmp_path / "extra_A.txt"
@@ -108,14 +110,14 @@ def test_what_an_active_step_needs_is_made_although_nobody_asks_for_it(tmp_path:
     assert "extra" not in planned(tmp_path, READ, never).by_id["read/read_A"].out
 
 
-def test_a_need_that_can_be_done_without_makes_nothing(tmp_path: Path) -> None:
+def test_an_optional_need_does_not_cause_an_artifact_to_be_made(tmp_path: Path) -> None:
     use = step("use", ("tile",), {"tile": TILE, "extra": optional(OPTIONAL)}, {"used": Artifact("used/{tile}.txt", "")})
     assert "extra" not in planned(tmp_path, READ, use).by_id["use/use_A"].inp
     assert "extra" in planned(tmp_path, READ, use, extra=True).by_id["use/use_A"].inp
 
 
-def test_what_an_output_is_made_of_is_made_with_it_and_only_then(tmp_path: Path) -> None:
-    """Parts with an extra are joined to a whole extra: asking for the whole asks for the parts."""
+def test_the_needs_of_an_output_are_made_only_with_that_output(tmp_path: Path) -> None:
+    """Requesting an output also requests the optional inputs from which it is made."""
     part = Artifact("extra_parts/{tile}_{part}.txt", "Of the extra.", when=lambda config: False)
     cut = step("cut", ("tile", "part"), {"given": GIVEN}, {"part": PART, "extra": part})
     join = step(
@@ -127,10 +129,10 @@ def test_what_an_output_is_made_of_is_made_with_it_and_only_then(tmp_path: Path)
     assert "extra" in asked["cut/cut_A_0"].out
     assert len([*asked["join/join_A"].inp.each("extras")]) == 2
     use = step("use", ("tile",), {"extra": OPTIONAL}, {"used": Artifact("used/{tile}.txt", "Of the extra.")})
-    assert "extra" in planned(tmp_path, cut, join, use).by_id["cut/cut_A_0"].out, "needed, through two steps"
+    assert "extra" in planned(tmp_path, cut, join, use).by_id["cut/cut_A_0"].out, "needed indirectly"
 
 
-def test_an_input_that_nobody_makes_is_a_defect(tmp_path: Path) -> None:
+def test_an_input_that_no_step_makes_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"cut: nothing makes tiles/\{tile\}\.txt"):
         planned(tmp_path, CUT)
 
@@ -141,7 +143,7 @@ def test_two_jobs_cannot_make_one_path(tmp_path: Path) -> None:
         planned(tmp_path, shared)
 
 
-def test_part_of_a_plan_needs_what_the_rest_would_have_made(tmp_path: Path) -> None:
+def test_a_restricted_plan_requires_the_outputs_of_excluded_steps(tmp_path: Path) -> None:
     plan = planned(tmp_path, READ, CUT, GATHER)
     with pytest.raises(UserError, match=r"\.txt \(made by step cut\)") as refused:
         plan.restricted(["gather"])
@@ -169,7 +171,7 @@ def test_keys_give_the_values_of_axes_by_name(tmp_path: Path) -> None:
         _ = own.seed
 
 
-def test_keys_travel_to_workers_and_are_those_of_their_values() -> None:
+def test_keys_can_be_pickled_and_equal_their_values() -> None:
     key = Key.of(tile="A", part=3)
     sent = pickle.loads(pickle.dumps(key))
     assert (sent.tile, sent.part, sent.axes) == ("A", 3, ("tile", "part"))
@@ -177,7 +179,7 @@ def test_keys_travel_to_workers_and_are_those_of_their_values() -> None:
     assert {key: "found"}[Key.of(tile="A", part=3)] == "found"
 
 
-def test_several_paths_are_not_taken_for_one(tmp_path: Path) -> None:
+def test_several_paths_cannot_be_used_as_one_path(tmp_path: Path) -> None:
     gather = planned(tmp_path, READ, CUT, GATHER).by_id["gather/gather"]
     with pytest.raises(AttributeError, match="several paths"):
         _ = gather.inp.parts
@@ -185,13 +187,13 @@ def test_several_paths_are_not_taken_for_one(tmp_path: Path) -> None:
         _ = gather.inp.unheard_of
 
 
-def test_contexts_travel_to_workers(tmp_path: Path) -> None:
+def test_job_contexts_can_be_pickled(tmp_path: Path) -> None:
     context = planned(tmp_path, READ).by_id["read/read_A"].inp
     assert pickle.loads(pickle.dumps(context)) == context
 
 
 @pytest.mark.parametrize("found", CLASSIFICATION.steps, ids=lambda s: s.name)
-def test_steps_of_the_chain_name_their_log_folder_once(found: Step) -> None:
+def test_names_of_steps_and_of_their_jobs_are_unique(found: Step) -> None:
     assert [s.name for s in CLASSIFICATION.steps].count(found.name) == 1
     assert all("{" + axis + "}" in found.task for axis in found.over), "tasks of one step need different names"
 

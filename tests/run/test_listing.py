@@ -1,4 +1,4 @@
-"""Which changes of an image's file are noticed."""
+"""Detection of changed image files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from iota2.run.survey.listing import MAX_WHOLE_BYTES, SAMPLE_BYTES, fingerprint
 
 
 def changed_at(path: Path, place: int) -> bool:
-    """Whether another byte at a place makes another fingerprint."""
+    """Whether a changed byte at a position changes the fingerprint."""
     size, before = path.stat().st_size, fingerprint(path, path.stat().st_size)
     with open(path, "r+b") as file:
         file.seek(place)
@@ -20,15 +20,15 @@ def changed_at(path: Path, place: int) -> bool:
 
 
 @pytest.mark.parametrize("size", [1, SAMPLE_BYTES + 1, 3 << 20])
-def test_any_byte_of_a_file_that_is_read_whole_counts(tmp_path: Path, size: int) -> None:
+def test_any_changed_byte_of_a_completely_read_file_is_detected(tmp_path: Path, size: int) -> None:
     path = tmp_path / "mask.tif"
     for place in {0, size // 3, size // 2, size - 1}:
         path.write_bytes(bytes(size))
         assert changed_at(path, place), place
 
 
-def test_of_a_larger_file_the_pieces_count_with_both_ends(tmp_path: Path) -> None:
-    """What ``docs/howto/restart.md`` says is not noticed."""
+def test_changes_of_larger_files_are_detected_in_samples_and_at_both_ends(tmp_path: Path) -> None:
+    """Other changes are not detected, as described in ``docs/howto/restart.md``."""
     path, size = tmp_path / "band.tif", MAX_WHOLE_BYTES + 1
     path.write_bytes(bytes(size))
     assert changed_at(path, 0)
@@ -37,7 +37,7 @@ def test_of_a_larger_file_the_pieces_count_with_both_ends(tmp_path: Path) -> Non
     assert not changed_at(path, size // 2)
 
 
-def test_the_size_counts(tmp_path: Path) -> None:
+def test_files_of_different_size_have_different_fingerprints(tmp_path: Path) -> None:
     path = tmp_path / "empty"
     prints = set()
     for size in (0, 1, MAX_WHOLE_BYTES, MAX_WHOLE_BYTES + 1):

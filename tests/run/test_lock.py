@@ -1,4 +1,4 @@
-"""Two runs never work in one output folder."""
+"""The lock: two runs never use one output folder at the same time."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from iota2.errors import OutputError
 from iota2.run.records import lock
 from iota2.run.records.lock import LOCK, Holder, holder, locked, require_lock
 
-STARTERS, ROUNDS = 4, 50
+PROCESSES, ROUNDS = 4, 50
 
 
-def test_a_second_run_is_refused_and_reported_by_whom(tmp_path: Path) -> None:
+def test_a_second_run_is_refused_with_process_and_host_of_the_first(tmp_path: Path) -> None:
     with locked(tmp_path) as message:
         assert message is None
         with pytest.raises(OutputError, match=rf"process {os.getpid()} on {socket.gethostname()}"), locked(tmp_path):
@@ -37,7 +37,7 @@ def test_a_second_run_is_refused_and_reported_by_whom(tmp_path: Path) -> None:
 
 
 def test_the_lock_of_a_dead_process_is_taken_over_with_a_message(tmp_path: Path) -> None:
-    former = dead()
+    former = dead_holder()
     write(tmp_path, former)
     with locked(tmp_path) as message:
         assert message == f"The previous run in {tmp_path} (process {former.pid}) did not finish; resuming it."
@@ -47,7 +47,7 @@ def test_the_lock_of_a_dead_process_is_taken_over_with_a_message(tmp_path: Path)
     assert list((tmp_path / LOCK).parent.iterdir()) == []
 
 
-def test_a_process_that_died_and_is_still_listed_is_dead() -> None:
+def test_a_zombie_process_is_dead() -> None:
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
         assert child.stdin is not None
@@ -62,7 +62,7 @@ def test_a_process_that_died_and_is_still_listed_is_dead() -> None:
         child.wait()
 
 
-def test_a_number_that_another_process_got_is_no_sign_of_life(tmp_path: Path) -> None:
+def test_a_reused_process_number_does_not_keep_a_lock_alive(tmp_path: Path) -> None:
     me = holder_of(os.getpid())
     assert me.alive
     assert not replace(me, started=me.started - 1).alive
@@ -72,8 +72,8 @@ def test_a_number_that_another_process_got_is_no_sign_of_life(tmp_path: Path) ->
         assert message
 
 
-def test_a_clock_that_is_set_does_not_make_a_run_look_dead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Times since 1970 that the system reports of processes move with the clock: none may be compared."""
+def test_setting_the_clock_does_not_make_a_run_look_dead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Process times since 1970 change with the clock, so the lock must not compare them."""
     with locked(tmp_path):
         monkeypatch.setattr(psutil, "boot_time", lambda: 0.0)
         monkeypatch.setattr(time, "time", lambda: 0.0)
@@ -83,14 +83,14 @@ def test_a_clock_that_is_set_does_not_make_a_run_look_dead(tmp_path: Path, monke
             pass
 
 
-def test_a_process_of_somebody_else_is_respected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Systems may hide the processes of others: their number is taken, and nothing more is to be known."""
+def test_the_lock_of_another_users_process_is_respected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system may hide processes of other users; only the existence of the number is known."""
 
     def kill(pid: int, number: int) -> None:
         raise PermissionError(errno.EPERM, "Operation not permitted")
 
     monkeypatch.setattr(os, "kill", kill)
-    write(tmp_path, dead())
+    write(tmp_path, dead_holder())
     with pytest.raises(OutputError, match="another run uses this folder"), locked(tmp_path):
         pass
 
@@ -103,7 +103,7 @@ def test_a_lock_of_another_host_is_respected(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", ["", "{", '{"pid": 1}'])
 def test_a_lock_that_cannot_be_read_is_respected(tmp_path: Path, content: str) -> None:
-    """On a disk without hard links it may belong to a run that is just beginning."""
+    """On a disk without hard links it may belong to a run that is starting."""
     (tmp_path / LOCK).parent.mkdir()
     (tmp_path / LOCK).write_text(content)
     with pytest.raises(OutputError, match=r"cannot be read.*Delete it"), locked(tmp_path):
@@ -111,21 +111,21 @@ def test_a_lock_that_cannot_be_read_is_respected(tmp_path: Path, content: str) -
     assert (tmp_path / LOCK).read_text() == content
 
 
-def test_the_lock_goes_when_the_run_fails(tmp_path: Path) -> None:
+def test_the_lock_is_removed_when_the_run_fails(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), locked(tmp_path):
         raise ZeroDivisionError
     assert not (tmp_path / LOCK).exists()
 
 
-def test_the_lock_of_another_run_stays(tmp_path: Path) -> None:
-    """A run whose lock somebody removed by hand ends while the next one works."""
+def test_the_lock_of_another_run_is_not_removed(tmp_path: Path) -> None:
+    """A run ends whose lock was removed by hand, while the next run is in progress."""
     other = json.dumps(asdict(replace(holder_of(os.getpid()), run="another")))
     with locked(tmp_path):
         (tmp_path / LOCK).write_text(other)
     assert (tmp_path / LOCK).read_text() == other
 
 
-def test_a_disk_without_hard_links_has_locks_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_locks_work_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def link(old: object, new: object) -> None:
         raise PermissionError(errno.EPERM, "Operation not permitted")
 
@@ -134,35 +134,35 @@ def test_a_disk_without_hard_links_has_locks_too(tmp_path: Path, monkeypatch: py
         with pytest.raises(OutputError, match="another run uses this folder"), locked(tmp_path):
             pass
         require_lock(tmp_path, (tmp_path / LOCK).read_text())
-    write(tmp_path, dead())
+    write(tmp_path, dead_holder())
     with locked(tmp_path) as message:
         assert message
 
 
-def test_a_starter_whose_file_is_tidied_away_is_refused_like_others(
+def test_a_starting_run_whose_temporary_file_is_removed_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The run that has the lock removes all that is in progress, at that moment what the other one is about to link."""
+    """The run with the lock removes temporary files, including the one that the other run is about to link."""
 
     def tidied(part: Path, path: Path, text: str) -> bool:
         part.unlink()
         return really(part, path, text)
 
     with locked(tmp_path):
-        really = lock._linked
-        monkeypatch.setattr(lock, "_linked", tidied)
+        really = lock._link_lock
+        monkeypatch.setattr(lock, "_link_lock", tidied)
         with pytest.raises(OutputError, match="another run uses this folder"), locked(tmp_path):
             pass
 
 
-def test_a_starter_that_waited_while_another_took_over_is_refused(
+def test_a_starting_run_is_refused_if_another_takes_over_the_lock_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def quicker(file: object, operation: int) -> None:
         write(tmp_path / "aside", holder_of(os.getpid()))
         os.replace(tmp_path / "aside" / LOCK, tmp_path / LOCK)
 
-    write(tmp_path, dead())
+    write(tmp_path, dead_holder())
     monkeypatch.setattr(fcntl, "flock", quicker)
     with pytest.raises(OutputError, match="another run uses this folder"), locked(tmp_path):
         pass
@@ -170,8 +170,8 @@ def test_a_starter_that_waited_while_another_took_over_is_refused(
 
 
 def compete(root: str, rounds: int, start: Barrier, end: Barrier, expected: Queue[tuple[int, str]]) -> None:
-    """In each round, try to get a folder of its own at the same instant as the others; who has got it holds it until
-    all have tried."""
+    """In each round, try to lock the folder of the round at the same time as other processes; keep the lock until all
+    have tried."""
     for number in range(rounds):
         start.wait()
         try:
@@ -187,36 +187,36 @@ def compete(root: str, rounds: int, start: Barrier, end: Barrier, expected: Queu
 
 
 @pytest.mark.parametrize("stale", [False, True])
-def test_of_runs_that_begin_at_the_same_instant_one_gets_the_folder(tmp_path: Path, stale: bool) -> None:
-    former = dead()
+def test_one_of_several_runs_started_simultaneously_gets_the_lock(tmp_path: Path, stale: bool) -> None:
+    former = dead_holder()
     for number in range(ROUNDS):
         folder = tmp_path / str(number)
         folder.mkdir()
         if stale:
             write(folder, former)
     context = multiprocessing.get_context("spawn")
-    start, end, expected = context.Barrier(STARTERS), context.Barrier(STARTERS), context.Queue()
+    start, end, expected = context.Barrier(PROCESSES), context.Barrier(PROCESSES), context.Queue()
     starters = [
-        context.Process(target=compete, args=(str(tmp_path), ROUNDS, start, end, expected)) for _ in range(STARTERS)
+        context.Process(target=compete, args=(str(tmp_path), ROUNDS, start, end, expected)) for _ in range(PROCESSES)
     ]
     for starter in starters:
         starter.start()
-    results = [expected.get() for _ in range(STARTERS * ROUNDS)]
+    results = [expected.get() for _ in range(PROCESSES * ROUNDS)]
     for starter in starters:
         starter.join()
     for number in range(ROUNDS):
-        assert sorted(what for n, what in results if n == number) == ["inside", *["refused"] * (STARTERS - 1)]
+        assert sorted(what for n, what in results if n == number) == ["inside", *["refused"] * (PROCESSES - 1)]
 
 
 def holder_of(pid: int) -> Holder:
-    """What the lock of a living process says."""
-    started = lock._started(pid)
+    """The lock holder of a living process."""
+    started = lock._process_start(pid)
     assert started
-    return Holder(socket.gethostname(), pid, lock._boot(), started)
+    return Holder(socket.gethostname(), pid, lock._boot_id(), started)
 
 
-def dead() -> Holder:
-    """What the lock of a process said that has ended."""
+def dead_holder() -> Holder:
+    """The lock holder of a process that has ended."""
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     expected = holder_of(child.pid)
     child.communicate(b"\n")
@@ -228,8 +228,8 @@ def write(root: Path, former: Holder) -> None:
     (root / LOCK).write_text(json.dumps(asdict(former)))
 
 
-def test_a_process_of_another_container_of_the_same_name_may_live(tmp_path: Path) -> None:
-    """Its number says nothing here: processes of a container are numbered anew."""
-    gone = replace(lock._me(), pid=2**22 - 1)
+def test_a_process_in_another_container_with_the_same_host_name_counts_as_alive(tmp_path: Path) -> None:
+    """Process numbers of another container have no meaning here."""
+    gone = replace(lock._this_process(), pid=2**22 - 1)
     assert not gone.alive
     assert replace(gone, room="pid:[1]").alive

@@ -1,4 +1,4 @@
-"""What is read for one job of a plan serves all of them: commands stay fast whatever the number of jobs."""
+"""Files of the last run and of inputs are read once for all jobs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from iota2.chains.load import load_config
 from iota2.run.options import Options
-from iota2.run.outlook import outlook_of_run
+from iota2.run.preview import preview_run
 from iota2.run.progress import reasons
 from iota2.run.survey import listing
 from iota2.run.survey.listing import survey_texts
@@ -18,17 +18,17 @@ from tests.chain.helpers import EAST, WEST, Case, case, small
 __all__ = ["case", "small"]
 
 
-def test_the_last_run_is_read_once_for_the_reasons_of_all_jobs(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    outlook = outlook_of_run(load_config(case.configured(arg_train={"runs": 3})), Options())
+def test_state_of_the_last_run_is_read_once_for_all_reasons(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    preview = preview_run(load_config(case.configured(arg_train={"runs": 3})), Options())
     read: list[Path] = []
     monkeypatch.setattr(reasons, "failures", lambda root: read.append(root) or {})
-    assert len(outlook.plan.jobs) > 40
-    for job in outlook.plan.jobs:
-        assert outlook.reasons(job)
+    assert len(preview.plan.jobs) > 40
+    for job in preview.plan.jobs:
+        assert preview.reasons(job)
     assert len(read) == 1
 
 
-def test_files_that_tiles_share_are_looked_at_once_and_each_listing_has_its_own(
+def test_shared_files_are_read_once_and_each_listing_contains_those_of_its_tile(
     case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = load_config(case.configured(chain={"list_tile": f"{WEST} {EAST}"}))
@@ -36,7 +36,7 @@ def test_files_that_tiles_share_are_looked_at_once_and_each_listing_has_its_own(
     looked: list[str] = []
     entry = listing._entry
     monkeypatch.setattr(listing, "_entry", lambda path, known: looked.append(path) or entry(path, known))
-    monkeypatch.setattr(listing, "_PORTION", 3)
+    monkeypatch.setattr(listing, "_FILES_PER_TASK", 3)
     texts = survey_texts(found, config.chain.output_path)
     assert len(looked) == len(set(looked)) > 20
     for tile in (WEST, EAST):

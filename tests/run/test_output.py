@@ -1,4 +1,4 @@
-"""The output folder is made, marked, and only ever emptied when all in it is ours."""
+"""The output folder is created, marked, and emptied only if it contains no foreign file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from iota2.run.records.output import OUTPUT_LIST, claim, empty, left_over, prepa
 from tests.chain.helpers import Case, case, command, run, small
 
 __all__ = ["case", "small"]
-BESIDE = (
+RUN_FILES = (
     "Eco.v2.dbf",
     "final/old.tif.aux.xml",
     "IOTA2_tasks_status.txt",
@@ -26,8 +26,8 @@ BESIDE = (
     "logs/html/jobs/learnModel-0123456789ab.html",
     f"{layout.MARK}/reasons.txt",
 )
-"""What is ours beside the outputs of jobs."""
-SPECIAL_FILES = (
+"""Files that runs write in addition to the outputs of jobs."""
+FOREIGN_FILES = (
     "notes.txt",
     "final/project.qgz",
     "MyRegion.qgz",
@@ -45,7 +45,7 @@ SPECIAL_FILES = (
 
 
 def made(root: Path, *names: str) -> Path:
-    """An output folder in which a run made files of these names."""
+    """An output folder in which a run made files with these names."""
     claim(root)
     prepare(root, names, remove=False)
     for name in names:
@@ -54,16 +54,16 @@ def made(root: Path, *names: str) -> Path:
     return root
 
 
-def test_a_new_folder_is_made_and_marked(tmp_path: Path) -> None:
+def test_a_missing_folder_is_created_and_marked(tmp_path: Path) -> None:
     root = made(tmp_path / "a/b")
     assert (root / layout.MARK).is_dir()
     assert (root / "final/TMP").is_dir()
 
 
-def test_what_earlier_runs_made_is_removed_and_only_when_asked(tmp_path: Path) -> None:
+def test_earlier_outputs_are_removed_only_on_request(tmp_path: Path) -> None:
     root = made(tmp_path, "final/old.tif", "Eco.v2.shp", "model/model_1.txt")
     for name in (
-        *BESIDE,
+        *RUN_FILES,
         str(temporary_path(Path("final/old.tif"))),
         f"{temporary_path(Path('model/model_1'), 'old')}/x",
     ):
@@ -79,36 +79,36 @@ def test_what_earlier_runs_made_is_removed_and_only_when_asked(tmp_path: Path) -
     assert (root / "final").is_dir()
 
 
-def test_only_what_was_there_before_is_removed(tmp_path: Path) -> None:
+def test_files_that_appear_after_the_check_are_kept(tmp_path: Path) -> None:
     root = made(tmp_path, "final/old.tif", "features/T1/x.tif")
     (root / "logs/workers").mkdir(parents=True)
     (root / "logs/workers/worker-1.log").write_text("of an earlier run")
     files = removable(root)
-    assert files[-1] == root / OUTPUT_LIST, "until the end it is known what is ours"
+    assert files[-1] == root / OUTPUT_LIST, "the list of outputs is deleted last"
     (root / "logs/workers/worker-2.log").write_text("a worker of this run says something")
     empty(root, files)
     assert [path.name for path in root.rglob("*") if path.is_file()] == ["worker-2.log"]
     assert not (root / "features").exists()
     (root / "logs/workers/worker-2.log").unlink()
     empty(root, [])
-    assert (root / "logs/workers").is_dir(), "a worker may begin to write there"
+    assert (root / "logs/workers").is_dir(), "a worker may already write there"
 
 
-def test_a_folder_without_our_mark_is_refused_and_kept(tmp_path: Path) -> None:
+def test_a_non_empty_folder_without_the_mark_is_refused_and_unchanged(tmp_path: Path) -> None:
     (tmp_path / "thesis.docx").write_text("years of work")
     with pytest.raises(OutputError, match=r"not made by this program.*thesis\.docx"):
         claim(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.docx"]
 
 
-@pytest.mark.parametrize("stranger", SPECIAL_FILES)
-def test_a_stranger_among_our_files_stops_the_removal_before_anything_is_lost(tmp_path: Path, stranger: str) -> None:
+@pytest.mark.parametrize("foreign", FOREIGN_FILES)
+def test_a_foreign_file_prevents_the_removal_of_any_file(tmp_path: Path, foreign: str) -> None:
     root = made(tmp_path, "final/map.tif", "MyRegion.shp", "model/model_1/model.json")
     (root / OUTPUT_LIST).write_text("final/map.tif\nMyRegion.shp\nmodel/model_1\n")
     prepare(root, [], remove=False)
-    (root / stranger).parent.mkdir(parents=True, exist_ok=True)
-    (root / stranger).write_text("mine")
-    with pytest.raises(OutputError, match=rf"{stranger}.*nothing was removed"):
+    (root / foreign).parent.mkdir(parents=True, exist_ok=True)
+    (root / foreign).write_text("mine")
+    with pytest.raises(OutputError, match=rf"{foreign}.*nothing was removed"):
         prepare(root, [], remove=True)
     assert (root / "final/map.tif").exists()
 
@@ -116,8 +116,8 @@ def test_a_stranger_among_our_files_stops_the_removal_before_anything_is_lost(tm
 @pytest.mark.parametrize(
     "name", ["final/report.html", "final/RESULTS.txt", "IOTA2_tasks_status.txt", "logs/learnModel/learnModel_1.out"]
 )
-def test_an_empty_mark_makes_no_file_ours(tmp_path: Path, name: str) -> None:
-    """The user's own report in a folder in which no run has worked."""
+def test_an_empty_mark_does_not_permit_the_removal_of_files(tmp_path: Path, name: str) -> None:
+    """A file of the user in a folder without any run."""
     (tmp_path / layout.MARK).mkdir()
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / name).write_text("mine")
@@ -126,14 +126,14 @@ def test_an_empty_mark_makes_no_file_ours(tmp_path: Path, name: str) -> None:
         removable(tmp_path)
 
 
-def test_a_name_of_the_tree_that_no_run_here_has_made_is_not_ours(tmp_path: Path) -> None:
+def test_a_known_name_without_a_planned_output_is_foreign(tmp_path: Path) -> None:
     root = made(tmp_path, "final/map.tif")
     (root / layout.REPORT.path).write_text("mine")
     with pytest.raises(OutputError, match=r"did not make \(final/report\.html\)"):
         removable(root)
 
 
-def test_a_mark_that_is_a_link_lists_files_of_another_folder(tmp_path: Path) -> None:
+def test_a_mark_that_is_a_link_prevents_the_removal(tmp_path: Path) -> None:
     other = made(tmp_path / "other", "final/map.tif")
     root = tmp_path / "out"
     (root / "final").mkdir(parents=True)
@@ -143,7 +143,7 @@ def test_a_mark_that_is_a_link_lists_files_of_another_folder(tmp_path: Path) -> 
         removable(root)
 
 
-def test_all_that_a_whole_run_leaves_is_its_own(case: Case) -> None:
+def test_all_files_of_a_complete_run_can_be_removed(case: Case) -> None:
     """Logs, pages, models and tables of every step: a second run may empty the folder."""
     config = run(case.configured(arg_classification={"enable_probability_map": True}))
     root = config.chain.output_path
@@ -153,7 +153,7 @@ def test_all_that_a_whole_run_leaves_is_its_own(case: Case) -> None:
         removable(root)
 
 
-def test_what_other_settings_made_is_reported_products_first(tmp_path: Path) -> None:
+def test_outputs_of_other_settings_are_reported_products_first(tmp_path: Path) -> None:
     first, second, tile = "final/Classif_Seed_0.tif", "final/Classif_Seed_1.tif", "classif/a_seed_1.tif"
     root = made(tmp_path, tile, first, second, "never.tif")
     (root / "never.tif").unlink()
@@ -161,7 +161,7 @@ def test_what_other_settings_made_is_reported_products_first(tmp_path: Path) -> 
     assert left_over(root, [first, second, tile]) == []
 
 
-def test_links_are_strangers_and_are_not_followed(tmp_path: Path) -> None:
+def test_links_are_foreign_and_not_followed(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "precious.tif").write_text("x")
@@ -173,7 +173,7 @@ def test_links_are_strangers_and_are_not_followed(tmp_path: Path) -> None:
     assert (outside / "precious.tif").exists()
 
 
-def test_home_is_never_emptied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_home_folder_is_never_emptied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     made(tmp_path)
     with pytest.raises(OutputError, match="never emptied"):
@@ -181,17 +181,17 @@ def test_home_is_never_emptied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert (tmp_path / "final").is_dir()
 
 
-def test_a_file_in_the_place_of_the_folder_is_an_error(tmp_path: Path) -> None:
+def test_a_file_at_the_path_of_the_folder_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("x")
     with pytest.raises(OutputError, match="is a file"):
         claim(tmp_path / "out")
 
 
 @pytest.mark.parametrize("notes", [(), ("reasons.txt",), ("inputs.json", "configuration.json")])
-def test_files_in_the_place_of_outputs_are_never_overwritten_where_no_run_was(
+def test_files_at_paths_of_outputs_are_not_overwritten_without_an_earlier_run(
     tmp_path: Path, notes: tuple[str, ...]
 ) -> None:
-    """An empty mark makes nothing ours, whether the folder is to be emptied or not."""
+    """An empty mark does not permit overwriting either."""
     mark = tmp_path / layout.MARK
     mark.mkdir()
     for name in notes:
@@ -210,7 +210,7 @@ def test_files_in_the_place_of_outputs_are_never_overwritten_where_no_run_was(
     assert not (tmp_path / OUTPUT_LIST).exists()
 
 
-def test_outputs_of_an_earlier_run_and_folders_without_outputs_are_no_objection(tmp_path: Path) -> None:
+def test_outputs_of_an_earlier_run_and_folders_without_outputs_are_accepted(tmp_path: Path) -> None:
     require_ours(tmp_path / "new", ["a.tif"])
     root = made(tmp_path / "out", "a.tif")
     require_ours(root, ["a.tif", "b.tif"])
@@ -218,9 +218,7 @@ def test_outputs_of_an_earlier_run_and_folders_without_outputs_are_no_objection(
     require_ours(root, ["a.tif"])
 
 
-def test_check_refuses_files_in_the_place_of_outputs_as_run_does(
-    case: Case, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_check_and_run_refuse_files_at_paths_of_outputs(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     config = case.configured()
     report = case.output / "final/report.html"
     report.parent.mkdir(parents=True)

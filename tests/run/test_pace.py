@@ -1,4 +1,4 @@
-"""How long the rest of a run takes, from what is known so far, and nothing while that is not enough."""
+"""Estimates of the remaining time of a run, and no estimate without a basis."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 
 from iota2.run.plan.jobs import Plan
-from iota2.run.progress.pace import SETTLING_SECONDS, Pace
+from iota2.run.progress.pace import WARM_UP_SECONDS, Pace
 from iota2.run.records.records import Record
 from iota2.run.records.verdicts import Verdict
 from iota2.run.survey.forecast import Forecast
@@ -22,7 +22,7 @@ State = Literal["fresh", "stale", "open"]
 
 @dataclass
 class Clock:
-    """A clock that stands where it is put."""
+    """A clock that shows a set time."""
 
     now: float = 1000.0
 
@@ -49,29 +49,29 @@ def forecast(workers: int = 1, **guesses: float) -> Forecast:
     return Forecast(0, 0, 0, 0.0, rough=True, workers=workers, block=(1, 1), guesses=guesses)
 
 
-def test_jobs_without_a_record_count_as_the_forecast_guesses_once_the_start_is_over(plan: Plan) -> None:
+def test_jobs_without_a_record_use_the_guesses_of_the_forecast_after_the_warm_up(plan: Plan) -> None:
     clock = Clock()
     pace = Pace(plan, verdicts(plan, {"one": "stale", "two": "stale"}), forecast(one=2.0, two=30.0), clock)
     pace.ended(JobResult("one/one_A", "done", 0.1))
-    assert pace.words() == "", "a guess says nothing in the first seconds"
-    clock.now += SETTLING_SECONDS
-    assert pace.seconds_left() == pytest.approx(3 * 0.1 + 4 * 30), "not four times the tenth of a second of the first"
-    assert pace.words() == "about 2 min left"
+    assert pace.remaining_text() == "", "no estimate from guesses during the warm-up"
+    clock.now += WARM_UP_SECONDS
+    assert pace.seconds_left() == pytest.approx(3 * 0.1 + 4 * 30), "means are by step"
+    assert pace.remaining_text() == "about 2 min left"
 
 
-def test_open_jobs_say_nothing_until_one_of_them_reports_whether_they_run(plan: Plan) -> None:
+def test_open_jobs_give_no_estimate_until_one_of_them_has_ended(plan: Plan) -> None:
     known = verdicts(plan, {"one": "stale", "two": "open"}, {"one": 10.0, "two": 100.0})
     pace = Pace(plan, known, forecast(), Clock())
-    assert (pace.seconds_left(), pace.words()) == (None, "")
+    assert (pace.seconds_left(), pace.remaining_text()) == (None, "")
     pace.ended(JobResult("one/one_A", "done", 10.0))
     pace.ended(JobResult("two/two_A", "kept"))
-    assert pace.seconds_left() == pytest.approx(3 * 10), "none of the open jobs ran so far"
+    assert pace.seconds_left() == pytest.approx(3 * 10), "no open job has run yet"
     pace.ended(JobResult("one/one_B", "done", 10.0))
     pace.ended(JobResult("two/two_B", "done", 100.0))
-    assert pace.seconds_left() == pytest.approx(2 * 10 + 0.5 * 2 * 100), "half of them did"
+    assert pace.seconds_left() == pytest.approx(2 * 10 + 0.5 * 2 * 100), "half of the open jobs ran"
 
 
-def test_open_jobs_that_all_run_count_in_full_and_those_that_are_all_kept_not_at_all(plan: Plan) -> None:
+def test_open_jobs_are_weighted_by_the_share_that_ran(plan: Plan) -> None:
     for state, expected in (("done", 300.0), ("kept", 0.0)):
         known = verdicts(plan, {"one": "fresh", "two": "open"}, {"two": 100.0})
         pace = Pace(plan, known, forecast(), Clock())
@@ -85,14 +85,14 @@ def test_workers_share_the_jobs_of_a_step_but_not_one_job(plan: Plan, workers: i
     assert Pace(plan, known, forecast(workers), Clock()).seconds_left() == pytest.approx(expected)
 
 
-def test_the_time_that_has_gone_by_does_not_change_what_is_left(plan: Plan) -> None:
+def test_elapsed_time_does_not_change_the_remaining_time(plan: Plan) -> None:
     clock = Clock()
     pace = Pace(plan, verdicts(plan, {"one": "fresh", "two": "stale"}, {"two": 10.0}), forecast(), clock)
     for seconds in (0.0, 0.01, 1.0, 1000.0):
         clock.now += seconds
-        assert pace.seconds_left() == pytest.approx(40.0), "waiting for the first job is no slowness of all"
+        assert pace.seconds_left() == pytest.approx(40.0), "the wait for the first job does not count"
 
 
-def test_all_done_leaves_nothing(plan: Plan) -> None:
+def test_a_complete_run_has_no_remaining_time(plan: Plan) -> None:
     pace = Pace(plan, verdicts(plan, {"one": "fresh", "two": "fresh"}), None, Clock())
-    assert (pace.seconds_left(), pace.words()) == (0.0, "")
+    assert (pace.seconds_left(), pace.remaining_text()) == (0.0, "")

@@ -1,4 +1,4 @@
-"""The peak of memory is that of the job, not of what the process did before."""
+"""The peak memory of a job excludes earlier work of its process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from iota2.run.workers.peak_memory import peak_mib, reset_peak
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux forgets")
-def test_a_peak_is_seen_and_forgotten() -> None:
+def test_the_peak_memory_is_measured_and_can_be_reset() -> None:
     reset_peak()
     before = peak_mib()
     big = np.ones(200 << 17)

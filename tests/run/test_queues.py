@@ -1,5 +1,7 @@
-"""Jobs of a queue that end before their worker has connected. Debian has no PBS: its commands are stood in for by
-scripts that run each job as a process of this machine. SLURM is tried for real elsewhere."""
+"""Jobs of a queue that end before their worker connects.
+
+PBS is simulated by scripts that run each job as a process of this machine; ``test_slurm.py`` uses a real SLURM.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ from iota2.run.workers import clusters
 from iota2.run.workers.clusters import Queue, job_queue, queued_workers
 from iota2.run.workers.connections import run_certificates
 from iota2.run.workers.execute import execute
-from iota2.run.workers.resources import Worker
+from iota2.run.workers.resources import WorkerResources
 from tests.run.test_execute import planned
 
 QSUB = """#!/bin/bash
@@ -45,7 +47,7 @@ pytestmark = [
 
 @pytest.fixture
 def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of the stand-in, with a file for each job that was submitted."""
+    """The folder of the simulated queue, with a file for each submitted job."""
     commands, folder = tmp_path / "bin", tmp_path / "jobs"
     for made in (commands, folder, tmp_path / "root"):
         made.mkdir()
@@ -54,18 +56,18 @@ def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (commands / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{commands}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("JOBS", str(folder))
-    monkeypatch.setenv("PYTHONPATH", worker_path())  # the steps of these tests are not looked for in the working folder
+    monkeypatch.setenv("PYTHONPATH", worker_path())  # workers import nothing from the working folder
     monkeypatch.setattr(clusters, "POLL_MILLISECONDS", 300)
     return folder
 
 
 def states(tmp_path: Path, workers: int, *prologue: str) -> dict[str, str]:
-    """States of the jobs of a run whose cluster jobs begin like this."""
+    """States of the jobs of a run whose cluster jobs begin with these commands."""
     plan = planned(tmp_path / "root", "AE")
     logs = tmp_path / "root" / "logs"
-    queue = Queue("pbs", workers, Worker(threads=1, memory=1 << 30, seconds=3600), logs, private=tmp_path)
+    queue = Queue("pbs", workers, WorkerResources(threads=1, memory=1 << 30, seconds=3600), logs, certificates=tmp_path)
     with run_certificates(tmp_path) as certificates, job_queue(queue, certificates):
-        """The first use reads Dask's defaults, which must not happen within settings that end."""
+        """Read Dask's defaults before any temporary settings are active."""
     with dask.config.set({"jobqueue.pbs.job-script-prologue": prologue}), queued_workers(queue) as cluster:
         verdicts = assess(plan, Ledger(plan.root), {})
         results = execute(plan, verdicts, cluster, lambda result: None, Resources())
@@ -76,17 +78,17 @@ def submitted(jobs: Path) -> int:
     return len(list(jobs.glob("*.sh")))
 
 
-def test_a_job_that_ends_at_once_is_asked_for_again(tmp_path: Path, jobs: Path) -> None:
-    """The first two end at once, the third one works."""
+def test_a_job_that_ends_immediately_is_submitted_again(tmp_path: Path, jobs: Path) -> None:
+    """The first two jobs end immediately, the third one connects."""
     found = states(tmp_path, 1, *(f"mkdir {jobs}/{name} 2> /dev/null && exit 1" for name in ("first", "second")))
     assert set(found.values()) == {"done"}
     assert submitted(jobs) == 3
 
 
-def test_a_place_that_no_worker_comes_to_is_given_up_and_the_others_go_on(
+def test_a_slot_without_a_worker_is_removed_and_others_continue(
     tmp_path: Path, jobs: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """One job lives, and works once the others have been given up."""
+    """One job connects after the slots of the others have been removed."""
     alive = f"mkdir {jobs}/one 2> /dev/null || exit 1"
     waits = f"until [ $(ls {jobs}/*.sh | wc -l) -ge {1 + clusters.MAX_FAILED_STARTS} ]; do sleep 0.1; done; sleep 2"
     found = states(tmp_path, 2, alive, waits)
@@ -95,7 +97,7 @@ def test_a_place_that_no_worker_comes_to_is_given_up_and_the_others_go_on(
     assert "Requesting 1 workers" in caplog.text
 
 
-def test_when_jobs_leave_no_log_the_folder_that_they_do_not_see_is_named(tmp_path: Path, jobs: Path) -> None:
+def test_jobs_without_a_log_are_reported_with_the_inaccessible_folder(tmp_path: Path, jobs: Path) -> None:
     logs = tmp_path / "root" / "logs"
     hidden = f"rm -f {logs}/*.log; exit 1"
     with pytest.raises(UserError, match=rf"engine pbs: 1 of its jobs ended .* has no log: check .* {logs}"):
@@ -103,7 +105,7 @@ def test_when_jobs_leave_no_log_the_folder_that_they_do_not_see_is_named(tmp_pat
     assert submitted(jobs) == clusters.MAX_FAILED_STARTS
 
 
-def test_a_system_that_does_not_answer_is_believed_to_be_well(tmp_path: Path, jobs: Path) -> None:
+def test_a_queue_that_does_not_respond_is_not_an_error(tmp_path: Path, jobs: Path) -> None:
     (tmp_path / "bin" / "qselect").write_text("#!/bin/bash\nexit 1\n", encoding="utf-8")
     assert set(states(tmp_path, 1, "sleep 1").values()) == {"done"}
     assert submitted(jobs) == 1

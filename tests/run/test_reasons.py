@@ -1,4 +1,4 @@
-"""A reason names what differs: the option with both values, the file, the image, the error of the last run."""
+"""Reasons name the difference: the option with both values, the file, the image, or the error of the last run."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest
 from iota2.chains.load import load_config
 from iota2.errors import JobsFailed
 from iota2.run import runner
-from iota2.run.outlook import check, outlook_of_run
-from iota2.run.progress.reasons import differences, image_changes, kept_parameters, shown
+from iota2.run.preview import preview_run, survey_and_plan
+from iota2.run.progress.reasons import differences, flat_parameters, image_changes, kept_parameters
 from iota2.steps.learning.training import TrainingParams
 from iota2.steps.prepare.validity import ValidityParams
 from tests.chain.helpers import WEST, Case, case, command, copied, run, small
@@ -43,13 +43,13 @@ def edit_two_images(case: Case) -> None:
 
 def verdicts(config: Path) -> dict[str, str]:
     """Reason of each job that will run, by step."""
-    outlook = outlook_of_run(load_config(config), runner.Options())
-    return {id_.split("/")[0]: v.reason for id_, v in outlook.verdicts.items() if v.state == "stale"}
+    preview = preview_run(load_config(config), runner.Options())
+    return {id_.split("/")[0]: v.reason for id_, v in preview.verdicts.items() if v.state == "stale"}
 
 
 @pytest.fixture(scope="module")
 def mapped(small: Case, tmp_path_factory: pytest.TempPathFactory) -> Case:
-    """A case with everything made."""
+    """A complete run."""
     made = copied(small, tmp_path_factory.mktemp("reasons") / "world")
     run(made.configured())
     return made
@@ -57,7 +57,7 @@ def mapped(small: Case, tmp_path_factory: pytest.TempPathFactory) -> Case:
 
 @dataclass
 class Undo:
-    """Puts files back as they were."""
+    """Restores the content of files."""
 
     root: Path
 
@@ -84,7 +84,7 @@ CHANGES: dict[str, tuple[Callable[[Case], object], Callable[[Case], dict[str, st
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_file_that_changed_is_named(mapped: Case, change: str) -> None:
+def test_a_changed_file_is_named(mapped: Case, change: str) -> None:
     alter, expected = CHANGES[change]
     config = mapped.configured()
     with Undo(mapped.files.folder):
@@ -93,7 +93,7 @@ def test_a_file_that_changed_is_named(mapped: Case, change: str) -> None:
     assert verdicts(config) == {}
 
 
-def test_an_option_is_reported_with_both_values(mapped: Case) -> None:
+def test_a_changed_option_is_reported_with_both_values(mapped: Case) -> None:
     message = verdicts(mapped.configured(arg_train={"otb_classifier_options": {"classifier.rf.nbtrees": 7}}))
     assert message == {"learnModel": "classifier.rf.nbtrees: 5 → 7"}
     message = verdicts(mapped.configured(arg_train={"random_seed": 2}))
@@ -101,7 +101,7 @@ def test_an_option_is_reported_with_both_values(mapped: Case) -> None:
     assert set(message.values()) <= {"arg_train.random_seed: 1 → 2", "random_seed: 1 → 2"}
 
 
-def test_why_gives_all_reasons_and_plan_the_first(mapped: Case, capsys: pytest.CaptureFixture[str]) -> None:
+def test_why_shows_all_reasons_and_plan_the_first(mapped: Case, capsys: pytest.CaptureFixture[str]) -> None:
     config = mapped.configured(arg_train={"random_seed": 2, "ratio": 0.6})
     with Undo(mapped.files.folder):
         edit_polygon(mapped)
@@ -116,7 +116,7 @@ def test_why_gives_all_reasons_and_plan_the_first(mapped: Case, capsys: pytest.C
     assert "up to date: up to date" not in printed
 
 
-def test_a_job_that_failed_reports_what_it_said(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_reason_of_a_failed_job_is_its_error(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     path = case.file("*_FRE_B8.tif")
     content = path.read_bytes()
     middle = len(content) // 2
@@ -127,25 +127,25 @@ def test_a_job_that_failed_reports_what_it_said(case: Case, capsys: pytest.Captu
     with pytest.raises(JobsFailed):
         run(config)
     message = verdicts(config)
-    assert message["samplesExtraction"].startswith("failed last time: ")
+    assert message["samplesExtraction"].startswith("failed in the last run: ")
     assert path.name in message["samplesExtraction"]
     assert message["learnModel"] == "never made"
 
 
-def test_parameters_are_kept_once_for_a_step_and_forgotten_when_no_record_names_them(case: Case) -> None:
+def test_parameters_are_saved_once_per_step_and_dropped_when_unused(case: Case) -> None:
     config = run(case.configured(arg_train={"otb_classifier_options": {"classifier.rf.nbtrees": 3}}))
-    steps = len(check(config)[1].steps)
+    steps = len(survey_and_plan(config)[1].steps)
     first = kept_parameters(config.chain.output_path)
     assert 1 < len(first) <= steps
     run(case.configured(arg_train={"otb_classifier_options": {"classifier.rf.nbtrees": 4}}))
     run(case.configured(arg_train={"otb_classifier_options": {"classifier.rf.nbtrees": 5}}))
     last = kept_parameters(config.chain.output_path)
     trees = {kept["classifier.rf.nbtrees"] for kept in last.values() if "classifier.rf.nbtrees" in kept}
-    assert trees == {"4", "5"}, "those of three have no record any more"
+    assert trees == {"4", "5"}, "parameters without a record are dropped"
     assert len(last) == len(first) + 1
 
 
-def test_images_that_only_lie_elsewhere_are_reported_as_such() -> None:
+def test_moved_images_are_reported_as_moved() -> None:
     before = {f"/archive/tiles/{WEST}/{name}": "same" for name in ("a.tif", "b.tif")}
     now = {f"/moved/{WEST}/{name}": "same" for name in ("a.tif", "b.tif")}
     assert image_changes(before, now) == ["the images were moved from /archive/tiles to /moved"]
@@ -155,22 +155,22 @@ def test_images_that_only_lie_elsewhere_are_reported_as_such() -> None:
 
 
 def test_values_are_compared_by_name_and_files_by_content(tmp_path: Path) -> None:
-    forest = shown(TrainingParams("rf", {"n_estimators": 50}, 1))
+    forest = flat_parameters(TrainingParams("rf", {"n_estimators": 50}, 1))
     assert forest == {"arg_train.classifier": "rf", "classifier.rf.nbtrees": "50", "arg_train.random_seed": "1"}
-    assert differences(shown(ValidityParams("EPSG:1", 1, {})), shown(ValidityParams("EPSG:1", 2, {}))) == [
-        "cloud_threshold: 1 → 2"
-    ]
+    assert differences(
+        flat_parameters(ValidityParams("EPSG:1", 1, {})), flat_parameters(ValidityParams("EPSG:1", 2, {}))
+    ) == ["cloud_threshold: 1 → 2"]
     path = tmp_path / "classes.txt"
     path.write_text("one")
-    before = json.loads(json.dumps(shown({"names": path})))
-    assert differences(before, shown({"names": path})) == []
+    before = json.loads(json.dumps(flat_parameters({"names": path})))
+    assert differences(before, flat_parameters({"names": path})) == []
     path.write_text("two")
-    assert differences(before, shown({"names": path})) == [f"{path}: content changed"]
+    assert differences(before, flat_parameters({"names": path})) == [f"{path}: content changed"]
     moved, other = tmp_path / "moved" / path.name, tmp_path / "other.txt"
     moved.parent.mkdir()
     moved.write_text("one")
-    assert differences(before, shown({"names": moved})) == [], "the same bytes elsewhere"
+    assert differences(before, flat_parameters({"names": moved})) == [], "the same bytes at another path"
     other.write_text("two")
-    assert differences(before, shown({"names": other})) == [f"names: {path} → {other}"]
-    assert differences(before, shown({"names": None})) == [f"names: {path} → None"]
+    assert differences(before, flat_parameters({"names": other})) == [f"names: {path} → {other}"]
+    assert differences(before, flat_parameters({"names": None})) == [f"names: {path} → None"]
     assert differences({"a": "1"}, {}) == ["a: 1 → not set"]

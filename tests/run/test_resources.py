@@ -1,4 +1,4 @@
-"""The resources file: what it gives to steps and workers, and what is wrong with it."""
+"""The resources file: resources of steps and workers, and invalid entries."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from iota2.core.graph import Resources
 from iota2.errors import ConfigError
 from iota2.run import runner
 from iota2.run.workers.execute import Retry
-from iota2.run.workers.resources import WORKER, Shares, Worker, shares_of
+from iota2.run.workers.resources import WORKER_BLOCK, ResourceSettings, WorkerResources, read_resources
 from iota2.testing.files import WorldFiles
 from iota2.testing.world import DATES, WorldOptions, make_world
 from iota2.testing.writing import write_world
@@ -30,19 +30,19 @@ ONCE = Retry()
 USE = Resources()
 
 
-def read(folder: Path, text: str, retry: Retry = ONCE) -> Shares:
+def read(folder: Path, text: str, retry: Retry = ONCE) -> ResourceSettings:
     path = folder / "resources.cfg"
     path.write_text(text, encoding="utf-8")
-    return shares_of(path, USE, retry, CHAIN.numbers)
+    return read_resources(path, USE, retry, CHAIN.numbers)
 
 
-def test_without_a_file_all_steps_get_the_same_and_workers_are_modest() -> None:
-    shares = shares_of(None, USE, ONCE, CHAIN.numbers)
-    assert not shares.steps
-    assert shares.worker == Worker(threads=1, memory=2 * GB, seconds=4 * 3600)
+def test_defaults_apply_without_a_file() -> None:
+    settings = read_resources(None, USE, ONCE, CHAIN.numbers)
+    assert not settings.steps
+    assert settings.worker == WorkerResources(threads=1, memory=2 * GB, seconds=4 * 3600)
 
 
-def test_blocks_of_the_original_are_read_under_its_names(tmp_path: Path) -> None:
+def test_legacy_block_names_are_read(tmp_path: Path) -> None:
     text = """
     training:
     {
@@ -55,34 +55,36 @@ def test_blocks_of_the_original_are_read_under_its_names(tmp_path: Path) -> None
     mosaic: { nb_cpu: 3 }
     vectorisation: { nb_cpu: 40 }
     """
-    shares = read(tmp_path, text)
-    assert dict(shares.steps) == {
+    settings = read(tmp_path, text)
+    assert dict(settings.steps) == {
         "learnModel": Resources(threads=4, memory=4 * GB),
         "samplesExtraction": Resources(threads=2, memory=GB // 4),
         "mosaic": Resources(threads=3, memory=USE.memory),
     }
-    assert shares.worker == Worker(threads=4, memory=8 * GB, seconds=10 * 3600 + 30 * 60 + 5)
-    (remark,) = shares.remarks
+    assert settings.worker == WorkerResources(threads=4, memory=8 * GB, seconds=10 * 3600 + 30 * 60 + 5)
+    (remark,) = settings.remarks
     assert "training.name" in remark
     assert "vectorisation" in remark
 
 
-def test_the_block_of_the_chain_is_about_workers_which_hold_any_job(tmp_path: Path) -> None:
-    shares = read(tmp_path, "iota2_chain:\n  nb_cpu: 2\n  ram: '6gb'\n  walltime: '100:00:00'\nmosaic:\n  nb_cpu: 8\n")
-    assert shares.worker == Worker(threads=8, memory=6 * GB, seconds=360_000)
-    assert list(shares.steps) == ["mosaic"]
+def test_the_block_iota2_chain_concerns_workers_which_fit_every_job(tmp_path: Path) -> None:
+    settings = read(
+        tmp_path, "iota2_chain:\n  nb_cpu: 2\n  ram: '6gb'\n  walltime: '100:00:00'\nmosaic:\n  nb_cpu: 8\n"
+    )
+    assert settings.worker == WorkerResources(threads=8, memory=6 * GB, seconds=360_000)
+    assert list(settings.steps) == ["mosaic"]
 
 
-def test_workers_hold_a_job_that_is_tried_again(tmp_path: Path) -> None:
+def test_workers_fit_a_job_after_all_retries(tmp_path: Path) -> None:
     text = "training: { nb_cpu: 3, ram: '4gb' }"
-    assert read(tmp_path, text, Retry(2, memory=10 * GB, threads=5)).worker == Worker(5, 10 * GB, 4 * 3600)
-    assert read(tmp_path, text, Retry(2, memory=GB, threads=1)).worker == Worker(3, 4 * GB, 4 * 3600)
+    assert read(tmp_path, text, Retry(2, memory=10 * GB, threads=5)).worker == WorkerResources(5, 10 * GB, 4 * 3600)
+    assert read(tmp_path, text, Retry(2, memory=GB, threads=1)).worker == WorkerResources(3, 4 * GB, 4 * 3600)
 
 
-def test_a_job_that_is_tried_again_never_gets_less() -> None:
+def test_a_retried_job_never_gets_less() -> None:
     given = Resources(threads=8, memory=4 * GB)
-    assert Retry(1, memory=GB, threads=2).again(given) == given
-    assert Retry(1, memory=6 * GB, threads=12).again(given) == Resources(threads=12, memory=6 * GB)
+    assert Retry(1, memory=GB, threads=2).next_resources(given) == given
+    assert Retry(1, memory=6 * GB, threads=12).next_resources(given) == Resources(threads=12, memory=6 * GB)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +103,7 @@ def test_a_job_that_is_tried_again_never_gets_less() -> None:
         ("nb_cpu : 3", "section; expected a section with"),
     ],
 )
-def test_mistakes_are_reported_with_line_and_remedy(tmp_path: Path, text: str, message: str) -> None:
+def test_invalid_entries_are_reported_with_line_and_remedy(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigError) as err:
         read(tmp_path, text)
     assert message in str(err.value)
@@ -110,24 +112,24 @@ def test_mistakes_are_reported_with_line_and_remedy(tmp_path: Path, text: str, m
 
 @pytest.mark.parametrize("name", [*RESOURCES_2020, *RESOURCES_NEWER, "Training", "GET_COMMON_MASK"])
 @pytest.mark.parametrize("suffix", ["cfg", "yaml"])
-def test_every_block_of_the_original_is_known(tmp_path: Path, name: str, suffix: str) -> None:
+def test_all_legacy_blocks_are_known(tmp_path: Path, name: str, suffix: str) -> None:
     path = tmp_path / f"resources.{suffix}"
     content = {"name": name, "nb_cpu": 2, "ram": "1gb", "process_min": 1, "process_max": -1, "nb_chunk": 3}
     path.write_text(yaml.safe_dump({name: content}) if suffix == "yaml" else f"{name} : {content}", encoding="utf-8")
-    shares = shares_of(path, USE, ONCE, CHAIN.numbers)
-    (remark,) = shares.remarks
+    settings = read_resources(path, USE, ONCE, CHAIN.numbers)
+    (remark,) = settings.remarks
     assert name in remark
     assert "unknown" not in remark
     given = Resources(threads=2, memory=GB // 2)
-    assert all(use == given for use in shares.steps.values())
-    assert bool(shares.steps) == (name not in BLOCKS_WITHOUT_STEP and name != WORKER)
+    assert all(use == given for use in settings.steps.values())
+    assert bool(settings.steps) == (name not in BLOCKS_WITHOUT_STEP and name != WORKER_BLOCK)
 
 
 def test_a_block_of_an_unknown_step_is_named_and_ignored(tmp_path: Path) -> None:
-    shares = read(tmp_path, "tilesSegmentation : { nb_cpu : 7 }\nmosaic : { nb_cpu : 3 }\nclump : {}")
-    assert list(shares.steps) == ["mosaic"]
-    assert shares.worker.threads == 3
-    (remark,) = shares.remarks
+    settings = read(tmp_path, "tilesSegmentation : { nb_cpu : 7 }\nmosaic : { nb_cpu : 3 }\nclump : {}")
+    assert list(settings.steps) == ["mosaic"]
+    assert settings.worker.threads == 3
+    (remark,) = settings.remarks
     assert "tilesSegmentation (unknown), clump" in remark
 
 
@@ -141,24 +143,24 @@ def test_a_block_of_an_unknown_step_is_named_and_ignored(tmp_path: Path) -> None
         ("training: { walltime: '" + "9" * 5000 + ":00:00' }", "expected a duration"),
     ],
 )
-def test_amounts_that_no_machine_has_are_refused(tmp_path: Path, text: str, message: str) -> None:
+def test_excessive_amounts_are_rejected(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         read(tmp_path, text)
 
 
-def test_a_number_in_quotes_is_a_number(tmp_path: Path) -> None:
+def test_a_quoted_number_is_a_number(tmp_path: Path) -> None:
     assert read(tmp_path, "training: { nb_cpu: '4' }").steps["learnModel"].threads == 4
 
 
-def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
+def test_all_problems_are_reported_together(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as err:
         read(tmp_path, "trainin: { nb_cpu: 2 }\nmosaic: { ram: 'much', nb_cpu: -1 }")
     assert len(err.value.problems) == 3
 
 
-def test_a_file_that_is_not_there_is_reported(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
-        shares_of(tmp_path / "none.cfg", USE, ONCE, CHAIN.numbers)
+        read_resources(tmp_path / "none.cfg", USE, ONCE, CHAIN.numbers)
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +170,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> WorldFiles:
 
 
 @pytest.mark.slow
-def test_threads_and_memory_of_steps_do_not_change_a_byte(tiny: WorldFiles, tmp_path: Path) -> None:
+def test_threads_and_memory_of_steps_do_not_change_the_results(tiny: WorldFiles, tmp_path: Path) -> None:
     resources = tmp_path / "resources.cfg"
     own = sorted(CHAIN.numbers)
     resources.write_text("\n".join(f"{step}: {{ nb_cpu: 4, ram: '64mb' }}" for step in own))

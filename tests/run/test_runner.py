@@ -1,4 +1,4 @@
-"""The order of a run: all that can refuse it comes before the results of an earlier one are touched."""
+"""The order of a run: all checks precede the first change of earlier results."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> WorldFiles:
 
 @pytest.fixture(scope="module")
 def finished(files: WorldFiles, tmp_path_factory: pytest.TempPathFactory) -> Config:
-    """A run that is done, and whose output folder the next run empties."""
+    """A complete run whose output folder the next run empties."""
     edit = lambda text: text.replace("  last_step", "  remove_output_path : True\n  last_step")  # noqa: E731
     config = configured(files, tmp_path_factory.mktemp("finished"), edit)
     assert config.chain.remove_output_path
@@ -40,7 +40,7 @@ def finished(files: WorldFiles, tmp_path_factory: pytest.TempPathFactory) -> Con
 
 
 class Listens(runner.Watcher):
-    """Keeps what is said."""
+    """Collects the messages."""
 
     def __init__(self) -> None:
         self.reported: list[str] = []
@@ -50,7 +50,7 @@ class Listens(runner.Watcher):
 
 
 def times(config: Config) -> dict[str, int]:
-    """Every file of the results and its time; logs of the report aside."""
+    """Modification times of all results, without pages of the report."""
     root = config.chain.output_path
     found = (path for path in root.rglob("*") if path.is_file())
     return {path.relative_to(root).as_posix(): path.stat().st_mtime_ns for path in found}
@@ -63,11 +63,11 @@ def times(config: Config) -> dict[str, int]:
         (Options(scheduler="tcp://127.0.0.1:9"), "no Dask scheduler responds"),
         (Options(engine="slurm"), "no command 'sbatch'"),
         (Options(workers=0, use=Resources(memory=1 << 20)), "a block of 16 x 64 pixels needs"),
-        (Options(workers=0, ending=99), "numbered 1 to 25"),
+        (Options(workers=0, legacy_last_step=99), "numbered 1 to 25"),
         (Options(workers=0, last_step="mosaik"), "is neither a step nor a group of steps; did you mean 'mosaic'?"),
     ],
 )
-def test_a_run_that_is_refused_removes_nothing(
+def test_a_rejected_run_removes_nothing(
     finished: Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, options: Options, message: str
 ) -> None:
     monkeypatch.setattr(clusters, "CONNECT_SECONDS", 1)
@@ -79,7 +79,7 @@ def test_a_run_that_is_refused_removes_nothing(
     assert times(finished) == before
 
 
-def test_a_mistake_in_the_resources_file_removes_nothing(finished: Config, tmp_path: Path) -> None:
+def test_an_invalid_resources_file_removes_nothing(finished: Config, tmp_path: Path) -> None:
     resources = tmp_path / "resources.cfg"
     resources.write_text("trainin : { nb_cpu : 2 }", encoding="utf-8")
     before = times(finished)
@@ -88,7 +88,7 @@ def test_a_mistake_in_the_resources_file_removes_nothing(finished: Config, tmp_p
     assert times(finished) == before
 
 
-def test_plan_says_what_the_run_does_and_the_run_says_what_it_removes(
+def test_plan_shows_the_jobs_of_the_run_and_the_run_reports_removed_files(
     finished: Config, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def printed(*arguments: str) -> str:
@@ -105,7 +105,9 @@ def test_plan_says_what_the_run_does_and_the_run_says_what_it_removes(
     assert "up to date" in printed("why", source, "learnModel", "--restart")
     assert "--force learnModel" in printed("why", source, "learnModel", "--restart", "--force", "learnModel")
     later = printed("plan", source, "--first-step", "mosaic", "--last-step", "mosaic", "--force", "mosaic")
-    assert later.splitlines()[-1].endswith(" will run, 0 may run, 2 are up to date"), "not the first step"
+    assert later.splitlines()[-1].endswith(" will run, 0 may run, 2 are up to date"), (
+        "the run does not include the first step"
+    )
     assert times(finished) == before
     listens = Listens()
     results = runner.run(finished, Options(workers=0), listens)
@@ -114,21 +116,23 @@ def test_plan_says_what_the_run_does_and_the_run_says_what_it_removes(
     assert removed.split(" will be")[0].split(" removing ")[1].split()[0] == afresh.splitlines()[-1].split()[1]
 
 
-def test_the_command_that_resumes_has_the_means_and_steps_of_the_run(finished: Config) -> None:
+def test_the_resume_command_has_the_resources_and_steps_of_the_run(finished: Config) -> None:
     given = Options(
         first_step="learning", last_step="mosaic", workers=3, force=("mosaic",), use=Resources(memory=64 << 20)
     )
     steps = "--first-step learning --last-step mosaic --workers 3 --memory 64"
     command = f"iota2 run {finished.source} {steps} --restart --force mosaic"
     assert resume_command(finished, given) == command
-    numbered = Options(starting=3, ending=9, workers=0, engine="slurm", resources=Path("my resources.cfg"))
+    numbered = Options(
+        legacy_first_step=3, legacy_last_step=9, workers=0, engine="slurm", resources=Path("my resources.cfg")
+    )
     assert shlex.split(resume_command(finished, numbered)) == [
         "Iota2.py", "-config", str(finished.source), "-scheduler_type", "Slurm", "-nb_parallel_tasks", "0",
         "-starting_step", "3", "-ending_step", "9", "-config_ressources", "my resources.cfg", "-restart",
     ]  # fmt: skip
 
 
-def test_the_command_that_resumes_forces_what_was_not_done_and_names_no_fitted_workers(
+def test_the_resume_command_forces_unfinished_steps_and_omits_reduced_workers(
     files: WorldFiles, tmp_path: Path
 ) -> None:
     config = configured(files, tmp_path)

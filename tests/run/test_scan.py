@@ -1,4 +1,4 @@
-"""What is found of several sensors: their order and grid, and tiles that lack one."""
+"""The scan of several sensors: order, grid, and tiles without images of a sensor."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
 
 
 def found(case: Case, **chain: Any) -> Survey:
-    """The survey of both tiles with Sentinel-2, Landsat 8 and layers, but for what is given."""
+    """The survey of both tiles with Sentinel-2, Landsat 8 and layers, with the given options."""
     given = {"list_tile": BOTH, "l8_path": str(case.files.l8_path), "user_feat_path": str(case.files.user_feat_path)}
     config = case.configured(chain=given | chain, userFeat={"patterns": "ALT,SLP"})
     return survey(load_config(config))
 
 
 def only(archive: Path, tiles: str, folder: Path) -> str:
-    """An archive that has some of the tiles of another."""
+    """An archive with some of the tiles of another."""
     folder.mkdir()
     for tile in tiles.split():
         (folder / tile).symlink_to(archive / tile)
     return str(folder)
 
 
-def test_sensors_stand_in_their_order_each_with_its_own_dates(case: Case) -> None:
+def test_sensors_keep_their_order_and_have_separate_dates(case: Case) -> None:
     survey_of_all = found(case, s1_path=str(case.files.s1_path))
     sensors = survey_of_all.recipe.sensors
     assert [s.sensor for s in sensors] == ["Landsat8", "sentinel1_asc", "sentinel1_des", "Sentinel2", "userFeatures"]
     assert sensors[0].dates[:2] == ("20180321", "20180406"), "every 16 days from the first image of any tile"
-    assert sensors[2].dates[:2] == ("20180317", "20180329"), "every 12 days, as its INI file says"
+    assert sensors[2].dates[:2] == ("20180317", "20180329"), "every 12 days, from the INI file"
     assert sensors[3].dates[:2] == ("20180317", "20180327")
     assert survey_of_all.recipe.names[-2:] == ("ALT_band_0", "SLP_band_0")
     for tile, scene in survey_of_all.scenes.items():
@@ -61,7 +61,7 @@ def test_sensors_stand_in_their_order_each_with_its_own_dates(case: Case) -> Non
     assert dated == {(tile, s.sensor) for tile in (WEST, EAST) for s in sensors[:-1]}
 
 
-def test_the_pixels_are_those_of_the_sensor_that_is_asked_for(case: Case) -> None:
+def test_the_working_grid_is_that_of_the_reference_sensor(case: Case) -> None:
     assert resolution(found(case).scenes[WEST].geobox) == (10, 10)
     scene = found(case, reference_sensor="Landsat8").scenes[WEST]
     assert scene.geobox == scene.sensors[0].grids["B1"]
@@ -73,7 +73,7 @@ def test_the_pixels_are_those_of_the_sensor_that_is_asked_for(case: Case) -> Non
 
 
 def moved(archive: Path, folder: Path, east: float) -> Path:
-    """A copy of an archive whose images all lie further east, in map units."""
+    """A copy of an archive with all images moved east, in map units."""
     for path in archive.rglob("*"):
         target = folder / path.relative_to(archive)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -85,7 +85,7 @@ def moved(archive: Path, folder: Path, east: float) -> Path:
 
 
 @pytest.mark.parametrize("allowed", [False, True])
-def test_images_of_another_place_are_refused_with_both_places(case: Case, tmp_path: Path, allowed: bool) -> None:
+def test_images_outside_the_tile_are_rejected_with_both_extents(case: Case, tmp_path: Path, allowed: bool) -> None:
     l8 = moved(case.files.l8_path, tmp_path / "l8", 600_000)
     layers = moved(case.files.user_feat_path, tmp_path / "layers", 10_000)
     with pytest.raises(UserError) as message:
@@ -94,7 +94,7 @@ def test_images_of_another_place_are_refused_with_both_places(case: Case, tmp_pa
     assert len(lines) == 2 * 3, "Landsat 8 and two layers on two tiles"
     left = case.world.tile_geobox(WEST).boundingbox.left
     (line,) = (
-        line for line in lines if f"chain.l8_path: Landsat8, tile {WEST}: images of Landsat8 show nothing" in line
+        line for line in lines if f"chain.l8_path: Landsat8, tile {WEST}: images of Landsat8 cover no part" in line
     )
     assert f"(x and y in EPSG:32631: x {left + 600_000:.0f} to " in line
     assert f"; the tile: x {left:.0f} to " in line
@@ -106,19 +106,19 @@ def test_images_of_a_small_part_of_the_tile_are_reported(case: Case, tmp_path: P
     l8 = moved(case.files.l8_path, tmp_path / "l8", round(side * 0.95 / 30) * 30)
     notes = texts_of(found(case, l8_path=str(l8), allow_missing_sensor=True, list_tile=WEST).notes[WEST])
     (note,) = (note for note in notes if note.startswith("Landsat8"))
-    assert re.search(r"show only [3-8]\.\d% of the tile \(first file: .*\.tif\)", note)
+    assert re.search(r"cover only [3-8]\.\d% of the tile \(first file: .*\.tif\)", note)
     assert not [note for note in texts_of(found(case).notes[WEST]) if "only" in note]
 
 
-def test_of_pixels_as_large_those_of_reflectances_are_the_tiles(case: Case, tmp_path: Path) -> None:
-    """Sentinel-1 stands before Sentinel-2; adding it moves no pixel."""
+def test_optical_sensors_define_the_grid_before_radar_of_the_same_resolution(case: Case, tmp_path: Path) -> None:
+    """Sentinel-1 precedes Sentinel-2 in the order of sensors, but does not change the grid."""
     radar = moved(case.files.radar, tmp_path / "radar", 4)
     shutil.copy(case.files.s1_path, radar)
     scene = found(case, s1_path=str(radar / case.files.s1_path.name)).scenes[WEST]
     assert scene.geobox == case.world.tile_geobox(WEST)
 
 
-def test_a_direction_of_which_no_tile_has_images_is_left_out_everywhere(case: Case, tmp_path: Path) -> None:
+def test_an_orbit_direction_without_images_is_ignored_on_all_tiles(case: Case, tmp_path: Path) -> None:
     radar = Path(shutil.copytree(case.files.radar, tmp_path / "radar"))
     given = {"s1_path": str(radar / case.files.s1_path.name), "l8_path": None}
     for path in radar.rglob("*_ASC_*"):
@@ -136,8 +136,8 @@ def test_a_direction_of_which_no_tile_has_images_is_left_out_everywhere(case: Ca
         found(case, **given)
 
 
-def test_one_list_of_series_serves_the_whole_survey(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While S1Tiling writes, images may come between two looks at its folder."""
+def test_the_folder_of_s1tiling_is_listed_once_per_survey(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images may appear between two scans while S1Tiling writes."""
     looks = []
 
     def once(*args: Any) -> tuple[str, ...]:
@@ -151,7 +151,7 @@ def test_one_list_of_series_serves_the_whole_survey(case: Case, monkeypatch: pyt
     assert all(one.spec.name != "sentinel1_des" for scene in known.scenes.values() for one in scene.sensors)
 
 
-def test_a_tile_that_lacks_a_sensor_is_refused_with_the_way_out(case: Case, tmp_path: Path) -> None:
+def test_a_tile_without_a_sensor_is_rejected_with_the_remedy(case: Case, tmp_path: Path) -> None:
     l8 = only(case.files.l8_path, WEST, tmp_path / "l8")
     with pytest.raises(UserError) as message:
         found(case, l8_path=l8)
@@ -159,7 +159,7 @@ def test_a_tile_that_lacks_a_sensor_is_refused_with_the_way_out(case: Case, tmp_
     assert "Or set chain.allow_missing_sensor to True" in str(message.value)
 
 
-def test_a_tile_may_lack_a_sensor_when_that_is_allowed(case: Case, tmp_path: Path) -> None:
+def test_a_tile_may_lack_a_sensor_with_allow_missing_sensor(case: Case, tmp_path: Path) -> None:
     l8, layers = (only(path, WEST, tmp_path / path.name) for path in (case.files.l8_path, case.files.user_feat_path))
     whole = found(case)
     part = found(case, l8_path=l8, user_feat_path=layers, allow_missing_sensor=True)
@@ -174,7 +174,7 @@ def test_a_tile_may_lack_a_sensor_when_that_is_allowed(case: Case, tmp_path: Pat
     }
 
 
-def test_a_sensor_that_no_tile_has_is_an_error_all_the_same(case: Case, tmp_path: Path) -> None:
+def test_a_sensor_without_images_on_any_tile_is_always_an_error(case: Case, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="Landsat8: no tile has images"):
         found(case, l8_path=str(tmp_path / "empty"), allow_missing_sensor=True)
@@ -183,16 +183,16 @@ def test_a_sensor_that_no_tile_has_is_an_error_all_the_same(case: Case, tmp_path
         found(case, s2_path=s2, l8_path=None, allow_missing_sensor=True)  # layers alone have no dates
 
 
-def test_a_tile_that_lacks_the_finest_sensor_has_pixels_as_large(case: Case, tmp_path: Path) -> None:
+def test_a_tile_without_the_finest_sensor_has_the_same_pixel_size(case: Case, tmp_path: Path) -> None:
     s2 = only(case.files.s2_path, EAST, tmp_path / "s2")
     for asked in (None, "Sentinel_2"):
         part = found(case, s2_path=s2, allow_missing_sensor=True, reference_sensor=asked)
         assert resolution(part.scenes[WEST].geobox) == resolution(part.scenes[EAST].geobox) == (10, 10)
         assert part.scenes[WEST].geobox.affine == case.world.tile_geobox(WEST).affine
-        assert any("as it lacks Sentinel2" in note for note in texts_of(part.notes[WEST]))
+        assert any("has no images of Sentinel2" in note for note in texts_of(part.notes[WEST]))
 
 
-def test_problems_of_all_sensors_of_all_tiles_are_reported_at_once(case: Case, tmp_path: Path) -> None:
+def test_problems_of_all_sensors_and_tiles_are_reported_together(case: Case, tmp_path: Path) -> None:
     s2 = only(case.files.s2_path, EAST, tmp_path / "s2")
     layers = only(case.files.user_feat_path, WEST, tmp_path / "layers")
     with pytest.raises(UserError) as message:
@@ -201,7 +201,7 @@ def test_problems_of_all_sensors_of_all_tiles_are_reported_at_once(case: Case, t
         assert part in str(message.value)
 
 
-def test_layers_need_as_many_bands_on_every_tile(case: Case, tmp_path: Path) -> None:
+def test_layers_need_the_same_bands_on_every_tile(case: Case, tmp_path: Path) -> None:
     layers = Path(only(case.files.user_feat_path, WEST, tmp_path / "layers"))
     (layers / EAST).mkdir()
     for path in (case.files.user_feat_path / EAST).iterdir():
@@ -216,7 +216,7 @@ def test_layers_need_as_many_bands_on_every_tile(case: Case, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "expected"),
     [
         ({"arbo": "/../*"}, "userFeat.arbo: expected a pattern of folders below the folder of the tile"),
         ({"patterns": "ALT,alt"}, "userFeat.patterns: contains a pattern twice"),
@@ -224,14 +224,14 @@ def test_layers_need_as_many_bands_on_every_tile(case: Case, tmp_path: Path) -> 
         ({"resampling": "best"}, "userFeat.resampling: expected"),
     ],
 )
-def test_options_of_layers_are_checked(case: Case, options: dict[str, str], said: str) -> None:
+def test_options_of_layers_are_checked(case: Case, options: dict[str, str], expected: str) -> None:
     chain = {"user_feat_path": str(case.files.user_feat_path)}
     with pytest.raises(ConfigError) as message:
         load_config(case.configured(chain=chain, userFeat=options))
-    assert said in str(message.value)
+    assert expected in str(message.value)
 
 
-def test_layers_alone_are_refused_and_options_without_layers_reported(case: Case) -> None:
+def test_layers_without_a_sensor_are_rejected_and_unused_options_reported(case: Case) -> None:
     alone = {"user_feat_path": str(case.files.user_feat_path), "s2_path": None}
     with pytest.raises(ConfigError, match=r"no sensor is enabled.*have no dates"):
         load_config(case.configured(chain=alone))
@@ -254,7 +254,7 @@ def test_several_products_of_a_day_are_reported(case: Case, tmp_path: Path) -> N
     assert not [note for note in texts_of(several.notes[EAST]) if "products of" in note]
     raw = {"chain": {"list_tile": WEST, "s2_path": str(tmp_path)}}
     config = case.configured(**raw, sensors_data_interpolation={"use_gapfilling": False})
-    assert f"{message}each is a date of its own" in texts_of(survey(load_config(config)).notes[WEST])
+    assert f"{message}each is a separate date" in texts_of(survey(load_config(config)).notes[WEST])
 
 
 def test_days_with_several_products_are_grouped() -> None:

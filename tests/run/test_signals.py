@@ -1,4 +1,4 @@
-"""SIGTERM ends a process in any state, and workers that are frozen are reported."""
+"""SIGTERM ends a process in any state; frozen workers are reported."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from distributed import KilledWorker
 
 from iota2.errors import EXIT_INTERRUPTED
 from iota2.run.workers import clusters, local
-from iota2.run.workers.clusters import SilentWorkers
+from iota2.run.workers.clusters import UnresponsiveWorkers
 from iota2.run.workers.local import local_workers
-from tests.run.signals import heard, ignored_interrupts
+from tests.run.signals import default_signals, ignored_sigint
 
-STUCK = {
+STATES = {
     "asleep": "time.sleep(600)",
     "reading": "sys.stdin.read()",
     "in a library": "lock = ctypes.create_string_buffer(64); c = ctypes.CDLL(None); "
     "[c.pthread_mutex_lock(lock) for _ in range(2)]",
     "in a loop": "spin()",
 }
-"""What a process may be at. The third one never comes back to Python: a lock that is taken twice."""
+"""States of a process. The third one is a deadlock that never returns to Python."""
 PROGRAM = """
 import ctypes, sys, time
 from iota2.run.workers import signals
@@ -46,11 +46,11 @@ except KeyboardInterrupt:
 """
 
 
-@pytest.mark.parametrize("signals", [heard, ignored_interrupts], ids=["terminal", "nohup"])
-@pytest.mark.parametrize("at", STUCK)
-def test_sigterm_ends_a_process_whatever_it_is_at(at: str, signals: Callable[[], None]) -> None:
+@pytest.mark.parametrize("signals", [default_signals, ignored_sigint], ids=["terminal", "nohup"])
+@pytest.mark.parametrize("at", STATES)
+def test_sigterm_ends_a_process_in_any_state(at: str, signals: Callable[[], None]) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM.format(at=STUCK[at])],
+        [sys.executable, "-c", PROGRAM.format(at=STATES[at])],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=signals,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
@@ -66,7 +66,7 @@ def test_sigterm_ends_a_process_whatever_it_is_at(at: str, signals: Callable[[],
 
 
 @pytest.mark.slow
-def test_a_frozen_worker_is_reported_and_in_the_end_replaced(
+def test_a_frozen_worker_is_reported_and_later_replaced(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(local, "POLL_SECONDS", 0.1)
@@ -82,17 +82,17 @@ def test_a_frozen_worker_is_reported_and_in_the_end_replaced(
         while not future.done() and time.monotonic() < until:
             cluster.require_workers()
             time.sleep(0.05)
-        assert isinstance(future.exception(timeout=1), KilledWorker), "execute gives such a job to another worker"
+        assert isinstance(future.exception(timeout=1), KilledWorker), "execute retries such a job"
         cluster.require_workers()
         assert cluster.client.submit(int, "3").result(timeout=60) == 3
-    assert f"process {worker}) is stopped, so its job waits" in caplog.text
+    assert f"process {worker}) is stopped (SIGSTOP), so its job waits" in caplog.text
     assert f"kill -CONT {worker}" in caplog.text
     assert f"process {worker}) is replaced" in caplog.text
 
 
-def test_a_worker_elsewhere_that_is_silent_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unresponsive_remote_worker_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
     now = time.time()
-    silent = SilentWorkers()
+    silent = UnresponsiveWorkers()
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
             silent.warn({"tls://node7:4242": now - 2 * clusters.MAX_SILENCE_SECONDS, "tls://node8:4242": now})
@@ -100,4 +100,4 @@ def test_a_worker_elsewhere_that_is_silent_is_reported_once(caplog: pytest.LogCa
     assert "node8" not in caplog.text
     silent.warn({"tls://node7:4242": now})
     silent.warn({"tls://node7:4242": now - 2 * clusters.MAX_SILENCE_SECONDS})
-    assert caplog.text.count("node7") == 2, "it came back and went again"
+    assert caplog.text.count("node7") == 2, "reported again after it had responded"

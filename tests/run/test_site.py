@@ -1,4 +1,4 @@
-"""The run report of a real run, in a real browser: a click on a red job lands on its log, the search finds."""
+"""The run report of a run, as files and in a browser: pages, links, graph, search."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ from tests.chain.conftest import configured
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 in_browser = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="chromium and chromium-driver are not installed")
 
-ODD = '<i>&"#%d<script>'
-"""An ending of a product's name, and of the output's folder, made to break out of a page."""
+UNSAFE_SUFFIX = '<i>&"#%d<script>'
+"""A suffix of a product name and of the output folder that would break out of the HTML if unescaped."""
 TILE = "T31TDJ"
 SECRET = "correct-horse-battery-staple"
 WORLD = make_world(WorldOptions(size=64, overlap=16, classes=3, dates=DATES[2:10:2]))
@@ -57,7 +57,7 @@ class Failed:
 
 
 class Listener(runner.Watcher):
-    """Keeps what is said."""
+    """Collects the messages."""
 
     def __init__(self) -> None:
         self.reported: list[str] = []
@@ -71,9 +71,9 @@ def failed(tmp_path_factory: pytest.TempPathFactory) -> Failed:
     folder = tmp_path_factory.mktemp("site")
     files = write_world(WORLD, folder / "world")
     image = sorted((folder / "world/sensor_data").rglob(f"*_{TILE}_*_FRE_B8.tif"))[0]
-    spoil_first_block(image)
-    image.parent.rename(image.parent.with_name(image.parent.name + ODD))
-    config = configured(files, folder / f"run{ODD}")
+    damage_first_block(image)
+    image.parent.rename(image.parent.with_name(image.parent.name + UNSAFE_SUFFIX))
+    config = configured(files, folder / f"run{UNSAFE_SUFFIX}")
     os.environ["IOTA2_TEST_PASSWORD"] = SECRET
     listener = Listener()
     try:
@@ -85,8 +85,8 @@ def failed(tmp_path_factory: pytest.TempPathFactory) -> Failed:
     return Failed(config.chain.output_path / "logs/html", config.source)
 
 
-def spoil_first_block(path: Path) -> None:
-    """Damage pixels behind a whole header."""
+def damage_first_block(path: Path) -> None:
+    """Damage the pixels of a file, but not its header."""
     with rasterio.open(path) as source:
         start = int(source.get_tag_item("BLOCK_OFFSET_0_0", "TIFF", bidx=1))
     content = path.read_bytes()
@@ -96,7 +96,7 @@ def spoil_first_block(path: Path) -> None:
 # ---------------------------------------------------------------------------------------------------- as files
 
 
-def test_the_first_page_reports_what_failed_and_every_link_leads_somewhere(failed: Failed) -> None:
+def test_the_first_page_shows_failures_and_all_links_exist(failed: Failed) -> None:
     page = failed.page("index.html")
     assert "Ended after" in page
     assert 'http-equiv="refresh"' not in page
@@ -115,13 +115,13 @@ def test_no_value_of_the_environment_is_shown(failed: Failed) -> None:
 
 def test_inputs_and_outputs_are_reported(failed: Failed) -> None:
     inputs, outputs = failed.page("input_files_content.html"), failed.page("output_path_content.html")
-    assert inputs.count(": 4 dates, ") == 2, "a line of the calendar for each tile"
+    assert inputs.count(": 4 dates, ") == 2, "one calendar row per tile"
     assert "SENTINEL2" in failed.page("s2_path_content.html")
-    assert "The land-cover map: class codes; 0 where not classified." in outputs
-    assert "0 of 1" in outputs, "what depends on the failed job is not there"
+    assert "The land-cover map: class codes, 0 where not classified." in outputs
+    assert "0 of 1" in outputs, "outputs that depend on the failed job are missing"
 
 
-def test_how_clear_each_date_is_agrees_with_the_made_up_sky(failed: Failed) -> None:
+def test_clear_pixels_of_each_date_agree_with_the_synthetic_clouds(failed: Failed) -> None:
     message = {}
     for section in failed.page("s2_path_content.html").split("<section>")[1:]:
         tile = re.findall(r"<summary>(T31T[CD]J)", section)[0]
@@ -139,15 +139,15 @@ def test_how_clear_each_date_is_agrees_with_the_made_up_sky(failed: Failed) -> N
         assert f"{tile}, {day}: {clear} % clear; the image covers {inside} % of the tile" in calendar
 
 
-def test_the_page_of_results_says_what_is_not_there(failed: Failed) -> None:
+def test_the_page_of_results_lists_missing_products(failed: Failed) -> None:
     page = failed.page("results.html")
     assert "This run ended without the accuracy report." in page
     assert "<code>final/Classif_Seed_0.tif</code>" in page
     assert "url=" not in page
-    assert "Gaps in the map" not in page, "the map is missing as a whole: nothing was learned"
+    assert "Holes in the map" not in page, "the whole map is missing, because no model was trained"
 
 
-def test_the_next_run_reports_which_option_differs(failed: Failed, tmp_path: Path) -> None:
+def test_the_next_run_shows_changed_options(failed: Failed, tmp_path: Path) -> None:
     assert "This is the first run in this folder." in failed.page("configuration_file.html")
     config = moved(failed, tmp_path, lambda text: text)
     runner.run(config, runner.Options(workers=0, last_step="init"), runner.Watcher())
@@ -161,14 +161,14 @@ def test_the_next_run_reports_which_option_differs(failed: Failed, tmp_path: Pat
     assert re.findall(r"<code>([\w.]+\.\w+)</code>", changed) == ["arg_train.otb_classifier_options"]
     inputs = (site / "input_files_content.html").read_text(encoding="utf-8")
     assert len(re.findall(r"<td>\d+ %</td><td>\d+ %</td>", inputs)) == 2
-    assert "not read yet</title>" not in inputs, "how clear the dates are is known from the run before"
+    assert "not read yet</title>" not in inputs, "clear pixels are known from the previous run"
     index = (site / "index.html").read_text(encoding="utf-8")
     assert "All jobs were up to date; none was executed." in index
     assert index.count('class="cell fresh"') == index.count('class="cell ')
     assert index.count('<a href="jobs/') == index.count('class="cell '), "jobs that are up to date keep their pages"
 
 
-def test_pages_are_kept_fresh_while_no_job_ends_and_show_what_is_under_way(
+def test_pages_are_updated_while_no_job_ends_and_show_running_jobs(
     failed: Failed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(heartbeat, "FIRST_SECONDS", 0.0)
@@ -183,7 +183,7 @@ def test_pages_are_kept_fresh_while_no_job_ends_and_show_what_is_under_way(
         def ended(self, result: JobResult) -> None:
             if not shown:
                 with heartbeat.beating(root, name, "host:7"):
-                    shown.append(waited_for(timeline, 'id="running"'))
+                    shown.append(wait_for_text(timeline, 'id="under-way"'))
 
     runner.run(config, runner.Options(workers=0, last_step="init"), Waits())
     row = shown[0].partition('id="running"')[2].partition("</table>")[0]
@@ -193,8 +193,8 @@ def test_pages_are_kept_fresh_while_no_job_ends_and_show_what_is_under_way(
     assert 'id="running"' not in timeline.read_text(encoding="utf-8")
 
 
-def waited_for(path: Path, text: str) -> str:
-    """Content of a file once it holds a text."""
+def wait_for_text(path: Path, text: str) -> str:
+    """Content of a file as soon as it contains a text."""
     for _ in range(3000):
         content = path.read_text(encoding="utf-8")
         if text in content:
@@ -226,8 +226,8 @@ def browser() -> Iterator[webdriver.Chrome]:
     driver.quit()
 
 
-def complaints(browser: webdriver.Chrome) -> list[str]:
-    """What the browser refused or could not run."""
+def browser_errors(browser: webdriver.Chrome) -> list[str]:
+    """Errors and warnings of the browser."""
     return [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
 
 
@@ -237,26 +237,26 @@ def cells(browser: webdriver.Chrome, kind: str) -> list[WebElement]:
 
 @in_browser
 @pytest.mark.parametrize("page", ["index.html", "tasks_status_1.html"])
-def test_a_click_on_a_red_job_lands_on_its_log(failed: Failed, browser: webdriver.Chrome, page: str) -> None:
+def test_a_click_on_a_failed_job_opens_its_log(failed: Failed, browser: webdriver.Chrome, page: str) -> None:
     browser.get(failed.address(page))
     (red,) = cells(browser, "failed")
     red.click()
     log = browser.find_element(By.ID, "log")
     assert "/jobs/samplesExtraction-" in browser.current_url
     assert browser.find_element(By.TAG_NAME, "h1").text == f"extraction_{TILE}"
-    assert ODD in log.find_element(By.ID, "err").text
-    assert complaints(browser) == []
+    assert UNSAFE_SUFFIX in log.find_element(By.ID, "err").text
+    assert browser_errors(browser) == []
 
 
 @in_browser
-def test_a_job_that_waits_for_the_failed_one_reports_so_when_clicked(failed: Failed, browser: webdriver.Chrome) -> None:
+def test_a_click_on_a_blocked_job_shows_the_failed_job(failed: Failed, browser: webdriver.Chrome) -> None:
     browser.get(failed.address("tasks_status_1.html"))
     cells(browser, "blocked")[0].click()
     assert "needs samplesExtraction/" in browser.find_element(By.ID, "panel").text
 
 
 @in_browser
-def test_the_search_keeps_what_it_finds_and_fades_the_rest(failed: Failed, browser: webdriver.Chrome) -> None:
+def test_the_search_highlights_hits_and_fades_other_jobs(failed: Failed, browser: webdriver.Chrome) -> None:
     browser.get(failed.address("tasks_status_1.html"))
     field = browser.find_element(By.ID, "search")
     field.clear()
@@ -266,7 +266,7 @@ def test_the_search_keeps_what_it_finds_and_fades_the_rest(failed: Failed, brows
     assert browser.find_element(By.ID, "found").text == "1 job"
     assert len(cells(browser, "dim")) == len(cells(browser, "dim, #graph .cell.hit")) - 1
     browser.refresh()
-    assert len(cells(browser, "hit")) == 1, "kept when the page loads again"
+    assert len(cells(browser, "hit")) == 1, "the search is kept on reload"
     field = browser.find_element(By.ID, "search")
     field.clear()
     field.send_keys("t31tcj region 2")
@@ -280,7 +280,7 @@ def test_the_search_keeps_what_it_finds_and_fades_the_rest(failed: Failed, brows
 
 
 @in_browser
-def test_the_graph_is_moved_and_brought_closer(failed: Failed, browser: webdriver.Chrome) -> None:
+def test_the_graph_can_be_panned_and_zoomed(failed: Failed, browser: webdriver.Chrome) -> None:
     browser.get(failed.address("tasks_status_1.html"))
     before = cells(browser, "failed")[0].rect
     browser.find_element(By.ID, "closer").click()
@@ -291,7 +291,7 @@ def test_the_graph_is_moved_and_brought_closer(failed: Failed, browser: webdrive
     ActionChains(browser).move_to_element(graph).click_and_hold().move_by_offset(60, 0).release().perform()
     time.sleep(0.3)
     assert cells(browser, "failed")[0].rect["x"] == pytest.approx(closer["x"] + 60, abs=2)
-    assert browser.current_url == failed.address("tasks_status_1.html"), "a drag is no click"
+    assert browser.current_url == failed.address("tasks_status_1.html"), "dragging is not a click"
     browser.find_element(By.ID, "whole").click()
     time.sleep(0.3)
     assert cells(browser, "failed")[0].rect["width"] == pytest.approx(before["width"], rel=0.02)
@@ -299,7 +299,7 @@ def test_the_graph_is_moved_and_brought_closer(failed: Failed, browser: webdrive
 
 
 @in_browser
-def test_the_graph_is_used_with_the_keyboard(failed: Failed, browser: webdriver.Chrome) -> None:
+def test_the_graph_can_be_used_with_the_keyboard(failed: Failed, browser: webdriver.Chrome) -> None:
     browser.get(failed.address("tasks_status_1.html"))
     browser.find_element(By.ID, "whole").click()
 
@@ -311,7 +311,7 @@ def test_the_graph_is_used_with_the_keyboard(failed: Failed, browser: webdriver.
             )
             if kind in (browser.execute_script(focused) or "").split():
                 return
-        raise AssertionError(f"no {kind} job is reached")
+        raise AssertionError(f"no {kind} job is source_windows")
 
     tab_to("blocked")
     ActionChains(browser).send_keys(Keys.ENTER).perform()
@@ -337,20 +337,18 @@ def test_no_page_is_wider_than_the_window(failed: Failed, browser: webdriver.Chr
 
 
 @in_browser
-def test_every_page_loads_without_a_complaint_and_runs_nothing_foreign(
-    failed: Failed, browser: webdriver.Chrome
-) -> None:
+def test_every_page_loads_without_errors_and_runs_no_injected_script(failed: Failed, browser: webdriver.Chrome) -> None:
     for page in sorted(failed.site.rglob("*.html")):
         browser.get(page.as_uri())
         assert browser.find_element(By.TAG_NAME, "h1").text
         assert browser.find_element(By.TAG_NAME, "section").value_of_css_property("border-radius") == "10px"
-        assert complaints(browser) == [], page
+        assert browser_errors(browser) == [], page
 
 
-# ------------------------------------------------------------------------------------------------- must not harm
+# ------------------------------------------------------------------------------------------------- errors of the report
 
 
-def test_a_report_that_cannot_be_written_is_reported_and_the_run_goes_on(failed: Failed, tmp_path: Path) -> None:
+def test_a_report_that_cannot_be_written_gives_a_warning_and_the_run_continues(failed: Failed, tmp_path: Path) -> None:
     config = moved(failed, tmp_path, lambda text: text)
     root = config.chain.output_path
     (root / ".iota2").mkdir(parents=True)

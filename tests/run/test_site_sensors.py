@@ -1,4 +1,4 @@
-"""The pages of inputs in the run report when several sensors are there: each by its name, its dates, its own page."""
+"""The pages of the inputs in the run report with several sensors: names, dates, and a page for each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from iota2.chains.load import load_config
 from iota2.report.run.plots import calendars
 from iota2.report.run.values import ProductView, SeriesView
 from iota2.run.options import Options
-from iota2.run.outlook import outlook_of_run
+from iota2.run.preview import preview_run
 from iota2.run.progress.listener import ReportListener
 from iota2.testing.world import DATES, WorldOptions, make_world
 from iota2.testing.writing import write_world
@@ -27,21 +27,21 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("world")
     options = WorldOptions(size=66, overlap=18, classes=3, dates=DATES[2:10:3], sensors=ALL)
     config = load_config(write_world(make_world(options), folder).config)
-    outlook = outlook_of_run(config, Options())
-    site = ReportListener(config, outlook.found, outlook.plan, outlook.verdicts, say=lambda text: None, resume="")
+    preview = preview_run(config, Options())
+    site = ReportListener(config, preview.survey, preview.plan, preview.verdicts, say=lambda text: None, resume="")
     site.started()
     site.finished()
-    return outlook.plan.root / "logs" / "html"
+    return preview.plan.root / "logs" / "html"
 
 
 def rows_of(page: Path) -> list[list[str]]:
-    """The words of the cells of all rows of tables."""
+    """Text of the cells of all table rows."""
     rows = re.findall(r"<tr>(.*?)</tr>", page.read_text(encoding="utf-8"), re.DOTALL)
     cells = (re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row, re.DOTALL) for row in rows)
     return [[re.sub(r"<[^>]+>", "", cell).strip() for cell in row] for row in cells]
 
 
-def test_every_sensor_has_its_calendar_and_its_line(pages: Path) -> None:
+def test_every_sensor_has_a_calendar_and_a_table_row(pages: Path) -> None:
     page = pages / "input_files_content.html"
     titles = re.findall(r"<h2>Calendar of (\w+)</h2>", page.read_text(encoding="utf-8"))
     assert titles == ["Landsat8", "sentinel1_asc", "sentinel1_des", "Sentinel2"]
@@ -53,7 +53,7 @@ def test_every_sensor_has_its_calendar_and_its_line(pages: Path) -> None:
     assert not [row for row in rows.values() if "0001-01-01" in row]
 
 
-def test_a_note_stands_below_the_sensor_that_it_names(pages: Path) -> None:
+def test_a_note_is_shown_below_the_sensor_that_it_names(pages: Path) -> None:
     sensor, notes = "", []
     for row in rows_of(pages / "input_files_content.html"):
         sensor = row[1] if row[0].startswith("T31") else sensor
@@ -95,13 +95,13 @@ def test_layers_are_shown_with_their_files(pages: Path) -> None:
     assert names == ["ALT_band_0", "SLP_band_0"] * 2
 
 
-def test_a_note_stands_with_its_sensor(pages: Path) -> None:
+def test_a_remark_is_shown_with_its_sensor(pages: Path) -> None:
     text = (pages / "s2_path_content.html").read_text(encoding="utf-8")
     assert "ignored, not product folders: README.txt" in text
     assert "README.txt" not in (pages / "l8_path_content.html").read_text(encoding="utf-8")
 
 
-def test_calendars_of_all_sensors_share_their_days() -> None:
+def test_calendars_of_all_sensors_have_the_same_range() -> None:
     def series(sensor: str, *days: date) -> SeriesView:
         return SeriesView(sensor, "A", "", tuple(ProductView(day, "P", 1.0, 1.0) for day in days))
 

@@ -1,4 +1,4 @@
-"""Runs through a real SLURM: what jobs ask for, and what happens when the system takes a worker away."""
+"""Runs with a real SLURM: requested resources, and lost workers."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from tests.run.slurm import Slurm
 
 COMMAND = Path(sys.executable).with_name("iota2")
 RESOURCES = "iota2_chain: { ram: '1500mb', walltime: '00:20:00' }\ntraining: { nb_cpu: 2 }\n"
-hindrance = slurm.hindrance()
+missing_requirement = slurm.missing_requirement()
 pytestmark = [
     pytest.mark.long,
     pytest.mark.slow,
     pytest.mark.timeout(600),
-    pytest.mark.skipif(hindrance is not None, reason=hindrance or ""),
+    pytest.mark.skipif(missing_requirement is not None, reason=missing_requirement or ""),
 ]
 
 
@@ -68,11 +68,11 @@ def start(config: Config, system: Slurm, workers: int, **environment: str) -> su
 
 
 def running(system: Slurm) -> list[str]:
-    return system.tell("squeue", "-h", "-t", "R", "-o", "%i").split()
+    return system.output_of("squeue", "-h", "-t", "R", "-o", "%i").split()
 
 
 def wait_until(true: Callable[[], object], what: str) -> None:
-    """Until something is so; far longer than it takes."""
+    """Wait until a condition is met, with a generous limit."""
     until = time.monotonic() + 150
     while not true():
         assert time.monotonic() < until, what
@@ -80,8 +80,8 @@ def wait_until(true: Callable[[], object], what: str) -> None:
 
 
 def no_worker_is_left(system: Slurm) -> bool:
-    """SLURM has ended all jobs, and none of their processes lives."""
-    return not system.tell("squeue", "-h") and not processes_of(system)
+    """Whether SLURM has ended all jobs and their processes."""
+    return not system.output_of("squeue", "-h") and not processes_of(system)
 
 
 def processes_of(system: Slurm, job: str = "") -> list[psutil.Process]:
@@ -99,7 +99,7 @@ def processes_of(system: Slurm, job: str = "") -> list[psutil.Process]:
 
 @pytest.fixture(scope="module")
 def expected(tiny: WorldFiles) -> dict[str, str]:
-    """Digests of what an undisturbed run makes here, in the folder that the tests use too, since reports tell it."""
+    """Digests of the outputs of an undisturbed run, in the folder of the tests, because reports contain its path."""
     config = configured(tiny, tiny.folder / "a run", with_account)
     run_chain(config)
     return digests(config.chain.output_path)
@@ -107,47 +107,49 @@ def expected(tiny: WorldFiles) -> dict[str, str]:
 
 @pytest.fixture
 def config(tiny: WorldFiles, expected: dict[str, str]) -> Config:
-    """A run with nothing done."""
+    """The configuration of a run without completed jobs."""
     config = configured(tiny, tiny.folder / "a run", with_account)
     shutil.rmtree(config.chain.output_path, ignore_errors=True)
     return config
 
 
-def test_a_worker_taken_away_costs_nothing_but_time(config: Config, system: Slurm, expected: dict[str, str]) -> None:
+def test_a_cancelled_worker_does_not_change_the_results(
+    config: Config, system: Slurm, expected: dict[str, str]
+) -> None:
     root = config.chain.output_path
     process = start(config, system, 2)
     wait_for_records(root, 25, process)
     first = running(system)
     assert len(first) == 2
-    asked = system.tell("scontrol", "show", "job", first[0])
-    system.tell("scancel", first[0])
-    said, _ = process.communicate(timeout=400)
+    asked = system.output_of("scontrol", "show", "job", first[0])
+    system.output_of("scancel", first[0])
+    printed, _ = process.communicate(timeout=400)
 
-    assert process.returncode == 0, said
+    assert process.returncode == 0, printed
     assert digests(root) == expected
-    assert "JobState=CANCELLED" in system.tell("scontrol", "show", "job", first[0])
+    assert "JobState=CANCELLED" in system.output_of("scontrol", "show", "job", first[0])
     for word in ("Account=land", "Partition=main", "TimeLimit=00:20:00", "CPUs/Task=2", r"MinMemoryNode=1500M"):
         assert word in asked
-    assert not system.tell("squeue", "-h", "-t", "R,PD"), "no worker outlives the run"
+    assert not system.output_of("squeue", "-h", "-t", "R,PD"), "no worker remains after the run"
     logs = sorted((root / "logs/workers").glob("worker-*.log"))
     assert len(logs) >= 2
     assert all("Registered to" in log.read_text(encoding="utf-8") for log in logs[:2])
 
 
-def test_a_refused_worker_is_reported(tiny: WorldFiles, tmp_path: Path, system: Slurm) -> None:
+def test_a_rejected_worker_job_is_reported(tiny: WorldFiles, tmp_path: Path, system: Slurm) -> None:
     config = configured(tiny, tmp_path, lambda text: with_account(text).replace("'main'", "'nowhere'"))
     process = start(config, system, 1)
-    said, _ = process.communicate(timeout=120)
-    assert process.returncode == 1, said
-    assert "sbatch rejected a job" in said
-    assert re.search("invalid partition", said, re.IGNORECASE)
-    assert "Traceback" not in said
+    printed, _ = process.communicate(timeout=120)
+    assert process.returncode == 1, printed
+    assert "sbatch rejected a job" in printed
+    assert re.search("invalid partition", printed, re.IGNORECASE)
+    assert "Traceback" not in printed
 
 
-def test_at_the_time_limit_what_is_done_is_kept_and_the_rest_is_done_by_another_worker(
+def test_a_worker_at_its_time_limit_is_replaced_and_completed_jobs_are_kept(
     config: Config, system: Slurm, expected: dict[str, str]
 ) -> None:
-    """The worker is held, so that the limit finds it at work; then its time is cut to what it has had."""
+    """The worker is suspended during a job; then its time limit is reduced to the elapsed time."""
     root = config.chain.output_path
     process = start(config, system, 1)
     wait_for_records(root, 15, process)
@@ -155,65 +157,67 @@ def test_at_the_time_limit_what_is_done_is_kept_and_the_rest_is_done_by_another_
     for worker in processes_of(system, first):
         worker.suspend()
     before = recorded(root)
-    system.tell("scontrol", "update", f"JobId={first}", "EndTime=now")
-    said, _ = process.communicate(timeout=400)
+    system.output_of("scontrol", "update", f"JobId={first}", "EndTime=now")
+    printed, _ = process.communicate(timeout=400)
 
-    assert process.returncode == 0, said
-    assert "JobState=TIMEOUT" in system.tell("scontrol", "show", "job", first)
+    assert process.returncode == 0, printed
+    assert "JobState=TIMEOUT" in system.output_of("scontrol", "show", "job", first)
     assert digests(root) == expected
     after = recorded(root)
-    assert after[: len(before)] == before, "what was done stays"
-    message = re.search(r"(\d+) jobs, 0 of them up to date", said)
+    assert after[: len(before)] == before, "completed jobs are kept"
+    message = re.search(r"(\d+) jobs, 0 of them up to date", printed)
     assert message
-    assert len(after) == int(message[1]), "and no job is recorded twice"
+    assert len(after) == int(message[1]), "no job is recorded twice"
 
 
-def test_a_job_that_ends_before_its_worker_has_connected_is_asked_for_again(
+def test_a_job_that_ends_before_its_worker_connects_is_submitted_again(
     config: Config, system: Slurm, expected: dict[str, str]
 ) -> None:
     process = start(config, system, 1)
-    wait_until(lambda: system.tell("squeue", "-h", "-o", "%i") or process.poll() is not None, "no job was submitted")
-    (first,) = system.tell("squeue", "-h", "-o", "%i").split()
-    system.tell("scancel", first)
-    said, _ = process.communicate(timeout=400)
-    assert process.returncode == 0, said
-    assert "1 of its jobs ended before their workers connected" in said
+    wait_until(
+        lambda: system.output_of("squeue", "-h", "-o", "%i") or process.poll() is not None, "no job was submitted"
+    )
+    (first,) = system.output_of("squeue", "-h", "-o", "%i").split()
+    system.output_of("scancel", first)
+    printed, _ = process.communicate(timeout=400)
+    assert process.returncode == 0, printed
+    assert "1 of its jobs ended before their workers connected" in printed
     assert digests(config.chain.output_path) == expected
 
 
-def test_when_no_worker_ever_connects_the_run_stops_and_says_where_to_read_why(config: Config, system: Slurm) -> None:
+def test_a_run_without_connecting_workers_stops_and_names_the_log(config: Config, system: Slurm) -> None:
     process = start(config, system, 2, DASK_JOBQUEUE__SLURM__JOB_SCRIPT_PROLOGUE="['echo no such module', 'exit 1']")
-    said, _ = process.communicate(timeout=120)
-    assert process.returncode == 1, said
-    last = said[said.index("error: ") :]
+    printed, _ = process.communicate(timeout=120)
+    assert process.returncode == 1, printed
+    last = printed[printed.index("error: ") :]
     assert "3 times in a row, and there are no other workers" in last
     log = re.search(r"log of the last one: (.+worker-\d+\.log), which ends: no such module", last)
     assert log, last
     assert Path(log[1]).is_file()
     assert len(list(Path(log[1]).parent.glob("*.log"))) == 2 * 3
-    assert "Traceback" not in said
-    assert not system.tell("squeue", "-h", "-t", "R,PD")
+    assert "Traceback" not in printed
+    assert not system.output_of("squeue", "-h", "-t", "R,PD")
     assert not (config.chain.output_path / layout.LOCK.path).exists()
 
 
 @pytest.mark.parametrize(
     "at", [(signal.SIGINT, 20), (signal.SIGTERM, 20), (signal.SIGINT, 0)], ids=["INT", "TERM", "early"]
 )
-def test_asked_to_stop_it_cancels_its_workers_and_goes_on_later(
+def test_a_stopped_run_cancels_its_workers_and_can_be_resumed(
     config: Config, system: Slurm, expected: dict[str, str], at: tuple[signal.Signals, int]
 ) -> None:
-    """By which signal, and when so many jobs are done."""
+    """Stop the run with a signal after a number of completed jobs."""
     number, records = at
     root = config.chain.output_path
     process = start(config, system, 2)
     wait_until(lambda: (root / layout.STATUS.path).exists() or process.poll() is not None, "no job was begun")
     wait_for_records(root, records, process)
     process.send_signal(number)
-    said, _ = process.communicate(timeout=120)
+    printed, _ = process.communicate(timeout=120)
 
-    assert process.returncode == 130, said
-    assert "completed jobs are kept" in said
-    assert "Traceback" not in said
+    assert process.returncode == 130, printed
+    assert "completed jobs are kept" in printed
+    assert "Traceback" not in printed
     wait_until(lambda: no_worker_is_left(system), "workers outlive the run")
     states = {line.split()[0] for line in (root / layout.STATUS.path).read_text(encoding="utf-8").splitlines()}
     assert "waiting" in states
@@ -224,14 +228,14 @@ def test_asked_to_stop_it_cancels_its_workers_and_goes_on_later(
 
 
 def finish_here(config: Config, expected: dict[str, str]) -> None:
-    """The same bytes, and nothing in progress left, when the rest is done on this machine."""
+    """Complete the run on this machine; outputs are identical and no temporary file remains."""
     run_chain(config)
     root = config.chain.output_path
     assert digests(root) == expected
     assert not list(root.rglob(".*.part*"))
 
 
-def test_killed_the_next_run_takes_over_at_once_and_the_workers_end_by_themselves(
+def test_after_a_killed_run_the_next_one_takes_over_and_old_workers_end(
     config: Config, system: Slurm, expected: dict[str, str]
 ) -> None:
     root = config.chain.output_path

@@ -1,4 +1,4 @@
-"""A run is up to date by whatever spelling of its configuration's path it is asked for."""
+"""A run is up to date for every spelling of the path of its configuration."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.chain.helpers import Case, case, command, run, small
 __all__ = ["case", "small"]
 
 
-def test_a_run_started_by_any_spelling_of_the_path_is_up_to_date_by_all_others(
+def test_a_run_is_up_to_date_for_every_spelling_of_its_path(
     case: Case, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = {

@@ -1,4 +1,4 @@
-"""State files that are damaged count as absent, are named, and are made anew."""
+"""Damaged state files count as absent, are reported, and are recreated."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import pytest
 
 from iota2 import layout
 from iota2.errors import OutputError
-from iota2.run.progress.state_notes import FILES, state_notes
+from iota2.run.progress.state_notes import STATE_FILES, state_notes
 from iota2.run.records.lock import holder, locked
 from iota2.run.records.output import removable
 from iota2.run.records.records import Ledger
-from iota2.run.records.state import StateFile, make_way
-from iota2.run.workers.heartbeat import file_of, read_heartbeat, read_heartbeats
+from iota2.run.records.state import StateFile, remove_obstacle
+from iota2.run.workers.heartbeat import heartbeat_file, read_heartbeat, read_heartbeats
 from tests.chain.helpers import SMALL, Case, made
 from tests.forked import Commands, commands
 from tests.special_files import SPECIAL_FILES, put
@@ -39,13 +39,13 @@ TEXTS = {
     "an object in a list": '[{"tile": 1}]',
     "wrong types in a list": '[{"tile": 1, "product": [], "path": {}, "size": "x", "modified": null}]',
 }
-JSON_FILES = [file for file in FILES if file.path.endswith(".json")]
-STATE = [file.path for file in FILES]
+JSON_FILES = [file for file in STATE_FILES if file.path.endswith(".json")]
+STATE = [file.path for file in STATE_FILES]
 
 
 @pytest.mark.parametrize("file", JSON_FILES, ids=lambda file: file.path)
 @pytest.mark.parametrize("text", TEXTS)
-def test_a_damaged_state_file_counts_as_absent_and_is_named(file: StateFile[Any], text: str, tmp_path: Path) -> None:
+def test_a_damaged_state_file_counts_as_absent_and_is_reported(file: StateFile[Any], text: str, tmp_path: Path) -> None:
     path = tmp_path / file.path
     path.parent.mkdir()
     path.write_text(TEXTS[text], encoding="utf-8")
@@ -54,9 +54,9 @@ def test_a_damaged_state_file_counts_as_absent_and_is_named(file: StateFile[Any]
     assert file.damage_note(tmp_path).endswith(file.lost)
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.path)
+@pytest.mark.parametrize("file", STATE_FILES, ids=lambda file: file.path)
 @pytest.mark.parametrize("kind", SPECIAL_FILES)
-def test_what_is_no_file_in_place_of_state_counts_as_absent_and_makes_way(
+def test_an_irregular_state_file_counts_as_absent_and_is_removed(
     file: StateFile[Any], kind: str, tmp_path: Path
 ) -> None:
     path = tmp_path / file.path
@@ -64,14 +64,14 @@ def test_what_is_no_file_in_place_of_state_counts_as_absent_and_makes_way(
     put(kind, path)
     assert file.load(tmp_path) == file.absent()
     assert file.damage_note(tmp_path).startswith(f"{path}: ")
-    make_way(path)
+    remove_obstacle(path)
     assert not path.exists()
     assert not path.is_symlink()
     assert file.damage_note(tmp_path) == ""
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.path)
-def test_bytes_that_are_no_text_are_damage(file: StateFile[Any], tmp_path: Path) -> None:
+@pytest.mark.parametrize("file", STATE_FILES, ids=lambda file: file.path)
+def test_undecodable_bytes_are_damage(file: StateFile[Any], tmp_path: Path) -> None:
     path = tmp_path / file.path
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"final/a\n\xfffinal/b\n")
@@ -79,22 +79,22 @@ def test_bytes_that_are_no_text_are_damage(file: StateFile[Any], tmp_path: Path)
     assert "is damaged ('utf-8' codec" in file.damage_note(tmp_path)
 
 
-def test_a_folder_that_is_not_empty_is_left_and_named(tmp_path: Path) -> None:
+def test_a_non_empty_folder_is_kept_and_reported(tmp_path: Path) -> None:
     (tmp_path / "inputs.json/mine").mkdir(parents=True)
     with pytest.raises(OutputError, match=r"inputs.json: is a folder that is not empty"):
-        make_way(tmp_path / "inputs.json")
+        remove_obstacle(tmp_path / "inputs.json")
     assert (tmp_path / "inputs.json/mine").is_dir()
 
 
-def test_a_file_and_a_link_to_one_stay(tmp_path: Path) -> None:
+def test_files_and_links_to_files_are_kept(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("x", encoding="utf-8")
     (tmp_path / "b").symlink_to("a")
     for name in ("a", "b", "absent"):
-        make_way(tmp_path / name)
+        remove_obstacle(tmp_path / name)
     assert {path.name for path in tmp_path.iterdir()} == {"a", "b"}
 
 
-def test_lines_of_the_list_of_outputs_that_are_whole_still_say_what_may_be_removed(tmp_path: Path) -> None:
+def test_readable_lines_of_a_damaged_list_of_outputs_are_used(tmp_path: Path) -> None:
     (tmp_path / ".iota2").mkdir()
     (tmp_path / "one").write_text("", encoding="utf-8")
     (tmp_path / layout.OUTPUTS.path).write_bytes(b"one\nt\xffwo\n/etc/passwd\n../up\n" + b"x" * 300 + b"\n")
@@ -126,7 +126,7 @@ RECORD = {"id": "Step/x", "version": 1, "params": "p", "inputs": {"a": "d"}, "ou
     ],
     ids=str,
 )
-def test_a_damaged_record_is_counted_and_the_others_hold(change: dict[str, Any], tmp_path: Path) -> None:
+def test_a_damaged_record_is_counted_and_others_remain_valid(change: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / ".iota2").mkdir()
     whole = json.dumps(RECORD)
     (tmp_path / layout.RECORDS.path).write_text(f"{json.dumps(RECORD | change)}\n{whole}\n", encoding="utf-8")
@@ -137,14 +137,14 @@ def test_a_damaged_record_is_counted_and_the_others_hold(change: dict[str, Any],
     assert Ledger(tmp_path).damage_note() == ""
 
 
-def test_a_record_cut_short_by_a_crash_is_no_damage(tmp_path: Path) -> None:
+def test_an_incomplete_last_record_is_not_damage(tmp_path: Path) -> None:
     (tmp_path / ".iota2").mkdir()
     (tmp_path / layout.RECORDS.path).write_text(f"{json.dumps(RECORD)}\n{json.dumps(RECORD)[:20]}", encoding="utf-8")
     assert Ledger(tmp_path).damage_note() == ""
 
 
 @pytest.mark.parametrize("kind", SPECIAL_FILES)
-def test_what_is_no_file_in_place_of_the_records_is_replaced(kind: str, tmp_path: Path) -> None:
+def test_an_irregular_file_of_records_is_replaced(kind: str, tmp_path: Path) -> None:
     (tmp_path / ".iota2").mkdir()
     put(kind, tmp_path / layout.RECORDS.path)
     ledger = Ledger(tmp_path)
@@ -155,7 +155,7 @@ def test_what_is_no_file_in_place_of_the_records_is_replaced(kind: str, tmp_path
 
 
 @pytest.mark.parametrize("kind", SPECIAL_FILES)
-def test_what_is_no_file_in_place_of_the_lock_is_refused_and_named(kind: str, tmp_path: Path) -> None:
+def test_an_irregular_lock_file_is_refused_and_reported(kind: str, tmp_path: Path) -> None:
     (tmp_path / ".iota2").mkdir()
     put(kind, tmp_path / layout.LOCK.path)
     assert holder(tmp_path) is None
@@ -177,8 +177,8 @@ def test_a_damaged_lock_is_refused(text: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["[1]", '{"id": 1}', "[" * 100_000, '{"id":"a","worker":"b","started":"x","seen":0,"peak":0}']
 )
-def test_a_damaged_note_of_a_job_under_way_counts_as_none(text: str, tmp_path: Path) -> None:
-    path = file_of(tmp_path, "Step/x")
+def test_a_damaged_heartbeat_counts_as_absent(text: str, tmp_path: Path) -> None:
+    path = heartbeat_file(tmp_path, "Step/x")
     path.parent.mkdir(parents=True)
     path.write_text(text, encoding="utf-8")
     assert read_heartbeat(tmp_path, "Step/x") is None
@@ -211,7 +211,7 @@ SPOILED = {
 
 
 @pytest.mark.parametrize("how", SPOILED)
-def test_with_all_state_damaged_every_command_says_so_and_a_run_makes_it_anew(
+def test_with_all_state_damaged_every_command_reports_it_and_a_run_recreates_it(
     how: str, mapped: Case, iota2: Commands, tmp_path: Path
 ) -> None:
     config = mapped.configured(chain={"output_path": str(tmp_path / "results")})

@@ -1,4 +1,4 @@
-"""The status of a run is what its records say, also while it goes on, and after it was killed."""
+"""The status of a run agrees with its records, during the run and after it was killed."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ import pytest
 from iota2 import layout
 from iota2.chains.load import load_config
 from iota2.run import runner
-from iota2.run.outlook import check
 from iota2.run.plan.jobs import Plan
+from iota2.run.preview import survey_and_plan
 from iota2.run.progress.status import (
     MIN_INTERVAL_SECONDS,
     Status,
     failures,
     job_states,
     jobs_left_out,
-    last_end,
-    note_begin,
+    last_run_state,
     note_end,
+    note_start,
 )
 from iota2.run.records.records import Ledger, Record
 from iota2.run.records.verdicts import Verdict
@@ -37,7 +37,7 @@ __all__ = ["case", "small"]
 
 @pytest.fixture
 def plan(small: Case) -> Plan:
-    plan = check(load_config(small.configured()))[1]
+    plan = survey_and_plan(load_config(small.configured()))[1]
     yield plan
     shutil.rmtree(plan.root, ignore_errors=True)
 
@@ -46,10 +46,10 @@ def of(plan: Plan, state: str) -> dict[str, Verdict]:
     return {job.id: Verdict(state, "", None, "", {}) for job in plan.jobs}  # type: ignore[arg-type]
 
 
-def test_records_tell_of_jobs_that_ended_after_the_text_was_written(plan: Plan) -> None:
+def test_records_complete_the_status_file(plan: Plan) -> None:
     ledger, (first, second, third, *rest) = Ledger(plan.root), [job.id for job in plan.jobs]
     ledger.add(Record(third, 1, "", {}, {}))
-    note_begin(plan.root)
+    note_start(plan.root)
     status = Status(plan, of(plan, "stale"))
     status.write()
     ledger.add(Record(first, 1, "", {}, {}))
@@ -59,10 +59,10 @@ def test_records_tell_of_jobs_that_ended_after_the_text_was_written(plan: Plan) 
         journal.write('{"id": "' + rest[0])
     found = job_states(plan.root)
     assert [found[id_].state for id_ in (first, second, third, rest[0])] == ["done", "done", "waiting", "waiting"]
-    assert MIN_INTERVAL_SECONDS > 1, "the text lags behind"
+    assert MIN_INTERVAL_SECONDS > 1, "the file is updated with a delay"
 
 
-def test_states_are_called_as_everywhere_and_a_failure_keeps_its_first_line(plan: Plan) -> None:
+def test_states_have_the_usual_names_and_failures_show_their_first_line(plan: Plan) -> None:
     first, second, third, *_ = [job.id for job in plan.jobs]
     status = Status(plan, of(plan, "stale") | {third: of(plan, "fresh")[third]})
     status.ended(JobResult(first, "kept"))
@@ -75,18 +75,18 @@ def test_states_are_called_as_everywhere_and_a_failure_keeps_its_first_line(plan
     assert found[second].measured == "1.50 s 77 MiB"
 
 
-def test_how_the_last_run_ended_is_known(plan: Plan) -> None:
-    assert last_end(plan.root) is None
-    note_begin(plan.root)
-    assert last_end(plan.root) == "running"
+def test_the_end_of_the_last_run_is_known(plan: Plan) -> None:
+    assert last_run_state(plan.root) is None
+    note_start(plan.root)
+    assert last_run_state(plan.root) == "running"
     note_end(plan.root, "failed")
-    assert last_end(plan.root) == "failed"
+    assert last_run_state(plan.root) == "failed"
     (plan.root / layout.LAST_RUN.path).write_text("[")
-    assert last_end(plan.root) is None
+    assert last_run_state(plan.root) is None
 
 
 def counts(printed: str) -> dict[str, int]:
-    """Jobs by state, as the second line has them."""
+    """Numbers of jobs by state, from the second line."""
     return {state: int(count) for count, state in re.findall(r"(\d+) ([a-z ]+)", printed.splitlines()[1])}
 
 
@@ -115,11 +115,11 @@ def test_status_agrees_with_plan_after_a_run_was_killed(case: Case, capsys: pyte
     assert counts(printed)["up to date"] == recorded
 
 
-def test_status_says_how_many_jobs_the_last_run_was_not_asked_for(
+def test_status_shows_the_number_of_jobs_that_were_not_requested(
     case: Case, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = case.configured()
-    total = len(check(load_config(config))[1].jobs)
+    total = len(survey_and_plan(load_config(config))[1].jobs)
     runner.run(load_config(config), runner.Options(workers=0, last_step="init"), runner.Watcher())
     _, printed, _ = command(capsys, "status", config)
     done = counts(printed)["done"]
@@ -130,9 +130,9 @@ def test_status_says_how_many_jobs_the_last_run_was_not_asked_for(
     assert "the last one finished successfully" in printed
 
 
-def test_what_is_kept_of_a_run_by_an_earlier_version_is_understood(plan: Plan) -> None:
-    note_begin(plan.root, 3)
+def test_state_written_by_an_earlier_version_is_read(plan: Plan) -> None:
+    note_start(plan.root, 3)
     note_end(plan.root, "done")
     assert jobs_left_out(plan.root) == 3
     (plan.root / layout.LAST_RUN.path).write_text('{"state": "done", "journal": 0}')
-    assert (last_end(plan.root), jobs_left_out(plan.root)) == ("done", 0)
+    assert (last_run_state(plan.root), jobs_left_out(plan.root)) == ("done", 0)

@@ -1,4 +1,4 @@
-"""A run that follows a dead one: the workers of the dead one, which may live for a moment, spoil nothing."""
+"""A run after a killed one: workers of the killed run, which may live briefly, cause no damage."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from iota2.run.plan.jobs import Plan
 from iota2.run.records.lock import LOCK, lock_text, locked, require_lock
 from iota2.run.records.records import Ledger
 from iota2.run.records.verdicts import assess
-from iota2.run.workers.execute import Debug, execute
+from iota2.run.workers.execute import DebugEngine, execute
 from iota2.run.workers.job import JobResult, Task, run_task
 from tests.chain.helpers import Case, case, small
 from tests.run.test_execute import planned
@@ -24,7 +24,7 @@ __all__ = ["case", "small"]
 
 
 def write(job: JobContext) -> None:
-    """Another run takes the folder over while this job is at work on tile B."""
+    """Another run takes over the folder while this job processes tile B."""
     root = job.out.text.parents[1]
     (root / "begun").touch()
     if job.key.tile == "B":
@@ -37,10 +37,10 @@ STEPS = (Step("one", "init", "One.", "one_{tile}", write, ("tile",), {}, {"text"
 
 
 def run(plan: Plan) -> dict[str, JobResult]:
-    return execute(plan, assess(plan, Ledger(plan.root), {}), Debug(), lambda result: None, Resources())
+    return execute(plan, assess(plan, Ledger(plan.root), {}), DebugEngine(), lambda result: None, Resources())
 
 
-def test_what_the_worker_of_a_former_run_makes_is_not_put_in_place(tmp_path: Path) -> None:
+def test_outputs_of_a_worker_of_a_former_run_are_discarded(tmp_path: Path) -> None:
     with locked(tmp_path):
         results = run(planned(tmp_path, "AB", STEPS))
     assert results["one/one_A"].state == "done"
@@ -49,9 +49,9 @@ def test_what_the_worker_of_a_former_run_makes_is_not_put_in_place(tmp_path: Pat
     assert sorted(path.name for path in (tmp_path / "texts").iterdir()) == ["A.txt"]
 
 
-def test_a_job_of_a_former_run_does_not_even_begin(tmp_path: Path) -> None:
-    class Later(Debug):
-        """The jobs come to their worker when another run has taken the folder over."""
+def test_a_job_of_a_former_run_does_not_start(tmp_path: Path) -> None:
+    class Later(DebugEngine):
+        """The jobs reach their worker after another run has taken over the folder."""
 
         def submit(self, task: Task, needed: object) -> None:
             stale = run_task(replace(task, lock="of a former run"))
@@ -69,13 +69,13 @@ def test_two_runs_of_one_process_have_different_locks(tmp_path: Path) -> None:
     with locked(tmp_path):
         first = lock_text(tmp_path)
         require_lock(tmp_path, first)
-    require_lock(tmp_path, first)  # nobody works there
+    require_lock(tmp_path, first)  # no run uses the folder
     with locked(tmp_path):
         assert lock_text(tmp_path) != first
 
 
-def test_a_run_begins_and_ends_with_nothing_in_progress(case: Case) -> None:
-    """What a dead run left goes before the first job; what a killed worker leaves goes at the end."""
+def test_a_run_removes_temporary_files_at_its_start_and_end(case: Case) -> None:
+    """Temporary files of a killed run are removed before the first job, those of a killed worker at the end."""
     config = load_config(case.configured())
     root = config.chain.output_path
     seen: list[bool] = []
@@ -96,7 +96,7 @@ def test_a_run_begins_and_ends_with_nothing_in_progress(case: Case) -> None:
     assert [path for path in root.rglob(".*") if path.is_file() and path.parts[-2] != ".iota2"] == [stranger]
 
 
-def test_nothing_is_left_in_progress_when_a_run_breaks_off(case: Case) -> None:
+def test_an_interrupted_run_leaves_no_temporary_files(case: Case) -> None:
     config = load_config(case.configured())
     root = config.chain.output_path
 

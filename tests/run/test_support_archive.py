@@ -1,4 +1,4 @@
-"""What goes into ``logs.zip``, and what does not."""
+"""Content of ``logs.zip``."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def output(tmp_path: Path) -> Path:
     return root
 
 
-def test_it_holds_logs_states_reasons_configuration_and_versions(output: Path, tmp_path: Path) -> None:
+def test_the_archive_contains_logs_states_reasons_configuration_and_versions(output: Path, tmp_path: Path) -> None:
     path = write_archive(output, tmp_path / "my run.cfg")
     assert path == output / "logs.zip"
     with zipfile.ZipFile(path) as archive:
@@ -57,7 +57,7 @@ def test_it_holds_logs_states_reasons_configuration_and_versions(output: Path, t
     assert {"python", "system", "numpy", "rasterio"} <= set(message)
 
 
-def test_nothing_of_the_environment_and_nothing_behind_links_gets_in(
+def test_the_archive_contains_no_environment_variables_and_no_link_targets(
     output: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("API_TOKEN", SECRET)
@@ -67,14 +67,14 @@ def test_nothing_of_the_environment_and_nothing_behind_links_gets_in(
     assert not any(name.startswith("/") or ".." in name for name in contents)
 
 
-def test_the_folder_of_logs_itself_may_not_be_a_link(output: Path, tmp_path: Path) -> None:
+def test_a_link_in_place_of_the_log_folder_is_skipped(output: Path, tmp_path: Path) -> None:
     (output / "logs").rename(tmp_path / "other")
     (output / "logs").symlink_to(tmp_path / "other")
     with zipfile.ZipFile(write_archive(output, tmp_path / "my run.cfg")) as archive:
         assert not [name for name in archive.namelist() if name.startswith("logs/")]
 
 
-def test_a_second_archive_takes_the_place_of_the_first(output: Path, tmp_path: Path) -> None:
+def test_a_second_archive_replaces_the_first(output: Path, tmp_path: Path) -> None:
     write_archive(output, tmp_path / "my run.cfg")
     (output / "logs/learnModel/learning é.err").write_text("")
     with zipfile.ZipFile(write_archive(output, tmp_path / "my run.cfg")) as archive:

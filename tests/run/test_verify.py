@@ -1,4 +1,4 @@
-"""What ``iota2 verify`` finds, and that the next run does what it says."""
+"""Findings of ``iota2 verify``, and the next run after it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SAMPLING = {"last_step": "sampling"}
 
 
 def zero_middle(path: Path) -> bytes:
-    """Overwrite bytes in the middle of a file, its size and time kept; what it held before."""
+    """Overwrite bytes in the middle of a file, keeping size and time; returns the former content."""
     stat, content = path.stat(), path.read_bytes()
     middle = len(content) // 2
     path.write_bytes(content[:middle] + bytes(50) + content[middle + 50 :])
@@ -26,7 +26,7 @@ def zero_middle(path: Path) -> bytes:
     return content
 
 
-def test_damage_that_no_run_would_notice_is_made_good_by_the_next(
+def test_damage_that_a_run_would_not_detect_is_repaired_by_the_next_run(
     case: Case, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = case.configured(chain=SAMPLING)
@@ -43,7 +43,7 @@ def test_damage_that_no_run_would_notice_is_made_good_by_the_next(
     assert command(capsys, "verify", config, "--deep")[0] == 0
 
 
-def test_a_missing_output_is_found_without_a_look_at_bytes_and_made_again(
+def test_a_missing_output_is_found_without_reading_bytes_and_made_again(
     case: Case, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = case.configured(chain=SAMPLING)
@@ -53,12 +53,12 @@ def test_a_missing_output_is_found_without_a_look_at_bytes_and_made_again(
     code, _, error = command(capsys, "verify", config)
     assert code == 1
     assert f"  {MASK}\nThe next run makes them again." in error
-    assert (case.output / ".iota2/records.jsonl").read_bytes() == records, "the run notices by itself, and says why"
+    assert (case.output / ".iota2/records.jsonl").read_bytes() == records, "the run detects the change and reports it"
     run(config)
     assert command(capsys, "verify", config)[0] == 0
 
 
-def test_while_a_run_is_under_way_nothing_is_promised(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+def test_verify_during_a_run_does_not_change_the_records(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     config = case.configured(chain=SAMPLING)
     run(config)
     zero_middle(case.output / MASK)
@@ -70,7 +70,7 @@ def test_while_a_run_is_under_way_nothing_is_promised(case: Case, capsys: pytest
     assert "another run uses this folder" in error
 
 
-def test_damage_is_reported_where_the_images_are_gone(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+def test_damage_is_reported_even_without_the_images(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     config = case.configured(chain=SAMPLING)
     run(config)
     zero_middle(case.output / MASK)
@@ -81,9 +81,7 @@ def test_damage_is_reported_where_the_images_are_gone(case: Case, capsys: pytest
     assert MASK in error
 
 
-def test_outputs_of_earlier_settings_are_not_missed_and_a_run_names_them(
-    case: Case, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_outputs_of_earlier_settings_are_reported_as_not_needed(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     run(case.configured(chain=SAMPLING, arg_train={"runs": 2}))
     config = case.configured(chain=SAMPLING, arg_train={"runs": 1})
     code, message, _ = command(capsys, "run", config, "--workers", 0)
@@ -93,15 +91,13 @@ def test_outputs_of_earlier_settings_are_not_missed_and_a_run_names_them(
     (case.output / gone).unlink()
     code, message, _ = command(capsys, "verify", config)
     assert code == 0
-    assert f"  {gone}\nThese 1 outputs of earlier settings were changed or deleted" in message
+    assert f"  {gone}\n1 output of earlier settings was changed or deleted" in message
     code, message, _ = command(capsys, "verify", config)
     assert code == 0
     assert "earlier settings" not in message
 
 
-def test_where_nothing_is_recorded_verify_says_so_with_exit_code_1(
-    case: Case, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_verify_without_records_ends_with_exit_code_1(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     config = case.configured()
     for made in (False, True):
         if made:

@@ -1,4 +1,4 @@
-"""A plan of two steps over four tiles, for tests in which nothing is run."""
+"""A plan of two steps over four tiles, for tests that run no job."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TILES = ("A", "B", "C", "D")
 
 
 def nothing(job: JobContext) -> None:
-    """Not called here."""
+    """Never called."""
 
 
 @pytest.fixture

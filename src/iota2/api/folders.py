@@ -15,7 +15,7 @@ from iota2.core.words import did_you_mean, normalised_name
 from iota2.errors import InputError
 from iota2.io.archive.products import native_geobox, scan_tile
 from iota2.io.archive.specs import builtin_specs, load_spec
-from iota2.run.survey.scan import badly_placed, reference_series
+from iota2.run.survey.scan import check_coverage, reference_series
 
 
 def scan_folders(folders: Mapping[str, str | Path], tile: str) -> tuple[Scene, FeatureRecipe, tuple[str, ...]]:
@@ -28,7 +28,7 @@ def scan_folders(folders: Mapping[str, str | Path], tile: str) -> tuple[Scene, F
     found = [scan_tile(spec, folder, tile) for spec, folder in sensors]
     series = tuple(one for one, _ in found)
     geobox = native_geobox(reference_series(None, series))
-    placed = [badly_placed(one, geobox, tile) for one in series]
+    placed = [check_coverage(one, geobox, tile) for one in series]
     if beside := [text for texts, _ in placed for text in texts]:
         raise InputError("\n".join(beside))
     options = tuple(

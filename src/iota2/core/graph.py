@@ -313,7 +313,7 @@ class Step(Generic[P, C]):
     """Whether a failed job leaves a gap in the map."""
 
     def __post_init__(self) -> None:
-        for name in ("name", "group", "about", "task"):
+        for name in ("name", "group", "task"):
             if not (isinstance(value := getattr(self, name), str) and value):
                 raise ValueError(f"step {self.name}: {name} is {value!r}; expected a text")
         if not callable(self.run):

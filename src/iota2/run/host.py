@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-_CONTROL = Path("/sys/fs/cgroup")
+_CGROUP = Path("/sys/fs/cgroup")
 
 
 def cores() -> int:
@@ -16,7 +16,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def available_memory(root: Path = _CONTROL) -> int:
+def available_memory(root: Path = _CGROUP) -> int:
     """Available memory in bytes, of this machine or of the control group of this process."""
     found = psutil.virtual_memory().available
     try:
@@ -33,5 +33,5 @@ def disk_is_full(err: OSError) -> bool:
     return err.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
-_FULL = ("disk full", "disk is full", "No space left on device")
-"""Messages of the system, GDAL and SQLite about a full disk."""
+FULL_DISK_MESSAGES = ("disk full", "disk is full", "No space left on device")
+"""Parts of messages of the system, GDAL and SQLite about a full disk."""

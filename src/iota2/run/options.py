@@ -28,8 +28,8 @@ SCHEDULERS: Mapping[str, EngineName] = {
 
 MAX_WORKERS = 10_000
 """Maximum number of workers."""
-MAX_WORD_CHARACTERS = 60
-"""Maximum length of a word of the command line in a message."""
+MAX_ARGUMENT_CHARACTERS = 60
+"""Maximum length of an argument of the command line in a message."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,11 @@ class Options:
 
     first_step: str | None = None
     last_step: str | None = None
-    """Name of a group or step, or number of a step."""
-    starting: int | str | None = None
-    """First and last step of ``Iota2.py``; both kinds of bounds apply."""
-    ending: int | str | None = None
+    """Name of a group or step, or number of a step; so for ``first_step``."""
+    legacy_first_step: int | str | None = None
+    """``-starting_step`` of ``Iota2.py``; applies in addition to ``first_step``."""
+    legacy_last_step: int | str | None = None
+    """``-ending_step`` of ``Iota2.py``; applies in addition to ``last_step``."""
     workers: int | None = None
     """Number of worker processes, local or as jobs of a cluster; 0 runs everything in this process."""
     engine: EngineName = "local"
@@ -50,14 +51,15 @@ class Options:
     resources: Path | None = None
     """Resources file."""
     restart: bool = False
-    """Continue an earlier run, even if ``remove_output_path`` is True."""
+    """Resume an earlier run, even if ``remove_output_path`` is True."""
     force: tuple[str, ...] = ()
     """Steps whose jobs run even if they are up to date."""
     use: Resources = field(default_factory=Resources)
+    """Memory and threads of a job."""
 
 
 def chosen_steps(steps: Sequence[Step], config: Config, options: Options) -> list[tuple[Step, bool]]:
-    """Active steps, each with whether it is selected: a selected step is in all requested intervals."""
+    """Active steps, each with whether it is selected: it lies within all requested bounds. UserError if none is."""
     chain = chain_of(config)
     asked = _bounds(config, options)
     numbers = [chain.numbers[step.name] for step in steps]
@@ -65,7 +67,7 @@ def chosen_steps(steps: Sequence[Step], config: Config, options: Options) -> lis
     last = min((bound.last for bound in asked if not bound.begins), default=len(chain.steps))
     chosen = [(step, first <= number <= last) for step, number in zip(steps, numbers, strict=True)]
     if not any(run for _, run in chosen):
-        raise UserError(_nothing_left(asked, first, last, steps, chain))
+        raise UserError(_no_step_message(asked, first, last, steps, chain))
     return chosen
 
 
@@ -106,8 +108,8 @@ def _bounds(config: Config, options: Options) -> list[_Bound]:
 
     Defaults of the configuration are no bounds.
     """
-    firsts = {"--first-step": options.first_step, "-starting_step": options.starting}
-    lasts = {"--last-step": options.last_step, "-ending_step": options.ending}
+    firsts = {"--first-step": options.first_step, "-starting_step": options.legacy_first_step}
+    lasts = {"--last-step": options.last_step, "-ending_step": options.legacy_last_step}
     written = config.chain.model_fields_set
     if options.first_step is None and "first_step" in written:
         firsts["chain.first_step"] = config.chain.first_step
@@ -128,45 +130,46 @@ def _bound(chain: Chain, option: str, asked: int | str, *, begins: bool) -> _Bou
     UserError if there is no such step.
     """
     text = str(asked).strip()
-    text = text if len(text) <= MAX_WORD_CHARACTERS else f"{text[:MAX_WORD_CHARACTERS]}…"
+    text = text if len(text) <= MAX_ARGUMENT_CHARACTERS else f"{text[:MAX_ARGUMENT_CHARACTERS]}…"
     if re.fullmatch(r"[+-]?\d+", text):
         if text.lstrip("+").lstrip("0") not in map(str, chain.names):
             raise UserError(
-                f"{option}: there is no step {text}; steps are numbered 1 to {len(chain.names)}: {_table(chain)}."
+                f"{option}: there is no step {text}; steps are group_numbers 1 to {len(chain.names)}: "
+                f"{_numbered_steps(chain)}."
             )
         number = int(text)
         return _Bound(option, begins, f"step {number} ({chain.names[number]})", number, number)
-    if group := _spelled(text, chain.order):
+    if group := _matching_name(text, chain.order):
         before = sum(chain.order.index(step.group) < chain.order.index(group) for step in chain.steps)
         size = sum(step.group == group for step in chain.steps)
         return _Bound(option, begins, f"group {group}", before + 1, before + size)
-    if name := _spelled(text, chain.numbers):
+    if name := _matching_name(text, chain.numbers):
         number = chain.numbers[name]
         return _Bound(option, begins, f"step {number} ({name})", number, number)
     groups = chain.groups
     hint = did_you_mean(text, [*groups, *chain.numbers]) or choice_meant(text, groups) or "."
     raise UserError(
         f"{option}: {text!r} is neither a step nor a group of steps{hint} Groups: {', '.join(groups)}. "
-        f"Steps: {_table(chain)}."
+        f"Steps: {_numbered_steps(chain)}."
     )
 
 
-def _spelled(text: str, names: Iterable[str]) -> str | None:
+def _matching_name(text: str, names: Iterable[str]) -> str | None:
     """The name that equals ``text`` in any letter case; None if there is none."""
     return next((name for name in names if name.lower() == text.lower()), None)
 
 
-def _table(chain: Chain) -> str:
+def _numbered_steps(chain: Chain) -> str:
     return ", ".join(f"{number} {name}" for number, name in chain.names.items())
 
 
-def _nothing_left(asked: Sequence[_Bound], first: int, last: int, steps: Sequence[Step], chain: Chain) -> str:
-    """The reason why no step is selected, with the two bounds in conflict."""
+def _no_step_message(asked: Sequence[_Bound], first: int, last: int, steps: Sequence[Step], chain: Chain) -> str:
+    """Message if no step is selected, with the first and last step that exclude all steps."""
     begin = next(bound for bound in asked if bound.begins and bound.first == first)
     end = next(bound for bound in asked if not bound.begins and bound.last == last)
     given = f"{begin.option} {begin.named} and {end.option} {end.named}"
     if first > len(chain.names):
-        return f"No step to run with {begin.option}: {begin.named} has no steps yet. Give an earlier group or step."
+        return f"No step to run with {begin.option}: {begin.named} has no steps. Give an earlier group or step."
     if first > last:
         return f"No step to run with {given}: the first step comes after the last."
     numbers = [chain.numbers[step.name] for step in steps]
@@ -180,23 +183,23 @@ def steps_named(chain: Chain, option: str, asked: str) -> list[str]:
 
     UserError if there is no such step.
     """
-    if name := _spelled(asked.strip(), chain.numbers):
+    if name := _matching_name(asked.strip(), chain.numbers):
         return [name]
     return [chain.names[number] for number in _bound(chain, option, asked, begins=True).numbers]
 
 
 def resume_command(config: Config, options: Options) -> str:
     """The command that resumes a run with the same options; ``Iota2.py`` if steps were given to that command."""
-    words = _by_number(config, options) if options.starting or options.ending else _by_group(config, options)
-    return shlex.join(words)
+    legacy = options.legacy_first_step or options.legacy_last_step
+    return shlex.join((_legacy_arguments if legacy else _iota2_arguments)(config, options))
 
 
-def paths_words(config: Config) -> list[str]:
-    """``--paths-from`` and its folder as words of a command; empty if not given."""
-    return _words({"--paths-from": config.chain.paths_from})
+def paths_from_arguments(config: Config) -> list[str]:
+    """``--paths-from`` and its folder as arguments of a command; empty if not given."""
+    return _arguments({"--paths-from": config.chain.paths_from})
 
 
-def _by_group(config: Config, options: Options) -> list[str]:
+def _iota2_arguments(config: Config, options: Options) -> list[str]:
     given = {
         "--first-step": options.first_step,
         "--last-step": options.last_step,
@@ -206,23 +209,23 @@ def _by_group(config: Config, options: Options) -> list[str]:
         "--scheduler": options.scheduler,
         "--resources": options.resources,
     }
-    words = ["iota2", "run", str(config.source), *paths_words(config), *_words(given)]
+    words = ["iota2", "run", str(config.source), *paths_from_arguments(config), *_arguments(given)]
     words += ["--restart"] if config.chain.remove_output_path else []
     return [*words, *(word for step in options.force for word in ("--force", step))]
 
 
-def _by_number(config: Config, options: Options) -> list[str]:
+def _legacy_arguments(config: Config, options: Options) -> list[str]:
     given = {
         "-config": config.source,
         "-paths_from": config.chain.paths_from,
         "-scheduler_type": next(name for name, engine in SCHEDULERS.items() if engine == options.engine),
         "-nb_parallel_tasks": options.workers,
-        "-starting_step": options.starting,
-        "-ending_step": options.ending,
+        "-starting_step": options.legacy_first_step,
+        "-ending_step": options.legacy_last_step,
         "-config_ressources": options.resources,
     }
-    return ["Iota2.py", *_words(given), *(["-restart"] if config.chain.remove_output_path else [])]
+    return ["Iota2.py", *_arguments(given), *(["-restart"] if config.chain.remove_output_path else [])]
 
 
-def _words(given: Mapping[str, object]) -> list[str]:
+def _arguments(given: Mapping[str, object]) -> list[str]:
     return [word for name, value in given.items() if value is not None for word in (name, str(value))]

@@ -1,4 +1,4 @@
-"""A whole run, from a configuration to products: survey, plan, execution, reports to the user."""
+"""A complete run: survey, plan, execution, reports to the user."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from iota2.io.files.atomic import remove_leftovers, write_text
 from iota2.io.tables.alignments import unaligned_remarks
 from iota2.io.tables.remark_lists import read_remarks
 from iota2.run.options import Options, resume_command, step_notes, steps_named
-from iota2.run.outlook import Outlook, check, fit_and_forecast, may_make, outlook_of, verdicts_of
 from iota2.run.plan.jobs import Job, Plan
+from iota2.run.preview import RunPreview, fit_and_forecast, planned_outputs, preview_plan, survey_and_plan, verdicts_of
 from iota2.run.progress.listener import ReportListener
 from iota2.run.progress.reasons import Reasons, keep_parameters
 from iota2.run.progress.recorder import RunRecorder
-from iota2.run.progress.state_notes import clear_damaged, state_notes
-from iota2.run.progress.status import WORDS, End, Status, note_begin
+from iota2.run.progress.state_notes import remove_damaged_state, state_notes
+from iota2.run.progress.status import VERDICT_TEXTS, RunState, Status, note_start
 from iota2.run.records.damage import known_damage
 from iota2.run.records.lock import locked
 from iota2.run.records.output import claim, empty, left_over, prepare
 from iota2.run.records.records import Ledger
-from iota2.run.records.state import make_way
+from iota2.run.records.state import remove_obstacle
 from iota2.run.records.verdicts import Verdict, assess
 from iota2.run.survey.forecast import (
     Forecast,
@@ -40,21 +40,23 @@ from iota2.run.survey.forecast import (
 )
 from iota2.run.survey.listing import digests, write_survey
 from iota2.run.watcher import Watcher
-from iota2.run.workers.engine import configured_shares, engine, retries
-from iota2.run.workers.execute import Debug, Engine, execute
+from iota2.run.workers.engine import configured_resources, engine, retries
+from iota2.run.workers.execute import DebugEngine, Engine, execute
 from iota2.run.workers.heartbeat import clear_heartbeats
-from iota2.run.workers.job import WELL, JobResult
-from iota2.run.workers.resources import Shares
+from iota2.run.workers.job import SUCCESSFUL, JobResult
+from iota2.run.workers.resources import ResourceSettings
 
 MAX_SHOWN_FAILURES = 10
+"""Maximum number of failed jobs in a message."""
 MAX_SHOWN_LEFT_OVER = 5
+"""Maximum number of files of earlier settings in a message."""
 
 
 def run(config: Config, options: Options, watcher: Watcher) -> dict[str, JobResult]:
     """Run all stale jobs. Raises JobsFailed if jobs fail after all retries.
 
-    With ``skip_damaged_products``, products found damaged during the run are excluded for all jobs of their tile, and
-    the run is repeated. Each repetition excludes at least one more product, so the loop ends.
+    With ``skip_damaged_products``, inputs found damaged during the run are excluded for all jobs of their tile, and the
+    run is repeated. Each repetition excludes at least one more product, so the loop ends.
     """
     root = config.chain.output_path
     while True:
@@ -71,79 +73,89 @@ def run(config: Config, options: Options, watcher: Watcher) -> dict[str, JobResu
 
 
 def _run_once(config: Config, options: Options, watcher: Watcher) -> dict[str, JobResult]:
-    """Run all stale jobs, without products known to be damaged.
+    """Run all stale jobs once; inputs known to be damaged are ignored.
 
     All checks precede the first change of earlier results: inputs, steps, memory, disk, availability of workers.
     """
-    shares = configured_shares(config, options)
-    for remark in shares.remarks:
+    resources = configured_resources(config, options)
+    for remark in resources.remarks:
         watcher.say(f"note: {remark}")
-    found, whole = check(config)
-    for note in step_notes(whole.steps, config, options):
+    survey, full_plan = survey_and_plan(config)
+    for note in step_notes(full_plan.steps, config, options):
         watcher.say(f"note: {note}")
-    claim(whole.root)
-    with locked(whole.root) as message, _tidied(whole.root):
-        for text in (*([message] if message else ()), *state_notes(whole.root)):
+    claim(full_plan.root)
+    with locked(full_plan.root) as message, _temporary_files_removed(full_plan.root):
+        for text in (*([message] if message else ()), *state_notes(full_plan.root)):
             watcher.say(text)
-        outlook = outlook_of(config, options, found, whole, renew=True)
-        watcher.summary(outlook.to_run, found)
-        for warning in _skipped_but_stale(whole, outlook.steps, outlook.texts):
+        preview = preview_plan(config, options, survey, full_plan, renew=True)
+        watcher.summary(preview.to_run, survey)
+        for warning in _skipped_but_stale(full_plan, preview.steps, preview.texts):
             watcher.say(warning)
-        fitted, forecast = fit_and_forecast(config, options, watcher, outlook, shares)
+        fitted, forecast = fit_and_forecast(config, options, watcher, preview, resources)
         resume = resume_command(config, options)
-        nothing = all(verdict.state == "fresh" for verdict in outlook.verdicts.values())
+        all_fresh = all(verdict.state == "fresh" for verdict in preview.verdicts.values())
         with (
-            full_disk_message(whole.root, forecast.room if forecast else 0, resume),
-            nullcontext(Debug()) if nothing else engine(config, fitted, shares) as place,
+            full_disk_message(full_plan.root, forecast.needed_disk if forecast else 0, resume),
+            nullcontext(DebugEngine()) if all_fresh else engine(config, fitted, resources) as active_engine,
         ):
-            if outlook.removed is not None:
-                outlook = _emptied(config, outlook, options, watcher)
-            mine = may_make(whole)
-            prepare(whole.root, mine, chain_of(config).folders, steps=whole.numbers, remove=False)
-            if left := left_over(whole.root, mine):
-                watcher.say(_left_over_note(whole.root, left))
-            write_survey(outlook.texts)
+            if preview.removed is not None:
+                preview = _emptied(config, preview, options, watcher)
+            planned = planned_outputs(full_plan)
+            prepare(full_plan.root, planned, chain_of(config).folders, steps=full_plan.numbers, remove=False)
+            if left := left_over(full_plan.root, planned):
+                watcher.say(_left_over_note(full_plan.root, left))
+            write_survey(preview.texts)
             results = _run_jobs(
-                config, options, watcher, outlook, place=place, use=fitted.use, shares=shares, forecast=forecast
+                config,
+                options,
+                watcher,
+                preview,
+                active_engine=active_engine,
+                use=fitted.use,
+                resources=resources,
+                forecast=forecast,
             )
-            watcher.outdated(_outdated(whole, outlook))
+            watcher.outdated(_outdated(full_plan, preview))
             return results
 
 
-def _outdated(whole: Plan, outlook: Outlook) -> dict[Path, str]:
+def _outdated(full_plan: Plan, preview: RunPreview) -> dict[Path, str]:
     """Existing products that are not up to date because their steps or earlier ones were not selected, with reasons."""
-    if all(chosen for _, chosen in outlook.steps):
+    if all(chosen for _, chosen in preview.steps):
         return {}
     verdicts = assess(
-        whole, Ledger(whole.root), digests(outlook.texts, whole.root), words=Reasons(whole.root, outlook.texts)
+        full_plan,
+        Ledger(full_plan.root),
+        digests(preview.texts, full_plan.root),
+        descriptions=Reasons(full_plan.root, preview.texts),
     )
     return {
-        whole.root / name: _waits_for(job, whole, verdicts)
-        for job in whole.jobs
+        full_plan.root / name: _outdated_reason(job, full_plan, verdicts)
+        for job in full_plan.jobs
         if verdicts[job.id].state != "fresh"
         for name in job.products
-        if (whole.root / name).exists()
+        if (full_plan.root / name).exists()
     }
 
 
-def _waits_for(job: Job, plan: Plan, verdicts: Mapping[str, Verdict]) -> str:
-    """Why a job is not up to date: the first upstream job that has to run, or the job itself, with the reason."""
+def _outdated_reason(job: Job, plan: Plan, verdicts: Mapping[str, Verdict]) -> str:
+    """Why a job is not up to date: the step of the first stale upstream job or of the job itself, with the reason."""
     while waited := [need for need in job.needs if verdicts[need].state != "fresh"]:
         job = plan.by_id[waited[0]]
     return f"{job.step.name} has to run ({verdicts[job.id].reason})"
 
 
-def _emptied(config: Config, outlook: Outlook, options: Options, watcher: Watcher) -> Outlook:
-    """Empty the output folder; the outlook after that."""
-    root, removed = outlook.plan.root, outlook.removed or ()
+def _emptied(config: Config, preview: RunPreview, options: Options, watcher: Watcher) -> RunPreview:
+    """Empty the output folder; returns the preview with the new verdicts."""
+    root, removed = preview.plan.root, preview.removed or ()
     if removed:
-        watcher.say(f"{root}: removing {len(removed)} files of earlier runs, as chain.remove_output_path asks")
+        watcher.say(f"{root}: removing {len(removed)} files of earlier runs, as requested by chain.remove_output_path")
     empty(root, removed)
-    return replace(outlook, verdicts=verdicts_of(config, outlook.plan, outlook.texts, options), removed=None)
+    return replace(preview, verdicts=verdicts_of(config, preview.plan, preview.texts, options), removed=None)
 
 
 @contextmanager
-def _tidied(root: Path) -> Iterator[None]:
+def _temporary_files_removed(root: Path) -> Iterator[None]:
     """Remove temporary files of killed processes before and after the body."""
     remove_leftovers(root)
     try:
@@ -156,44 +168,55 @@ def _run_jobs(
     config: Config,
     options: Options,
     watcher: Watcher,
-    outlook: Outlook,
+    preview: RunPreview,
     *,
-    place: Engine,
+    active_engine: Engine,
     use: Resources,
-    shares: Shares,
+    resources: ResourceSettings,
     forecast: Forecast | None,
 ) -> dict[str, JobResult]:
     """Run the jobs that are not fresh, and record the successful ones."""
-    plan, verdicts = outlook.plan, outlook.verdicts
+    plan, verdicts = preview.plan, preview.verdicts
     ledger, status = Ledger(plan.root), Status(plan, verdicts)
     _write_state(plan, verdicts, ledger)
-    note_begin(plan.root, outlook.left_out)
+    note_start(plan.root, preview.left_out)
     status.write()
     watcher.started(plan, verdicts, forecast)
     resume = resume_command(config, options)
-    site = ReportListener(config, outlook.found, plan, verdicts, say=watcher.say, resume=resume)
-    site.started()
+    report = ReportListener(config, preview.survey, plan, verdicts, say=watcher.say, resume=resume)
+    report.started()
     recorder = RunRecorder(plan.root, ledger, status, skip_damaged=config.chain.skip_damaged_products)
 
     def ended(result: JobResult) -> None:
         recorder.ended(result)
         watcher.ended(result)
-        site.ended(result)
+        report.ended(result)
 
-    how: End = "stopped"
+    run_state: RunState = "stopped"
     try:
         level = config.chain.logger_level
-        results = execute(plan, verdicts, place, ended, use, shares=shares.steps, retry=retries(config), level=level)
-        how = "done" if all(result.state in WELL for result in results.values()) else "failed"
+        results = execute(
+            plan,
+            verdicts,
+            active_engine,
+            ended,
+            use,
+            step_resources=resources.steps,
+            retry=retries(config),
+            level=level,
+        )
+        run_state = "done" if all(result.state in SUCCESSFUL for result in results.values()) else "failed"
     finally:
-        recorder.close(how)
-        site.finished()
-    unwell = {id_.split("/")[0] for id_, result in results.items() if result.state not in WELL}
-    if unwell:
+        recorder.close(run_state)
+        report.finished()
+    unsuccessful = {id_.split("/")[0] for id_, result in results.items() if result.state not in SUCCESSFUL}
+    if unsuccessful:
         again = replace(
             options,
             force=tuple(
-                step for step in options.force if unwell.intersection(steps_named(chain_of(config), "--force", step))
+                step
+                for step in options.force
+                if unsuccessful.intersection(steps_named(chain_of(config), "--force", step))
             ),
         )
         raise JobsFailed(failure_text(plan, results, resume_command(config, again)))
@@ -204,13 +227,13 @@ def _run_jobs(
 def _write_state(plan: Plan, verdicts: Mapping[str, Verdict], ledger: Ledger) -> None:
     """Update records, reasons and parameters before the first job; remove damaged state files and heartbeats."""
     ledger.compact()
-    clear_damaged(plan.root)
+    remove_damaged_state(plan.root)
     clear_heartbeats(plan.root)
     lines = (
-        f"{WORDS[verdict.state]:10}  {id_}" + (f": {verdict.reason}" if verdict.state != "fresh" else "")
+        f"{VERDICT_TEXTS[verdict.state]:10}  {id_}" + (f": {verdict.reason}" if verdict.state != "fresh" else "")
         for id_, verdict in verdicts.items()
     )
-    make_way(plan.root / layout.REASONS.path)
+    remove_obstacle(plan.root / layout.REASONS.path)
     write_text(plan.root / layout.REASONS.path, printable("\n".join(lines)))
     keep_parameters(plan, verdicts, ledger)
 
@@ -221,7 +244,7 @@ def _skipped_but_stale(plan: Plan, chosen: Sequence[tuple[Step, bool]], texts: M
     before = {step.name for step, _ in chosen[:first]}
     if not before:
         return []
-    verdicts = assess(plan, Ledger(plan.root), digests(texts, plan.root), words=Reasons(plan.root, texts))
+    verdicts = assess(plan, Ledger(plan.root), digests(texts, plan.root), descriptions=Reasons(plan.root, texts))
     stale = {
         job.step.name: verdicts[job.id].reason
         for job in plan.jobs
@@ -248,12 +271,12 @@ def failure_text(plan: Plan, results: Mapping[str, JobResult], resume: str) -> s
     unmade = (
         plan.root / name
         for job in plan.jobs
-        if job.id in results and results[job.id].state not in WELL
+        if job.id in results and results[job.id].state not in SUCCESSFUL
         for name in job.products
     )
     old = sorted(path.name for path in unmade if path.exists())
     if old:
-        lines.append(f"OUT OF DATE, of an earlier run, in {plan.root / 'final'}: {', '.join(old)}")
+        lines.append(f"OUT OF DATE, from an earlier run, in {plan.root / 'final'}: {', '.join(old)}")
     lines.append(f"Completed jobs are kept. Fix the problem, then run: {resume}")
     return "\n".join(lines)
 
@@ -262,9 +285,9 @@ def products(config: Config) -> list[tuple[Path, str]]:
     """Existing products with one sentence each: first the built-in ones, in the order of the layout."""
     root, made = config.chain.output_path, chain_of(config).products
     known = [artifact for artifact in layout.products() if artifact in made]
-    asked = [artifact for artifact in dict.fromkeys((*known, *made)) if artifact.when(config)]
+    requested = [artifact for artifact in dict.fromkeys((*known, *made)) if artifact.when(config)]
     values = {"tile": config.chain.list_tile, "seed": range(config.arg_train.runs)}
-    found = [(path, artifact.about) for artifact in asked for path in _paths(root, artifact, values)]
+    found = [(path, artifact.about) for artifact in requested for path in _paths(root, artifact, values)]
     return [(path, about) for path, about in dict.fromkeys(found) if path.exists()]
 
 
@@ -286,7 +309,8 @@ def closing_remarks(config: Config) -> list[Remark]:
     noted = [root / layout.VALUE_NOTES.path.format(tile=tile) for tile in config.chain.list_tile]
     values: list[Remark] = []
     for path in noted:
-        with suppress(FileNotFoundError, TypeError, ValueError):  # the step did not run, or in another version
+        # the step did not run, or another version ran it
+        with suppress(FileNotFoundError, TypeError, ValueError):
             values += read_remarks(path)
     if not layout.with_coregistration(config):
         return values

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from iota2.config.options.schema import Config
 from iota2.errors import UserError
-from iota2.run.outlook import check
+from iota2.run.preview import survey_and_plan
 from iota2.run.records.lock import locked
 from iota2.run.records.records import Ledger
 from iota2.run.records.stamps import Stamp, stat_stamp, unchanged_stamp
@@ -19,12 +19,12 @@ class Findings:
     """Changed or missing outputs, relative to the output folder."""
 
     damaged: tuple[str, ...] = ()
-    """Changed or missing outputs; the next run makes them again."""
+    """Outputs that the next run makes again."""
     unneeded: tuple[str, ...] = ()
-    """Changed or missing outputs of jobs that this configuration does not have; runs ignore them."""
-    hidden: tuple[str, ...] = ()
-    """Part of ``damaged`` that the next run does not detect: size and time are unchanged, and the records could not be
-    updated."""
+    """Outputs of jobs that are not in the plan of this configuration; runs ignore them."""
+    undetected: tuple[str, ...] = ()
+    """Those of ``damaged`` that the next run does not detect, because size and time are unchanged and the records could
+    not be updated."""
     obstacle: str = ""
     """Why the records could not be updated."""
 
@@ -32,8 +32,8 @@ class Findings:
 def verify(config: Config, *, deep: bool) -> Findings:
     """Compare all recorded outputs with the disk: size and time, and all bytes if ``deep``.
 
-    Changed outputs that a run would not detect are removed from the records, so that the next run makes them again;
-    changed outputs that no job needs are removed too. UserError if there are no records.
+    Changed outputs that a run would not detect are removed from the records, so that the next run makes them again.
+    Changed outputs that are not planned are removed from the records too. UserError if there are no records.
     """
     root = config.chain.output_path
     if not Ledger(root).records:
@@ -44,14 +44,14 @@ def verify(config: Config, *, deep: bool) -> Findings:
     found = damaged(root, deep=deep)
     if not found:
         return Findings()
-    wanted = _wanted(config, found)
-    bad = tuple(name for name in found if name in wanted)
-    unneeded = tuple(name for name in found if name not in wanted)
-    hidden = tuple(name for name in bad if stat_stamp(root / name) == (found[name].size, found[name].modified))
+    planned = _planned(config, found)
+    bad = tuple(name for name in found if name in planned)
+    unneeded = tuple(name for name in found if name not in planned)
+    undetected = tuple(name for name in bad if stat_stamp(root / name) == (found[name].size, found[name].modified))
     try:
-        _strike(root, {*hidden, *unneeded}, deep=deep)
+        _forget(root, {*undetected, *unneeded}, deep=deep)
     except (UserError, OSError) as err:
-        return Findings(bad, unneeded, hidden, str(err))
+        return Findings(bad, unneeded, undetected, str(err))
     return Findings(bad, unneeded)
 
 
@@ -72,17 +72,17 @@ def _is_damaged(root: Path, name: str, stamp: Stamp, *, deep: bool) -> bool:
         return True
 
 
-def _wanted(config: Config, found: Iterable[str]) -> set[str]:
-    """Outputs that a run makes; all those given if nothing can be planned because inputs are missing."""
+def _planned(config: Config, found: Iterable[str]) -> set[str]:
+    """Outputs in the plan of the configuration; all of ``found`` if inputs are missing, so that there is no plan."""
     try:
-        _, plan = check(config)
+        _, plan = survey_and_plan(config)
     except UserError:
         return set(found)
     return {name for job in plan.jobs for name in job.makes}
 
 
-def _strike(root: Path, names: Set[str], *, deep: bool) -> None:
-    """Remove outputs from the records that are still damaged, under the lock of the folder."""
+def _forget(root: Path, names: Set[str], *, deep: bool) -> None:
+    """Remove outputs that are still damaged from the records, under the lock of the folder."""
     if not names:
         return
     with locked(root):

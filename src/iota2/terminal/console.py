@@ -29,7 +29,15 @@ from iota2.core.wrapping import wrapped
 from iota2.errors import Iota2Error, exit_code_of, message_of
 from iota2.run.plan.jobs import Job, Plan
 from iota2.run.progress.pace import Pace
-from iota2.run.progress.status import RESULTS, WORDS, End, JobState, job_states, jobs_left_out, last_end
+from iota2.run.progress.status import (
+    RESULT_TEXTS,
+    VERDICT_TEXTS,
+    JobState,
+    RunState,
+    job_states,
+    jobs_left_out,
+    last_run_state,
+)
 from iota2.run.records.lock import holder
 from iota2.run.records.verdicts import Verdict
 from iota2.run.survey.forecast import Forecast
@@ -38,7 +46,7 @@ from iota2.run.watcher import Watcher
 from iota2.run.workers.heartbeat import read_heartbeats
 from iota2.run.workers.job import JobResult
 
-ENDS: Mapping[End, str] = {
+RUN_STATE_TEXTS: Mapping[RunState, str] = {
     "running": "did not finish: it was killed, or the disk was full",
     "done": "finished successfully",
     "failed": "finished with failed jobs",
@@ -46,12 +54,12 @@ ENDS: Mapping[End, str] = {
 }
 """Descriptions of how a run ended; ``running`` for a run whose process no longer exists."""
 MAX_SHOWN_JOBS = 20
-"""Jobs of one step that an outlook lists."""
+"""Maximum number of jobs of one step that are listed."""
 MAX_SILENCE_SECONDS = 30.0
 """Seconds after which a plain log shows progress although no step is complete."""
 
 
-def _found(sensor: SensorScene) -> str:
+def _images_text(sensor: SensorScene) -> str:
     """Images of a sensor on a tile: number and range of dates, or layers."""
     if sensor.spec.static:
         return f"layers without dates: {', '.join(sensor.spec.band_names)}"
@@ -66,7 +74,7 @@ def totals_text(verdicts: Mapping[str, Verdict]) -> str:
 
 
 def for_terminal(text: str, width: int | None) -> str:
-    """The text, wrapped between words to ``width`` columns; None, for output that is not a terminal, keeps lines whole.
+    """The text, wrapped between words to ``width`` columns; None, for output to a file, does not wrap it.
 
     Control characters in names and paths are shown as escapes.
     """
@@ -99,7 +107,7 @@ class Console(Watcher):
         """Print the inputs found: dates by tile, notes on ignored files, number of features, size of the map."""
         for tile, scene in found.scenes.items():
             for sensor in scene.sensors:
-                self.say(f"{tile}: {_found(sensor)}")
+                self.say(f"{tile}: {_images_text(sensor)}")
             for note in texts_of(found.notes[tile]):
                 self.say(f"  note: {note}")
         for note in texts_of(found.remarks):
@@ -117,7 +125,7 @@ class Console(Watcher):
         self.say()
 
     def started(self, plan: Plan, verdicts: Mapping[str, Verdict], forecast: Forecast | None = None) -> None:
-        """Print the number of jobs and, on a terminal, start the progress bars; a run may start several times."""
+        """Print the number of jobs and, on a terminal, start the progress bars; a repeated run calls this again."""
         self.close()
         self._pace, self._root = (pace := Pace(plan, verdicts, forecast)), plan.root
         self.say(f"{counted(pace.total, 'job')}, {pace.done} of them up to date; output in {plan.root}")
@@ -130,7 +138,9 @@ class Console(Watcher):
                 TextColumn("{task.fields[left]}"),
                 console=self.out,
             )
-            self._bars[""] = self._progress.add_task("all", total=pace.total, completed=pace.done, left=pace.words())
+            self._bars[""] = self._progress.add_task(
+                "all", total=pace.total, completed=pace.done, left=pace.remaining_text()
+            )
             self._progress.start()
 
     def ended(self, result: JobResult) -> None:
@@ -149,11 +159,13 @@ class Console(Watcher):
             self._said = time.monotonic()
             percent = 100 * pace.done // pace.total
             counted = f"{pace.done:4} of {pace.total} jobs, {percent:3} %"
-            self.say(f"{pace.elapsed:7.1f} s  {counted}  {step} {pace.of_step(step)}  {pace.words()}".rstrip())
+            self.say(
+                f"{pace.elapsed:7.1f} s  {counted}  {step} {pace.step_text(step)}  {pace.remaining_text()}".rstrip()
+            )
 
     def _move(self, progress: Progress, pace: Pace, step: str) -> None:
         """Update the bar of all jobs, and one for each step in progress."""
-        progress.update(self._bars[""], completed=pace.done, left=pace.words())
+        progress.update(self._bars[""], completed=pace.done, left=pace.remaining_text())
         if step not in self._bars:
             self._bars[step] = progress.add_task(step, total=pace.size[step], left="")
         progress.update(self._bars[step], completed=pace.size[step] - pace.left[step], visible=pace.left[step] > 0)
@@ -171,7 +183,7 @@ class Console(Watcher):
             self.say(f"  {product}\n      {about}")
         old = sorted((self._outdated[product], product) for product, _ in products if product in self._outdated)
         for reason, members in groupby(old, key=lambda pair: pair[0]):
-            self.say(f"OUT OF DATE, of an earlier run: {reason}")
+            self.say(f"OUT OF DATE, from an earlier run: {reason}")
             for _, product in members:
                 self.say(f"  {product}")
 
@@ -179,15 +191,15 @@ class Console(Watcher):
         """Stop the progress bars; the caller reports the error."""
         self.close()
 
-    def outlook(self, plan: Plan, verdicts: Mapping[str, Verdict], removed: int = 0) -> None:
-        """Print the jobs that would run and may run, by step, with reasons; ``removed``: files to be removed first."""
+    def preview(self, plan: Plan, verdicts: Mapping[str, Verdict], removed: int = 0) -> None:
+        """Print the jobs that will or may run, by step, with reasons, and the number of files ``removed`` first."""
         for step, jobs in groupby(plan.jobs, key=lambda job: job.step.name):
             members = list(jobs)
             shown = [job for job in members if verdicts[job.id].state != "fresh"]
             self.say(f"Step {plan.numbers[step]:2} {step}: {len(members) - len(shown)} of {len(members)} up to date")
             for job in shown[:MAX_SHOWN_JOBS]:
                 verdict = verdicts[job.id]
-                self.say(f"  {WORDS[verdict.state]:8}  {job.task}: {verdict.reason}")
+                self.say(f"  {VERDICT_TEXTS[verdict.state]:8}  {job.task}: {verdict.reason}")
             if len(shown) > MAX_SHOWN_JOBS:
                 self.say(f"  … and {len(shown) - MAX_SHOWN_JOBS} more")
         self.say(totals_text(verdicts))
@@ -195,15 +207,15 @@ class Console(Watcher):
             self.say(f"chain.remove_output_path: {counted(removed, 'file')} in {plan.root} will be removed first")
 
     def reasons(self, job: Job, verdict: Verdict, reasons: Sequence[str], last: JobState | None) -> None:
-        """Print everything on one job, with all reasons for its verdict; ``last``: its state in the last run."""
+        """Print verdict, reasons, inputs and outputs of a job; ``last``: its state in the last run."""
         record = verdict.record
-        others = [reason for reason in reasons if reason != WORDS[verdict.state]]
-        self.say(f"{job.id}: {WORDS[verdict.state]}")
+        others = [reason for reason in reasons if reason != VERDICT_TEXTS[verdict.state]]
+        self.say(f"{job.id}: {VERDICT_TEXTS[verdict.state]}")
         for reason in others:
             self.say(f"  {reason}")
         if record is not None:
             self.say(f"  last made in {record.seconds:.1f} s; peak memory of its process {record.peak} MiB")
-        if last is not None and last.state == RESULTS["failed"]:
+        if last is not None and last.state == RESULT_TEXTS["failed"]:
             self.say(f"  in the last run: failed after {last.measured}")
         for title, names in (("reads", job.reads), ("makes", job.makes)):
             for name in names:
@@ -216,8 +228,8 @@ class Console(Watcher):
         if holding and running:
             self.say(f"running: process {holding.pid} on {holding.host}")
         else:
-            end = last_end(root)
-            self.say("no run in progress" + (f"; the last one {ENDS[end]}" if end else ""))
+            end = last_run_state(root)
+            self.say("no run in progress" + (f"; the last one {RUN_STATE_TEXTS[end]}" if end else ""))
         jobs = job_states(root).values()
         states = Counter(job.state for job in jobs)
         self.say(", ".join(f"{count} {state}" for state, count in states.items()) or "no jobs have been planned here")
@@ -226,7 +238,7 @@ class Console(Watcher):
             total = len(jobs) + left_out
             self.say(f"{left_out} of {counted(total, 'job')} not requested: the {run} is limited to some steps")
         for job in jobs:
-            if job.state == RESULTS["failed"]:
+            if job.state == RESULT_TEXTS["failed"]:
                 self.say(f"  {job.line}")
         for beat in read_heartbeats(root).values() if running else ():
             memory = f"{beat.peak} MiB so far"
@@ -272,7 +284,7 @@ class JsonLines(Watcher):
         """Print an event ``plan``: number of jobs by state."""
         self._pace = Pace(plan, verdicts, forecast)
         states = Counter(str(verdict.state) for verdict in verdicts.values())
-        counts = {word.replace(" ", "_"): states[state] for state, word in WORDS.items()}
+        counts = {word.replace(" ", "_"): states[state] for state, word in VERDICT_TEXTS.items()}
         self._print("plan", jobs=self._pace.total, **counts, output=str(plan.root))
 
     def ended(self, result: JobResult) -> None:
@@ -284,7 +296,7 @@ class JsonLines(Watcher):
         self._print(
             "job",
             id=result.id,
-            state=RESULTS[result.state],
+            state=RESULT_TEXTS[result.state],
             seconds=round(result.seconds, 3),
             message=result.message,
             done=self._pace.done,

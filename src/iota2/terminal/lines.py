@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 WIDTH = 100
 """Columns of a line; longer words are not broken."""
 MAX_SHOWN = 8
-"""Names of one kind that are listed."""
+"""Maximum number of names in a list."""
 
 
 def wrapped(text: str, *, indent: str = "", hanging: int = 2) -> list[str]:
@@ -20,7 +20,7 @@ def wrapped(text: str, *, indent: str = "", hanging: int = 2) -> list[str]:
 
 
 def facts(pairs: Iterable[tuple[str, str]], *, indent: str = "  ") -> Iterator[str]:
-    """Words and their explanations in two columns; a repeated word is left blank."""
+    """Terms and their explanations in two columns; a repeated term is left blank."""
     pairs = list(pairs)
     wide, last = max((len(word) for word, _ in pairs), default=0), ""
     for word, text in pairs:

@@ -31,7 +31,7 @@ def recognized_text(found: Recognized) -> str:
         lines += [*_tile_lines(found.spec, tile), ""]
     if found.ignored:
         lines += [*_ignored(found.ignored), ""]
-    return "\n".join([*lines, *(_usable(found) if found.usable else _place(found))]).rstrip()
+    return "\n".join([*lines, *(_options(found) if found.usable else _expected_location(found))]).rstrip()
 
 
 def _tile_lines(spec: SensorSpec, tile: TileFolder) -> Iterator[str]:
@@ -41,7 +41,7 @@ def _tile_lines(spec: SensorSpec, tile: TileFolder) -> Iterator[str]:
     yield from _calendar(products)
     made = spec.series
     for one in made:
-        if several := several_a_day([product.day for product in products if _is_of(one, product)]):
+        if several := several_a_day([product.day for product in products if _belongs_to(one, product)]):
             whose = f"{one.name}: " * (len(made) > 1)
             yield from wrapped(f"{whose}{several}: their clear pixels are averaged", indent="  ")
     yield from facts(
@@ -87,11 +87,11 @@ def _series(spec: SensorSpec, products: Sequence[Product]) -> Iterator[tuple[str
     """Number of products of each series, if a sensor has several series."""
     several = spec.series
     if len(several) > 1 and products:
-        counts = ((one.name, sum(_is_of(one, product) for product in products)) for one in several)
+        counts = ((one.name, sum(_belongs_to(one, product) for product in products)) for one in several)
         yield "series", ", ".join(f"{name} ({counted(count, 'product')})" for name, count in counts)
 
 
-def _is_of(series: SensorSpec, product: Product) -> bool:
+def _belongs_to(series: SensorSpec, product: Product) -> bool:
     """Whether a product belongs to a series of its sensor."""
     if series.products == "folders":
         return True
@@ -117,8 +117,8 @@ def _incomplete(spec: SensorSpec, products: Sequence[Product]) -> Iterator[str]:
     if all(product.complete for product in products):
         return
     yield "  incomplete (!); a run would stop:"
-    lacking = sorted((p for p in products if p.missing), key=lambda product: product.missing)
-    for missing, members in groupby(lacking, key=lambda product: product.missing):
+    incomplete = sorted((p for p in products if p.missing), key=lambda product: product.missing)
+    for missing, members in groupby(incomplete, key=lambda product: product.missing):
         names = [product.name for product in members]
         yield f"    missing in {len(names)} of {counted(len(products), 'product')}:"
         yield from facts([(pattern, _content(spec, pattern)) for pattern in missing], indent="      ")
@@ -141,7 +141,7 @@ def _ignored(entries: Mapping[str, str], *, indent: str = "") -> Iterator[str]:
         yield from one_by_one(list(members), indent=f"{indent}    ")
 
 
-def _usable(found: Recognized) -> Iterator[str]:
+def _options(found: Recognized) -> Iterator[str]:
     """The options for a run with these images."""
     spec, folder = found.spec, found.sensor_folder
     yield "These images can be used. Options:"
@@ -154,7 +154,7 @@ def _usable(found: Recognized) -> Iterator[str]:
     yield from wrapped(f"chain.list_tile : '{' '.join(tile.tile for tile in found.tiles)}'", indent="  ")
 
 
-def _place(found: Recognized) -> Iterator[str]:
+def _expected_location(found: Recognized) -> Iterator[str]:
     """The expected location of products, if none was found."""
     others = found.tiles[0].other_tiles if found.is_tile else ()
     if found.is_tile and not found.tiles[0].products and others:

@@ -11,8 +11,8 @@ from iota2.core.graph import Artifact, Step
 def made_artifacts(active: Sequence[Step], config: Any, given: Iterable[Artifact]) -> frozenset[Artifact]:
     """The artifacts that ``active`` steps make, and those that are ``given``.
 
-    An artifact is made if the configuration asks for it or an active step needs it. A need for one output only applies
-    if that output is made, so needs are followed until no artifact is added.
+    An artifact is made if the configuration requests it or an active step needs it. A need of a single output applies
+    only if that output is made, so the selection is repeated until no artifact is added.
     """
     makers = {artifact for step in active for artifact in step.makes.values()}
     made = {artifact for artifact in makers if artifact.when(config)}.union(given)

@@ -1,4 +1,4 @@
-"""Planning: a static list of jobs with all their paths, from steps and the rows of a run."""
+"""Planning: the complete list of jobs with all their paths, from the steps and rows of a run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from iota2.errors import UserError
 from iota2.run.plan.artifacts import made_artifacts, made_by, read_by
 
 Row = Mapping[str, str | int]
-"""One valid combination of the axes."""
+"""One valid combination of values of the axes, by name of the axis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Job:
     params: Any
     task: str
     needs: tuple[str, ...]
-    """Ids of the jobs whose outputs it reads."""
+    """Ids of the jobs whose outputs this job reads."""
 
     def context(self, use: Resources) -> JobContext:
         """The argument of the step's function."""
@@ -39,7 +39,7 @@ class Job:
 
     @property
     def makes(self) -> tuple[str, ...]:
-        """Every file or folder the job makes, relative to the output folder."""
+        """Files and folders that the job makes, relative to the output folder."""
         return _names(self.out)
 
     @property
@@ -50,7 +50,7 @@ class Job:
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """Every file or folder of the output tree that the job reads, relative to it."""
+        """Files and folders of the output folder that the job reads, relative to it."""
         return _names(self.inp)
 
 
@@ -60,7 +60,7 @@ def _names(paths: Paths) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Plan:
-    """The jobs of a run in an order that respects their needs."""
+    """The jobs of a run, each after the jobs that it needs."""
 
     root: Path
     numbers: Mapping[str, int]
@@ -77,7 +77,7 @@ class Plan:
         return {job.id: job for job in self.jobs}
 
     def restricted(self, steps: Iterable[str]) -> Plan:
-        """The plan with only the jobs of the given steps, without their needs for other jobs.
+        """The plan with the jobs of the given steps only; their needs for other jobs are dropped.
 
         Raises UserError if an input that an excluded job makes does not exist.
         """
@@ -101,12 +101,12 @@ class Plan:
         return Plan(self.root, self.numbers, self.steps, jobs, self.given)
 
     def _require_inputs(self, kept: Sequence[Job], ids: set[str]) -> None:
-        made_elsewhere = {name: job for job in self.jobs if job.id not in ids for name in job.makes}
+        excluded_makers = {name: job for job in self.jobs if job.id not in ids for name in job.makes}
         missing = {
-            made_elsewhere[name].step.name: name
+            excluded_makers[name].step.name: name
             for job in kept
             for name in job.reads
-            if name in made_elsewhere and not (self.root / name).exists()
+            if name in excluded_makers and not (self.root / name).exists()
         }
         if missing:
             lines = "\n".join(f"  {self.root / name} (made by step {step})" for step, name in missing.items())
@@ -117,10 +117,10 @@ class Plan:
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
+def without_garbage_collection() -> Iterator[None]:
     """Disable garbage collection of reference cycles during the body or the decorated function.
 
-    Plans and records are millions of small, long-lived values without cycles; scanning them takes a third of the time.
+    Plans and records are millions of small, long-lived objects without cycles; scanning them takes a third of the time.
     """
     enabled = gc.isenabled()
     gc.disable()
@@ -131,7 +131,7 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-@uncollected()
+@without_garbage_collection()
 def make_plan(
     steps: Sequence[Step],
     rows: Sequence[Row],
@@ -141,29 +141,29 @@ def make_plan(
     constants: Mapping[str, str | int],
     given: Iterable[Artifact] = (),
 ) -> Plan:
-    """All jobs of the active ``steps``.
+    """All jobs of the active ``steps``, with the artifacts that ``made_artifacts`` selects.
 
-    Jobs of a step are the distinct rows projected on ``step.over``. The paths of an artifact are the job's rows
-    projected on its axes: the same axes give one path, more axes a mapping, fewer axes a shared file. A job depends on
-    the jobs that make its inputs. ``artifacts`` selects the artifacts to make. Raises ValueError if two jobs would make
-    the same path, or no job makes an input.
+    A step has one job for each distinct combination of the axes ``step.over`` in ``rows``. An artifact with the same
+    axes as the job gives one path, one with more axes a mapping of paths, and one with fewer axes a path that several
+    jobs share. A job needs the jobs that make its inputs. ``given``: artifacts that no job makes. Raises ValueError if
+    two jobs would make the same path, or if no job makes an input.
     """
     active = tuple(step for step in steps if step.when(config))
     given = tuple(given)
     made = made_artifacts(active, config, given)
     binder = _Binder(rows, root, constants)
-    outside = set(_names(binder.bind_all({artifact.path: artifact for artifact in given}, {})))
+    given_names = set(_names(binder.bind_all({artifact.path: artifact for artifact in given}, {})))
     makers: dict[str, str] = {}
     jobs: list[Job] = []
     for step in active:
-        of_step = [*_jobs_of(step, config, binder, made, makers=makers, outside=outside)]
+        of_step = [*_jobs_of(step, config, binder, made, makers=makers, given_names=given_names)]
         for job in of_step:
             for name in job.makes:
                 if makers.setdefault(name, job.id) != job.id:
                     raise ValueError(f"{job.id} and {makers[name]} both make {name}")
         jobs += of_step
     numbers = {step.name: number for number, step in enumerate(steps, start=1)}
-    return Plan(root, numbers, active, tuple(jobs), tuple(sorted(outside)))
+    return Plan(root, numbers, active, tuple(jobs), tuple(sorted(given_names)))
 
 
 def _jobs_of(
@@ -173,13 +173,13 @@ def _jobs_of(
     made: Set[Artifact],
     *,
     makers: Mapping[str, str],
-    outside: Container[str],
+    given_names: Container[str],
 ) -> Iterator[Job]:
     """The jobs of one step, in row order."""
     params, reads, makes = step.params(config), read_by(step, made), made_by(step, made)
     for key in binder.keys(step.over):
         task, inp, out = step.task.format_map(key), binder.bind_all(reads, key), binder.bind_all(makes, key)
-        yield Job(f"{step.name}/{task}", step, key, inp, out, params, task, _makers(step, inp, makers, outside))
+        yield Job(f"{step.name}/{task}", step, key, inp, out, params, task, _makers(step, inp, makers, given_names))
 
 
 @dataclass(frozen=True)
@@ -233,13 +233,13 @@ class _Binder:
         return Paths(self.root, {name: self.bind(artifact, key) for name, artifact in artifacts.items()})
 
 
-def _makers(step: Step, inp: Paths, makers: Mapping[str, str], outside: Container[str]) -> tuple[str, ...]:
+def _makers(step: Step, inp: Paths, makers: Mapping[str, str], given_names: Container[str]) -> tuple[str, ...]:
     """Ids of the jobs that make the inputs of a job; ValueError for an input that no job makes."""
     needs: dict[str, None] = {}
     for name in _names(inp):
         maker = makers.get(name)
         if maker is not None:
             needs[maker] = None
-        elif name not in outside:
+        elif name not in given_names:
             raise ValueError(f"{step.name}: nothing makes {name}")
     return tuple(needs)

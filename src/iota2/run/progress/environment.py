@@ -39,9 +39,9 @@ def _program() -> Rows:
 
 
 def _commit(checkout: Path) -> str:
-    """The commit of the sources, if they are a git checkout."""
+    """The commit of the sources; a text if they are not a git checkout or git fails."""
     if not (checkout / ".git").exists():
-        return "not a checkout"
+        return "not a git checkout"
     command = ["git", "-C", str(checkout), "rev-parse", "HEAD"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
@@ -55,7 +55,7 @@ def _machine(output: Path) -> Rows:
         ("System", platform.platform()),
         ("Cores", str(os.cpu_count())),
         ("Memory", f"{psutil.virtual_memory().total / 2**30:.1f} GiB"),
-        ("Free on the output's disk", f"{shutil.disk_usage(output).free / 2**30:.1f} GiB"),
+        ("Free disk space for outputs", f"{shutil.disk_usage(output).free / 2**30:.1f} GiB"),
     )
 
 

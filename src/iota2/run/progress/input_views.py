@@ -25,15 +25,15 @@ from iota2.run.plan.jobs import Plan
 from iota2.run.survey.survey import Survey
 
 DateViews = Mapping[tuple[str, str], DateCoverage]
-"""By sensor and key of the date."""
-Clear = Mapping[str, DateViews]
-"""By tile."""
-Aligned = Mapping[str, Mapping[tuple[str, str], Alignment]]
-"""By tile, then by sensor and key of the date."""
+"""Clear pixels by sensor and key of the date."""
+ClearDates = Mapping[str, DateViews]
+"""Clear pixels of the dates by tile."""
+Alignments = Mapping[str, Mapping[tuple[str, str], Alignment]]
+"""Alignments by tile, then by sensor and key of the date."""
 
 
 def products_page(options: SensorOptions) -> str:
-    """``s2_path_content.html``, after the option with the sensor's folder; a digest of the name for user sensors."""
+    """Page of the products of a sensor, such as ``s2_path_content.html``; with a digest for sensors of the user."""
     digest = hashlib.blake2b(options.spec.name.encode(), digest_size=6).hexdigest()
     name = path_key(options.spec) or f"user_sensor_{digest}"
     return f"{name}_content.html"
@@ -45,21 +45,24 @@ def products_page_title(sensors: Sequence[SensorOptions]) -> str:
     return f"The layers of {names}" if sensors[0].spec.static else f"Dates of {names} and their clear pixels"
 
 
-def inputs_view(config: Config, found: Survey, clear: Clear, aligned: Aligned) -> InputsView:
+def inputs_view(config: Config, found: Survey, clear: ClearDates, aligned: Alignments) -> InputsView:
+    """View of all inputs: the series of each tile, paths, remarks, number of features."""
     series = []
     for tile, scene in found.scenes.items():
         rows, columns = scene.geobox.shape
         size = f"{columns} × {rows} pixels"
         if scene.geobox.crs is not None and scene.geobox.crs.projected:
             size += f" of {resolution(scene.geobox)[0] / units_per_metre(scene.geobox.crs):g} m"
-        seen, lies, pixels = clear.get(tile, {}), aligned.get(tile, {}), rows * columns
+        clear_dates, alignments, pixels = clear.get(tile, {}), aligned.get(tile, {}), rows * columns
         notes = _texts_by_sensor(scene, found.notes[tile])
         for number, sensor in enumerate(scene.sensors):
             name = sensor.spec.name
             products = tuple(
                 replace(
-                    _product_view(of_day, seen.get((name, f"{day:%Y%m%d}")), pixels),
-                    aligned=_aligned_view(next(filter(None, (lies.get((name, one.key)) for one in of_day)), None)),
+                    _product_view(of_day, clear_dates.get((name, f"{day:%Y%m%d}")), pixels),
+                    aligned=_aligned_view(
+                        next(filter(None, (alignments.get((name, one.key)) for one in of_day)), None)
+                    ),
                 )
                 for day, of_day in _by_day(sensor)
             )
@@ -84,7 +87,7 @@ def inputs_view(config: Config, found: Survey, clear: Clear, aligned: Aligned) -
 
 
 def _texts_by_sensor(scene: Scene, remarks: Sequence[Remark]) -> list[tuple[str, ...]]:
-    """Remarks on a tile by sensor; those on a section go to its first series, all others to the first series."""
+    """Remarks on a tile by series; one on a section belongs to the first series of the section, others to the first."""
     others: list[str] = []
     found: list[list[str]] = [[] for _ in scene.sensors]
     for remark in remarks:
@@ -130,7 +133,7 @@ def _aligned_view(one: Alignment | None) -> AlignedView | None:
 
 
 def known_clear_dates(plan: Plan, views: Mapping[str, JobView], tiles: Iterable[str]) -> dict[str, DateViews]:
-    """Clear pixels of the dates, of tiles whose table is up to date."""
+    """Clear pixels of the dates, by tile, for the tiles whose table is up to date."""
     unmade = {
         view.tile
         for view in views.values()
@@ -144,14 +147,14 @@ def known_clear_dates(plan: Plan, views: Mapping[str, JobView], tiles: Iterable[
 
 
 def clear_dates_of(root: Path, tile: str) -> dict[str, DateViews]:
-    """Clear pixels of the dates of a tile; empty if the table is missing or damaged."""
+    """Clear pixels of the dates, only of this tile; empty if its table is missing or damaged."""
     try:
         return {tile: read_clear_dates(root / layout.CLEAR_DATES.path.format(tile=tile))}
     except (OSError, ValueError, KeyError):
         return {}
 
 
-def known_alignments(config: Config, root: Path, tiles: Iterable[str]) -> Aligned:
+def known_alignments(config: Config, root: Path, tiles: Iterable[str]) -> Alignments:
     """Alignment of the dates of these tiles with the reference image; empty without one or for damaged tables."""
     if not layout.with_coregistration(config):
         return {}

@@ -1,6 +1,6 @@
-"""Updates of the HTML run report during a run: the time of writing and the thread that writes.
+"""Updates of the HTML run report while a run is in progress.
 
-An error of the report must not end the run: it is reported once, and the run continues.
+An error of the report does not end the run: it is reported once, and the run continues.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from iota2.run.progress.input_views import (
 )
 from iota2.run.progress.settings import setting_views
 from iota2.run.progress.views import (
-    CUT_OFF,
+    INTERRUPTED_MESSAGE,
     ended_view,
     job_log,
     outputs_view,
@@ -47,16 +47,16 @@ from iota2.run.records.state import put_file
 from iota2.run.records.verdicts import Verdict
 from iota2.run.survey.survey import Survey
 from iota2.run.workers.heartbeat import read_heartbeats
-from iota2.run.workers.job import WELL, JobResult
+from iota2.run.workers.job import SUCCESSFUL, JobResult
 
 MIN_INTERVAL_SECONDS = 3.0
 """Minimum time between two updates of the changing pages."""
-MIN_TIMES_WRITING = 20.0
+MIN_INTERVAL_FACTOR = 20.0
 """Minimum time between two updates, as a multiple of the time that writing takes."""
 IDLE_SECONDS = 5.0
 """Additional time between updates while no job ends."""
-FOLDER = PurePosixPath(layout.SITE.path).parent
-WORKERS = PurePosixPath(layout.SITE_TIMELINE.path).name
+REPORT_FOLDER = PurePosixPath(layout.SITE.path).parent
+TIMELINE_PAGE = PurePosixPath(layout.SITE_TIMELINE.path).name
 
 _log = logging.getLogger(__name__)
 
@@ -76,64 +76,63 @@ class ReportListener:
     ) -> None:
         self._config, self._found, self._plan, self._resume, self._say = config, found, plan, resume, say
         self._verdicts = verdicts
-        self._folder = plan.root / FOLDER
-        self._begun = time.time()
+        self._folder = plan.root / REPORT_FOLDER
+        self._started = time.time()
         self._views: dict[str, JobView] = {}
         self._clear: dict[str, Mapping[tuple[str, str], DateCoverage]] = {}
         self._clear_shown = 0
-        self._shown: set[str] = set()
+        self._running_shown: set[str] = set()
         self._next = 0.0
         self._warned = False
-        self._over, self._lock = threading.Event(), threading.Lock()
-        self._clock = threading.Thread(target=self._keep_fresh, name="iota2 run report", daemon=True)
+        self._ended, self._lock = threading.Event(), threading.Lock()
+        self._thread = threading.Thread(target=self._update_periodically, name="iota2 run report", daemon=True)
 
     def started(self) -> None:
         """Write all pages, now that the jobs are known."""
-        with self._harmless():
+        with self._errors_reported():
             (self._folder / "jobs").mkdir(parents=True, exist_ok=True)
-            there = set(os.listdir(self._folder / "jobs"))
-            self._views = {job.id: planned_view(job, self._verdicts[job.id], there) for job in self._plan.jobs}
+            existing_pages = set(os.listdir(self._folder / "jobs"))
+            self._views = {job.id: planned_view(job, self._verdicts[job.id], existing_pages) for job in self._plan.jobs}
             self._clear = known_clear_dates(self._plan, self._views, self._found.scenes)
             self._write(run_pages.assets())
             self._write(self._fixed_pages())
             if any(view.state != "fresh" for view in self._views.values()):
                 self._write_run(self._running(), running=True)
-                self._clock.start()
+                self._thread.start()
             self._say(f"run report: {self._folder / PurePosixPath(layout.SITE.path).name}")
 
     def ended(self, result: JobResult) -> None:
         """Write the page of a job that has ended, and those of the run if the last update is long enough ago."""
-        with self._lock, self._harmless():
+        with self._lock, self._errors_reported():
             job = self._plan.by_id[result.id]
             view = self._views[result.id] = ended_view(self._views[result.id], result)
             if result.state in ("done", "failed"):
                 self._write({view.page: run_pages.render_job(view, job_log(job, self._plan.root))})
-            if result.state in WELL and layout.CLEAR_DATES in job.step.makes.values():
+            if result.state in SUCCESSFUL and layout.CLEAR_DATES in job.step.makes.values():
                 self._clear |= clear_dates_of(self._plan.root, str(job.key["tile"]))
             if time.monotonic() >= self._next:
                 self._write_run(self._running(), running=True)
 
     def finished(self) -> None:
         """Write the final pages of a run that has ended in any way."""
-        self._over.set()
-        with self._lock, self._harmless():
-            self._cut_off()
+        self._ended.set()
+        with self._lock, self._errors_reported():
+            self._mark_interrupted()
             self._write_run(self._views, running=False)
             folders = outputs_view(self._plan, self._views)
             self._write({"output_path_content.html": run_pages.render_outputs(folders, str(self._plan.root))})
 
-    # ------------------------------------------------------------------------------------------------------ inner
-
-    def _keep_fresh(self) -> None:
-        """Update the changing pages while no job ends, until the end of the run."""
+    def _update_periodically(self) -> None:
+        """Update the changing pages, also while no job ends, until the end of the run."""
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})  # the main thread handles them
-        while not self._over.wait(MIN_INTERVAL_SECONDS):
-            with self._lock, self._harmless():
-                if not self._over.is_set() and time.monotonic() >= self._next + IDLE_SECONDS:
+        while not self._ended.wait(MIN_INTERVAL_SECONDS):
+            with self._lock, self._errors_reported():
+                if not self._ended.is_set() and time.monotonic() >= self._next + IDLE_SECONDS:
                     self._write_run(self._running(), running=True)
 
     @contextmanager
-    def _harmless(self) -> Iterator[None]:
+    def _errors_reported(self) -> Iterator[None]:
+        """Report the first error of the body, and suppress all."""
         try:
             yield
         except Exception as error:
@@ -150,34 +149,36 @@ class ReportListener:
                 view = views[id_] = running_view(views[id_], beat)
                 log = job_log(self._plan.by_id[id_], self._plan.root)
                 self._write({view.page: run_pages.render_job(view, log, live=True)})
-                self._shown.add(id_)
+                self._running_shown.add(id_)
         return views
 
-    def _cut_off(self) -> None:
+    def _mark_interrupted(self) -> None:
         """Mark jobs that were running when the run ended, also on their pages."""
         beats = read_heartbeats(self._plan.root)
-        for id_ in sorted(self._shown):
+        for id_ in sorted(self._running_shown):
             view, job = self._views[id_], self._plan.by_id[id_]
             if view.state == "waiting":
                 peak = beats[id_].peak if id_ in beats else 0
-                view = self._views[id_] = replace(view, message=CUT_OFF, peak=peak, page=page_of(view.step, id_))
+                view = self._views[id_] = replace(
+                    view, message=INTERRUPTED_MESSAGE, peak=peak, page=page_of(view.step, id_)
+                )
                 self._write({view.page: run_pages.render_job(view, job_log(job, self._plan.root))})
 
     def _write_run(self, views: Mapping[str, JobView], *, running: bool) -> None:
         begun = time.monotonic()
-        view = run_view(self._plan, self._found, views, running=running, begun=self._begun, resume=self._resume)
+        view = run_view(self._plan, self._found, views, running=running, begun=self._started, resume=self._resume)
         pages = run_pages.render_run(view)
         if not running and all(view.state == "fresh" for view in self._views.values()) and self._worked_before():
-            del pages[WORKERS]  # the page shows the last run that executed jobs
+            del pages[TIMELINE_PAGE]  # the page shows the last run that executed jobs
         self._write(pages)
         if len(self._clear) > self._clear_shown or not running:
             self._clear_shown = len(self._clear)
             self._write(self._inputs_pages())
         ended = time.monotonic()
-        self._next = ended + max(MIN_INTERVAL_SECONDS, MIN_TIMES_WRITING * (ended - begun))
+        self._next = ended + max(MIN_INTERVAL_SECONDS, MIN_INTERVAL_FACTOR * (ended - begun))
 
     def _worked_before(self) -> bool:
-        return not any(view.started for view in self._views.values()) and (self._folder / WORKERS).exists()
+        return not any(view.started for view in self._views.values()) and (self._folder / TIMELINE_PAGE).exists()
 
     def _fixed_pages(self) -> dict[str, str]:
         """Pages that do not change before the end of the run, by name."""
@@ -197,16 +198,16 @@ class ReportListener:
         """The page of the inputs, and the page of each sensor's products."""
         aligned = known_alignments(self._config, self._plan.root, self._clear)
         inputs = inputs_view(self._config, self._found, self._clear, aligned)
-        own: dict[str, list[SensorOptions]] = defaultdict(list)
+        by_page: dict[str, list[SensorOptions]] = defaultdict(list)
         for options in self._found.sensors:
-            own[products_page(options)].append(options)  # the series of Sentinel-1 share a page
+            by_page[products_page(options)].append(options)  # the series of Sentinel-1 share a page
         return {
             "input_files_content.html": run_pages.render_inputs(
-                inputs, [(page, products_page_title(sensors)) for page, sensors in own.items()]
+                inputs, [(page, products_page_title(sensors)) for page, sensors in by_page.items()]
             ),
             **{
                 page: run_pages.render_products(inputs, [one.spec.name for one in sensors], str(sensors[0].source))
-                for page, sensors in own.items()
+                for page, sensors in by_page.items()
             },
         }  # fmt: skip
 

@@ -11,8 +11,8 @@ from iota2.run.records.verdicts import Verdict
 from iota2.run.survey.forecast import Forecast
 from iota2.run.workers.job import JobResult
 
-SETTLING_SECONDS = 5.0
-"""Initial time without an estimate from guesses: workers start, and functions are compiled."""
+WARM_UP_SECONDS = 5.0
+"""Time at the start of a run without estimates from guesses, because workers start and functions are compiled."""
 
 
 class _Mean:
@@ -56,13 +56,13 @@ class Pace:
         self._open_ran, self._open_kept = 0, 0
         self._workers = max(1, forecast.workers) if forecast else 1
         self._guesses = forecast.guesses if forecast else {}
-        self._now: defaultdict[str, _Mean] = defaultdict(_Mean)
-        self._earlier: defaultdict[str, _Mean] = defaultdict(_Mean)
+        self._this_run: defaultdict[str, _Mean] = defaultdict(_Mean)
+        self._earlier_runs: defaultdict[str, _Mean] = defaultdict(_Mean)
         self._clock, self._started = clock, clock()
         for job in plan.jobs:
             record = verdicts[job.id].record
             if record is not None:
-                self._earlier[job.step.name].add(record.seconds)
+                self._earlier_runs[job.step.name].add(record.seconds)
 
     def ended(self, result: JobResult) -> None:
         """Count a job that has ended; a blocked job is neither done nor left."""
@@ -70,7 +70,7 @@ class Pace:
         self.left[step] -= 1
         self.done += result.state != "blocked"
         if result.state == "done":
-            self._now[step].add(result.seconds)
+            self._this_run[step].add(result.seconds)
         if result.id in self._open:
             self._open_left[step] -= 1
             self._open_ran += result.state in ("done", "failed")
@@ -81,7 +81,7 @@ class Pace:
         """Seconds since the beginning."""
         return self._clock() - self._started
 
-    def of_step(self, step: str) -> str:
+    def step_text(self, step: str) -> str:
         """Progress of a step: ended jobs / all jobs."""
         return f"{self.size[step] - self.left[step]}/{self.size[step]}"
 
@@ -101,14 +101,14 @@ class Pace:
             jobs = count - (1 - share) * self._open_left[step]
             if jobs <= 0:
                 continue
-            mean = self._now[step].value
-            mean = self._earlier[step].value if mean is None else mean
+            mean = self._this_run[step].value
+            mean = self._earlier_runs[step].value if mean is None else mean
             if mean is None:
                 guessed, mean = True, self._guesses.get(step)
             if mean is None:
                 return None
             seconds += mean * max(jobs / self._workers, min(jobs, 1.0))
-        return None if guessed and self.elapsed < SETTLING_SECONDS else seconds
+        return None if guessed and self.elapsed < WARM_UP_SECONDS else seconds
 
     def _share_of_open(self) -> float | None:
         """Share of the ended open jobs that ran; None if some are left and none has ended."""
@@ -117,8 +117,8 @@ class Pace:
             return self._open_ran / ended
         return None if self._open_left.total() else 0.0
 
-    def words(self) -> str:
-        """The remaining time in words; empty if unknown or if all jobs are done."""
+    def remaining_text(self) -> str:
+        """The remaining time as text; empty if unknown or if all jobs are done."""
         seconds = self.seconds_left()
         if not seconds:
             return ""

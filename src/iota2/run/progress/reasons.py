@@ -1,4 +1,4 @@
-"""Differences from the last run: options, files or images behind a changed digest."""
+"""Reasons to run a job again: the options, files or images that differ from the last run."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from iota2.run.plan.jobs import Job, Plan
 from iota2.run.progress.status import failures
 from iota2.run.records.records import Ledger
 from iota2.run.records.stamps import checksum
-from iota2.run.records.state import DAMAGE, StateFile, make_way, require, texts_by_name
+from iota2.run.records.state import DAMAGE, StateFile, remove_obstacle, require, texts_by_name
 from iota2.run.records.verdicts import Verdict
 
 PARAMETERS = layout.PARAMETERS.path
-"""Parameters of steps by digest, so that a million records need not repeat them."""
+"""Parameters of steps by digest; records contain only the digest."""
 MAX_VALUE_CHARACTERS = 80
 """Maximum length of a value in a message."""
-Shown = Mapping[str, Any]
-"""Parameters by name: text, or path and digest of a file."""
+FlatParameters = Mapping[str, Any]
+"""Parameters by name: a text, or path and digest of a file."""
 
 
 class Reasons:
@@ -42,25 +42,25 @@ class Reasons:
         self._files: dict[str, Sequence[str]] = {}
 
     def parameters(self, job: Job, former: str, now: str) -> Sequence[str]:
-        """See ``verdicts.Words``."""
+        """See ``verdicts.ChangeDescriptions``."""
         if (former, now) not in self._steps:
             before = self._parameters.get(former)
-            found = differences(before, shown(job.params)) if before is not None else []
+            found = differences(before, flat_parameters(job.params)) if before is not None else []
             self._steps[former, now] = found or ("parameters changed",)
         return self._steps[former, now]
 
     def content(self, name: str) -> Sequence[str]:
-        """See ``verdicts.Words``."""
+        """See ``verdicts.ChangeDescriptions``."""
         if name not in self._files:
             self._files[name] = self._image_changes(name) or (f"{name} changed",)
         return self._files[name]
 
     def failure(self, id_: str) -> str:
-        """See ``verdicts.Words``."""
+        """See ``verdicts.ChangeDescriptions``."""
         return self._failures.get(id_, "")
 
     @cached_property
-    def _parameters(self) -> Mapping[str, Shown]:
+    def _parameters(self) -> Mapping[str, FlatParameters]:
         return kept_parameters(self._root)
 
     @cached_property
@@ -85,7 +85,7 @@ def image_changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str
     both = before.keys() & now.keys()
     new, gone = sorted(now.keys() - both), sorted(before.keys() - both)
     if gone and not both and len(gone) == len(new):
-        old, other = _uncommon(gone[0], new[0])
+        old, other = _different_folders(gone[0], new[0])
         if [path.removeprefix(old) for path in gone] == [path.removeprefix(other) for path in new]:
             return [f"the images were moved from {old} to {other}"]
     return [
@@ -95,8 +95,8 @@ def image_changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str
     ]
 
 
-def _uncommon(one: str, other: str) -> tuple[str, str]:
-    """The leading folders of two paths, without their common trailing parts."""
+def _different_folders(one: str, other: str) -> tuple[str, str]:
+    """Two paths without the trailing parts that they have in common."""
     first, second = Path(one).parts, Path(other).parts
     shared = 0
     while shared < min(len(first), len(second)) - 1 and first[-1 - shared] == second[-1 - shared]:
@@ -111,7 +111,7 @@ def _name(path: str) -> str:
 # ---------------------------------------------------------------------------------------------------- parameters
 
 
-def shown(params: Any) -> dict[str, Any]:
+def flat_parameters(params: Any) -> dict[str, Any]:
     """The parameters of a step by name, as text; for a file, its path and the digest of its bytes."""
     return dict(_flat("", params))
 
@@ -159,7 +159,7 @@ def _joined(name: str, key: str) -> str:
     return f"{name}.{key}" if name and "." not in key else key
 
 
-def differences(before: Shown, now: Shown) -> list[str]:
+def differences(before: FlatParameters, now: FlatParameters) -> list[str]:
     """Differences as ``name: before → now``, or the path of a file with other content; moved files are equal."""
     names = [*now, *(name for name in before if name not in now)]
     pairs = ((name, before.get(name, "not set"), now.get(name, "not set")) for name in names)
@@ -185,29 +185,32 @@ def _text(value: Any) -> str:
     return text if len(text) <= MAX_VALUE_CHARACTERS else f"{text[:MAX_VALUE_CHARACTERS]}…"
 
 
-def kept_parameters(root: Path) -> dict[str, Shown]:
+def kept_parameters(root: Path) -> dict[str, FlatParameters]:
     """The parameters that ``keep_parameters`` wrote, by digest."""
-    return KEPT.load(root)
+    return PARAMETERS_FILE.load(root)
 
 
-def _parsed(text: str) -> dict[str, Shown]:
+def _parsed(text: str) -> dict[str, FlatParameters]:
     content = json.loads(text)
     require(isinstance(content, dict), "expected an object")
     for params in content.values():
-        require(isinstance(params, dict) and all(map(_is_shown, params.values())), "parameters of another kind")
+        require(
+            isinstance(params, dict) and all(map(_is_flat, params.values())),
+            "expected texts, or path and content of a file",
+        )
     return dict(content)
 
 
-def _is_shown(value: Any) -> bool:
+def _is_flat(value: Any) -> bool:
     if isinstance(value, dict):
         return value.keys() == {"path", "content"} and all(isinstance(part, str) for part in value.values())
     return isinstance(value, str)
 
 
-KEPT: StateFile[dict[str, Shown]] = StateFile(
+PARAMETERS_FILE: StateFile[dict[str, FlatParameters]] = StateFile(
     PARAMETERS, _parsed, dict, "It is recreated; until then, reasons do not show which parameters changed."
 )
-"""State file of the parameters of steps."""
+"""State file of the parameters of steps by digest."""
 
 
 def keep_parameters(plan: Plan, verdicts: Mapping[str, Verdict], ledger: Ledger) -> None:
@@ -218,6 +221,6 @@ def keep_parameters(plan: Plan, verdicts: Mapping[str, Verdict], ledger: Ledger)
     if new:
         used = {record.params for record in ledger.records.values()} | {verdict.params for verdict in verdicts.values()}
         kept = {digest: params for digest, params in known.items() if digest in used}
-        kept |= {digest: shown(params) for digest, params in new.items()}
-        make_way(plan.root / PARAMETERS)
+        kept |= {digest: flat_parameters(params) for digest, params in new.items()}
+        remove_obstacle(plan.root / PARAMETERS)
         write_text(plan.root / PARAMETERS, json.dumps(kept, indent=1))

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from iota2.run.host import disk_is_full
-from iota2.run.progress.status import End, Status, note_end
+from iota2.run.progress.status import RunState, Status, note_end
 from iota2.run.records.damage import note_damage
 from iota2.run.records.records import Ledger
 from iota2.run.workers.job import JobResult
@@ -22,7 +22,7 @@ class RunRecorder:
 
     def __init__(self, root: Path, ledger: Ledger, status: Status, *, skip_damaged: bool) -> None:
         self._root, self._ledger, self._status, self._skip_damaged = root, ledger, status, skip_damaged
-        self._full: OSError | None = None
+        self._disk_error: OSError | None = None
 
     def ended(self, result: JobResult) -> None:
         """Write the result of a job."""
@@ -35,26 +35,27 @@ class RunRecorder:
         with self._despite_full_disk():
             self._status.ended(result)
 
-    def close(self, how: End) -> None:
+    def close(self, state: RunState) -> None:
         """Complete the records and states, and note how the run ended."""
-        if self._full is not None:
-            self._full = None
+        if self._disk_error is not None:
+            self._disk_error = None
             with self._despite_full_disk():
                 self._ledger.compact()
         with self._despite_full_disk():
             self._status.write()
-            note_end(self._root, how)
+            note_end(self._root, state)
 
     def require_written(self) -> None:
-        """Raise the error due to which entries are missing."""
-        if self._full is not None:
-            raise self._full
+        """Raise the error of a full disk if entries could not be written."""
+        if self._disk_error is not None:
+            raise self._disk_error
 
     @contextmanager
     def _despite_full_disk(self) -> Iterator[None]:
+        """Suppress the error of a full disk in the body, and keep it."""
         try:
             yield
         except OSError as err:
             if not disk_is_full(err):
                 raise
-            self._full = err
+            self._disk_error = err

@@ -12,7 +12,7 @@ from iota2.options import shown
 from iota2.report.run.values import SettingView
 from iota2.run.records.state import StateFile, put_file, texts_by_name
 
-SETTINGS: StateFile[dict[str, str]] = StateFile(
+SETTINGS_FILE: StateFile[dict[str, str]] = StateFile(
     layout.SETTINGS.path,
     lambda text: texts_by_name(json.loads(text)),
     dict,
@@ -23,7 +23,7 @@ SETTINGS: StateFile[dict[str, str]] = StateFile(
 
 def setting_views(config: Config, root: Path) -> tuple[bool, list[SettingView]]:
     """Whether a previous run is known, and all options; their values are saved for the next run."""
-    former = SETTINGS.load(root)
+    former = SETTINGS_FILE.load(root)
     settings = [
         SettingView(
             s.section,

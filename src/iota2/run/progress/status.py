@@ -1,4 +1,4 @@
-"""State of a run and its jobs: a text file that is updated during the run, readable also after a crash."""
+"""State of a run and its jobs, in a text file that is updated during the run."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ from iota2.io.files.atomic import write_text
 from iota2.run.plan.jobs import Plan
 from iota2.run.records.records import JOURNAL
 from iota2.run.records.stamps import stat_stamp
-from iota2.run.records.state import StateFile, make_way, require
+from iota2.run.records.state import StateFile, remove_obstacle, require
 from iota2.run.records.verdicts import State as VerdictState
 from iota2.run.records.verdicts import Verdict
 from iota2.run.workers.job import JobResult
 
 MIN_INTERVAL_SECONDS = 2.0
 """Minimum time between two updates of the text file."""
-WORDS: Mapping[VerdictState, str] = {"stale": "will run", "open": "may run", "fresh": "up to date"}
+VERDICT_TEXTS: Mapping[VerdictState, str] = {"stale": "will run", "open": "may run", "fresh": "up to date"}
 """Verdicts in messages."""
-RESULTS = {"done": "done", "kept": "up to date", "failed": "failed", "blocked": "blocked"}
+RESULT_TEXTS = {"done": "done", "kept": "up to date", "failed": "failed", "blocked": "blocked"}
 """Results in messages; a kept job is up to date because its inputs are unchanged."""
 WAITING = "waiting"
-End = Literal["running", "done", "failed", "stopped"]
+RunState = Literal["running", "done", "failed", "stopped"]
+"""State of the last run; ``running`` also if it was killed."""
 _LINE = re.compile(r"(?P<state>.+?) +(?P<measured>[\d.]+ s +\S+ MiB)  (?P<id>.*?)(?:  (?P<message>.*))?")
-_RUN = layout.LAST_RUN.path
+_LAST_RUN_PATH = layout.LAST_RUN.path
 
 
 class Status:
@@ -40,20 +41,21 @@ class Status:
     def __init__(self, plan: Plan, verdicts: Mapping[str, Verdict]) -> None:
         self._path = plan.root / layout.STATUS.path
         self._lines = {
-            job.id: _line(WORDS["fresh"] if verdicts[job.id].state == "fresh" else WAITING, job.id) for job in plan.jobs
+            job.id: _line(VERDICT_TEXTS["fresh"] if verdicts[job.id].state == "fresh" else WAITING, job.id)
+            for job in plan.jobs
         }
         self._written = 0.0
 
     def ended(self, result: JobResult) -> None:
         """Note a result; the file is written if the last update is long enough ago."""
         message = result.message.strip().partition("\n")[0] if result.state == "failed" else ""
-        self._lines[result.id] = _line(RESULTS[result.state], result.id, result.seconds, result.peak, message)
+        self._lines[result.id] = _line(RESULT_TEXTS[result.state], result.id, result.seconds, result.peak, message)
         if time.monotonic() - self._written > MIN_INTERVAL_SECONDS:
             self.write()
 
     def write(self) -> None:
         """Write the file."""
-        make_way(self._path)
+        remove_obstacle(self._path)
         write_text(self._path, printable("\n".join(self._lines.values())))
         self._written = time.monotonic()
 
@@ -75,21 +77,21 @@ class JobState:
 
 
 def job_states(root: Path) -> dict[str, JobState]:
-    """States of the jobs of the current or last run; records complete those that ended after the last update."""
+    """States of the jobs of the current or last run: the text file, completed by later records."""
     found = _as_written(root)
     for id_ in _recorded_since_start(root):
         if id_ in found and found[id_].state == WAITING:
-            found[id_] = JobState(RESULTS["done"], _line(RESULTS["done"], id_))
+            found[id_] = JobState(RESULT_TEXTS["done"], _line(RESULT_TEXTS["done"], id_))
     return found
 
 
 def failures(root: Path) -> dict[str, str]:
     """First line of the message of each failed job of the last run."""
-    return {id_: job.message for id_, job in _as_written(root).items() if job.state == RESULTS["failed"]}
+    return {id_: job.message for id_, job in _as_written(root).items() if job.state == RESULT_TEXTS["failed"]}
 
 
 def _as_written(root: Path) -> dict[str, JobState]:
-    lines = STATES.load(root)
+    lines = STATUS_FILE.load(root)
     found = [(line, _LINE.fullmatch(line)) for line in lines]
     return {
         match["id"]: JobState(match["state"], line, match["message"] or "", " ".join(match["measured"].split()))
@@ -99,8 +101,8 @@ def _as_written(root: Path) -> dict[str, JobState]:
 
 
 def _recorded_since_start(root: Path) -> list[str]:
-    """Jobs with a record of the last run, from complete lines."""
-    begun = LAST.load(root).journal
+    """Jobs recorded since the start of the last run; an incomplete line is ignored."""
+    begun = LAST_RUN_FILE.load(root).journal
     try:
         require_regular(root / JOURNAL)
         with open(root / JOURNAL, "rb") as journal:
@@ -120,7 +122,7 @@ def _recorded_since_start(root: Path) -> list[str]:
 # -------------------------------------------------------------------------------------------------- begin and end
 
 
-def note_begin(root: Path, left_out: int = 0) -> None:
+def note_start(root: Path, left_out: int = 0) -> None:
     """Note the start of a run, which counts as running or killed until ``note_end``.
 
     ``left_out``: number of jobs of steps that are not selected.
@@ -128,26 +130,26 @@ def note_begin(root: Path, left_out: int = 0) -> None:
     _note(root, LastRun("running", stat_stamp(root / JOURNAL)[0], left_out))
 
 
-def note_end(root: Path, how: End) -> None:
+def note_end(root: Path, how: RunState) -> None:
     """Note how the last run ended."""
-    _note(root, replace(LAST.load(root), state=how))
+    _note(root, replace(LAST_RUN_FILE.load(root), state=how))
 
 
-def last_end(root: Path) -> End | None:
+def last_run_state(root: Path) -> RunState | None:
     """How the last run ended; ``running`` for a run in progress or a killed one, None without a run."""
-    return LAST.load(root).state
+    return LAST_RUN_FILE.load(root).state
 
 
 def jobs_left_out(root: Path) -> int:
     """Number of jobs that the current or last run excludes because their steps are not selected."""
-    return LAST.load(root).left_out
+    return LAST_RUN_FILE.load(root).left_out
 
 
 @dataclass(frozen=True)
 class LastRun:
     """Saved state of the last run."""
 
-    state: End | None = None
+    state: RunState | None = None
     journal: int = 0
     """Size of the records in bytes when the run began."""
     left_out: int = 0
@@ -155,20 +157,22 @@ class LastRun:
 
 
 def _note(root: Path, last: LastRun) -> None:
-    make_way(root / _RUN)
-    write_text(root / _RUN, json.dumps(asdict(last)))
+    remove_obstacle(root / _LAST_RUN_PATH)
+    write_text(root / _LAST_RUN_PATH, json.dumps(asdict(last)))
 
 
 def _parsed(text: str) -> LastRun:
     last = LastRun(**json.loads(text))
-    require(last.state in get_args(End), "an end that runs do not have")
+    require(last.state in get_args(RunState), f"expected one of {', '.join(get_args(RunState))}")
     require(type(last.journal) is int and 0 <= last.journal < 1 << 62, "expected a number of bytes")
     require(type(last.left_out) is int and 0 <= last.left_out < 1 << 62, "expected a number of jobs")
     return last
 
 
-LAST = StateFile(_RUN, _parsed, LastRun, "The next run recreates it; it is not known how the last run ended.")
-STATES: StateFile[list[str]] = StateFile(
+LAST_RUN_FILE = StateFile(
+    _LAST_RUN_PATH, _parsed, LastRun, "The next run recreates it; it is not known how the last run ended."
+)
+STATUS_FILE: StateFile[list[str]] = StateFile(
     layout.STATUS.path,
     str.splitlines,
     list,

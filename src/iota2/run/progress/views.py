@@ -33,8 +33,8 @@ from iota2.run.workers.job import JobResult
 
 MAX_LOG_BYTES = 60_000
 """Maximum length of the end of a log on the page of a job."""
-KEPT = "its inputs are unchanged"
-CUT_OFF = "The job was running when the run ended."
+KEPT_REASON = "its inputs are unchanged"
+INTERRUPTED_MESSAGE = "The job was running when the run ended."
 
 
 def run_view(
@@ -90,11 +90,11 @@ def _report_state(plan: Plan, views: Mapping[str, JobView]) -> Literal["made", "
 
 
 def page_of(step: str, job: str) -> str:
-    """Page of a job, relative to the site; named by a digest, because tile names can have any length."""
+    """Page of a job, relative to the run report; named by a digest, because tile names can have any length."""
     return f"jobs/{step}-{hashlib.blake2b(os.fsencode(job), digest_size=6).hexdigest()}.html"
 
 
-def planned_view(job: Job, verdict: Verdict, there: set[str]) -> JobView:
+def planned_view(job: Job, verdict: Verdict, existing_pages: set[str]) -> JobView:
     """View of a job before the run; an up-to-date job has page, time and memory of the run that made it."""
     fresh, record = verdict.state == "fresh", verdict.record
     page = page_of(job.step.name, job.id)
@@ -103,23 +103,24 @@ def planned_view(job: Job, verdict: Verdict, there: set[str]) -> JobView:
         step=job.step.name,
         task=job.task,
         tile=str(job.key["tile"]) if "tile" in job.key else None,
-        key=" · ".join(_place(axis, job.key[axis]) for axis in AXES if axis in job.key),
+        key=" · ".join(_axis_text(axis, job.key[axis]) for axis in AXES if axis in job.key),
         needs=job.needs,
         state="fresh" if fresh else "waiting",
         reason=verdict.reason,
         seconds=record.seconds if fresh and record else 0.0,
         peak=record.peak if fresh and record else 0,
-        page=page if fresh and PurePosixPath(page).name in there else "",
+        page=page if fresh and PurePosixPath(page).name in existing_pages else "",
     )
 
 
-def _place(axis: str, value: str | int) -> str:
+def _axis_text(axis: str, value: str | int) -> str:
     return str(value) if axis == "tile" else f"{axis} {value}"
 
 
 def ended_view(view: JobView, result: JobResult) -> JobView:
+    """View of a job that has ended, or that is blocked."""
     if result.state == "kept":
-        return replace(view, state="fresh", reason=KEPT)
+        return replace(view, state="fresh", reason=KEPT_REASON)
     if result.state == "blocked":
         return replace(view, state="blocked", message=result.message)
     return replace(
@@ -135,6 +136,7 @@ def ended_view(view: JobView, result: JobResult) -> JobView:
 
 
 def running_view(view: JobView, beat: Heartbeat) -> JobView:
+    """View of a running job, with time and memory of its heartbeat."""
     return replace(
         view,
         state="running",
@@ -147,6 +149,7 @@ def running_view(view: JobView, beat: Heartbeat) -> JobView:
 
 
 def job_log(job: Job, root: Path) -> JobLog:
+    """Inputs and outputs of a job, and the ends of its logs."""
     log = root / "logs" / job.step.name / job.task
     out, err = (log.with_name(f"{log.name}{suffix}") for suffix in (".out", ".err"))
     return JobLog(
@@ -160,7 +163,7 @@ def job_log(job: Job, root: Path) -> JobLog:
 
 
 def _tail(path: Path) -> str:
-    """The end of a log; empty if there is none, for example if the worker died at once."""
+    """The end of a log; empty if it does not exist, for example if the worker died at once."""
     try:
         require_regular(path)
         with open(path, "rb") as file:

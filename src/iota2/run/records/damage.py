@@ -1,4 +1,4 @@
-"""Products whose pixels turned out damaged: the next survey ignores them until their files change."""
+"""Products found damaged by a job; the next survey ignores them until their files change."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from iota2 import layout
 from iota2.errors import DamagedProduct
 from iota2.io.files.atomic import write_json
-from iota2.run.records.state import StateFile, make_way, require
+from iota2.run.records.state import StateFile, remove_obstacle, require
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,16 @@ def damage_of(error: Exception) -> Damage | None:
 
 def known_damage(root: Path) -> list[Damage]:
     """Damage noted in an output folder, of files that have not changed since."""
-    return [damage for damage in NOTED.load(root) if _size_and_time(damage.path) == (damage.size, damage.modified)]
+    return [
+        damage for damage in DAMAGE_FILE.load(root) if _size_and_time(damage.path) == (damage.size, damage.modified)
+    ]
 
 
 def _parsed(text: str) -> list[Damage]:
     content = json.loads(text)
     require(isinstance(content, list), "expected a list")
     noted = [Damage(**entry) for entry in content]
-    require(all(map(_is_sound, noted)), "an entry is of another kind")
+    require(all(map(_is_sound, noted)), "expected texts, size and time in each entry")
     return noted
 
 
@@ -56,7 +58,7 @@ def _is_sound(damage: Damage) -> bool:
     return all(type(text) is str and "\0" not in text for text in texts) and all(type(one) is int for one in numbers)
 
 
-NOTED: StateFile[list[Damage]] = StateFile(
+DAMAGE_FILE: StateFile[list[Damage]] = StateFile(
     layout.DAMAGED.path, _parsed, list, "It is recreated; products known to be damaged are tried again."
 )
 """State file of damaged products."""
@@ -67,7 +69,7 @@ def note_damage(root: Path, damage: Damage) -> None:
     known = known_damage(root)
     if damage not in known:
         found = sorted([*known, damage], key=lambda one: (one.tile, one.product, one.path))
-        make_way(root / layout.DAMAGED.path)
+        remove_obstacle(root / layout.DAMAGED.path)
         write_json(root / layout.DAMAGED.path, [asdict(one) for one in found])
 
 

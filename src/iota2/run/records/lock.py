@@ -22,11 +22,11 @@ LOCK = layout.LOCK.path
 _NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP)
 """Errors of file systems without hard links."""
 _NOT_A_LOCK = (errno.ENXIO, errno.EISDIR, errno.ELOOP, errno.EFBIG)
-"""Errors of reading something else in place of the lock file."""
+"""Errors of reading if the path of the lock is not a regular file."""
 _MAX_BYTES = 1 << 16
 """Maximum size of a lock file."""
 _MAX_ATTEMPTS = 100
-"""Attempts to take the lock without waiting; each is due to a change by another process in the meantime."""
+"""Maximum number of attempts to take the lock; another attempt follows a change by another process."""
 
 
 @dataclass(frozen=True)
@@ -42,34 +42,34 @@ class Holder:
     run: str = ""
     """Identifier of the run, because a process can have several."""
     room: str = ""
-    """The PID namespace of ``pid``: containers have their own."""
+    """PID namespace of ``pid``; each container has a separate one."""
 
     @property
     def alive(self) -> bool:
         """Whether the process may still run; True for other hosts, whose processes are unknown."""
         if self.host != socket.gethostname():
             return True
-        if self.boot != _boot():
+        if self.boot != _boot_id():
             return False
-        if self.room and self.room != _room():
+        if self.room and self.room != _pid_namespace():
             return True  # a container with the same host name: its processes are not visible
-        return _exists(self.pid) and _started(self.pid) in (self.started, None)
+        return _process_exists(self.pid) and _process_start(self.pid) in (self.started, None)
 
 
-def _me() -> Holder:
+def _this_process() -> Holder:
     pid = os.getpid()
-    return Holder(socket.gethostname(), pid, _boot(), _started(pid) or 0, uuid4().hex, _room())
+    return Holder(socket.gethostname(), pid, _boot_id(), _process_start(pid) or 0, uuid4().hex, _pid_namespace())
 
 
-def _room() -> str:
+def _pid_namespace() -> str:
     return os.readlink("/proc/self/ns/pid")
 
 
-def _boot() -> str:
+def _boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
-def _exists(pid: int) -> bool:
+def _process_exists(pid: int) -> bool:
     """Whether a process with this number exists, also one of another user, which ``/proc`` may hide."""
     try:
         os.kill(pid, 0)
@@ -80,7 +80,7 @@ def _exists(pid: int) -> bool:
     return True
 
 
-def _started(pid: int) -> int | None:
+def _process_start(pid: int) -> int | None:
     """Start of a process in ticks since the boot; 0 for a zombie, None if it cannot be determined."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
@@ -137,8 +137,8 @@ def locked(root: Path) -> Iterator[str | None]:
     """
     path = root / LOCK
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(asdict(_me()))
-    former = _take(root, text)
+    text = json.dumps(asdict(_this_process()))
+    former = _take_lock(root, text)
     message = None
     if former is not None:
         message = f"The previous run in {root} (process {former.pid}) did not finish; resuming it."
@@ -149,21 +149,21 @@ def locked(root: Path) -> Iterator[str | None]:
             path.unlink(missing_ok=True)
 
 
-def _take(root: Path, text: str) -> Holder | None:
+def _take_lock(root: Path, text: str) -> Holder | None:
     """Take the lock; returns the holder of a dead run's lock, which is replaced, or None."""
     path = root / LOCK
     for _ in range(_MAX_ATTEMPTS):
-        part = _written(path, text)
+        part = _write_part(path, text)
         try:
-            if _linked(part, path, text):
+            if _link_lock(part, path, text):
                 return None
-            said = lock_text(root)
-            if not said and path.is_symlink():
+            content = lock_text(root)
+            if not content and path.is_symlink():
                 raise OutputError(f"{path}: is a broken symbolic link. Delete it if no run uses the folder.")
-            if said == text:  # a network drive may execute a request and lose the reply
+            if content == text:  # a network drive may execute a request and lose the reply
                 return None
-            former = _require_dead(path, said)
-            if _replaced(path, said, part, former):
+            former = _require_dead(path, content)
+            if _replace_lock(path, content, part, former):
                 return former
         except FileNotFoundError:
             continue  # the run with the lock has just ended
@@ -172,8 +172,8 @@ def _take(root: Path, text: str) -> Holder | None:
     raise OutputError(f"{root}: other runs start and end here continually. Try again.")
 
 
-def _written(path: Path, text: str) -> Path:
-    """A file beside ``path`` with the content ``text``, synced to the disk."""
+def _write_part(path: Path, text: str) -> Path:
+    """A temporary file in the folder of ``path`` with the content ``text``, synced to the disk."""
     part = temporary_path(path)
     try:
         with error_path(path, part), open(part, "w", encoding="utf-8") as file:
@@ -186,7 +186,7 @@ def _written(path: Path, text: str) -> Path:
     return part
 
 
-def _linked(part: Path, path: Path, text: str) -> bool:
+def _link_lock(part: Path, path: Path, text: str) -> bool:
     """Hard-link ``part`` to ``path``; False if ``path`` exists or ``part`` was removed as a temporary file."""
     try:
         os.link(part, path)
@@ -195,12 +195,12 @@ def _linked(part: Path, path: Path, text: str) -> bool:
     except OSError as err:
         if err.errno not in _NO_LINKS:
             raise
-        return _created(path, text)
+        return _create_lock(path, text)
     return True
 
 
-def _created(path: Path, text: str) -> bool:
-    """Create the lock without hard links; it is empty for a moment, and other runs respect it."""
+def _create_lock(path: Path, text: str) -> bool:
+    """Create the lock without hard links; the file is empty for a moment, which other runs treat as a lock."""
     try:
         with error_path(path), open(path, "x", encoding="utf-8") as file:
             file.write(text)
@@ -212,20 +212,20 @@ def _created(path: Path, text: str) -> bool:
     return True
 
 
-def _require_dead(path: Path, said: str) -> Holder:
+def _require_dead(path: Path, content: str) -> Holder:
     """The holder in the text of a lock; OutputError if its process may be alive."""
-    former = _parsed(said)
+    former = _parsed(content)
     if former is None:
         raise OutputError(f"{path}: this lock cannot be read. Delete it if no run uses the folder.")
     if former.alive:
         raise OutputError(
             f"{path.parents[1]}: another run uses this folder (process {former.pid} on {former.host}). Wait for it, or "
-            f"give another chain.output_path. Delete {path} if it has died."
+            f"choose another chain.output_path. Delete {path} if that process no longer exists."
         )
     return former
 
 
-def _replaced(path: Path, said: str, part: Path, former: Holder) -> bool:
+def _replace_lock(path: Path, content: str, part: Path, former: Holder) -> bool:
     """Replace a dead run's lock with ``part``; False if another process has replaced it already.
 
     Only processes of this host take over a lock of this host. An advisory lock on the file, which ends with its
@@ -234,7 +234,7 @@ def _replaced(path: Path, said: str, part: Path, former: Holder) -> bool:
     try:
         with open(path, "r+", encoding="utf-8", errors="replace") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            if file.read() != said or not os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            if file.read() != content or not os.path.samestat(os.fstat(file.fileno()), path.stat()):
                 return False
             os.replace(part, path)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The output folder: creation, marking, and emptying if it contains only files of this program."""
+"""The output folder: its creation, its mark, and the removal of earlier outputs."""
 
 from __future__ import annotations
 
@@ -18,37 +18,37 @@ from iota2.errors import OutputError, remedy_of, system_text
 from iota2.io.files.atomic import SHAPEFILE_SUFFIXES, is_temporary, write_text
 from iota2.run.records.lock import LOCK
 from iota2.run.records.records import Ledger
-from iota2.run.records.state import StateFile, make_way, require
+from iota2.run.records.state import StateFile, remove_obstacle, require
 
 MAX_PATH_BYTES = 3800
 """Maximum length of the path of the output folder; paths of files in it are longer."""
-_SYSTEM = ("/proc", "/sys", "/dev")
+_SYSTEM_FOLDERS = ("/proc", "/sys", "/dev")
 """Folders of the operating system that cannot contain files of users."""
 OUTPUT_LIST = layout.OUTPUTS.path
 """List of all outputs that runs in this folder have planned, one path per line."""
 _LOGS = "logs/"
 """Folder of the log folders of steps, which the list of outputs contains too: steps of the user may be renamed."""
-MAX_PARTS = 16
+MAX_PATH_PARTS = 16
 """Maximum number of parts of an output's path."""
-_COMPANIONS = (".aux.xml", ".ovr")
-"""Suffixes of files that viewers write beside rasters."""
+_VIEWER_SUFFIXES = (".aux.xml", ".ovr")
+"""Suffixes that viewers append to the name of a raster for additional files."""
 _STEPS = [step for builder in BUILDERS for step in builder.steps]
 _FOLDERS = dict.fromkeys((*layout.FOLDERS, *(folder for builder in BUILDERS for folder in builder.folders)))
 _MADE_BY_JOBS = {artifact.path for step in _STEPS for artifact in step.makes.values()}
-_FIXED = frozenset(known.path for known in layout.artifacts()) - _MADE_BY_JOBS
-"""Paths that runs write besides the outputs of jobs."""
-_IN_MODELS = (models.FILE, forest.FILE)
-"""Files in folders that are one output."""
+_RUN_FILES = frozenset(known.path for known in layout.artifacts()) - _MADE_BY_JOBS
+"""Paths that every run writes in addition to the outputs of jobs."""
+_MODEL_FILES = (models.FILE, forest.FILE)
+"""Files in the folder of a model, which is one output."""
 _TRANSFORM = re.compile(rf"\d+_({'|'.join(transforms.LOADERS)})/(mean|scale|axes)\.npy")
-"""Arrays of transforms in folders of models."""
-_PAGE = re.compile(
+"""Pattern of arrays of transforms in the folder of a model."""
+_LOG_OR_PAGE = re.compile(
     r"logs/workers/worker-[^/]+\.log|logs/html/([a-z0-9_]+_content\.html|style\.css|svg-pan-zoom\.LICENSE\.txt)"
 )
-"""Logs of workers and pages of the run report that are not in ``_FIXED``."""
+"""Pattern of logs of workers, and of pages of the run report that are not in ``_RUN_FILES``."""
 
 
 @cache
-def _log(steps: frozenset[str]) -> re.Pattern[str]:
+def _job_files(steps: frozenset[str]) -> re.Pattern[str]:
     """Pattern of logs, heartbeats and pages of jobs of some steps."""
     step = f"({'|'.join(sorted(map(re.escape, steps)))})"
     return re.compile(
@@ -72,19 +72,20 @@ def _unusable(root: Path) -> str | None:
     if any(len(os.fsencode(part)) > MAX_NAME_BYTES for part in root.parts) or len(os.fsencode(root)) > MAX_PATH_BYTES:
         return f"the path is longer than file systems allow ({str(root)[:60]}…). Choose another folder."
     try:
-        place = next(folder for folder in (root, *root.parents) if os.path.lexists(folder))
-        if not place.is_dir():
-            return _no_folder(place)
-        if any(place.resolve().is_relative_to(system) for system in _SYSTEM) and not _in_shared_memory(place):
-            return f"{place} belongs to the operating system. Choose another folder."
-        if place != root:
-            return _closed(place)
+        nearest = next(folder for folder in (root, *root.parents) if os.path.lexists(folder))
+        if not nearest.is_dir():
+            return _not_a_folder(nearest)
+        in_system = any(nearest.resolve().is_relative_to(system) for system in _SYSTEM_FOLDERS)
+        if in_system and not _in_shared_memory(nearest):
+            return f"{nearest} belongs to the operating system. Choose another folder."
+        if nearest != root:
+            return _not_writable(nearest)
         folders = [root, *(root / name for name in (layout.MARK, *_FOLDERS))]
         there = [folder for folder in folders if os.path.lexists(folder)]
         return (
-            next((_no_folder(folder) for folder in there if not folder.is_dir()), None)
-            or next(filter(None, map(_closed, there)), None)
-            or _taken(root)
+            next((_not_a_folder(folder) for folder in there if not folder.is_dir()), None)
+            or next(filter(None, map(_not_writable, there)), None)
+            or _foreign_content(root)
         )
     except OSError as err:
         return f"{err.filename or root} cannot be accessed ({err.strerror}). {remedy_of(err)}"
@@ -94,14 +95,15 @@ def _in_shared_memory(folder: Path) -> bool:
     return folder.resolve().is_relative_to("/dev/shm")
 
 
-def _no_folder(place: Path) -> str:
+def _not_a_folder(path: Path) -> str:
+    """Why a path that exists, perhaps as a broken link, cannot be a folder for results, with a remedy."""
     what = "is a broken symbolic link"
-    if place.exists():
-        what = "is a file" if place.is_file() else "is neither a file nor a folder"
-    return f"{place} {what}, a folder is needed. Move it, or choose another folder."
+    if path.exists():
+        what = "is a file" if path.is_file() else "is neither a file nor a folder"
+    return f"{path} {what}; expected a folder. Move it, or choose another folder."
 
 
-def _closed(folder: Path) -> str | None:
+def _not_writable(folder: Path) -> str | None:
     """Why an existing folder is not writable; None for a writable one."""
     if os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         return None
@@ -110,7 +112,7 @@ def _closed(folder: Path) -> str | None:
     return f"{folder} cannot be written to or listed. Correct its permissions, or choose another folder."
 
 
-def _taken(root: Path) -> str | None:
+def _foreign_content(root: Path) -> str | None:
     """Why an existing folder cannot be used: it is not empty and not from this program; else None."""
     entries = sorted(os.listdir(root))
     if not entries or layout.MARK in entries:
@@ -121,7 +123,7 @@ def _taken(root: Path) -> str | None:
     )
 
 
-def place_notes(config: Config) -> list[str]:
+def location_notes(config: Config) -> list[str]:
     """A note with the location of a relative output folder, unless it is relative to the working directory."""
     written = _written(config)
     if written is None or config.chain.paths_from or config.source.parent.resolve() == Path.cwd().resolve():
@@ -132,7 +134,7 @@ def place_notes(config: Config) -> list[str]:
     ]
 
 
-def other_results(config: Config) -> list[str]:
+def results_elsewhere(config: Config) -> list[str]:
     """A warning if a relative ``output_path`` has earlier results under another base folder.
 
     Base folders are the working directory and the folder of the configuration.
@@ -177,12 +179,12 @@ def prepare(
     """
     if remove:
         empty(root, removable(root))
-    mine = set(outputs)
-    require_ours(root, mine)
-    made = mine.union(_made(root), (f"{_LOGS}{step}" for step in steps))
+    planned = set(outputs)
+    require_ours(root, planned)
+    made = planned.union(_made(root), (f"{_LOGS}{step}" for step in steps))
     for folder in (*layout.FOLDERS, *folders):
         (root / folder).mkdir(parents=True, exist_ok=True)
-    make_way(root / OUTPUT_LIST)
+    remove_obstacle(root / OUTPUT_LIST)
     write_text(root / OUTPUT_LIST, "\n".join(sorted(made)))
 
 
@@ -210,12 +212,12 @@ def left_over(root: Path, outputs: Iterable[str]) -> list[str]:
 
 def _made(root: Path) -> list[str]:
     """The outputs of all runs in this folder; for a damaged list, its readable lines and the records."""
-    if OUTPUT_NAMES.damage_note(root) or not os.path.lexists(root / OUTPUT_LIST):
+    if OUTPUT_LIST_FILE.damage_note(root) or not os.path.lexists(root / OUTPUT_LIST):
         return [
             *_whole_lines(root / OUTPUT_LIST),
             *(name for one in Ledger(root).records.values() for name in one.outputs),
         ]
-    return OUTPUT_NAMES.load(root)
+    return OUTPUT_LIST_FILE.load(root)
 
 
 def _whole_lines(path: Path) -> list[str]:
@@ -236,11 +238,11 @@ def _parsed(text: str) -> list[str]:
 def _is_name(line: str) -> bool:
     """Whether a line may be the name of an output."""
     path = PurePosixPath(line)
-    short = all(len(os.fsencode(part)) <= MAX_NAME_BYTES for part in path.parts) and len(path.parts) <= MAX_PARTS
+    short = all(len(os.fsencode(part)) <= MAX_NAME_BYTES for part in path.parts) and len(path.parts) <= MAX_PATH_PARTS
     return bool(line) and "\0" not in line and not path.is_absolute() and ".." not in path.parts and short
 
 
-OUTPUT_NAMES: StateFile[list[str]] = StateFile(
+OUTPUT_LIST_FILE: StateFile[list[str]] = StateFile(
     OUTPUT_LIST, _parsed, list, "It is recreated from its readable lines and the records."
 )
 """State file of the planned outputs of all runs."""
@@ -282,10 +284,10 @@ def empty(root: Path, files: Iterable[Path]) -> None:
     for path in files:
         path.unlink(missing_ok=True)
     kept = {root, root / layout.MARK, root / "logs", (root / layout.LOG_WORKER.path).parent}
-    for place, _, _ in os.walk(root, topdown=False):
-        if Path(place) not in kept:
+    for folder, _, _ in os.walk(root, topdown=False):
+        if Path(folder) not in kept:
             with suppress(OSError):  # it is not empty
-                os.rmdir(place)
+                os.rmdir(folder)
 
 
 def _files(root: Path) -> Iterator[str]:
@@ -296,23 +298,23 @@ def _files(root: Path) -> Iterator[str]:
 
 
 def _is_own(name: str, made: Set[str], steps: frozenset[str]) -> bool:
-    """Whether runs in this folder make files of this name, or viewers write it beside them.
+    """Whether this is the name of a file that runs in this folder make, or that viewers add to one.
 
     Without planned outputs, only state files of runs qualify. ``steps`` are the names of steps that may have logs.
     """
     if not made:
-        return name in _FIXED and name.startswith(f"{layout.MARK}/")
+        return name in _RUN_FILES and name.startswith(f"{layout.MARK}/")
     path = Path(name)
     plain = name
-    for ending in _COMPANIONS:
+    for ending in _VIEWER_SUFFIXES:
         plain = plain.removesuffix(ending)
     return (
-        name in _FIXED
+        name in _RUN_FILES
         or plain in made
         or any(name.endswith(s) and f"{name.removesuffix(s)}.shp" in made for s in SHAPEFILE_SUFFIXES)
-        or (path.name in _IN_MODELS and path.parent.as_posix() in made)
+        or (path.name in _MODEL_FILES and path.parent.as_posix() in made)
         or (_TRANSFORM.fullmatch(f"{path.parent.name}/{path.name}") is not None and path.parents[1].as_posix() in made)
-        or _PAGE.fullmatch(name) is not None
-        or _log(steps).fullmatch(name) is not None
+        or _LOG_OR_PAGE.fullmatch(name) is not None
+        or _job_files(steps).fullmatch(name) is not None
         or any(is_temporary(part) for part in path.parts)
     )

@@ -1,4 +1,4 @@
-"""Records of the inputs and outputs of each job, and the journal that stores them."""
+"""Records of the inputs and outputs of completed jobs, and the journal in which they are stored."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from iota2.core.files import error_path, require_regular
 from iota2.core.words import counted
 from iota2.io.files.atomic import replacing
 from iota2.run.records.stamps import Stamp
-from iota2.run.records.state import make_way
+from iota2.run.records.state import remove_obstacle
 
 JOURNAL = layout.RECORDS.path
 """Records of all jobs, one per line; the last record of a job is valid."""
@@ -135,7 +135,7 @@ class Ledger:
 
     def compact(self) -> None:
         """Rewrite the journal with the valid records only; something else in place of the file is removed."""
-        make_way(self.path)
+        remove_obstacle(self.path)
         count = len(self.records)
         if self._lines != count or self._cut:
             with replacing(self.path) as part:

@@ -11,9 +11,9 @@ from sys import intern
 
 from iota2.io.files.atomic import SHAPEFILE_SUFFIXES
 
-NOTHING = (0, 0)
+MISSING_STAMP = (0, 0)
 """Size and time of a missing output."""
-_CHUNK = 1 << 20
+_CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def stat_stamp(path: str | Path) -> tuple[int, int]:
         try:
             seen = os.stat(text)
         except OSError:
-            return NOTHING
+            return MISSING_STAMP
         if stat.S_ISREG(seen.st_mode):
             return seen.st_size, seen.st_mtime_ns
     found = [os.stat(member) for member in members(Path(path))]
@@ -61,7 +61,7 @@ def checksum(path: Path) -> str:
         name = member.relative_to(path) if path.is_dir() else member.suffix
         total.update(f"{name}\0".encode())
         with open(member, "rb") as file:
-            while chunk := file.read(_CHUNK):
+            while chunk := file.read(_CHUNK_BYTES):
                 total.update(chunk)
     return total.hexdigest()
 

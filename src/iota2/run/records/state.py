@@ -1,7 +1,7 @@
 """State files of runs, which are recreated if damaged.
 
-None of them is needed to resume a run: a damaged or irregular file counts as absent. ``lost`` describes the
-consequence, which each command reports once.
+None of them is needed to resume a run: a damaged file counts as absent. Each command reports it once, with the
+consequence ``lost``.
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ def texts_by_name(content: Any) -> dict[str, str]:
     return dict(content)
 
 
-def make_way(path: Path) -> None:
-    """Remove anything but a file from the path of a state file: pipes, sockets, devices, broken links, empty folders.
+def remove_obstacle(path: Path) -> None:
+    """Remove a pipe, socket, device, broken link or empty folder from the path of a state file.
 
     OutputError for a folder that is not empty.
     """
@@ -101,7 +101,7 @@ def make_way(path: Path) -> None:
 
 def put_file(path: Path, text: str) -> None:
     """Replace a file atomically, without sync: the next run recreates a file lost in a power cut."""
-    make_way(path)
+    remove_obstacle(path)
     part = temporary_path(path)
     part.write_text(text, encoding="utf-8", errors="replace")
     os.replace(part, path)

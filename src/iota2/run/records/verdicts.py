@@ -16,9 +16,9 @@ from typing import Any, Literal, Protocol
 from pydantic import BaseModel
 
 from iota2.core.graph import Artifact
-from iota2.run.plan.jobs import Job, Plan, uncollected
+from iota2.run.plan.jobs import Job, Plan, without_garbage_collection
 from iota2.run.records.records import Ledger, Record
-from iota2.run.records.stamps import NOTHING, Stamp, checksum, stat_stamp, unchanged_stamp
+from iota2.run.records.stamps import MISSING_STAMP, Stamp, checksum, stat_stamp, unchanged_stamp
 
 State = Literal["fresh", "stale", "open"]
 
@@ -36,8 +36,8 @@ class Verdict:
     """Digests of the inputs that no job of this run makes."""
 
 
-class Words(Protocol):
-    """Descriptions of the changes behind different digests, at least one for each method."""
+class ChangeDescriptions(Protocol):
+    """Descriptions of the changes that different digests indicate; each method but ``failure`` returns at least one."""
 
     def parameters(self, job: Job, former: str, now: str) -> Sequence[str]:
         """Changes between the parameters with the digests ``former`` and ``now``, the latter of the job."""
@@ -52,40 +52,41 @@ class Words(Protocol):
         ...
 
 
-class Plain:
-    """Descriptions without knowledge of the previous state."""
+class GenericDescriptions:
+    """Descriptions that do not name what has changed."""
 
     def parameters(self, job: Job, former: str, now: str) -> Sequence[str]:
-        """See ``Words``."""
+        """See ``ChangeDescriptions``."""
         return ("parameters changed",)
 
     def content(self, name: str) -> Sequence[str]:
-        """See ``Words``."""
+        """See ``ChangeDescriptions``."""
         return (f"{name} changed",)
 
     def failure(self, id_: str) -> str:
-        """See ``Words``."""
+        """See ``ChangeDescriptions``."""
         return ""
 
 
-@uncollected()
+@without_garbage_collection()
 def assess(
     plan: Plan,
     ledger: Ledger,
-    given: Mapping[str, str],
+    survey_digests: Mapping[str, str],
     *,
     force: Iterable[str] = (),
     renew: bool = False,
-    words: Words | None = None,
+    descriptions: ChangeDescriptions | None = None,
 ) -> dict[str, Verdict]:
-    """A verdict for each job of ``plan``, in its order. ``given``: digests of the files of the survey.
+    """A verdict for each job of ``plan``, in its order. ``survey_digests``: digests of the files of the survey.
 
     A job is stale for the first of these reasons: it is forced; an output is missing, not in its record, or differs
     from its stamp; it has no record; the version of the step, the parameters, the set of inputs, or the digest of an
     input has changed. With ``renew``, which requires the lock of the folder, unchanged outputs with a new modification
     time get a new stamp in the ledger; otherwise nothing is written.
     """
-    forced, digests, words = set(force), _Digests(plan, ledger, given), words or Plain()
+    forced, digests = set(force), _Digests(plan, ledger, survey_digests)
+    descriptions = descriptions or GenericDescriptions()
     verdicts: dict[str, Verdict] = {}
     params: dict[str, str] = {}
     for job in plan.jobs:
@@ -96,9 +97,11 @@ def assess(
         if record is not None and known == record.inputs:
             known = record.inputs  # equal mappings share one object
         reason = f"--force {job.step.name}" if job.step.name in forced else None
-        reason = reason or (_failed_reason(words.failure(job.id)) if record is None else None)
+        reason = reason or (_failed_reason(descriptions.failure(job.id)) if record is None else None)
         reason = reason or _output_reason(job, record, plan.root, ledger if renew else None)
-        reason = reason or _first(_record_reasons(job, record, params[job.step.name], inputs, known, words=words))
+        reason = reason or _first(
+            _record_reasons(job, record, params[job.step.name], inputs, known, descriptions=descriptions)
+        )
         open_ = any(verdicts[need].state != "fresh" for need in job.needs if need in verdicts)
         state: State = "stale" if reason else "open" if open_ else "fresh"
         text = reason or ("waits for " + _first_open(job, verdicts) if open_ else "up to date")
@@ -109,20 +112,20 @@ def assess(
 class _Digests:
     """Digests of inputs: files of the survey, of up-to-date jobs, and of excluded jobs (their current files)."""
 
-    def __init__(self, plan: Plan, ledger: Ledger, given: Mapping[str, str]) -> None:
+    def __init__(self, plan: Plan, ledger: Ledger, survey_digests: Mapping[str, str]) -> None:
         self._root = plan.root
         self._ledger = ledger
-        self._given = given
+        self._survey_digests = survey_digests
         self._makers = {name: job.id for job in plan.jobs for name in job.makes}
-        self._left_out: dict[str, str] = {}
+        self._excluded: dict[str, str] = {}
 
     def known(self, inputs: Sequence[str], verdicts: Mapping[str, Verdict]) -> Mapping[str, str]:
         """Known digests of the inputs of a job, by path in the output folder."""
         found = {}
         for name in inputs:
             maker = self._makers.get(name)
-            if name in self._given:
-                found[name] = self._given[name]
+            if name in self._survey_digests:
+                found[name] = self._survey_digests[name]
             elif maker is None:
                 found[name] = self._current(name)
             elif (verdict := verdicts[maker]).state == "fresh" and verdict.record:
@@ -131,11 +134,11 @@ class _Digests:
 
     def _current(self, name: str) -> str:
         """Digest of the current file; bytes are read only if size or time differ from its record."""
-        if name not in self._left_out:
+        if name not in self._excluded:
             stamp = self._recorded.get(name)
             same = unchanged_stamp(self._root / name, stamp) if stamp else None
-            self._left_out[name] = same.checksum if same else checksum(self._root / name)
-        return self._left_out[name]
+            self._excluded[name] = same.checksum if same else checksum(self._root / name)
+        return self._excluded[name]
 
     @cached_property
     def _recorded(self) -> Mapping[str, Stamp]:
@@ -148,7 +151,7 @@ def _output_reason(job: Job, record: Record | None, root: Path, ledger: Ledger |
     renewed: dict[str, Stamp] = {}
     for name in job.makes:
         seen = stat_stamp(f"{root}{os.sep}{name}")
-        if seen == NOTHING:
+        if seen == MISSING_STAMP:
             return f"{name} is missing" if record else "never made"
         if record is None:
             continue
@@ -158,7 +161,7 @@ def _output_reason(job: Job, record: Record | None, root: Path, ledger: Ledger |
         if seen != (stamp.size, stamp.modified):
             now = unchanged_stamp(root / name, stamp)
             if now is None:
-                return f"{name} differs from what was made"
+                return f"{name} has changed since it was made"
             if now != stamp:
                 renewed[name] = now
     if renewed and record is not None and ledger is not None:
@@ -167,7 +170,7 @@ def _output_reason(job: Job, record: Record | None, root: Path, ledger: Ledger |
 
 
 def _failed_reason(message: str) -> str | None:
-    return f"failed last time: {message}" if message else None
+    return f"failed in the last run: {message}" if message else None
 
 
 def _record_reasons(
@@ -177,7 +180,7 @@ def _record_reasons(
     inputs: Sequence[str],
     known: Mapping[str, str],
     *,
-    words: Words,
+    descriptions: ChangeDescriptions,
 ) -> Iterator[Sequence[str]]:
     """Changes of the job's inputs since its record, one group for each kind of change."""
     if record is None:
@@ -187,14 +190,14 @@ def _record_reasons(
         versions = f"version of the step: {record.version} → {job.step.version}"
         yield (f"{job.step.source} changed" if job.step.source else versions,)
     if record.params != params:
-        yield words.parameters(job, record.params, params)
+        yield descriptions.parameters(job, record.params, params)
     wanted = set(inputs)
     if wanted != record.inputs.keys():
         new, gone = sorted(wanted - record.inputs.keys()), sorted(record.inputs.keys() - wanted)
         yield ("other inputs: " + ", ".join([*(f"+ {name}" for name in new[:2]), *(f"- {name}" for name in gone[:2])]),)
     for name, digest in known.items():
         if record.inputs.get(name, digest) != digest:
-            yield words.content(name)
+            yield descriptions.content(name)
 
 
 def _first(groups: Iterator[Sequence[str]]) -> str | None:
@@ -205,11 +208,13 @@ def _first(groups: Iterator[Sequence[str]]) -> str | None:
     return f"{changes[0]} (+ {len(changes) - 1} more)" if len(changes) > 1 else changes[0]
 
 
-def all_reasons(job: Job, verdict: Verdict, words: Words) -> list[str]:
+def all_reasons(job: Job, verdict: Verdict, descriptions: ChangeDescriptions) -> list[str]:
     """All reasons for a verdict, that of ``assess`` first."""
-    groups = [*_record_reasons(job, verdict.record, verdict.params, job.reads, verdict.known, words=words)]
+    groups = [
+        *_record_reasons(job, verdict.record, verdict.params, job.reads, verdict.known, descriptions=descriptions)
+    ]
     found = [change for changes in groups for change in changes] if verdict.record is not None else []
-    failed = _failed_reason(words.failure(job.id))
+    failed = _failed_reason(descriptions.failure(job.id))
     first = [] if verdict.reason == _first(iter(groups)) else [verdict.reason]
     return list(dict.fromkeys([*first, *found, *([failed] if failed else [])]))
 
@@ -242,7 +247,7 @@ _PLAIN: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
     (Artifact, lambda value: value.path),
     (BaseModel, lambda value: {name: _plain(getattr(value, name)) for name in type(value).model_fields}),
 )
-"""Kinds of values and their conversions; dataclasses are handled afterwards."""
+"""Types of values and their conversions; the first match applies, then dataclasses."""
 
 
 def _digest(text: str) -> str:

@@ -19,7 +19,7 @@ from iota2.io.files.crs import units_per_metre
 from iota2.io.rasters.ownership import product_grid
 
 MAX_REFINEMENT = 10
-"""Maximum number of map pixels along a pixel of the finest image; more only repeat values."""
+"""Maximum ratio of the pixel size of the finest image to that of the map; a finer map would only repeat values."""
 MAX_MOSAIC_PIXELS = 10**12
 """Maximum number of pixels of the mosaic: all land of the Earth at 12 m."""
 MAX_SIDE_PIXELS = 2**31 - 1
@@ -28,14 +28,14 @@ MAX_ROWS = 5_000_000
 """Maximum number of combinations of tile, part, sensor, region and seed, from which jobs are made."""
 
 MIN_TILE_PIXELS = 100
-"""Width and height of a tile in pixels below which the pixel size is probably a mistake."""
+"""Width or height of a tile in pixels below which the pixel size is probably a mistake."""
 MAX_COARSENING = 1.5
 """Pixel size relative to the images below which a small tile is not due to the pixel size."""
-MAX_OVERLAP = 3.0
-"""Distance in degrees that a tile may lie outside the area of use of a projection: half a UTM zone."""
-WHOLE_TURN = 360.0
+MAX_OUTSIDE_DEGREES = 3.0
+"""Maximum distance in degrees of a tile from the area of use of a projection: half a UTM zone."""
+FULL_CIRCLE_DEGREES = 360.0
 
-RESOLUTION = ("chain", "spatial_resolution")
+RESOLUTION_OPTION = ("chain", "spatial_resolution")
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Extent:
         return (0, 0) if self.grid is None else (int(self.grid.shape[0]), int(self.grid.shape[1]))
 
     def text(self) -> str:
-        """The size in words."""
+        """The size as text for the user."""
         rows, columns = self.shape
         return (
             f"{counted(self.tiles, 'tile')} of {self.pixels:,} pixels in all; the map has {columns:,} x {rows:,} pixels"
@@ -91,10 +91,10 @@ def finest_pixel(series: Sequence[SensorScene]) -> float:
 
 def _latitude(grid: GeoBox) -> float:
     """Degrees of latitude of the middle of a grid."""
-    return _place(grid)[1]
+    return _center(grid)[1]
 
 
-def _place(grid: GeoBox) -> tuple[float, float]:
+def _center(grid: GeoBox) -> tuple[float, float]:
     """Degrees of longitude and latitude of the middle of a grid."""
     x, y = grid.extent.centroid.coords[0]
     longitude, latitude = Transformer.from_crs(crs_name(grid), "EPSG:4326", always_xy=True).transform(x, y)
@@ -129,36 +129,39 @@ def extent_remarks(config: Config, scenes: Mapping[str, Scene]) -> Iterator[Rema
 
 
 def projection_notes(proj: str, grids: Mapping[str, GeoBox]) -> Iterator[str]:
-    """A note if tiles lie outside the area of use of a projection by more than ``MAX_OVERLAP``."""
+    """A note if tiles are outside the area of use of a projection by more than ``MAX_OUTSIDE_DEGREES``."""
     area = CRS(proj).area_of_use
     if area is None:
         return
-    places = {tile: _place(grid) for tile, grid in grids.items()}
+    places = {tile: _center(grid) for tile, grid in grids.items()}
     outside = [tile for tile, place in places.items() if not _within(area.bounds, *place)]
     if outside:
         longitude, latitude = places[outside[0]]
         tiles, lie = ("tile", "lies") if len(outside) == 1 else ("tiles", "lie")
         yield (
-            f"chain.proj: {proj} ({CRS(proj).name}) is intended for {_degrees(area.west, area.east, 'EW')}, "
-            f"{_degrees(area.south, area.north, 'NS')}; {tiles} {some(outside)} {lie} outside "
-            f"({outside[0]} is near {_degree(longitude, 'EW')}, {_degree(latitude, 'NS')}). The map "
+            f"chain.proj: {proj} ({CRS(proj).name}) is intended for {_range_text(area.west, area.east, 'EW')}, "
+            f"{_range_text(area.south, area.north, 'NS')}; {tiles} {some(outside)} {lie} outside "
+            f"({outside[0]} is near {_angle_text(longitude, 'EW')}, {_angle_text(latitude, 'NS')}). The map "
             "would be distorted: check the EPSG code of the projection."
         )
 
 
 def _within(area: tuple[float, float, float, float], longitude: float, latitude: float) -> bool:
-    """Whether a point (degrees) lies in an area, or within ``MAX_OVERLAP`` of it. The area may cross the date line."""
+    """Whether a point is in an area, or within ``MAX_OUTSIDE_DEGREES`` of it; the area may cross the date line."""
     west, south, east, north = area
-    width = (east - west) % WHOLE_TURN or WHOLE_TURN
-    east_of = (longitude - west + MAX_OVERLAP) % WHOLE_TURN
-    return east_of <= width + 2 * MAX_OVERLAP and south - MAX_OVERLAP <= latitude <= north + MAX_OVERLAP
+    width = (east - west) % FULL_CIRCLE_DEGREES or FULL_CIRCLE_DEGREES
+    east_of = (longitude - west + MAX_OUTSIDE_DEGREES) % FULL_CIRCLE_DEGREES
+    return (
+        east_of <= width + 2 * MAX_OUTSIDE_DEGREES
+        and south - MAX_OUTSIDE_DEGREES <= latitude <= north + MAX_OUTSIDE_DEGREES
+    )
 
 
-def _degrees(least: float, most: float, letters: str) -> str:
-    return f"{_degree(least, letters)} to {_degree(most, letters)}"
+def _range_text(least: float, most: float, letters: str) -> str:
+    return f"{_angle_text(least, letters)} to {_angle_text(most, letters)}"
 
 
-def _degree(angle: float, letters: str) -> str:
+def _angle_text(angle: float, letters: str) -> str:
     return f"{abs(angle):.1f}° {letters[angle < 0]}"
 
 

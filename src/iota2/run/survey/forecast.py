@@ -20,31 +20,31 @@ from iota2.core.grid import resolution
 from iota2.core.scene import Scene
 from iota2.core.words import some
 from iota2.errors import JobsFailed, OutputError
-from iota2.run.host import _FULL, disk_is_full
+from iota2.run.host import FULL_DISK_MESSAGES, disk_is_full
 from iota2.run.plan.jobs import Job, Plan
 from iota2.run.records.stamps import stat_stamp
 from iota2.run.records.verdicts import Verdict
 from iota2.run.survey.survey import Survey
 
-BASE = 500 << 20
-"""Bytes of a process after all imports and compilation, without blocks; also of the main process."""
-STARTING = 4.0
+PROCESS_BYTES = 500 << 20
+"""Memory in bytes of a worker or the main process after all imports and compilation, without arrays."""
+START_SECONDS = 4.0
 """Seconds until workers have started."""
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """Resources that a run will need. Estimates, not limits."""
+    """Estimates of the resources that a run needs."""
 
     memory: int
     """Maximum memory of all processes together, bytes."""
     disk: int
     """Bytes of files to be written, including temporary files."""
-    room: int
-    """Free disk space needed in bytes, which excludes the size of replaced files."""
+    needed_disk: int
+    """Free disk space needed in bytes, after subtracting the size of replaced files."""
     seconds: float
     rough: bool
-    """Whether times come from measured constants, because earlier runs lack some of the jobs."""
+    """Whether the time of any job is estimated from constants, because no earlier run has executed it."""
     workers: int
     block: tuple[int, int] | None
     """Rows and columns of the smallest block of any tile; None if no step reports blocks."""
@@ -56,13 +56,13 @@ class Forecast:
     def text(self, free: int) -> str:
         """The forecast in one line."""
         blocks = f", blocks of {self.block[0]} rows x {self.block[1]} columns" if self.block else ""
-        replaced = f" ({size(self.room)} beside what they replace)" if self.room < self.disk else ""
-        disk = f"at least {size(self.disk)}" if self.unknown else f"about {size(self.disk)}"
+        replaced = f" ({size_text(self.needed_disk)} more than now)" if self.needed_disk < self.disk else ""
+        disk = f"at least {size_text(self.disk)}" if self.unknown else f"about {size_text(self.disk)}"
         lacking = f" (no estimate for {some(self.unknown)})" if self.unknown else ""
         return (
-            f"expected: {_duration(self.seconds)}{' (a rough guess)' if self.rough else ''}; memory up to "
-            f"{size(self.memory)} in {_place(self.workers)}{blocks}; disk {disk}{lacking}"
-            f"{replaced}, {size(free)} free"
+            f"expected: {_duration_text(self.seconds)}{' (a rough guess)' if self.rough else ''}; memory up to "
+            f"{size_text(self.memory)} in {_workers_text(self.workers)}{blocks}; disk {disk}{lacking}"
+            f"{replaced}, {size_text(free)} free"
         )
 
 
@@ -74,38 +74,39 @@ def forecast_run(
     *,
     use: Resources,
     workers: int,
-    shares: Mapping[str, Resources] | None = None,
+    step_resources: Mapping[str, Resources] | None = None,
     freed: int | None = None,
 ) -> Forecast:
     """The forecast for the jobs that are not up to date, on ``workers`` processes (0: this process).
 
-    ``shares``: resources of steps that do not use ``use``. ``freed``: bytes of all files that are removed first; None
-    if each job replaces its own files. ConfigError if the smallest block does not fit into a job's memory.
+    ``use``: resources of a job, except of the steps in ``step_resources``. ``freed``: bytes of all files that are
+    removed first; None if each job replaces its own files. ConfigError if the smallest block does not fit into a job's
+    memory.
     """
     jobs = [job for job in plan.jobs if verdicts[job.id].state != "fresh"]
-    need = _JobEstimate(config, found)
-    seconds, rough = _seconds(jobs, verdicts, need)
-    disk, room = _disk(jobs, verdicts, need, at_once=max(1, workers), freed=freed)
-    given = shares or {}
+    estimate = _JobEstimate(config, found)
+    seconds, rough = _seconds(jobs, verdicts, estimate)
+    disk, needed_disk = _disk(jobs, verdicts, estimate, at_once=max(1, workers), freed=freed)
+    given = step_resources or {}
     return Forecast(
         memory=needed_memory(workers, budgets_of(config, found, jobs, use, given)),
         disk=int(disk),
-        room=int(room),
-        seconds=seconds / max(1, workers) + (STARTING if workers else 0),
+        needed_disk=int(needed_disk),
+        seconds=seconds / max(1, workers) + (START_SECONDS if workers else 0),
         rough=rough,
         workers=workers,
-        block=need.block(plan.steps, lambda step: given.get(step.name, use)),
-        guesses=_guesses(jobs, verdicts, need),
+        block=estimate.block(plan.steps, lambda step: given.get(step.name, use)),
+        guesses=_guesses(jobs, verdicts, estimate),
         unknown=_without_estimate(jobs, disk),
     )
 
 
-def _guesses(jobs: Iterable[Job], verdicts: Mapping[str, Verdict], need: _JobEstimate) -> dict[str, float]:
+def _guesses(jobs: Iterable[Job], verdicts: Mapping[str, Verdict], estimate: _JobEstimate) -> dict[str, float]:
     """Mean estimated seconds by step, of jobs without a record."""
     seconds: dict[str, list[float]] = defaultdict(list)
     for job in jobs:
         if verdicts[job.id].record is None:
-            seconds[job.step.name].append(need.cost(job).seconds)
+            seconds[job.step.name].append(estimate.cost(job).seconds)
     return {step: sum(guessed) / len(guessed) for step, guessed in seconds.items()}
 
 
@@ -122,7 +123,7 @@ def _is_raster(name: str) -> bool:
 def _disk(
     jobs: Iterable[Job],
     verdicts: Mapping[str, Verdict],
-    need: _JobEstimate,
+    estimate: _JobEstimate,
     *,
     at_once: int,
     freed: int | None,
@@ -133,7 +134,7 @@ def _disk(
     """
     kept = old = largest = together = 0.0
     for job in jobs:
-        cost, there = need.cost(job), 0
+        cost, there = estimate.cost(job), 0
         if freed is None and verdicts[job.id].record is not None:
             there = sum(stat_stamp(f"{job.out.root}{os.sep}{name}")[0] for name in job.makes)
         kept, old = kept + cost.disk, old + there
@@ -145,17 +146,17 @@ def _disk(
 
 
 def budgets_of(
-    config: Config, found: Survey, jobs: Iterable[Job], use: Resources, shares: Mapping[str, Resources]
+    config: Config, found: Survey, jobs: Iterable[Job], use: Resources, step_resources: Mapping[str, Resources]
 ) -> list[int]:
     """Bytes of the arrays of each job, largest first, for the allowed blocks and for samples."""
-    need = _JobEstimate(config, found)
-    budgets = ((job, shares.get(job.step.name, use).memory) for job in jobs)
-    return sorted((need.cost(job, allowed).memory for job, allowed in budgets), reverse=True)
+    estimate = _JobEstimate(config, found)
+    budgets = ((job, step_resources.get(job.step.name, use).memory) for job in jobs)
+    return sorted((estimate.cost(job, allowed).memory for job, allowed in budgets), reverse=True)
 
 
 def needed_memory(workers: int, budgets: Sequence[int]) -> int:
     """Bytes of ``workers`` processes that run the jobs with the largest budgets at once, and of the main process."""
-    return BASE + workers * BASE + sum(budgets[: max(1, workers)])
+    return PROCESS_BYTES + workers * PROCESS_BYTES + sum(budgets[: max(1, workers)])
 
 
 def fitting_workers(wanted: int, budgets: Sequence[int], available: int) -> int:
@@ -164,19 +165,19 @@ def fitting_workers(wanted: int, budgets: Sequence[int], available: int) -> int:
     return next(fitting, min(wanted, 1))
 
 
-def require_room(root: Path, needed: int) -> int:
+def require_disk_space(root: Path, needed: int) -> int:
     """Free bytes on the disk of the output folder; OutputError if fewer than needed."""
     free = shutil.disk_usage(next(folder for folder in (root, *root.parents) if folder.exists())).free
     if needed > free:
         raise OutputError(
-            f"{root}: the run needs about {size(needed)} more on this disk, {size(free)} are free. Free disk "
+            f"{root}: the run needs about {size_text(needed)} more on this disk, {size_text(free)} are free. Free disk "
             "space, or choose another chain.output_path. Nothing was changed."
         )
     return free
 
 
-def size(count: float) -> str:
-    """A number of bytes in words."""
+def size_text(count: float) -> str:
+    """A number of bytes as text, such as ``1.5 GB``."""
     for unit in ("B", "kB", "MB", "GB"):
         if count < 1000:
             return f"{count:.0f} {unit}" if count >= 10 or unit == "B" else f"{count:.1f} {unit}"
@@ -184,11 +185,11 @@ def size(count: float) -> str:
     return f"{count:.1f} TB"
 
 
-def _place(workers: int) -> str:
+def _workers_text(workers: int) -> str:
     return f"{workers} worker{'s' if workers > 1 else ''}" if workers else "this process"
 
 
-def _duration(seconds: float) -> str:
+def _duration_text(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
@@ -239,13 +240,13 @@ def _pixel_area(scenes: Iterable[Scene]) -> float:
     return float(min(np.prod(resolution(scene.geobox)) for scene in scenes))
 
 
-def _seconds(jobs: Iterable[Job], verdicts: Mapping[str, Verdict], need: _JobEstimate) -> tuple[float, bool]:
+def _seconds(jobs: Iterable[Job], verdicts: Mapping[str, Verdict], estimate: _JobEstimate) -> tuple[float, bool]:
     """Sum of the seconds of all jobs, and whether any of them is a guess."""
     seconds, rough = 0.0, False
     for job in jobs:
         record = verdicts[job.id].record
         rough |= record is None
-        seconds += record.seconds if record is not None else need.cost(job).seconds
+        seconds += record.seconds if record is not None else estimate.cost(job).seconds
     return seconds, rough
 
 
@@ -255,17 +256,17 @@ def full_disk_message(root: Path, needed: int, resume: str) -> Iterator[None]:
     try:
         yield
     except JobsFailed as failed:
-        if any(words in str(failed) for words in _FULL):
-            raise JobsFailed(f"{_full_text(root, needed)}\n{failed}") from failed
+        if any(words in str(failed) for words in FULL_DISK_MESSAGES):
+            raise JobsFailed(f"{_full_disk_text(root, needed)}\n{failed}") from failed
         raise
     except OSError as err:
         if disk_is_full(err):
             raise OutputError(
-                f"{_full_text(root, needed)}\nCompleted jobs are kept. Free disk space, then run: {resume}"
+                f"{_full_disk_text(root, needed)}\nCompleted jobs are kept. Free disk space, then run: {resume}"
             ) from err
         raise
 
 
-def _full_text(root: Path, needed: int) -> str:
-    free = size(shutil.disk_usage(root).free)
-    return f"{root}: the disk is full: {free} free now; about {size(needed)} were needed from here on."
+def _full_disk_text(root: Path, needed: int) -> str:
+    free = size_text(shutil.disk_usage(root).free)
+    return f"{root}: the disk is full: {free} free now; the run needed about {size_text(needed)}."

@@ -75,7 +75,7 @@ def find_images(problems: Problems) -> Images:
 
 
 def _enabled(problems: Problems) -> tuple[tuple[SensorOptions, ...], bool]:
-    """The enabled sensors that can be scanned, and whether these are all. Problems of their options are added."""
+    """The enabled sensors with valid options, and whether these are all enabled ones; other problems are added."""
     if not _sensors_usable(problems):
         return (), False
     found = problems.attempt(lambda: problems.config.enabled)
@@ -128,6 +128,6 @@ def _threshold_problems(scenes: Mapping[str, Scene], threshold: int) -> list[str
         return []
     listed = ", ".join(f"{tile} has {counted(count, 'date')}" for tile, count in days.items())
     return [
-        f"the threshold is {threshold}, but {listed}: no pixel is clear on so many dates, so there would be nothing to "
-        f"learn from. Give at most {max(days.values())}."
+        f"the threshold is {threshold}, but {listed}: no pixel is clear on so many dates, so no samples could be "
+        f"selected. Give at most {max(days.values())}."
     ]

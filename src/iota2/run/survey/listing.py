@@ -1,4 +1,4 @@
-"""Files of the survey for the jobs: scenes, notes, and fingerprints of image files."""
+"""Files in which the survey passes scenes, notes and fingerprints of images to the jobs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from iota2.io.files.addresses import is_remote
 from iota2.io.files.atomic import write_text
 from iota2.io.series.scene_file import scene_to_json
 from iota2.run.records.stamps import checksum_of_text, relative
-from iota2.run.records.state import StateFile, make_way, require
+from iota2.run.records.state import StateFile, remove_obstacle, require
 from iota2.run.survey.survey import Survey
 
 CACHE = layout.INPUTS.path
@@ -27,16 +27,16 @@ MAX_WHOLE_BYTES = 16 << 20
 """Maximum size of a file that is read completely; on a hard disk, samples of a larger file take about as long."""
 SAMPLE_COUNT, SAMPLE_BYTES = 16, 4096
 """Number and size of samples of larger files, evenly spaced, including the beginning and the end."""
-_THREADS = 8
-_PORTION = 32
-_SIZE_ALONE = "size alone"
+_THREAD_COUNT = 8
+_FILES_PER_TASK = 32
+_SIZE_ONLY_PREFIX = "size alone"
 """Prefix of the fingerprint of a remote file without ETag and modification time."""
-_CHUNK = 1 << 20
+_CHUNK_BYTES = 1 << 20
 
 
 def survey_texts(found: Survey, root: Path) -> dict[Path, str]:
     """Text of each file of the survey in the output folder; nothing is written yet."""
-    cache = KNOWN.load(root)
+    cache = INPUTS_FILE.load(root)
     texts: dict[Path, str] = {}
     others = [str(found.alignment)] if found.alignment else []
     files = {tile: [*_files(scene), *others] for tile, scene in found.scenes.items()}
@@ -45,7 +45,7 @@ def survey_texts(found: Survey, root: Path) -> dict[Path, str]:
         listing = {path: entries[path][2] for path in files[tile]}
         for artifact, content in (
             (layout.SCENE, scene_to_json(scene)),
-            (layout.SCAN_NOTES, remarks_to_plain((*found.notes[tile], *_unstamped(tile, listing)))),
+            (layout.SCAN_NOTES, remarks_to_plain((*found.notes[tile], *_size_only_remarks(tile, listing)))),
             (layout.LISTING, listing),
         ):
             texts[root / artifact.path.format(tile=tile)] = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
@@ -62,7 +62,7 @@ def write_survey(texts: Mapping[Path, str]) -> None:
     """Write the files whose content differs."""
     for path, text in texts.items():
         if not _contains(path, text):
-            make_way(path)
+            remove_obstacle(path)
             write_text(path, text)
 
 
@@ -83,7 +83,7 @@ def fingerprint(path: str | Path, size: int) -> str:
     total = hashlib.blake2b(str(size).encode(), digest_size=16)
     with open(path, "rb") as file:
         if size <= MAX_WHOLE_BYTES:
-            while chunk := file.read(_CHUNK):
+            while chunk := file.read(_CHUNK_BYTES):
                 total.update(chunk)
         else:
             for k in range(SAMPLE_COUNT):
@@ -106,7 +106,7 @@ def _is_entry(value: object) -> bool:
     return isinstance(value, list) and [type(part) for part in value] == [int, int, str]
 
 
-KNOWN: StateFile[dict[str, Entry]] = StateFile(
+INPUTS_FILE: StateFile[dict[str, Entry]] = StateFile(
     CACHE, _parsed_entries, dict, "It is recreated; all images are read for their fingerprints."
 )
 """State file of the known images."""
@@ -120,8 +120,8 @@ def _entries(paths: Sequence[str], cache: dict[str, Entry]) -> dict[str, Entry]:
         return [remote.get(path) or _entry(path, cache.get(path)) for path in some]
 
     # each task of the pool takes many files: handing over single files takes longer than the stat calls
-    portions = [paths[start : start + _PORTION] for start in range(0, len(paths), _PORTION)]
-    with ThreadPoolExecutor(_THREADS) as pool:
+    portions = [paths[start : start + _FILES_PER_TASK] for start in range(0, len(paths), _FILES_PER_TASK)]
+    with ThreadPoolExecutor(_THREAD_COUNT) as pool:
         entries = [entry for found in pool.map(look, portions) for entry in found]
     found = dict(zip(paths, entries, strict=True))
     cache.update(found)
@@ -132,21 +132,21 @@ def _remote_entries(addresses: Sequence[str]) -> dict[str, Entry]:
     """Entries of files on web servers, from their size and the ETag or time of the server."""
     if not addresses:
         return {}
-    from iota2.io.files.remote import remote_state, session  # noqa: PLC0415 - loads requests, which takes long
+    from iota2.io.files.remote import remote_state, session  # noqa: PLC0415 - imports requests, which is slow
 
-    with session() as opened, ThreadPoolExecutor(_THREADS) as pool:
+    with session() as opened, ThreadPoolExecutor(_THREAD_COUNT) as pool:
         looks = list(pool.map(lambda address: remote_state(address, opened), addresses))
     return {address: _remote_entry(look.size, look.stamp) for address, look in zip(addresses, looks, strict=True)}
 
 
 def _remote_entry(size: int, stamp: str) -> Entry:
     digest = hashlib.blake2b(f"{size}\0{stamp}".encode(), digest_size=16).hexdigest()
-    return [size, 0, digest if stamp else f"{_SIZE_ALONE} {size}"]
+    return [size, 0, digest if stamp else f"{_SIZE_ONLY_PREFIX} {size}"]
 
 
-def _unstamped(tile: str, listing: Mapping[str, int | str]) -> tuple[Remark, ...]:
+def _size_only_remarks(tile: str, listing: Mapping[str, int | str]) -> tuple[Remark, ...]:
     """A remark on files of which only changes of the size are detected."""
-    paths = [path for path, fingerprint in listing.items() if str(fingerprint).startswith(_SIZE_ALONE)]
+    paths = [path for path, fingerprint in listing.items() if str(fingerprint).startswith(_SIZE_ONLY_PREFIX)]
     limit = "the server provides neither ETag nor Last-Modified, so only changes of the size are detected"
     text = f"{counted(len(paths), 'file')} (first: {paths[0]}): {limit}" if paths else ""
     return (Remark(text, "images", tile),) if text else ()

@@ -29,7 +29,7 @@ from iota2.run.survey.images import Images
 from iota2.run.survey.problems import Problems, about_field
 from iota2.run.survey.regions import Regions
 
-BYCLASS = "strategy.byclass.in"
+BYCLASS_KEY = "strategy.byclass.in"
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ def find_reference(problems: Problems, images: Images, regions: Regions) -> Refe
     config = problems.config
     data = _polygons(problems, images) if problems.checks("reference") else None
     classes = _classes(problems, data)
-    together = _split_field(problems) if data is not None else None
+    split_values = _split_field(problems) if data is not None else None
     tables = problems.checks("reference") and problems.usable("arg_train.sample_selection")
-    uncounted = problems.attempt(lambda: _uncounted(config, classes)) if tables else None
+    count_remarks = problems.attempt(lambda: _class_count_remarks(config, classes)) if tables else None
     if images.complete and regions.usable and data is not None:
         for text in _coverage_problems(regions.frame, images.footprints, data, config):
             problems.add(("chain", "ground_truth"), text)
@@ -62,11 +62,11 @@ def find_reference(problems: Problems, images: Images, regions: Regions) -> Refe
     texts = (
         *((*data.warnings, *data.notes) if data else ()),
         *(classes.warnings if classes else ()),
-        *(together.notes if together else ()),
-        *_off_tiles(data, images.footprints, classes),
-        *(uncounted or ()),
+        *(split_values.notes if split_values else ()),
+        *_class_coverage_remarks(data, images.footprints, classes),
+        *(count_remarks or ()),
     )
-    labelled = _labelled(data, images.footprints, images.scenes) if data is not None else 0.0
+    labelled = _labelled_area(data, images.footprints, images.scenes) if data is not None else 0.0
     return Reference(classes, labelled, remarks_about(texts, "reference"))
 
 
@@ -79,7 +79,7 @@ def _polygons(problems: Problems, images: Images) -> ReferenceData | None:
 
 
 def _split_field(problems: Problems) -> FieldValues | None:
-    """Values of ``arg_train.split_field``, which keep polygons on one side of the split; None if not set."""
+    """Values of ``arg_train.split_field``: polygons with equal values stay together in the split. None if not set."""
     option, field = ("arg_train", "split_field"), problems.config.arg_train.split_field
     if field is None or not problems.usable(".".join(option)):
         return None
@@ -135,25 +135,25 @@ def _read_reference(
     chain = config.chain
     rule = None
     if chain.points is not None:
-        # without tiles there is no run, but the file is still read to report its problems
+        # without tiles no run starts, but the problems of the file are still reported
         grids = {tile: scene.geobox for tile, scene in scenes.items()}
-        rule = PointRule(chain.points, grids or {"": _anywhere(chain.proj)}, footprints)
+        rule = PointRule(chain.points, grids or {"": _placeholder_grid(chain.proj)}, footprints)
     with about_field("data_field"):
         return read_reference(chain.ground_truth, chain.data_field, chain.proj, rule)
 
 
-def _anywhere(proj: str) -> GeoBox:
+def _placeholder_grid(proj: str) -> GeoBox:
     return GeoBox((1, 1), Affine.scale(1.0, -1.0), proj)
 
 
-def _uncounted(config: Config, classes: Nomenclature | None) -> list[str]:
+def _class_count_remarks(config: Config, classes: Nomenclature | None) -> list[str]:
     """A remark on each table of counts by class without some classes; InputProblems for unusable tables.
 
     If the classes are not known, only the format of the tables is checked.
     """
     selection, root = config.arg_train.sample_selection, ("arg_train", "sample_selection")
     given = [(root, selection), *(((*root, "per_model", k), one) for k, one in enumerate(selection.per_model))]
-    tables = {one.byclass: (*option, BYCLASS) for option, one in reversed(given) if one.byclass}
+    tables = {one.byclass: (*option, BYCLASS_KEY) for option, one in reversed(given) if one.byclass}
     missing, problems = dict[Path, list[str]](), []
     for path, option in reversed(tables.items()):
         try:
@@ -172,7 +172,7 @@ def _uncounted(config: Config, classes: Nomenclature | None) -> list[str]:
     ]
 
 
-def _labelled(
+def _labelled_area(
     reference: ReferenceData, footprints: Mapping[str, shapely.Geometry], scenes: Mapping[str, Scene]
 ) -> float:
     """Area of the polygons that meet a tile, in map units of the first tile's CRS."""
@@ -197,7 +197,7 @@ def _coverage_problems(
         return [
             f"{where}: none of its {len(polygons)} polygons lies on the tiles {', '.join(footprints)} "
             f"(polygons: {_bounds(polygons.total_bounds)}; tiles: {_bounds(tiles.bounds)}, in {config.chain.proj}). "
-            "Check the list of tiles and the projection of the file." + _exchanged(polygons, tiles)
+            "Check the list of tiles and the projection of the file." + _swapped_axes_hint(polygons, tiles)
         ]
     if regions is None:
         return []
@@ -210,7 +210,7 @@ def _coverage_problems(
     return [f"{where}: region {region} has no reference polygon on the tiles. {remedy}" for region in empty]
 
 
-def _off_tiles(
+def _class_coverage_remarks(
     reference: ReferenceData | None, footprints: Mapping[str, shapely.Geometry], classes: Nomenclature | None
 ) -> list[str]:
     """A remark on each class with no polygon or hardly any area on the tiles."""
@@ -232,8 +232,8 @@ def _off_tiles(
     ]
 
 
-def _exchanged(polygons: gpd.GeoSeries, tiles: shapely.Geometry) -> str:
-    """A hint if polygons would lie on the tiles with x and y swapped, in the projection or in degrees."""
+def _swapped_axes_hint(polygons: gpd.GeoSeries, tiles: shapely.Geometry) -> str:
+    """A hint if polygons would be on the tiles with x and y swapped, in the projection or in degrees."""
     for crs in (polygons.crs, "EPSG:4326"):
         swapped = to_crs(polygons, crs).map(lambda one: shapely.transform(one, lambda xy: xy[:, ::-1]))
         if to_crs(gpd.GeoSeries(swapped.to_numpy(), crs=crs), polygons.crs).intersects(tiles).any():

@@ -25,7 +25,7 @@ from iota2.io.archive.s1tiling import series_found
 from iota2.io.archive.specs import builtin_specs
 from iota2.io.files.crs import units_per_metre
 from iota2.run.records.damage import known_damage
-from iota2.run.survey.extent import RESOLUTION, finest_pixel, size_problems
+from iota2.run.survey.extent import RESOLUTION_OPTION, finest_pixel, size_problems
 
 if TYPE_CHECKING:
     from iota2.io.stac.products import ItemsByTile
@@ -136,7 +136,8 @@ def _series(config: Config, options: SensorOptions, tile: str, items: Items) -> 
     skip = config.chain.skip_damaged_products
     known = known_damage(config.chain.output_path)
     damaged = {damage.product: damage.reason for damage in known if damage.tile == tile}
-    kept = options.keep_bands if config.coregistration.vhr_path is None else ()  # which names bands by their position
+    # co-registration identifies bands by their position, so it needs all of them
+    kept = options.keep_bands if config.coregistration.vhr_path is None else ()
     if options.stac:
         from iota2.io.stac.products import scan_items  # noqa: PLC0415 - as above
 
@@ -157,7 +158,7 @@ def _series(config: Config, options: SensorOptions, tile: str, items: Items) -> 
     remarks = (
         *remarks_about(notes, "images", tile=tile, sensor=section),
         *remarks_about(
-            _same_days(series, tile, averaged=interpolation.use_gapfilling), "images", tile=tile, sensor=name
+            _repeated_days(series, tile, averaged=interpolation.use_gapfilling), "images", tile=tile, sensor=name
         ),
     )
     if not interpolation.use_gapfilling or interpolation.auto_date:
@@ -171,12 +172,12 @@ def _option_of(remark: Remark, sensors: Sequence[SensorOptions]) -> tuple[str | 
     return next((images_option(one) for one in sensors if remark.sensor in (one.spec.name, one.spec.section)), ())
 
 
-def _same_days(series: SensorScene, tile: str, *, averaged: bool) -> list[str]:
+def _repeated_days(series: SensorScene, tile: str, *, averaged: bool) -> list[str]:
     """A note on days with several products, and how they are combined."""
     repeated = several_a_day(series.days)
     if not repeated:
         return []
-    what = "their clear pixels are averaged" if averaged else "each is a date of its own"
+    what = "their clear pixels are averaged" if averaged else "each is a separate date"
     return [f"{series.spec.name}, tile {tile}: {repeated}: {what}"]
 
 
@@ -199,50 +200,54 @@ def scenes_of(
     main = reference_series(chain.reference_sensor, [*references.values()]) if references else None
     scenes: dict[str, Scene] = {}
     remarks: dict[str, list[Remark]] = {}
-    beside: list[Remark] = []
+    outside: list[Remark] = []
     for tile, series in found.items():
         size, native, remarks[tile] = chain.spatial_resolution, native_geobox(references[tile]), []
         if main is not None and references[tile].spec.name != main.spec.name:
             size = size or resolution(native_geobox(main))
-            text = f"tile {tile}: its pixels lie on those of {references[tile].spec.name}, as it lacks {main.spec.name}"
+            other = references[tile].spec.name
+            text = f"tile {tile} has no images of {main.spec.name}; its working grid is that of {other}"
             remarks[tile].append(Remark(text, "images", tile))
         if chain.spatial_resolution:
             found_size = size_problems(chain.spatial_resolution, chain.proj, tile, native, finest_pixel(series))
-            if wrong := [(RESOLUTION, text) for text in found_size]:
+            if wrong := [(RESOLUTION_OPTION, text) for text in found_size]:
                 raise InputProblems(wrong)
         grid = working_geobox(native, spatial_resolution=size, working_grid=chain.working_grid, proj=chain.proj)
         scenes[tile] = Scene(tile, grid, series)
         for one in series:
-            elsewhere, little = badly_placed(one, grid, tile)
+            elsewhere, partial = check_coverage(one, grid, tile)
             numbers = interpolated_integer_notes(one, grid, tile) if one.spec.static else ()
-            beside += remarks_about(elsewhere, "images", tile=tile, sensor=one.spec.name)
-            remarks[tile] += remarks_about((*little, *numbers), "images", tile=tile, sensor=one.spec.name)
-    if beside:
-        raise InputProblems([(_option_of(remark, sensors), remark.text) for remark in beside])
+            outside += remarks_about(elsewhere, "images", tile=tile, sensor=one.spec.name)
+            remarks[tile] += remarks_about((*partial, *numbers), "images", tile=tile, sensor=one.spec.name)
+    if outside:
+        raise InputProblems([(_option_of(remark, sensors), remark.text) for remark in outside])
     return scenes, remarks
 
 
-def badly_placed(series: SensorScene, tile_grid: GeoBox, tile: str) -> tuple[list[str], list[str]]:
+def check_coverage(series: SensorScene, tile_grid: GeoBox, tile: str) -> tuple[list[str], list[str]]:
     """Problems of images that do not overlap a tile, and notes on those that cover little of it."""
     spec, crs, files = series.spec, crs_name(tile_grid), series.acquisitions[0].bands
     looked_at = [band.name for band in spec.bands] if spec.static else [spec.reference.name]
-    beside, little = [], []
+    outside, partial = [], []
     for path, grid in {files[band]: series.grids[band] for band in looked_at}.items():
-        share, what = covered_share(tile_grid, grid), "a layer shows" if spec.static else f"images of {spec.name} show"
+        share, what = (
+            covered_share(tile_grid, grid),
+            "a layer covers" if spec.static else f"images of {spec.name} cover",
+        )
         where = f"{spec.section}, tile {tile}: {what}"
         if share == 0:
-            beside.append(
-                f"{where} nothing of the tile (x and y in {crs}: {bounds_in(grid, crs)}; the tile: "
+            outside.append(
+                f"{where} no part of the tile (x and y in {crs}: {bounds_in(grid, crs)}; the tile: "
                 f"{bounds_in(tile_grid, crs)}). First file: {path}. Give files of this tile, or correct "
                 "chain.list_tile."
             )
         elif share < MIN_COVERAGE:
-            little.append(f"{where} only {share:.1%} of the tile (first file: {path})")
-    return beside, little
+            partial.append(f"{where} only {share:.1%} of the tile (first file: {path})")
+    return outside, partial
 
 
 def reference_series(asked: str | None, series: Sequence[SensorScene]) -> SensorScene:
-    """The series of the sensor ``asked``, or the finest one with dates; among equals, radar comes last."""
+    """The series of the sensor ``asked``, or that with the smallest pixels; of equal ones, optical before radar."""
     dated = [scene for scene in series if not scene.spec.static]
     named = [scene for scene in dated if asked in (scene.spec.section, scene.spec.name)]
     return min(named or dated, key=lambda scene: (_pixel_size(native_geobox(scene)), not scene.spec.spectral))

@@ -22,7 +22,14 @@ from iota2.core.sensor import SensorOptions
 from iota2.core.words import counted
 from iota2.errors import InputError, as_entry
 from iota2.run.records.output import require_usable
-from iota2.run.survey.extent import RESOLUTION, Extent, extent_of, extent_problems, extent_remarks, table_problems
+from iota2.run.survey.extent import (
+    RESOLUTION_OPTION,
+    Extent,
+    extent_of,
+    extent_problems,
+    extent_remarks,
+    table_problems,
+)
 from iota2.run.survey.images import Images, find_images
 from iota2.run.survey.problems import Problems
 from iota2.run.survey.reference import find_reference
@@ -78,7 +85,7 @@ def survey(config: Config) -> Survey:
     Raises InputError with all problems at once, each with its option and line.
     """
     problems = Problems(config)
-    found = _gathered(problems)
+    found = _collect(problems)
     if found is None:
         lines = problems.lines()
         head = f"{config.source}: {counted(len(lines), 'problem')} of inputs"
@@ -89,11 +96,11 @@ def survey(config: Config) -> Survey:
 def input_problems(config: Config, broken: Set[str]) -> list[tuple[int, str]]:
     """Line and text of each problem of the inputs of an invalid configuration; ``broken`` options are skipped."""
     problems = Problems(config, broken)
-    _gathered(problems)
+    _collect(problems)
     return problems.lines()
 
 
-def _gathered(problems: Problems) -> Survey | None:
+def _collect(problems: Problems) -> Survey | None:
     """The survey; None if there are problems."""
     config = problems.config
     images = find_images(problems)
@@ -142,7 +149,7 @@ def _extent(problems: Problems, images: Images, regions: Regions) -> Extent:
     outlines = {tile: gpd.GeoSeries([outline]) for tile, outline in images.footprints.items()}
     extent = extent_of(config, images.scenes, outlines)
     for text in extent_problems(extent):
-        problems.add(RESOLUTION if config.chain.spatial_resolution else ("chain", "list_tile"), text)
+        problems.add(RESOLUTION_OPTION if config.chain.spatial_resolution else ("chain", "list_tile"), text)
     runs = config.arg_train.runs
     rows = sum(
         part_count(scene.geobox.shape[0]) * len(scene.sensors) * len(regions.by_tile[tile]) * runs

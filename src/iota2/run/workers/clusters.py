@@ -26,37 +26,39 @@ from iota2.errors import UserError
 from iota2.run.workers.connections import (
     LOOPBACK,
     NO_ROUTES,
-    SilentScheduler,
+    NoHttpScheduler,
     remove_left_over,
     run_certificates,
     security,
 )
-from iota2.run.workers.execute import OUR_SCHEDULER, Cluster
-from iota2.run.workers.resources import Worker
+from iota2.run.workers.execute import SCHEDULER_SETTINGS, DaskEngine
+from iota2.run.workers.resources import WorkerResources
 
 if TYPE_CHECKING:
     from dask_jobqueue.core import JobQueueCluster
 
 System = Literal["slurm", "pbs"]
-COMMANDS = {"slurm": "sbatch", "pbs": "qsub"}
-WORKERS = 10
+SUBMIT_COMMANDS = {"slurm": "sbatch", "pbs": "qsub"}
+DEFAULT_CLUSTER_WORKERS = 10
 """Default number of workers on a cluster."""
 POLL_MILLISECONDS = 5_000
 """Period of checks for lost workers, which are replaced."""
 MAX_FAILED_STARTS = 3
-"""Consecutive jobs for one worker that may end before the worker connects."""
+"""Maximum number of consecutive jobs for one worker that end before the worker connects."""
 MAX_REJECTIONS = 360
-"""Consecutive checks (half an hour) at which a run without workers may be refused a job."""
+"""Maximum number of consecutive checks (half an hour) with a rejected job, in a run without workers."""
 CONNECT_SECONDS = 20
+"""Timeout of the connection to a running scheduler."""
 MAX_SECONDS_WITHOUT_WORKER = 15.0
 """Time after which a scheduler without workers is reported."""
 MAX_LINE_CHARACTERS = 300
+"""Maximum length of a line of a log in a message."""
 MAX_SILENCE_SECONDS = 60.0
-"""Time without a sign of a worker before a warning; Dask gives the worker up after five minutes."""
+"""Time without a message from a worker before a warning; Dask removes the worker after five minutes."""
 _LOGGER = logging.getLogger(__name__)
 _ENVIRONMENT = ["export PYTHONSAFEPATH=1", "export DASK_DISTRIBUTED__WORKER__HTTP__ROUTES='[]'"]
 """Environment in which a worker imports nothing from its working folder and its web server has no pages."""
-_QUIET = {"slurm": ["-o /dev/null", "-e /dev/null"], "pbs": ["-o /dev/null", "-e /dev/null"]}
+_NO_LOG_DIRECTIVES = {"slurm": ["-o /dev/null", "-e /dev/null"], "pbs": ["-o /dev/null", "-e /dev/null"]}
 
 
 @dataclass(frozen=True)
@@ -65,17 +67,17 @@ class Queue:
 
     system: System
     workers: int
-    worker: Worker
+    worker: WorkerResources
     logs: Path
     """Folder for logs of workers, on a disk shared with this machine."""
-    private: Path
+    certificates: Path
     """Folder for the certificates of the run, on the same shared disk."""
     account: str | None = None
     partition: str | None = None
 
 
 @contextmanager
-def queued_workers(queue: Queue) -> Iterator[Cluster]:
+def queued_workers(queue: Queue) -> Iterator[DaskEngine]:
     """Workers as jobs of SLURM or PBS; lost workers, and those at their time limit, are replaced.
 
     Connections are encrypted with certificates that only the current user can read.
@@ -83,18 +85,18 @@ def queued_workers(queue: Queue) -> Iterator[Cluster]:
     Raises UserError if the submit command is missing or rejects a job. Waiting for a result raises UserError if no
     more workers can start.
     """
-    command = COMMANDS[queue.system]
+    command = SUBMIT_COMMANDS[queue.system]
     if shutil.which(command) is None:
         raise UserError(
             f"engine {queue.system}: there is no command {command!r} on this machine. Start the run on a host that can "
             "submit jobs, or use another engine: local, or --scheduler ADDRESS."
         )
     queue.logs.mkdir(parents=True, exist_ok=True)
-    remove_left_over(queue.private)
+    remove_left_over(queue.certificates)
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     with (
-        dask.config.set({**OUR_SCHEDULER, **NO_ROUTES}),
-        run_certificates(queue.private) as certificates,
+        dask.config.set({**SCHEDULER_SETTINGS, **NO_ROUTES}),
+        run_certificates(queue.certificates) as certificates,
         job_queue(queue, certificates) as cluster,
         Client(cluster) as client,
     ):
@@ -104,27 +106,27 @@ def queued_workers(queue: Queue) -> Iterator[Cluster]:
             cluster.sync(workers.submit)
         except RuntimeError as err:
             raise UserError(f"engine {queue.system}: {command} rejected a job for a worker.\n{err}") from err
-        poll = PeriodicCallback(workers.look, POLL_MILLISECONDS)
+        poll = PeriodicCallback(workers.check, POLL_MILLISECONDS)
         cluster.loop.add_callback(poll.start)
         try:
-            yield Cluster(client, workers.require_workers)
+            yield DaskEngine(client, workers.require_workers)
         finally:
             cluster.loop.add_callback(poll.stop)
 
 
 @dataclass
-class SilentWorkers:
-    """Monitor of unresponsive workers, which are frozen or disconnected. Each is reported once."""
+class UnresponsiveWorkers:
+    """Monitor of workers that are frozen or disconnected; each is reported once."""
 
     _warned: set[str] = field(default_factory=set)
 
     def warn(self, last_seen: Mapping[str, float]) -> None:
-        """Warn about silent workers, by address; times are seconds since 1970."""
+        """Warn about workers without recent messages; ``last_seen``: seconds since 1970 by name or address."""
         silent = {name for name, seen in last_seen.items() if time.time() - seen > MAX_SILENCE_SECONDS}
         for name in sorted(silent - self._warned):
             _LOGGER.warning(
                 "worker %s has not responded for %d s: it may be suspended or disconnected. Resume or end it; after "
-                "five minutes Dask gives it up, and its job is assigned to another worker.",
+                "five minutes Dask removes it and assigns its job to another worker.",
                 *(name, MAX_SILENCE_SECONDS),
             )
         self._warned = silent
@@ -134,7 +136,7 @@ class _QueuedWorkers(SchedulerPlugin):
     """Supervisor of workers in a queue: each worker has a slot, and a lost worker is replaced.
 
     Dask reports connected workers that are lost. Jobs that end before their worker connects are found by querying the
-    queue. A slot with several such jobs in a row is given up; without slots the run ends.
+    queue. A slot with ``MAX_FAILED_STARTS`` such jobs in a row is removed; without slots the run ends.
     """
 
     def __init__(self, cluster: JobQueueCluster, queue: Queue) -> None:
@@ -145,7 +147,7 @@ class _QueuedWorkers(SchedulerPlugin):
         self._failed_starts: Counter[str] = Counter()
         self._rejected = 0
         self._failure = ""
-        self._silent = SilentWorkers()
+        self._unresponsive = UnresponsiveWorkers()
 
     def add_worker(self, scheduler: Scheduler, worker: str) -> None:
         """Note that a worker has connected."""
@@ -160,7 +162,7 @@ class _QueuedWorkers(SchedulerPlugin):
             raise UserError(f"engine {self._queue.system}: {self._failure}. {remedy}")
 
     async def submit(self) -> None:
-        """Submit a job for each empty slot. RuntimeError for a rejected job, which is then forgotten."""
+        """Submit a job for each empty slot. RuntimeError for a rejected job, whose slot stays empty."""
         cluster = self._cluster
         self._connected &= set(cluster.workers)
         while len(cluster.worker_spec) < self._slots:
@@ -173,10 +175,10 @@ class _QueuedWorkers(SchedulerPlugin):
                 cluster._created.discard(cluster.workers.pop(name))
             raise
 
-    async def look(self) -> None:
+    async def check(self) -> None:
         """Replace workers that are lost or never connected."""
         await self._clear_failed_starts()
-        self._silent.warn({name: worker.last_seen for name, worker in self._cluster.scheduler.workers.items()})
+        self._unresponsive.warn({name: worker.last_seen for name, worker in self._cluster.scheduler.workers.items()})
         if self._cluster.status is not Status.running or self._failure:
             return
         try:
@@ -188,9 +190,11 @@ class _QueuedWorkers(SchedulerPlugin):
 
     def _note_rejection(self, err: RuntimeError) -> None:
         """Report a rejected job once; the run ends only if all attempts fail for a long time without workers."""
-        command = COMMANDS[self._queue.system]
+        command = SUBMIT_COMMANDS[self._queue.system]
         if not self._rejected:
-            _LOGGER.warning("%s rejects a job; continuing with the present workers, trying again.\n%s", command, err)
+            _LOGGER.warning(
+                "%s rejects a job; continuing with the existing workers and trying again.\n%s", command, err
+            )
         self._rejected += 1
         if self._rejected >= MAX_REJECTIONS and not self._cluster.workers:
             self._failure = f"there are no workers left, and {command} has rejected jobs for a long time ({err})"
@@ -220,14 +224,14 @@ class _QueuedWorkers(SchedulerPlugin):
         if not jobs:
             return []
         try:
-            listed = await next(iter(jobs.values()))._call(_listing(self._queue.system))
+            listed = await next(iter(jobs.values()))._call(_list_command(self._queue.system))
         except (RuntimeError, OSError):
             return []
-        there = set(re.findall(r"^\d+", listed, re.MULTILINE))
+        listed_jobs = set(re.findall(r"^\d+", listed, re.MULTILINE))
         return [
             name
             for name, job in jobs.items()
-            if job.job_id not in there and name not in self._connected and self._cluster.workers.get(name) is job
+            if job.job_id not in listed_jobs and name not in self._connected and self._cluster.workers.get(name) is job
         ]
 
     def _log_of(self, job: str) -> str:
@@ -240,7 +244,7 @@ class _QueuedWorkers(SchedulerPlugin):
         return f"log of the last one: {logs[0]}, which ends: {last[:MAX_LINE_CHARACTERS]}"
 
 
-def _listing(system: System) -> list[str]:
+def _list_command(system: System) -> list[str]:
     """The command that lists the numbers of this user's waiting and running jobs, one per line."""
     if system == "slurm":
         return ["squeue", "--noheader", "--me", "--format", "%A"]
@@ -250,7 +254,7 @@ def _listing(system: System) -> list[str]:
 def job_queue(queue: Queue, certificates: Path) -> JobQueueCluster:
     """The Dask cluster without workers; each job is one process with one thread for tasks.
 
-    The memory limit of Dask is off: the queue has one, and a paused worker would wait for ever. The shell redirects the
+    The memory limit of Dask is off: the queue has one, and a paused worker would never resume. The shell redirects the
     output of a worker to a file, because paths in directives cannot contain all characters.
     """
     # Imported here because dask-jobqueue replaces the handler of Ctrl-C on import.
@@ -267,17 +271,17 @@ def job_queue(queue: Queue, certificates: Path) -> JobQueueCluster:
         "cores": 1,
         "processes": 1,
         "memory": f"{worker.memory}B",
-        "walltime": _clock(worker.seconds),
+        "walltime": _walltime(worker.seconds),
         "account": queue.account,
         "queue": queue.partition,
         "job_name": "iota2",
         "python": f"{shlex.quote(sys.executable)} -P",
         "worker_extra_args": ["--memory-limit", "0", "--no-dashboard", "--dashboard-address", f"{LOOPBACK}:0"],
-        "job_extra_directives": [*site, *_QUIET[queue.system]],
+        "job_extra_directives": [*site, *_NO_LOG_DIRECTIVES[queue.system]],
         "job_script_prologue": [f"exec >> {log} 2>&1", *_ENVIRONMENT, *prologue],
-        "scheduler_cls": SilentScheduler,
+        "scheduler_cls": NoHttpScheduler,
         "scheduler_options": {"dashboard": False},
-        "security": security(certificates, _InScript),
+        "security": security(certificates, _ScriptSecurity),
         "protocol": "tls://",
         "silence_logs": False,  # otherwise Dask changes shared log handlers
     }
@@ -287,7 +291,7 @@ def job_queue(queue: Queue, certificates: Path) -> JobQueueCluster:
     return PBSCluster(resource_spec=f"select=1:ncpus={worker.threads}:mem={megabytes}mb", **common)
 
 
-class _InScript(Security):
+class _ScriptSecurity(Security):
     """Security settings whose paths are quoted for the job script of workers."""
 
     def get_tls_config_for_role(self, role: str) -> dict[str, Any]:
@@ -296,12 +300,12 @@ class _InScript(Security):
         return {name: shlex.quote(path) if role == "worker" and path else path for name, path in found.items()}
 
 
-def _clock(seconds: int) -> str:
+def _walltime(seconds: int) -> str:
     return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
 
 
 @contextmanager
-def running_scheduler(address: str) -> Iterator[Cluster]:
+def running_scheduler(address: str) -> Iterator[DaskEngine]:
     """The workers of a running Dask scheduler, which continues after the run."""
     try:
         client = Client(address, timeout=CONNECT_SECONDS)
@@ -322,7 +326,7 @@ def running_scheduler(address: str) -> Iterator[Cluster]:
                 "'Encrypted connections' on the page on clusters.",
                 address,
             )
-        yield Cluster(client, _Connection(client, address).look)
+        yield DaskEngine(client, _Connection(client, address).check)
 
 
 def _is_private(address: str) -> bool:
@@ -336,23 +340,23 @@ class _Connection:
 
     client: Client
     address: str
-    _begun: float = field(default_factory=time.monotonic)
-    _asked: bool = False
-    _looked: float = field(default_factory=time.monotonic)
-    _silent: SilentWorkers = field(default_factory=SilentWorkers)
+    _started: float = field(default_factory=time.monotonic)
+    _workers_checked: bool = False
+    _checked: float = field(default_factory=time.monotonic)
+    _unresponsive: UnresponsiveWorkers = field(default_factory=UnresponsiveWorkers)
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Raise UserError if the scheduler is gone; warn once, after a while, if it has no workers."""
         if self.client.status not in ("running", "connecting"):
             raise UserError(
                 f"--scheduler {self.address}: the scheduler is gone. Completed jobs are kept. Start it and its workers "
                 "again, then run the same command again."
             )
-        if time.monotonic() - self._looked > POLL_MILLISECONDS / 1000 and self.client.status == "running":
-            self._looked = time.monotonic()
+        if time.monotonic() - self._checked > POLL_MILLISECONDS / 1000 and self.client.status == "running":
+            self._checked = time.monotonic()
             workers = self.client.scheduler_info(n_workers=-1)["workers"]
-            self._silent.warn({name: about["last_seen"] for name, about in workers.items()})
-        if not self._asked and time.monotonic() - self._begun > MAX_SECONDS_WITHOUT_WORKER:
-            self._asked = True
+            self._unresponsive.warn({name: about["last_seen"] for name, about in workers.items()})
+        if not self._workers_checked and time.monotonic() - self._started > MAX_SECONDS_WITHOUT_WORKER:
+            self._workers_checked = True
             if not self.client.nthreads():
                 _LOGGER.warning("--scheduler %s has no workers. Start one with: dask worker %s", *[self.address] * 2)

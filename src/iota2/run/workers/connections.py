@@ -32,14 +32,14 @@ NO_ROUTES: Mapping[str, Any] = {
 """Settings of Dask for web servers without pages."""
 
 
-class SilentScheduler(Scheduler):
+class NoHttpScheduler(Scheduler):
     """A scheduler without the web server of Dask, which has no access control."""
 
     def start_http_server(self, *args: object, **kwargs: object) -> None:
         """Do not start a server."""
 
 
-class SilentWorker(Worker):
+class NoHttpWorker(Worker):
     """A worker without a web server."""
 
     def start_http_server(self, *args: object, **kwargs: object) -> None:

@@ -11,10 +11,10 @@ from iota2.chains import chain_of
 from iota2.config.options.schema import Config
 from iota2.run.host import cores
 from iota2.run.options import Options
-from iota2.run.workers.clusters import WORKERS, Queue, queued_workers, running_scheduler
-from iota2.run.workers.execute import Debug, Engine, Retry
+from iota2.run.workers.clusters import DEFAULT_CLUSTER_WORKERS, Queue, queued_workers, running_scheduler
+from iota2.run.workers.execute import DebugEngine, Engine, Retry
 from iota2.run.workers.local import local_workers
-from iota2.run.workers.resources import Shares, shares_of
+from iota2.run.workers.resources import ResourceSettings, read_resources
 from iota2.run.workers.user_code import share_builders
 
 
@@ -24,13 +24,13 @@ def retries(config: Config) -> Retry:
     return Retry(limits.allowed_retry, int(limits.maximum_ram * 1e9), limits.maximum_cpu)
 
 
-def configured_shares(config: Config, options: Options) -> Shares:
+def configured_resources(config: Config, options: Options) -> ResourceSettings:
     """The resources of the jobs of each step, and of workers."""
-    return shares_of(options.resources, options.use, retries(config), chain_of(config).numbers)
+    return read_resources(options.resources, options.use, retries(config), chain_of(config).numbers)
 
 
 @contextmanager
-def engine(config: Config, options: Options, shares: Shares) -> Iterator[Engine]:
+def engine(config: Config, options: Options, resources: ResourceSettings) -> Iterator[Engine]:
     """The engine that the options select; by default one worker per core of this machine."""
     if options.scheduler is not None:
         with running_scheduler(options.scheduler) as cluster:
@@ -38,17 +38,23 @@ def engine(config: Config, options: Options, shares: Shares) -> Iterator[Engine]
             yield cluster
     elif options.engine in ("slurm", "pbs"):
         logs = config.chain.output_path / Path(layout.LOG_WORKER.path).parent
-        private = config.chain.output_path / layout.MARK
-        site = config.slurm
+        certificates = config.chain.output_path / layout.MARK
+        slurm = config.slurm
         with queued_workers(
             Queue(
-                options.engine, options.workers or WORKERS, shares.worker, logs, private, site.account, site.partition
+                options.engine,
+                options.workers or DEFAULT_CLUSTER_WORKERS,
+                resources.worker,
+                logs,
+                certificates,
+                slurm.account,
+                slurm.partition,
             )
         ) as cluster:
             share_builders(cluster.client, config.builders.builders_paths)
             yield cluster
     elif options.engine == "debug" or options.workers == 0:
-        yield Debug()
+        yield DebugEngine()
     else:
         with local_workers(options.workers or cores()) as cluster:
             share_builders(cluster.client, config.builders.builders_paths)
@@ -57,4 +63,4 @@ def engine(config: Config, options: Options, shares: Shares) -> Iterator[Engine]
 
 def resource_notes(config: Config, options: Options) -> tuple[str, ...]:
     """Notes on entries of a resources file without effect; ConfigError with all problems of the file."""
-    return configured_shares(config, options).remarks
+    return configured_resources(config, options).remarks

@@ -17,16 +17,18 @@ from iota2.run.plan.jobs import Job, Plan
 from iota2.run.records.lock import lock_text
 from iota2.run.records.verdicts import Verdict
 from iota2.run.workers.heartbeat import read_heartbeat
-from iota2.run.workers.job import WELL, JobResult, Task, run_task
+from iota2.run.workers.job import SUCCESSFUL, JobResult, Task, run_task
 
 _LOGGER = logging.getLogger(__name__)
-OUR_SCHEDULER = {"distributed.scheduler.worker-saturation": 1.0, "distributed.scheduler.allowed-failures": 0}
+SCHEDULER_SETTINGS = {"distributed.scheduler.worker-saturation": 1.0, "distributed.scheduler.allowed-failures": 0}
 """Settings of our schedulers: an idle worker gets a job, and Dask does not retry jobs whose worker died."""
 MIN_RETRIES_AFTER_DEATH = 2
 """Minimum number of retries of a job whose worker died, most often because a machine failed."""
 POLL_SECONDS = 0.1
-FETCH_SECONDS = 2.0
-Watch = Callable[[JobResult], None]
+"""Period of checks while waiting for a result."""
+FETCH_TIMEOUT_SECONDS = 2.0
+"""Timeout of fetching a result from a worker, which may have died."""
+ResultCallback = Callable[[JobResult], None]
 """Callback for each job's result, on arrival."""
 
 
@@ -45,10 +47,10 @@ class Retry:
     def allows(self, result: JobResult, tried: int) -> bool:
         """Whether a job with this result after ``tried`` retries gets another one."""
         return result.state == "failed" and tried < (
-            max(self.allowed, MIN_RETRIES_AFTER_DEATH) if result.lost else self.allowed
+            max(self.allowed, MIN_RETRIES_AFTER_DEATH) if result.worker_died else self.allowed
         )
 
-    def again(self, use: Resources) -> Resources:
+    def next_resources(self, use: Resources) -> Resources:
         """Resources of the next attempt, at least those of the last one."""
         memory, threads = min(2 * use.memory, self.memory), min(2 * use.threads, self.threads)
         return replace(use, memory=max(use.memory, memory), threads=max(use.threads, threads))
@@ -67,7 +69,7 @@ class Engine(Protocol):
 
 
 @dataclass
-class Debug:
+class DebugEngine:
     """Engine that runs all jobs in this process, one after the other, for debugging."""
 
     _queue: deque[tuple[Task, Sequence[JobResult]]] = field(default_factory=deque)
@@ -82,11 +84,11 @@ class Debug:
 
 
 @dataclass
-class Cluster:
+class DaskEngine:
     """Engine with workers of a Dask scheduler.
 
-    All jobs have keys of one group, so that Dask keeps waiting jobs on the scheduler. Jobs that wait on a worker would
-    be blamed for its death without having run.
+    All jobs have keys of one group, so that Dask keeps waiting jobs on the scheduler. Jobs that wait on a worker
+    would count as failed if it dies, although they have not run.
     """
 
     client: Client
@@ -112,7 +114,7 @@ class Cluster:
             sent = self._tasks.pop(future.key)
             while future.status == "finished":
                 try:
-                    result: JobResult = future.result(timeout=FETCH_SECONDS)
+                    result: JobResult = future.result(timeout=FETCH_TIMEOUT_SECONDS)
                 except TimeoutError:  # the worker may have died with the result, without a replacement
                     self.require_workers()
                 else:
@@ -138,20 +140,20 @@ class Cluster:
 def _not_run(task: Task, error: BaseException) -> JobResult:
     """Result of a job for which Dask reports an error; errors of the job itself are results already."""
     if isinstance(error, KilledWorker):
-        return _died(task)
+        return _worker_death(task)
     return JobResult(task.id, "failed", message=f"the worker could not run the job: {error!r}")
 
 
-def _died(task: Task) -> JobResult:
+def _worker_death(task: Task) -> JobResult:
     """Result of a job whose worker died, with its last heartbeat."""
     message = "its worker died in all attempts: out of memory, or killed"
     beat = read_heartbeat(task.root, task.id)
-    lost = JobResult(task.id, "failed", message=message, lost=True)
+    result = JobResult(task.id, "failed", message=message, worker_died=True)
     if beat is None:
-        return lost
+        return result
     return replace(
-        lost,
-        message=f"{message}; it had reached {beat.peak} MiB",
+        result,
+        message=f"{message}; peak memory {beat.peak} MiB",
         seconds=beat.seen - beat.started,
         started=beat.started,
         worker=beat.worker,
@@ -163,26 +165,26 @@ def execute(
     plan: Plan,
     verdicts: Mapping[str, Verdict],
     engine: Engine,
-    watch: Watch,
+    watch: ResultCallback,
     use: Resources,
     *,
-    shares: Mapping[str, Resources] | None = None,
+    step_resources: Mapping[str, Resources] | None = None,
     retry: Retry | None = None,
     level: str = "INFO",
 ) -> dict[str, JobResult]:
     """Run the jobs of ``plan`` that are not fresh; a failed job blocks dependent jobs only.
 
-    Returns all results, which are also passed to ``watch`` on arrival. ``shares``: resources of steps that do not use
-    ``use``.
+    Returns all results, which are also passed to ``watch`` on arrival. ``use``: resources of a job, except of the
+    steps in ``step_resources``.
     """
     retry = retry or Retry()
     jobs = {job.id: job for job in plan.jobs if verdicts[job.id].state != "fresh"}
-    order = _Order(jobs)
-    given = shares or {}
+    order = _JobOrder(jobs)
+    given = step_resources or {}
     attempts = {id_: (0, given.get(job.step.name, use)) for id_, job in jobs.items()}
     results: dict[str, JobResult] = {}
     lock = lock_text(plan.root)
-    under_way = 0
+    running = 0
 
     def start(id_: str) -> None:
         needed = [results[need] for need in order.needs[id_]]
@@ -192,24 +194,24 @@ def execute(
 
     for id_ in order.ready():
         start(id_)
-        under_way += 1
-    while under_way:
+        running += 1
+    while running:
         result = engine.next()
         tried, used = attempts[result.id]
         if retry.allows(result, tried):
-            attempts[result.id] = tried + 1, retry.again(used)
-            again, reason = attempts[result.id][1], "its worker died" if result.lost else result.message
-            details = result.id, reason, again.memory >> 20, again.threads
+            attempts[result.id] = tried + 1, retry.next_resources(used)
+            share, reason = attempts[result.id][1], "its worker died" if result.worker_died else result.message
+            details = result.id, reason, share.memory >> 20, share.threads
             _LOGGER.warning("%s: %s. Trying again, with %d MiB for its arrays and %d threads.", *details)
             start(result.id)
             continue
-        under_way -= 1
+        running -= 1
         results[result.id] = result
         watch(result)
-        if result.state in WELL:
+        if result.state in SUCCESSFUL:
             for id_ in order.after(result.id):
                 start(id_)
-                under_way += 1
+                running += 1
         else:
             for id_ in order.blocked(result.id):
                 results[id_] = JobResult(id_, "blocked", message=f"needs {result.id}")
@@ -217,14 +219,14 @@ def execute(
     return results
 
 
-class _Order:
+class _JobOrder:
     """Order of jobs by their needs."""
 
     def __init__(self, jobs: Mapping[str, Job]) -> None:
         self.needs = {id_: tuple(need for need in job.needs if need in jobs) for id_, job in jobs.items()}
         self._missing = {id_: len(needs) for id_, needs in self.needs.items()}
         self._children: dict[str, list[str]] = {id_: [] for id_ in jobs}
-        self._lost: set[str] = set()
+        self._blocked: set[str] = set()
         for id_, needs in self.needs.items():
             for need in needs:
                 self._children[need].append(id_)
@@ -245,8 +247,8 @@ class _Order:
         queue = [id_]
         while queue:
             for child in self._children[queue.pop()]:
-                if child not in self._lost:
-                    self._lost.add(child)
+                if child not in self._blocked:
+                    self._blocked.add(child)
                     found.append(child)
                     queue.append(child)
         return found

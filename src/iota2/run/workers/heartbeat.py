@@ -21,7 +21,7 @@ from iota2.core.files import read_text
 from iota2.core.words import json_text
 from iota2.run.workers.peak_memory import peak_mib
 
-FOLDER = PurePosixPath(layout.UNDER_WAY.path).parent
+HEARTBEAT_FOLDER = PurePosixPath(layout.UNDER_WAY.path).parent
 FIRST_SECONDS, PERIOD_SECONDS = 1.0, 3.0
 """Time until the first heartbeat, so that short jobs write nothing, and time between the following."""
 
@@ -41,37 +41,39 @@ class Heartbeat:
     """Peak memory of the process so far, MiB."""
 
 
-def file_of(root: Path, job: str) -> Path:
+def heartbeat_file(root: Path, job: str) -> Path:
     """Heartbeat file of a job, named by a digest, because tile names can have any length."""
     step = job.split("/", maxsplit=1)[0]
-    return root / FOLDER / f"{step}-{hashlib.blake2b(os.fsencode(job), digest_size=6).hexdigest()}.json"
+    return root / HEARTBEAT_FOLDER / f"{step}-{hashlib.blake2b(os.fsencode(job), digest_size=6).hexdigest()}.json"
 
 
 def read_heartbeat(root: Path, job: str) -> Heartbeat | None:
-    """The last heartbeat of a job; None if it has ended, is short, or has not started."""
-    return _read(file_of(root, job))
+    """The last heartbeat of a job; None for a job that is not running or has just started."""
+    return _read(heartbeat_file(root, job))
 
 
 def read_heartbeats(root: Path) -> dict[str, Heartbeat]:
     """The last heartbeats of all running jobs, by job."""
     try:
-        names = sorted(os.listdir(root / FOLDER))
+        names = sorted(os.listdir(root / HEARTBEAT_FOLDER))
     except OSError:
         return {}
-    found = [_read(root / FOLDER / name) for name in names if name.endswith(".json") and not name.startswith(".")]
+    found = [
+        _read(root / HEARTBEAT_FOLDER / name) for name in names if name.endswith(".json") and not name.startswith(".")
+    ]
     return {beat.id: beat for beat in found if beat is not None}
 
 
 def clear_heartbeats(root: Path) -> None:
     """Remove heartbeats of an earlier run."""
-    for file in (root / FOLDER).glob("*.json"):
+    for file in (root / HEARTBEAT_FOLDER).glob("*.json"):
         file.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def beating(root: Path, job: str, worker: str) -> Iterator[None]:
     """Write heartbeats while the body runs. A full disk does not stop the job."""
-    path, ended, started = file_of(root, job), threading.Event(), time.time()
+    path, ended, started = heartbeat_file(root, job), threading.Event(), time.time()
 
     def beat() -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})  # the main thread handles them

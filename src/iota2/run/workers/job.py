@@ -25,13 +25,13 @@ from iota2.run.records.damage import Damage, damage_of
 from iota2.run.records.lock import require_lock
 from iota2.run.records.records import Record
 from iota2.run.records.stamps import stamp_of
-from iota2.run.records.state import make_way
+from iota2.run.records.state import remove_obstacle
 from iota2.run.workers.heartbeat import Heartbeat, beating, read_heartbeat
 from iota2.run.workers.peak_memory import peak_mib, reset_peak
 
 State = Literal["done", "kept", "failed", "blocked"]
 """``kept``: the inputs turned out unchanged, so the outputs are still valid."""
-WELL: tuple[State, ...] = ("done", "kept")
+SUCCESSFUL: tuple[State, ...] = ("done", "kept")
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class JobResult:
     """Host and process of the job."""
     peak: int = 0
     """Peak memory of the process in MiB, also of a failed attempt; 0 if unknown."""
-    lost: bool = False
+    worker_died: bool = False
     """Whether the worker died during the job."""
 
 
@@ -165,7 +165,7 @@ def _logged(task: Task, died: Heartbeat | None) -> Iterator[None]:
     mode: Literal["w", "a"] = "w" if task.attempt == 1 and died is None else "a"
     task.log.parent.mkdir(parents=True, exist_ok=True)
     for suffix in (".out", ".err"):
-        make_way(Path(f"{task.log}{suffix}"))
+        remove_obstacle(Path(f"{task.log}{suffix}"))
     logger = logging.getLogger("iota2")
     with (
         open(f"{task.log}.out", mode, encoding="utf-8", buffering=1) as out,
@@ -182,7 +182,7 @@ def _logged(task: Task, died: Heartbeat | None) -> Iterator[None]:
         try:
             if died is not None:
                 seconds = died.seen - died.started
-                print(f"worker {died.worker} died after {seconds:.0f} s; it had reached {died.peak} MiB")
+                print(f"worker {died.worker} died after {seconds:.0f} s; peak memory {died.peak} MiB")
             if mode == "a":
                 print(f"tried again with {task.context.use.memory >> 20} MiB for arrays")
             print(printable(f"{task.id} {task.context.key.by_axis()}"))

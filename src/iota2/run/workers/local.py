@@ -19,14 +19,14 @@ from distributed import Client, Scheduler, SchedulerPlugin, SpecCluster
 
 from iota2.errors import UserError
 from iota2.import_path import worker_path
-from iota2.run.workers.connections import LOOPBACK, NO_ROUTES, SilentScheduler, run_certificates, security
-from iota2.run.workers.execute import OUR_SCHEDULER, Cluster
+from iota2.run.workers.connections import LOOPBACK, NO_ROUTES, NoHttpScheduler, run_certificates, security
+from iota2.run.workers.execute import SCHEDULER_SETTINGS, DaskEngine
 
 MAX_FAILED_STARTS = 5
-"""Consecutive workers that may end before they connect."""
-_TRIM = {"MALLOC_TRIM_THRESHOLD_": "65536"}
+"""Maximum number of consecutive workers that end before they connect."""
+_MALLOC_SETTINGS = {"MALLOC_TRIM_THRESHOLD_": "65536"}
 """Setting of malloc that returns freed memory to the system, see mallopt(3)."""
-_LAST_LINES = 3
+_SHOWN_LOG_LINES = 3
 POLL_SECONDS = 5.0
 """Period of checks of the processes."""
 FROZEN_SECONDS = 15.0
@@ -37,20 +37,20 @@ _LOGGER = logging.getLogger(__name__)
 
 
 @contextmanager
-def local_workers(count: int) -> Iterator[Cluster]:
-    """``count`` processes with one thread for tasks each. Ctrl-C reaches only this process, which ends them.
+def local_workers(count: int) -> Iterator[DaskEngine]:
+    """``count`` processes with one thread for tasks each. Ctrl-C reaches only the main process, which ends them.
 
     Connections use the loopback interface, are encrypted, and require the certificate of this run. Waiting for a result
     raises UserError if several workers in a row end before they connect.
     """
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     with (
-        dask.config.set({**OUR_SCHEDULER, **NO_ROUTES}),
+        dask.config.set({**SCHEDULER_SETTINGS, **NO_ROUTES}),
         tempfile.TemporaryDirectory(prefix="iota2-", ignore_cleanup_errors=True) as folder,
         run_certificates(Path(folder)) as certificates,
         SpecCluster(
             scheduler={
-                "cls": SilentScheduler,
+                "cls": NoHttpScheduler,
                 "options": {
                     "host": LOOPBACK,
                     "protocol": "tls://",
@@ -65,8 +65,8 @@ def local_workers(count: int) -> Iterator[Cluster]:
         workers = _LocalWorkers(cluster.scheduler_address, Path(folder), certificates, count)
         cluster.scheduler.add_plugin(workers, name="iota2-local")
         try:
-            workers.look()
-            yield Cluster(client, workers.look)
+            workers.check()
+            yield DaskEngine(client, workers.check)
         finally:
             workers.end()
 
@@ -83,7 +83,7 @@ class _LocalWorkers(SchedulerPlugin):
     _connected: set[str] = field(default_factory=set)
     _started: int = 0
     _failed_starts: int = 0
-    _looked: float = field(default_factory=time.monotonic)
+    _checked: float = field(default_factory=time.monotonic)
     _frozen: dict[str, float] = field(default_factory=dict)
     """Time since when each worker is stopped, by name."""
     _warned: set[str] = field(default_factory=set)
@@ -93,9 +93,9 @@ class _LocalWorkers(SchedulerPlugin):
         self._connected.add(str(scheduler.workers[worker].name))
         self._failed_starts = 0
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Start a process in each slot without a living one. UserError if several in a row end before they connect."""
-        self._look_for_frozen()
+        self._check_frozen()
         for slot in range(self.count):
             if slot in self._processes:
                 name, process = self._processes[slot]
@@ -105,12 +105,12 @@ class _LocalWorkers(SchedulerPlugin):
                     self._note_failed_start(name, process.returncode)
             self._processes[slot] = self._start()
 
-    def _look_for_frozen(self) -> None:
+    def _check_frozen(self) -> None:
         """Warn of processes that are stopped (SIGSTOP, a debugger, a frozen control group); end them after a while."""
         now = time.monotonic()
-        if now - self._looked < POLL_SECONDS:
+        if now - self._checked < POLL_SECONDS:
             return
-        self._looked = now
+        self._checked = now
         for name, process in self._processes.values():
             if not _is_frozen(process.pid):
                 self._frozen.pop(name, None)
@@ -122,7 +122,7 @@ class _LocalWorkers(SchedulerPlugin):
             elif now - since >= FROZEN_SECONDS and name not in self._warned:
                 self._warned.add(name)
                 _LOGGER.warning(
-                    "worker %s (process %d) is stopped, so its job waits. Continue it with: kill -CONT %d. "
+                    "worker %s (process %d) is stopped (SIGSTOP), so its job waits. Resume it with: kill -CONT %d. "
                     "After %d minutes it is killed, and its job is assigned to another worker.",
                     *(name, process.pid, process.pid, REPLACE_SECONDS // 60),
                 )
@@ -132,10 +132,10 @@ class _LocalWorkers(SchedulerPlugin):
         name = f"local-{self._started}"
         module = [sys.executable, "-P", "-m", "iota2.run.workers.worker"]
         command = [*module, self.address, name, str(self.folder), str(os.getpid()), str(self.certificates)]
-        surroundings = {**os.environ, **_TRIM, "PYTHONPATH": worker_path()}
+        environment = {**os.environ, **_MALLOC_SETTINGS, "PYTHONPATH": worker_path()}
         with open(self._log(name), "wb") as log:
             return name, subprocess.Popen(
-                command, env=surroundings, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
 
     def _log(self, name: str) -> Path:
@@ -146,7 +146,7 @@ class _LocalWorkers(SchedulerPlugin):
         if self._failed_starts < MAX_FAILED_STARTS:
             return
         lines = self._log(name).read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        words = "\n  ".join(lines[-_LAST_LINES:]) or "nothing"
+        words = "\n  ".join(lines[-_SHOWN_LOG_LINES:]) or "nothing"
         how = f"by signal {-code}" if code < 0 else f"with code {code}"
         raise UserError(
             f"{MAX_FAILED_STARTS} workers in a row ended before they connected, the last one {how}. Its log ends:\n"

@@ -16,10 +16,11 @@ from iota2.core.words import did_you_mean, nearest, normalised_name
 from iota2.errors import ConfigError
 from iota2.run.workers.execute import Retry
 
-WORKER = "iota2_chain"
-"""The block of the workers themselves."""
+WORKER_BLOCK = "iota2_chain"
+"""Name of the block with the resources of workers."""
 KEYS = ("nb_cpu", "ram", "walltime")
 IDLE_KEYS = ("name", "process_min", "process_max", "nb_chunk")
+"""Keys of legacy files without effect."""
 
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)b?", re.IGNORECASE)
@@ -30,7 +31,7 @@ _MAX_THREADS = 1 << 16
 
 
 @dataclass(frozen=True)
-class Worker:
+class WorkerResources:
     """Resources of one worker on a cluster: enough for every job, because it may get any job."""
 
     threads: int = 1
@@ -40,26 +41,26 @@ class Worker:
 
 
 @dataclass(frozen=True)
-class Shares:
+class ResourceSettings:
     """Resources of the jobs by step, and of workers."""
 
     steps: Mapping[str, Resources] = field(default_factory=dict)
     """Resources by step; other steps use those of the run."""
-    worker: Worker = field(default_factory=Worker)
+    worker: WorkerResources = field(default_factory=WorkerResources)
     remarks: tuple[str, ...] = ()
     """Notes on entries of the file without effect."""
 
 
-def shares_of(path: Path | None, use: Resources, retry: Retry, steps: Iterable[str]) -> Shares:
-    """The shares in a resources file; defaults without a file.
+def read_resources(path: Path | None, use: Resources, retry: Retry, steps: Iterable[str]) -> ResourceSettings:
+    """The settings in a resources file; defaults without a file.
 
     ``steps``: names of the steps that may occur in the file; ``use``: resources of steps that do not. Half of ``ram``
     is for the arrays of a block; the other half for libraries, caches and the interpreter. Workers have the resources
     of the largest job after all retries. Raises ConfigError with all problems of the file.
     """
     blocks, remarks = _read(path, steps) if path else ({}, ())
-    named = {name: block.resources(use) for name, block in blocks.items() if name != WORKER}
-    return Shares(named, _worker(blocks, use, retry), remarks)
+    named = {name: block.resources(use) for name, block in blocks.items() if name != WORKER_BLOCK}
+    return ResourceSettings(named, _worker(blocks, use, retry), remarks)
 
 
 @dataclass(frozen=True)
@@ -73,43 +74,43 @@ class _Block:
         return replace(use, threads=self.threads or 1, memory=self.ram // 2 if self.ram else use.memory)
 
 
-def _worker(blocks: Mapping[str, _Block], use: Resources, retry: Retry) -> Worker:
-    asked = blocks.get(WORKER, _Block())
+def _worker(blocks: Mapping[str, _Block], use: Resources, retry: Retry) -> WorkerResources:
+    asked = blocks.get(WORKER_BLOCK, _Block())
     given = list(blocks.values())
     threads = max([use.threads, *(block.threads for block in given if block.threads)])
-    memory = max([block.ram for block in given if block.ram] or [Worker.memory, 2 * use.memory])
-    seconds = asked.seconds or max((block.seconds for block in given if block.seconds), default=Worker.seconds)
+    memory = max([block.ram for block in given if block.ram] or [WorkerResources.memory, 2 * use.memory])
+    seconds = asked.seconds or max((block.seconds for block in given if block.seconds), default=WorkerResources.seconds)
     grown = Resources(threads, memory)
     for _ in range(retry.allowed):
-        grown = retry.again(grown)
-    return Worker(max(threads, grown.threads), max(memory, grown.memory), seconds)
+        grown = retry.next_resources(grown)
+    return WorkerResources(max(threads, grown.threads), max(memory, grown.memory), seconds)
 
 
 def _read(path: Path, steps: Iterable[str]) -> tuple[dict[str, _Block], tuple[str, ...]]:
-    """Blocks by step name or ``WORKER``, and notes on entries without effect."""
+    """Blocks by step name or ``WORKER_BLOCK``, and notes on entries without effect."""
     read = read_yaml if written_in_yaml(path) else read_cfg
     sections = read(read_text(path), path).sections
-    known = {normalised_name(name): name for name in (WORKER, *steps, *STEP_BLOCKS, *BLOCKS_WITHOUT_STEP)}
+    known = {normalised_name(name): name for name in (WORKER_BLOCK, *steps, *STEP_BLOCKS, *BLOCKS_WITHOUT_STEP)}
     problems: list[str] = []
-    idle: list[str] = []
+    no_effect: list[str] = []
     blocks: dict[str, _Block] = {}
     named: dict[str, str] = {}
     for section in sections:
-        name = _step_of(section, known, problems, idle)
+        name = _step_of(section, known, problems, no_effect)
         if name is None:
             continue
         if name in blocks:
             problems.append(
                 f"line {section.line}: '{section.name}' and '{named[name]}' both concern step {name}; keep one"
             )
-        blocks[name] = _block(section, problems, idle)
+        blocks[name] = _block(section, problems, no_effect)
         named[name] = section.name
     if problems:
         raise ConfigError(problems, source=str(path))
-    return blocks, (f"{path}: without effect here: {', '.join(dict.fromkeys(idle))}.",) if idle else ()
+    return blocks, (f"{path}: without effect here: {', '.join(dict.fromkeys(no_effect))}.",) if no_effect else ()
 
 
-def _step_of(section: SectionText, known: Mapping[str, str], problems: list[str], idle: list[str]) -> str | None:
+def _step_of(section: SectionText, known: Mapping[str, str], problems: list[str], no_effect: list[str]) -> str | None:
     """The step of a block; None for a block without effect or an unknown one."""
     name = known.get(normalised_name(section.name))
     if name is not None and name not in BLOCKS_WITHOUT_STEP:
@@ -117,17 +118,17 @@ def _step_of(section: SectionText, known: Mapping[str, str], problems: list[str]
     if name is None and (meant := nearest(section.name, known.values())):
         problems.append(f"line {section.line}: '{section.name}' is not a step; did you mean '{meant}'?")
     else:
-        idle.append(section.name if name else f"{section.name} (unknown)")
+        no_effect.append(section.name if name else f"{section.name} (unknown)")
     return None
 
 
-def _block(section: SectionText, problems: list[str], idle: list[str]) -> _Block:
+def _block(section: SectionText, problems: list[str], no_effect: list[str]) -> _Block:
     found: dict[str, int | None] = {}
     readers = {"nb_cpu": _count, "ram": _bytes, "walltime": _seconds}
     for key, node in section.options.items():
         where = f"line {node.line}: {section.name}.{key}"
         if key in IDLE_KEYS:
-            idle.append(f"{section.name}.{key}")
+            no_effect.append(f"{section.name}.{key}")
         elif key not in KEYS:
             hint = did_you_mean(key, KEYS) or f"; expected one of {', '.join(KEYS)}"
             problems.append(f"{where} is unknown{hint}")

@@ -22,7 +22,7 @@ def end_on_sigterm() -> None:
 
     It also works if SIGINT is ignored, as in background jobs of a script. Must be called in the main thread.
     """
-    signal.set_wakeup_fd(_watcher(), warn_on_full_buffer=False)
+    signal.set_wakeup_fd(_signal_pipe(), warn_on_full_buffer=False)
     signal.signal(signal.SIGTERM, _interrupt)
 
 
@@ -33,8 +33,8 @@ def _interrupt(number: int, frame: object) -> NoReturn:
 
 
 @cache
-def _watcher() -> int:
-    """A pipe for signal numbers with a thread that reads it, because the handler needs the main thread."""
+def _signal_pipe() -> int:
+    """A pipe for signal numbers and a thread that reads it, because a blocked main thread cannot run handlers."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     threading.Thread(target=_end_after_grace, args=(reader,), daemon=True, name="iota2-sigterm").start()

@@ -17,8 +17,8 @@ from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 """From linux/prctl.h."""
-STEPS = "iota2.chains"
-"""Module to import before the first job."""
+PRELOADED_MODULE = "iota2.chains"
+"""Module that is imported before the first job."""
 
 
 def _end_with(parent: int) -> None:
@@ -31,9 +31,9 @@ def _end_with(parent: int) -> None:
 
 async def _serve(address: str, name: str, folder: str, certificates: str) -> None:
     # Imported here, while garbage collection is disabled.
-    from iota2.run.workers.connections import LOOPBACK, SilentWorker, security  # noqa: PLC0415
+    from iota2.run.workers.connections import LOOPBACK, NoHttpWorker, security  # noqa: PLC0415
 
-    async with SilentWorker(
+    async with NoHttpWorker(
         address,
         nthreads=1,
         name=name,
@@ -52,7 +52,7 @@ def main() -> None:
     address, name, folder, parent, certificates = sys.argv[1:]
     _end_with(int(parent))
     gc.disable()
-    importlib.import_module(STEPS)
+    importlib.import_module(PRELOADED_MODULE)
     gc.freeze()
     gc.enable()
     asyncio.run(_serve(address, name, folder, certificates))

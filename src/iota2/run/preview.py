@@ -1,4 +1,4 @@
-"""Outlook of a run: the plan of a configuration, the verdicts on its jobs, and the memory and disk they need."""
+"""Preview of a run: the plan of a configuration, the verdicts on its jobs, and the required memory and disk space."""
 
 from __future__ import annotations
 
@@ -29,29 +29,29 @@ from iota2.run.survey.forecast import (
     fitting_workers,
     forecast_run,
     needed_memory,
-    require_room,
-    size,
+    require_disk_space,
+    size_text,
 )
 from iota2.run.survey.listing import digests, survey_texts
 from iota2.run.survey.survey import Survey, survey
 from iota2.run.watcher import Watcher
-from iota2.run.workers.clusters import WORKERS
-from iota2.run.workers.engine import configured_shares, retries
-from iota2.run.workers.resources import Shares
+from iota2.run.workers.clusters import DEFAULT_CLUSTER_WORKERS
+from iota2.run.workers.engine import configured_resources, retries
+from iota2.run.workers.resources import ResourceSettings
 
-MAX_OWN_COLUMNS = 16
+MAX_NON_FEATURE_COLUMNS = 16
 """Maximum number of columns of a sample table that are not features."""
 
 
 @dataclass(frozen=True)
-class Outlook:
+class RunPreview:
     """Jobs that a run would execute, with reasons."""
 
     plan: Plan
     """The jobs of the selected steps."""
     verdicts: Mapping[str, Verdict]
     steps: Sequence[tuple[Step, bool]]
-    found: Survey
+    survey: Survey
     texts: Mapping[Path, str]
     """Text of each file of the survey; not written yet."""
     removed: Sequence[Path] | None = None
@@ -63,75 +63,75 @@ class Outlook:
 
     @property
     def to_run(self) -> list[tuple[int, Step, bool]]:
-        """Active steps with their numbers, each with whether any of its jobs will or may run."""
+        """Active steps: number, step, and whether any of its jobs will or may run."""
         busy = {job.step.name for job in self.plan.jobs if self.verdicts[job.id].state != "fresh"}
         return [(self.plan.numbers[step.name], step, step.name in busy) for step, _ in self.steps]
 
     def reasons(self, job: Job) -> list[str]:
         """All reasons for the verdict on a job of the plan."""
-        return all_reasons(job, self.verdicts[job.id], self._words)
+        return all_reasons(job, self.verdicts[job.id], self._reasons)
 
     @cached_property
-    def _words(self) -> Reasons:
+    def _reasons(self) -> Reasons:
         """Reasons from the records of the last run, read once for all jobs."""
         return Reasons(self.plan.root, self.texts)
 
 
-def outlook_of_run(config: Config, options: Options) -> Outlook:
-    """The outlook of a run; nothing is written."""
-    found, plan = check(config)
-    return outlook_of(config, options, found, plan)
+def preview_run(config: Config, options: Options) -> RunPreview:
+    """The preview of a run; nothing is written."""
+    found, plan = survey_and_plan(config)
+    return preview_plan(config, options, found, plan)
 
 
-def outlook_of_first_run(config: Config, options: Options) -> Outlook:
-    """The outlook of a run in a folder without earlier runs; only headers are read, and nothing is written."""
-    found, plan = check(config)
+def preview_first_run(config: Config, options: Options) -> RunPreview:
+    """The preview of a run in a folder without earlier runs; only headers are read, and nothing is written."""
+    found, plan = survey_and_plan(config)
     chosen = chosen_steps(plan.steps, config, options)
-    plan = _chosen_jobs(plan, chosen)
+    plan = _selected_jobs(plan, chosen)
     verdicts = {job.id: Verdict("stale", "never made", None, "", {}) for job in plan.jobs}
-    return Outlook(plan, verdicts, chosen, found, {}, notes=step_notes(plan.steps, config, options))
+    return RunPreview(plan, verdicts, chosen, found, {}, notes=step_notes(plan.steps, config, options))
 
 
-def report_forecast(config: Config, options: Options, watcher: Watcher, outlook: Outlook) -> None:
+def report_forecast(config: Config, options: Options, watcher: Watcher, preview: RunPreview) -> None:
     """Report the memory and disk that a run needs; OutputError if the disk has too little space."""
-    fit_and_forecast(config, options, watcher, outlook, configured_shares(config, options))
+    fit_and_forecast(config, options, watcher, preview, configured_resources(config, options))
 
 
-def outlook_of(config: Config, options: Options, found: Survey, plan: Plan, *, renew: bool = False) -> Outlook:
-    """The outlook of a full plan; ``renew`` as in ``assess``."""
+def preview_plan(config: Config, options: Options, found: Survey, plan: Plan, *, renew: bool = False) -> RunPreview:
+    """The preview of a full plan; ``renew`` as in ``assess``."""
     chosen, notes = chosen_steps(plan.steps, config, options), step_notes(plan.steps, config, options)
     texts = survey_texts(found, plan.root)
     emptied = config.chain.remove_output_path and chosen[0][1] and not options.restart
     if not emptied:
-        require_ours(plan.root, may_make(plan))
-    all_jobs, plan = len(plan.jobs), _chosen_jobs(plan, chosen)
+        require_ours(plan.root, planned_outputs(plan))
+    all_jobs, plan = len(plan.jobs), _selected_jobs(plan, chosen)
     left_out = all_jobs - len(plan.jobs)
     verdicts = verdicts_of(config, plan, texts, options, renew=renew)
     if not emptied:
-        return Outlook(plan, verdicts, chosen, found, texts, notes=notes, left_out=left_out)
+        return RunPreview(plan, verdicts, chosen, found, texts, notes=notes, left_out=left_out)
     reason = "the output folder is emptied first"
     verdicts = {id_: replace(verdict, state="stale", reason=reason) for id_, verdict in verdicts.items()}
     removed = removable(plan.root, plan.numbers) if (plan.root / layout.MARK).is_dir() else []
-    return Outlook(plan, verdicts, chosen, found, texts, removed, notes, left_out)
+    return RunPreview(plan, verdicts, chosen, found, texts, removed, notes, left_out)
 
 
 def fit_and_forecast(
-    config: Config, options: Options, watcher: Watcher, outlook: Outlook, shares: Shares
+    config: Config, options: Options, watcher: Watcher, preview: RunPreview, resources: ResourceSettings
 ) -> tuple[Options, Forecast | None]:
-    """The options with as many workers as fit into memory, and the forecast of the run; both are reported.
+    """The options with a number of workers that fits into memory, and the forecast of the run; both are reported.
 
     Raises OutputError if the disk has too little space.
     """
-    plan, verdicts = outlook.plan, outlook.verdicts
+    plan, verdicts = preview.plan, preview.verdicts
     jobs = [job for job in plan.jobs if verdicts[job.id].state != "fresh"]
     if not jobs:
         return options, None
     use = replace(options.use, memory=min(options.use.memory, retries(config).memory))
     workers = 0 if options.engine == "debug" else options.workers
     if workers is None:
-        workers = cores() if options.engine == "local" else WORKERS
+        workers = cores() if options.engine == "local" else DEFAULT_CLUSTER_WORKERS
     if options.engine in ("local", "debug") and options.scheduler is None:
-        budgets = budgets_of(config, outlook.found, jobs, use, shares.steps)
+        budgets = budgets_of(config, preview.survey, jobs, use, resources.steps)
         free = available_memory()
         fitting = fitting_workers(workers, budgets, free)
         if fitting < workers:
@@ -139,16 +139,16 @@ def fit_and_forecast(
         workers = fitting
         options = replace(options, workers=workers)
         if needed_memory(workers, budgets) > free:
-            watcher.say(f"note: the largest job may need more than the free memory, {size(free)}")
-    freed = None if outlook.removed is None else sum(path.lstat().st_size for path in outlook.removed)
+            watcher.say(f"note: the largest job may need more than the free memory, {size_text(free)}")
+    freed = None if preview.removed is None else sum(path.lstat().st_size for path in preview.removed)
     forecast = forecast_run(
-        config, outlook.found, plan, verdicts, use=use, workers=workers, shares=shares.steps, freed=freed
+        config, preview.survey, plan, verdicts, use=use, workers=workers, step_resources=resources.steps, freed=freed
     )
-    watcher.say(forecast.text(require_room(plan.root, forecast.room)))
+    watcher.say(forecast.text(require_disk_space(plan.root, forecast.needed_disk)))
     return replace(options, use=use), forecast
 
 
-def _chosen_jobs(plan: Plan, chosen: Sequence[tuple[Step, bool]]) -> Plan:
+def _selected_jobs(plan: Plan, chosen: Sequence[tuple[Step, bool]]) -> Plan:
     return plan.restricted([step.name for step, wanted in chosen if wanted])
 
 
@@ -165,29 +165,29 @@ def verdicts_of(
                 " List the steps with: iota2 plan"
             )
         forced |= named
-    ledger, given, words = Ledger(plan.root), digests(texts, plan.root), Reasons(plan.root, texts)
-    return assess(plan, ledger, given, force=forced, renew=renew, words=words)
+    ledger, given, descriptions = Ledger(plan.root), digests(texts, plan.root), Reasons(plan.root, texts)
+    return assess(plan, ledger, given, force=forced, renew=renew, descriptions=descriptions)
 
 
-def may_make(plan: Plan) -> list[str]:
+def planned_outputs(plan: Plan) -> list[str]:
     """All files that a run of the plan may write, relative to the output folder."""
     return [*plan.given, *(name for job in plan.jobs for name in job.makes)]
 
 
-def check(config: Config) -> tuple[Survey, Plan]:
+def survey_and_plan(config: Config) -> tuple[Survey, Plan]:
     """The survey and the full plan of a configuration (headers only); UserError with all problems."""
     found = survey(config)
     return found, plan_run(config, found)
 
 
 def plan_run(config: Config, found: Survey) -> Plan:
-    """The full plan of a configuration; UserError if a file name would be too long for file systems."""
+    """The full plan of a configuration; UserError for a file name that is too long for file systems."""
     plan = make_plan(
         chain_of(config).steps,
         found.rows(config.arg_train.runs, chain_of(config).axes),
         config,
         root=config.chain.output_path,
-        constants=constants(config, found),
+        constants=path_constants(config, found),
         given=SURVEY,
     )
     _require_short_names(plan)
@@ -195,14 +195,14 @@ def plan_run(config: Config, found: Survey) -> Plan:
 
 
 def region_base(config: Config) -> str:
-    """Base name of the region file: that of the user's file, changed if it is taken; ``MyRegion`` without a file."""
+    """Name of the region file without suffix: that of the user's file, changed if it is in use, or ``MyRegion``."""
     stem = vector_source(config.chain.region_path).file.stem if config.chain.region_path else "MyRegion"
     return f"{stem}_region" if stem == Path(layout.REFERENCE.path).stem else stem
 
 
-def constants(config: Config, found: Survey) -> dict[str, str | int]:
-    """Constants in paths. Samples are Parquet files if requested, or if SQLite has too few columns for the features."""
-    too_many = len(found.recipe.names) + MAX_OWN_COLUMNS > sqlite_max_columns()
+def path_constants(config: Config, found: Survey) -> dict[str, str | int]:
+    """Constants in paths of artifacts. Samples are Parquet files if requested, or if SQLite allows too few columns."""
+    too_many = len(found.recipe.names) + MAX_NON_FEATURE_COLUMNS > sqlite_max_columns()
     extension = config.arg_train.learning_samples_extension
     return {
         "region_base": region_base(config),

@@ -1,4 +1,4 @@
-"""A job runs if and only if its record and the plan disagree, and the program says why."""
+"""A job runs if and only if its record differs from the plan; the reason is reported."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from iota2.run.records.records import JOURNAL, Ledger, Record
 from iota2.run.records.stamps import checksum, checksum_of_text
 from iota2.run.records.verdicts import assess, params_digest
 from iota2.run.verify import damaged
-from iota2.run.workers.execute import Debug, execute
+from iota2.run.workers.execute import DebugEngine, execute
 from tests.run.rows import rows_of
 
 SOURCE = Artifact("source/{tile}.json", "From outside.")
@@ -34,7 +34,7 @@ class Settings:
 
 
 def halve(job: JobContext) -> None:
-    """Odd and even neighbours give the same."""
+    """Integer division, so that two successive inputs give the same output."""
     job.out.number.write_text(str(int(job.inp.source.read_text()) // 2))
 
 
@@ -60,7 +60,7 @@ STEPS = (HALVE, TIMES, ADD)
 
 @dataclass
 class Project:
-    """An output folder with two tiles, its settings and steps."""
+    """An output folder with two tiles, settings and steps."""
 
     root: Path
     settings: Settings = Settings()
@@ -78,10 +78,10 @@ class Project:
         return {f"source/{tile}.json": checksum(self.source(tile)) for tile in self.tiles}
 
     def run(self, **options: Any) -> dict[str, str]:
-        """Run what is stale; the states of the jobs that were looked at."""
+        """Run the jobs that are not fresh; returns their states."""
         plan, ledger = self.plan(), Ledger(self.root)
         verdicts = assess(plan, ledger, self.given(), **options)
-        results = execute(plan, verdicts, Debug(), lambda result: None, Resources())
+        results = execute(plan, verdicts, DebugEngine(), lambda result: None, Resources())
         for result in results.values():
             if result.state == "done" and result.record:
                 ledger.add(result.record)
@@ -158,15 +158,15 @@ CASES: list[tuple[Change, dict[str, tuple[str, str]]]] = [
         {f"times/times_{t}": ("stale", "version of the step: 1 → 2") for t in "AB"},
     ),
     (remove_output, {"times/times_B": ("stale", "raster/B.bin is missing")}),
-    (cut_output, {"times/times_B": ("stale", "raster/B.bin differs from what was made")}),
-    (zero_middle, {"times/times_B": ("stale", "raster/B.bin differs from what was made")}),
+    (cut_output, {"times/times_B": ("stale", "raster/B.bin has changed since it was made")}),
+    (zero_middle, {"times/times_B": ("stale", "raster/B.bin has changed since it was made")}),
     (forget, {"times/times_B": ("stale", "no record of it")}),
     (add_tile, {"halve/halve_C": ("stale", "never made"), "times/times_C": ("stale", "never made")}),
 ]
 
 
 @pytest.mark.parametrize(("change", "expected"), CASES, ids=lambda case: getattr(case, "__name__", ""))
-def test_one_change_makes_exactly_these_jobs_run_for_this_reason(
+def test_a_change_makes_the_expected_jobs_run_with_the_expected_reason(
     project: Project, change: Change, expected: dict[str, tuple[str, str]]
 ) -> None:
     before = {path: checksum(project.root / path) for path in ("raster/A.bin", "sum.txt")}
@@ -183,35 +183,35 @@ def test_one_change_makes_exactly_these_jobs_run_for_this_reason(
     assert {id_ for id_, state in states.items() if state == "done"} >= set(expected)
     assert project.reasons() == {}
     if change in (remove_output, cut_output, zero_middle, forget):
-        assert states["add/add"] == "kept", "made again the same, so nothing after it runs"
+        assert states["add/add"] == "kept", "the outputs are unchanged, so downstream jobs are kept"
         assert {path: checksum(project.root / path) for path in before} == before
 
 
-def test_an_input_that_changes_the_outcome_runs_all_that_follows(project: Project) -> None:
+def test_a_changed_input_with_changed_outputs_runs_all_downstream_jobs(project: Project) -> None:
     project.source("A").write_text("14")
     assert project.reasons()["halve/halve_A"] == ("stale", "source/A.json changed")
     assert project.run() == {"halve/halve_A": "done", "times/times_A": "done", "add/add": "done"}
     assert (project.root / "sum.txt").read_text() == str(2 * 7 + 2 * 10)
 
 
-def test_an_input_that_changes_nothing_after_all_stops_the_run_early(project: Project) -> None:
+def test_a_changed_input_with_equal_outputs_keeps_downstream_jobs(project: Project) -> None:
     project.source("A").write_text("11")
     assert project.run() == {"halve/halve_A": "done", "times/times_A": "kept", "add/add": "kept"}
     assert project.reasons() == {}
 
 
-def test_a_touched_output_with_the_same_bytes_is_fresh_and_gets_a_new_stamp_from_a_run(project: Project) -> None:
+def test_a_touched_output_is_up_to_date_and_a_run_renews_its_stamp(project: Project) -> None:
     path, journal = project.root / "raster/A.bin", project.root / JOURNAL
     os.utime(path, ns=(1, 1))
     before = journal.read_bytes()
     assert project.reasons() == {}
-    assert journal.read_bytes() == before, "who only looks, without the lock, writes nothing"
+    assert journal.read_bytes() == before, "without the lock nothing is written"
     assert project.reasons(renew=True) == {}
     assert Ledger(project.root).records["times/times_A"].outputs["raster/A.bin"].modified == 1
 
 
-def test_an_output_that_the_last_run_of_the_job_did_not_make_is_no_output_of_it(project: Project) -> None:
-    """Asked for, not asked for while the job changed, and asked for again: what lies there is of the first time."""
+def test_an_output_missing_in_the_last_record_of_its_job_is_made_again(project: Project) -> None:
+    """The output is not requested in a changed run, then requested again: the existing file is from the first run."""
     extra = Artifact("extra/{tile}.txt", "Only when asked for.")
 
     def both(job: JobContext) -> None:
@@ -230,8 +230,8 @@ def test_an_output_that_the_last_run_of_the_job_did_not_make_is_no_output_of_it(
     assert project.reasons() == {}
 
 
-def test_a_file_of_a_step_that_is_left_out_counts_as_it_is(project: Project) -> None:
-    """Then a run of all steps, which makes it as it was, runs what read it once more."""
+def test_outputs_of_excluded_steps_count_by_their_current_content(project: Project) -> None:
+    """A later run of all steps recreates the original file, so its readers run again."""
 
     def left_out(project: Project) -> dict[str, tuple[str, str]]:
         plan = project.plan().restricted(["times", "add"])
@@ -245,7 +245,7 @@ def test_a_file_of_a_step_that_is_left_out_counts_as_it_is(project: Project) -> 
     assert left_out(project)["times/times_A"] == ("stale", "number/A.txt changed")
     plan, ledger = project.plan().restricted(["times", "add"]), Ledger(project.root)
     verdicts = assess(plan, ledger, project.given())
-    for result in execute(plan, verdicts, Debug(), lambda result: None, Resources()).values():
+    for result in execute(plan, verdicts, DebugEngine(), lambda result: None, Resources()).values():
         assert result.record
         ledger.add(result.record)
     assert (project.root / "sum.txt").read_text() == str(2 * 9 + 2 * 10)
@@ -253,7 +253,7 @@ def test_a_file_of_a_step_that_is_left_out_counts_as_it_is(project: Project) -> 
     assert (project.root / "sum.txt").read_text() == str(2 * 5 + 2 * 10)
 
 
-def test_bytes_changed_behind_size_and_time_are_seen_when_looking_deep(project: Project) -> None:
+def test_changed_bytes_with_equal_size_and_time_are_detected_by_deep_verification(project: Project) -> None:
     path = project.root / "raster/A.bin"
     stat = path.stat()
     path.write_bytes(bytes(100))
@@ -261,24 +261,24 @@ def test_bytes_changed_behind_size_and_time_are_seen_when_looking_deep(project: 
     assert project.reasons() == {}
     assert damaged(project.root, deep=False) == {}
     assert damaged(project.root, deep=True).keys() == {"raster/A.bin"}
-    Ledger(project.root).forget({"raster/A.bin"})  # as who looked deep does
+    Ledger(project.root).forget({"raster/A.bin"})  # as after a deep verification
     assert project.reasons()["times/times_A"] == ("stale", "no record of raster/A.bin")
 
 
 @pytest.mark.parametrize("changed", ["shape.dbf", "model/model.json"])
-def test_companions_of_a_shapefile_and_files_of_a_folder_count(project: Project, changed: str) -> None:
+def test_changes_of_shapefile_companions_and_of_files_in_folders_are_detected(project: Project, changed: str) -> None:
     (project.root / changed).write_text("other")
     name = "shape.shp" if changed == "shape.dbf" else "model"
-    assert project.reasons() == {"add/add": ("stale", f"{name} differs from what was made")}
+    assert project.reasons() == {"add/add": ("stale", f"{name} has changed since it was made")}
 
 
-def test_forced_steps_run_and_are_reported_so(project: Project) -> None:
+def test_forced_steps_run_and_the_reason_says_so(project: Project) -> None:
     message = project.reasons(force=["halve"])
     assert message["halve/halve_A"] == ("stale", "--force halve")
     assert project.run(force=["halve"])["times/times_A"] == "kept"
 
 
-def test_a_record_cut_short_by_a_crash_costs_its_job_only(project: Project) -> None:
+def test_an_incomplete_record_after_a_crash_affects_its_job_only(project: Project) -> None:
     journal = project.root / JOURNAL
     lines = journal.read_text().splitlines()
     journal.write_text("\n".join(lines[:-1]) + "\n" + lines[-1][:20])
@@ -288,7 +288,7 @@ def test_a_record_cut_short_by_a_crash_costs_its_job_only(project: Project) -> N
 
 
 @pytest.mark.parametrize("whole", [0, 2])
-def test_a_record_after_one_cut_short_is_kept(project: Project, whole: int) -> None:
+def test_a_record_after_an_incomplete_one_is_kept(project: Project, whole: int) -> None:
     journal = project.root / JOURNAL
     lines = journal.read_text().splitlines()
     journal.write_text("".join(f"{line}\n" for line in lines[:whole]) + lines[whole][:20])
@@ -303,12 +303,12 @@ def _records(lines: list[str]) -> dict[str, Record]:
     return {record.id: record for record in map(Record.from_json, lines)}
 
 
-def test_a_journal_is_written_again_only_when_it_holds_more_than_the_records(project: Project) -> None:
+def test_the_journal_is_rewritten_only_if_it_contains_more_than_the_valid_records(project: Project) -> None:
     journal = project.root / JOURNAL
     before = journal.stat()
     Ledger(project.root).compact()
     assert os.path.samestat(journal.stat(), before)
-    journal.write_text(journal.read_text()[:-1])  # the last line is whole, but for its end
+    journal.write_text(journal.read_text()[:-1])  # the last line lacks only its end of line
     Ledger(project.root).compact()
     assert journal.read_bytes().endswith(b"\n")
     ledger = Ledger(project.root)
@@ -317,7 +317,7 @@ def test_a_journal_is_written_again_only_when_it_holds_more_than_the_records(pro
     assert len(journal.read_text().splitlines()) == len(ledger.records)
 
 
-def test_an_output_struck_from_the_records_is_made_again(project: Project) -> None:
+def test_an_output_removed_from_the_records_is_made_again(project: Project) -> None:
     Ledger(project.root).forget({"raster/B.bin", "nothing"})
     message = project.reasons()
     assert message.pop("add/add")[0] == "open"
@@ -325,7 +325,7 @@ def test_an_output_struck_from_the_records_is_made_again(project: Project) -> No
     assert project.run() == {"times/times_B": "done", "add/add": "kept"}
 
 
-def test_a_file_named_by_a_parameter_counts_by_its_content_wherever_it_lies(tmp_path: Path) -> None:
+def test_a_file_in_a_parameter_counts_by_content_and_not_by_path(tmp_path: Path) -> None:
     first, second = tmp_path / "a.txt", tmp_path / "b.txt"
     first.write_text("same")
     second.write_text("same")
@@ -336,19 +336,19 @@ def test_a_file_named_by_a_parameter_counts_by_its_content_wherever_it_lies(tmp_
     assert params_digest(Settings(factor=3, file=first)) != digest
 
 
-def test_parameters_without_a_digest_are_a_defect() -> None:
+def test_parameters_without_a_digest_are_an_error() -> None:
     with pytest.raises(TypeError, match="no digest"):
         params_digest(object())
 
 
-def test_checksum_of_a_text_is_that_of_the_file_that_holds_it(tmp_path: Path) -> None:
+def test_the_checksum_of_a_text_equals_that_of_its_file(tmp_path: Path) -> None:
     path = tmp_path / "é.json"
     path.write_text("été\n", encoding="utf-8")
     assert checksum_of_text(path, "été\n") == checksum(path)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is always full")
-def test_a_record_after_one_that_a_full_disk_cut_stands_by_itself(tmp_path: Path) -> None:
+def test_a_record_after_one_truncated_by_a_full_disk_is_valid(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     first, lost, last = (Record(name, 1, "", {}, {}) for name in ("a/a", "b/b", "c/c"))
     ledger.add(first)

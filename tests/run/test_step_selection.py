@@ -1,4 +1,4 @@
-"""Which steps are meant by numbers, names and groups, whatever a configuration makes active."""
+"""Selection of steps by number, name or group, independent of the active steps."""
 
 from __future__ import annotations
 
@@ -18,49 +18,60 @@ from iota2.run.options import Options, chosen_steps, step_notes, steps_named
 CONFIG = Config(Chain.model_construct(first_step="init", last_step="validation"))
 CHAIN = Steps((CLASSIFICATION,))
 ALL = CHAIN.steps
-WITHOUT = tuple(step for step in CHAIN.steps if step.name not in ("coregistration", "samplesByTiles"))
+ACTIVE_STEPS = tuple(step for step in CHAIN.steps if step.name not in ("coregistration", "samplesByTiles"))
 """The active steps of a configuration without a reference image."""
 
 
-def run(options: Options, steps: tuple = WITHOUT) -> list[str]:  # type: ignore[type-arg]
+def run(options: Options, steps: tuple = ACTIVE_STEPS) -> list[str]:  # type: ignore[type-arg]
     return [step.name for step, chosen in chosen_steps(steps, CONFIG, options) if chosen]
 
 
-def test_a_number_means_the_same_step_whatever_is_active() -> None:
+def test_step_numbers_do_not_depend_on_the_active_steps() -> None:
     for name, number in CHAIN.numbers.items():
         if name not in ("coregistration", "samplesByTiles"):
-            assert run(Options(starting=number, ending=number), ALL) == [name]
-            assert run(Options(starting=number, ending=number), WITHOUT) == [name]
-    assert run(Options(starting=2, ending=5), ALL) == [
+            assert run(Options(legacy_first_step=number, legacy_last_step=number), ALL) == [name]
+            assert run(Options(legacy_first_step=number, legacy_last_step=number), ACTIVE_STEPS) == [name]
+    assert run(Options(legacy_first_step=2, legacy_last_step=5), ALL) == [
         "sensorsPreprocess",
         "coregistration",
         "CommonMasks",
         "PixelValidity",
     ]
-    assert run(Options(starting=2, ending=5)) == ["sensorsPreprocess", "CommonMasks", "PixelValidity"]
+    assert run(Options(legacy_first_step=2, legacy_last_step=5)) == [
+        "sensorsPreprocess",
+        "CommonMasks",
+        "PixelValidity",
+    ]
 
 
 @pytest.mark.parametrize("given", ["learnModel", "LEARNMODEL", 17, "17", "017", "+17", " 17 ", "learning"])
 def test_a_bound_is_a_number_a_step_or_a_group(given: int | str) -> None:
-    assert run(Options(starting=given, ending=given)) == ["learnModel"]
+    assert run(Options(legacy_first_step=given, legacy_last_step=given)) == ["learnModel"]
     if isinstance(given, str):
         assert run(Options(first_step=given, last_step=given)) == ["learnModel"]
 
 
 def test_a_group_begins_with_its_first_and_ends_with_its_last_step() -> None:
-    assert run(Options(starting="classification", ending="classification")) == ["classification", "classificationMerge"]
-    assert run(Options(first_step="mosaic", ending="confusionCmd")) == ["classifShaping", "mosaic", "confusionCmd"]
+    assert run(Options(legacy_first_step="classification", legacy_last_step="classification")) == [
+        "classification",
+        "classificationMerge",
+    ]
+    assert run(Options(first_step="mosaic", legacy_last_step="confusionCmd")) == [
+        "classifShaping",
+        "mosaic",
+        "confusionCmd",
+    ]
 
 
-def test_groups_are_contiguous_and_names_are_reported_apart_by_more_than_their_case() -> None:
+def test_groups_are_contiguous_and_names_differ_in_more_than_letter_case() -> None:
     order = [GROUPS.index(step.group) for step in CHAIN.steps]
     assert order == sorted(order)
     assert len({name.lower() for name in CHAIN.numbers}) == len(CHAIN.steps) == len(CHAIN.names)
 
 
-def test_without_bounds_all_active_steps_run_and_nothing_is_said() -> None:
-    assert run(Options()) == [step.name for step in WITHOUT]
-    assert step_notes(WITHOUT, CONFIG, Options()) == []
+def test_without_bounds_all_active_steps_run_without_a_note() -> None:
+    assert run(Options()) == [step.name for step in ACTIVE_STEPS]
+    assert step_notes(ACTIVE_STEPS, CONFIG, Options()) == []
 
 
 def test_a_configuration_may_name_the_groups_that_have_steps_and_no_others() -> None:
@@ -77,51 +88,51 @@ def test_a_configuration_may_name_the_groups_that_have_steps_and_no_others() -> 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (Options(starting=3), "-starting_step: step 3 (coregistration) … begins with step 4 (CommonMasks)"),
+        (Options(legacy_first_step=3), "-starting_step: step 3 (coregistration) … begins with step 4 (CommonMasks)"),
         (Options(first_step="coregistration"), "--first-step: step 3 (coregistration) … begins with step 4"),
-        (Options(ending="3"), "-ending_step: step 3 (coregistration) … ends with step 2 (sensorsPreprocess)"),
+        (Options(legacy_last_step="3"), "-ending_step: step 3 (coregistration) … ends with step 2 (sensorsPreprocess)"),
         (Options(last_step="samplesByTiles"), "--last-step: step 13 (samplesByTiles) … ends with step 12"),
         (Options(first_step="dimred"), "--first-step: group dimred … begins with step 17 (learnModel)"),
     ],
 )  # fmt: skip
-def test_a_bound_without_an_active_step_is_said(options: Options, message: str) -> None:
-    (note,) = step_notes(WITHOUT, CONFIG, options)
+def test_a_bound_without_an_active_step_gives_a_note(options: Options, message: str) -> None:
+    (note,) = step_notes(ACTIVE_STEPS, CONFIG, options)
     assert note.startswith(message.replace("…", "is not active with this configuration; the run"))
     if "dimred" not in message:
         assert step_notes(ALL, CONFIG, options) == []
 
 
-def test_the_configuration_is_named_when_its_bound_has_no_active_step() -> None:
+def test_an_inactive_bound_of_the_configuration_is_named() -> None:
     config = replace(CONFIG, chain=Chain.model_construct(first_step="dimred", last_step="validation"))
-    (note,) = step_notes(WITHOUT, config, Options())
+    (note,) = step_notes(ACTIVE_STEPS, config, Options())
     assert note.startswith("chain.first_step: group dimred is not active")
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (Options(starting=0), "-starting_step: there is no step 0; steps are numbered 1 to 25: 1 featureRecipe, 2 "),
-        (Options(ending=26), "-ending_step: there is no step 26; steps are numbered 1 to 25"),
-        (Options(starting="-7"), "-starting_step: there is no step -7"),
-        (Options(ending="9" * 5000), "-ending_step: '" + "9" * 60 + "…' is neither a step"),
-        (Options(starting="learnModl"), "neither a step nor a group of steps; did you mean 'learnModel'?"),
+        (Options(legacy_first_step=0), "-starting_step: there is no step 0; steps are numbered 1 to 25"),
+        (Options(legacy_last_step=26), "-ending_step: there is no step 26; steps are numbered 1 to 25"),
+        (Options(legacy_first_step="-7"), "-starting_step: there is no step -7"),
+        (Options(legacy_last_step="9" * 5000), "-ending_step: '" + "9" * 60 + "…' is neither a step"),
+        (Options(legacy_first_step="learnModl"), "neither a step nor a group of steps; did you mean 'learnModel'?"),
         (Options(first_step="1.5"), "--first-step: '1.5' is neither a step"),
         (Options(last_step=""), "--last-step: '' is neither a step"),
-        (Options(starting=9, ending=4), "-starting_step step 9 (VectorFormatting)"),
-        (Options(starting=3, ending=3), "The nearest active steps are 2 sensorsPreprocess and 4 "),
+        (Options(legacy_first_step=9, legacy_last_step=4), "-starting_step step 9 (VectorFormatting)"),
+        (Options(legacy_first_step=3, legacy_last_step=3), "The nearest active steps are 2 sensorsPreprocess and 4 "),
         (Options(first_step="validation", last_step="init"), "the first step comes after the last"),
-        (Options(starting="regularisation"), "group regularisation has no steps yet. Give an earlier "),
+        (Options(legacy_first_step="regularisation"), "group regularisation has no steps. Give an earlier "),
     ],
 )  # fmt: skip
-def test_a_bound_that_leaves_nothing_is_refused_with_the_steps_there_are(options: Options, message: str) -> None:
+def test_bounds_without_any_active_step_are_rejected_with_the_known_steps(options: Options, message: str) -> None:
     with pytest.raises(UserError) as refused:
         run(options)
     assert message in str(refused.value)
 
 
-def test_a_first_step_after_the_last_is_refused_in_one_line_that_names_what_was_given() -> None:
+def test_a_first_step_after_the_last_is_rejected_with_both_options() -> None:
     with pytest.raises(UserError) as refused:
-        run(Options(starting=17, ending=3))
+        run(Options(legacy_first_step=17, legacy_last_step=3))
     assert str(refused.value) == (
         "No step to run with -starting_step step 17 (learnModel) and -ending_step step 3 (coregistration): "
         "the first step comes after the last."
@@ -138,12 +149,12 @@ def test_a_first_step_after_the_last_is_refused_in_one_line_that_names_what_was_
         ("classification", ["classification"]),
     ],
 )
-def test_what_is_forced_is_a_step_its_number_or_a_group(asked: str, steps: list[str]) -> None:
+def test_force_accepts_a_step_a_number_or_a_group(asked: str, steps: list[str]) -> None:
     assert steps_named(CHAIN, "--force", asked) == steps
 
 
 @pytest.mark.parametrize("asked", ["0", "26", "lerning", ""])
-def test_what_is_forced_and_no_step_is_refused(asked: str) -> None:
+def test_force_rejects_unknown_steps(asked: str) -> None:
     with pytest.raises(UserError, match="--force: "):
         steps_named(CHAIN, "--force", asked)
 
