@@ -6,7 +6,10 @@ import json
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +22,11 @@ from odc.geo.geom import BoundingBox
 
 import iota2
 from iota2 import layout
+from iota2.api import runs
 from iota2.api.scenes import OpenedScene
 from iota2.classifiers.base import ModelError
 from iota2.core.tables import sample_columns
-from iota2.errors import ConfigError, FeatureMismatch, InputError
+from iota2.errors import ConfigError, FeatureMismatch, InputError, UserError
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.vectors import read_samples, read_sqlite
 from iota2.testing.files import WorldFiles
@@ -316,6 +320,8 @@ def test_wrong_windows_are_input_errors(scene: OpenedScene) -> None:
         scene.cube(BoundingBox(1.0, 43.0, 1.1, 43.1, crs="EPSG:4326"))
     with pytest.raises(InputError, match="not aligned with the grid of tile"):
         scene.cube(shifted)
+    with pytest.raises(InputError, match="The geobox has no pixels"):
+        scene.cube(grid[:0, :5])
     with pytest.raises(InputError, match=r"rows 0 to 160, columns -5 to 155\) is not inside"):
         scene.cube(grid.translate_pix(-5, 0))
     with pytest.raises(InputError, match=r"Sentinel9: no images of this sensor on tile T31TCJ\. Available: Sentinel2"):
@@ -398,6 +404,48 @@ def test_features_that_a_scene_cannot_give_are_mismatches(mapped: Mapped, severa
         iota2.features(landsat, model.recipe)
     with pytest.raises(FeatureMismatch, match="feature 1 is 'Landsat8_"):
         model.predict(iota2.features(landsat))
+
+
+def test_a_recipe_with_bands_that_the_scene_lacks_is_a_mismatch(scene: OpenedScene) -> None:
+    (sensor,) = scene.recipe.sensors
+    with pytest.raises(FeatureMismatch, match=r"Sentinel2: the features need bands B99; the scene has B2, B3"):
+        iota2.features(scene, replace(scene.recipe, sensors=(replace(sensor, bands=(*sensor.bands, "B99")),)))
+
+
+def test_damaged_classes_of_a_run_are_an_error_of_the_model(mapped: Mapped, tmp_path: Path) -> None:
+    folder, _ = next(models_of(mapped, TILES[0]))
+    shutil.copytree(folder, tmp_path / "model" / folder.name)
+    classes = tmp_path / layout.CLASSES.path
+    classes.parent.mkdir()
+    for content in ("", "[]", "{}"):
+        classes.write_text(content, encoding="utf-8")
+        with pytest.raises(ModelError, match=r"classes\.json: is damaged"):
+            iota2.load_model(tmp_path / "model" / folder.name)
+
+
+@pytest.mark.parametrize("workers", [-1, "2", 1.5, True, 10**9])
+def test_a_wrong_number_of_workers_is_an_error_before_the_run(mapped: Mapped, workers: object) -> None:
+    with pytest.raises(UserError, match=f"workers: expected a whole number from 0 to 10000, got {workers!r}"):
+        iota2.run_chain(mapped.config.source, workers=workers)  # type: ignore[arg-type]
+
+
+def test_two_threads_do_not_run_at_once(mapped: Mapped, monkeypatch: pytest.MonkeyPatch) -> None:
+    started, released = threading.Event(), threading.Event()
+    original = runs.runner.run
+
+    def waiting(*arguments: object) -> object:
+        started.set()
+        assert released.wait(60)
+        return original(*arguments)
+
+    monkeypatch.setattr(runs.runner, "run", waiting)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(iota2.run_chain, mapped.config.source)
+        assert started.wait(60)
+        with pytest.raises(UserError, match="another thread of this process runs a configuration"):
+            iota2.run_chain(mapped.config.source)
+        released.set()
+        assert first.result() == mapped.root
 
 
 def test_a_run_makes_the_outputs_of_a_configuration(mapped: Mapped, tmp_path: Path) -> None:

@@ -157,10 +157,22 @@ def test_another_package_adds_a_classifier_with_one_call_of_register(tmp_path: P
         model = trained(kind="constant", options={"classifier.constant.column": "1"})
         save_model(model, tmp_path / "model", tmp_path / "card.txt")
         assert (answers(load_model(tmp_path / "model")).argmax(axis=0) == 1).all()
-        with pytest.raises(ValueError, match="already registered"):
-            register("constant", "Another.", "other:Constant")
+        for name in ("constant", "CONSTANT"):
+            with pytest.raises(ValueError, match="already registered"):
+                register(name, "Another.", "other:Constant")
+        with pytest.raises(ValueError, match="expected a name of letters, digits and _"):
+            register("a b", "Another.", "other:Constant")
     finally:
         del KINDS["constant"]
+
+
+def test_a_registration_that_cannot_be_imported_is_a_problem_of_the_configuration() -> None:
+    register("absent", "Absent.", "no_such_module:Absent")
+    try:
+        with pytest.raises(ConfigError, match=r"'absent': cannot import 'no_such_module:Absent' \(No module named"):
+            validate_options("absent", {})
+    finally:
+        del KINDS["absent"]
 
 
 class Slope(Constant):

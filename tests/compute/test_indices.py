@@ -59,8 +59,12 @@ def test_another_package_adds_an_index_with_one_call_of_register(monkeypatch: py
     made = features.feature_block({"S": cube}, FeatureRecipe((recipe,)))
     assert made.names[-1] == "S_Ratio_20200101"
     assert made.values[-1].item() == 3
-    with pytest.raises(ValueError, match="already registered"):
-        register(Index("NDVI", ndvi))
+    for name in ("NDVI", "ndvi"):
+        with pytest.raises(ValueError, match="already registered"):
+            register(Index(name, ndvi))
+    for name in ("", "a b/c", "1st"):
+        with pytest.raises(ValueError, match="expected a name of letters, digits and _"):
+            register(Index(name, ndvi))
 
 
 def test_worked_values() -> None:

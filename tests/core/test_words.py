@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from iota2.core.words import choice_meant, did_you_mean, nearest, normalised_name
+from iota2.core.words import choice_meant, did_you_mean, nearest, normalised_name, without_backticks
 
 OPTIONS = ("s2_path", "l8_path", "ground_truth", "cloud_threshold", "classifier", "runs", "seed", "NDVI", "B11", "B2")
 
@@ -60,3 +60,7 @@ def test_no_choice_is_suggested_for_an_ambiguous_or_unknown_beginning(word: str)
 
 def test_without_names_there_is_no_suggestion() -> None:
     assert nearest("classifier", []) is None
+
+
+def test_sentences_in_markdown_are_printed_without_backticks() -> None:
+    assert without_backticks("Made with `chain.proj`, in `proj`.") == "Made with chain.proj, in proj."

@@ -14,7 +14,9 @@ from iota2.core.arguments import require_kind
 from iota2.core.cube import FeatureBlock
 from iota2.core.grid import described
 from iota2.core.recipe import FeatureRecipe
-from iota2.core.words import counted
+from iota2.core.scene import Scene
+from iota2.core.words import counted, some
+from iota2.errors import FeatureMismatch
 from iota2.io.series.reader import series_reader
 
 
@@ -54,5 +56,18 @@ def features(source: OpenedScene | SceneCube, recipe: FeatureRecipe | None = Non
     cube = source if isinstance(source, SceneCube) else source.cube()
     wanted = cube.opened.recipe if recipe is None else recipe
     require_kind(wanted, FeatureRecipe, "features: recipe", "model.recipe or scene.recipe")
+    _require_bands(cube.opened.scene, wanted)
     with series_reader(cube.opened.scene, wanted) as reader:
         return Features(feature_block(reader.read(cube.block), wanted), cube.geobox)
+
+
+def _require_bands(scene: Scene, recipe: FeatureRecipe) -> None:
+    """Raise FeatureMismatch if the series of the scene lack bands of the recipe."""
+    bands = {sensor.spec.name: sensor.spec.band_names for sensor in scene.sensors}
+    for sensor in recipe.sensors:
+        missing = [band for band in sensor.bands if band not in bands.get(sensor.sensor, sensor.bands)]
+        if missing:
+            raise FeatureMismatch(
+                f"{sensor.sensor}: the features need bands {some(missing)}; the scene has "
+                f"{', '.join(bands[sensor.sensor])}. Open the scene with the sensors and bands of the recipe."
+            )

@@ -97,6 +97,9 @@ def _require_model(path: Path) -> None:
 
 def _classes(path: Path) -> dict[int, ModelClass]:
     """The classes of a run by code."""
-    found = read_classes(path)
+    try:
+        found = read_classes(path)
+    except (ValueError, KeyError, TypeError) as err:
+        raise ModelError(f"{path}: is damaged ({err}). Run the configuration again to write it again.") from err
     described = zip(found.codes, found.names, found.colors, strict=True)
     return {code: ModelClass(code, name, "#{:02x}{:02x}{:02x}".format(*color)) for code, name, color in described}

@@ -30,6 +30,8 @@ def window_of(scene: Scene, area: Area | None) -> Block:
 def _of_geobox(scene: Scene, area: GeoBox) -> Block:
     if area.crs != scene.geobox.crs or not share_pixels(area, scene.geobox):
         raise InputError(f"The geobox is not aligned with the grid of tile {scene.tile}. Use a part of scene.geobox.")
+    if 0 in area.shape:
+        raise InputError(f"The geobox has no pixels ({area.shape[0]} rows, {area.shape[1]} columns). Use a larger one.")
     (row, col), (height, width) = _corner(scene, area), scene.geobox.shape
     rows, cols = (row, row + area.shape[0]), (col, col + area.shape[1])
     if row < 0 or col < 0 or rows[1] > height or cols[1] > width:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -9,7 +10,7 @@ from typing import Any
 
 from iota2.classifiers.base import Classifier
 from iota2.classifiers.options import split_text
-from iota2.core.words import nearest
+from iota2.core.words import nearest, normalised_name
 from iota2.errors import ConfigError
 
 
@@ -24,9 +25,13 @@ class Kind:
 
     @property
     def implementation(self) -> type[Classifier]:
-        """The class; its module is imported."""
+        """The class; its module is imported. ConfigError if this fails."""
         module, _, name = self.path.partition(":")
-        found: type[Classifier] = getattr(import_module(module), name)
+        try:
+            found: type[Classifier] = getattr(import_module(module), name)
+        except (ImportError, AttributeError, ValueError) as err:
+            problem = f"classifier {self.name!r}: cannot import {self.path!r} ({err}); register it as 'module:Class'"
+            raise ConfigError([problem]) from err
         return found
 
 
@@ -39,7 +44,9 @@ def register(name: str, about: str, path: str) -> None:
 
     ``path`` is ``module:Class``. Configurations that are read afterwards may use the name.
     """
-    if name in KINDS:
+    if not re.fullmatch(r"[A-Za-z]\w*", name):
+        raise ValueError(f"classifier {name!r}: expected a name of letters, digits and _, a letter first")
+    if normalised_name(name) in map(normalised_name, KINDS):
         raise ValueError(f"classifier {name!r} is already registered")
     KINDS[name] = Kind(name, about, path)
 

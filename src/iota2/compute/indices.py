@@ -7,11 +7,14 @@ Brightness is the length of the spectrum. All arrays are float32. A new index is
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numba
 import numpy as np
+
+from iota2.core.words import normalised_name
 
 ATMOSPHERIC_CONSTANT = 0.05
 """Constant of the option ``acor_feat``, in the units of the stored values."""
@@ -68,7 +71,9 @@ INDICES: dict[str, Index] = {}
 
 def register(index: Index) -> None:
     """Add an index; ``ValueError`` for an existing name. Configurations that are read afterwards may use the name."""
-    if index.name in INDICES:
+    if not re.fullmatch(r"[A-Za-z]\w*", index.name):
+        raise ValueError(f"index {index.name!r}: expected a name of letters, digits and _, a letter first")
+    if normalised_name(index.name) in map(normalised_name, INDICES):
         raise ValueError(f"index {index.name!r} is already registered")
     INDICES[index.name] = index
 

@@ -124,6 +124,11 @@ def _escape(match: re.Match[str]) -> str:
     return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
 
 
+def without_backticks(text: str) -> str:
+    """A sentence in Markdown as plain text: names of options without their backticks."""
+    return text.replace("`", "")
+
+
 def all_problems(where: str, problems: Iterable[str], remedy: str = "", shown: int = 20) -> str:
     """One message: the number of problems, the first ``shown`` of them, and a common ``remedy``."""
     lines = list(problems)

@@ -24,7 +24,7 @@ from rich.progress import (
 from iota2.core.graph import Step
 from iota2.core.remarks import texts_of
 from iota2.core.scene import SensorScene
-from iota2.core.words import counted, json_text, printable
+from iota2.core.words import counted, json_text, printable, without_backticks
 from iota2.core.wrapping import wrapped
 from iota2.errors import Iota2Error, exit_code_of, message_of
 from iota2.run.plan.jobs import Job, Plan
@@ -121,7 +121,7 @@ class Console(Watcher):
         for group, members in groupby(steps, key=lambda item: item[1].group):
             self.say(f"Group {group}:")
             for number, step, chosen in members:
-                self.say(f"  [{'x' if chosen else ' '}] Step {number:2}: {step.about} ({step.name})")
+                self.say(f"  [{'x' if chosen else ' '}] Step {number:2}: {without_backticks(step.about)} ({step.name})")
         self.say()
 
     def started(self, plan: Plan, verdicts: Mapping[str, Verdict], forecast: Forecast | None = None) -> None:
@@ -180,7 +180,7 @@ class Console(Watcher):
         current = [(product, about) for product, about in products if product not in self._outdated]
         self.say(f"\nDone. {'Products:' if current else f'Results so far: {output}'}")
         for product, about in current:
-            self.say(f"  {product}\n      {about}")
+            self.say(f"  {product}\n      {without_backticks(about)}")
         old = sorted((self._outdated[product], product) for product, _ in products if product in self._outdated)
         for reason, members in groupby(old, key=lambda pair: pair[0]):
             self.say(f"OUT OF DATE, from an earlier run: {reason}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -251,8 +252,8 @@ def _product(value: Any) -> str:
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("a number")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError("a finite number")
     return float(value)
 
 
@@ -263,7 +264,9 @@ def _scale(value: Any) -> float:
 
 
 def _nodata(value: Any) -> float | None:
-    return None if value is None else _number(value)
+    """A number, NaN included: files may use NaN as nodata value."""
+    nan = isinstance(value, float) and math.isnan(value)
+    return value if value is None or nan else _number(value)
 
 
 def _positive(value: Any) -> int:

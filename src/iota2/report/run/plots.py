@@ -191,6 +191,10 @@ def _merged_marks(marks: Sequence[Mark]) -> tuple[Mark, ...]:
     return (Mark(tuple((kind, path) for kind, path in paths.items() if path)),)
 
 
+MIN_LABELLED_DAYS = 12
+"""Minimum number of days of a first, incomplete month that has a label: fewer days have no space for it."""
+
+
 def _months(first: int, last: int) -> list[tuple[date, str]]:
     """First days of months, or of years for long periods, with labels."""
     begin, end = date.fromordinal(first), date.fromordinal(last)
@@ -198,6 +202,8 @@ def _months(first: int, last: int) -> list[tuple[date, str]]:
     found = [day for day in months if begin <= day <= end]
     if len(found) > 26:
         return [(day, str(day.year)) for day in found if day.month == 1]
+    if not found or (found[0] - begin).days > MIN_LABELLED_DAYS:
+        found.insert(0, begin)
     return [(day, day.strftime("%b %Y") if day.month == 1 or day == found[0] else day.strftime("%b")) for day in found]
 
 
