@@ -170,7 +170,7 @@ def test_a_full_disk_stops_the_run_cleanly_and_it_goes_on_once_there_is_room(
     states = states_of(output) if (output / "IOTA2_tasks_status.txt").exists() else {}
     assert states.get("reportGeneration/final_report", "blocked") in ("blocked", "waiting")
     last = message[message.index(f"error: {output}: the disk is full") :]
-    assert re.search(r"\d+ k?B free now; about .* were needed", last)
+    assert re.search(r"\d+ k?B free now; the run needed about ", last)
     (failed, *_) = re.findall(r"^  (\w+/\w+): ", last, re.MULTILINE)
     assert f"log: {output}/logs/{failed}.err" in last
     assert last.splitlines()[-1].endswith(f"iota2 {' '.join(command)}")

@@ -495,7 +495,8 @@ def test_memory_of_high_strips_is_counted_since_they_are_decoded_completely(tmp_
                 target.write(values)
         scenes.append(scene_of(spec, root))
     low, high = (
-        _BlockMemory(scene, bands_of("Small", "RED", "NIR"), 0, 0, ahead=False).piece_bytes() for scene in scenes
+        _BlockMemory(scene, bands_of("Small", "RED", "NIR"), 0, 0, decodes_ahead=False).piece_bytes()
+        for scene in scenes
     )
     assert low == 0
     assert high >= 2 * FINE.shape.y * FINE.shape.x

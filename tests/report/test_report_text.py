@@ -172,7 +172,7 @@ def test_confusion_csv_is_read_back(counts, unmapped):
     "text", ["", "1,2\n3,4\n", "#Reference labels (rows):1,2\n#Produced labels (columns):1,2\n1,2\n"]
 )
 def test_a_text_that_is_not_a_confusion_matrix_is_an_error_with_the_file_name(text):
-    with pytest.raises(ValueError, match=r"a\.csv is no confusion matrix"):
+    with pytest.raises(ValueError, match=r"a\.csv is not a confusion matrix"):
         parse_confusion_csv(text, "a.csv")
 
 

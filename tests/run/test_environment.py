@@ -53,5 +53,5 @@ def test_a_checkout_is_reported_with_its_commit_and_folder(tmp_path: Path) -> No
 def test_an_installed_program_has_no_commit(tmp_path: Path) -> None:
     package = copied_to(tmp_path / "site-packages")
     found = program_of(package.parent)
-    assert "'Commit': 'not a checkout'" in found
+    assert "'Commit': 'not a git checkout'" in found
     assert f"'Installed in': '{package}'" in found

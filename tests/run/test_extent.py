@@ -172,7 +172,7 @@ def unusable(case: Case) -> dict[str, str]:
         "/sys/results": "belongs to the operating system",
         str(folder / "full"): "is not empty and was not made by this program (it contains thesis.txt)",
         str(folder / "dangling"): "is a broken symbolic link",
-        str(folder / "marked"): ".iota2 is a file, a folder is needed",
+        str(folder / "marked"): ".iota2 is a file",
         str(folder / ("n" * 300)): "longer than file systems allow",
         str(case.files.s2_path): "is in the folder of products",
         str(case.files.ground_truth.parent): "is not empty",

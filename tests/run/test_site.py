@@ -117,7 +117,7 @@ def test_inputs_and_outputs_are_reported(failed: Failed) -> None:
     inputs, outputs = failed.page("input_files_content.html"), failed.page("output_path_content.html")
     assert inputs.count(": 4 dates, ") == 2, "one calendar row per tile"
     assert "SENTINEL2" in failed.page("s2_path_content.html")
-    assert "The land-cover map: class codes, 0 where not classified." in outputs
+    assert "The land-cover map: class codes; 0 where not classified." in outputs
     assert "0 of 1" in outputs, "outputs that depend on the failed job are missing"
 
 
@@ -311,7 +311,7 @@ def test_the_graph_can_be_used_with_the_keyboard(failed: Failed, browser: webdri
             )
             if kind in (browser.execute_script(focused) or "").split():
                 return
-        raise AssertionError(f"no {kind} job is source_windows")
+        raise AssertionError(f"no {kind} job is reached")
 
     tab_to("blocked")
     ActionChains(browser).send_keys(Keys.ENTER).perform()

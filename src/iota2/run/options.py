@@ -134,7 +134,7 @@ def _bound(chain: Chain, option: str, asked: int | str, *, begins: bool) -> _Bou
     if re.fullmatch(r"[+-]?\d+", text):
         if text.lstrip("+").lstrip("0") not in map(str, chain.names):
             raise UserError(
-                f"{option}: there is no step {text}; steps are group_numbers 1 to {len(chain.names)}: "
+                f"{option}: there is no step {text}; steps are numbered 1 to {len(chain.names)}: "
                 f"{_numbered_steps(chain)}."
             )
         number = int(text)
@@ -165,10 +165,10 @@ def _numbered_steps(chain: Chain) -> str:
 
 def _no_step_message(asked: Sequence[_Bound], first: int, last: int, steps: Sequence[Step], chain: Chain) -> str:
     """Message if no step is selected, with the first and last step that exclude all steps."""
-    begin = next(bound for bound in asked if bound.begins and bound.first == first)
-    end = next(bound for bound in asked if not bound.begins and bound.last == last)
-    given = f"{begin.option} {begin.named} and {end.option} {end.named}"
+    bounds = [bound for bound in asked if (bound.first == first if bound.begins else bound.last == last)]
+    given = " and ".join(f"{bound.option} {bound.named}" for bound in bounds)
     if first > len(chain.names):
+        (begin, *_) = bounds
         return f"No step to run with {begin.option}: {begin.named} has no steps. Give an earlier group or step."
     if first > last:
         return f"No step to run with {given}: the first step comes after the last."

@@ -30,7 +30,7 @@ from iota2.io.tables.alignments import Alignment, alignments_csv
 
 
 class Mode(IntEnum):
-    """Relation between the translations of the dates, group_numbers as in option `coregistration.mode`."""
+    """Relation between the translations of the dates, numbered as in option `coregistration.mode`."""
 
     EACH_DATE = 1
     """Each date is compared with the reference image and moved by its own translation."""

@@ -155,7 +155,7 @@ def split_frame(
 
 
 def _usable(data: ReferenceData, job: JobContext) -> np.ndarray:
-    """Subset of each polygon in the area with enough clear dates of its tiles; empty for unusable polygons."""
+    """Part of each polygon in the area with enough clear dates of its tiles; empty for unusable polygons."""
     polygons = data.frame.geometry.to_numpy()
     pieces: list[list[shapely.Geometry]] = [[] for _ in polygons]
     tree = shapely.STRtree(polygons)
