@@ -183,7 +183,7 @@ def test_pages_are_updated_while_no_job_ends_and_show_running_jobs(
         def ended(self, result: JobResult) -> None:
             if not shown:
                 with heartbeat.beating(root, name, "host:7"):
-                    shown.append(wait_for_text(timeline, 'id="under-way"'))
+                    shown.append(wait_for_text(timeline, 'id="running"'))
 
     runner.run(config, runner.Options(workers=0, last_step="init"), Waits())
     row = shown[0].partition('id="running"')[2].partition("</table>")[0]
