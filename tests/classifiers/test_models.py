@@ -379,6 +379,8 @@ def test_an_inconsistent_boosting_file_is_rejected(tmp_path, arrays):
 class OfRows:
     """A classifier with the mandatory interface only, which wraps a forest."""
 
+    needs_series = False
+
     def __init__(self, classifier):
         self.n_features, self.n_classes = classifier.n_features, classifier.n_classes
         self.predict_proba = classifier.predict_proba

@@ -63,7 +63,7 @@ def test_a_written_table_of_counts_is_read_back(given, distances):
 
 @pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "originfid,reference,produced,edge,pixels,distance\n1,2,3\n"])
 def test_an_invalid_table_of_counts_is_rejected_with_its_name(text):
-    with pytest.raises(ValueError, match=r"a\.csv is no table of validation pixels"):
+    with pytest.raises(ValueError, match=r"a\.csv is not a table of validation pixels"):
         parse_polygon_counts_csv(text, "a.csv")
 
 
