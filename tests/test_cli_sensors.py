@@ -249,7 +249,8 @@ def test_a_folder_without_products_is_reported_with_an_example_and_the_command_t
     with pytest.raises(MissingTile) as message:
         scan_tile(S2, tmp_path, TILE)
     assert str(message.value) == (
-        f"Sentinel_2: no product of tile {TILE} in {tmp_path / TILE}; products are named like {S2.example}. It contains "
+        f"Sentinel_2: no product of tile {TILE} in {tmp_path / TILE}; products are named like {S2.example}. "
+        "It contains "
         f"2018, README.txt (2018: not a product name; products are named like {S2.example}). "
         f"`iota2 sensors Sentinel_2 {tmp_path / TILE}` explains what is found."
     )

@@ -82,7 +82,7 @@ def test_builders_paths_may_be_a_text(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"builders\.builders_paths: no folder .*mine; correct the path"):
         read(tmp_path, {}, {"builders": {"builders_paths": "mine"}})
     (tmp_path / "mine").mkdir()
-    with pytest.raises(ConfigError, match=r"mine has a Builder"):
+    with pytest.raises(ConfigError, match=r"mine defines a value of type Builder"):
         read(tmp_path, {}, {"builders": {"builders_paths": "mine"}})
 
 
