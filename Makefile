@@ -13,7 +13,7 @@ demo: .venv/ready  ## Create a synthetic Sentinel-2 archive in demo/ and map it
 test: lint suite   ## All checks of a change: lint, then suite
 
 suite: .venv/ready ## Run the tests, without those that take minutes
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not long"
 
 long: .venv/ready  ## Run tests that take minutes: clusters, several hosts, full and slow disks, dying workers, maps of every sensor
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m long
