@@ -432,7 +432,7 @@ def test_a_changed_byte_is_rejected_or_harmless(model, tmp_path, name, where, by
     ("key", "value", "said"),
     [
         ("format", "another", "not a model"),
-        ("version", 3, "format version 3"),
+        ("version", 4, "format version 4"),
         ("kind", "svm", "'svm' is unknown"),
         ("classes", [3, 11], "3 classes"),
         ("classes", [11, 3, 500], "damaged"),

@@ -10,9 +10,10 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import xr_coords
 
-from iota2.compute.predict import Prediction
+from iota2.compute.predict import Estimates, Prediction
 from iota2.compute.valid import has_data
 from iota2.core.cube import Cube, FeatureBlock
+from iota2.core.target import Quantity
 
 GRID = ("y", "x")
 """Names of the last two dimensions, in any CRS."""
@@ -57,6 +58,12 @@ def prediction_dataset(prediction: Prediction, classes: ClassCoordinates, geobox
         "probabilities": (("class", *GRID), prediction.probabilities),
     }
     return _gridded(variables, {name: ("class", list(values)) for name, values in classes.items()}, geobox)
+
+
+def estimates_dataset(estimates: Estimates, quantity: Quantity, geobox: GeoBox) -> xr.Dataset:
+    """``estimate`` (y, x), with the name of the quantity and its unit as attributes."""
+    attributes = {"long_name": quantity.name, "units": quantity.unit}
+    return _gridded({"estimate": (GRID, estimates.values, attributes)}, {}, geobox)
 
 
 def _gridded(variables: dict[str, Any], coords: dict[str, Any], geobox: GeoBox) -> xr.Dataset:

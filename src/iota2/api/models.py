@@ -9,12 +9,13 @@ import numpy as np
 import xarray as xr
 
 from iota2 import layout
-from iota2.api.arrays import ClassCoordinates, prediction_dataset
+from iota2.api.arrays import ClassCoordinates, estimates_dataset, prediction_dataset
 from iota2.api.features import Features
 from iota2.classifiers import models
 from iota2.classifiers.base import Model, ModelError
 from iota2.core.arguments import require_kind, require_path
 from iota2.core.recipe import FeatureRecipe
+from iota2.core.target import Quantity
 from iota2.core.words import counted, some
 from iota2.io.tables.classes import read_classes
 
@@ -56,11 +57,15 @@ class LoadedModel:
         """``label`` (y, x) uint16, ``confidence`` (y, x) and ``probabilities`` (class, y, x) float32 in 0..1.
 
         All three are 0 in pixels without clear observation. The coordinate ``class`` contains the class codes, the
-        coordinates ``class_name`` and ``class_color`` (class) their names and colours. FeatureMismatch for features
-        other than those of the training.
+        coordinates ``class_name`` and ``class_color`` (class) their names and colours. A model of a quantity gives
+        ``estimate`` (y, x) float32 instead, NaN in these pixels. FeatureMismatch for features other than those of the
+        training.
         """
         require_kind(features, Features, "predict: features", "the result of iota2.features(cube, model.recipe)")
-        found = self.model.predict(features.block, np.ones(features.block.n_valid.shape, bool))
+        where = np.ones(features.block.n_valid.shape, bool)
+        if isinstance(self.model.target, Quantity):
+            return estimates_dataset(self.model.estimate(features.block, where), self.model.target, features.geobox)
+        found = self.model.predict(features.block, where)
         described: ClassCoordinates = {
             "class": [one.code for one in self.classes],
             "class_name": [one.name for one in self.classes],

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, Protocol, Self, cast, runtime_checkable
 
 import numpy as np
 
 from iota2.classifiers.options import Params as Options
-from iota2.compute.predict import Prediction, Probabilities, from_predict_proba, predict_slices
+from iota2.compute.predict import (
+    Estimates,
+    Prediction,
+    Probabilities,
+    estimate_slices,
+    from_predict_proba,
+    predict_slices,
+)
 from iota2.core.cube import FeatureBlock
 from iota2.core.recipe import FeatureRecipe
-from iota2.core.target import Classes
+from iota2.core.target import Classes, Target
 from iota2.errors import FeatureMismatch, InputError, UserError
 
-__all__ = ["Classifier", "Model", "ModelError", "Prediction", "Training"]
+__all__ = ["Classifier", "Estimates", "Estimator", "Model", "ModelError", "Prediction", "Regressor", "Training"]
 
 
 class ModelError(UserError):
@@ -32,15 +40,15 @@ FitTransform = Callable[[np.ndarray], "Transform"]
 """Function that fits a transform to training samples, (sample, feature) float32."""
 
 
-class Classifier(Protocol):
-    """A classification method: learns class codes from features and predicts class probabilities."""
+class Estimator(Protocol):
+    """A learning method: what classifiers and regressors have in common."""
 
     Params: ClassVar[type[Options]]
     """Pydantic model of its options."""
     missing: ClassVar[str]
-    """How the classifier treats missing values, in one sentence for the documentation."""
+    """How the method treats missing values, in one sentence for the documentation."""
     needs_series: ClassVar[bool]
-    """Whether samples have the shape of a series: ``fit`` and ``predict_proba`` get ``x`` as (sample, date, band), from
+    """Whether samples have the shape of a series: ``fit`` and the prediction get ``x`` as (sample, date, band), from
     recipes with ``series_shape`` only; ``n_features`` is the number of dates times that of bands."""
     loaded_share: ClassVar[float]
     """Bytes of memory of a loaded model per byte of its files."""
@@ -48,7 +56,7 @@ class Classifier(Protocol):
     """Transforms of the features, in order; each is fitted to the training samples transformed by the previous ones."""
 
     def __init__(self, parameters: Mapping[str, Any], *, threads: int = 1) -> None:
-        """Unfitted classifier; ``parameters`` are those of ``Params.parameters``."""
+        """Unfitted; ``parameters`` are those of ``Params.parameters``."""
 
     def training_memory(self, samples: float, features: int, classes: int) -> int:
         """Estimated bytes of memory that ``fit`` needs, samples included."""
@@ -62,15 +70,32 @@ class Classifier(Protocol):
         """Number of features of the training samples."""
 
     @property
-    def n_classes(self) -> int:
-        """Number of classes of the training samples."""
-
-    @property
     def importances(self) -> np.ndarray | None:
         """(feature,) float64 with sum 1 (0 if nothing could be learned), or None if the method has no importances."""
 
     def fit(self, x: np.ndarray, y: np.ndarray, *, weight: np.ndarray | None, seed: int) -> None:
-        """Fit to ``x`` (sample, feature) float32 without NaN, class codes ``y`` and weights, both (sample,)."""
+        """Fit to ``x`` (sample, feature) float32 without NaN, with targets ``y`` and weights, both (sample,).
+
+        Targets are class codes for a classifier, float32 values of the quantity for a regressor.
+        """
+
+    def summary(self) -> Mapping[str, int | float | str]:
+        """Properties of the fitted method (size, depth …) for the model's card."""
+
+    def save(self, folder: Path) -> None:
+        """Write all data for ``load`` to an existing folder, without pickle; the same fit gives the same bytes."""
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """The method that ``save`` wrote, ready to predict. ``ModelError`` if the files are invalid."""
+
+
+class Classifier(Estimator, Protocol):
+    """A classification method: learns class codes from features and predicts class probabilities."""
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes of the training samples."""
 
     def predict_proba(self, x: np.ndarray) -> np.ndarray:
         """Probabilities (n, class) float64; columns follow the sorted classes given to ``fit``. ``ValueError`` for NaN.
@@ -79,15 +104,15 @@ class Classifier(Protocol):
         is (n, feature) float32; the transpose of a contiguous (feature, n) array is not copied.
         """
 
-    def summary(self) -> Mapping[str, int | float | str]:
-        """Properties of the fitted classifier (size, depth …) for the model's card."""
 
-    def save(self, folder: Path) -> None:
-        """Write all data for ``load`` to an existing folder, without pickle; the same fit gives the same bytes."""
+class Regressor(Estimator, Protocol):
+    """A regression method: learns a quantity from features and predicts its values."""
 
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """The classifier that ``save`` wrote, ready to predict. ``ModelError`` if the files are invalid."""
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Values (n,) float64 of the quantity for ``x`` (n, feature) float32. ``ValueError`` for NaN.
+
+        Several threads may call it concurrently, as ``Classifier.predict_proba``.
+        """
 
 
 class Transform(Protocol):
@@ -141,7 +166,7 @@ def transformed(transforms: Sequence[Transform], x: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Training:
-    """Origin of a model: classifier, region, seed, samples and versions."""
+    """Origin of a model: method, region, seed, samples and versions."""
 
     kind: str
     """Name of the classifier in the registry."""
@@ -149,7 +174,7 @@ class Training:
     seed: int
     parameters: Mapping[str, Any]
     samples: Mapping[int, int]
-    """Number of samples by class code."""
+    """Number of samples by class code; for a quantity, by the code 0."""
     summary: Mapping[str, int | float | str]
     versions: Mapping[str, str]
     """Versions of libraries during training."""
@@ -157,11 +182,14 @@ class Training:
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A fitted classifier with the recipe of its features, its classes, and optional transforms of the features."""
+    """A fitted classifier with its recipe, its classes, and optional transforms of the features; or a regressor.
 
-    classifier: Classifier
+    ``target`` decides: ``Classes`` for a ``Classifier``, a ``Quantity`` for a ``Regressor``.
+    """
+
+    classifier: Classifier | Regressor
     recipe: FeatureRecipe
-    target: Classes
+    target: Target
     meta: Training
     transforms: tuple[Transform, ...] = ()
     """Applied to the recipe's features in order, before the classifier."""
@@ -176,7 +204,8 @@ class Model:
                 )
             given = transform.n_outputs
         expected = given, len(self.classes)
-        found = self.classifier.n_features, self.classifier.n_classes
+        n_classes = self._classifier.n_classes if isinstance(self.target, Classes) else 0
+        found = self.classifier.n_features, n_classes
         if found != expected:
             raise ModelError(
                 f"{self.title}: the classifier has {found[0]} features and {found[1]} classes, but its recipe "
@@ -185,8 +214,22 @@ class Model:
 
     @property
     def classes(self) -> tuple[int, ...]:
-        """Class codes, ascending, 1..65535."""
-        return self.target.codes
+        """Class codes, ascending, 1..65535; empty for a quantity."""
+        return self.target.codes if isinstance(self.target, Classes) else ()
+
+    @property
+    def _classifier(self) -> Classifier:
+        """The classifier; ``ModelError`` if the model is one of a quantity."""
+        if not isinstance(self.target, Classes):
+            raise ModelError(f"{self.title}: estimates {self.target.name}, not classes. Use estimate.")
+        return cast(Classifier, self.classifier)
+
+    @property
+    def _regressor(self) -> Regressor:
+        """The regressor; ``ModelError`` if the model is one of classes."""
+        if isinstance(self.target, Classes):
+            raise ModelError(f"{self.title}: predicts classes, not a quantity. Use predict.")
+        return cast(Regressor, self.classifier)
 
     @property
     def importances(self) -> np.ndarray | None:
@@ -205,12 +248,35 @@ class Model:
         Pixels outside ``where`` (y, x) bool, and pixels without any valid observation, get 0 in all three, regardless
         of their features. Of classes with equal probability the smallest code is chosen. ``threads`` work in parallel
         and do not change the result. Raises ``FeatureMismatch`` for features other than the recipe's, ``InputError``
-        for NaN at classified pixels.
+        for NaN at classified pixels, ``ModelError`` for a model of a quantity.
         """
+        probabilities = self._probabilities
+        selected = self._selected(features, where)
+        with self._missing_values_named(features, selected):
+            return predict_slices(probabilities, features.values, selected, self.classes, threads=threads)
+
+    def estimate(self, features: FeatureBlock, where: np.ndarray, *, threads: int = 1) -> Estimates:
+        """Values of the quantity in a block; NaN in pixels that ``predict`` would not classify.
+
+        Arguments and errors are those of ``predict``; ``ModelError`` for a model of classes.
+        """
+        regressor = self._regressor
+        selected = self._selected(features, where)
+        with self._missing_values_named(features, selected):
+            return estimate_slices(
+                lambda x: regressor.predict(self._inputs(x)), features.values, selected, threads=threads
+            )
+
+    def _selected(self, features: FeatureBlock, where: np.ndarray) -> np.ndarray:
+        """(y, x) bool: pixels of ``where`` with a valid observation; ``FeatureMismatch`` for other features."""
         self._require_names(features.names)
-        selected = where & (features.n_valid > 0)
+        return where & (features.n_valid > 0)
+
+    @contextmanager
+    def _missing_values_named(self, features: FeatureBlock, selected: np.ndarray) -> Iterator[None]:
+        """Convert the ``ValueError`` for NaN to an ``InputError`` that names the feature."""
         try:
-            return predict_slices(self._probabilities, features.values, selected, self.classes, threads=threads)
+            yield
         except ValueError as err:
             missing = np.array([np.count_nonzero(np.isnan(layer[selected])) for layer in features.values])
             if not missing.any():
@@ -224,11 +290,12 @@ class Model:
 
     @property
     def _probabilities(self) -> Probabilities:
-        if self.transforms or self.classifier.needs_series:
-            return from_predict_proba(lambda x: self.classifier.predict_proba(self._inputs(x)))
-        if isinstance(self.classifier, ReadsBlocks):
-            return self.classifier.predict_pixels
-        return from_predict_proba(self.classifier.predict_proba)
+        classifier = self._classifier
+        if self.transforms or classifier.needs_series:
+            return from_predict_proba(lambda x: classifier.predict_proba(self._inputs(x)))
+        if isinstance(classifier, ReadsBlocks):
+            return classifier.predict_pixels
+        return from_predict_proba(classifier.predict_proba)
 
     def _inputs(self, x: np.ndarray) -> np.ndarray:
         """What the classifier gets for samples (sample, feature): transformed, and as series if it needs them."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from iota2.classifiers.base import Model
 from iota2.core.recipe import MISSING, FeatureRecipe
+from iota2.core.target import Quantity
 
 BAR_CHARACTERS = 40
 """Characters of the longest bar."""
@@ -20,7 +21,7 @@ def card_text(model: Model) -> str:
     meta = model.meta
     sections = [
         ("Parameters", _pairs(meta.parameters)),
-        ("Classes and training samples", _bars(meta.samples, "samples")),
+        *_target_sections(model),
         ("Properties of the fitted classifier", _pairs(meta.summary)),
         *_transforms_section(model),
         *_missing_section(model),
@@ -31,6 +32,14 @@ def card_text(model: Model) -> str:
     for title, rows in sections:
         lines += ["", title, *(f"  {row}".rstrip() for row in rows)]
     return "\n".join(lines) + "\n"
+
+
+def _target_sections(model: Model) -> list[tuple[str, list[str]]]:
+    """Classes with their numbers of samples; or the quantity with its number of samples."""
+    if isinstance(model.target, Quantity):
+        quantity = {"Quantity": model.target.name, "Unit": model.target.unit, "Samples": model.meta.samples[0]}
+        return [("Quantity and training samples", _pairs(quantity))]
+    return [("Classes and training samples", _bars(model.meta.samples, "samples"))]
 
 
 def _transforms_section(model: Model) -> list[tuple[str, list[str]]]:

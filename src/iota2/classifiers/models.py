@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,13 +26,13 @@ from iota2.core.files import read_text
 from iota2.core.nomenclature import MAX_CODE
 from iota2.core.random import generator
 from iota2.core.recipe import FeatureRecipe
-from iota2.core.target import Classes
+from iota2.core.target import Classes, Quantity, Target
 from iota2.core.words import json_text
 from iota2.errors import ConfigError, InputError, remedy_of
 
 FORMAT = "iota2 model"
-FORMAT_VERSION, TRANSFORMED_VERSION = 1, 2
-"""Format versions of models without and with transforms; older program versions reject the latter."""
+FORMAT_VERSION, TRANSFORMED_VERSION, QUANTITY_VERSION = 1, 2, 3
+"""Format versions: classes, with transforms, and a quantity. Older program versions reject newer ones."""
 FILE = "model.json"
 SAMPLES_PER_CHECK = 4096
 """Number of samples per batch of the check for values that are not finite."""
@@ -48,8 +49,9 @@ def train_model(
     region: str,
     threads: int,
     weight: np.ndarray | None = None,
+    quantity: Quantity | None = None,
 ) -> Model:
-    """A model fitted to ``x`` (sample, feature) and class codes ``y`` (sample,) 1..65535.
+    """A model fitted to ``x`` (sample, feature) and class codes ``y`` (sample,) 1..65535, or values of a ``quantity``.
 
     ``parameters`` come from ``validate_options``, ``weight`` is (sample,). One class, and one sample, are enough. The
     result depends on the samples in their order, the parameters, ``seed`` and ``region``, not on ``threads``. Raises
@@ -59,7 +61,7 @@ def train_model(
     title = f"region {region}, random seed {seed}"
     x, y = np.asarray(x, np.float32), np.asarray(y)
     _check_samples(x, y, recipe.names, title)
-    classes, counts = np.unique(y, return_counts=True)
+    target, samples = _class_target(y, title) if quantity is None else _quantity_target(quantity, y, title)
     classifier = untrained(classifier_name, parameters, threads=threads)
     drawn = int(generator(seed, "train_model", region).integers(2**32))
     transforms: list[Transform] = []
@@ -73,11 +75,26 @@ def train_model(
         region=region,
         seed=seed,
         parameters=dict(parameters),
-        samples=dict(zip(classes.tolist(), counts.tolist(), strict=True)),
+        samples=samples,
         summary=classifier.summary(),
         versions=_versions(),
     )
-    return Model(classifier, recipe, Classes(tuple(classes.tolist())), meta, tuple(transforms))
+    return Model(classifier, recipe, target, meta, tuple(transforms))
+
+
+def _class_target(y: np.ndarray, title: str) -> tuple[Target, dict[int, int]]:
+    """The classes of the samples, and the number of samples by code."""
+    if y.dtype.kind not in "iu" or y.min() < 1 or y.max() > MAX_CODE:
+        raise InputError(f"{title}: class codes must be whole numbers from 1 to {MAX_CODE} (0 means no label).")
+    codes, counts = np.unique(y, return_counts=True)
+    return Classes(tuple(codes.tolist())), dict(zip(codes.tolist(), counts.tolist(), strict=True))
+
+
+def _quantity_target(quantity: Quantity, y: np.ndarray, title: str) -> tuple[Target, dict[int, int]]:
+    """The quantity, and the number of samples."""
+    if y.dtype.kind not in "iuf" or not np.isfinite(y).all():
+        raise InputError(f"{title}: values of {quantity.name} must be finite numbers. Correct the reference data.")
+    return quantity, {0: len(y)}
 
 
 def save_model(model: Model, folder: Path, card: Path) -> None:
@@ -90,7 +107,7 @@ def save_model(model: Model, folder: Path, card: Path) -> None:
     meta = model.meta
     content = {
         "format": FORMAT,
-        "version": TRANSFORMED_VERSION if model.transforms else FORMAT_VERSION,
+        "version": _version_of(model),
         "kind": meta.kind,
         "region": meta.region,
         "seed": meta.seed,
@@ -101,6 +118,8 @@ def save_model(model: Model, folder: Path, card: Path) -> None:
         "versions": dict(meta.versions),
         "recipe": model.recipe.to_json(),
     }
+    if isinstance(model.target, Quantity):
+        content["quantity"] = asdict(model.target)
     if model.transforms:
         content["transforms"] = [transform.name for transform in model.transforms]
     for number, transform in enumerate(model.transforms):
@@ -132,22 +151,34 @@ def load_model(folder: Path) -> Model:
     return Model(KINDS[meta.kind].implementation.load(folder), recipe, target, meta, transforms)
 
 
-def _parsed(path: Path) -> tuple[FeatureRecipe, Classes, Training, tuple[str, ...]]:
+def _version_of(model: Model) -> int:
+    """The lowest format version that contains all parts of the model."""
+    if isinstance(model.target, Quantity):
+        return QUANTITY_VERSION
+    return TRANSFORMED_VERSION if model.transforms else FORMAT_VERSION
+
+
+def _target(content: Mapping[str, Any]) -> Target:
+    """Classes or quantity of a model."""
+    return Quantity(**content["quantity"]) if "quantity" in content else Classes(tuple(content["classes"]))
+
+
+def _parsed(path: Path) -> tuple[FeatureRecipe, Target, Training, tuple[str, ...]]:
     """Recipe, classes, origin and names of the transforms of a model."""
     content = _read_json(path)
     if content.get("format") != FORMAT:
         raise ModelError(f"{path}: not a model of this program. Give the folder that the training wrote.")
-    if content.get("version") not in (FORMAT_VERSION, TRANSFORMED_VERSION):
+    if content.get("version") not in (FORMAT_VERSION, TRANSFORMED_VERSION, QUANTITY_VERSION):
         raise ModelError(
             f"{path}: format version {content.get('version')!r}, this program reads {FORMAT_VERSION} "
-            f"and {TRANSFORMED_VERSION}. "
+            f"to {QUANTITY_VERSION}. "
             "Use the version that trained the model, or train it again."
         )
     if not isinstance(content.get("kind"), str) or content["kind"] not in KINDS:
         raise ModelError(f"{path}: classifier {content.get('kind')!r} is unknown; expected one of {', '.join(KINDS)}.")
     try:
         recipe = _recipe(content["recipe"])
-        target, meta = Classes(tuple(content["classes"])), _training(content)
+        target, meta = _target(content), _training(content)
         transforms = _transforms(content.get("transforms", []))
         recipe.names  # noqa: B018 - evaluated to detect a recipe whose features cannot be named
     except (KeyError, TypeError, ValueError, AttributeError, ConfigError) as err:
@@ -164,8 +195,6 @@ def _check_samples(x: np.ndarray, y: np.ndarray, names: tuple[str, ...], title: 
         )
     if not len(x):
         raise InputError(f"{title}: no samples to learn from. Check that reference polygons lie in the region.")
-    if y.dtype.kind not in "iu" or y.min() < 1 or y.max() > MAX_CODE:
-        raise InputError(f"{title}: class codes must be whole numbers from 1 to {MAX_CODE} (0 means no label).")
     samples, features = _not_finite(x)
     if samples:
         raise InputError(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from iota2.classifiers.base import Classifier
+from iota2.classifiers.base import Classifier, Regressor
 from iota2.classifiers.options import split_text
 from iota2.core.words import nearest, normalised_name
 from iota2.errors import ConfigError
@@ -24,11 +24,11 @@ class Kind:
     """``module:Class`` of the implementation of ``Classifier``."""
 
     @property
-    def implementation(self) -> type[Classifier]:
+    def implementation(self) -> type[Classifier | Regressor]:
         """The class; its module is imported. ConfigError if this fails."""
         module, _, name = self.path.partition(":")
         try:
-            found: type[Classifier] = getattr(import_module(module), name)
+            found: type[Classifier | Regressor] = getattr(import_module(module), name)
         except (ImportError, AttributeError, ValueError) as err:
             problem = f"classifier {self.name!r}: cannot import {self.path!r} ({err}); register it as 'module:Class'"
             raise ConfigError([problem]) from err
@@ -59,7 +59,7 @@ register(
 )
 
 
-def untrained(classifier: str, parameters: Mapping[str, Any], *, threads: int = 1) -> Classifier:
+def untrained(classifier: str, parameters: Mapping[str, Any], *, threads: int = 1) -> Classifier | Regressor:
     """Unfitted classifier; ``parameters`` come from ``validate_options``."""
     return KINDS[classifier].implementation(parameters, threads=threads)
 

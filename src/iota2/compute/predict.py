@@ -27,6 +27,14 @@ class Prediction:
     """(class, y, x) float32 in 0..1, in the order of the model's classes."""
 
 
+@dataclass(frozen=True, eq=False)
+class Estimates:
+    """Result of a model of a quantity for a block."""
+
+    values: np.ndarray
+    """(y, x) float32: the quantity in its unit; NaN in pixels without an estimate."""
+
+
 Probabilities = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Function that returns probabilities (n, class), from features (feature, pixel) and positions (n,) of pixels."""
 
@@ -58,14 +66,38 @@ def predict_slices(
         confidence[at] = bounded.max(axis=1)
         shares[:, at] = bounded.T
 
-    starts = range(0, len(positions), step)
-    if threads == 1:
-        deque(map(predict, starts), maxlen=0)
-    else:
-        with ThreadPoolExecutor(threads) as pool:
-            deque(pool.map(predict, starts), maxlen=0)
+    _for_each(predict, range(0, len(positions), step), threads)
     shape = selected.shape
     return Prediction(labels.reshape(shape), confidence.reshape(shape), shares.reshape(len(classes), *shape))
+
+
+def estimate_slices(
+    estimates: Callable[[np.ndarray], np.ndarray], values: np.ndarray, selected: np.ndarray, *, threads: int = 1
+) -> Estimates:
+    """Estimates of a quantity in a block from its features (feature, y, x), slice by slice of pixels.
+
+    ``estimates`` maps features (pixel, feature) to values (pixel,); it is not called without selected pixels.
+    ``selected`` is (y, x) bool; the other pixels are NaN.
+    """
+    found = np.full(selected.size, np.nan, np.float32)
+    x, positions = values.reshape(len(values), selected.size), np.flatnonzero(selected)
+    step = slice_pixels(len(values), 1)
+
+    def estimate(first: int) -> None:
+        at = positions[first : first + step]
+        found[at] = estimates(np.take(x, at, axis=1).T)
+
+    _for_each(estimate, range(0, len(positions), step), threads)
+    return Estimates(found.reshape(selected.shape))
+
+
+def _for_each(function: Callable[[int], None], starts: Sequence[int], threads: int) -> None:
+    """Call a function for each start of a slice, on several threads if ``threads`` is larger than 1."""
+    if threads == 1:
+        deque(map(function, starts), maxlen=0)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            deque(pool.map(function, starts), maxlen=0)
 
 
 def from_predict_proba(predict_proba: Callable[[np.ndarray], np.ndarray]) -> Probabilities:

@@ -21,10 +21,14 @@ class Classes:
 
 @dataclass(frozen=True)
 class Quantity:
-    """A number for each pixel, such as a yield or a height."""
+    """A number for each pixel, such as a yield or a height; ``ValueError`` for an empty name."""
 
     name: str
     unit: str
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.name, str) and self.name and isinstance(self.unit, str)):
+            raise ValueError(f"quantity {self.name!r} in {self.unit!r}: expected a name and a unit, which may be empty")
 
 
 Target = Classes | Quantity
