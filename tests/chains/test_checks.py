@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,7 @@ from iota2.chains import BUILDERS, SURVEY
 from iota2.chains.checks import chain_problems
 from iota2.core.builder import GROUPS, Ask, Builder, Chain
 from iota2.core.graph import Artifact, JobContext, Need, Step, first, optional
+from iota2.errors import UserError
 
 KNOWN = [step for builder in BUILDERS for step in builder.steps]
 FILE = Artifact("final/file_{tile}.txt", "A file.")
@@ -114,3 +116,15 @@ def test_a_step_without_a_function_is_rejected() -> None:
 def test_input_data_have_mandatory_options(ask: Ask, options: set[str]) -> None:
     one = Builder("Mine", ".", (step(),), frozenset({"images", ask}), options=("chain.region_path",))
     assert one.mandatory == {"chain.region_path", *options}
+
+
+def returning(value: object) -> Step:
+    return replace(step(), cost=lambda config, facts: value, check=lambda config, facts: value, source="mine/own.py")
+
+
+@pytest.mark.parametrize("value", [None, ["text"], 5])
+def test_wrong_results_of_cost_and_check_name_the_step_and_its_file(value: object) -> None:
+    with pytest.raises(UserError, match=r"mine/own\.py: step mine: cost returned .*; expected a Cost"):
+        returning(value).cost_of(None, None)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match=r"mine/own\.py: step mine: check returned .*; expected values of type Finding"):
+        returning(value).findings(None, None)  # type: ignore[arg-type]

@@ -13,6 +13,7 @@ from typing_extensions import TypeVar
 
 from iota2.core.cost import Cost, Facts, JobFacts
 from iota2.core.remarks import Remark
+from iota2.errors import OptionPath, UserError
 
 AXES = ("tile", "part", "sensor", "region", "seed")
 """The axes of a run. A step has one job for each value of its axes. A part is a strip of rows of a tile."""
@@ -254,7 +255,7 @@ class Finding(NamedTuple):
     """A problem of, or a remark on, the options and inputs of a step, found before the run."""
 
     text: str
-    option: tuple[str | int, ...] = ()
+    option: OptionPath = ()
     """The option concerned: section, key, and keys inside the value."""
     remark: Remark | None = None
     """The remark if the run may continue; None for a problem that stops the run."""
@@ -318,6 +319,25 @@ class Step(Generic[P, C]):
                 raise ValueError(f"step {self.name}: {name} is {value!r}; expected a text")
         if not callable(self.run):
             raise ValueError(f"step {self.name}: run is {self.run!r}; expected a function of a JobContext")
+
+    def cost_of(self, config: C, facts: JobFacts) -> Cost:
+        """The estimated resources of a job; UserError if ``cost`` returns anything else."""
+        found = self.cost(config, facts)
+        if not isinstance(found, Cost):
+            raise UserError(f"{self._named}: cost returned {found!r}; expected a Cost")
+        return found
+
+    def findings(self, config: C, facts: Facts) -> list[Finding]:
+        """The problems and remarks of ``check``; UserError if it returns anything else."""
+        found = self.check(config, facts)
+        listed = list(found) if isinstance(found, Iterable) else [found]
+        if wrong := [one for one in listed if not isinstance(one, Finding)]:
+            raise UserError(f"{self._named}: check returned {wrong[0]!r}; expected values of type Finding")
+        return listed
+
+    @property
+    def _named(self) -> str:
+        return f"{self.source}: step {self.name}" if self.source else f"step {self.name}"
 
     @property
     def all_needs(self) -> Mapping[str, Need]:

@@ -16,6 +16,7 @@ from typing import Any, Literal, Protocol
 from pydantic import BaseModel
 
 from iota2.core.graph import Artifact
+from iota2.errors import UserError
 from iota2.run.plan.jobs import Job, Plan, without_garbage_collection
 from iota2.run.records.records import Ledger, Record
 from iota2.run.records.stamps import MISSING_STAMP, Stamp, checksum, stat_stamp, unchanged_stamp
@@ -91,7 +92,7 @@ def assess(
     params: dict[str, str] = {}
     for job in plan.jobs:
         if job.step.name not in params:
-            params[job.step.name] = params_digest(job.params)
+            params[job.step.name] = _digest_of_parameters(job)
         inputs = job.reads
         record, known = ledger.records.get(job.id), digests.known(inputs, verdicts)
         if record is not None and known == record.inputs:
@@ -221,6 +222,18 @@ def all_reasons(job: Job, verdict: Verdict, descriptions: ChangeDescriptions) ->
 
 def _first_open(job: Job, verdicts: Mapping[str, Verdict]) -> str:
     return next(need for need in job.needs if need in verdicts and verdicts[need].state != "fresh")
+
+
+def _digest_of_parameters(job: Job) -> str:
+    """Digest of a job's parameters; UserError for parameters of a user's step that have none."""
+    try:
+        return params_digest(job.params)
+    except TypeError as err:
+        if not job.step.source:
+            raise
+        raise UserError(
+            f"{job.step.source}: step {job.step.name}: {err}. Use texts, numbers, lists or dataclasses"
+        ) from err
 
 
 def params_digest(params: Any) -> str:

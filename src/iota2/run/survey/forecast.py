@@ -205,7 +205,7 @@ class _JobEstimate:
 
     def cost(self, job: Job, allowed: int = 0) -> Cost:
         """Cost of a job whose blocks may take ``allowed`` bytes."""
-        found: Cost = job.step.cost(self._config, JobFacts(self.facts, job.key, allowed))
+        found = job.step.cost_of(self._config, JobFacts(self.facts, job.key, allowed))
         return found
 
     def block(self, steps: Iterable[Step], use: Callable[[Step], Resources]) -> tuple[int, int] | None:

@@ -140,7 +140,7 @@ def _collect(problems: Problems) -> Survey | None:
 
 def _findings(config: Config, facts: Facts) -> list[Finding]:
     """Findings of the active steps on their options and inputs."""
-    return [finding for step in chain_of(config).steps if step.when(config) for finding in step.check(config, facts)]
+    return [finding for step in chain_of(config).steps if step.when(config) for finding in step.findings(config, facts)]
 
 
 def _extent(problems: Problems, images: Images, regions: Regions) -> Extent:
