@@ -406,6 +406,17 @@ def test_features_that_a_scene_cannot_give_are_mismatches(mapped: Mapped, severa
         model.predict(iota2.features(landsat))
 
 
+def test_a_sensor_without_folder_and_a_nested_scene_file_are_input_errors(mapped: Mapped, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="folder of Sentinel_2"):
+        iota2.open_scene({"Sentinel_2": None}, TILES[0])  # type: ignore[dict-item]
+    file = tmp_path / layout.SCENE.path.format(tile=TILES[0])
+    file.parent.mkdir(parents=True)
+    (tmp_path / layout.MARK).mkdir()
+    file.write_text("[" * 100_000, encoding="utf-8")
+    with pytest.raises(InputError, match=r"scene\.json: cannot be read"):
+        iota2.open_scene(tmp_path, TILES[0])
+
+
 def test_a_recipe_with_bands_that_the_scene_lacks_is_a_mismatch(scene: OpenedScene) -> None:
     (sensor,) = scene.recipe.sensors
     with pytest.raises(FeatureMismatch, match=r"Sentinel2: the features need bands B99; the scene has B2, B3"):

@@ -211,7 +211,7 @@ def _read(path: Path, reader: Callable[[Path], T]) -> T:
         return reader(path)
     except FileNotFoundError as err:
         raise InputError(f"{path}: no such file. The run did not get that far: resume it with iota2 run.") from err
-    except (OSError, ValueError, KeyError, TypeError) as err:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as err:
         raise InputError(f"{path}: cannot be read ({err}). Resume the run with iota2 run to recreate it.") from err
 
 
