@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import os
+import resource
 import shlex
 import shutil
 import sys
@@ -79,6 +81,8 @@ app = typer.Typer(
 DEMO_PIXELS, MIN_DEMO_PIXELS = 480, 160
 """Width and height of a tile of the demo: default and minimum; smaller tiles cannot contain all classes."""
 MAX_DEMO_PIXELS = 20_000
+MIN_OPEN_FILES = 64
+"""Limit of open files below which an error may be due to this limit."""
 MAX_MEMORY_MIB = 16 << 20
 """Maximum memory of a job: 16 TiB."""
 PARSER_EXIT = 2
@@ -626,9 +630,17 @@ def guarded(action: Callable[[], object], *, debug: bool) -> int:
             print(printable(traceback.format_exc()), file=sys.stderr)
         if not (isinstance(err, Iota2Error) and err.is_shown):
             width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
-            print(for_terminal(f"error: {_error_text(err)}", width), file=sys.stderr)
+            print(for_terminal(f"error: {_error_text(err)}{_file_limit_hint(err)}", width), file=sys.stderr)
         return code
     return 0
+
+
+def _file_limit_hint(error: Exception) -> str:
+    """A hint if the system allows very few open files, which libraries report in other words; else empty."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if limit >= MIN_OPEN_FILES or (isinstance(error, OSError) and error.errno == errno.EMFILE):
+        return ""
+    return f"\nOnly {limit} files may be open at a time. Raise the limit (ulimit -n), then run again."
 
 
 def _error_text(error: Exception) -> str:
