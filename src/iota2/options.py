@@ -203,6 +203,7 @@ def shown(value: Any) -> str:
 
 
 def missing_text(info: FieldInfo) -> str:
+    """Message on a mandatory option that is not given: expected value and description."""
     return f"is missing; give {expected(info)}: {info.description}"
 
 

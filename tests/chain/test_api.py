@@ -419,7 +419,7 @@ def test_a_sensor_without_folder_and_a_nested_scene_file_are_input_errors(mapped
 
 def test_a_recipe_with_bands_that_the_scene_lacks_is_a_mismatch(scene: OpenedScene) -> None:
     (sensor,) = scene.recipe.sensors
-    with pytest.raises(FeatureMismatch, match=r"Sentinel2: the features need bands B99; the scene has B2, B3"):
+    with pytest.raises(FeatureMismatch, match=r"Sentinel2: the features need bands B99; the images have B2, B3"):
         iota2.features(scene, replace(scene.recipe, sensors=(replace(sensor, bands=(*sensor.bands, "B99")),)))
 
 

@@ -9,13 +9,13 @@ from odc.geo.geobox import GeoBox
 
 from iota2.api.arrays import features_array
 from iota2.api.scenes import OpenedScene, SceneCube
-from iota2.compute.features import feature_block
+from iota2.compute.features import feature_block, missing_bands
 from iota2.core.arguments import require_kind
 from iota2.core.cube import FeatureBlock
 from iota2.core.grid import described
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
-from iota2.core.words import counted, some
+from iota2.core.words import counted
 from iota2.errors import FeatureMismatch
 from iota2.io.series.reader import series_reader
 
@@ -62,12 +62,8 @@ def features(source: OpenedScene | SceneCube, recipe: FeatureRecipe | None = Non
 
 
 def _require_bands(scene: Scene, recipe: FeatureRecipe) -> None:
-    """Raise FeatureMismatch if the series of the scene lack bands of the recipe."""
+    """Raise FeatureMismatch, before anything is read, if the series of the scene lack bands of the recipe."""
     bands = {sensor.spec.name: sensor.spec.band_names for sensor in scene.sensors}
-    for sensor in recipe.sensors:
-        missing = [band for band in sensor.bands if band not in bands.get(sensor.sensor, sensor.bands)]
-        if missing:
-            raise FeatureMismatch(
-                f"{sensor.sensor}: the features need bands {some(missing)}; the scene has "
-                f"{', '.join(bands[sensor.sensor])}. Open the scene with the sensors and bands of the recipe."
-            )
+    known = [sensor for sensor in recipe.sensors if sensor.sensor in bands]
+    if problems := [text for sensor in known for text in missing_bands(sensor, bands[sensor.sensor])]:
+        raise FeatureMismatch(f"{'; '.join(problems)}. Open the scene with the sensors and bands of the recipe.")

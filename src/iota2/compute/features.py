@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -194,11 +194,16 @@ def _roles(index: str) -> tuple[str, ...]:
     return INDICES[index].roles if index in INDICES else ()
 
 
+def missing_bands(recipe: SensorRecipe, bands: Sequence[str]) -> Iterator[str]:
+    """A message if images with ``bands`` lack bands of the recipe."""
+    absent = [band for band in recipe.bands if band not in bands]
+    if absent:
+        yield f"{recipe.sensor}: the features need bands {_listed(absent)}; the images have {_listed(bands)}"
+
+
 def _cube_problems(cube: Cube, recipe: SensorRecipe) -> Iterator[str]:
     """Messages: bands missing in the cube, and raw dates that differ from those of the recipe."""
-    absent = [band for band in recipe.bands if band not in cube.bands]
-    if absent:
-        yield f"{recipe.sensor}: the features need bands {_listed(absent)}; the images have {_listed(cube.bands)}"
+    yield from missing_bands(recipe, cube.bands)
     if not recipe.gapfilling and not recipe.static and recipe.dates != cube.keys:
         missing = [key for key in recipe.dates if key not in cube.keys]
         excess = [key for key in cube.keys if key not in recipe.dates]
