@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from iota2.chains import BUILDERS, chain_of, find_builders
-from iota2.chains.load import load_config
+from iota2.chains.load import load_config, read_config
 from iota2.core.builder import Builder, Chain
 from iota2.errors import ConfigError, UserError
+from iota2.run.survey.survey import input_problems
 from tests.config.helpers import loaded
 
 OWN = '''
@@ -189,6 +190,30 @@ def test_options_that_no_builder_needs_may_be_left_out(mine: Path, tmp_path: Pat
     with pytest.raises(ConfigError) as message:
         load_config(shorter)
     assert [text.split(": ")[1] for text in message.value.problems] == [f"chain.{name}" for name in needed]
+
+
+def test_a_misspelt_mandatory_option_is_not_reported_as_missing_too(mine: Path, tmp_path: Path) -> None:
+    config = loaded(tmp_path, {"s2_path": mine.name}, {})
+    text = config.source.read_text(encoding="utf-8").replace("data_field", "data_feild")
+    config.source.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as message:
+        load_config(config.source)
+    (problem,) = message.value.problems
+    assert problem.endswith("chain.data_feild: unknown option; did you mean 'data_field'?")
+
+
+@pytest.mark.parametrize("names", [["Owm"], ["Own", "Own"]])
+def test_builders_that_are_not_known_cause_no_problems_of_inputs(mine: Path, tmp_path: Path, names: list[str]) -> None:
+    config = loaded(tmp_path, {"s2_path": "mine"}, {"builders": {"builders_paths": ["mine"]}})
+    text = config.source.read_text(encoding="utf-8").replace("builders:", f"builders:\n  builders_class_name: {names}")
+    kept = [line for line in text.splitlines() if "ground_truth" not in line and "color_table" not in line]
+    config.source.write_text("\n".join(kept), encoding="utf-8")
+    reading = read_config(config.source)
+    assert len(reading.problems) == 1
+    assert "builders.builders_class_name" in reading.problems[0][1]
+    assert reading.usable is not None
+    inputs = input_problems(reading.usable, reading.broken)
+    assert not [text for _, text in inputs if "ground_truth" in text or "color_table" in text or "nomenclature" in text]
 
 
 def test_a_user_defined_step_can_be_unpickled_in_another_process(mine: Path) -> None:

@@ -683,6 +683,12 @@ def test_a_projection_that_does_not_exist_is_named_with_an_example(world: Path, 
     assert message in refusal(world, chain(proj=written))
 
 
+@pytest.mark.parametrize(("code", "kind"), [(4978, "Geocentric CRS"), (5773, "Vertical CRS")])
+def test_a_projection_without_map_coordinates_is_rejected(world: Path, code: int, kind: str) -> None:
+    message = f"chain.proj: EPSG:{code} ({kind}) has no map coordinates; expected such as EPSG:2154"
+    assert message in refusal(world, chain(proj=f"'EPSG:{code}'"))
+
+
 @pytest.mark.parametrize(
     ("section", "option"),
     [

@@ -229,3 +229,14 @@ def test_check_and_run_refuse_files_at_paths_of_outputs(case: Case, capsys: pyte
         assert code == 1
         assert "contains files that no record of a run lists (final/report.html)" in error
     assert report.read_text() == "mine"
+
+
+def test_logs_of_steps_that_a_former_builder_had_are_removed(tmp_path: Path) -> None:
+    root = made(tmp_path, "final/old.tif")
+    prepare(root, ["final/old.tif"], steps=["formerStep"], remove=False)
+    log = root / "logs/formerStep/former_A.err"
+    log.parent.mkdir(parents=True)
+    log.touch()
+    prepare(root, ["final/new.tif"], steps=["mosaic"], remove=False)
+    assert log in removable(root)
+    assert left_over(root, ["final/new.tif"]) == ["final/old.tif"], "log folders are no outputs"

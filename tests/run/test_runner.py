@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from iota2 import layout
 from iota2.cli import app, guarded
 from iota2.config.options.schema import Config
-from iota2.core.graph import Resources
+from iota2.core.graph import Artifact, Resources
 from iota2.errors import ConfigError, JobsFailed, UserError
 from iota2.run import runner
 from iota2.run.runner import Options, resume_command
@@ -148,3 +149,17 @@ def test_the_resume_command_forces_unfinished_steps_and_omits_reduced_workers(
     logs.unlink()
     results = runner.run(config, Options(engine="debug", force=("learnModel",)), QUIET)
     assert any(id_.startswith("learnModel/") for id_ in results)
+
+
+def test_the_list_of_outputs_contains_the_log_folders_of_the_steps(finished: Config) -> None:
+    runner.run(finished, Options(workers=0, restart=True), runner.Watcher())
+    listed = (finished.chain.output_path / layout.OUTPUTS.path).read_text(encoding="utf-8").splitlines()
+    assert {"logs/mosaic", "logs/learnModel"} <= set(listed)
+
+
+def test_products_are_those_of_the_present_tiles(finished: Config) -> None:
+    artifact = Artifact("final/Own_{tile}_{region}.tif", "A product.", role="product")
+    for name in ("Own_A_1", "Own_A_2", "Own_B_1"):
+        (finished.chain.output_path / f"final/{name}.tif").touch()
+    found = runner._paths(finished.chain.output_path, artifact, {"tile": ("A",), "seed": (0,)})
+    assert [path.name for path in found] == ["Own_A_1.tif", "Own_A_2.tif"]

@@ -1,0 +1,47 @@
+"""A builder of the user, run as a whole: its group, its errors and its parameters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from iota2.chains.load import load_config
+from iota2.errors import JobsFailed, UserError
+from iota2.run import runner
+from iota2.run.options import Options
+from tests.chain.helpers import Case, case, small
+from tests.chains.test_lookup import OWN
+
+__all__ = ["case", "small"]
+
+
+def configured(case: Case, tmp_path: Path, text: str) -> Path:
+    """A configuration that selects the builder of a file with this text."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "own.py").write_text(text, encoding="utf-8")
+    return case.configured(builders={"builders_class_name": ["Own"], "builders_paths": [str(folder)]})
+
+
+def run(config: Path) -> Path:
+    loaded = load_config(config)
+    runner.run(loaded, Options(workers=0), runner.Watcher())
+    return loaded.chain.output_path
+
+
+def test_a_step_in_a_group_of_its_own_runs_by_default(case: Case, tmp_path: Path) -> None:
+    output = run(configured(case, tmp_path, OWN.replace('"ownStep", "init"', '"ownStep", "mine"')))
+    assert (output / "final/own.txt").read_text(encoding="utf-8") == "done"
+
+
+def test_a_step_that_ends_the_program_is_a_failed_job_with_its_line(case: Case, tmp_path: Path) -> None:
+    text = OWN.replace('job.out.own.write_text("done")', "raise SystemExit(0)")
+    with pytest.raises(JobsFailed, match=r"own\.py, line \d+: SystemExit: 0"):
+        run(configured(case, tmp_path, text))
+
+
+def test_parameters_without_a_digest_name_the_step_and_its_file(case: Case, tmp_path: Path) -> None:
+    text = OWN.replace('makes={"own": FILE})', 'makes={"own": FILE}, params=lambda config: {1, 2})')
+    with pytest.raises(UserError, match=r"mine/\*\.py: step ownStep: parameters contain a set"):
+        run(configured(case, tmp_path, text))
