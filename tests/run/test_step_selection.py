@@ -162,3 +162,12 @@ def test_force_rejects_unknown_steps(asked: str) -> None:
 def test_every_group_of_the_chain_is_accepted() -> None:
     for group in CHAIN.groups:
         assert {CHAIN.names[CHAIN.numbers[name]] for name in run(Options(first_step=group, last_step=group))}
+
+
+def test_defaults_of_the_configuration_are_no_bounds() -> None:
+    """Only what a configuration says excludes steps, so that no note names an option that nobody wrote."""
+    without = [step for step in ALL if step.group not in ("init", "validation")]
+    defaults = Config(Chain.model_construct())
+    assert all(chosen for _, chosen in chosen_steps(without, defaults, Options()))
+    assert step_notes(without, defaults, Options()) == []
+    assert len(step_notes(without, CONFIG, Options())) == 2
