@@ -23,8 +23,8 @@ from benchmarks.tasks import one_scene
 from iota2.chains.load import load_config
 from iota2.classifiers.base import Model
 from iota2.classifiers.models import load_model
-from iota2.run.records.records import Ledger
-from iota2.run.survey.survey import Survey, survey
+from iota2.runs.records.records import Ledger
+from iota2.runs.survey.survey import Survey, survey
 
 FIGURES_KEY = pytest.StashKey[Figures]()
 CORES = os.cpu_count() or 1

@@ -19,15 +19,15 @@ from iota2.chains import SURVEY
 from iota2.chains.classification import CLASSIFICATION
 from iota2.chains.load import load_config
 from iota2.config.options.schema import Config
-from iota2.run.plan.jobs import Plan, make_plan
-from iota2.run.records.output import prepare
-from iota2.run.records.records import Ledger, Record
-from iota2.run.records.stamps import checksum, stamp_of
-from iota2.run.records.verdicts import assess, params_digest
-from iota2.run.workers.peak_memory import peak_mib
+from iota2.runs.plan.jobs import Plan, make_plan
+from iota2.runs.records.output import prepare
+from iota2.runs.records.records import Ledger, Record
+from iota2.runs.records.stamps import checksum, stamp_of
+from iota2.runs.records.verdicts import assess, params_digest
+from iota2.runs.workers.peak_memory import peak_mib
 from iota2.testing.world import WorldOptions, make_world
 from iota2.testing.writing import write_world
-from tests.run.rows import rows_of
+from tests.runs.rows import rows_of
 
 PARTS, REGIONS, SEEDS = 10, ("1", "2", "3"), 1
 SMALL_WORLD = WorldOptions(

@@ -29,9 +29,9 @@ from iota2.core.scene import Scene
 from iota2.io.files.gdal import gdal_environment, limit_threads
 from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
 from iota2.io.series.reader import recipe_bands
-from iota2.run.preview import survey_and_plan
-from iota2.run.survey.survey import survey
-from iota2.run.workers.peak_memory import peak_mib, reset_peak
+from iota2.runs.preview import survey_and_plan
+from iota2.runs.survey.survey import survey
+from iota2.runs.workers.peak_memory import peak_mib, reset_peak
 from iota2.steps.sampling.extraction import extract
 
 ROOT = Path(__file__).parents[1]

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console as RichConsole
 
-from iota2.run.plan.jobs import Plan
-from iota2.run.records.records import Record
-from iota2.run.records.verdicts import Verdict
-from iota2.run.workers.job import JobResult
+from iota2.runs.plan.jobs import Plan
+from iota2.runs.records.records import Record
+from iota2.runs.records.verdicts import Verdict
+from iota2.runs.workers.job import JobResult
 from iota2.terminal.console import Console, JsonLines, Pace
 from tests.chain.helpers import Case, case, command, small
-from tests.run.two_step_chain import TILES, plan
+from tests.runs.two_step_chain import TILES, plan
 
 __all__ = ["case", "plan", "small"]
 

@@ -13,7 +13,7 @@ COMMANDS = Path(sys.executable).parent
 NAMES = ("statistics", "secrets", "random", "tempfile", "pathlib", "numpy", "json", "typer", "distributed")
 START_A_WORKER = """
 import sys
-from iota2.run.workers.local import local_workers
+from iota2.runs.workers.local import local_workers
 sys.path.insert(0, "")
 with local_workers(1) as cluster:
     print("worker result", cluster.client.submit(int, "7").result(timeout=60))

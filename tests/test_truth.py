@@ -8,8 +8,8 @@ import re
 import pytest
 
 from iota2.chains.load import load_config
-from iota2.run import runner
-from iota2.run.records.lock import locked
+from iota2.runs import runner
+from iota2.runs.records.lock import locked
 from tests.chain.helpers import WEST, Case, case, command, copied, run, small
 
 __all__ = ["case", "small"]

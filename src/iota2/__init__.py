@@ -14,7 +14,7 @@ __version__ = "0.1.0"
 
 PUBLIC = {
     "load_config": "iota2.chains.load",
-    "run_chain": "iota2.api.runs",
+    "run": "iota2.api.runs",
     "open_scene": "iota2.api.scenes",
     "features": "iota2.api.features",
     "load_model": "iota2.api.models",

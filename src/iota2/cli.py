@@ -45,8 +45,8 @@ from iota2.io.archive.recognition import recognize
 from iota2.io.archive.s1tiling import NO_ORTHORECTIFICATION
 from iota2.io.archive.specs import builtin_specs
 from iota2.io.files.addresses import without_secrets
-from iota2.run import runner
-from iota2.run.options import (
+from iota2.runs import runner
+from iota2.runs.options import (
     MAX_WORKERS,
     SCHEDULERS,
     EngineName,
@@ -54,18 +54,18 @@ from iota2.run.options import (
     paths_from_arguments,
     resume_command,
 )
-from iota2.run.preview import RunPreview, preview_first_run, preview_run, report_forecast
-from iota2.run.progress.sample_losses import sample_lines
-from iota2.run.progress.state_notes import state_notes
-from iota2.run.progress.status import job_states
-from iota2.run.progress.support_archive import write_archive
-from iota2.run.records.output import location_notes, results_elsewhere
-from iota2.run.survey.survey import input_problems
-from iota2.run.verify import verify as verify_outputs
-from iota2.run.workers.clusters import DEFAULT_CLUSTER_WORKERS
-from iota2.run.workers.engine import resource_notes
-from iota2.run.workers.job import PrintableFormatter
-from iota2.run.workers.signals import end_on_sigterm
+from iota2.runs.preview import RunPreview, preview_first_run, preview_run, report_forecast
+from iota2.runs.progress.sample_losses import sample_lines
+from iota2.runs.progress.state_notes import state_notes
+from iota2.runs.progress.status import job_states
+from iota2.runs.progress.support_archive import write_archive
+from iota2.runs.records.output import location_notes, results_elsewhere
+from iota2.runs.survey.survey import input_problems
+from iota2.runs.verify import verify as verify_outputs
+from iota2.runs.workers.clusters import DEFAULT_CLUSTER_WORKERS
+from iota2.runs.workers.engine import resource_notes
+from iota2.runs.workers.job import PrintableFormatter
+from iota2.runs.workers.signals import end_on_sigterm
 from iota2.terminal.console import Console, JsonLines, for_terminal, totals_text
 from iota2.terminal.recognized import recognized_json, recognized_text
 from iota2.terminal.sensors import sensor_text, sensors_json, sensors_text, spec_named

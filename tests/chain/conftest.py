@@ -11,7 +11,7 @@ import pytest
 from iota2.chains.load import load_config
 from iota2.config.options.schema import Config
 from iota2.core.graph import Resources
-from iota2.run import runner
+from iota2.runs import runner
 from iota2.testing.files import WorldFiles
 from iota2.testing.world import World, WorldOptions, make_world
 from iota2.testing.writing import write_world

@@ -58,7 +58,7 @@ def test_import_loads_no_numerical_library() -> None:
 
 
 def test_every_public_name_can_be_had_and_other_names_are_attribute_errors() -> None:
-    public = ["__version__", "features", "load_config", "load_model", "open_scene", "run_chain"]
+    public = ["__version__", "features", "load_config", "load_model", "open_scene", "run"]
     assert dir(iota2) == public
     assert all(getattr(iota2, name) is not None for name in dir(iota2))
     with pytest.raises(AttributeError, match="no attribute 'open_scenes'"):
@@ -354,7 +354,7 @@ def test_an_argument_of_another_kind_is_an_input_error_that_says_what_to_give(
         r"sensors is of type int\. .*Available: Sentinel2": lambda: scene.cube(sensors=5),
         r"sensors: 5 is of type int": lambda: scene.cube(sensors=[5]),
         r"load_config: path is of type int": lambda: iota2.load_config(5),
-        r"run_chain: config is of type dict": lambda: iota2.run_chain({}),
+        r"run: config is of type dict": lambda: iota2.run({}),
     }
     for message, call in calls.items():
         with pytest.raises(InputError, match=message):
@@ -437,7 +437,7 @@ def test_damaged_classes_of_a_run_are_an_error_of_the_model(mapped: Mapped, tmp_
 @pytest.mark.parametrize("workers", [-1, "2", 1.5, True, 10**9])
 def test_a_wrong_number_of_workers_is_an_error_before_the_run(mapped: Mapped, workers: object) -> None:
     with pytest.raises(UserError, match=f"workers: expected a whole number from 0 to 10000, got {workers!r}"):
-        iota2.run_chain(mapped.config.source, workers=workers)  # type: ignore[arg-type]
+        iota2.run(mapped.config.source, workers=workers)  # type: ignore[arg-type]
 
 
 def test_two_threads_do_not_run_at_once(mapped: Mapped, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -451,16 +451,16 @@ def test_two_threads_do_not_run_at_once(mapped: Mapped, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(runs.runner, "run", waiting)
     with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(iota2.run_chain, mapped.config.source)
+        first = pool.submit(iota2.run, mapped.config.source)
         assert started.wait(60)
         with pytest.raises(UserError, match="another thread of this process runs a configuration"):
-            iota2.run_chain(mapped.config.source)
+            iota2.run(mapped.config.source)
         released.set()
         assert first.result() == mapped.root
 
 
 def test_a_run_makes_the_outputs_of_a_configuration(mapped: Mapped, tmp_path: Path) -> None:
-    assert iota2.run_chain(mapped.config.source) == mapped.root
+    assert iota2.run(mapped.config.source) == mapped.root
     lacking = tmp_path / "absent.cfg"
     with pytest.raises(ConfigError, match=r"absent\.cfg"):
-        iota2.run_chain(lacking)
+        iota2.run(lacking)

@@ -20,7 +20,7 @@ from iota2.core.grid import shift_corrected
 from iota2.core.remarks import texts_of
 from iota2.io.series.scene_file import read_scene
 from iota2.io.tables.alignments import Alignment, alignments_csv, read_alignments, unaligned_remarks
-from iota2.run import runner
+from iota2.runs import runner
 from iota2.testing.archive import write_band
 from iota2.testing.classes import BANDS
 from iota2.testing.files import WorldFiles

@@ -12,7 +12,7 @@ import rasterio
 
 from iota2.chains.load import load_config
 from iota2.errors import JobsFailed
-from iota2.run import runner
+from iota2.runs import runner
 from tests.chain.helpers import WEST, Case, case, command, on_tile, run, said, small
 
 __all__ = ["case", "small"]

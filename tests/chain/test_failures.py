@@ -23,10 +23,10 @@ from iota2.chains.load import load_config
 from iota2.config.options.schema import Config
 from iota2.core.random import generator
 from iota2.errors import InputError, Iota2Error, JobsFailed
-from iota2.run import runner
-from iota2.run.preview import preview_run
-from iota2.run.progress.status import job_states
-from iota2.run.verify import damaged
+from iota2.runs import runner
+from iota2.runs.preview import preview_run
+from iota2.runs.progress.status import job_states
+from iota2.runs.verify import damaged
 from iota2.testing.files import WorldFiles
 from iota2.testing.world import World
 from tests.chain.conftest import configured

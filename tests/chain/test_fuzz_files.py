@@ -17,7 +17,7 @@ import pytest
 
 from iota2.core.random import generator
 from iota2.io.archive.specs import builtin_specs
-from iota2.run.progress.state_notes import STATE_FILES
+from iota2.runs.progress.state_notes import STATE_FILES
 from iota2.testing.classes import BANDS
 from tests.chain.helpers import SMALL, Case, made
 from tests.chain.test_optical_sensors import delivered

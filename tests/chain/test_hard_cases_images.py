@@ -21,7 +21,7 @@ from iota2.core.grid import pixel_centres
 from iota2.core.random import generator
 from iota2.errors import JobsFailed
 from iota2.io.rasters.files import RasterReader
-from iota2.run.preview import survey_and_plan
+from iota2.runs.preview import survey_and_plan
 from iota2.testing.archive import Product, write_band, write_masks
 from iota2.testing.classes import BANDS
 from iota2.testing.files import WorldFiles

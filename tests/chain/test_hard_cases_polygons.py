@@ -22,7 +22,7 @@ from iota2.classifiers import load_model
 from iota2.io.rasters.files import RasterReader
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.vectors import read_sqlite, read_vector
-from iota2.run.preview import survey_and_plan
+from iota2.runs.preview import survey_and_plan
 from iota2.testing.world import WorldOptions
 from tests.chain.helpers import (
     DATES,

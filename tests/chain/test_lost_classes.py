@@ -8,7 +8,7 @@ import pytest
 
 from iota2.chains.load import load_config
 from iota2.classifiers import load_model
-from iota2.run.preview import survey_and_plan
+from iota2.runs.preview import survey_and_plan
 from tests.chain.helpers import Case, case, command, refused, run, said, small
 
 __all__ = ["case", "small"]

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from iota2.config.options.schema import Config
-from iota2.run import preview, runner
-from iota2.run.watcher import Watcher
+from iota2.runs import preview, runner
+from iota2.runs.watcher import Watcher
 from iota2.testing.files import WorldFiles
 from iota2.testing.world import WorldOptions, make_world
 from iota2.testing.writing import write_world

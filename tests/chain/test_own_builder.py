@@ -8,8 +8,8 @@ import pytest
 
 from iota2.chains.load import load_config
 from iota2.errors import JobsFailed, UserError
-from iota2.run import runner
-from iota2.run.options import Options
+from iota2.runs import runner
+from iota2.runs.options import Options
 from tests.chain.helpers import Case, case, small
 from tests.chains.test_lookup import OWN
 

@@ -9,7 +9,7 @@ import pytest
 import rasterio
 
 from iota2.chains.load import load_config
-from iota2.run.preview import survey_and_plan
+from iota2.runs.preview import survey_and_plan
 from tests.chain.conftest import run_chain
 
 ARCHIVE = Path(__file__).parents[3] / "shared/data/s2_theia_t31ufq"

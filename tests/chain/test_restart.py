@@ -23,15 +23,15 @@ import pytest
 from iota2.chains.load import load_config
 from iota2.config.options.schema import Config
 from iota2.io.files.atomic import is_temporary
-from iota2.run import runner
-from iota2.run.preview import preview_run
-from iota2.run.records.records import Ledger, Record
+from iota2.runs import runner
+from iota2.runs.preview import preview_run
+from iota2.runs.records.records import Ledger, Record
 from iota2.testing.files import WorldFiles
 from iota2.testing.world import DATES, WorldOptions, make_world
 from iota2.testing.writing import write_world
 from tests.chain.conftest import configured, run_chain
-from tests.run.run_process import recorded
-from tests.run.signals import default_signals, ignored_sigint
+from tests.runs.run_process import recorded
+from tests.runs.signals import default_signals, ignored_sigint
 
 TINY = WorldOptions(size=64, overlap=16, classes=3, dates=DATES[2:10:2])
 KILLS = 10
@@ -77,7 +77,7 @@ def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
     found = []
     for child in psutil.Process(process.pid).children():
         with suppress(psutil.Error):
-            found += [child] if "iota2.run.workers.worker" in child.cmdline() else []
+            found += [child] if "iota2.runs.workers.worker" in child.cmdline() else []
     return found
 
 

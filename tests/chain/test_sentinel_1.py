@@ -18,8 +18,8 @@ from iota2.config.options import schema
 from iota2.core.remarks import texts_of
 from iota2.errors import UserError
 from iota2.io.tables.recipes import read_recipe
-from iota2.run.preview import plan_run
-from iota2.run.survey.survey import survey
+from iota2.runs.preview import plan_run
+from iota2.runs.survey.survey import survey
 from iota2.testing.radar import write_radar
 from tests.chain.helpers import SMALL, WEST, Case, command, copied, made, on_tile, refused, run
 

@@ -12,8 +12,8 @@ import pytest
 from iota2.chains.load import load_config
 from iota2.io.archive.products import scan_tile
 from iota2.io.archive.specs import builtin_specs
-from iota2.run import runner
-from iota2.run.preview import preview_run
+from iota2.runs import runner
+from iota2.runs.preview import preview_run
 from tests.chain.helpers import WEST, Case, case, on_tile, read, refused, run, small
 from tests.io.damage import rewritten
 from tests.io.items import items_of, relative_to, write_items

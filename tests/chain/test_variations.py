@@ -22,9 +22,9 @@ from iota2.errors import ConfigError, InputError, UserError
 from iota2.io.rasters.files import RasterReader
 from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.vectors import read_samples, read_sqlite
-from iota2.run import runner
-from iota2.run.preview import survey_and_plan
-from iota2.run.survey.survey import survey
+from iota2.runs import runner
+from iota2.runs.preview import survey_and_plan
+from iota2.runs.survey.survey import survey
 from iota2.testing.files import WorldFiles
 from iota2.testing.world import DATES, World, WorldOptions, make_world
 from iota2.testing.writing import write_world

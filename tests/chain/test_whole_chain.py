@@ -36,7 +36,7 @@ from iota2.io.series.reader import CubeReader, recipe_bands
 from iota2.io.series.scene_file import read_scene
 from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.vectors import read_samples, read_sqlite, read_vector
-from iota2.run.preview import survey_and_plan
+from iota2.runs.preview import survey_and_plan
 from iota2.steps.sampling.extraction import extract
 from iota2.testing.world import DATES, WorldOptions, make_world
 from iota2.testing.writing import write_world

@@ -13,7 +13,7 @@ from iota2.chains import BUILDERS, chain_of, find_builders
 from iota2.chains.load import load_config, read_config
 from iota2.core.builder import Builder, Chain
 from iota2.errors import ConfigError, UserError
-from iota2.run.survey.survey import input_problems
+from iota2.runs.survey.survey import input_problems
 from tests.config.helpers import loaded
 
 OWN = '''

@@ -23,8 +23,8 @@ from iota2.config.sensors import enabled_sensors
 from iota2.config.syntax.cfg import read_cfg
 from iota2.core.builder import Chain
 from iota2.core.graph import Resources
-from iota2.run.workers.execute import Retry
-from iota2.run.workers.resources import read_resources
+from iota2.runs.workers.execute import Retry
+from iota2.runs.workers.resources import read_resources
 
 CHAIN = Chain(BUILDERS)
 

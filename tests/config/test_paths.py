@@ -11,8 +11,8 @@ import pytest
 from iota2.chains.load import load_config
 from iota2.config.s1_ini import read_s1_ini
 from iota2.errors import ConfigError
-from iota2.run.options import Options, resume_command
-from iota2.run.records.output import location_notes, results_elsewhere
+from iota2.runs.options import Options, resume_command
+from iota2.runs.records.output import location_notes, results_elsewhere
 
 SENSOR = "{'path': 'data/mine', 'description': 'mine.yaml'}"
 OPTIONS = f"""chain :

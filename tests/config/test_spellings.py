@@ -74,8 +74,11 @@ def test_an_unknown_builder_is_one_problem(tmp_path: Path) -> None:
         read(tmp_path, {}, {"builders": {"builders_class_name": ["i2_classificationn"]}})
     (problem,) = message.value.problems
     assert "did you mean 'I2Classification'?" in problem
-    with pytest.raises(ConfigError, match=r"builders_class_name: expected a list"):
-        read(tmp_path, {}, {"builders": {"builders_class_name": []}})
+
+
+@pytest.mark.parametrize("section", [{}, {"builders_class_name": []}, {"builders_class_name": None}])
+def test_classification_is_the_builder_of_a_configuration_that_names_none(tmp_path: Path, section: dict) -> None:
+    assert read(tmp_path, {}, {"builders": section}).builders.builders_class_name == ("I2Classification",)
 
 
 def test_builders_paths_may_be_a_text(tmp_path: Path) -> None:

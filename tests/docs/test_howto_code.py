@@ -32,8 +32,8 @@ from iota2.config.syntax.cfg import read_cfg
 from iota2.core.builder import Chain
 from iota2.core.graph import Resources
 from iota2.errors import ConfigError
-from iota2.run.workers.execute import Retry
-from iota2.run.workers.resources import WORKER_BLOCK, read_resources
+from iota2.runs.workers.execute import Retry
+from iota2.runs.workers.resources import WORKER_BLOCK, read_resources
 from tests.chain.helpers import EAST, SMALL, WEST, Case, made, read
 from tests.docs.helpers import ROOT, blocks, name, text_of
 
@@ -201,7 +201,7 @@ def test_the_page_about_indices_makes_an_index(world: Case, tmp_path: Path) -> N
     assert float(first) == pytest.approx(1500 * 2000 / 9000)
     assert second == "nan"
     names = (
-        "import sys; from iota2.chains.load import load_config; from iota2.run.survey.survey import survey; "
+        "import sys; from iota2.chains.load import load_config; from iota2.runs.survey.survey import survey; "
         "print(*survey(load_config(sys.argv[1])).recipe.names)"
     )
     assert "Sentinel2_SAVI_20180317" in run_in_copy(tmp_path, "-c", names, config).split()

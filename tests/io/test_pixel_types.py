@@ -10,7 +10,7 @@ import pytest
 import rasterio
 
 from iota2.io.archive.products import scan_tile
-from tests.steps.test_plausibility import SPEC, THIRD, TILE, archive
+from tests.io.test_plausibility import SPEC, THIRD, TILE, archive
 
 
 def notes(root: Path, **changes: object) -> tuple[str, ...]:

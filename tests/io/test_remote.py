@@ -22,7 +22,7 @@ from iota2.io.files.gdal import open_image, open_raster
 from iota2.io.files.remote import fetch, remote_state, session
 from iota2.io.series.reader import CubeReader
 from iota2.io.stac.products import _probe_servers
-from iota2.run.survey import listing
+from iota2.runs.survey import listing
 from iota2.testing.products import Layer, write_raster
 from tests.io.web import Web, serving
 

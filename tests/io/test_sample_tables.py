@@ -122,7 +122,7 @@ import numpy as np
 from iota2.io.tables.sample_tables import merge_tables, write_points
 from iota2.io.tables.samples import read_columns
 from iota2.io.tables.vectors import read_samples
-from iota2.run.workers.peak_memory import reset_peak, peak_mib
+from iota2.runs.workers.peak_memory import reset_peak, peak_mib
 
 ROWS, FEATURES = 20_000, 481
 root, suffix = Path(sys.argv[1]), sys.argv[2]

@@ -155,7 +155,7 @@ from pathlib import Path
 
 from iota2.core.graph import JobContext, Key, Paths, Resources
 from iota2.io.files.gdal import gdal_environment
-from iota2.run.workers.peak_memory import reset_peak, peak_mib
+from iota2.runs.workers.peak_memory import reset_peak, peak_mib
 from iota2.steps.classification.classification import run
 from tests.steps.test_memory import paths_of_job
 

@@ -14,7 +14,7 @@ from iota2.core.graph import Resources
 from iota2.io.rasters.files import RasterReader
 from iota2.io.tables.clear_dates import DateCoverage, read_clear_dates
 from iota2.io.tables.vectors import read_vector
-from iota2.run import runner
+from iota2.runs import runner
 from iota2.testing.files import WorldFiles
 from iota2.testing.world import World, WorldOptions, make_world
 from iota2.testing.writing import write_world

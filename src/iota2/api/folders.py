@@ -16,7 +16,7 @@ from iota2.core.words import did_you_mean, normalised_name
 from iota2.errors import InputError
 from iota2.io.archive.products import native_geobox, scan_tile
 from iota2.io.archive.specs import builtin_specs, load_spec
-from iota2.run.survey.scan import check_coverage, reference_series
+from iota2.runs.survey.scan import check_coverage, reference_series
 
 
 def scan_folders(folders: Mapping[str, str | Path], tile: str) -> tuple[Scene, FeatureRecipe, tuple[str, ...]]:

@@ -10,14 +10,14 @@ from iota2.chains.load import load_config
 from iota2.config.options.schema import Config
 from iota2.core.arguments import require_kind
 from iota2.errors import UserError
-from iota2.run import runner
-from iota2.run.options import MAX_WORKERS, Options
+from iota2.runs import runner
+from iota2.runs.options import MAX_WORKERS, Options
 
 _RUNNING = threading.Lock()
 """Held during a run."""
 
 
-def run_chain(config: str | Path | Config, *, workers: int = 0) -> Path:
+def run(config: str | Path | Config, *, workers: int = 0) -> Path:
     """Make the missing or outdated outputs of a configuration; returns the output folder.
 
     Nothing is printed. Jobs run in ``workers`` processes, by default in the current process. JobsFailed if jobs failed;
@@ -26,7 +26,7 @@ def run_chain(config: str | Path | Config, *, workers: int = 0) -> Path:
     """
     if isinstance(workers, bool) or not isinstance(workers, int) or not 0 <= workers <= MAX_WORKERS:
         raise UserError(f"workers: expected a whole number from 0 to {MAX_WORKERS}, got {workers!r}")
-    require_kind(config, (str, os.PathLike, Config), "run_chain: config", "the path of a configuration, or one loaded")
+    require_kind(config, (str, os.PathLike, Config), "run: config", "the path of a configuration, or one loaded")
     loaded = config if isinstance(config, Config) else load_config(config)
     if not _RUNNING.acquire(blocking=False):
         raise UserError(

@@ -28,7 +28,7 @@ from iota2.io.series.reader import CubeReader
 from iota2.io.series.scene_file import read_scene, shifted
 from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.remark_lists import read_remarks
-from iota2.run.survey.survey import survey
+from iota2.runs.survey.survey import survey
 
 T = TypeVar("T")
 

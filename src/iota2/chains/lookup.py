@@ -19,6 +19,8 @@ from iota2.options import NOT_YET
 
 BUILDERS: tuple[Builder, ...] = (CLASSIFICATION,)
 """The built-in builders."""
+DEFAULT_BUILDERS = (CLASSIFICATION,)
+"""The builders of a configuration that names none."""
 UNAVAILABLE_BUILDERS: Mapping[str, str] = {
     "I2FeaturesMap": "F",
     "I2Obia": "O",
@@ -32,13 +34,14 @@ SURVEY: tuple[Artifact, ...] = (layout.SCENE, layout.SCAN_NOTES, layout.LISTING)
 
 
 def find_builders(names: Sequence[str], folders: Sequence[Path] = ()) -> tuple[Builder, ...]:
-    """The builders with these names or aliases; case and separators are ignored. ``folders``: user-defined builders.
+    """The builders with these names or aliases; case and separators are ignored. DEFAULT_BUILDERS without names.
 
+    ``folders``: folders of user-defined builders.
     Raises UserError for an unknown or ambiguous name, and for files that cannot be imported.
     """
     stamps = tuple((file, file.stat().st_mtime_ns) for file in python_files(folders))
     known = _known(tuple(folders), stamps)
-    return tuple(known[_name(name, known)] for name in names)
+    return tuple(known[_name(name, known)] for name in names) or DEFAULT_BUILDERS
 
 
 @cache

@@ -198,8 +198,7 @@ class _SelectedBuilders:
 
 def _builders(document: Document, lookup: Lookup, start: Path) -> _SelectedBuilders:
     """The builders that a file selects. Invalid and missing folders are reported by the schema."""
-    default = default_of(KEYS["builders"]["builders_class_name"])
-    names = texts_of(document, "builders", "builders_class_name") or default
+    names = texts_of(document, "builders", "builders_class_name")
     folders = [
         without_dots(start / Path(text).expanduser()) for text in texts_of(document, "builders", "builders_paths")
     ]
@@ -378,17 +377,17 @@ def _validated(draft: _Draft, name: str, context: Mapping[str, object]) -> Secti
 
 
 def _all_texts(value: object) -> bool:
-    """Whether a value is a text or a list of texts; the schema reports other values."""
+    """Whether a value is a text or a list of texts, also an empty list; the schema reports other values."""
     listed = value if isinstance(value, list) else [value]
-    return bool(listed) and all(isinstance(one, str) and one.strip() for one in listed)
+    return all(isinstance(one, str) and one.strip() for one in listed)
 
 
 def _name_builders(draft: _Draft, values: dict[str, Any]) -> None:
-    """Replace legacy names of builders, or add a problem if the builders are unknown."""
+    """Enter the names of the selected builders, or add a problem if the builders are unknown."""
     if draft.selected.problem:
         option = str(draft.selected.problem.option[-1]) if draft.selected.problem.option else "builders_class_name"
         draft.note(draft.problems, "builders", (option,), draft.selected.problem.text)
-    elif _all_texts(values.get("builders_class_name")):
+    elif _all_texts(values.get("builders_class_name", [])):
         values["builders_class_name"] = [builder.name for builder in draft.selected.builders]
 
 

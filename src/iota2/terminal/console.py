@@ -27,9 +27,9 @@ from iota2.core.scene import SensorScene
 from iota2.core.words import counted, json_text, printable, without_backticks
 from iota2.core.wrapping import wrapped
 from iota2.errors import Iota2Error, exit_code_of, message_of
-from iota2.run.plan.jobs import Job, Plan
-from iota2.run.progress.pace import Pace
-from iota2.run.progress.status import (
+from iota2.runs.plan.jobs import Job, Plan
+from iota2.runs.progress.pace import Pace
+from iota2.runs.progress.status import (
     RESULT_TEXTS,
     VERDICT_TEXTS,
     JobState,
@@ -38,13 +38,13 @@ from iota2.run.progress.status import (
     jobs_left_out,
     last_run_state,
 )
-from iota2.run.records.lock import holder
-from iota2.run.records.verdicts import Verdict
-from iota2.run.survey.forecast import Forecast
-from iota2.run.survey.survey import Survey
-from iota2.run.watcher import Watcher
-from iota2.run.workers.heartbeat import read_heartbeats
-from iota2.run.workers.job import JobResult
+from iota2.runs.records.lock import holder
+from iota2.runs.records.verdicts import Verdict
+from iota2.runs.survey.forecast import Forecast
+from iota2.runs.survey.survey import Survey
+from iota2.runs.watcher import Watcher
+from iota2.runs.workers.heartbeat import read_heartbeats
+from iota2.runs.workers.job import JobResult
 
 RUN_STATE_TEXTS: Mapping[RunState, str] = {
     "running": "did not finish: it was killed, or the disk was full",

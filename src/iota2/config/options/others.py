@@ -43,10 +43,9 @@ class Builders(Section):
     builders: ClassVar[str] = "C F O V R T"
 
     builders_class_name: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = option(
-        ("I2Classification",),
-        "Builders to run, as one chain of steps.",
+        (),
+        "Builders to run, as one chain of steps. Without a name: the builder of land-cover classification.",
         about=About(form="a list of builder names"),
-        min_length=1,
     )
     builders_paths: Annotated[tuple[InputFolder, ...], BeforeValidator(_as_list)] = option(
         (),

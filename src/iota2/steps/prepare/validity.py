@@ -19,6 +19,7 @@ from iota2.core.grid import blocks
 from iota2.core.scene import Scene
 from iota2.io.files.atomic import write_text
 from iota2.io.files.crs import units_per_metre
+from iota2.io.plausibility import check_values
 from iota2.io.rasters.files import RasterProfile, RasterWriter
 from iota2.io.rasters.rasterize import polygons_at_least
 from iota2.io.series.reader import CubeReader
@@ -28,7 +29,6 @@ from iota2.io.tables.frames import polygon_frame
 from iota2.io.tables.remark_lists import write_remarks
 from iota2.io.tables.vectors import write_shapefile
 from iota2.steps.blocks import mask_shape
-from iota2.steps.prepare.plausibility import check_values
 
 EROSION_METRES = 0.1
 """Metres by which the sampling area, the area with enough clear dates, is eroded."""

@@ -24,6 +24,7 @@ from iota2.io.files.atomic import write_text
 from iota2.io.files.crs import sliver_area
 from iota2.io.rasters.files import RasterReader
 from iota2.io.tables.classes import read_nomenclature, write_classes
+from iota2.io.tables.grouping import group_notes, polygon_groups
 from iota2.io.tables.point_areas import PointArea, PointRule, outline
 from iota2.io.tables.polygon_losses import class_losses, no_usable_polygons, pixel_area, write_class_losses
 from iota2.io.tables.reference import ReferenceData, read_field, read_reference
@@ -31,7 +32,6 @@ from iota2.io.tables.remark_lists import write_remarks
 from iota2.io.tables.vector_source import vector_source, with_choice
 from iota2.io.tables.vectors import read_vector, write_shapefile
 from iota2.report.results.text import label_table_csv
-from iota2.steps.sampling.grouping import group_notes, polygon_groups
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,320 @@
+"""A complete run: survey, plan, execution, reports to the user."""
+
+from __future__ import annotations
+
+import glob
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
+from pathlib import Path
+
+from iota2 import layout
+from iota2.chains import chain_of
+from iota2.config.options.schema import Config
+from iota2.core.graph import Artifact, Resources, Step
+from iota2.core.remarks import Remark
+from iota2.core.words import printable
+from iota2.errors import JobsFailed
+from iota2.io.files.atomic import remove_leftovers, write_text
+from iota2.io.tables.alignments import unaligned_remarks
+from iota2.io.tables.remark_lists import read_remarks
+from iota2.runs.options import Options, resume_command, step_notes, steps_named
+from iota2.runs.plan.jobs import Job, Plan
+from iota2.runs.preview import RunPreview, fit_and_forecast, planned_outputs, preview_plan, survey_and_plan, verdicts_of
+from iota2.runs.progress.listener import ReportListener
+from iota2.runs.progress.reasons import Reasons, keep_parameters
+from iota2.runs.progress.recorder import RunRecorder
+from iota2.runs.progress.state_notes import remove_damaged_state, state_notes
+from iota2.runs.progress.status import VERDICT_TEXTS, RunState, Status, note_start
+from iota2.runs.records.damage import known_damage
+from iota2.runs.records.lock import locked
+from iota2.runs.records.output import claim, empty, left_over, prepare
+from iota2.runs.records.records import Ledger
+from iota2.runs.records.state import remove_obstacle
+from iota2.runs.records.verdicts import Verdict, assess
+from iota2.runs.survey.forecast import (
+    Forecast,
+    full_disk_message,
+)
+from iota2.runs.survey.listing import digests, write_survey
+from iota2.runs.watcher import Watcher
+from iota2.runs.workers.engine import configured_resources, engine, retries
+from iota2.runs.workers.execute import DebugEngine, Engine, execute
+from iota2.runs.workers.heartbeat import clear_heartbeats
+from iota2.runs.workers.job import SUCCESSFUL, JobResult
+from iota2.runs.workers.resources import ResourceSettings
+
+MAX_SHOWN_FAILURES = 10
+"""Maximum number of failed jobs in a message."""
+MAX_SHOWN_LEFT_OVER = 5
+"""Maximum number of files of earlier settings in a message."""
+
+
+def run(config: Config, options: Options, watcher: Watcher) -> dict[str, JobResult]:
+    """Run all stale jobs. Raises JobsFailed if jobs fail after all retries.
+
+    With ``skip_damaged_products``, inputs found damaged during the run are excluded for all jobs of their tile, and the
+    run is repeated. Each repetition excludes at least one more product, so the loop ends.
+    """
+    root = config.chain.output_path
+    while True:
+        known = known_damage(root)
+        try:
+            return _run_once(config, options, watcher)
+        except JobsFailed:
+            new = [damage for damage in known_damage(root) if damage not in known]
+            if not (config.chain.skip_damaged_products and new):
+                raise
+        for damage in new:
+            watcher.say(f"{damage.tile}: {damage.product} is damaged and will be ignored ({damage.reason})")
+        options = replace(options, restart=True, force=())
+
+
+def _run_once(config: Config, options: Options, watcher: Watcher) -> dict[str, JobResult]:
+    """Run all stale jobs once; inputs known to be damaged are ignored.
+
+    All checks precede the first change of earlier results: inputs, steps, memory, disk, availability of workers.
+    """
+    resources = configured_resources(config, options)
+    for remark in resources.remarks:
+        watcher.say(f"note: {remark}")
+    survey, full_plan = survey_and_plan(config)
+    for note in step_notes(full_plan.steps, config, options):
+        watcher.say(f"note: {note}")
+    claim(full_plan.root)
+    with locked(full_plan.root) as message, _temporary_files_removed(full_plan.root):
+        for text in (*([message] if message else ()), *state_notes(full_plan.root)):
+            watcher.say(text)
+        preview = preview_plan(config, options, survey, full_plan, renew=True)
+        watcher.summary(preview.to_run, survey)
+        for warning in _skipped_but_stale(full_plan, preview.steps, preview.texts):
+            watcher.say(warning)
+        fitted, forecast = fit_and_forecast(config, options, watcher, preview, resources)
+        resume = resume_command(config, options)
+        all_fresh = all(verdict.state == "fresh" for verdict in preview.verdicts.values())
+        with (
+            full_disk_message(full_plan.root, forecast.needed_disk if forecast else 0, resume),
+            nullcontext(DebugEngine()) if all_fresh else engine(config, fitted, resources) as active_engine,
+        ):
+            if preview.removed is not None:
+                preview = _emptied(config, preview, options, watcher)
+            planned = planned_outputs(full_plan)
+            prepare(full_plan.root, planned, chain_of(config).folders, steps=full_plan.numbers, remove=False)
+            if left := left_over(full_plan.root, planned):
+                watcher.say(_left_over_note(full_plan.root, left))
+            write_survey(preview.texts)
+            results = _run_jobs(
+                config,
+                options,
+                watcher,
+                preview,
+                active_engine=active_engine,
+                use=fitted.use,
+                resources=resources,
+                forecast=forecast,
+            )
+            watcher.outdated(_outdated(full_plan, preview))
+            return results
+
+
+def _outdated(full_plan: Plan, preview: RunPreview) -> dict[Path, str]:
+    """Existing products that are not up to date because their steps or earlier ones were not selected, with reasons."""
+    if all(chosen for _, chosen in preview.steps):
+        return {}
+    verdicts = assess(
+        full_plan,
+        Ledger(full_plan.root),
+        digests(preview.texts, full_plan.root),
+        descriptions=Reasons(full_plan.root, preview.texts),
+    )
+    return {
+        full_plan.root / name: _outdated_reason(job, full_plan, verdicts)
+        for job in full_plan.jobs
+        if verdicts[job.id].state != "fresh"
+        for name in job.products
+        if (full_plan.root / name).exists()
+    }
+
+
+def _outdated_reason(job: Job, plan: Plan, verdicts: Mapping[str, Verdict]) -> str:
+    """Why a job is not up to date: the step of the first stale upstream job or of the job itself, with the reason."""
+    while waited := [need for need in job.needs if verdicts[need].state != "fresh"]:
+        job = plan.by_id[waited[0]]
+    return f"{job.step.name} has to run ({verdicts[job.id].reason})"
+
+
+def _emptied(config: Config, preview: RunPreview, options: Options, watcher: Watcher) -> RunPreview:
+    """Empty the output folder; returns the preview with the new verdicts."""
+    root, removed = preview.plan.root, preview.removed or ()
+    if removed:
+        watcher.say(f"{root}: removing {len(removed)} files of earlier runs, as requested by chain.remove_output_path")
+    empty(root, removed)
+    return replace(preview, verdicts=verdicts_of(config, preview.plan, preview.texts, options), removed=None)
+
+
+@contextmanager
+def _temporary_files_removed(root: Path) -> Iterator[None]:
+    """Remove temporary files of killed processes before and after the body."""
+    remove_leftovers(root)
+    try:
+        yield
+    finally:
+        remove_leftovers(root)
+
+
+def _run_jobs(
+    config: Config,
+    options: Options,
+    watcher: Watcher,
+    preview: RunPreview,
+    *,
+    active_engine: Engine,
+    use: Resources,
+    resources: ResourceSettings,
+    forecast: Forecast | None,
+) -> dict[str, JobResult]:
+    """Run the jobs that are not fresh, and record the successful ones."""
+    plan, verdicts = preview.plan, preview.verdicts
+    ledger, status = Ledger(plan.root), Status(plan, verdicts)
+    _write_state(plan, verdicts, ledger)
+    note_start(plan.root, preview.left_out)
+    status.write()
+    watcher.started(plan, verdicts, forecast)
+    resume = resume_command(config, options)
+    report = ReportListener(config, preview.survey, plan, verdicts, say=watcher.say, resume=resume)
+    report.started()
+    recorder = RunRecorder(plan.root, ledger, status, skip_damaged=config.chain.skip_damaged_products)
+
+    def ended(result: JobResult) -> None:
+        recorder.ended(result)
+        watcher.ended(result)
+        report.ended(result)
+
+    run_state: RunState = "stopped"
+    try:
+        level = config.chain.logger_level
+        results = execute(
+            plan,
+            verdicts,
+            active_engine,
+            ended,
+            use,
+            step_resources=resources.steps,
+            retry=retries(config),
+            level=level,
+        )
+        run_state = "done" if all(result.state in SUCCESSFUL for result in results.values()) else "failed"
+    finally:
+        recorder.close(run_state)
+        report.finished()
+    unsuccessful = {id_.split("/")[0] for id_, result in results.items() if result.state not in SUCCESSFUL}
+    if unsuccessful:
+        again = replace(
+            options,
+            force=tuple(
+                step
+                for step in options.force
+                if unsuccessful.intersection(steps_named(chain_of(config), "--force", step))
+            ),
+        )
+        raise JobsFailed(failure_text(plan, results, resume_command(config, again)))
+    recorder.require_written()
+    return results
+
+
+def _write_state(plan: Plan, verdicts: Mapping[str, Verdict], ledger: Ledger) -> None:
+    """Update records, reasons and parameters before the first job; remove damaged state files and heartbeats."""
+    ledger.compact()
+    remove_damaged_state(plan.root)
+    clear_heartbeats(plan.root)
+    lines = (
+        f"{VERDICT_TEXTS[verdict.state]:10}  {id_}" + (f": {verdict.reason}" if verdict.state != "fresh" else "")
+        for id_, verdict in verdicts.items()
+    )
+    remove_obstacle(plan.root / layout.REASONS.path)
+    write_text(plan.root / layout.REASONS.path, printable("\n".join(lines)))
+    keep_parameters(plan, verdicts, ledger)
+
+
+def _skipped_but_stale(plan: Plan, chosen: Sequence[tuple[Step, bool]], texts: Mapping[Path, str]) -> list[str]:
+    """Warnings on steps before the first selected one that are out of date."""
+    first = next(k for k, (_, wanted) in enumerate(chosen) if wanted)
+    before = {step.name for step, _ in chosen[:first]}
+    if not before:
+        return []
+    verdicts = assess(plan, Ledger(plan.root), digests(texts, plan.root), descriptions=Reasons(plan.root, texts))
+    stale = {
+        job.step.name: verdicts[job.id].reason
+        for job in plan.jobs
+        if job.step.name in before and verdicts[job.id].state == "stale"
+    }
+    return [f"warning: {name} is out of date ({reason}) but not selected" for name, reason in stale.items()]
+
+
+def _left_over_note(root: Path, left: Sequence[str]) -> str:
+    """A note on files of earlier settings, which could be mistaken for results of this run."""
+    shown = ", ".join(left[:MAX_SHOWN_LEFT_OVER]) + (", …" if len(left) > MAX_SHOWN_LEFT_OVER else "")
+    return f"note: {len(left)} files in {root} were made with earlier settings and are not changed: {shown}"
+
+
+def failure_text(plan: Plan, results: Mapping[str, JobResult], resume: str) -> str:
+    """Message on failed jobs: errors, logs, number of blocked jobs, outdated products, command to resume."""
+    failed = [job for job in plan.jobs if job.id in results and results[job.id].state == "failed"]
+    blocked = sum(result.state == "blocked" for result in results.values())
+    lines = [f"{len(failed)} of {len(results)} jobs failed; {blocked} dependent jobs were not run."]
+    for job in failed[:MAX_SHOWN_FAILURES]:
+        lines += [f"  {job.id}: {results[job.id].message}", f"    log: {plan.root / 'logs' / job.id}.err"]
+    if len(failed) > MAX_SHOWN_FAILURES:
+        lines.append(f"  … and {len(failed) - MAX_SHOWN_FAILURES} more: {plan.root / layout.STATUS.path}")
+    unmade = (
+        plan.root / name
+        for job in plan.jobs
+        if job.id in results and results[job.id].state not in SUCCESSFUL
+        for name in job.products
+    )
+    old = sorted(path.name for path in unmade if path.exists())
+    if old:
+        lines.append(f"OUT OF DATE, from an earlier run, in {plan.root / 'final'}: {', '.join(old)}")
+    lines.append(f"Completed jobs are kept. Fix the problem, then run: {resume}")
+    return "\n".join(lines)
+
+
+def products(config: Config) -> list[tuple[Path, str]]:
+    """Existing products with one sentence each: first the built-in ones, in the order of the layout."""
+    root, made = config.chain.output_path, chain_of(config).products
+    known = [artifact for artifact in layout.products() if artifact in made]
+    requested = [artifact for artifact in dict.fromkeys((*known, *made)) if artifact.when(config)]
+    values = {"tile": config.chain.list_tile, "seed": range(config.arg_train.runs)}
+    found = [(path, artifact.about) for artifact in requested for path in _paths(root, artifact, values)]
+    return [(path, about) for path, about in dict.fromkeys(found) if path.exists()]
+
+
+def _paths(root: Path, artifact: Artifact, values: Mapping[str, Sequence[str | int]]) -> list[Path]:
+    """The paths of a product for ``values`` of some axes, and for all values of its other axes that exist on disk."""
+    axes = [axis for axis in artifact.axes if axis in values]
+    paths: list[Path] = []
+    for chosen in itertools.product(*(values[axis] for axis in axes)):
+        path = artifact.path
+        for axis, value in zip(axes, chosen, strict=True):
+            path = path.replace(f"{{{axis}}}", glob.escape(str(value)))
+        paths += sorted(root.glob(re.sub(r"{\w+}", "*", path)))
+    return paths
+
+
+def closing_remarks(config: Config) -> list[Remark]:
+    """Remarks on a successful run: doubtful values, dates that could not be aligned."""
+    root = config.chain.output_path
+    noted = [root / layout.VALUE_NOTES.path.format(tile=tile) for tile in config.chain.list_tile]
+    values: list[Remark] = []
+    for path in noted:
+        # the step did not run, or another version ran it
+        with suppress(FileNotFoundError, TypeError, ValueError):
+            values += read_remarks(path)
+    if not layout.with_coregistration(config):
+        return values
+    tables = {
+        tile: config.chain.output_path / layout.SHIFTS_TABLE.path.format(tile=tile) for tile in config.chain.list_tile
+    }
+    return [*values, *(one for tile, path in tables.items() if path.exists() for one in unaligned_remarks(path, tile))]

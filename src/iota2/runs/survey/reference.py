@@ -1,0 +1,245 @@
+"""Reference data and classes of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import shapely
+from affine import Affine
+from odc.geo.geobox import GeoBox
+
+from iota2.config.options.schema import Config
+from iota2.core.labels import whole_number
+from iota2.core.losses import MIN_USABLE_SHARE
+from iota2.core.nomenclature import Listing, Nomenclature, Value, build_nomenclature
+from iota2.core.remarks import Remark, remarks_about
+from iota2.core.scene import Scene
+from iota2.core.words import counted, some
+from iota2.errors import InputError, InputProblems
+from iota2.io.files.crs import to_crs
+from iota2.io.tables.class_counts import read_class_counts, read_counts
+from iota2.io.tables.classes import read_colors, read_names
+from iota2.io.tables.point_areas import PointRule
+from iota2.io.tables.reference import FieldValues, ReferenceData, fields_with_labels, read_field, read_reference
+from iota2.runs.survey.images import Images
+from iota2.runs.survey.problems import Problems, about_field
+from iota2.runs.survey.regions import Regions
+
+BYCLASS_KEY = "strategy.byclass.in"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Classes, labelled area and remarks from the reference data."""
+
+    classes: Nomenclature | None
+    """None if not checked, or with problems."""
+    labelled: float
+    """Area of the polygons on the tiles, in units of the first tile's CRS; 0 if they were not read."""
+    remarks: tuple[Remark, ...]
+
+
+def find_reference(problems: Problems, images: Images, regions: Regions) -> Reference:
+    """Read reference data and classes if ``chain.check_inputs`` is on.
+
+    Problems of the data, and missing data for these images and regions, are added to ``problems``.
+    """
+    config = problems.config
+    data = _polygons(problems, images) if problems.checks("reference") else None
+    classes = _classes(problems, data)
+    split_values = _split_field(problems) if data is not None else None
+    tables = problems.checks("reference") and problems.usable("arg_train.sample_selection")
+    count_remarks = problems.attempt(lambda: _class_count_remarks(config, classes)) if tables else None
+    if images.complete and regions.usable and data is not None:
+        for text in _coverage_problems(regions.frame, images.footprints, data, config):
+            problems.add(("chain", "ground_truth"), text)
+    if problems.exist:
+        return Reference(classes, 0.0, ())
+    texts = (
+        *((*data.warnings, *data.notes) if data else ()),
+        *(classes.warnings if classes else ()),
+        *(split_values.notes if split_values else ()),
+        *_class_coverage_remarks(data, images.footprints, classes),
+        *(count_remarks or ()),
+    )
+    labelled = _labelled_area(data, images.footprints, images.scenes) if data is not None else 0.0
+    return Reference(classes, labelled, remarks_about(texts, "reference"))
+
+
+def _polygons(problems: Problems, images: Images) -> ReferenceData | None:
+    if not problems.usable("chain.ground_truth", "chain.data_field", "chain.points", "chain.proj"):
+        return None
+    return problems.attempt(
+        lambda: _read_reference(problems.config, images.scenes, images.footprints), "chain", "ground_truth"
+    )
+
+
+def _split_field(problems: Problems) -> FieldValues | None:
+    """Values of ``arg_train.split_field``: polygons with equal values stay together in the split. None if not set."""
+    option, field = ("arg_train", "split_field"), problems.config.arg_train.split_field
+    if field is None or not problems.usable(".".join(option)):
+        return None
+    return problems.attempt(lambda: read_field(problems.config.chain.ground_truth, field), *option)
+
+
+def _classes(problems: Problems, reference: ReferenceData | None) -> Nomenclature | None:
+    """The classes. Problems of nomenclature and colour file are added even without reference data."""
+    names = _listing(problems, "nomenclature_path", read_names)
+    colors = _listing(problems, "color_table", read_colors)
+    if reference is not None and names and (text := _other_field(problems.config, names, reference)):
+        problems.add(("chain", "data_field"), text)
+        return None
+    if reference is not None and names and colors:
+        return problems.attempt(lambda: build_nomenclature(names, colors, reference.frame["label"]), "chain")
+    for key, listing in (("nomenclature_path", names), ("color_table", colors)):
+        for text in listing.problems if listing else ():
+            problems.add(("chain", key), text)
+    return None
+
+
+def _other_field(config: Config, names: Listing[str], reference: ReferenceData) -> str:
+    """A problem if no label of the reference data is in the nomenclature, but all values of other fields are."""
+    found, known = list(dict.fromkeys(reference.frame["label"])), _labels(names)
+    if not known or known.intersection(found):
+        return ""
+    fields = fields_with_labels(config.chain.ground_truth, known)
+    if not fields:
+        return ""
+    values = f"{counted(len(found), 'value')} of field '{config.chain.data_field}' ({some([*map(str, found)], 3)})"
+    have = "field {} has" if len(fields) == 1 else "fields {} have"
+    return (
+        f"none of the {values} is in {Path(names.source).name}; {have.format(some([f'{one!r}' for one in fields]))} "
+        f"its labels: did you mean {fields[0]!r}?"
+    )
+
+
+def _labels(names: Listing[str]) -> set[int | str]:
+    """The labels of a nomenclature, as those of reference data: whole numbers, and as text."""
+    numbers = {number for entry in names.entries if (number := whole_number(entry.label)) is not None}
+    return {*numbers, *(entry.label for entry in names.entries)}
+
+
+def _listing(problems: Problems, key: str, read: Callable[[Path], Listing[Value]]) -> Listing[Value] | None:
+    if not (problems.checks("classes") and problems.usable(f"chain.{key}")):
+        return None
+    return problems.attempt(lambda: read(getattr(problems.config.chain, key)), "chain", key)
+
+
+def _read_reference(
+    config: Config, scenes: Mapping[str, Scene], footprints: Mapping[str, shapely.Geometry]
+) -> ReferenceData:
+    chain = config.chain
+    rule = None
+    if chain.points is not None:
+        # without tiles no run starts, but the problems of the file are still reported
+        grids = {tile: scene.geobox for tile, scene in scenes.items()}
+        rule = PointRule(chain.points, grids or {"": _placeholder_grid(chain.proj)}, footprints)
+    with about_field("data_field"):
+        return read_reference(chain.ground_truth, chain.data_field, chain.proj, rule)
+
+
+def _placeholder_grid(proj: str) -> GeoBox:
+    return GeoBox((1, 1), Affine.scale(1.0, -1.0), proj)
+
+
+def _class_count_remarks(config: Config, classes: Nomenclature | None) -> list[str]:
+    """A remark on each table of counts by class without some classes; InputProblems for unusable tables.
+
+    If the classes are not known, only the format of the tables is checked.
+    """
+    selection, root = config.arg_train.sample_selection, ("arg_train", "sample_selection")
+    given = [(root, selection), *(((*root, "per_model", k), one) for k, one in enumerate(selection.per_model))]
+    tables = {one.byclass: (*option, BYCLASS_KEY) for option, one in reversed(given) if one.byclass}
+    missing, problems = dict[Path, list[str]](), []
+    for path, option in reversed(tables.items()):
+        try:
+            if classes is None:
+                read_counts(path)
+            else:
+                missing[path] = read_class_counts(path, classes)[1]
+        except InputError as err:
+            problems.append((option, str(err)))
+    if problems:
+        raise InputProblems(problems)
+    return [
+        f"{path}: no count for label {', '.join(labels)}: no pixels of these classes are selected with this table."
+        for path, labels in missing.items()
+        if labels
+    ]
+
+
+def _labelled_area(
+    reference: ReferenceData, footprints: Mapping[str, shapely.Geometry], scenes: Mapping[str, Scene]
+) -> float:
+    """Area of the polygons that meet a tile, in map units of the first tile's CRS."""
+    polygons = reference.frame.geometry
+    on_tiles = polygons[polygons.intersects(shapely.union_all(list(footprints.values())))]
+    grid = next(iter(scenes.values())).geobox
+    return float(shapely.area(to_crs(on_tiles, str(grid.crs)).to_numpy()).sum())
+
+
+def _coverage_problems(
+    regions: gpd.GeoDataFrame | None,
+    footprints: Mapping[str, shapely.Geometry],
+    reference: ReferenceData,
+    config: Config,
+) -> Sequence[str]:
+    """Problems of regions or tiles without reference polygons."""
+    tiles = shapely.union_all(list(footprints.values()))
+    polygons = reference.frame.geometry
+    on_tiles = polygons[polygons.intersects(tiles)]
+    where = config.chain.ground_truth
+    if on_tiles.empty:
+        return [
+            f"{where}: none of its {len(polygons)} polygons lies on the tiles {', '.join(footprints)} "
+            f"(polygons: {_bounds(polygons.total_bounds)}; tiles: {_bounds(tiles.bounds)}, in {config.chain.proj}). "
+            "Check the list of tiles and the projection of the file." + _swapped_axes_hint(polygons, tiles)
+        ]
+    if regions is None:
+        return []
+    empty = [
+        str(row.region)
+        for row in regions.itertuples()
+        if row.geometry.intersects(tiles) and not on_tiles.intersects(row.geometry).any()
+    ]
+    remedy = "Draw polygons there, merge it with another region, or remove it from the region file."
+    return [f"{where}: region {region} has no reference polygon on the tiles. {remedy}" for region in empty]
+
+
+def _class_coverage_remarks(
+    reference: ReferenceData | None, footprints: Mapping[str, shapely.Geometry], classes: Nomenclature | None
+) -> list[str]:
+    """A remark on each class with no polygon or hardly any area on the tiles."""
+    if reference is None or classes is None:
+        return []
+    polygons, labels = reference.frame.geometry.to_numpy(), reference.frame["label"].to_numpy()
+    tiles = shapely.union_all(list(footprints.values()))
+    shapely.prepare(tiles)
+    area = shapely.area(polygons)
+    inside = np.where(shapely.covers(tiles, polygons), area, 0.0)
+    edge = (inside == 0) & shapely.intersects(tiles, polygons)
+    inside[edge] = shapely.area(shapely.intersection(polygons[edge], tiles))
+    return [
+        f"Class {classes.name(code)} ({code}) is nearly lost: of its {counted((labels == label).sum(), 'polygon')}, "
+        f"{counted((inside[labels == label] > 0).sum(), 'polygon')} with {100 * share:.1f} % of the area of the class "
+        f"{'lies' if (inside[labels == label] > 0).sum() == 1 else 'lie'} on the tiles."
+        for code, label in zip(classes.codes, classes.labels, strict=True)
+        if (share := inside[labels == label].sum() / area[labels == label].sum()) < MIN_USABLE_SHARE
+    ]
+
+
+def _swapped_axes_hint(polygons: gpd.GeoSeries, tiles: shapely.Geometry) -> str:
+    """A hint if polygons would be on the tiles with x and y swapped, in the projection or in degrees."""
+    for crs in (polygons.crs, "EPSG:4326"):
+        swapped = to_crs(polygons, crs).map(lambda one: shapely.transform(one, lambda xy: xy[:, ::-1]))
+        if to_crs(gpd.GeoSeries(swapped.to_numpy(), crs=crs), polygons.crs).intersects(tiles).any():
+            return " With x and y swapped they would be on the tiles: the file has its coordinates in the wrong order."
+    return ""
+
+
+def _bounds(bounds: Sequence[float]) -> str:
+    return f"x {bounds[0]:.0f} to {bounds[2]:.0f}, y {bounds[1]:.0f} to {bounds[3]:.0f}"

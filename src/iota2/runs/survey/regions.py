@@ -1,0 +1,84 @@
+"""Regions of a run, and the regions of each tile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import geopandas as gpd
+import shapely
+
+from iota2.config.options.schema import Config
+from iota2.core.remarks import Remark
+from iota2.core.tables import REGION, SINGLE_REGION
+from iota2.core.words import did_you_mean
+from iota2.errors import OptionPath
+from iota2.io.tables.reference import read_regions
+from iota2.runs.survey.images import Images
+from iota2.runs.survey.problems import Problems, about_field
+
+
+@dataclass(frozen=True)
+class Regions:
+    """The regions, and the regions of each tile."""
+
+    frame: gpd.GeoDataFrame | None
+    """Names and outlines; None without a file or for an unreadable one."""
+    by_tile: Mapping[str, tuple[str, ...]]
+    """Names of the regions that each tile meets."""
+    usable: bool
+    """Whether the options of regions are valid."""
+    remarks: tuple[Remark, ...] = ()
+
+
+def find_regions(problems: Problems, images: Images) -> Regions:
+    """Read the regions; their problems, and those of options that name a region, are added to ``problems``."""
+    config = problems.config
+    usable = "regions" in problems.asks and problems.usable("chain.region_path", "chain.region_field", "chain.proj")
+    frame = problems.attempt(lambda: _read_regions(config), "chain", "region_path") if usable else None
+    by_tile, remarks = _regions_by_tile(frame, images.footprints)
+    for tile in images.scenes if images.complete else ():
+        if not by_tile[tile]:
+            problems.add(("chain", "region_path"), f"tile {tile} meets no region of {config.chain.region_path}.")
+    for option, text in _unknown_models(config, frame) if usable else ():
+        problems.add(option, text)
+    return Regions(frame, by_tile, usable, remarks)
+
+
+def _read_regions(config: Config) -> gpd.GeoDataFrame | None:
+    chain = config.chain
+    if chain.region_path is None:
+        return None
+    with about_field("region_field"):
+        return read_regions(chain.region_path, chain.region_field, chain.proj)
+
+
+def _unknown_models(config: Config, regions: gpd.GeoDataFrame | None) -> list[tuple[OptionPath, str]]:
+    """Problems of ``per_model`` entries with an unknown region."""
+    if regions is None and config.chain.region_path:
+        return []  # the file cannot be read, which is reported already
+    names = sorted(regions[REGION]) if regions is not None else [SINGLE_REGION]
+    source = config.chain.region_path or "this run, which has a single region"
+    return [
+        (
+            ("arg_train", "sample_selection", "per_model", k),
+            f"target_model '{entry.target_model}' is not a region of {source}"
+            + (did_you_mean(entry.target_model, names) or f"; expected one of {', '.join(names)}"),
+        )
+        for k, entry in enumerate(config.arg_train.sample_selection.per_model)
+        if entry.target_model not in names
+    ]
+
+
+def _regions_by_tile(
+    regions: gpd.GeoDataFrame | None, footprints: Mapping[str, shapely.Geometry]
+) -> tuple[dict[str, tuple[str, ...]], tuple[Remark, ...]]:
+    """Regions of each tile, and a remark on regions outside all tiles."""
+    if regions is None:
+        return dict.fromkeys(footprints, (SINGLE_REGION,)), ()
+    met = {
+        tile: tuple(sorted(regions[REGION][regions.intersects(footprint)])) for tile, footprint in footprints.items()
+    }
+    outside = sorted(set(regions[REGION]) - {region for names in met.values() for region in names})
+    text = f"Regions outside all tiles are ignored: {', '.join(outside)}."
+    return met, (Remark(text, "regions"),) if outside else ()

@@ -1,0 +1,160 @@
+"""Survey of the inputs at the start of a run: images by tile, regions, reference data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import geopandas as gpd
+
+from iota2.chains import chain_of
+from iota2.config.options.schema import Config
+from iota2.config.sensors import expression_remarks
+from iota2.core.cost import Facts
+from iota2.core.graph import AXES, Finding
+from iota2.core.grid import part_count
+from iota2.core.nomenclature import Nomenclature
+from iota2.core.recipe import FeatureRecipe
+from iota2.core.remarks import Remark
+from iota2.core.scene import Scene
+from iota2.core.sensor import SensorOptions
+from iota2.core.words import counted
+from iota2.errors import InputError, as_entry
+from iota2.runs.records.output import require_usable
+from iota2.runs.survey.extent import (
+    RESOLUTION_OPTION,
+    Extent,
+    extent_of,
+    extent_problems,
+    extent_remarks,
+    table_problems,
+)
+from iota2.runs.survey.images import Images, find_images
+from iota2.runs.survey.problems import Problems
+from iota2.runs.survey.reference import find_reference
+from iota2.runs.survey.regions import Regions, find_regions
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The inputs of a run, as known before the first job."""
+
+    scenes: Mapping[str, Scene]
+    notes: Mapping[str, tuple[Remark, ...]]
+    """Remarks of the scan of each tile, such as ignored files."""
+    regions: Mapping[str, tuple[str, ...]]
+    """Names of the regions that each tile meets."""
+    recipe: FeatureRecipe
+    remarks: tuple[Remark, ...] = ()
+    """Other remarks for the user."""
+    classes: Nomenclature | None = None
+    labelled: float = 0.0
+    """Area of the reference polygons on the tiles, in units of the first tile's CRS; 0 if they were not read."""
+    alignment: Path | None = None
+    """The reference image of the coregistration."""
+    sensors: tuple[SensorOptions, ...] = ()
+    """Options of the sensors with images on any tile."""
+    extent: Extent = field(default_factory=Extent)
+    """Size of the tiles and the map."""
+
+    def rows(self, runs: int, axes: Sequence[str] = AXES) -> list[dict[str, str | int]]:
+        """Combinations of tile, part and sensor with dates, crossed with regions and seeds if ``axes`` names them."""
+        rows = self._image_rows()
+        if "region" in axes:
+            rows = [{**row, "region": region} for row in rows for region in self.regions[str(row["tile"])]]
+        if "seed" in axes:
+            rows = [{**row, "seed": seed} for row in rows for seed in range(runs)]
+        return rows
+
+    def _image_rows(self) -> list[dict[str, str | int]]:
+        """The combinations of tile, part, and sensor with dates, in the order of the recipe."""
+        order = [sensor.sensor for sensor in self.recipe.sensors]
+        return [
+            {"tile": tile, "part": part, "sensor": sensor}
+            for tile, scene in self.scenes.items()
+            for part in range(part_count(scene.geobox.shape[0]))
+            for sensor in order
+            if any(one.spec.name == sensor for one in scene.series)
+        ]
+
+
+def survey(config: Config) -> Survey:
+    """Scan the archives (headers only), read regions and, if ``check_inputs`` is on, reference data and classes.
+
+    Raises InputError with all problems at once, each with its option and line.
+    """
+    problems = Problems(config)
+    found = _collect(problems)
+    if found is None:
+        lines = problems.lines()
+        head = f"{config.source}: {counted(len(lines), 'problem')} of inputs"
+        raise InputError("\n".join([head, *(as_entry(text) for _, text in lines)]))
+    return found
+
+
+def input_problems(config: Config, broken: Set[str]) -> list[tuple[int, str]]:
+    """Line and text of each problem of the inputs of an invalid configuration; ``broken`` options are skipped."""
+    problems = Problems(config, broken)
+    _collect(problems)
+    return problems.lines()
+
+
+def _collect(problems: Problems) -> Survey | None:
+    """The survey; None if there are problems."""
+    config = problems.config
+    images = find_images(problems)
+    if problems.usable("chain.output_path"):
+        problems.attempt(lambda: require_usable(config.chain.output_path), "chain", "output_path")
+    regions = find_regions(problems, images)
+    extent = _extent(problems, images, regions) if images.complete else Extent()
+    reference = find_reference(problems, images, regions)
+    findings = _findings(config, Facts(images.scenes, regions.by_tile)) if problems.builders_known else []
+    for finding in findings:
+        if finding.remark is None:
+            problems.add(finding.option, finding.text)
+    if problems.exist or images.recipe is None:
+        return None
+    remarks = (
+        *extent_remarks(config, images.scenes),
+        *regions.remarks,
+        *images.item_remarks,
+        *reference.remarks,
+        *images.sensor_remarks,
+        *expression_remarks(images.sensors),
+        *(finding.remark for finding in findings if finding.remark is not None),
+    )
+    return Survey(
+        images.scenes,
+        images.notes,
+        regions.by_tile,
+        images.recipe,
+        remarks,
+        reference.classes,
+        reference.labelled,
+        config.coregistration.vhr_path,
+        images.sensors,
+        extent,
+    )
+
+
+def _findings(config: Config, facts: Facts) -> list[Finding]:
+    """Findings of the active steps on their options and inputs."""
+    return [finding for step in chain_of(config).steps if step.when(config) for finding in step.findings(config, facts)]
+
+
+def _extent(problems: Problems, images: Images, regions: Regions) -> Extent:
+    """The size of the map; a map that is too large and too many jobs are added as problems."""
+    config = problems.config
+    outlines = {tile: gpd.GeoSeries([outline]) for tile, outline in images.footprints.items()}
+    extent = extent_of(config, images.scenes, outlines)
+    for text in extent_problems(extent):
+        problems.add(RESOLUTION_OPTION if config.chain.spatial_resolution else ("chain", "list_tile"), text)
+    runs = config.arg_train.runs
+    rows = sum(
+        part_count(scene.geobox.shape[0]) * len(scene.sensors) * len(regions.by_tile[tile]) * runs
+        for tile, scene in images.scenes.items()
+    )
+    for text in table_problems(rows, runs):
+        problems.add(("arg_train", "runs"), text)
+    return extent

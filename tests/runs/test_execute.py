@@ -1,0 +1,220 @@
+"""Execution of jobs in this process and on workers, and failures of jobs and workers."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from iota2.core.graph import Artifact, JobContext, Resources, Step
+from iota2.errors import InputError, UserError
+from iota2.runs.plan.jobs import Plan, make_plan
+from iota2.runs.records.records import Ledger
+from iota2.runs.records.verdicts import assess
+from iota2.runs.workers.execute import MIN_RETRIES_AFTER_DEATH, DaskEngine, DebugEngine, Engine, Retry, execute
+from iota2.runs.workers.job import JobResult
+from iota2.runs.workers.local import local_workers
+from tests.runs.rows import rows_of
+
+FIRST = Artifact("first/{tile}.txt", "First.")
+SECOND = Artifact("second/{tile}.txt", "Second.")
+LAST = Artifact("last.txt", "Last.")
+
+
+def write_first(job: JobContext) -> None:
+    """Fails on tile B with a user error, on C with an unexpected error, and kills its process on D."""
+    print("tile", job.key.tile)
+    logging.getLogger("iota2.test").warning("careful with %s", job.key.tile)
+    if job.key.tile == "B":
+        raise InputError("B.tif is damaged")
+    if job.key.tile == "C":
+        raise ZeroDivisionError
+    if job.key.tile == "D":
+        os.kill(os.getpid(), signal.SIGKILL)
+    job.out.first.write_text(str(job.key.tile))
+
+
+def write_second(job: JobContext) -> None:
+    job.out.second.write_text(job.inp.first.read_text() * 2)
+
+
+def write_last(job: JobContext) -> None:
+    job.out.last.write_text(",".join(path.read_text() for path in job.inp.all("second").values()))
+
+
+def forgets_its_output(job: JobContext) -> None:
+    """Makes nothing."""
+
+
+STEPS = (
+    Step("one", "init", "One.", "one_{tile}", write_first, ("tile",), {}, {"first": FIRST}),
+    Step("two", "init", "Two.", "two_{tile}", write_second, ("tile",), {"first": FIRST}, {"second": SECOND}),
+    Step("three", "init", "Three.", "three", write_last, (), {"second": SECOND}, {"last": LAST}),
+)
+
+
+def planned(root: Path, tiles: str, steps: tuple[Step, ...] = STEPS) -> Plan:
+    return make_plan(steps, rows_of({t: (1, ["1"]) for t in tiles}, ["S"], 1), None, root=root, constants={})
+
+
+def run(plan: Plan, engine: Engine, retry: Retry | None = None) -> tuple[dict[str, str], list[str]]:
+    """States by job, and the jobs in the order in which they ended."""
+    ended: list[JobResult] = []
+    verdicts = assess(plan, Ledger(plan.root), {})
+    results = execute(plan, verdicts, engine, ended.append, Resources(), retry=retry)
+    return {id_: result.state for id_, result in results.items()}, [result.id for result in ended]
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[DaskEngine]:
+    with local_workers(2) as cluster:
+        yield cluster
+
+
+@pytest.fixture(params=["debug", "workers"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    return DebugEngine() if request.param == "debug" else request.getfixturevalue("workers")
+
+
+def test_jobs_run_after_the_jobs_that_they_need(tmp_path: Path, engine: Engine) -> None:
+    states, order = run(planned(tmp_path, "AEF"), engine)
+    assert set(states.values()) == {"done"}
+    assert (tmp_path / "last.txt").read_text() == "AA,EE,FF"
+    assert order.index("one/one_E") < order.index("two/two_E") < order.index("three/three")
+
+
+def test_a_failed_job_blocks_dependent_jobs_only(tmp_path: Path, engine: Engine) -> None:
+    states, order = run(planned(tmp_path, "ABC"), engine)
+    assert states == {
+        "one/one_A": "done", "one/one_B": "failed", "one/one_C": "failed",
+        "two/two_A": "done", "two/two_B": "blocked", "two/two_C": "blocked", "three/three": "blocked",
+    }  # fmt: skip
+    assert len(order) == len(states)
+
+
+def test_logs_contain_the_output_and_the_error_of_a_job(tmp_path: Path, engine: Engine) -> None:
+    run(planned(tmp_path, "ABC"), engine)
+    logs = tmp_path / "logs/one"
+    assert "tile A" in (logs / "one_A.out").read_text()
+    assert "careful with A" in (logs / "one_A.err").read_text()
+    assert "done in" in (logs / "one_A.out").read_text()
+    assert "InputError: B.tif is damaged" in (logs / "one_B.err").read_text()
+    assert "Traceback" not in (logs / "one_B.err").read_text()
+    assert "ZeroDivisionError" in (logs / "one_C.err").read_text()
+    assert "Traceback" in (logs / "one_C.err").read_text()
+    assert not (tmp_path / "logs/two/two_B.out").exists()
+
+
+def test_a_job_without_its_outputs_has_failed(tmp_path: Path, engine: Engine) -> None:
+    lazy = Step("one", "init", "One.", "one_{tile}", forgets_its_output, ("tile",), {}, {"first": FIRST})
+    states, _ = run(planned(tmp_path, "A", (lazy,)), engine)
+    assert states == {"one/one_A": "failed"}
+    assert "without making" in (tmp_path / "logs/one/one_A.err").read_text()
+
+
+@pytest.mark.slow
+def test_the_death_of_a_worker_fails_its_job_only(tmp_path: Path) -> None:
+    with local_workers(2) as cluster:
+        states, _ = run(planned(tmp_path, "ADE"), cluster)
+    assert states["one/one_D"] == "failed"
+    assert (tmp_path / "logs/one/one_D.out").read_text().count("tile D") == 1 + MIN_RETRIES_AFTER_DEATH
+    assert states["two/two_D"] == states["three/three"] == "blocked"
+    assert {states[f"{step}_{tile}"] for step in ("one/one", "two/two") for tile in "AE"} == {"done"}
+
+
+def dies_once(job: JobContext) -> None:
+    """Kills its worker at the first attempt, except on tile Z."""
+    attempt = job.out.first.with_suffix(".tried")
+    if job.key.tile != "Z" and not attempt.exists():
+        attempt.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    job.out.first.write_text("done")
+
+
+@pytest.mark.slow
+def test_waiting_jobs_are_not_counted_as_failed_when_workers_die(tmp_path: Path) -> None:
+    """Eight workers die, each in another job, while other jobs wait in the queue; no job fails."""
+    fatal = Step("one", "init", "One.", "one_{tile}", dies_once, ("tile",), {}, {"first": FIRST})
+    with local_workers(2) as cluster:
+        states, _ = run(planned(tmp_path, "ABCDEFGHZ", (fatal,)), cluster)
+    assert set(states.values()) == {"done"}
+    assert len(list((tmp_path / "first").glob("*.tried"))) == 8
+
+
+def dies_until_it_has_enough(job: JobContext) -> None:
+    """As the system kills a process when memory is exhausted."""
+    with open(job.out.first.with_suffix(".attempts"), "a") as file:
+        file.write(f"{job.use.memory} ")
+    if job.use.memory < 4 * Resources().memory:
+        os.kill(os.getpid(), signal.SIGKILL)
+    job.out.first.write_text("done")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("allowed", [0, 1])
+def test_a_killed_job_is_retried_with_twice_the_memory_on_a_new_worker(
+    tmp_path: Path, allowed: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    hungry = Step("one", "init", "One.", "one_{tile}", dies_until_it_has_enough, ("tile",), {}, {"first": FIRST})
+    with local_workers(1) as cluster:
+        states, _ = run(planned(tmp_path, "A", (hungry,)), cluster, Retry(allowed=allowed))
+    assert states == {"one/one_A": "done"}
+    memory = Resources().memory
+    attempts = (tmp_path / "first/A.attempts").read_text().split()
+    assert attempts == [str(memory), str(2 * memory), str(4 * memory)]
+    assert caplog.text.count("one/one_A: its worker died. Trying again, with ") == 2
+
+
+@pytest.mark.slow
+def test_workers_killed_during_their_start_are_replaced(tmp_path: Path) -> None:
+    with local_workers(2) as cluster:
+        for process in psutil.Process().children():
+            if "iota2.runs.workers.worker" in process.cmdline():
+                process.kill()
+        states, _ = run(planned(tmp_path, "AEF"), cluster)
+    assert set(states.values()) == {"done"}
+
+
+def test_workers_that_never_connect_end_the_run_with_their_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "sitecustomize.py").write_text("import os, sys\nprint('no library', file=sys.stderr)\nos._exit(7)\n")
+    monkeypatch.syspath_prepend(broken)
+    with (
+        pytest.raises(UserError, match=r"5 workers in a row .* with code 7. Its log ends:\n  no library"),
+        local_workers(1) as c,
+    ):
+        run(planned(tmp_path, "A"), c)
+
+
+def fails_until_it_has_enough(job: JobContext) -> None:
+    """Needs four times the memory of its first attempt."""
+    with open(job.out.first.with_suffix(".attempts"), "a") as file:
+        file.write(f"{job.use.memory},{job.use.threads} ")
+    if job.use.memory < 4 * Resources().memory:
+        raise MemoryError("too little")
+    job.out.first.write_text("done")
+
+
+RETRIED_STEP = Step("one", "init", "One.", "one_{tile}", fails_until_it_has_enough, ("tile",), {}, {"first": FIRST})
+
+
+def test_a_failed_job_is_retried_with_twice_the_memory(tmp_path: Path, engine: Engine) -> None:
+    states, _ = run(planned(tmp_path, "A", (RETRIED_STEP,)), engine, Retry(allowed=2))
+    assert states == {"one/one_A": "done"}
+    memory = Resources().memory
+    attempts = (tmp_path / "first/A.attempts").read_text().split()
+    assert attempts == [f"{memory},1", f"{2 * memory},2", f"{4 * memory},4"]
+
+
+def test_retries_respect_their_number_and_the_maximum_resources(tmp_path: Path, engine: Engine) -> None:
+    memory = Resources().memory
+    states, _ = run(planned(tmp_path, "A", (RETRIED_STEP,)), engine, Retry(allowed=3, memory=2 * memory, threads=1))
+    assert states == {"one/one_A": "failed"}
+    attempts = (tmp_path / "first/A.attempts").read_text().split()
+    assert attempts == [f"{memory},1", *[f"{2 * memory},1"] * 3]
