@@ -148,7 +148,7 @@ cli.main()
 """The command, on a disk that is full from the end of a step's first job on."""
 
 
-@pytest.mark.parametrize("workers", ["0", pytest.param("1", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("workers", ["0", pytest.param("1", marks=pytest.mark.long)])
 @pytest.mark.parametrize("step", ["CommonMasks", "samplesExtraction", "learnModel"])
 def test_a_full_disk_stops_the_run_cleanly_and_it_goes_on_once_there_is_room(
     case: Case, small_disk: Path, step: str, workers: str
@@ -247,7 +247,7 @@ def states_of(root: Path) -> dict[str, str]:
     return {id_: job.state for id_, job in job_states(root).items()}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_a_job_whose_worker_dies_each_time_is_set_aside_and_the_rest_is_finished(
     small_world: tuple[World, WorldFiles], tmp_path: Path
@@ -272,7 +272,7 @@ def test_a_job_whose_worker_dies_each_time_is_set_aside_and_the_rest_is_finished
     assert (root / "logs.zip").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_a_part_whose_worker_dies_each_time_is_a_hole_that_the_report_shows(
     small_world: tuple[World, WorldFiles], tmp_path: Path

@@ -229,7 +229,7 @@ def test_the_page_about_options_makes_an_option(world: Case, tmp_path: Path) -> 
     for border in (0, 100):
         config = configured(world, tmp_path, {"list_tile": f"{WEST} {EAST}", "tile_border": border})
         assert "Envelope" in run_in_copy(tmp_path, "-m", "iota2", "plan", config)
-        run_in_copy(tmp_path, "-m", "iota2", "run", config, "--workers", 0, "--last-step", "sampling")
+        run_in_copy(tmp_path, "-m", "iota2", "run", config, "--workers", 0, "--last-step", "Envelope")
         envelopes.append((tmp_path / f"results/envelope/{WEST}.shp").read_bytes())
     assert envelopes[0] != envelopes[1]
     config = configured(world, tmp_path, {"tile_border": -1})

@@ -120,7 +120,7 @@ def scheduler() -> Iterator[str]:
         yield cluster.scheduler_address
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_existing_scheduler_is_used_and_keeps_running(tiny: WorldFiles, tmp_path: Path, scheduler: str) -> None:
     config = configured(tiny, tmp_path)
     run_chain(config)
@@ -147,7 +147,7 @@ def kills_its_scheduler(job: JobContext) -> None:
     os.kill(int(job.key.region), signal.SIGKILL)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_lost_scheduler_is_reported_as_such(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
