@@ -11,6 +11,7 @@ import pytest
 
 from iota2.chains import BUILDERS, chain_of, find_builders
 from iota2.chains.load import load_config, read_config
+from iota2.chains.user_builders import python_files
 from iota2.core.builder import Builder, Chain
 from iota2.errors import ConfigError, UserError
 from iota2.runs.survey.survey import input_problems
@@ -105,6 +106,18 @@ def test_hidden_files_and_folders_are_no_builders(mine: Path) -> None:
     (mine / "._own.py").write_bytes(b"\0")
     (mine / "folder.py").mkdir()
     assert find_builders(["Own"], [mine])[0].name == "Own"
+
+
+def test_a_hidden_folder_that_the_configuration_names_is_searched(mine: Path) -> None:
+    hidden = mine.rename(mine.with_name(".mine"))
+    assert find_builders(["Own"], [hidden])[0].name == "Own"
+
+
+def test_python_files_are_searched_two_folders_deep(mine: Path) -> None:
+    for place in ("a/b", "a/b/c", ".git"):
+        (mine / place).mkdir(parents=True)
+        (mine / place / "helper.py").write_text("", encoding="utf-8")
+    assert python_files([mine]) == [mine / "own.py", mine / "a/b/helper.py"]
 
 
 def test_two_files_of_one_name_are_rejected(mine: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import importlib
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
@@ -24,8 +24,8 @@ from iota2.errors import UserError, message_of
 
 PACKAGE = "iota2_builders"
 """The package whose modules are files of the user."""
-_DEPTHS = ("*.py", "*/*.py", "*/*/*.py")
-"""Patterns of Python files in a folder of builders: not deeper, because it may contain images."""
+_MAX_DEPTH = 2
+"""Levels of subfolders of a folder of builders that are searched for Python files: it may also contain images."""
 
 
 def use_folders(folders: Sequence[Path]) -> None:
@@ -46,9 +46,20 @@ def builder_folders() -> tuple[str, ...]:
 
 
 def python_files(folders: Sequence[Path]) -> list[Path]:
-    """The Python files of some folders and of the packages in them, by folder and path; hidden ones are left out."""
-    found = (file for folder in folders for deep in _DEPTHS for file in sorted(folder.glob(deep)))
-    return [file for file in found if file.is_file() and not any(part.startswith(".") for part in file.parts[-3:])]
+    """The Python files of some folders and of the packages in them, by folder, depth and path.
+
+    Hidden files and folders, and subfolders that cannot be read, are left out.
+    """
+    return [file for folder in folders for file in sorted(_visible(folder), key=lambda one: (len(one.parts), one))]
+
+
+def _visible(folder: Path) -> Iterator[Path]:
+    """The Python files in a folder and its subfolders."""
+    for place, subfolders, names in os.walk(folder, followlinks=True):
+        deep = len(Path(place).parts) - len(folder.parts)
+        subfolders[:] = [name for name in subfolders if not name.startswith(".") and deep < _MAX_DEPTH]
+        files = (Path(place, name) for name in names if name.endswith(".py") and not name.startswith("."))
+        yield from (file for file in files if file.is_file())
 
 
 def builders_in(folders: Sequence[Path], known: Sequence[Builder] = ()) -> list[Builder]:
