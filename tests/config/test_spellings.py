@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from iota2.chains import chain_of
 from iota2.config.options.schema import Config
 from iota2.errors import ConfigError
 from tests.config.helpers import loaded
@@ -78,7 +79,9 @@ def test_an_unknown_builder_is_one_problem(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("section", [{}, {"builders_class_name": []}, {"builders_class_name": None}])
 def test_classification_is_the_builder_of_a_configuration_that_names_none(tmp_path: Path, section: dict) -> None:
-    assert read(tmp_path, {}, {"builders": section}).builders.builders_class_name == ("I2Classification",)
+    assert [builder.name for builder in chain_of(read(tmp_path, {}, {"builders": section})).builders] == [
+        "I2Classification"
+    ]
 
 
 def test_builders_paths_may_be_a_text(tmp_path: Path) -> None:

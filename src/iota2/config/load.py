@@ -377,17 +377,17 @@ def _validated(draft: _Draft, name: str, context: Mapping[str, object]) -> Secti
 
 
 def _all_texts(value: object) -> bool:
-    """Whether a value is a text or a list of texts, also an empty list; the schema reports other values."""
+    """Whether a value is a text or a list of texts; the schema reports other values."""
     listed = value if isinstance(value, list) else [value]
-    return all(isinstance(one, str) and one.strip() for one in listed)
+    return bool(listed) and all(isinstance(one, str) and one.strip() for one in listed)
 
 
 def _name_builders(draft: _Draft, values: dict[str, Any]) -> None:
-    """Enter the names of the selected builders, or add a problem if the builders are unknown."""
+    """Replace legacy names of builders, or add a problem if the builders are unknown."""
     if draft.selected.problem:
         option = str(draft.selected.problem.option[-1]) if draft.selected.problem.option else "builders_class_name"
         draft.note(draft.problems, "builders", (option,), draft.selected.problem.text)
-    elif _all_texts(values.get("builders_class_name", [])):
+    elif _all_texts(values.get("builders_class_name")):
         values["builders_class_name"] = [builder.name for builder in draft.selected.builders]
 
 
