@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import sys
 from types import ModuleType
 
 
@@ -24,12 +25,21 @@ def _commands() -> ModuleType:
 
 def main() -> None:
     """Entry point of ``iota2``."""
-    _commands().main()
+    _call("main")
 
 
 def legacy_main() -> None:
     """Entry point of ``Iota2.py``."""
-    _commands().legacy_main()
+    _call("legacy_main")
+
+
+def _call(name: str) -> None:
+    """Call a function of ``iota2.cli``. If Ctrl-C ends the imports or the call, exit without a traceback."""
+    try:
+        getattr(_commands(), name)()
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        sys.exit(130)  # errors.EXIT_INTERRUPTED, which may not have been imported
 
 
 if __name__ == "__main__":

@@ -220,7 +220,7 @@ def run(  # noqa: PLR0917 - typer reads options from the signature
     paths_from: PathsFrom = None,
     json: Annotated[bool, typer.Option("--json", help="Print events as JSON, one object per line.")] = False,
 ) -> None:
-    """Run the chain of a configuration; results that are up to date are kept."""
+    """Run a configuration; results that are up to date are kept."""
     if scheduler is not None and (engine is not None or workers is not None):
         raise UserError("--scheduler uses existing workers: remove --engine and --workers.")
     _require_workers(f"--engine {engine}", engine, "--workers", workers)
@@ -268,7 +268,7 @@ def plan(  # noqa: PLR0917 - typer reads options from the signature
     force: Force = None,
     paths_from: PathsFrom = None,
 ) -> None:
-    """Show the jobs that a run would execute, and the reasons, without running them."""
+    """Show the jobs that a run would execute, and the reasons."""
     console, preview = _preview(config, first_step, last_step, restart, force, paths_from)
     for note in preview.notes:
         console.say(f"note: {note}")
@@ -285,13 +285,17 @@ def why(  # noqa: PLR0917 - typer reads options from the signature
     force: Force = None,
     paths_from: PathsFrom = None,
 ) -> None:
-    """Show the reasons why a job would run, with its inputs and outputs."""
+    """Show why a job would run, with its inputs and outputs."""
     console, preview = _preview(config, first_step, last_step, restart, force, paths_from)
     found = [candidate for candidate in preview.plan.jobs if job in candidate.id]
     if not found:
         words = [] if paths_from is None else ["--paths-from", str(paths_from)]
         command = shlex.join(["iota2", "plan", str(config), *words])
-        raise UserError(f"No job name contains {job!r}. List the steps with: {command}")
+        steps = dict.fromkeys(candidate.step.name for candidate in preview.plan.jobs)
+        raise UserError(
+            f"No job name contains {job!r}. Names of jobs begin with the name of their step: {', '.join(steps)}. "
+            f"List the steps with: {command}"
+        )
     last = job_states(preview.plan.root)
     for candidate in found:
         verdict, reasons = preview.verdicts[candidate.id], preview.reasons(candidate)
@@ -366,7 +370,7 @@ def sensors(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text, with every product.")] = False,
 ) -> None:
-    """List the sensors, or the products of a sensor that are recognised in a folder."""
+    """List the sensors, or the products recognised in a folder."""
     console = Console()
     if name is None:
         console.say(_json(sensors_json(builtin_specs().values())) if as_json else sensors_text())
@@ -375,7 +379,7 @@ def sensors(
         console.say(_json(sensors_json([spec])) if as_json else sensor_text(spec))
     else:
         found = recognize(spec_named(name), folder)
-        console.say(_json(recognized_json(found)) if as_json else recognized_text(found))
+        console.say(_json(recognized_json(found)) if as_json else recognized_text(found, os.path.abspath(name)))
         if not found.usable:
             raise UserError(f"{folder} cannot be used yet; fix the problems above.")
 
@@ -386,7 +390,7 @@ def _json(content: object) -> str:
 
 @app.command(name="s1-ortho", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def s1_ortho() -> None:
-    """Not supported; explains how to prepare raw Sentinel-1 with S1Tiling."""
+    """Not supported; explains how to prepare raw Sentinel-1."""
     raise UserError(NO_ORTHORECTIFICATION)
 
 

@@ -143,7 +143,7 @@ def test_dates_are_shifted_as_the_run_found_them(mapped: Mapped, scene: OpenedSc
     shifts = tmp_path / layout.SHIFTS.path.format(tile=TILES[0])
     shifts.write_text(json.dumps({"Sentinel2": {str(second): [10.0, 0.0]}}), encoding="utf-8")
     found = iota2.open_scene(tmp_path, TILES[0]).cube().to_xarray()
-    before, after = (one["values"].sel(band="B4").values for one in (still, found))
+    before, after = (one["data"].sel(band="B4").values for one in (still, found))
     assert (first, second) == ("20180116", "20180220")
     np.testing.assert_array_equal(after[0], before[0])
     np.testing.assert_array_equal(after[1][:, :-1], before[1][:, 1:])
@@ -155,24 +155,24 @@ def test_dates_are_shifted_as_the_run_found_them(mapped: Mapped, scene: OpenedSc
 def test_a_series_has_times_bands_grid_and_validity(mapped: Mapped, scene: OpenedScene) -> None:
     part = scene.geobox[ROWS, COLS]
     series = scene.cube(part).to_xarray()
-    assert series["values"].dims == ("time", "band", "y", "x")
-    assert series["values"].dtype == np.float32
+    assert series["data"].dims == ("time", "band", "y", "x")
+    assert series["data"].dtype == np.float32
     assert series.valid.dims == ("time", "y", "x")
     assert series.odc.geobox == part
     assert tuple(series.time.dt.date.values) == mapped.world.dates(TILES[0])
     assert list(series.key.values) == [day.strftime("%Y%m%d") for day in mapped.world.dates(TILES[0])]
     assert not series.valid.all()
-    assert not np.isnan(series["values"].values[:, 0][series.valid.values]).any()
-    assert np.isnan(series["values"]).any(), "the edge of an orbit lies in the window"
+    assert not np.isnan(series["data"].values[:, 0][series.valid.values]).any()
+    assert np.isnan(series["data"]).any(), "the edge of an orbit lies in the window"
 
 
 def test_a_series_written_to_netcdf_is_read_again_with_times_and_crs(scene: OpenedScene, tmp_path: Path) -> None:
     series = scene.cube(scene.geobox[:10, :10]).to_xarray()
     series.to_netcdf(tmp_path / "series.nc", engine="scipy")
     with xr.open_dataset(tmp_path / "series.nc", engine="scipy", decode_coords="all") as again:
-        assert again["values"].encoding["grid_mapping"] == "spatial_ref"
+        assert again["data"].encoding["grid_mapping"] == "spatial_ref"
         np.testing.assert_array_equal(again.time.values, series.time.values)
-        np.testing.assert_array_equal(again["values"].values, series["values"].values)
+        np.testing.assert_array_equal(again["data"].values, series["data"].values)
         assert again.odc.geobox == series.odc.geobox
 
 
@@ -261,7 +261,7 @@ def test_folders_of_several_sensors_share_the_finest_grid(several: WorldFiles) -
 def test_layers_have_no_time(several: WorldFiles, tmp_path: Path) -> None:
     scene = iota2.open_scene(configured(several, tmp_path), "T31TCJ")
     layers = scene.cube(sensors="userFeat").to_xarray()
-    assert layers["values"].dims == ("band", "y", "x")
+    assert layers["data"].dims == ("band", "y", "x")
     assert "time" not in layers.coords
     assert scene.sensors[-1] == "userFeatures"
 

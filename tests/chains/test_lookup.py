@@ -108,6 +108,13 @@ def test_hidden_files_and_folders_are_no_builders(mine: Path) -> None:
     assert find_builders(["Own"], [mine])[0].name == "Own"
 
 
+def test_every_unknown_name_is_reported() -> None:
+    with pytest.raises(UserError) as caught:
+        find_builders(["i2_features_map", "I2Classification", "foo"])
+    assert "'i2_features_map' is known but not available yet" in str(caught.value)
+    assert "'foo' is not a builder" in str(caught.value)
+
+
 def test_a_hidden_folder_that_the_configuration_names_is_searched(mine: Path) -> None:
     hidden = mine.rename(mine.with_name(".mine"))
     assert find_builders(["Own"], [hidden])[0].name == "Own"

@@ -77,16 +77,16 @@ def test_years_of_dates_are_bounded(tmp_path: Path, day: Any) -> None:
 
 @pytest.mark.parametrize("tiles", [" ".join(f"T{k:06}" for k in range(200_000)), "T31TCJ " * 200_000])
 def test_too_many_tiles_are_rejected_fast(tmp_path: Path, tiles: str) -> None:
-    begun = time.monotonic()
+    begun = time.process_time()
     assert "chain.list_tile: has 200,000 tiles" in refused(tmp_path, {"list_tile": tiles})
-    assert time.monotonic() - begun < 5
+    assert time.process_time() - begun < 5
 
 
 def test_repeated_tiles_of_a_long_list_are_reported_in_part(tmp_path: Path) -> None:
     names = [f"T{k:04}" for k in range(5000)]
-    begun = time.monotonic()
+    begun = time.process_time()
     problem = refused(tmp_path, {"list_tile": " ".join(names + names)})
-    assert time.monotonic() - begun < 5
+    assert time.process_time() - begun < 5
     assert "T0000, T0001, T0002, T0003, T0004 and 4995 more given twice" in problem
 
 

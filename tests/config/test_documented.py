@@ -170,7 +170,10 @@ def test_options_of_unselected_builders_are_one_warning(folder: Path) -> None:
 
 
 def test_options_of_a_selected_builder_are_checked(folder: Path) -> None:
-    for name in ("i2_vectorization", ["i2_classification", "I2Vectorization"]):
+    for name, unavailable in (
+        ("i2_vectorization", "i2_vectorization"),
+        (["i2_classification", "I2Vectorization"], "I2Vectorization"),
+    ):
         sections: Sections = {
             "chain": dict(NEEDED),
             "builders": {"builders_class_name": name},
@@ -179,7 +182,7 @@ def test_options_of_a_selected_builder_are_checked(folder: Path) -> None:
         with pytest.raises(ConfigError) as caught:
             loads(folder, sections)
         message = str(caught.value)
-        assert "'I2Vectorization' is known but not available yet" in message
+        assert f"'{unavailable}' is known but not available yet" in message
         assert "simplification.umc1: is known but not available yet" in message
 
 

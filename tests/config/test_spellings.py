@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from iota2.chains import chain_of
+from iota2.chains.load import load_config
 from iota2.config.options.schema import Config
 from iota2.errors import ConfigError
 from tests.config.helpers import loaded
@@ -119,3 +120,42 @@ def test_empty_texts_and_lists_count_as_absent(tmp_path: Path) -> None:
     )
     assert config.chain.region_path is None
     assert config.chain.region_field == "region"
+
+
+def test_the_options_of_a_misspelt_section_are_not_reported_as_missing(tmp_path: Path) -> None:
+    path = tmp_path / "run.cfg"
+    path.write_text("chains :\n{\n  output_path : 'out'\n  list_tile : 'T31TCJ'\n  data_fields : 'code'\n}\n")
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    problems = caught.value.problems
+    assert "line 1: chains: unknown section; did you mean 'chain'?" in problems
+    assert any("chain.data_fields: unknown option; did you mean 'data_field'?" in text for text in problems)
+    assert not any("output_path: is missing" in text or "list_tile: is missing" in text for text in problems)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("chain :\n{\n  ratio : 0,5\n}\n", "write a decimal number with a point"),
+        ("1 255 0 0\n2 0 255 0\n", "does not look like a configuration"),
+    ],
+)
+def test_syntax_errors_name_their_usual_cause(tmp_path: Path, text: str, hint: str) -> None:
+    path = tmp_path / "run.cfg"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=hint):
+        load_config(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("chain:\n  output_path: out\n    list_tile: T31TCJ\n proj: 1\n", "same indentation"),
+        ("chain:\n\toutput_path: out\n", "spaces instead of tabs"),
+    ],
+)
+def test_yaml_errors_name_their_usual_cause(tmp_path: Path, text: str, hint: str) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=hint):
+        load_config(path)

@@ -24,7 +24,7 @@ ClassCoordinates = Mapping[str, Sequence[int] | Sequence[str]]
 
 
 def series_dataset(cube: Cube, geobox: GeoBox, *, dated: bool = True) -> xr.Dataset:
-    """``values`` (time, band, y, x) float32, NaN without data, and ``valid`` (time, y, x) bool.
+    """``data`` (time, band, y, x) float32, NaN without data, and ``valid`` (time, y, x) bool.
 
     Without the dimension ``time`` if not ``dated``.
     """
@@ -33,10 +33,10 @@ def series_dataset(cube: Cube, geobox: GeoBox, *, dated: bool = True) -> xr.Data
     )
     coords: dict[str, Any] = {"band": list(cube.bands)}
     if not dated:
-        return _gridded({"values": (("band", *GRID), values[0]), "valid": (GRID, cube.valid[0])}, coords, geobox)
+        return _gridded({"data": (("band", *GRID), values[0]), "valid": (GRID, cube.valid[0])}, coords, geobox)
     coords["time"] = ("time", np.array(cube.days, "datetime64[ns]"), {"standard_name": "time", "axis": "T"})
     coords["key"] = ("time", list(cube.keys), {"long_name": "date in the names of features"})
-    variables = {"values": (("time", "band", *GRID), values), "valid": (("time", *GRID), cube.valid)}
+    variables = {"data": (("time", "band", *GRID), values), "valid": (("time", *GRID), cube.valid)}
     return _gridded(variables, coords, geobox)
 
 

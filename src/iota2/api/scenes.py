@@ -117,7 +117,7 @@ class SceneCube:
         return self.opened.sensors
 
     def to_xarray(self, sensor: str | None = None) -> xr.Dataset:
-        """The series of one sensor: ``values`` (time, band, y, x) float32 and ``valid`` (time, y, x) bool.
+        """The series of one sensor: ``data`` (time, band, y, x) float32 and ``valid`` (time, y, x) bool.
 
         Values are in product units (reflectance x 10000), NaN where a band has no data. ``valid`` is False where a
         mask applies or any band has no data. Several images of one day are separate times; the coordinate ``key`` is

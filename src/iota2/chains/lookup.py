@@ -41,7 +41,9 @@ def find_builders(names: Sequence[str], folders: Sequence[Path] = ()) -> tuple[B
     """
     stamps = tuple((file, file.stat().st_mtime_ns) for file in python_files(folders))
     known = _known(tuple(folders), stamps)
-    return tuple(known[_name(name, known)] for name in names) or DEFAULT_BUILDERS
+    if problems := [problem for name in dict.fromkeys(names) if (problem := _problem(name, known))]:
+        raise UserError("; ".join(problems))
+    return tuple(known[normalised_name(name)] for name in names) or DEFAULT_BUILDERS
 
 
 @cache
@@ -64,17 +66,17 @@ def _of_user(folders: tuple[Path, ...]) -> Sequence[Builder]:
         raise UserError.about(("builders", "builders_paths"), str(err)) from err
 
 
-def _name(name: str, known: Mapping[str, Builder]) -> str:
-    """The normalised name of a builder; UserError for an unknown name."""
+def _problem(name: str, known: Mapping[str, Builder]) -> str:
+    """Why no builder has this name; empty if one has."""
     if normalised_name(name) in known:
-        return normalised_name(name)
+        return ""
     names = list(dict.fromkeys(builder.name for builder in known.values()))
-    if later := next((one for one in UNAVAILABLE_BUILDERS if normalised_name(one) == normalised_name(name)), None):
-        raise UserError(f"{later!r} {NOT_YET}; expected a list of {' or '.join(map(repr, names))}")
+    if any(normalised_name(one) == normalised_name(name) for one in UNAVAILABLE_BUILDERS):
+        return f"{name!r} {NOT_YET}; expected a list of {' or '.join(map(repr, names))}"
     own = any(builder.source for builder in known.values())
     others = "" if own else ", or give the folder of its file in builders.builders_paths"
     hint = did_you_mean(name, names) or f"; expected one of {', '.join(names)}{others}"
-    raise UserError(f"{name!r} is not a builder{hint}")
+    return f"{name!r} is not a builder{hint}"
 
 
 @cache

@@ -165,7 +165,8 @@ def _mismatches(cubes: Mapping[str, Cube], recipe: FeatureRecipe) -> Iterator[st
         if sensor.sensor in cubes:
             yield from _cube_problems(cubes[sensor.sensor], sensor)
         elif not recipe.allow_missing or not cubes:
-            yield f"{sensor.sensor}: the features need this sensor; images are given for {_listed(cubes)}"
+            given = _listed(cubes) or "no sensor"
+            yield f"{sensor.sensor}: the features need images of this sensor; the given images are of {given}"
     shapes = {s.sensor: cubes[s.sensor].block_shape for s in recipe.sensors if s.sensor in cubes}
     if len(set(shapes.values())) > 1:
         yield f"the images of the sensors differ in shape (rows, columns): {shapes}"

@@ -21,6 +21,7 @@ from iota2.config.places import (
     place_of,
     section_of,
     similar_option,
+    similar_section,
     texts_of,
     unknown_option,
     unknown_section,
@@ -133,7 +134,8 @@ def _config_of(reading: Reading) -> Config:
 def _reading(document: Document, lookup: Lookup, *, check_paths: bool, paths_from: Path | None) -> Reading:
     home = document.source.parent
     start = without_dots(paths_from.absolute()) if paths_from else None
-    draft = _Draft(document.source, _builders(document, lookup, start or home))
+    present = frozenset(section_of(written.name) for written in document.sections)
+    draft = _Draft(document.source, _builders(document, lookup, start or home), present=present)
     for written in document.sections:
         _assign_section(draft, written)
     context = {"folder": start or home, "home": home, "paths_from": start, "check_paths": check_paths}
@@ -216,6 +218,8 @@ class _Draft:
     selected: _SelectedBuilders
     nodes: dict[str, dict[str, Node]] = field(default_factory=lambda: {name: {} for name in SECTIONS})
     lines: dict[str, int] = field(default_factory=dict)
+    present: frozenset[str | None] = frozenset()
+    """Sections that the file contains."""
     problems: list[tuple[int, str]] = field(default_factory=list)
     warnings: list[tuple[int, str]] = field(default_factory=list)
     renamed: list[str] = field(default_factory=list)
@@ -272,7 +276,11 @@ class _Draft:
 
 
 def _assign_section(draft: _Draft, written: SectionText) -> None:
-    """Assign each key of a section to its present section."""
+    """Assign each key of a section to its present section.
+
+    An unknown section is a problem; its keys are assigned to the similar section, if the file has no such section, so
+    that they are not reported as missing too.
+    """
     name = section_of(written.name)
     if name is None and normalised_name(written.name) in _NOT_YET:
         _note_unavailable_section(draft, written)
@@ -280,9 +288,11 @@ def _assign_section(draft: _Draft, written: SectionText) -> None:
     if name is None:
         text = f"{written.name}: unknown section{unknown_section(written.name)}"
         draft.note_at(draft.problems, written.line, text)
-        return
+        name = similar_section(written.name)
+        if name is None or name in draft.present:
+            return
     draft.lines.setdefault(name, written.line)
-    if name != written.name:
+    if name != written.name and section_of(written.name):
         draft.renamed.append(f"section {written.name} → {name} (line {written.line})")
     for key, node in written.options.items():
         _assign_key(draft, written.name, name, key, node)

@@ -59,6 +59,12 @@ def section_of(written: str) -> str | None:
     return written if written in SECTIONS else _SECTIONS.get(normalised_name(written))
 
 
+def similar_section(written: str) -> str | None:
+    """The present section whose name is similar to an unknown one; None if there is none."""
+    near = nearest(written, [*SECTIONS, *legacy.SECTIONS], _MIN_LIKENESS)
+    return section_of(near) if near else None
+
+
 def unknown_section(written: str) -> str:
     """A suggestion for an unknown section."""
     return did_you_mean(written, [*SECTIONS, *legacy.SECTIONS]) or f"; expected one of {', '.join(SECTIONS)}"

@@ -5,6 +5,13 @@ from __future__ import annotations
 from iota2.config.options.chain import Chain
 from iota2.config.options.train import ArgTrain
 
+PROPOSALS = {
+    "sample_selection": "{'sampler': 'random', 'strategy': 'percent', 'strategy.percent.p': 0.1}",
+    "ratio": "0.5",
+    "runs": "1",
+}
+"""Options of learning that are written as comments, with values to start from."""
+
 
 def minimal_config(
     *,
@@ -36,10 +43,17 @@ def minimal_config(
 
     entries = "\n".join(entry(Chain.model_fields[key].description, key, quoted(chain[key])) for key in chain)
     seed = entry(ArgTrain.model_fields["random_seed"].description, "random_seed", "0")
+    seed += "\n" + "\n".join(_proposal(key, value) for key, value in PROPOSALS.items())
     head = "# Relative paths start at the folder of this file. All options: docs/reference/options.md\n\n"
     if yaml:
         return f"{head}chain:\n{entries}\n\narg_train:\n{seed}\n"
     return f"{head}chain :\n{{\n{entries}\n}}\n\narg_train :\n{{\n{seed}\n}}\n"
+
+
+def _proposal(key: str, value: str) -> str:
+    """An option as a comment, with its meaning; valid in both syntaxes."""
+    meaning = (ArgTrain.model_fields[key].description or "").replace("`", "")
+    return f"  # {meaning}\n  # {key} : {value}"
 
 
 def _quoted(text: str) -> str:

@@ -92,6 +92,7 @@ class Console(Watcher):
         self._pace: Pace | None = None
         self._root = Path()
         self._outdated: Mapping[Path, str] = {}
+        self._failed = 0
         self._said = time.monotonic()
 
     def say(self, text: str = "") -> None:
@@ -127,7 +128,7 @@ class Console(Watcher):
     def started(self, plan: Plan, verdicts: Mapping[str, Verdict], forecast: Forecast | None = None) -> None:
         """Print the number of jobs and, on a terminal, start the progress bars; a repeated run calls this again."""
         self.close()
-        self._pace, self._root = (pace := Pace(plan, verdicts, forecast)), plan.root
+        self._pace, self._root, self._failed = (pace := Pace(plan, verdicts, forecast)), plan.root, 0
         self.say(f"{counted(pace.total, 'job')}, {pace.done} of them up to date; output in {plan.root}")
         if self.out.is_terminal and pace.done < pace.total:
             self._progress = Progress(
@@ -152,13 +153,15 @@ class Console(Watcher):
         if result.state == "blocked":
             return
         if result.state == "failed":
+            self._failed += 1
             self.say(f"FAILED {result.id} (log: {self._root / 'logs' / result.id}.err)")
         if self._progress is not None:
             self._move(self._progress, pace, step)
         elif pace.left[step] == 0 or time.monotonic() - self._said > MAX_SILENCE_SECONDS:
             self._said = time.monotonic()
             percent = 100 * pace.done // pace.total
-            counted = f"{pace.done:4} of {pace.total} jobs, {percent:3} %"
+            failed = f", {self._failed} failed" if self._failed else ""
+            counted = f"{pace.done:4} of {pace.total} jobs, {percent:3} %{failed}"
             self.say(
                 f"{pace.elapsed:7.1f} s  {counted}  {step} {pace.step_text(step)}  {pace.remaining_text()}".rstrip()
             )

@@ -23,15 +23,15 @@ from iota2.terminal.lines import facts, one_by_one, wrapped
 from iota2.terminal.sensors import product_path
 
 
-def recognized_text(found: Recognized) -> str:
-    """Products recognized in a folder, for a terminal."""
+def recognized_text(found: Recognized, description: str = "…") -> str:
+    """Products recognized in a folder, for a terminal; ``description``: path of a description that is not built in."""
     what = "folder of one tile" if found.is_tile else counted(len(found.tiles), "tile folder")
     lines = [f"{found.spec.section}, {what}: {found.folder}", ""]
     for tile in found.tiles:
         lines += [*_tile_lines(found.spec, tile), ""]
     if found.ignored:
         lines += [*_ignored(found.ignored), ""]
-    return "\n".join([*lines, *(_options(found) if found.usable else _expected_location(found))]).rstrip()
+    return "\n".join([*lines, *(_options(found, description) if found.usable else _expected_location(found))]).rstrip()
 
 
 def _tile_lines(spec: SensorSpec, tile: TileFolder) -> Iterator[str]:
@@ -141,7 +141,7 @@ def _ignored(entries: Mapping[str, str], *, indent: str = "") -> Iterator[str]:
         yield from one_by_one(list(members), indent=f"{indent}    ")
 
 
-def _options(found: Recognized) -> Iterator[str]:
+def _options(found: Recognized, description: str) -> Iterator[str]:
     """The options for a run with these images."""
     spec, folder = found.spec, found.sensor_folder
     yield "These images can be used. Options:"
@@ -150,7 +150,7 @@ def _options(found: Recognized) -> Iterator[str]:
     elif path_key(spec):
         yield f"  chain.{path_key(spec)} : '{folder}'"
     else:
-        yield f"  chain.user_sensors : {{ '{spec.name}' : {{ 'path' : '{folder}', 'description' : … }} }}"
+        yield f"  chain.user_sensors : {{ '{spec.name}' : {{ 'path' : '{folder}', 'description' : '{description}' }} }}"
     yield from wrapped(f"chain.list_tile : '{' '.join(tile.tile for tile in found.tiles)}'", indent="  ")
 
 

@@ -153,7 +153,19 @@ def _syntax_problem(err: UnexpectedInput, text: str) -> str:
     said = sorted(_TOKEN_NAMES[name] for name in err.accepts or err.expected if name in _TOKEN_NAMES)
     found = {"$END": "the file ends", "_NL": "the line ends"}.get(err.token.type, f"found {str(err.token)!r}")
     hint = "; put text with spaces or ':' in quotes" if "_NL" in err.expected else ""
+    hint = hint or _other_content(err, text)
     return f"{where}: {found}, expected {' or '.join(said)}{hint}{_unclosed(err.token, text)}"
+
+
+def _other_content(err: UnexpectedToken, text: str) -> str:
+    """A hint on a decimal comma, or on a file that is no configuration; otherwise empty."""
+    lines = text.splitlines()
+    written = lines[err.line - 1] if 0 < err.line <= len(lines) else ""
+    if re.search(r":\s*-?\d+,\d+\s*$", written):
+        return "; write a decimal number with a point"
+    if not any(line.strip().startswith("{") or line.rstrip().endswith("{") for line in lines):
+        return "; this does not look like a configuration, which has sections such as 'chain : { … }'"
+    return ""
 
 
 def _unclosed(at: Token, text: str) -> str:

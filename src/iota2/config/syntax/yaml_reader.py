@@ -52,7 +52,7 @@ def _composed(text: str, source: Path) -> yaml.Node | None:
         mark = err.problem_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         context = f" {err.context}" if err.context else ""
-        problem = f"{where}not YAML{context}: {err.problem}"
+        problem = f"{where}not YAML{context}: {err.problem}{_hint(str(err.problem))}"
     except RecursionError:
         problem = f"line {loader.line + 1}: not YAML: values are nested deeper than {MAX_DEPTH}; simplify the value"
     except (ValueError, OverflowError):  # PyYAML does not check the size of version numbers and escapes
@@ -61,6 +61,15 @@ def _composed(text: str, source: Path) -> yaml.Node | None:
     finally:
         loader.dispose()
     raise ConfigError([problem], source=str(source))
+
+
+def _hint(problem: str) -> str:
+    """A hint on the usual cause of a syntax error; empty for others."""
+    if "'\\t'" in problem:
+        return "; indent with spaces instead of tabs"
+    if "<block end>" in problem or "mapping values are not allowed" in problem:
+        return "; give all keys of a section the same indentation"
+    return ""
 
 
 class _Reader:

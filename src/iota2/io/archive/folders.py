@@ -28,23 +28,27 @@ def tile_folder(spec: SensorSpec, root: str | Path, tile: str) -> str:
     base, name = folder_of_tiles(spec.section, root, tile), spec.folder_of(tile)
     folder = os.path.join(base, name)
     if not os.path.isdir(folder):
-        _require_folder_of_tiles(spec, base)
+        _require_folder_of_tiles(spec, base, tile)
         raise no_folder(spec.section, base, tile, f" ({name})" * (name != tile))
     _require_listable(spec.section, folder)
     return folder
 
 
-def _require_folder_of_tiles(spec: SensorSpec, base: str) -> None:
-    """Raise InputError when a folder that should contain tile folders contains products.
-
-    The message does not depend on the tile, so that it is reported once.
-    """
+def _require_folder_of_tiles(spec: SensorSpec, base: str, tile: str) -> None:
+    """Raise InputError when a folder that should contain tile folders contains products."""
     products = products_among(spec, base, sorted(os.listdir(base)))
     if products and len(products) >= len({*folders_in(base)} - {*products}):
         raise InputError(
             f"{spec.section}: {base} is the folder of one tile, with {counted(len(products), 'product')}; expected a "
-            f"folder that contains tile folders. Set the path to {os.path.dirname(base)}."
+            f"folder that contains tile folders. {_remedy(base, tile)}"
         )
+
+
+def _remedy(base: str, tile: str) -> str:
+    """Where the products of a tile must be, if ``base`` contains products."""
+    if os.path.basename(base) == tile:
+        return f"Set the path to {os.path.dirname(base)}."
+    return f"Move the products of tile {tile} to {os.path.join(base, tile)}, or link them there."
 
 
 def folder_of_tiles(section: str, root: str | Path, tile: str) -> str:

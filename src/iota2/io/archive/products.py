@@ -37,6 +37,11 @@ from iota2.io.archive.versions import superseded, version_notes, version_of
 
 SCAN_THREADS = 4
 """Number of threads that read headers; they mostly wait for the disk."""
+_NO_PRODUCT_HAS_IT = (
+    ". If these images have other file names, correct the name in the sensor description, or describe the images in a "
+    "new one (docs/howto/add-a-sensor.md)"
+)
+"""Further remedy if all products lack a file."""
 
 
 def scan_tile(
@@ -104,7 +109,8 @@ def build_series(
         remedy = (
             ""
             if reported.issuperset(problems)
-            else f"Download or copy the files again, or remove these products from {folder}."
+            else f"Download or copy the files again, remove these products from {folder}, or set "
+            "chain.skip_damaged_products to True."
         )
         raise InputError(all_problems(where, problems, remedy))
     spec = with_nodata_tags(spec, found)
@@ -386,19 +392,22 @@ def _inconsistent_products(spec: SensorSpec, products: Sequence[Product], tile: 
 
 
 def _missing_files(products: Sequence[Product], folder: str, tile: str) -> list[str]:
-    """One message for each pattern without files in some products."""
+    """One message for all patterns without files in the same products."""
     patterns = dict.fromkeys(pattern for product in products for pattern in product.missing)
-    sentences = []
+    lacking: dict[tuple[str, ...], list[str]] = {}
     for pattern in patterns:
-        lacking = [product.name for product in products if pattern in product.missing]
+        names = tuple(product.name for product in products if pattern in product.missing)
+        lacking.setdefault(names, []).append(pattern)
+    sentences = []
+    for names, of_these in lacking.items():
         many = len(products) > 1
         who = (
-            f"{len(lacking)} of {len(products)} products of {tile} lack"
-            if many
-            else f"the only product of {tile} lacks"
+            f"{len(names)} of {len(products)} products of {tile} lack" if many else f"the only product of {tile} lacks"
         )
+        remedy = _NO_PRODUCT_HAS_IT if many and len(names) == len(products) else ""
         sentences.append(
-            f"{who} {pattern} (first: {lacking[0]}). Restore the files, or remove these products from {folder}"
+            f"{who} {some(of_these, 20)} (first: {names[0]}). Restore the files, remove these products from {folder}, "
+            f"or set chain.skip_damaged_products to True{remedy}"
         )
     return sentences
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from iota2.compute.accuracy import Estimate, Summary
+from iota2.compute.intervals import MIN_BOOTSTRAP_POLYGONS
 from iota2.compute.validation import NEIGHBOUR_METRES, Subset, SubsetAccuracy, ValidationAccuracy
 from iota2.core.nomenclature import Nomenclature
 from iota2.report.results.measures import UNDEFINED, measure
@@ -84,17 +85,27 @@ def neighbour_notes(found: ValidationAccuracy) -> Iterator[str]:
     polygons = whole.polygons.sum()
     if polygons == 0 or found.near.sum() < MIN_NEAR_SHARE * polygons:
         return
-    accuracy = apart.summary.overall_accuracy.mean
-    others = (
-        f"for the other polygons, the overall accuracy is {measure(accuracy)} instead of "
-        f"{measure(whole.summary.overall_accuracy.mean)}"
-        if apart.pixels.sum()
-        else "there are no other polygons, so the accuracy far from learning polygons is unknown"
-    )
+    others = _accuracy_apart(whole, apart)
     yield (
         f"{near_sentence(found)} Neighbouring polygons are similar, so the accuracy may be lower elsewhere: {others}. "
         "To keep the polygons of a parcel, or neighbouring polygons, on one side of the split, set "
         "arg_train.split_field or arg_train.split_distance."
+    )
+
+
+def _accuracy_apart(whole: SubsetAccuracy, apart: SubsetAccuracy) -> str:
+    """The accuracy of polygons far from learning polygons, if there are enough of them to measure it."""
+    polygons, pixels = apart.polygons.sum(), apart.pixels.sum()
+    if not pixels:
+        return "there are no other polygons, so the accuracy far from learning polygons is unknown"
+    if polygons < MIN_BOOTSTRAP_POLYGONS:
+        return (
+            f"the other polygons ({count_text(polygons)}, with {count_text(pixels)} pixels) are too few to measure the "
+            "accuracy far from learning polygons"
+        )
+    return (
+        f"for the {count_text(polygons)} other polygons ({count_text(pixels)} pixels), the overall accuracy is "
+        f"{measure(apart.summary.overall_accuracy.mean)} instead of {measure(whole.summary.overall_accuracy.mean)}"
     )
 
 

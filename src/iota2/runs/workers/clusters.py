@@ -105,7 +105,10 @@ def queued_workers(queue: Queue) -> Iterator[DaskEngine]:
         try:
             cluster.sync(workers.submit)
         except RuntimeError as err:
-            raise UserError(f"engine {queue.system}: {command} rejected a job for a worker.\n{err}") from err
+            raise UserError(
+                f"engine {queue.system}: {command} rejected a job for a worker. Correct the settings of the "
+                f"cluster, such as queue and account, and check that this machine can submit jobs.\n{err}"
+            ) from err
         poll = PeriodicCallback(workers.check, POLL_MILLISECONDS)
         cluster.loop.add_callback(poll.start)
         try:
