@@ -400,7 +400,7 @@ def test_features_that_a_scene_cannot_give_are_mismatches(mapped: Mapped, severa
     folder, _ = next(models_of(mapped, TILES[0]))
     model = iota2.load_model(folder)
     landsat = iota2.open_scene(several.l8_path, "T31TCJ", sensors="Landsat8")
-    with pytest.raises(FeatureMismatch, match="Sentinel2: the features need this sensor"):
+    with pytest.raises(FeatureMismatch, match="Sentinel2: the features need images of this sensor"):
         iota2.features(landsat, model.recipe)
     with pytest.raises(FeatureMismatch, match="feature 1 is 'Landsat8_"):
         model.predict(iota2.features(landsat))

@@ -205,7 +205,7 @@ def test_all_mismatches_are_reported_at_once() -> None:
         feature_block({"Sentinel2": cube}, recipe)
     assert raised.value.exit_code == EXIT_USER
     message = str(raised.value)
-    assert "Landsat8: the features need this sensor; images are given for Sentinel2" in message
+    assert "Landsat8: the features need images of this sensor; the given images are of Sentinel2" in message
     assert "Landsat8: NDWI needs the swir band (B11); the bands used are B3, B8" in message
     assert "Landsat8: relative reflectance needs the red band (B4)" in message
     without = replace(make_recipe(cube), roles={"red": "B4", "nir": "B8"})

@@ -61,7 +61,7 @@ def test_a_tile_without_a_sensor_has_missing_features() -> None:
     values = dict(zip(found.names, found.values[:, 0], strict=True))
     assert {name for name, value in values.items() if (value == MISSING).all()} == {*OPTICAL.names, *LAYERS.names}
     assert found.n_valid.tolist() == [[1, 1, 0, 0, 1]]
-    with pytest.raises(FeatureMismatch, match="A: the features need this sensor"):
+    with pytest.raises(FeatureMismatch, match="A: the features need images of this sensor"):
         feature_block(there, FeatureRecipe((OPTICAL, RADAR)))
     with pytest.raises(FeatureMismatch, match="need this sensor"):
         feature_block({}, recipe)
