@@ -63,7 +63,7 @@ def test_a_tile_without_a_sensor_has_missing_features() -> None:
     assert found.n_valid.tolist() == [[1, 1, 0, 0, 1]]
     with pytest.raises(FeatureMismatch, match="A: the features need images of this sensor"):
         feature_block(there, FeatureRecipe((OPTICAL, RADAR)))
-    with pytest.raises(FeatureMismatch, match="need this sensor"):
+    with pytest.raises(FeatureMismatch, match="need images of this sensor"):
         feature_block({}, recipe)
 
 
