@@ -24,7 +24,7 @@ from iota2.core.random import generator
 from iota2.testing.classes import CLASSES
 from iota2.testing.files import WorldFiles
 from iota2.testing.sky import Sky, SkyOptions, make_sky
-from iota2.testing.world import PIXEL, World, WorldOptions, make_world
+from iota2.testing.world import PIXEL_METRES, World, WorldOptions, make_world
 from iota2.testing.writing import write_world
 
 TILE = "T31TDJ"
@@ -174,9 +174,9 @@ def reference_squares(world: World) -> gpd.GeoDataFrame:
     step = geobox.shape[1] / POLYGONS_PER_ROW
     rows, cols = (axis.ravel() * step for axis in np.mgrid[:POLYGONS_PER_ROW, :POLYGONS_PER_ROW])
     free = max(0.0, step - POLYGON_SIDE)
-    left = geobox.affine.c + PIXEL * (cols + rng.uniform(0, free, len(cols)))
-    top = geobox.affine.f - PIXEL * (rows + rng.uniform(0, free, len(rows)))
-    boxes = shapely.box(left, top - PIXEL * POLYGON_SIDE, left + PIXEL * POLYGON_SIDE, top)
+    left = geobox.affine.c + PIXEL_METRES * (cols + rng.uniform(0, free, len(cols)))
+    top = geobox.affine.f - PIXEL_METRES * (rows + rng.uniform(0, free, len(rows)))
+    boxes = shapely.box(left, top - PIXEL_METRES * POLYGON_SIDE, left + PIXEL_METRES * POLYGON_SIDE, top)
     squares = gpd.GeoDataFrame(geometry=boxes, crs=str(geobox.crs)).to_crs("EPSG:2154")
     centres = squares.geometry.centroid
     place = np.searchsorted(np.sort(world.landscape.codes), world.label_at(centres.x.to_numpy(), centres.y.to_numpy()))

@@ -63,6 +63,15 @@ def test_builders_of_the_program_and_a_sound_builder_have_no_problems() -> None:
         (builder(step(), folders={"../a": "."}), "the folder ../a must be relative"),
         (builder(step(), options=("chain.prj",)), "option 'chain.prj' does not exist; did you mean 'chain.proj'?"),
         (builder(step("a"), step("b")), "steps a and b both make final/file_{tile}.txt"),
+        (
+            builder(step(makes=Artifact("final/a", "."))),
+            "final/a lacks {tile}, so several jobs would make one file",
+        ),
+        (builder(step(makes=layout.SCENE)), "which exists before the first job; give it another path"),
+        (
+            builder(step("a"), step("b", makes=Artifact(f"{FILE.path}/b", "."))),
+            "lies in final/file_{tile}.txt, which step a makes as a whole; give it another path",
+        ),
         (builder(step(needs={"other": OTHER})), "which no step makes: add a step that makes it, or correct the path"),
         (builder(step(needs={"other": first(OTHER, FILE)})), "needs final/other_{tile}.txt or final/file_{tile}.txt"),
         (builder(step(needs={"file": FILE})), "which it makes itself"),
@@ -128,3 +137,59 @@ def test_wrong_results_of_cost_and_check_name_the_step_and_its_file(value: objec
         returning(value).cost_of(None, None)  # type: ignore[arg-type]
     with pytest.raises(UserError, match=r"mine/own\.py: step mine: check returned .*; expected values of type Finding"):
         returning(value).findings(None, None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("final/./a", "must be written 'final/a'"),
+        ("final//a", "must be written 'final/a'"),
+        ("final/a/", "must be written 'final/a'"),
+        ("a_{tile", "braces without a partner"),
+        ("a_{tile}}", "braces without a partner"),
+        ("a_{0}", "do not enclose the name of an axis"),
+        ("a_{tile!r}", "do not enclose the name of an axis"),
+        ("a\0b", "contains a NUL character"),
+        ("", "expected a text"),
+        (None, "expected a text"),
+    ],
+)
+def test_paths_of_artifacts_have_one_spelling(path: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Artifact(path, ".")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("when", None, "when is None; expected a function"),
+        ("params", 7, "params is 7; expected a function"),
+        ("cost", 7, "cost is 7; expected a function"),
+        ("check", 7, "check is 7; expected a function"),
+        ("about", 7, "about is 7; expected a text"),
+        ("name", "x" * 101, "more than 100 characters"),
+        ("task", "a_{tile", "braces without a partner"),
+        ("over", "tile", "over is 'tile'; expected a tuple of axes"),
+        ("needs", {"a": "b"}, "needs has 'a': 'b'; expected a name and an artifact"),
+        ("makes", [FILE], "expected a dictionary of names and artifacts"),
+    ],
+)
+def test_fields_of_steps_are_checked(field: str, value: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(step(), **{field: value})
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("about", 7, "about is 7; expected a text"),
+        ("options", "chain.proj", "options is 'chain.proj'; expected a tuple of texts"),
+        ("aliases", (3,), "expected a tuple of texts"),
+        ("asks", "images", "asks is 'images'; expected a set"),
+        ("folders", {3: "x"}, "expected folders with descriptions"),
+        ("folders", {"a\0": "x"}, "expected folders with descriptions"),
+    ],
+)
+def test_fields_of_builders_are_checked(field: str, value: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(builder(step()), **{field: value})

@@ -246,3 +246,34 @@ def test_a_user_defined_step_can_be_unpickled_in_another_process(mine: Path) -> 
         [sys.executable, "-c", code, mine], input=pickle.dumps(own.steps[1].run), capture_output=True, check=False
     )
     assert done.stdout == b"iota2_builders.own\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("field", "code", "message"),
+    [
+        ("when", "lambda config: 1 / 0", "when failed: .*own.py, line [0-9]+: ZeroDivisionError"),
+        ("when", "lambda config: 'yes'", "when returned 'yes'; expected True or False"),
+        ("params", "lambda config: config.nothing", "params failed: .*own.py, line [0-9]+: AttributeError"),
+    ],
+)
+def test_errors_of_functions_of_a_step_name_the_file_and_line(mine: Path, field: str, code: str, message: str) -> None:
+    text = OWN.replace('makes={"own": FILE})', f'makes={{"own": FILE}}, {field}={code})')
+    assert text != OWN
+    (mine / "own.py").write_text(text, encoding="utf-8")
+    own = find_builders(["Own"], [mine])[0].steps[-1]
+    with pytest.raises(UserError, match=message):
+        getattr(own, field)(object())
+
+
+@pytest.mark.parametrize("error", ["BaseException('x')", "GeneratorExit()", "SystemExit(3)"])
+def test_any_error_of_a_file_of_builders_is_reported(mine: Path, error: str) -> None:
+    (mine / "own.py").write_text(f"{OWN}\nraise {error}\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"own\.py, line [0-9]+: "):
+        find_builders(["Own"], [mine])
+
+
+def test_builders_that_do_not_fit_are_a_problem_of_the_configuration_with_its_line(mine: Path, tmp_path: Path) -> None:
+    (mine / "own.py").write_text(OWN.replace("(recipe.STEP, STEP)", "()"), encoding="utf-8")
+    chosen = {"builders": {"builders_class_name": ["Own"], "builders_paths": ["mine"]}}
+    with pytest.raises(ConfigError, match=r"builders\.builders_paths: .*own\.py: builder Own has no steps"):
+        loaded(tmp_path, {"s2_path": "mine"}, chosen)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -49,6 +49,24 @@ def write_last(job: JobContext) -> None:
 
 def forgets_its_output(job: JobContext) -> None:
     """Makes nothing."""
+
+
+def writes_half(job: JobContext) -> None:
+    job.out.first.write_text("ha")
+    raise InputError("the rest is missing")
+
+
+def makes_a_folder(job: JobContext) -> None:
+    job.out.first.mkdir()
+
+
+def makes_a_pipe(job: JobContext) -> None:
+    os.mkfifo(job.out.first)
+
+
+def changes_its_input(job: JobContext) -> None:
+    job.inp.first.write_text("changed")
+    job.out.second.write_text("done")
 
 
 STEPS = (
@@ -115,6 +133,39 @@ def test_a_job_without_its_outputs_has_failed(tmp_path: Path, engine: Engine) ->
     states, _ = run(planned(tmp_path, "A", (lazy,)), engine)
     assert states == {"one/one_A": "failed"}
     assert "without making" in (tmp_path / "logs/one/one_A.err").read_text()
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (writes_half, "the rest is missing"),
+        (makes_a_folder, "has made an empty folder"),
+        (makes_a_pipe, "which is neither a file nor a folder"),
+    ],
+)
+def test_an_incomplete_output_of_a_failed_job_is_removed(
+    tmp_path: Path, function: Callable[[JobContext], None], message: str
+) -> None:
+    step = Step("one", "init", "One.", "one_{tile}", function, ("tile",), {}, {"first": FIRST})
+    states, _ = run(planned(tmp_path, "A", (step,)), DebugEngine())
+    assert states == {"one/one_A": "failed"}
+    assert message in (tmp_path / "logs/one/one_A.err").read_text()
+    assert not os.path.lexists(tmp_path / "first/A.txt")
+
+
+def test_a_failed_job_keeps_an_output_that_it_has_not_written(tmp_path: Path) -> None:
+    (tmp_path / "first").mkdir()
+    (tmp_path / "first/B.txt").write_text("of an earlier run")
+    states, _ = run(planned(tmp_path, "B", STEPS[:1]), DebugEngine())
+    assert states == {"one/one_B": "failed"}
+    assert (tmp_path / "first/B.txt").read_text() == "of an earlier run"
+
+
+def test_a_job_that_changes_its_input_has_failed(tmp_path: Path) -> None:
+    step = Step("two", "init", "Two.", "two_{tile}", changes_its_input, ("tile",), {"first": FIRST}, {"second": SECOND})
+    states, _ = run(planned(tmp_path, "A", (STEPS[0], step)), DebugEngine())
+    assert states == {"one/one_A": "done", "two/two_A": "failed"}
+    assert "has changed its input" in (tmp_path / "logs/two/two_A.err").read_text()
 
 
 @pytest.mark.slow

@@ -97,7 +97,7 @@ def test_the_first_alternative_that_an_active_step_makes_is_read(tmp_path: Path)
 
 
 def test_one_of_the_alternatives_must_be_made(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"shape: nothing makes smoothed/\{tile\}\.txt or tiles/\{tile\}\.txt"):
+    with pytest.raises(ValueError, match=r"shape: no active step makes smoothed/\{tile\}\.txt or tiles/\{tile\}\.txt"):
         planned(tmp_path, SHAPE)
 
 
@@ -133,7 +133,7 @@ def test_the_needs_of_an_output_are_made_only_with_that_output(tmp_path: Path) -
 
 
 def test_an_input_that_no_step_makes_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"cut: nothing makes tiles/\{tile\}\.txt"):
+    with pytest.raises(ValueError, match=r"cut: no active step makes tiles/\{tile\}\.txt"):
         planned(tmp_path, CUT)
 
 

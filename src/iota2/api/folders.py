@@ -8,7 +8,7 @@ from pathlib import Path
 from iota2.config.options.sensors import ENABLING_KEYS, RADAR, FeatureExtraction, Interpolation
 from iota2.config.options.train import ArgTrain
 from iota2.config.recipes import build_recipe, params_of
-from iota2.core.arguments import require_path
+from iota2.core.arguments import require_kind, require_path
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
 from iota2.core.sensor import SensorOptions, SensorSpec
@@ -49,6 +49,7 @@ def _sensors(folders: Mapping[str, str | Path]) -> list[tuple[SensorSpec, str | 
     order = list(ENABLING_KEYS)
     found = {}
     for sensor, folder in folders.items():
+        require_kind(sensor, str, f"open_scene: sensor {sensor!r}", "the name of a sensor")
         require_path(folder, f"open_scene: folder of {sensor}", "the folder with the tiles of this sensor")
         spec = _spec(sensor)
         if spec.name in found:

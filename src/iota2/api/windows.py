@@ -67,7 +67,10 @@ def _four_numbers(area: Bounds | BoundingBox) -> Bounds:
             f"The area is {one_line(shortened(repr(area)))}. Expected left, bottom, right, top in the CRS of the tile, "
             "or a part of scene.geobox."
         )
-    left, bottom, right, top = map(float, parts)
+    try:
+        left, bottom, right, top = map(float, parts)
+    except OverflowError as err:
+        raise InputError("A number of the area is too large. Expected coordinates in the CRS of the tile.") from err
     return left, bottom, right, top
 
 

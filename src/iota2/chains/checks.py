@@ -29,7 +29,7 @@ def chain_problems(chain: Chain, given: Sequence[Artifact], known: Sequence[Step
     for step in chain.steps:
         if step not in known:
             yield from _step_problems(step)
-    yield from _shared_outputs(chain.steps)
+    yield from _shared_outputs(chain.steps, given)
     yield from _missing_inputs(chain.steps, given, known)
 
 
@@ -59,6 +59,10 @@ def _step_problems(step: Step) -> Iterator[str]:
     for artifact in step.makes.values():
         if not _is_inside(artifact.path):
             yield f"step {step.name}: {_outside('path', artifact.path)}"
+        for axis in step.over:
+            if axis not in artifact.axes:
+                text = f"the path {artifact.path} lacks {{{axis}}}, so several jobs would make one file"
+                yield f"step {step.name}: {text}"
         yield from _unknown_words(step, "path", artifact.path, (*AXES, *layout.CONSTANTS))
 
 
@@ -78,13 +82,21 @@ def _unknown_words(step: Step, kind: str, text: str, known: Sequence[str]) -> It
             yield f"step {step.name}: {{{word}}} in the {kind} {text} is unknown{hint}"
 
 
-def _shared_outputs(steps: Sequence[Step]) -> Iterator[str]:
-    """Files that two steps make."""
-    makers: dict[str, str] = {}
+def _shared_outputs(steps: Sequence[Step], given: Sequence[Artifact]) -> Iterator[str]:
+    """Files that two steps make, that exist before the first job, or that lie in a folder that a step makes."""
+    makers = {artifact.path: "" for artifact in given}
     for step in steps:
         for artifact in step.makes.values():
-            if (maker := makers.setdefault(artifact.path, step.name)) != step.name:
+            maker = makers.setdefault(artifact.path, step.name)
+            if maker == "":
+                yield f"step {step.name} makes {artifact.path}, which exists before the first job; give it another path"
+            elif maker != step.name:
                 yield f"steps {maker} and {step.name} both make {artifact.path}; give one of them another path"
+    for path, maker in makers.items():
+        for parent in map(str, PurePosixPath(path).parents):
+            if parent in makers:
+                owner = f"step {makers[parent]} makes" if makers[parent] else "exists before the first job"
+                yield f"step {maker}: {path} lies in {parent}, which {owner} as a whole; give it another path"
 
 
 def _missing_inputs(steps: Sequence[Step], given: Sequence[Artifact], known: Sequence[Step]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from iota2.chains.lookup import find_builders
+from iota2.chains.lookup import selected_builders
 from iota2.config import load
 from iota2.config.load import Reading
 from iota2.config.options.schema import Config
@@ -23,14 +23,14 @@ def load_config(path: Path | str, *, check_paths: bool = True, paths_from: Path 
     settings are no errors: they are in ``warnings`` of the result.
     """
     require_path(path, "load_config: path", "the path of a configuration")
-    return load.load_config(path, find_builders, check_paths=check_paths, paths_from=paths_from)
+    return load.load_config(path, selected_builders, check_paths=check_paths, paths_from=paths_from)
 
 
 def read_config(path: Path | str, *, check_paths: bool = True, paths_from: Path | None = None) -> Reading:
     """The content of a configuration file, valid or not; see ``config.load.read_config``."""
-    return load.read_config(path, find_builders, check_paths=check_paths, paths_from=paths_from)
+    return load.read_config(path, selected_builders, check_paths=check_paths, paths_from=paths_from)
 
 
 def config_from(document: Document, *, check_paths: bool = True) -> Config:
     """The configuration of a document; see ``config.load.config_from``."""
-    return load.config_from(document, find_builders, check_paths=check_paths)
+    return load.config_from(document, selected_builders, check_paths=check_paths)

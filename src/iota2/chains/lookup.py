@@ -90,6 +90,17 @@ def _chain(builders: tuple[Builder, ...]) -> Chain:
     return chain
 
 
+def selected_builders(names: Sequence[str], folders: Sequence[Path] = ()) -> tuple[Builder, ...]:
+    """``find_builders`` of builders whose steps fit together; UserError if they do not."""
+    builders = find_builders(names, folders)
+    try:
+        _chain(builders)
+    except ValueError as err:
+        option = "builders_paths" if any(builder.source for builder in builders) else "builders_class_name"
+        raise UserError.about(("builders", option), str(err)) from err
+    return builders
+
+
 def chain_of(config: Config) -> Chain:
     """The chain of the builders that a configuration selects. ConfigError if they cannot be found or combined."""
     asked = config.builders

@@ -12,11 +12,13 @@ import importlib
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import redirect_stdout
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from iota2.core.builder import Builder
 from iota2.core.graph import Step
@@ -102,9 +104,46 @@ def _versioned(found: Sequence[tuple[Builder, Path]], files: Sequence[Path], kno
     steps: dict[int, Step] = {id(step): step for step in known}
 
     def versioned(step: Step) -> Step:
-        return steps.setdefault(id(step), replace(step, version=version, source=source))
+        return steps.setdefault(id(step), _guarded(replace(step, version=version, source=source)))
 
     return [replace(one, steps=tuple(map(versioned, one.steps)), source=str(file)) for one, file in found]
+
+
+def _guarded(step: Step) -> Step:
+    """A step whose functions before the run raise UserError with file and line instead of other errors."""
+    shape = step.block_shape
+    return replace(
+        step,
+        when=_guard(step.when, step, "when"),
+        params=_guard(step.params, step, "params"),
+        cost=_guard(step.cost, step, "cost"),
+        check=_guard(step.check, step, "check"),
+        block_shape=None if shape is None else _guard(shape, step, "block_shape"),
+    )
+
+
+def _guard(function: Callable[..., Any], step: Step, name: str) -> Callable[..., Any]:
+    """A function of the user, guarded by ``_call``; functions of the program unchanged."""
+    owner = getattr(function, "func", function)
+    if str(getattr(owner, "__module__", "")).startswith("iota2."):
+        return function
+    return partial(_call, function, f"{step.source}: step {step.name}", name)
+
+
+def _call(function: Callable[..., Any], where: str, name: str, *given: Any) -> Any:
+    """The result of a function of a step; UserError, with file and line, if it fails."""
+    try:
+        found = function(*given)
+        if name == "check":
+            found = list(found) if isinstance(found, Iterable) else found
+    except (UserError, MemoryError):
+        raise
+    except Exception as err:
+        position = position_of(err) or f"{type(err).__name__}: "
+        raise UserError(f"{where}: {name} failed: {position}{message_of(err)}") from err
+    if name == "when" and not isinstance(found, bool):
+        raise UserError(f"{where}: when returned {found!r}; expected True or False")
+    return found
 
 
 def _imported(file: Path) -> ModuleType:
@@ -114,7 +153,9 @@ def _imported(file: Path) -> ModuleType:
     try:
         with redirect_stdout(sys.stderr):  # standard output may be read by programs
             return importlib.import_module(f"{PACKAGE}.{file.stem}")
-    except (Exception, SystemExit) as err:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as err:
         where = position_of(err) or f"{file}: {type(err).__name__}: "
         raise UserError(where + message_of(err)) from err
     finally:

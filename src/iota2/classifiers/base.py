@@ -203,6 +203,10 @@ class Model:
                     "Train the model again."
                 )
             given = transform.n_outputs
+        method = "predict_proba" if isinstance(self.target, Classes) else "predict"
+        if not hasattr(self.classifier, method):
+            kind = "classes" if isinstance(self.target, Classes) else "a quantity"
+            raise ModelError(f"{self.title}: {self.meta.kind} does not predict {kind}. Train the model again.")
         expected = given, len(self.classes)
         n_classes = self._classifier.n_classes if isinstance(self.target, Classes) else 0
         found = self.classifier.n_features, n_classes

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import platform
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
@@ -30,6 +31,8 @@ from iota2.core.target import Classes, Quantity, Target
 from iota2.core.words import json_text
 from iota2.errors import ConfigError, InputError, remedy_of
 
+MAX_HALO = 1000
+"""Maximum number of pixels around a pixel on which features may depend."""
 FORMAT = "iota2 model"
 FORMAT_VERSION, TRANSFORMED_VERSION, QUANTITY_VERSION = 1, 2, 3
 """Format versions: classes, with transforms, and a quantity. Older program versions reject newer ones."""
@@ -180,6 +183,8 @@ def _parsed(path: Path) -> tuple[FeatureRecipe, Target, Training, tuple[str, ...
         recipe = _recipe(content["recipe"])
         target, meta = _target(content), _training(content)
         transforms = _transforms(content.get("transforms", []))
+        if isinstance(target, Classes) and tuple(sorted(meta.samples)) != target.codes:
+            raise ValueError(f"classes {list(target.codes)}, but samples of {sorted(meta.samples)}")
         recipe.names  # noqa: B018 - evaluated to detect a recipe whose features cannot be named
     except (KeyError, TypeError, ValueError, AttributeError, ConfigError) as err:
         detail = f"{type(err).__name__}: {err}"
@@ -224,7 +229,7 @@ def _versions() -> dict[str, str]:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(read_text(path))
+        content = json.loads(read_text(path), object_pairs_hook=_unique)
     except FileNotFoundError as err:
         raise ModelError(f"{path}: missing, so the model is incomplete. Train it again.") from err
     except OSError as err:
@@ -233,6 +238,15 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise ModelError(f"{path}: damaged ({err}). Copy the model again or train it again.") from err
     if not isinstance(content, dict):
         raise ModelError(f"{path}: not a model of this program. Give the folder that the training wrote.")
+    return content
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; ValueError for a key that occurs twice."""
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        raise ValueError(f"the key {twice!r} occurs twice")
     return content
 
 
@@ -249,6 +263,13 @@ def _recipe(content: Any) -> FeatureRecipe:
     problems = [text for sensor in recipe.sensors for text in expression_problems(sensor.expressions, sensor.bands)]
     if problems:
         raise ValueError("; ".join(problems[:3]))
+    for sensor in recipe.sensors:
+        if list(sensor.dates) != sorted(set(sensor.dates)):
+            raise ValueError(f"the dates of {sensor.sensor} do not ascend")
+        if sensor.halo > MAX_HALO:
+            raise ValueError(f"the features of {sensor.sensor} need {sensor.halo} pixels around each pixel")
+    if len(set(recipe.names)) < len(recipe.names):
+        raise ValueError("two features have the same name")
     return recipe
 
 

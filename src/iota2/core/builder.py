@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
@@ -77,6 +77,20 @@ class Builder:
     def __post_init__(self) -> None:
         if not (isinstance(self.name, str) and self.name.strip()):
             raise ValueError(f"a builder has the name {self.name!r}; expected a text")
+        if not isinstance(self.about, str):
+            raise ValueError(f"builder {self.name}: about is {self.about!r}; expected a text")
+        for name in ("aliases", "options"):
+            found = getattr(self, name)
+            if not isinstance(found, tuple) or not all(isinstance(one, str) for one in found):
+                raise ValueError(f"builder {self.name}: {name} is {found!r}; expected a tuple of texts")
+        if isinstance(self.asks, str) or not isinstance(self.asks, Set):
+            text = f"asks is {self.asks!r}; expected a set, such as frozenset({{'images'}})"
+            raise ValueError(f"builder {self.name}: {text}")
+        texts = isinstance(self.folders, Mapping) and all(
+            isinstance(one, str) and "\0" not in one for pair in self.folders.items() for one in pair
+        )
+        if not texts:
+            raise ValueError(f"builder {self.name}: folders is {self.folders!r}; expected folders with descriptions")
         if not (isinstance(self.steps, tuple) and all(isinstance(step, Step) for step in self.steps)):
             raise ValueError(f"builder {self.name}: steps must be a tuple of Step, such as recipe.STEP")
         if unknown := sorted(set(self.asks) - set(AXES_OF)):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from functools import cache
+from numbers import Real
 from pathlib import Path, PurePosixPath
+from string import Formatter
 from typing import Any, ClassVar, Generic, Literal, NamedTuple, cast
 
 from typing_extensions import TypeVar
@@ -98,6 +101,19 @@ def always(config: object) -> bool:
     return True
 
 
+def require_pattern(what: str, text: str) -> None:
+    """``ValueError`` for a text with NUL, or with braces that do not enclose names."""
+    if "\0" in text:
+        raise ValueError(f"the {what} {text!r} contains a NUL character")
+    try:
+        parts = [*Formatter().parse(text)]
+    except ValueError as err:
+        raise ValueError(f"the {what} {text!r} has braces without a partner ({err})") from err
+    for literal, name, form, conversion in parts:
+        if "{" in literal or "}" in literal or form or conversion or (name is not None and not name.isidentifier()):
+            raise ValueError(f"the {what} {text!r} has braces that do not enclose the name of an axis")
+
+
 @dataclass(frozen=True)
 class Artifact:
     """A kind of file in the output folder. Braces in its path contain axes or constants of the run."""
@@ -109,6 +125,17 @@ class Artifact:
     when: Callable[[Any], bool] = always
     """Whether a configuration requests the artifact. Artifacts that an active step needs are made in any case."""
     role: Role = "intermediate"
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.path, str) and self.path):
+            raise ValueError(f"an artifact has the path {self.path!r}; expected a text")
+        require_pattern("path", self.path)
+        if (plain := str(PurePosixPath(self.path))) != self.path:
+            raise ValueError(f"the path {self.path!r} must be written {plain!r}")
+        if not isinstance(self.about, str):
+            raise ValueError(f"{self.path}: about is {self.about!r}; expected a text")
+        if not callable(self.when):
+            raise ValueError(f"{self.path}: when is {self.when!r}; expected a function of the configuration")
 
     @property
     def media_type(self) -> str | None:
@@ -280,6 +307,20 @@ def _no_parameters(config: object) -> None:
     return None
 
 
+MAX_STEP_NAME = 100
+"""Maximum number of characters of the name of a step."""
+
+
+def _require_values(step: Step, name: str, kind: Any) -> None:
+    """``ValueError`` unless a field of a step is a mapping from names to values of a type."""
+    found = getattr(step, name)
+    if not isinstance(found, Mapping):
+        raise ValueError(f"step {step.name}: {name} is {found!r}; expected a dictionary of names and artifacts")
+    for key, value in found.items():
+        if not isinstance(key, str) or not isinstance(value, kind):
+            raise ValueError(f"step {step.name}: {name} has {key!r}: {value!r}; expected a name and an artifact")
+
+
 @dataclass(frozen=True)
 class Step(Generic[P, C]):
     """One step of a chain: a function that is executed once for each value of its axes."""
@@ -317,14 +358,36 @@ class Step(Generic[P, C]):
         for name in ("name", "group", "task"):
             if not (isinstance(value := getattr(self, name), str) and value):
                 raise ValueError(f"step {self.name}: {name} is {value!r}; expected a text")
-        if not callable(self.run):
-            raise ValueError(f"step {self.name}: run is {self.run!r}; expected a function of a JobContext")
+        if len(self.name) > MAX_STEP_NAME:
+            raise ValueError(f"step {self.name[:20]}…: the name has more than {MAX_STEP_NAME} characters")
+        require_pattern("job name", self.task)
+        if not isinstance(self.about, str):
+            raise ValueError(f"step {self.name}: about is {self.about!r}; expected a text")
+        for name in ("run", "params", "when", "cost", "check"):
+            if not callable(value := getattr(self, name)):
+                raise ValueError(f"step {self.name}: {name} is {value!r}; expected a function")
+        if not isinstance(self.over, tuple) or not all(isinstance(axis, str) for axis in self.over):
+            raise ValueError(f"step {self.name}: over is {self.over!r}; expected a tuple of axes, such as ('tile',)")
+        _require_values(self, "needs", Artifact | Need)
+        _require_values(self, "makes", Artifact)
+
+    def block_shape_of(self, config: C, facts: Facts, tile: str, use: Resources) -> tuple[int, int] | None:
+        """Rows and columns of a job's blocks on a tile, or None; UserError if ``block_shape`` returns anything else."""
+        found = self.block_shape(config, facts, tile, use) if self.block_shape is not None else None
+        pair = isinstance(found, tuple) and [type(size) for size in found] == [int, int] and min(found) > 0
+        if self.block_shape is not None and not pair:
+            raise UserError(f"{self._named}: block_shape returned {found!r}; expected numbers of rows and columns")
+        return found
 
     def cost_of(self, config: C, facts: JobFacts) -> Cost:
         """The estimated resources of a job; UserError if ``cost`` returns anything else."""
         found = self.cost(config, facts)
         if not isinstance(found, Cost):
             raise UserError(f"{self._named}: cost returned {found!r}; expected a Cost")
+        for name in ("memory", "seconds", "disk", "uncompressed"):
+            value = getattr(found, name)
+            if not isinstance(value, Real) or not math.isfinite(value) or value < 0:
+                raise UserError(f"{self._named}: {name} of cost is {value!r}; expected a number from 0")
         return found
 
     def findings(self, config: C, facts: Facts) -> list[Finding]:
@@ -333,6 +396,14 @@ class Step(Generic[P, C]):
         listed = list(found) if isinstance(found, Iterable) else [found]
         if wrong := [one for one in listed if not isinstance(one, Finding)]:
             raise UserError(f"{self._named}: check returned {wrong[0]!r}; expected values of type Finding")
+        for one in listed:
+            if not isinstance(one.text, str) or not isinstance(one.remark, Remark | None):
+                raise UserError(f"{self._named}: check returned {one!r}; expected a text, and a Remark or None")
+            if not isinstance(one.option, tuple):
+                raise UserError(
+                    f"{self._named}: check returned the option {one.option!r}; expected a tuple, such as "
+                    "('chain', 'proj')"
+                )
         return listed
 
     @property

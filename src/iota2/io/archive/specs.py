@@ -73,6 +73,8 @@ def parse_spec(text: str, *, source: str) -> SensorSpec:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as err:
         raise ConfigError([f"not valid YAML: {err}"], source=source) from err
+    except RecursionError as err:
+        raise ConfigError(["not valid YAML: values are nested too deeply; simplify them"], source=source) from err
     problems: list[str] = []
     values = _read_mapping(node, _SENSOR_KEYS, _SENSOR_REQUIRED, "the sensor", problems)
     if not problems:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 from iota2.core.graph import Artifact, Step
+from iota2.errors import UserError
 
 
 def made_artifacts(active: Sequence[Step], config: Any, given: Iterable[Artifact]) -> frozenset[Artifact]:
@@ -29,7 +30,7 @@ def _required(step: Step, made: Set[Artifact]) -> Iterable[Artifact]:
 def read_by(step: Step, made: Set[Artifact]) -> Mapping[str, Artifact]:
     """The artifacts that a step reads, by name; for alternatives, the first that is made.
 
-    Raises ValueError if none is made and the input is not optional.
+    Raises ValueError if none is made and the input is not optional; UserError for a step of the user.
     """
     found = {}
     for name, need in step.all_needs.items():
@@ -40,7 +41,8 @@ def read_by(step: Step, made: Set[Artifact]) -> Mapping[str, Artifact]:
             found[name] = chosen
         elif not need.may_be_absent:
             paths = " or ".join(artifact.path for artifact in need.choices)
-            raise ValueError(f"{step.name}: nothing makes {paths}")
+            text = f"step {step.name}: no active step makes {paths}"
+            raise UserError(f"{step.source}: {text}") if step.source else ValueError(text)
     return found
 
 

@@ -211,10 +211,10 @@ class _JobEstimate:
     def block(self, steps: Iterable[Step], use: Callable[[Step], Resources]) -> tuple[int, int] | None:
         """Rows and columns of the smallest block of any step and tile; None if no step reports blocks."""
         shapes = [
-            step.block_shape(self._config, self.facts, tile, use(step))
+            shape
             for step in steps
-            if step.block_shape is not None
             for tile in self.facts.scenes
+            if (shape := step.block_shape_of(self._config, self.facts, tile, use(step))) is not None
         ]
         return min(shapes, key=lambda shape: shape[0] * shape[1], default=None)
 

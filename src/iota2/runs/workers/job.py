@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shutil
 import socket
 import sys
 import time
@@ -134,17 +135,74 @@ def _record(task: Task, inputs: Mapping[str, str], seconds: float) -> Record:
 
 
 def _run(task: Task) -> None:
-    """Call the step's function with its thread limit; RuntimeError for missing outputs."""
+    """Call the step's function with its thread limit.
+
+    RuntimeError for missing outputs, outputs that are no files, and changed inputs. If the function fails, outputs that
+    it has written are removed, because they may be incomplete.
+    """
     outputs = [task.root / name for name in task.makes]
     for path in outputs:
         path.parent.mkdir(parents=True, exist_ok=True)
+    inputs = {path: _signature(path) for path in (task.root / name for name in task.reads)}
+    before = {path: _signature(path) for path in outputs}
+    try:
+        _call(task)
+        _require_outputs(outputs)
+        changed = [str(path) for path, signature in inputs.items() if _signature(path) != signature]
+        if changed:
+            raise RuntimeError(f"has changed its input {', '.join(changed)}; a step writes to its outputs only")
+    except BaseException:
+        _discard(task, before)
+        raise
+
+
+def _discard(task: Task, before: Mapping[Path, tuple[int, ...] | None]) -> None:
+    """Remove the outputs that a failed job has written, unless another run uses the folder now."""
+    try:
+        require_lock(task.root, task.lock)
+    except Exception:
+        return
+    for path, signature in before.items():
+        if _signature(path) != signature:
+            _remove(path)
+
+
+def _signature(path: Path) -> tuple[int, ...] | None:
+    """Numbers that change if a file is written or replaced; None if it does not exist."""
+    try:
+        found = os.stat(path, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_mode
+
+
+def _remove(path: Path) -> None:
+    """Remove an output of a failed job, if that is possible."""
+    with contextlib.suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _call(task: Task) -> None:
+    """Call the step's function with its thread limit."""
     threads, require_own_lock = task.context.use.threads, partial(require_lock, task.root, task.lock)
     require_own_lock()
     with limit_threads(threads), gdal_environment(threads=threads), checking_before_replacing(require_own_lock):
         task.run(task.context)
+
+
+def _require_outputs(outputs: Sequence[Path]) -> None:
+    """RuntimeError for outputs that are missing, or neither a file nor a folder with files."""
     missing = [str(path) for path in outputs if not path.exists()]
     if missing:
         raise RuntimeError(f"ended without making {', '.join(missing)}")
+    for path in outputs:
+        if path.is_dir() and not any(path.iterdir()):
+            raise RuntimeError(f"has made an empty folder, {path}, instead of an output")
+        if not path.is_dir() and not path.is_file():
+            raise RuntimeError(f"has made {path}, which is neither a file nor a folder")
 
 
 def _explain(error: BaseException) -> str:
