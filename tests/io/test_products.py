@@ -124,7 +124,7 @@ def test_the_folder_of_one_tile_is_rejected_with_the_same_message_for_all_tiles(
         message.add(str(caught.value))
     (text,) = message
     assert f"{archive / TILE} is the folder of one tile, with {len(DAYS)} products" in text
-    assert text.endswith(f"Set the path to {archive}.")
+    assert f"If {TILE} is the name of the tile, set the path to {archive};" in text
 
 
 def test_an_absent_archive_and_an_empty_tile_are_rejected(archive: Path, spec: SensorSpec) -> None:
@@ -244,7 +244,7 @@ def test_a_grid_that_does_not_fit_the_reference_is_rejected(
     name: str, geobox: GeoBox, expected: str, tmp_path: Path, spec: SensorSpec
 ) -> None:
     write_series(spec, tmp_path, TILE, DAYS[:2], {"": FINE, name: geobox})
-    with pytest.raises(InputError, match=rf"(?s){expected}.*or remove these products from {tmp_path / TILE}\.$"):
+    with pytest.raises(InputError, match=rf"(?s){expected}.*, remove these products from {tmp_path / TILE}, or set "):
         scan_tile(spec, tmp_path, TILE)
 
 

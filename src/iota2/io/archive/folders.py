@@ -28,27 +28,24 @@ def tile_folder(spec: SensorSpec, root: str | Path, tile: str) -> str:
     base, name = folder_of_tiles(spec.section, root, tile), spec.folder_of(tile)
     folder = os.path.join(base, name)
     if not os.path.isdir(folder):
-        _require_folder_of_tiles(spec, base, tile)
+        _require_folder_of_tiles(spec, base)
         raise no_folder(spec.section, base, tile, f" ({name})" * (name != tile))
     _require_listable(spec.section, folder)
     return folder
 
 
-def _require_folder_of_tiles(spec: SensorSpec, base: str, tile: str) -> None:
-    """Raise InputError when a folder that should contain tile folders contains products."""
+def _require_folder_of_tiles(spec: SensorSpec, base: str) -> None:
+    """Raise InputError when a folder that should contain tile folders contains products.
+
+    The message does not depend on the tile, so that it is reported once.
+    """
     products = products_among(spec, base, sorted(os.listdir(base)))
     if products and len(products) >= len({*folders_in(base)} - {*products}):
         raise InputError(
             f"{spec.section}: {base} is the folder of one tile, with {counted(len(products), 'product')}; expected a "
-            f"folder that contains tile folders. {_remedy(base, tile)}"
+            f"folder that contains tile folders. If {os.path.basename(base)} is the name of the tile, set the path to "
+            f"{os.path.dirname(base)}; otherwise move the products to a folder with the name of their tile."
         )
-
-
-def _remedy(base: str, tile: str) -> str:
-    """Where the products of a tile must be, if ``base`` contains products."""
-    if os.path.basename(base) == tile:
-        return f"Set the path to {os.path.dirname(base)}."
-    return f"Move the products of tile {tile} to {os.path.join(base, tile)}, or link them there."
 
 
 def folder_of_tiles(section: str, root: str | Path, tile: str) -> str:
