@@ -171,10 +171,11 @@ def test_metadata_of_baseline_4_give_offset_and_divisor(safe: Path) -> None:
 def test_a_safe_folder_without_its_bands_is_reported_band_by_band(safe: Path) -> None:
     with pytest.raises(InputError) as caught:
         scan_tile(S2C, safe, "T29UNU")
-    lines = str(caught.value).splitlines()
-    assert lines[0] == "Sentinel_2_S2C, tile T29UNU: 10 problems"
-    for line, band in zip(lines[1:], S2C.bands, strict=True):
-        assert line.strip().startswith(f"the only product of T29UNU lacks {band.file} (first: {N0400})")
+    head, line = str(caught.value).splitlines()
+    assert head == "Sentinel_2_S2C, tile T29UNU: 1 problem"
+    assert line.strip().startswith("the only product of T29UNU lacks ")
+    assert f"(first: {N0400})" in line
+    assert all(band.file in line for band in S2C.bands)
 
 
 def test_a_full_size_scene_classification_is_read_by_blocks(safe: Path) -> None:
