@@ -251,3 +251,14 @@ def test_an_archive_that_cannot_be_written_does_not_hide_failed_jobs(
     assert f"note: {case.output / 'logs.zip'} could not be written: Is a directory" in printed
     assert "Traceback" not in errors
     assert f"iota2 run {config}" in errors.splitlines()[-1]
+
+
+@pytest.mark.parametrize("entry", ["main", "legacy_main"])
+def test_ctrl_c_during_the_imports_ends_without_a_traceback(entry: str) -> None:
+    script = (
+        "import iota2.__main__ as commands\n"
+        "def interrupted():\n    raise KeyboardInterrupt\n"
+        f"commands._commands = interrupted\ncommands.{entry}()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "Interrupted.\n")

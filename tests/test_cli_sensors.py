@@ -388,6 +388,7 @@ def test_a_user_description_is_accepted(capsys: pytest.CaptureFixture[str], tmp_
     code, text, _ = recognised(capsys, str(description), tmp_path / "images")
     assert code == 0
     assert f"chain.user_sensors : {{ 'Mine' : {{ 'path' : '{tmp_path / 'images'}'" in text
+    assert "'description' : '/" in text
 
 
 def write(

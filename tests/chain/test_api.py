@@ -355,6 +355,9 @@ def test_an_argument_of_another_kind_is_an_input_error_that_says_what_to_give(
         r"sensors: 5 is of type int": lambda: scene.cube(sensors=[5]),
         r"load_config: path is of type int": lambda: iota2.load_config(5),
         r"run: config is of type dict": lambda: iota2.run({}),
+        r"load_config: path contains a NUL character": lambda: iota2.load_config("a\0b"),
+        r"A number of the area is too large": lambda: scene.cube((10**400, 0, 1, 1)),
+        r"open_scene: sensor 3 is of type int": lambda: iota2.open_scene({3: mapped.root}, TILES[0]),
     }
     for message, call in calls.items():
         with pytest.raises(InputError, match=message):

@@ -457,6 +457,49 @@ def test_an_inconsistent_model_file_is_rejected(model, tmp_path, key, value, sai
         load_model(folder)
 
 
+def test_a_repeated_key_of_a_model_file_is_rejected(model, tmp_path):
+    folder = saved(model, tmp_path)
+    text = (folder / "model.json").read_text(encoding="utf-8")
+    (folder / "model.json").write_text(text.replace("{", '{"classes": [1, 2, 3],', 1), encoding="utf-8")
+    with pytest.raises(ModelError, match="the key 'classes' occurs twice"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (lambda sensor: sensor.update(dates=sensor["dates"][::-1]), "do not ascend"),
+        (lambda sensor: sensor.update(dates=[sensor["dates"][0]] * len(sensor["dates"])), "do not ascend"),
+        (lambda sensor: sensor.update(speckle_radius=10**9), "pixels around each pixel"),
+    ],
+)
+def test_a_model_file_with_an_impossible_recipe_is_rejected(model, tmp_path, edit, said):
+    folder = saved(model, tmp_path)
+    content = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    edit(content["recipe"]["sensors"][0])
+    (folder / "model.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(ModelError, match=said):
+        load_model(folder)
+
+
+def test_many_acquisitions_of_one_day_are_in_the_order_of_their_numbers(tmp_path):
+    dates = ("20180511", *(f"20180511.{number}" for number in range(1, 12)))
+    recipe = replace(RECIPE, sensors=(replace(RECIPE.sensors[0], dates=dates, gapfilling=False),))
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(20, len(recipe.names))).astype(np.float32)
+    folder = saved(model_of(x, np.repeat([3, 11], 10), recipe=recipe), tmp_path)
+    assert load_model(folder).recipe == recipe
+
+
+def test_a_classifier_of_classes_is_no_model_of_a_quantity(model, tmp_path):
+    folder = saved(model, tmp_path)
+    content = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    content |= {"quantity": {"name": "height", "unit": "m"}, "version": 3}
+    (folder / "model.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(ModelError, match="rf does not predict a quantity"):
+        load_model(folder)
+
+
 @pytest.mark.parametrize("text", ["[]", "3", "{", "[" * 100_000])
 def test_json_that_is_not_a_model_is_rejected(model, tmp_path, text):
     folder = saved(model, tmp_path)

@@ -97,6 +97,7 @@ def test_all_mistakes_are_reported_at_once_with_their_lines() -> None:
         ("nodata: 0", "nodata: none", "must be a finite number"),
         ("nodata: 0", "nodata: !!python/object:os.system {}", "must be plain"),
         ("masks:", "masks: [", "not valid YAML"),
+        ("masks:", "masks: " + "[" * 5000, "not valid YAML: values are nested too deeply"),
     ],
 )
 def test_a_mistake_is_rejected_with_what_was_expected(old: str, new: str, expected: str) -> None:

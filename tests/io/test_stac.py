@@ -310,7 +310,8 @@ def test_missing_assets_are_reported_once_for_all_products(items: list[Item], tm
     assert f"2 of 2 products of {TILE} lack the asset B8A" in message
     assert "B8A_20m, the asset " in message
     assert "the asset SCL or scl or SCL_20m" in message
-    assert f"remove these products from {folder}" in message
+    assert "If these images have other file names, correct the name in the sensor description" in message
+    assert f"remove these products from {folder}" not in message, "no product would be left"
 
 
 def test_an_optional_mask_may_be_missing(tmp_path: Path) -> None:

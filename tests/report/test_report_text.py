@@ -21,6 +21,7 @@ from iota2.core.tables import Confusion
 from iota2.io.tables.confusions import confusion_csv, parse_confusion_csv
 from iota2.report.results.metrics import metrics
 from iota2.report.results.text import classification_results, label_table_csv, results_text
+from iota2.report.results.validation import neighbour_notes
 
 LABELS = (3, 11, 211)
 NAMES = ("forêt de chênes", "eau | mer", "=prairie")
@@ -286,6 +287,14 @@ def test_one_run_shows_its_interval_over_polygons_and_plain_numbers_in_the_table
     low, high = found.intervals.f_score[0]
     assert any(f"[{low:.3f}, {high:.3f}]" in line and line.endswith(NAMES[0]) for line in text.splitlines())
     assert "95 % interval over the validation polygons" in text
+
+
+@pytest.mark.parametrize(("near", "text"), [(36, "are too few to measure"), (35, "for the 5 other polygons")])
+def test_the_accuracy_of_few_polygons_is_not_given(near: int, text: str) -> None:
+    _, found = by_polygon(near)
+    (note,) = neighbour_notes(found)
+    assert text in note
+    assert ("instead of" in note) == (near == 35)
 
 
 @pytest.mark.parametrize(("near", "noted"), [(30, True), (40, True), (4, True), (3, False), (0, False)])

@@ -56,6 +56,12 @@ def writes_half(job: JobContext) -> None:
     raise InputError("the rest is missing")
 
 
+def writes_half_a_shapefile(job: JobContext) -> None:
+    for suffix in (".shp", ".dbf"):
+        job.out.first.with_suffix(suffix).write_text("ha")
+    raise InputError("the rest is missing")
+
+
 def makes_a_folder(job: JobContext) -> None:
     job.out.first.mkdir()
 
@@ -151,6 +157,13 @@ def test_an_incomplete_output_of_a_failed_job_is_removed(
     assert states == {"one/one_A": "failed"}
     assert message in (tmp_path / "logs/one/one_A.err").read_text()
     assert not os.path.lexists(tmp_path / "first/A.txt")
+
+
+def test_all_files_of_an_incomplete_shapefile_are_removed(tmp_path: Path) -> None:
+    shapes = Artifact("first/{tile}.shp", "Shapes.")
+    step = Step("one", "init", "One.", "one_{tile}", writes_half_a_shapefile, ("tile",), {}, {"first": shapes})
+    run(planned(tmp_path, "A", (step,)), DebugEngine())
+    assert list((tmp_path / "first").iterdir()) == []
 
 
 def test_a_failed_job_keeps_an_output_that_it_has_not_written(tmp_path: Path) -> None:

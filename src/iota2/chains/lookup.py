@@ -36,8 +36,8 @@ SURVEY: tuple[Artifact, ...] = (layout.SCENE, layout.SCAN_NOTES, layout.LISTING)
 def find_builders(names: Sequence[str], folders: Sequence[Path] = ()) -> tuple[Builder, ...]:
     """The builders with these names or aliases; case and separators are ignored. DEFAULT_BUILDERS without names.
 
-    ``folders``: folders of user-defined builders.
-    Raises UserError for an unknown or ambiguous name, and for files that cannot be imported.
+    ``folders``: folders of user-defined builders. Raises UserError for unknown or ambiguous names, and for files that
+    cannot be imported.
     """
     stamps = tuple((file, file.stat().st_mtime_ns) for file in python_files(folders))
     known = _known(tuple(folders), stamps)
@@ -103,9 +103,7 @@ def selected_builders(names: Sequence[str], folders: Sequence[Path] = ()) -> tup
 
 def chain_of(config: Config) -> Chain:
     """The chain of the builders that a configuration selects. ConfigError if they cannot be found or combined."""
-    asked = config.builders
     try:
-        return _chain(find_builders(asked.builders_class_name, asked.builders_paths))
-    except (UserError, ValueError) as err:
-        option = getattr(err, "option", ()) or ("builders", "builders_class_name")
-        raise ConfigError.about(option, err.text if isinstance(err, UserError) else str(err)) from err
+        return _chain(selected_builders(config.builders.builders_class_name, config.builders.builders_paths))
+    except UserError as err:
+        raise ConfigError.about(err.option or ("builders", "builders_class_name"), err.text) from err

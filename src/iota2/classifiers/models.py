@@ -264,7 +264,7 @@ def _recipe(content: Any) -> FeatureRecipe:
     if problems:
         raise ValueError("; ".join(problems[:3]))
     for sensor in recipe.sensors:
-        if list(sensor.dates) != sorted(set(sensor.dates)):
+        if list(sensor.days) != sorted(sensor.days) or len(set(sensor.dates)) < len(sensor.dates):
             raise ValueError(f"the dates of {sensor.sensor} do not ascend")
         if sensor.halo > MAX_HALO:
             raise ValueError(f"the features of {sensor.sensor} need {sensor.halo} pixels around each pixel")

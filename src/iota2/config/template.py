@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from iota2.config.options.chain import Chain
 from iota2.config.options.train import ArgTrain
+from iota2.options import default_of, shown
 
-PROPOSALS = {
-    "sample_selection": "{'sampler': 'random', 'strategy': 'percent', 'strategy.percent.p': 0.1}",
-    "ratio": "0.5",
-    "runs": "1",
-}
-"""Options of learning that are written as comments, with values to start from."""
+SELECTION = "{'sampler': 'random', 'strategy': 'percent', 'strategy.percent.p': 0.1}"
+"""A selection of pixels to start from; by default, every pixel is a sample."""
 
 
 def minimal_config(
@@ -43,7 +40,8 @@ def minimal_config(
 
     entries = "\n".join(entry(Chain.model_fields[key].description, key, quoted(chain[key])) for key in chain)
     seed = entry(ArgTrain.model_fields["random_seed"].description, "random_seed", "0")
-    seed += "\n" + "\n".join(_proposal(key, value) for key, value in PROPOSALS.items())
+    seed += "\n" + _proposal("sample_selection", SELECTION)
+    seed += "".join(f"\n{_proposal(key, shown(default_of(ArgTrain.model_fields[key])))}" for key in ("ratio", "runs"))
     head = "# Relative paths start at the folder of this file. All options: docs/reference/options.md\n\n"
     if yaml:
         return f"{head}chain:\n{entries}\n\narg_train:\n{seed}\n"

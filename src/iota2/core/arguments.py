@@ -17,7 +17,7 @@ def require_kind(value: object, kinds: type | tuple[type, ...], what: str, expec
 def require_path(value: object, what: str, expected: str) -> None:
     """Raise InputError unless a value is a path, as text or as an object."""
     require_kind(value, (str, os.PathLike), what, expected)
-    if "\0" in os.fspath(value):  # type: ignore[call-overload]
+    if isinstance(value, str | os.PathLike) and "\0" in os.fsdecode(value):
         raise InputError(f"{what} contains a NUL character. Give {expected}.")
 
 

@@ -163,7 +163,7 @@ def _other_content(err: UnexpectedToken, text: str) -> str:
     written = lines[err.line - 1] if 0 < err.line <= len(lines) else ""
     if re.search(r":\s*-?\d+,\d+\s*$", written):
         return "; write a decimal number with a point"
-    if not any(line.strip().startswith("{") or line.rstrip().endswith("{") for line in lines):
+    if "{" not in text:
         return "; this does not look like a configuration, which has sections such as 'chain : { … }'"
     return ""
 

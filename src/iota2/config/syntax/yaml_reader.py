@@ -68,7 +68,7 @@ def _hint(problem: str) -> str:
     if "'\\t'" in problem:
         return "; indent with spaces instead of tabs"
     if "<block end>" in problem or "mapping values are not allowed" in problem:
-        return "; give all keys of a section the same indentation"
+        return "; give all keys of a section the same indentation, and put text with ':' in quotes"
     return ""
 
 

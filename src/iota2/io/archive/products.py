@@ -404,11 +404,9 @@ def _missing_files(products: Sequence[Product], folder: str, tile: str) -> list[
         who = (
             f"{len(names)} of {len(products)} products of {tile} lack" if many else f"the only product of {tile} lacks"
         )
-        remedy = _NO_PRODUCT_HAS_IT if many and len(names) == len(products) else ""
-        sentences.append(
-            f"{who} {some(of_these, 20)} (first: {names[0]}). Restore the files, remove these products from {folder}, "
-            f"or set chain.skip_damaged_products to True{remedy}"
-        )
+        some_have_it = f", remove these products from {folder}, or set chain.skip_damaged_products to True"
+        remedy = some_have_it if len(names) < len(products) else _NO_PRODUCT_HAS_IT
+        sentences.append(f"{who} {some(of_these, 20)} (first: {names[0]}). Restore the files{remedy}")
     return sentences
 
 

@@ -71,7 +71,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
             os.replace(part, final)
             _sync(final.parent)
     except BaseException:
-        _remove(part)
+        remove(part)
         raise
 
 
@@ -90,7 +90,7 @@ def replacing_shapefile(path: str | Path) -> Iterator[Path]:
         yield folder / f"part{final.suffix}"
         _move_members(folder, final)
     finally:
-        _remove(folder)
+        remove(folder)
 
 
 def _move_members(folder: Path, final: Path) -> None:
@@ -126,7 +126,7 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
         os.replace(part, final)
         _sync(final.parent)
     finally:
-        _remove(part)
+        remove(part)
         _put_back(old, final)
 
 
@@ -134,7 +134,7 @@ def _put_back(old: Path, final: Path) -> None:
     """Restore the old folder unless the new one is in place; then remove the old one."""
     if old.exists() and not final.exists():
         os.replace(old, final)
-    _remove(old)
+    remove(old)
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -182,7 +182,7 @@ def remove_leftovers(root: str | Path) -> int:
             if is_temporary(name):
                 count += 1
                 with suppress(OSError):
-                    _remove(Path(place, name))
+                    remove(Path(place, name))
         folders[:] = [name for name in folders if not is_temporary(name)]
     return count
 
@@ -191,7 +191,7 @@ def _prepare(part: Path) -> None:
     part.parent.mkdir(parents=True, exist_ok=True)
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
     """Remove a file or folder if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)

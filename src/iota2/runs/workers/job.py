@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import shutil
 import socket
 import sys
 import time
@@ -20,18 +19,20 @@ from iota2.chains.user_builders import position_of
 from iota2.core.graph import JobContext
 from iota2.core.words import printable
 from iota2.errors import REMEDIES, Iota2Error, message_of, system_text
-from iota2.io.files.atomic import checking_before_replacing
+from iota2.io.files.atomic import checking_before_replacing, remove
 from iota2.io.files.gdal import gdal_environment, limit_threads
 from iota2.runs.records.damage import Damage, damage_of
 from iota2.runs.records.lock import require_lock
 from iota2.runs.records.records import Record
-from iota2.runs.records.stamps import stamp_of
+from iota2.runs.records.stamps import members, stamp_of, stat_stamp
 from iota2.runs.records.state import remove_obstacle
 from iota2.runs.workers.heartbeat import Heartbeat, beating, read_heartbeat
 from iota2.runs.workers.peak_memory import peak_mib, reset_peak
 
 State = Literal["done", "kept", "failed", "blocked"]
 """``kept``: the inputs turned out unchanged, so the outputs are still valid."""
+FileState = tuple[bool, int, int]
+"""Whether a file or folder exists, with its size and time."""
 SUCCESSFUL: tuple[State, ...] = ("done", "kept")
 
 
@@ -143,12 +144,12 @@ def _run(task: Task) -> None:
     outputs = [task.root / name for name in task.makes]
     for path in outputs:
         path.parent.mkdir(parents=True, exist_ok=True)
-    inputs = {path: _signature(path) for path in (task.root / name for name in task.reads)}
-    before = {path: _signature(path) for path in outputs}
+    inputs = {path: _state(path) for path in (task.root / name for name in task.reads)}
+    before = {path: _state(path) for path in outputs}
     try:
         _call(task)
         _require_outputs(outputs)
-        changed = [str(path) for path, signature in inputs.items() if _signature(path) != signature]
+        changed = [str(path) for path, state in inputs.items() if _state(path) != state]
         if changed:
             raise RuntimeError(f"has changed its input {', '.join(changed)}; a step writes to its outputs only")
     except BaseException:
@@ -156,33 +157,23 @@ def _run(task: Task) -> None:
         raise
 
 
-def _discard(task: Task, before: Mapping[Path, tuple[int, ...] | None]) -> None:
+def _discard(task: Task, before: Mapping[Path, FileState]) -> None:
     """Remove the outputs that a failed job has written, unless another run uses the folder now."""
     try:
         require_lock(task.root, task.lock)
-    except Exception:
+    except Exception:  # the outputs may be those of the other run
         return
-    for path, signature in before.items():
-        if _signature(path) != signature:
-            _remove(path)
+    for path, state in before.items():
+        if _state(path) != state:
+            with contextlib.suppress(OSError):
+                for member in members(path):
+                    remove(member)
+                remove(path)
 
 
-def _signature(path: Path) -> tuple[int, ...] | None:
-    """Numbers that change if a file is written or replaced; None if it does not exist."""
-    try:
-        found = os.stat(path, follow_symlinks=False)
-    except FileNotFoundError:
-        return None
-    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_mode
-
-
-def _remove(path: Path) -> None:
-    """Remove an output of a failed job, if that is possible."""
-    with contextlib.suppress(OSError):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+def _state(path: Path) -> FileState:
+    """Whether a file or folder exists, with its size and time."""
+    return os.path.lexists(path), *stat_stamp(path)
 
 
 def _call(task: Task) -> None:
