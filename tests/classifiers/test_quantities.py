@@ -41,7 +41,6 @@ class LeastSquares:
     missing = "Missing values count as numbers."
     needs_series = False
     loaded_share = 1.0
-    pixel_seconds = 0.0
     transforms = ()
     importances = None
 
@@ -55,7 +54,12 @@ class LeastSquares:
     def training_memory(self, samples: float, features: int, classes: int) -> int:
         return 0
 
-    def fit(self, x: np.ndarray, y: np.ndarray, *, weight: np.ndarray | None, seed: int) -> None:
+    def pixel_seconds(self, samples: float, features: int, classes: int) -> float:
+        return 0.0
+
+    def fit(
+        self, x: np.ndarray, y: np.ndarray, *, weight: np.ndarray | None, groups: np.ndarray | None, seed: int
+    ) -> None:
         self.weights = np.linalg.lstsq(np.column_stack([x, np.ones(len(x))]), y, rcond=None)[0]
 
     def predict(self, x: np.ndarray) -> np.ndarray:

@@ -120,7 +120,6 @@ class Constant:
     missing = "It does not look at values."
     needs_series = False
     loaded_share = 1.0
-    pixel_seconds = 0.0
     transforms = ()
     importances = None
 
@@ -130,7 +129,12 @@ class Constant:
     def training_memory(self, samples: float, features: int, classes: int) -> int:
         return 0
 
-    def fit(self, x: np.ndarray, y: np.ndarray, *, weight: np.ndarray | None, seed: int) -> None:
+    def pixel_seconds(self, samples: float, features: int, classes: int) -> float:
+        return 0.0
+
+    def fit(
+        self, x: np.ndarray, y: np.ndarray, *, weight: np.ndarray | None, groups: np.ndarray | None, seed: int
+    ) -> None:
         self.n_features, self.n_classes = x.shape[1], len(np.unique(y))
 
     def predict_proba(self, x: np.ndarray) -> np.ndarray:
@@ -180,7 +184,12 @@ class Slope(Constant):
 
     needs_series = True
 
-    def fit(self, x: np.ndarray, y: np.ndarray, *, weight: np.ndarray | None, seed: int) -> None:
+    def pixel_seconds(self, samples: float, features: int, classes: int) -> float:
+        return 0.0
+
+    def fit(
+        self, x: np.ndarray, y: np.ndarray, *, weight: np.ndarray | None, groups: np.ndarray | None, seed: int
+    ) -> None:
         assert x.ndim == 3
         self.n_features, self.n_classes = x.shape[1] * x.shape[2], len(np.unique(y))
 

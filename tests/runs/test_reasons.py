@@ -11,6 +11,7 @@ import geopandas as gpd
 import pytest
 
 from iota2.chains.load import load_config
+from iota2.config.learner import Learner
 from iota2.errors import JobsFailed
 from iota2.runs import runner
 from iota2.runs.preview import preview_run, survey_and_plan
@@ -155,7 +156,7 @@ def test_moved_images_are_reported_as_moved() -> None:
 
 
 def test_values_are_compared_by_name_and_files_by_content(tmp_path: Path) -> None:
-    forest = flat_parameters(TrainingParams("rf", {"n_estimators": 50}, 1))
+    forest = flat_parameters(TrainingParams(Learner("rf", {"n_estimators": 50}), 1))
     assert forest == {"arg_train.classifier": "rf", "classifier.rf.nbtrees": "50", "arg_train.random_seed": "1"}
     assert differences(
         flat_parameters(ValidityParams("EPSG:1", 1, {})), flat_parameters(ValidityParams("EPSG:1", 2, {}))

@@ -13,9 +13,10 @@ import pandas as pd
 import pytest
 
 from iota2.classifiers import save_model, train_model, validate_options
+from iota2.config.learner import Learner
 from iota2.core.graph import JobContext, Key, Paths, Resources
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
-from iota2.core.tables import CODE, sample_columns
+from iota2.core.tables import CODE, ORIGIN, sample_columns
 from iota2.errors import InputError
 from iota2.io.tables.vectors import read_samples, write_samples
 from iota2.steps.learning import training
@@ -30,7 +31,8 @@ def job_of(root: Path, suffix: str, count: int) -> JobContext:
     rng = np.random.default_rng(0)
     codes = rng.integers(1, 3, count)
     x = (rng.normal(size=(count, len(RECIPE.names))) + codes[:, None]).astype(np.float32)
-    frame = pd.concat([pd.DataFrame({CODE: codes}), pd.DataFrame(x, columns=sample_columns(RECIPE)[::-1])], axis=1)
+    attributes = pd.DataFrame({CODE: codes, ORIGIN: np.arange(count) // 5})
+    frame = pd.concat([attributes, pd.DataFrame(x, columns=sample_columns(RECIPE)[::-1])], axis=1)
     points = gpd.points_from_xy(x[:, 0], x[:, 1], crs="EPSG:2154")
     write_samples(gpd.GeoDataFrame(frame, geometry=points), root / f"samples{suffix}")
     (root / "recipe.json").write_text(json.dumps(RECIPE.to_json()), encoding="utf-8")
@@ -39,7 +41,7 @@ def job_of(root: Path, suffix: str, count: int) -> JobContext:
         Paths(root, {"recipe": "recipe.json", "samples": f"samples{suffix}"}),
         Paths(root, {"model": f"model{suffix}", "card": f"card{suffix}.txt"}),
         Key.of(region="1", seed=0),
-        training.TrainingParams("rf", parameters, 0),
+        training.TrainingParams(Learner("rf", parameters), 0),
         Resources(threads=2),
     )
 
@@ -50,7 +52,7 @@ def test_the_model_does_not_depend_on_the_format_of_the_samples(tmp_path: Path, 
     training.run(job)
     samples = read_samples(tmp_path / f"samples{suffix}")
     x, y = samples[sample_columns(RECIPE)].to_numpy(np.float32), samples[CODE].to_numpy()
-    model = train_model("rf", job.params.parameters, x, y, recipe=RECIPE, seed=0, region="1", threads=1)
+    model = train_model("rf", job.params.learner.parameters, x, y, recipe=RECIPE, seed=0, region="1", threads=1)
     save_model(model, tmp_path / "expected", tmp_path / "expected.txt")
     for name in ("forest.npz", "model.json"):
         assert (tmp_path / f"model{suffix}" / name).read_bytes() == (tmp_path / "expected" / name).read_bytes()

@@ -52,8 +52,6 @@ class Estimator(Protocol):
     recipes with ``series_shape`` only; ``n_features`` is the number of dates times that of bands."""
     loaded_share: ClassVar[float]
     """Bytes of memory of a loaded model per byte of its files."""
-    transforms: ClassVar[tuple[FitTransform, ...]]
-    """Transforms of the features, in order; each is fitted to the training samples transformed by the previous ones."""
 
     def __init__(self, parameters: Mapping[str, Any], *, threads: int = 1) -> None:
         """Unfitted; ``parameters`` are those of ``Params.parameters``."""
@@ -61,9 +59,12 @@ class Estimator(Protocol):
     def training_memory(self, samples: float, features: int, classes: int) -> int:
         """Estimated bytes of memory that ``fit`` needs, samples included."""
 
+    def pixel_seconds(self, samples: float, features: int, classes: int) -> float:
+        """Estimated seconds of prediction per pixel, of a model trained on that many samples."""
+
     @property
-    def pixel_seconds(self) -> float:
-        """Estimated seconds of prediction per pixel."""
+    def transforms(self) -> Sequence[FitTransform]:
+        """Transforms of the features, in order; each is fitted to the training samples transformed by the previous."""
 
     @property
     def n_features(self) -> int:
@@ -73,10 +74,14 @@ class Estimator(Protocol):
     def importances(self) -> np.ndarray | None:
         """(feature,) float64 with sum 1 (0 if nothing could be learned), or None if the method has no importances."""
 
-    def fit(self, x: np.ndarray, y: np.ndarray, *, weight: np.ndarray | None, seed: int) -> None:
+    def fit(
+        self, x: np.ndarray, y: np.ndarray, *, weight: np.ndarray | None, groups: np.ndarray | None, seed: int
+    ) -> None:
         """Fit to ``x`` (sample, feature) float32 without NaN, with targets ``y`` and weights, both (sample,).
 
-        Targets are class codes for a classifier, float32 values of the quantity for a regressor.
+        Targets are class codes for a classifier, float32 values of the quantity for a regressor. ``groups`` (sample,)
+        int are the polygons of the samples: what is measured while fitting keeps the samples of a polygon together.
+        None if they are unknown: each sample is its own group.
         """
 
     def summary(self) -> Mapping[str, int | float | str]:

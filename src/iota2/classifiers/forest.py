@@ -115,7 +115,7 @@ class ForestClassifier:
     missing: ClassVar[str] = MISSING_IN_TREES
     needs_series: ClassVar[bool] = False
     loaded_share: ClassVar[float] = 1.5
-    transforms: ClassVar[tuple[FitTransform, ...]] = ()
+    transforms: tuple[FitTransform, ...] = ()
 
     def __init__(self, parameters: Mapping[str, Any], *, threads: int = 1) -> None:
         """Unfitted forest; ``parameters`` are keyword arguments of scikit-learn's forest.
@@ -134,8 +134,7 @@ class ForestClassifier:
             TRAINING_BYTES_PER_SAMPLE_BYTE * 4 * features * samples + nodes * (NODE_BYTES + NODE_CLASS_BYTES * classes)
         )
 
-    @property
-    def pixel_seconds(self) -> float:
+    def pixel_seconds(self, samples: float, features: int, classes: int) -> float:
         """Estimated seconds of prediction per pixel, from the number of trees."""
         return TREE_SECONDS * self._trees
 
@@ -165,8 +164,13 @@ class ForestClassifier:
         """(feature,) float64: mean decrease of impurity, with sum 1; all 0 if no tree has a split."""
         return self._importances
 
-    def fit(self, x: np.ndarray, y: np.ndarray, *, weight: np.ndarray | None, seed: int) -> None:
-        """Fit to ``x`` (sample, feature) float32, class codes ``y`` and weights; ``seed`` in 0..2³²−1."""
+    def fit(
+        self, x: np.ndarray, y: np.ndarray, *, weight: np.ndarray | None, groups: np.ndarray | None, seed: int
+    ) -> None:
+        """Fit to ``x`` (sample, feature) float32, class codes ``y`` and weights; ``seed`` in 0..2³²−1.
+
+        ``groups`` are not used: bootstraps draw samples, not polygons.
+        """
         parameters = dict(self.parameters)
         if isinstance(parameters.get("max_features"), int):
             parameters["max_features"] = min(parameters["max_features"], x.shape[1])

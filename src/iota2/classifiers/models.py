@@ -52,14 +52,16 @@ def train_model(
     region: str,
     threads: int,
     weight: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
     quantity: Quantity | None = None,
 ) -> Model:
     """A model fitted to ``x`` (sample, feature) and class codes ``y`` (sample,) 1..65535, or values of a ``quantity``.
 
-    ``parameters`` come from ``validate_options``, ``weight`` is (sample,). One class, and one sample, are enough. The
-    result depends on the samples in their order, the parameters, ``seed`` and ``region``, not on ``threads``. Raises
-    ``InputError`` for no samples, values that are not finite, a number of features other than the recipe's, and codes
-    out of range; ``ModelError`` if the classifier needs series and the recipe has other features.
+    ``parameters`` come from ``validate_options``; ``weight`` and ``groups``, the polygons of the samples, are
+    (sample,). One class, and one sample, are enough. The result depends on the samples in their order, the parameters,
+    ``seed`` and ``region``, not on ``threads``. Raises ``InputError`` for no samples, values that are not finite, a
+    number of features other than the recipe's, and codes out of range; ``ModelError`` if the classifier needs series
+    and the recipe has other features.
     """
     title = f"region {region}, random seed {seed}"
     x, y = np.asarray(x, np.float32), np.asarray(y)
@@ -72,7 +74,7 @@ def train_model(
         transforms.append(fit(x))
         x = transforms[-1].apply(x)
     given = as_series(x, recipe) if classifier.needs_series else x
-    classifier.fit(given, y, weight=weight, seed=drawn)
+    classifier.fit(given, y, weight=weight, groups=groups, seed=drawn)
     meta = Training(
         kind=classifier_name,
         region=region,

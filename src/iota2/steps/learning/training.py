@@ -8,11 +8,12 @@ from typing import Any
 
 from iota2 import layout
 from iota2.classifiers.models import save_model, train_model
-from iota2.classifiers.registry import as_options, untrained, validate_options
+from iota2.classifiers.registry import as_options
+from iota2.config.learner import Learner, learner_of
 from iota2.config.options.schema import Config
 from iota2.core.cost import Cost, JobFacts
 from iota2.core.graph import JobContext, Step
-from iota2.core.tables import CODE, sample_columns
+from iota2.core.tables import CODE, ORIGIN, sample_columns
 from iota2.errors import InputError
 from iota2.io.files.atomic import replacing, replacing_folder
 from iota2.io.tables.recipes import read_recipe
@@ -23,27 +24,26 @@ from iota2.io.tables.samples import read_columns
 class TrainingParams:
     """Classifier, its parameters and the random seed of the run."""
 
-    classifier: str
-    parameters: Mapping[str, Any]
+    learner: Learner
     random_seed: int
 
     def by_user_name(self) -> Mapping[str, Any]:
         """The parameters by option name of the configuration."""
-        options = as_options(self.classifier, self.parameters)
-        return {"arg_train.classifier": self.classifier, **options, "arg_train.random_seed": self.random_seed}
+        classifier = self.learner.classifier
+        options = as_options(classifier, self.learner.parameters)
+        return {"arg_train.classifier": classifier, **options, "arg_train.random_seed": self.random_seed}
 
 
 def params(config: Config) -> TrainingParams:
     """Parameters of training from the configuration."""
-    arg_train = config.arg_train
-    parameters, _ = validate_options(arg_train.classifier, arg_train.otb_classifier_options)
-    return TrainingParams(arg_train.classifier, parameters, arg_train.seed)
+    return TrainingParams(learner_of(config), config.arg_train.seed)
 
 
 def run(job: JobContext[TrainingParams]) -> None:
     """Train the classifier on the model's samples; write the model and its card."""
     region, seed = job.key.region, job.key.seed
-    recipe, codes = read_recipe(job.inp.recipe), read_columns(job.inp.samples, [CODE], int)[:, 0]
+    recipe = read_recipe(job.inp.recipe)
+    codes, polygons = read_columns(job.inp.samples, [CODE, ORIGIN], int).T
     if not len(codes):
         raise InputError(
             f"Region {region}, seed {seed}: no pixel to learn from. Its polygons may lie under permanent cloud, be "
@@ -51,14 +51,15 @@ def run(job: JobContext[TrainingParams]) -> None:
             "another, or lower chain.cloud_threshold."
         )
     model = train_model(
-        job.params.classifier,
-        job.params.parameters,
+        job.params.learner.classifier,
+        job.params.learner.parameters,
         read_columns(job.inp.samples, sample_columns(recipe)),
         codes,
         recipe=recipe,
         seed=job.params.random_seed + seed,
         region=region,
         threads=job.use.threads,
+        groups=polygons,
     )
     with replacing_folder(job.out.model) as folder, replacing(job.out.card) as card:
         save_model(model, folder, card)
@@ -68,9 +69,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of a job: its memory is the maximum of training and writing rasters."""
     run = facts.run
     samples = run.samples / config.arg_train.runs * min(1.0, 2 / max(1, run.region_count))
-    parameters, _ = validate_options(config.arg_train.classifier, config.arg_train.otb_classifier_options)
-    classifier = untrained(config.arg_train.classifier, parameters)
-    memory = classifier.training_memory(samples, run.features, run.class_count)
+    memory = learner_of(config).untrained().training_memory(samples, run.features, run.class_count)
     return replace(facts.raster_cost(), memory=max(facts.allowed, memory))
 
 
