@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from iota2.classifiers.base import Model
+from iota2.classifiers.transforms import Components
 from iota2.core.recipe import MISSING, FeatureRecipe
 from iota2.core.target import Quantity
 
@@ -43,9 +44,14 @@ def _target_sections(model: Model) -> list[tuple[str, list[str]]]:
 
 
 def _transforms_section(model: Model) -> list[tuple[str, list[str]]]:
-    """Transforms of the features before the classifier; empty without transforms."""
+    """Transforms of the features before the classifier, and the variance that components explain; empty without."""
     rows = [f"{one.name}: {one.n_inputs} features to {one.n_outputs}" for one in model.transforms]
-    return [("Transforms of the features", rows)] if rows else []
+    sections = [("Transforms of the features", rows)] if rows else []
+    for one in model.transforms:
+        if isinstance(one, Components):
+            shares = dict(zip(one.groups, one.explained.tolist(), strict=True))
+            sections.append(("Variance explained by the components of each group of features, %", _shares(shares)))
+    return sections
 
 
 def _missing_section(model: Model) -> list[tuple[str, list[str]]]:

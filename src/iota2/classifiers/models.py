@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import platform
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -18,15 +18,16 @@ from typing import Any
 import numpy as np
 
 from iota2 import __version__
-from iota2.classifiers.base import Model, ModelError, Training, Transform, as_series
+from iota2.classifiers.base import SERIES_NEEDED, Model, ModelError, Training, Transform, as_series
 from iota2.classifiers.card import card_text
 from iota2.classifiers.registry import KINDS, untrained
-from iota2.classifiers.transforms import LOADERS
+from iota2.classifiers.transforms import LOADERS, Components
 from iota2.compute.expressions import expression_problems
 from iota2.core.files import read_text
 from iota2.core.nomenclature import MAX_CODE
 from iota2.core.random import generator
 from iota2.core.recipe import FeatureRecipe
+from iota2.core.tables import reduced_columns
 from iota2.core.target import Classes, Quantity, Target
 from iota2.core.words import json_text
 from iota2.errors import ConfigError, InputError, remedy_of
@@ -54,22 +55,25 @@ def train_model(
     weight: np.ndarray | None = None,
     groups: np.ndarray | None = None,
     quantity: Quantity | None = None,
+    reduction: Components | None = None,
 ) -> Model:
     """A model fitted to ``x`` (sample, feature) and class codes ``y`` (sample,) 1..65535, or values of a ``quantity``.
 
     ``parameters`` come from ``validate_options``; ``weight`` and ``groups``, the polygons of the samples, are
-    (sample,). One class, and one sample, are enough. The result depends on the samples in their order, the parameters,
-    ``seed`` and ``region``, not on ``threads``. Raises ``InputError`` for no samples, values that are not finite, a
-    number of features other than the recipe's, and codes out of range; ``ModelError`` if the classifier needs series
-    and the recipe has other features.
+    (sample,). With a ``reduction``, ``x`` contains its components instead of the recipe's features. One class, and one
+    sample, are enough. The result depends on the samples in their order, the parameters, ``seed`` and ``region``, not
+    on ``threads``. Raises ``InputError`` for no samples, values that are not finite, a number of features other than
+    expected, and codes out of range; ``ModelError`` if the classifier needs series and gets other features.
     """
     title = f"region {region}, random seed {seed}"
     x, y = np.asarray(x, np.float32), np.asarray(y)
-    _check_samples(x, y, recipe.names, title)
+    _check_samples(x, y, recipe.names if reduction is None else reduced_columns(reduction.n_outputs), title)
     target, samples = _class_target(y, title) if quantity is None else _quantity_target(quantity, y, title)
     classifier = untrained(classifier_name, parameters, threads=threads)
     drawn = int(generator(seed, "train_model", region).integers(2**32))
-    transforms: list[Transform] = []
+    transforms: list[Transform] = [] if reduction is None else [reduction]
+    if reduction is not None and classifier.needs_series:
+        raise ModelError(SERIES_NEEDED)
     for fit in classifier.transforms:
         transforms.append(fit(x))
         x = transforms[-1].apply(x)
@@ -194,7 +198,7 @@ def _parsed(path: Path) -> tuple[FeatureRecipe, Target, Training, tuple[str, ...
     return recipe, target, meta, transforms
 
 
-def _check_samples(x: np.ndarray, y: np.ndarray, names: tuple[str, ...], title: str) -> None:
+def _check_samples(x: np.ndarray, y: np.ndarray, names: Sequence[str], title: str) -> None:
     if x.ndim != 2 or x.shape[1] != len(names) or y.shape != x.shape[:1]:
         raise InputError(
             f"{title}: samples {x.shape}, labels {y.shape}, expected {len(names)} features for each label. "
@@ -202,6 +206,11 @@ def _check_samples(x: np.ndarray, y: np.ndarray, names: tuple[str, ...], title: 
         )
     if not len(x):
         raise InputError(f"{title}: no samples to learn from. Check that reference polygons lie in the region.")
+    require_finite(x, names, title)
+
+
+def require_finite(x: np.ndarray, names: Sequence[str], title: str) -> None:
+    """``InputError`` for samples (sample, feature) with values that are not finite; ``title`` names the model."""
     samples, features = _not_finite(x)
     if samples:
         raise InputError(

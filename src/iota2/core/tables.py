@@ -53,6 +53,11 @@ def sample_columns(recipe: FeatureRecipe) -> list[str]:
     return [name.lower() for name in recipe.names]
 
 
+def reduced_columns(count: int) -> list[str]:
+    """Names of the columns of components in sample tables."""
+    return [f"reduced_{number}" for number in range(count)]
+
+
 @dataclass(frozen=True)
 class Confusion:
     """A confusion matrix: rows are the reference, columns the map.
