@@ -30,6 +30,11 @@ class _Coregistration(Protocol):
     def vhr_path(self) -> Path | None: ...
 
 
+class _DimRed(Protocol):
+    @property
+    def dim_red(self) -> bool: ...
+
+
 class OutputOptions(Protocol):
     """The part of the configuration that enables optional files."""
 
@@ -37,6 +42,8 @@ class OutputOptions(Protocol):
     def arg_classification(self) -> _Classification: ...
     @property
     def coregistration(self) -> _Coregistration: ...
+    @property
+    def dim_red(self) -> _DimRed: ...
 
 
 def with_probabilities(config: OutputOptions) -> bool:
@@ -52,6 +59,11 @@ def with_final_probabilities(config: OutputOptions) -> bool:
 def with_coregistration(config: OutputOptions) -> bool:
     """Whether co-registration with a reference image is enabled."""
     return config.coregistration.vhr_path is not None
+
+
+def with_reduction(config: OutputOptions) -> bool:
+    """Whether features are replaced by principal components."""
+    return config.dim_red.dim_red
 
 
 def artifacts() -> tuple[Artifact, ...]:
@@ -218,6 +230,25 @@ CLASS_STATISTICS = Artifact("learningSamples/class_statistics_seed{seed}_learn.c
 LOSSES = Artifact(
     "samplesSelection/losses_seed_{seed}.csv",
     "Reference polygons of each class: drawn, usable, used for learning and validation, and lost by reason.",
+)
+
+# ---- dimension reduction
+UNREDUCED_SAMPLES = Artifact(
+    "dimRed/before_reduction/Samples_region_{region}_seed{seed}_learn.{samples}",
+    "Samples of the model with their features before the reduction (with `dim_red`); a link to the file in "
+    "`learningSamples`.",
+    when=with_reduction,
+)
+REDUCED_SAMPLES = Artifact(
+    "dimRed/reduced/Samples_region_{region}_seed{seed}_learn.{samples}",
+    "Samples of the model with components instead of features, in the columns `reduced_0` … (with `dim_red`).",
+    when=with_reduction,
+)
+REDUCTION = Artifact(
+    "dimRed/reduced/Samples_region_{region}_seed{seed}_learn",
+    "Reduction of the model (with `dim_red`): a folder with the components (`model_<g>`) of each group of features, "
+    "numbered from 0, mean and standard deviation of its features (`stats_<g>.xml`), and all of these as arrays.",
+    when=with_reduction,
 )
 
 # ---- learning

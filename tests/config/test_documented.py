@@ -194,7 +194,6 @@ def test_options_of_a_selected_builder_are_checked(folder: Path) -> None:
         ("arg_train", "deep_learning_parameters", {"epochs": 20}),
         ("arg_train", "autocontext_iterations", 5),
         ("multi_run_fusion", "merge_run_method", "dempstershafer"),
-        ("dim_red", "target_dimension", 6),
         ("scikit_models_parameters", "cross_validation_folds", 3),
         ("scikit_models_parameters", "n_estimators", 100),
         ("external_features", "functions", "f"),

@@ -123,6 +123,12 @@ CASES = (
         sections={"arg_classification": {"generate_final_probability_map": True}},
         refused=False,
     ),
+    Case(
+        "reduction_options_used",
+        "reduction_mode: has no effect: dim_red.dim_red is False",
+        sections={"dim_red": {"reduction_mode": "date"}},
+        refused=False,
+    ),
     Case("season_given", "start_date: has no effect", sections={"Sentinel_2": {"start_date": 20180101}}, refused=False),
     Case("season_given", "end_date: is needed", sections={"sensors_data_interpolation": {"auto_date": False}}),
     Case("season_given", "20180301 is after end_date 20180201", sections=seasons(20180301, 20180201)),

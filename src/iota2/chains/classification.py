@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from iota2.core.builder import Builder
 from iota2.steps.classification import classification, merge_parts
-from iota2.steps.learning import training
+from iota2.steps.learning import reduction, training
 from iota2.steps.prepare import common_mask, coregistration, preprocess, recipe, validity
 from iota2.steps.products import mosaic, shaping
 from iota2.steps.sampling import (
@@ -39,6 +39,7 @@ STEPS = (
     extraction.STEP,
     merge_samples.STEP,
     class_statistics.STEP,
+    reduction.STEP,
     training.STEP,
     classification.STEP,
     merge_parts.STEP,
@@ -58,7 +59,7 @@ FOLDERS = {
     "dataAppVal": "Reference polygons of each tile, split between learning and validation.",
     "dataAppVal/bymodels": "Empty: for the fusion of optical and radar classifications.",
     "dataRegion": "Empty: kept for scripts that expect the folder.",
-    "dimRed": "Empty: for dimension reduction.",
+    "dimRed": "Dimension reduction of the features; empty without `dim_red`.",
     "envelope": "Area of the map that each tile contributes; envelopes do not overlap.",
     "final/simplification": "Empty: for the vectorisation.",
     "final/simplification/mosaic": "Empty: for the vectorisation.",

@@ -9,6 +9,8 @@ from typing import Any
 from iota2.classifiers.base import Classifier, Regressor
 from iota2.classifiers.registry import untrained, validate_options
 from iota2.config.options.schema import Config
+from iota2.core.recipe import FeatureRecipe
+from iota2.core.reduction import max_components
 
 
 @dataclass(frozen=True)
@@ -28,3 +30,9 @@ def learner_of(config: Config) -> Learner:
     arg_train = config.arg_train
     parameters, _ = validate_options(arg_train.classifier, arg_train.otb_classifier_options)
     return Learner(arg_train.classifier, parameters)
+
+
+def learned_features(config: Config, recipe: FeatureRecipe) -> int:
+    """Number of features from which the classifier learns: those of the recipe, or at most as many components."""
+    given = config.dim_red
+    return max_components(recipe, given.reduction_mode, given.target_dimension) if given.dim_red else len(recipe.names)

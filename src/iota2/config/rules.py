@@ -25,7 +25,7 @@ from iota2.config.options.sensors import (
     Sentinel1,
     UserFeat,
 )
-from iota2.config.options.train import ArgClassification, ArgTrain
+from iota2.config.options.train import ArgClassification, ArgTrain, DimRed
 from iota2.core.recipe import DEFAULT_INDICES
 from iota2.core.words import counted, did_you_mean
 from iota2.errors import ConfigError
@@ -224,6 +224,12 @@ def classifier_options_known(arg_train: ArgTrain) -> Iterator[Finding]:
         yield Finding("arg_train", path, warning, fatal=False)
 
 
+def reduction_options_used(dim_red: DimRed) -> Iterator[Finding]:
+    for name in ("target_dimension", "reduction_mode"):
+        if name in dim_red.model_fields_set and not dim_red.dim_red and _changed(dim_red, name):
+            yield Finding("dim_red", (name,), "has no effect: dim_red.dim_red is False", fatal=False)
+
+
 def probability_map_enabled(arg_classification: ArgClassification) -> Iterator[Finding]:
     given = "generate_final_probability_map" in arg_classification.model_fields_set
     if given and arg_classification.generate_final_probability_map and not arg_classification.enable_probability_map:
@@ -346,6 +352,7 @@ RULES: tuple[tuple[Callable[..., Iterator[Finding]], tuple[str, ...]], ...] = (
     (split_options_used, ("arg_train",)),
     (default_indices_included, ("arg_train",)),
     (classifier_options_known, ("arg_train",)),
+    (reduction_options_used, ("dim_red",)),
     (probability_map_enabled, ("arg_classification",)),
     (season_given, ("chain", "sensors_data_interpolation", *_DATED)),
     (keep_bands_used, ("chain", "iota2_feature_extraction", *_DATED)),

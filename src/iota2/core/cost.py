@@ -21,6 +21,8 @@ READING_SECONDS = 0.05e-6
 """Seconds to read and resample one pixel of one band and date."""
 FEATURE_SECONDS = 0.002e-6
 """Seconds to compute one feature of one pixel, measured by ``make bench``."""
+COMPONENT_SECONDS = 0.2e-9
+"""Seconds per feature and component of its group to reduce the features of one pixel."""
 SAMPLE_BYTES, SAMPLE_VALUE_BYTES = 64, 9
 """Bytes of a sample in a table, and of each of its feature values."""
 

@@ -29,7 +29,7 @@ MAX_DATES = 10_000
 """Maximum of ``cloud_threshold``, larger than the number of dates of any real series."""
 MAX_STEP_DAYS = 3660
 """Maximum number of days between interpolation dates: ten years."""
-_GROUPS_NOT_YET = ("dimred", *GROUPS[GROUPS.index("regularisation") :])
+_GROUPS_NOT_YET = GROUPS[GROUPS.index("regularisation") :]
 _NO_STACKS = "iota2 writes no stacks of images"
 
 

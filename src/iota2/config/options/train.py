@@ -12,6 +12,7 @@ from iota2.classifiers.registry import KINDS
 from iota2.compute.indices import INDICES
 from iota2.config.options.fields import AnyPath, InputFile, Section, Words
 from iota2.core.recipe import DEFAULT_INDICES
+from iota2.core.reduction import ReductionMode
 from iota2.options import About, OneOf, Options, no_effect, no_effect_without, option, planned
 
 _OTHER_CLASSIFIERS = ("libsvm", "svm", "boost", "dt", "gbt", "ann", "normalbayes", "knn", "sharkkm")
@@ -25,6 +26,8 @@ MAX_RUNS = 200
 fields."""
 MAX_SAMPLES = 2**31 - 1
 """Maximum value of options that limit numbers of pixels."""
+MAX_COMPONENTS = 10_000
+"""Maximum number of components of a group of features."""
 RESERVED_SELECTION_KEYS = ("in", "mask", "vec", "out", "instats", "field", "layer", "rand", "inxml", "outrates")
 """Keys of the pixel selection that iota2 sets itself."""
 
@@ -322,10 +325,24 @@ class DimRed(Section):
     about_section: ClassVar[str] = "Dimension reduction of features."
     builders: ClassVar[str] = "C"
 
-    dim_red: bool = planned(False, "Reduce the number of features by principal components.")
-    target_dimension: int = no_effect_without(4, "Components of each group of features.", "dim_red")
-    reduction_mode: Literal["global", "sensor_band", "sensor_date", "date", "band", "sensor"] = no_effect_without(
-        "global", "Grouping of features.", "dim_red"
+    dim_red: bool = option(
+        False,
+        "Replace the features by principal components of the standardised features, for each group of features. They "
+        "are fitted to the samples of each model.",
+    )
+    target_dimension: int = option(
+        4,
+        "Components of each group of features. A group with fewer features, or with fewer directions in which its "
+        "samples vary, has as many components as these.",
+        ge=1,
+        le=MAX_COMPONENTS,
+    )
+    reduction_mode: ReductionMode = option(
+        "global",
+        "Groups of features: `global` one group; `sensor_band` each band of each sensor, with all its dates; "
+        "`sensor_date` each date of each sensor, with all its bands; `date` each date, with all sensors; `band` each "
+        "band, with all sensors and dates; `sensor` each sensor. Indices and additional features count as bands. "
+        "Features without date, such as layers, are a group of their own in `date`, for each sensor in `sensor_date`.",
     )
 
 

@@ -152,6 +152,18 @@ def write_json(path: str | Path, value: Any, *, sort: bool = False) -> None:
     write_text(path, json_printable(text))
 
 
+def link_or_copy(source: Path, path: str | Path) -> None:
+    """Make ``path`` another name of the file ``source``, or a copy on file systems without hard links.
+
+    Files are replaced, never changed, so the link keeps this content.
+    """
+    with replacing(path) as part:
+        try:
+            os.link(source, part)
+        except OSError:
+            shutil.copyfile(source, part)
+
+
 def temporary_path(path: Path, word: str = "part") -> Path:
     """A unique hidden path in the folder of ``path``, with ``word`` before the suffix.
 

@@ -36,6 +36,21 @@ def read_columns(path: Path, columns: Sequence[str], dtype: DTypeLike = np.float
         raise InputError(f"{path}: cannot be read as a table of samples ({err}). Extract the samples again") from err
 
 
+def column_names(path: Path) -> list[str]:
+    """Names of the attributes of a file of ``write_samples``, without identifier and geometry; InputError as above."""
+    if not path.is_file():
+        raise InputError(f"{path}: does not exist. Extract the samples again")
+    try:
+        if path.suffix == ".parquet":
+            names = list(parquet.read_schema(path).names)
+        else:
+            with closing(sqlite3.connect(immutable_uri(path), uri=True)) as connection:
+                names = [name for _, name, *_ in connection.execute(f"PRAGMA table_info({TABLE})")]
+    except (sqlite3.Error, pa.ArrowException, OSError) as err:
+        raise InputError(f"{path}: cannot be read as a table of samples ({err}). Extract the samples again") from err
+    return [name for name in names if name.lower() not in ("ogc_fid", "geometry")]
+
+
 def _read_sqlite(path: Path, columns: Sequence[str], dtype: np.dtype) -> np.ndarray:
     """Read chunks of rows, since SQLite stores row by row."""
     with closing(sqlite3.connect(immutable_uri(path), uri=True)) as connection:

@@ -6,7 +6,7 @@ import errno
 import os
 import sqlite3
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -50,8 +50,10 @@ _QUERY_COLUMNS = 3
 # ------------------------------------------------------------------------------------------ reading
 
 
-def read_vector(path: str | Path, layer: str | None = None) -> gpd.GeoDataFrame:
+def read_vector(path: str | Path, layer: str | None = None, columns: Sequence[str] | None = None) -> gpd.GeoDataFrame:
     """The features of a local vector file, in the order of the file; null values stay null.
+
+    ``columns`` are the attributes to read; None reads all.
 
     ``path`` may select a layer, see ``vector_source``. Shapefile, GeoPackage, SQLite and GeoJSON are recognised by
     their content. Raises InputError for a missing file, another format, a missing or ambiguous layer, a missing or
@@ -67,7 +69,7 @@ def read_vector(path: str | Path, layer: str | None = None) -> gpd.GeoDataFrame:
     require_whole(file)
     with _without_separators(file) as plain:
         name = chosen_layer(f"{prefix}{plain}", source, file)
-        frame = _read(f"{prefix}{plain}", name, file)
+        frame = _read(f"{prefix}{plain}", name, file, columns)
     if not isinstance(frame, gpd.GeoDataFrame):
         raise InputError(f"{file}: layer {name!r} is a table without geometry; expected polygons or points")
     require_fitting_crs(frame, file)
@@ -139,12 +141,12 @@ def _without_separators(path: Path) -> Iterator[Path]:
         yield Path(folder) / f"data{path.suffix}"
 
 
-def _read(source: str, layer: str, path: str | Path) -> Any:
+def _read(source: str, layer: str, path: str | Path, columns: Sequence[str] | None = None) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Non closed ring detected", RuntimeWarning)  # also raises an error
             warnings.filterwarnings("ignore", "Could not parse column", UserWarning)  # GeoJSON column that stays text
-            return pyogrio.read_dataframe(source, layer=layer)
+            return pyogrio.read_dataframe(source, layer=layer, columns=columns)
     except UnicodeDecodeError as err:
         raise InputError(f"{path}: {wrong_encoding(Path(path), err)}") from err
     except ShapelyError as err:  # GEOSException is one
@@ -161,18 +163,24 @@ def _read(source: str, layer: str, path: str | Path) -> Any:
         raise InputError(f"{path}: layer {layer!r} cannot be read ({err})") from err
 
 
-def read_sqlite(path: str | Path, table: str = TABLE) -> gpd.GeoDataFrame:
-    """The rows of a file of ``write_sqlite``, in the order of the file; all real numbers are float64."""
-    return read_vector(path, table)
+def read_sqlite(path: str | Path, table: str = TABLE, columns: Sequence[str] | None = None) -> gpd.GeoDataFrame:
+    """The rows of a file of ``write_sqlite``, in the order of the file; all real numbers are float64.
+
+    ``columns`` are the attributes to read; None reads all.
+    """
+    return read_vector(path, table, columns)
 
 
-def read_parquet(path: str | Path) -> gpd.GeoDataFrame:
-    """The rows of a file of ``write_parquet``; InputError for another format."""
+def read_parquet(path: str | Path, columns: Sequence[str] | None = None) -> gpd.GeoDataFrame:
+    """The rows of a file of ``write_parquet``; InputError for another format.
+
+    ``columns`` are the attributes to read; None reads all.
+    """
     if not Path(path).exists():
         raise InputError(f"{path}: does not exist")
     try:
         require_regular(path)
-        return gpd.read_parquet(path)
+        return gpd.read_parquet(path, columns=None if columns is None else [*columns, "geometry"])
     except OSError as err:
         raise InputError(f"{path}: cannot be read as GeoParquet: {err.strerror or err}. {remedy_of(err)}") from err
     except ValueError as err:
@@ -307,6 +315,8 @@ def write_samples(frame: gpd.GeoDataFrame, path: str | Path) -> None:
     {".sqlite": write_sqlite, ".parquet": write_parquet}[Path(path).suffix](frame, path)
 
 
-def read_samples(path: str | Path) -> gpd.GeoDataFrame:
-    """The points with features from a file of ``write_samples``."""
-    return {".sqlite": read_sqlite, ".parquet": read_parquet}[Path(path).suffix](path)
+def read_samples(path: str | Path, columns: Sequence[str] | None = None) -> gpd.GeoDataFrame:
+    """The points with features from a file of ``write_samples``; ``columns``: attributes to read, None for all."""
+    if Path(path).suffix == ".parquet":
+        return read_parquet(path, columns)
+    return read_sqlite(path, columns=columns)

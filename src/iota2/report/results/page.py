@@ -17,6 +17,7 @@ from iota2.core.losses import DRAWN, SAMPLES, USABLE, VALIDATION, ClassLosses, l
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import Confusion
 from iota2.report.results.measures import UNDEFINED, measure, spread_text
+from iota2.report.results.reductions import ReducedModel, reduction_table
 from iota2.report.results.remarks import remarks
 from iota2.report.results.validation import (
     COUNTED_PIXELS,
@@ -111,6 +112,8 @@ class ReportData:
     """Warnings and remarks of the run; remarks on the measures are added by the page."""
     fates: tuple[ClassLosses, ...] = ()
     """Losses of reference data by class, for the first seed."""
+    reductions: tuple[ReducedModel, ...] = ()
+    """Dimension reduction of each model; empty without."""
     files: tuple[tuple[str, str], ...] = ()
     """Paths relative to the folder of the page, with one sentence each."""
     models: tuple[ModelView, ...] = ()
@@ -135,6 +138,7 @@ def render_report(data: ReportData) -> str:
         spreads=spread_sentences(summary) if summary else (),
         validation=_validation(validated, data.nomenclature) if validated else None,
         seeds=_seed_rows(data.confusions),
+        reduction=reduction_table(data.reductions) if data.reductions else None,
         fates=[_fate_row(fate, data.nomenclature) for fate in data.fates],
         notes=(
             *remarks(data.confusions, data.nomenclature),

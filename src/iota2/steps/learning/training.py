@@ -9,11 +9,12 @@ from typing import Any
 from iota2 import layout
 from iota2.classifiers.models import save_model, train_model
 from iota2.classifiers.registry import as_options
-from iota2.config.learner import Learner, learner_of
+from iota2.classifiers.transforms import Components
+from iota2.config.learner import Learner, learned_features, learner_of
 from iota2.config.options.schema import Config
 from iota2.core.cost import Cost, JobFacts
-from iota2.core.graph import JobContext, Step
-from iota2.core.tables import CODE, ORIGIN, sample_columns
+from iota2.core.graph import JobContext, Step, first, optional
+from iota2.core.tables import CODE, ORIGIN, reduced_columns, sample_columns
 from iota2.errors import InputError
 from iota2.io.files.atomic import replacing, replacing_folder
 from iota2.io.tables.recipes import read_recipe
@@ -50,16 +51,19 @@ def run(job: JobContext[TrainingParams]) -> None:
             "thinner than a pixel or all be used for validation. Draw more polygons there, merge the region with "
             "another, or lower chain.cloud_threshold."
         )
+    reduction = Components.load(job.inp.reduction) if "reduction" in job.inp else None
+    columns = sample_columns(recipe) if reduction is None else reduced_columns(reduction.n_outputs)
     model = train_model(
         job.params.learner.classifier,
         job.params.learner.parameters,
-        read_columns(job.inp.samples, sample_columns(recipe)),
+        read_columns(job.inp.samples, columns),
         codes,
         recipe=recipe,
         seed=job.params.random_seed + seed,
         region=region,
         threads=job.use.threads,
         groups=polygons,
+        reduction=reduction,
     )
     with replacing_folder(job.out.model) as folder, replacing(job.out.card) as card:
         save_model(model, folder, card)
@@ -69,7 +73,8 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of a job: its memory is the maximum of training and writing rasters."""
     run = facts.run
     samples = run.samples / config.arg_train.runs * min(1.0, 2 / max(1, run.region_count))
-    memory = learner_of(config).untrained().training_memory(samples, run.features, run.class_count)
+    features = learned_features(config, run.recipe)
+    memory = learner_of(config).untrained().training_memory(samples, features, run.class_count)
     return replace(facts.raster_cost(), memory=max(facts.allowed, memory))
 
 
@@ -80,7 +85,11 @@ STEP = Step(
     task="learning_model_{region}_seed_{seed}",
     run=run,
     over=("region", "seed"),
-    needs={"recipe": layout.RECIPE, "samples": layout.MODEL_SAMPLES},
+    needs={
+        "recipe": layout.RECIPE,
+        "samples": first(layout.REDUCED_SAMPLES, layout.MODEL_SAMPLES),
+        "reduction": optional(layout.REDUCTION),
+    },
     makes={"model": layout.MODEL, "card": layout.MODEL_CARD},
     params=params,
     cost=cost,

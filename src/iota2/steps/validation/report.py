@@ -21,6 +21,7 @@ from pydantic import BaseModel
 from iota2 import __version__, layout, report
 from iota2.classifiers.models import read_training
 from iota2.classifiers.registry import as_options, validate_options
+from iota2.classifiers.transforms import Components
 from iota2.compute.accuracy import scores
 from iota2.compute.validation import validation_accuracy
 from iota2.config.options.schema import Config, describe
@@ -49,6 +50,7 @@ from iota2.io.tables.remark_lists import read_remarks
 from iota2.io.tables.vectors import read_vector
 from iota2.report.results.metrics import metrics
 from iota2.report.results.page import AlignedSeries, ModelView, Picture, ReportData, Series, render_report
+from iota2.report.results.reductions import ReducedGroup, ReducedModel, reduction_remarks, reductions_json
 from iota2.report.results.text import results_text
 from iota2.steps.blocks import COPY_SHAPE
 
@@ -93,7 +95,9 @@ def run(job: JobContext[ReportParams]) -> None:
     confusions = {key.seed: read_confusion(path) for key, path in job.inp.each("confusion")}
     scenes = [read_scene(path) for path in job.inp.all("scenes").values()]
     fates = {key.seed: read_losses_csv(path) for key, path in job.inp.each("losses")}
-    notes = (*warnings(fates, classes.name), *_notes(job), *_training_notes(job, classes))
+    reduced = _reductions(job)
+    training = (*_training_notes(job, classes), *reduction_remarks(reduced))
+    notes = (*warnings(fates, classes.name), *_notes(job), *training)
     remarks = (*classes.warnings, *notes)
     counts = {key.seed: read_polygon_counts(path) for key, path in job.inp.each("validation")}
     found = validation_accuracy(counts, classes.codes)
@@ -104,7 +108,9 @@ def run(job: JobContext[ReportParams]) -> None:
         confusion = confusions[key.seed]
         with replacing(path) as part:
             figures.confusion_figure(confusion, scores(confusion), classes, part)
-    page = replace(_page(job, classes, confusions, scenes, notes), fates=fates[min(fates)], validated=found)
+    page = replace(
+        _page(job, classes, confusions, scenes, notes), fates=fates[min(fates)], validated=found, reductions=reduced
+    )
     write_text(job.out.page, render_report(page))
 
 
@@ -300,6 +306,20 @@ def _models(job: JobContext) -> Iterator[ModelView]:
         yield ModelView(made.region, made.seed, made.kind, parameters, sum(made.samples.values()))
 
 
+def _reductions(job: JobContext) -> tuple[ReducedModel, ...]:
+    """The dimension reduction of each model; empty without."""
+    if "reductions" not in job.inp:
+        return ()
+    found = [(key, Components.load(path)) for key, path in job.inp.each("reductions")]
+    return tuple(ReducedModel(key.region, key.seed, _reduced_groups(components)) for key, components in found)
+
+
+def _reduced_groups(components: Components) -> tuple[ReducedGroup, ...]:
+    columns = (components.sizes, components.arrays.counts, components.explained)
+    rows = zip(components.groups, *(column.tolist() for column in columns), strict=True)
+    return tuple(ReducedGroup(*row) for row in rows)
+
+
 def _configuration(job: JobContext[ReportParams]) -> dict[str, str]:
     """Options that differ from their default, including those of training."""
     return {**job.params.options, **options_of_models([*_models(job)])}
@@ -330,6 +350,7 @@ def _provenance(job: JobContext[ReportParams], scenes: list[Scene]) -> dict[str,
         "series": dates,
         "models": [asdict(model) for model in _models(job)],
         "samples": _samples(job),
+        "reductions": reductions_json(_reductions(job)),
         "configuration": dict(job.params.options),
         "versions": _versions(),
     }
@@ -377,6 +398,7 @@ STEP = Step(
         "confusion": layout.CONFUSION,
         "validation": layout.VALIDATION,
         "models": layout.MODEL,
+        "reductions": optional(layout.REDUCTION),
         "map": layout.MAP,
         "confidence": layout.FINAL_CONFIDENCE,
         "validity": layout.FINAL_VALIDITY,

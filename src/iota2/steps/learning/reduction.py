@@ -1,0 +1,106 @@
+"""Step: principal components of the features of one model, fitted to its samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from iota2 import layout
+from iota2.classifiers.models import require_finite
+from iota2.classifiers.transforms import Components
+from iota2.config.options.schema import Config
+from iota2.core.cost import SAMPLE_BYTES, SAMPLE_VALUE_BYTES, Cost, JobFacts
+from iota2.core.graph import JobContext, Step
+from iota2.core.recipe import FeatureRecipe
+from iota2.core.reduction import ReductionMode, feature_groups, max_components
+from iota2.core.tables import reduced_columns, sample_columns
+from iota2.io.files.atomic import link_or_copy, replacing_folder
+from iota2.io.tables.recipes import read_recipe
+from iota2.io.tables.reductions import components_text, statistics_xml
+from iota2.io.tables.sample_tables import write_points
+from iota2.io.tables.samples import column_names, read_columns
+from iota2.io.tables.vectors import read_samples
+
+BYTES_PER_POINT = 600
+"""Memory per sample with its attributes, without features."""
+
+
+@dataclass(frozen=True)
+class ReductionParams:
+    """Groups of features, and their maximum number of components."""
+
+    mode: ReductionMode
+    target: int
+
+    def by_user_name(self) -> Mapping[str, object]:
+        """The parameters by option name of the configuration."""
+        return {"dim_red.reduction_mode": self.mode, "dim_red.target_dimension": self.target}
+
+
+def params(config: Config) -> ReductionParams:
+    """Parameters of the reduction from the configuration."""
+    return ReductionParams(config.dim_red.reduction_mode, config.dim_red.target_dimension)
+
+
+def run(job: JobContext[ReductionParams]) -> None:
+    """Fit the components to the samples, and write them with the reduced samples."""
+    recipe = read_recipe(job.inp.recipe)
+    features = sample_columns(recipe)
+    x = read_columns(job.inp.samples, features)
+    require_finite(x, recipe.names, f"region {job.key.region}, seed {job.key.seed}")
+    components = Components.fitted(x, feature_groups(recipe, job.params.mode), job.params.target)
+    reduced = components.apply(x)
+    del x  # so that features and attributes are not in memory together
+    excluded = set(features)
+    attributes = [name for name in column_names(job.inp.samples) if name not in excluded]
+    points = read_samples(job.inp.samples, attributes)
+    write_points(points, reduced_columns(components.n_outputs), reduced, np.arange(len(points)), job.out.samples)
+    link_or_copy(job.inp.samples, job.out.before)
+    with replacing_folder(job.out.reduction) as folder:
+        components.save(folder)
+        _write_texts(components, recipe, folder)
+
+
+def _write_texts(components: Components, recipe: FeatureRecipe, folder: Path) -> None:
+    """Write the components and statistics of each group as text."""
+    arrays = components.arrays
+    for number, group in enumerate(components.groups):
+        features, count = np.flatnonzero(arrays.group == number), arrays.counts[number]
+        names = [recipe.names[position] for position in features]
+        text = components_text(group, names, arrays.axes[features, :count], arrays.explained[number, :count])
+        (folder / f"model_{number}").write_text(text, encoding="utf-8")
+        statistics = statistics_xml(names, arrays.mean[features], arrays.scale[features])
+        (folder / f"stats_{number}.xml").write_text(statistics, encoding="utf-8")
+
+
+def cost(config: Config, facts: JobFacts) -> Cost:
+    """Cost of a job: the samples of a model are in memory, and written with their components."""
+    run, given = facts.run, params(config)
+    samples = run.samples / config.arg_train.runs * min(1.0, 2 / max(1, run.region_count))
+    reduced = max_components(run.recipe, given.mode, given.target)
+    memory = int(samples * (4 * (run.features + reduced) + BYTES_PER_POINT))
+    models = run.region_count * config.arg_train.runs
+    disk = run.samples * (SAMPLE_BYTES + SAMPLE_VALUE_BYTES * reduced) / max(1, models)
+    return replace(facts.raster_cost(), memory=max(facts.allowed, memory), disk=disk)
+
+
+STEP = Step(
+    name="reduceFeatures",
+    group="dimred",
+    about="Replace the features of the samples by principal components (with `dim_red`).",
+    task="reduction_model_{region}_seed_{seed}",
+    run=run,
+    over=("region", "seed"),
+    needs={"recipe": layout.RECIPE, "samples": layout.MODEL_SAMPLES},
+    makes={
+        "before": layout.UNREDUCED_SAMPLES,
+        "samples": layout.REDUCED_SAMPLES,
+        "reduction": layout.REDUCTION,
+    },
+    params=params,
+    when=layout.with_reduction,
+    cost=cost,
+)
