@@ -154,6 +154,29 @@ class ReadsBlocks(Protocol):
         """
 
 
+@runtime_checkable
+class Searching(Protocol):
+    """Optional interface of a classifier: a search for its parameters before the training."""
+
+    @property
+    def searches(self) -> bool:
+        """Whether parameters are searched."""
+
+    @property
+    def search_report(self) -> SearchReport | None:
+        """The result of the search; None before ``fit``, without a search, and after ``load``."""
+
+
+class SearchReport(Protocol):
+    """The result of a search for parameters."""
+
+    def text(self) -> str:
+        """The report as text."""
+
+    def to_json(self) -> dict[str, Any]:
+        """All scores as plain values."""
+
+
 def as_series(x: np.ndarray, recipe: FeatureRecipe) -> np.ndarray:
     """Samples (sample, feature) as (sample, date, band); ``ModelError`` if the recipe's features are not a series."""
     shape = recipe.series_shape

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from itertools import pairwise
 from typing import Any, Self
 
 from pydantic import ValidationError
@@ -48,13 +47,21 @@ class Params(Options):
 def split_text(text: str) -> dict[str, str]:
     """Options by name from a command line (``-classifier.rf.min 5 -classifier.rf.max 25``).
 
-    Raises ``ValueError`` for a value without a name or a name without a value.
+    Several values of a name are one text, separated by blanks. Raises ``ValueError`` for a value without a name or a
+    name without a value.
     """
-    words = shlex.split(text)
-    named = {name[1:]: value for name, value in pairwise(words) if _is_name(name) and not _is_name(value)}
-    if 2 * len(named) != len(words):
-        raise ValueError(f"options {text!r} are not pairs of a name and a value, such as -classifier.rf.max 25")
-    return named
+    named: dict[str, list[str]] = {}
+    found: list[str] | None = None
+    for word in shlex.split(text):
+        if _is_name(word):
+            found = named[word[1:]] = []
+        elif found is None:
+            raise ValueError(f"options {text!r} do not start with a name, such as in -classifier.rf.max 25")
+        else:
+            found.append(word)
+    if empty := [name for name, values in named.items() if not values]:
+        raise ValueError(f"options {text!r} have no value for {empty[0]}; write it as in -classifier.rf.max 25")
+    return {name: " ".join(values) for name, values in named.items()}
 
 
 def _is_name(word: str) -> bool:

@@ -22,6 +22,8 @@ class Kind:
     about: str
     path: str
     """``module:Class`` of the implementation of ``Classifier``."""
+    selectable: bool = True
+    """Whether ``arg_train.classifier`` may name it."""
 
     @property
     def implementation(self) -> type[Classifier | Regressor]:
@@ -39,16 +41,17 @@ KINDS: dict[str, Kind] = {}
 """Registered classifiers by name."""
 
 
-def register(name: str, about: str, path: str) -> None:
+def register(name: str, about: str, path: str, *, selectable: bool = True) -> None:
     """Register a classifier; ``ValueError`` for a name already in use.
 
-    ``path`` is ``module:Class``. Configurations that are read afterwards may use the name.
+    ``path`` is ``module:Class``. Configurations that are read afterwards may use the name in ``arg_train.classifier``,
+    unless it is not ``selectable``.
     """
     if not re.fullmatch(r"[A-Za-z]\w*", name):
         raise ValueError(f"classifier {name!r}: expected a name of letters, digits and _, a letter first")
     if normalised_name(name) in map(normalised_name, KINDS):
         raise ValueError(f"classifier {name!r} is already registered")
-    KINDS[name] = Kind(name, about, path)
+    KINDS[name] = Kind(name, about, path, selectable)
 
 
 register("rf", "Random forest.", "iota2.classifiers.forest:RandomForest")
@@ -57,6 +60,27 @@ register(
     "Random forest whose trees grow to a minimum node size, each from a random share of the samples.",
     "iota2.classifiers.forest:SharkForest",
 )
+
+_TOOLBOX = "iota2.classifiers.scikit.toolbox"
+register("libsvm", "Support vector machine.", f"{_TOOLBOX}:LibSvm")
+register("svm", "Support vector machine, with the option names of OpenCV.", f"{_TOOLBOX}:Svm")
+register("boost", "Boosted decision trees.", f"{_TOOLBOX}:Boost")
+register("gbt", "Gradient boosting.", f"{_TOOLBOX}:Gbt")
+register("dt", "Decision tree.", f"{_TOOLBOX}:Dt")
+register("ann", "Neural network.", f"{_TOOLBOX}:Ann")
+register("normalbayes", "One normal distribution per class.", f"{_TOOLBOX}:NormalBayes")
+register("knn", "Nearest neighbours.", f"{_TOOLBOX}:Knn")
+
+SCIKIT = "scikit"
+"""Name in the registry of the classifiers of ``scikit_models_parameters``."""
+register(
+    SCIKIT, "Any classifier of scikit-learn.", "iota2.classifiers.scikit.classifier:ScikitClassifier", selectable=False
+)
+
+
+def selectable_names() -> tuple[str, ...]:
+    """Names that ``arg_train.classifier`` accepts."""
+    return tuple(kind.name for kind in KINDS.values() if kind.selectable)
 
 
 def untrained(classifier: str, parameters: Mapping[str, Any], *, threads: int = 1) -> Classifier | Regressor:
@@ -77,12 +101,13 @@ def validate_options(classifier: str, options: Mapping[str, object] | str) -> tu
     ``-classifier.rf.min 5 -classifier.rf.max 25``. Raises ``ConfigError`` with all problems.
     """
     if classifier not in KINDS:
-        near = nearest(classifier, KINDS)
-        hint = f"did you mean {near}?" if near else f"expected one of {', '.join(KINDS)}."
+        near = nearest(classifier, selectable_names())
+        hint = f"did you mean {near}?" if near else f"expected one of {', '.join(selectable_names())}."
         raise ConfigError([f"classifier: {classifier!r} does not exist; {hint}"])
     try:
         given = split_text(options) if isinstance(options, str) else options
         params = KINDS[classifier].implementation.Params.read(given)
     except ValueError as err:
-        raise ConfigError(f"otb_classifier_options: {line}" for line in str(err).splitlines()) from err
+        place = "scikit_models_parameters" if classifier == SCIKIT else "otb_classifier_options"
+        raise ConfigError(f"{place}: {line}" for line in str(err).splitlines()) from err
     return params.parameters(), params.warnings()

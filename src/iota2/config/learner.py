@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from iota2.classifiers.base import Classifier, Regressor
-from iota2.classifiers.registry import untrained, validate_options
-from iota2.config.options.schema import Config
+from iota2.classifiers.base import Classifier, Regressor, Searching
+from iota2.classifiers.registry import KINDS, SCIKIT, untrained, validate_options
+from iota2.classifiers.transforms import Standardisation
+from iota2.config.options.train import ArgTrain, DimRed, ScikitModels
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.reduction import max_components
 
@@ -24,15 +25,36 @@ class Learner:
         """An unfitted classifier."""
         return untrained(self.classifier, self.parameters, threads=threads)
 
+    @property
+    def standardised(self) -> bool:
+        """Whether features are standardised before the classifier."""
+        return Standardisation.fitted in self.untrained().transforms
 
-def learner_of(config: Config) -> Learner:
-    """The classifier that a configuration selects; ``ConfigError`` with all problems of its options."""
-    arg_train = config.arg_train
-    parameters, _ = validate_options(arg_train.classifier, arg_train.otb_classifier_options)
-    return Learner(arg_train.classifier, parameters)
+    @property
+    def searches(self) -> bool:
+        """Whether the training searches parameters."""
+        found = self.untrained()
+        return isinstance(found, Searching) and found.searches
 
 
-def learned_features(config: Config, recipe: FeatureRecipe) -> int:
+def kind_of(arg_train: ArgTrain, scikit: ScikitModels) -> str:
+    """Name in the registry of the classifier that options select: ``model_type`` has precedence."""
+    return arg_train.classifier if scikit.model_type is None else SCIKIT
+
+
+def learner_of(arg_train: ArgTrain, scikit: ScikitModels) -> Learner:
+    """The classifier that options select; ``ConfigError`` with all problems of its options."""
+    kind = kind_of(arg_train, scikit)
+    given = scikit.model_dump() if kind == SCIKIT else arg_train.otb_classifier_options
+    return Learner(kind, validate_options(kind, given)[0])
+
+
+def needs_series(arg_train: ArgTrain, scikit: ScikitModels) -> bool:
+    """Whether the selected classifier, if it is known, learns from series of bands only."""
+    kind = KINDS.get(kind_of(arg_train, scikit))
+    return kind is not None and kind.implementation.needs_series
+
+
+def learned_features(given: DimRed, recipe: FeatureRecipe) -> int:
     """Number of features from which the classifier learns: those of the recipe, or at most as many components."""
-    given = config.dim_red
     return max_components(recipe, given.reduction_mode, given.target_dimension) if given.dim_red else len(recipe.names)

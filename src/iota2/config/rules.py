@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pyproj import CRS
 
-from iota2.classifiers.registry import validate_options
+from iota2.classifiers.registry import SCIKIT, validate_options
 from iota2.config.options.chain import GROUPS, Chain, UserSensor
 from iota2.config.options.fields import Section
 from iota2.config.options.others import Coregistration
@@ -25,7 +25,7 @@ from iota2.config.options.sensors import (
     Sentinel1,
     UserFeat,
 )
-from iota2.config.options.train import ArgClassification, ArgTrain, DimRed
+from iota2.config.options.train import ArgClassification, ArgTrain, DimRed, ScikitModels
 from iota2.core.recipe import DEFAULT_INDICES
 from iota2.core.words import counted, did_you_mean
 from iota2.errors import ConfigError
@@ -212,8 +212,10 @@ def default_indices_included(arg_train: ArgTrain) -> Iterator[Finding]:
         yield Finding("arg_train", ("features",), text, fatal=False)
 
 
-def classifier_options_known(arg_train: ArgTrain) -> Iterator[Finding]:
+def classifier_options_known(arg_train: ArgTrain, scikit: ScikitModels) -> Iterator[Finding]:
     path = ("otb_classifier_options",)
+    if scikit.model_type is not None:
+        return
     try:
         _, warnings = validate_options(arg_train.classifier, arg_train.otb_classifier_options)
     except ConfigError as err:
@@ -351,7 +353,8 @@ RULES: tuple[tuple[Callable[..., Iterator[Finding]], tuple[str, ...]], ...] = (
     (validation_independent, ("arg_train",)),
     (split_options_used, ("arg_train",)),
     (default_indices_included, ("arg_train",)),
-    (classifier_options_known, ("arg_train",)),
+    (classifier_options_known, ("arg_train", "scikit_models_parameters")),
+    (scikit_options_known, ("arg_train", "scikit_models_parameters")),
     (reduction_options_used, ("dim_red",)),
     (probability_map_enabled, ("arg_classification",)),
     (season_given, ("chain", "sensors_data_interpolation", *_DATED)),

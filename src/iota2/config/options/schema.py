@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_type_hints
 
 from iota2.config.enabled import EnabledSensors, resolve
+from iota2.config.learner import Learner, learner_of
 from iota2.config.options.chain import Chain
 from iota2.config.options.fields import Section
 from iota2.config.options.others import (
@@ -70,6 +71,11 @@ class Config:
         """The enabled sensors, resolved on first access and cached."""
         chain, series, extraction = self.chain, self.sensors_data_interpolation, self.iota2_feature_extraction
         return resolve(chain, self.sensors, self.user_feat, series, extraction)
+
+    @cached_property
+    def learner(self) -> Learner:
+        """The classifier with its parameters, resolved on first access; ``ConfigError`` for invalid options."""
+        return learner_of(self.arg_train, self.scikit_models_parameters)
 
     def section(self, name: str) -> Section:
         """The section ``name``, such as ``Sentinel_2``. Raises KeyError for an unknown section."""

@@ -8,15 +8,15 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import field_validator, model_validator
 
-from iota2.classifiers.registry import KINDS
+from iota2.classifiers.registry import selectable_names
 from iota2.compute.indices import INDICES
 from iota2.config.options.fields import AnyPath, InputFile, Section, Words
 from iota2.core.recipe import DEFAULT_INDICES
 from iota2.core.reduction import ReductionMode
 from iota2.options import About, OneOf, Options, no_effect, no_effect_without, option, planned
 
-_OTHER_CLASSIFIERS = ("libsvm", "svm", "boost", "dt", "gbt", "ann", "normalbayes", "knn", "sharkkm")
-Classifier = Annotated[str, OneOf(lambda: (*KINDS, *_OTHER_CLASSIFIERS))]
+_OTHER_CLASSIFIERS = ("sharkkm",)
+Classifier = Annotated[str, OneOf(lambda: (*selectable_names(), *_OTHER_CLASSIFIERS))]
 Index = Annotated[str, OneOf(lambda: (*INDICES,))]
 _FUSION_ONLY = "it requires classif_mode 'fusion', which is not available yet"
 _NO_TERRAIN = "pixels are selected on the grid of the images, without an elevation model"
@@ -353,14 +353,24 @@ class ScikitModels(Section):
     about_section: ClassVar[str] = "Classifiers of scikit-learn."
     builders: ClassVar[str] = "C R"
 
-    model_type: str | None = planned(None, "Name of the classifier; replaces `arg_train.classifier`.")
-    standardization: bool = no_effect_without(False, "Standardise the features.", "model_type")
-    cross_validation_folds: int = no_effect_without(5, "Number of folds of the cross-validation.", "model_type")
-    cross_validation_grouped: bool = no_effect_without(False, "Keep the pixels of a polygon in one fold.", "model_type")
-    cross_validation_parameters: dict[str, Any] = no_effect_without(
-        {}, "Values to try for each parameter.", "model_type"
+    model_type: str | None = option(
+        None,
+        "Name of a classifier of scikit-learn, such as SVC, or of a pipeline; replaces `arg_train.classifier`. Any "
+        "other key of the section is an argument of the classifier.",
     )
-    keyword_arguments: dict[str, Any] = no_effect_without({}, "Arguments of the classifier.", "model_type")
+    standardization: bool = option(False, "Standardise the features by the samples of each model.")
+    cross_validation_folds: int = option(5, "Number of folds of the grid search.", ge=2, le=1000)
+    cross_validation_grouped: bool = option(
+        False,
+        "Keep the pixels of a polygon in one fold of the grid search. Without it the scores are too high, since "
+        "neighbouring pixels resemble each other; the report has the scores of the best parameters for both.",
+    )
+    cross_validation_parameters: dict[str, Any] = option(
+        {}, "Grid search: a list of values to try for each parameter, such as `{'C': [1, 10]}`. All combinations are tried."
+    )
+    keyword_arguments: dict[str, Any] = option(
+        {}, "Arguments of the classifier, such as `{'C': 10}`. Estimators in it are dictionaries with `model_type`."
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -15,7 +15,7 @@ from iota2 import layout
 from iota2.classifiers.base import Model, Prediction
 from iota2.classifiers.models import load_model, model_bytes
 from iota2.compute.block_shapes import MIN_SHAPE, BlockShapes
-from iota2.config.learner import learned_features, learner_of
+from iota2.config.learner import learned_features
 from iota2.config.options.schema import Config
 from iota2.core.cost import COMPONENT_SECONDS, FEATURE_SECONDS, READING_SECONDS, Cost, Facts, JobFacts
 from iota2.core.graph import JobContext, Key, Resources, Step
@@ -152,8 +152,8 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of a job: features are computed once, and each model classifies the area of its region."""
     run, models = facts.run, facts.regions * config.arg_train.runs
     probabilities = 2 * run.class_count if config.arg_classification.enable_probability_map else 0
-    samples, features = run.samples / config.arg_train.runs, learned_features(config, run.recipe)
-    prediction_seconds = learner_of(config).untrained().pixel_seconds(samples, features, run.class_count)
+    samples, features = run.samples / config.arg_train.runs, learned_features(config.dim_red, run.recipe)
+    prediction_seconds = config.learner.untrained().pixel_seconds(samples, features, run.class_count)
     if config.dim_red.dim_red:
         prediction_seconds += COMPONENT_SECONDS * run.features * config.dim_red.target_dimension
     seconds = READING_SECONDS * facts.layers + FEATURE_SECONDS * run.features + prediction_seconds

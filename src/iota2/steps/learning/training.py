@@ -10,7 +10,7 @@ from iota2 import layout
 from iota2.classifiers.models import save_model, train_model
 from iota2.classifiers.registry import as_options
 from iota2.classifiers.transforms import Components
-from iota2.config.learner import Learner, learned_features, learner_of
+from iota2.config.learner import Learner, learned_features
 from iota2.config.options.schema import Config
 from iota2.core.cost import Cost, JobFacts
 from iota2.core.graph import JobContext, Step, first, optional
@@ -37,7 +37,7 @@ class TrainingParams:
 
 def params(config: Config) -> TrainingParams:
     """Parameters of training from the configuration."""
-    return TrainingParams(learner_of(config), config.arg_train.seed)
+    return TrainingParams(config.learner, config.arg_train.seed)
 
 
 def run(job: JobContext[TrainingParams]) -> None:
@@ -73,8 +73,8 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of a job: its memory is the maximum of training and writing rasters."""
     run = facts.run
     samples = run.samples / config.arg_train.runs * min(1.0, 2 / max(1, run.region_count))
-    features = learned_features(config, run.recipe)
-    memory = learner_of(config).untrained().training_memory(samples, features, run.class_count)
+    features = learned_features(config.dim_red, run.recipe)
+    memory = config.learner.untrained().training_memory(samples, features, run.class_count)
     return replace(facts.raster_cost(), memory=max(facts.allowed, memory))
 
 

@@ -1,0 +1,180 @@
+"""Estimators of scikit-learn from a configuration: found by name among the library's own, never by an import path."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from iota2.core.words import did_you_mean
+
+TYPE, ARGUMENTS = "model_type", "keyword_arguments"
+"""Keys of an estimator's name and of its arguments. Other keys of a nested estimator are arguments, too."""
+FORMER_NAMES: Mapping[str, str] = {"SupportVectorClassification": "SVC"}
+"""Names of earlier configurations, with those of the library."""
+SET_BY_THE_RUN: Mapping[str, str] = {
+    "n_jobs": "the run sets the number of threads, which does not change the result",
+    "verbose": "a job has no terminal",
+    "probability": "probabilities are always computed, by calibration on folds that keep polygons together",
+}
+"""Arguments without effect, with the reason."""
+SEVERAL_OUTPUTS = ("ClassifierChain", "MultiOutputClassifier")
+"""Classifiers that predict several labels for each sample."""
+NESTED = ("estimator", "final_estimator")
+"""Arguments that are an estimator, by name or as a mapping."""
+NAMED = ("estimators", "steps", "transformer_list")
+"""Arguments that are several named estimators: a mapping from names to estimators, or a list of estimators."""
+DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "VotingClassifier": {"voting": "soft"},
+    "RadiusNeighborsClassifier": {"outlier_label": "most_frequent"},
+}
+"""Arguments whose default in scikit-learn has no probabilities, or fails far from all samples."""
+
+
+def estimator_of(model_type: str, arguments: Mapping[str, Any]) -> Any:
+    """An unfitted classifier of scikit-learn; ``ValueError`` with one line per problem.
+
+    A value of ``arguments`` may be an estimator itself: a mapping with the key ``model_type``, a name for an argument
+    called ``estimator``, or named estimators for ``estimators`` and ``steps``.
+    """
+    problems: list[str] = []
+    found = _estimator(model_type, arguments, "", problems, roles=("classifier", "pipeline"))
+    if problems:
+        raise ValueError("\n".join(problems))
+    return found
+
+
+def arguments_without_effect(arguments: Mapping[str, Any], where: str = ARGUMENTS) -> Iterator[str]:
+    """One sentence for each argument, also of nested estimators, that the run sets itself."""
+    for name, value in arguments.items():
+        if name in SET_BY_THE_RUN:
+            yield f"{where}.{name} has no effect: {SET_BY_THE_RUN[name]}"
+        elif isinstance(value, Mapping):
+            yield from arguments_without_effect(value, f"{where}.{name}")
+
+
+@cache
+def classifier_names() -> tuple[str, ...]:
+    """Names of all classifiers of scikit-learn that predict one label, sorted; ``Pipeline`` is one of them."""
+    return tuple(sorted(name for name, cls in _known().items() if _role(cls) in ("classifier", "pipeline")))
+
+
+@cache
+def _known() -> Mapping[str, type]:
+    """Classifiers and transformers of scikit-learn by name."""
+    # The import of all modules of scikit-learn takes seconds; only configurations with its models need them.
+    from sklearn.pipeline import FeatureUnion, Pipeline  # noqa: PLC0415
+    from sklearn.utils import all_estimators  # noqa: PLC0415
+
+    listed = dict(all_estimators(type_filter=["classifier", "transformer"]))
+    return {**listed, "Pipeline": Pipeline, "FeatureUnion": FeatureUnion}
+
+
+def _role(cls: type) -> str:
+    """What a class is: a pipeline, a classifier or a transformer."""
+    if cls.__name__ == "Pipeline":
+        return "pipeline"
+    return "classifier" if issubclass(cls, _mixin()) else "transformer"
+
+
+@cache
+def _mixin() -> type:
+    from sklearn.base import ClassifierMixin  # noqa: PLC0415
+
+    return ClassifierMixin
+
+
+def _estimator(
+    name: Any, arguments: Mapping[str, Any], where: str, problems: list[str], *, roles: Sequence[str]
+) -> Any:
+    """An estimator, or None after adding to ``problems``."""
+    cls = _class(name, where, problems, roles)
+    if cls is None:
+        return None
+    before = len(problems)
+    known = [key for key in inspect.signature(cls).parameters if key not in SET_BY_THE_RUN]
+    values = dict(DEFAULTS.get(cls.__name__, {}))
+    for key, value in arguments.items():
+        if key in SET_BY_THE_RUN:
+            continue
+        if key not in known:
+            hint = did_you_mean(str(key), known) or f"; expected one of {', '.join(known)}"
+            problems.append(f"{where}{key}: {cls.__name__} has no such argument{hint}")
+            continue
+        values[key] = _value(key, value, f"{where}{key}.", problems)
+    return _made(cls, values, where, problems) if len(problems) == before else None
+
+
+def _class(name: Any, where: str, problems: list[str], roles: Sequence[str]) -> type | None:
+    known = {key: cls for key, cls in _known().items() if _role(cls) in roles}
+    wanted = FORMER_NAMES.get(name, name) if isinstance(name, str) else name
+    place = f"{where}{TYPE}"
+    if wanted in SEVERAL_OUTPUTS:
+        problems.append(f"{place}: {wanted} predicts several labels for a pixel; a map has one. Choose another")
+    elif wanted not in known:
+        hint = did_you_mean(str(wanted), known) or f"; expected one of {', '.join(sorted(known))}"
+        problems.append(f"{place}: scikit-learn has no {' or '.join(roles[:1])} {str(wanted)!r}{hint}")
+    else:
+        return known[wanted]
+    return None
+
+
+def _made(cls: type, values: Mapping[str, Any], where: str, problems: list[str]) -> Any:
+    """The estimator with its arguments checked by the library, or None after adding to ``problems``."""
+    try:
+        made = cls(**values)
+        made._validate_params()
+    except (TypeError, ValueError) as err:
+        problems.append(f"{where or cls.__name__ + '.'}{err}".replace("\n", " "))
+        return None
+    if cls.__name__ == "VotingClassifier" and made.voting == "hard":
+        problems.append(f"{where}voting: 'hard' has no probabilities; expected 'soft'")
+    return made
+
+
+def _value(key: str, value: Any, where: str, problems: list[str]) -> Any:
+    """The value of an argument: estimators are made, texts of a configuration become None, True and False."""
+    if key in NESTED and isinstance(value, str) and value.lower() != "none":
+        return _estimator(value, {}, where, problems, roles=("classifier", "pipeline"))
+    if isinstance(value, Mapping) and TYPE in value:
+        return _estimator(*_parts(value), where, problems, roles=("classifier", "transformer", "pipeline"))
+    if key in NAMED:
+        return _named(value, where, problems)
+    if isinstance(value, Mapping):
+        return {_number(name): _value("", item, where, problems) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return tuple(_value("", item, where, problems) for item in value)
+    return {"none": None, "true": True, "false": False}.get(value.lower(), value) if isinstance(value, str) else value
+
+
+def _named(value: Any, where: str, problems: list[str]) -> list[tuple[str, Any]] | None:
+    """Named estimators, in the order of the configuration."""
+    if isinstance(value, list | tuple):
+        value = {f"{_name(item).lower()}{number}": item for number, item in enumerate(value, 1)}
+    if not isinstance(value, Mapping) or not all(isinstance(item, str | Mapping) for item in value.values()):
+        problems.append(f"{where[:-1]}: expected a dictionary of names and estimators, such as {{a: {{{TYPE}: SVC}}}}")
+        return None
+    found = []
+    for name, item in value.items():
+        given = {TYPE: item} if isinstance(item, str) else item
+        roles = ("classifier", "transformer", "pipeline")
+        found.append((str(name), _estimator(*_parts(given), f"{where}{name}.", problems, roles=roles)))
+    return found
+
+
+def _name(item: Any) -> str:
+    """Name of the type of an estimator in a list."""
+    return str(item.get(TYPE, "") if isinstance(item, Mapping) else item)
+
+
+def _parts(given: Mapping[str, Any]) -> tuple[Any, Mapping[str, Any]]:
+    """Name and arguments of a nested estimator."""
+    arguments = given.get(ARGUMENTS) or {}
+    others = {key: value for key, value in given.items() if key not in (TYPE, ARGUMENTS)}
+    return given.get(TYPE), {**others, **(arguments if isinstance(arguments, Mapping) else {ARGUMENTS: arguments})}
+
+
+def _number(name: Any) -> Any:
+    """A key as a class code, if it is one: configurations write the keys of dictionaries as text."""
+    return int(name) if isinstance(name, str) and name.isdecimal() else name

@@ -1,0 +1,177 @@
+"""Classifiers of scikit-learn under the protocol of this program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from iota2.classifiers.base import FitTransform, ModelError
+from iota2.classifiers.options import Params
+from iota2.classifiers.scikit.cost import Size, pixel_seconds, training_memory
+from iota2.classifiers.scikit.options import ScikitParams, specification_of
+from iota2.classifiers.scikit.search import GridSearch, grid_search
+from iota2.classifiers.scikit.specification import Specification
+from iota2.classifiers.scikit.storing import Kept, kept_of, load_kept
+from iota2.classifiers.scikit.training import at_least_two, fitted, limited_threads, prepared, weight_argument
+from iota2.classifiers.transforms import Standardisation
+from iota2.core.random import generator
+
+
+class ScikitClassifier:
+    """Any classifier of scikit-learn.
+
+    Probabilities of a classifier that has none are fitted to its scores on folds that keep polygons together
+    (Platt, 1999). After training it is kept as arrays wherever these give the same result.
+    """
+
+    Params: ClassVar[type[Params]] = ScikitParams
+    missing: ClassVar[str] = (
+        "The missing value counts as a number. Trees can separate it from measured values; other methods take it for a "
+        "very low measurement: with them, mask such pixels."
+    )
+    needs_series: ClassVar[bool] = False
+    loaded_share: ClassVar[float] = 2.0
+
+    def __init__(self, parameters: Mapping[str, Any], *, threads: int = 1) -> None:
+        """Unfitted; ``parameters`` are those of ``Params.parameters``."""
+        self.specification = self.specify(parameters)
+        self.threads = threads
+        self.search_report: GridSearch | None = None
+        """The grid search of the training; None without one."""
+        self._kept: Kept | None = None
+
+    @classmethod
+    def specify(cls, parameters: Mapping[str, Any]) -> Specification:
+        """The estimator that the parameters describe."""
+        return specification_of(parameters)
+
+    @property
+    def transforms(self) -> Sequence[FitTransform]:
+        """Standardisation, if requested."""
+        return (Standardisation.fitted,) if self.specification.standardised else ()
+
+    @property
+    def searches(self) -> bool:
+        """Whether parameters are searched."""
+        return bool(self.specification.grid)
+
+    @property
+    def weights(self) -> bool:
+        """Whether ``fit`` uses weights of samples."""
+        return bool(weight_argument(self._unfitted))
+
+    @cached_property
+    def _unfitted(self) -> Any:
+        return self.specification.unfitted()
+
+    def training_memory(self, samples: float, features: int, classes: int) -> int:
+        """Estimated bytes of memory that ``fit`` needs, samples included."""
+        return training_memory(self._unfitted, Size(samples, features, classes))
+
+    def pixel_seconds(self, samples: float, features: int, classes: int) -> float:
+        """Estimated seconds of prediction per pixel."""
+        return pixel_seconds(self._unfitted, Size(samples, features, classes))
+
+    @property
+    def kept(self) -> Kept:
+        """The fitted estimator in its kept form; ``RuntimeError`` before ``fit``."""
+        if self._kept is None:
+            raise RuntimeError("the classifier is not fitted; call fit first")
+        return self._kept
+
+    @property
+    def n_features(self) -> int:
+        """Number of features of the training samples."""
+        return self.kept.n_features
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes of the training samples."""
+        return self.kept.n_classes
+
+    @property
+    def importances(self) -> None:
+        """None: methods differ in what they call importance."""
+
+    def fit(
+        self, x: np.ndarray, y: np.ndarray, *, weight: np.ndarray | None, groups: np.ndarray | None, seed: int
+    ) -> None:
+        """Fit to ``x`` (sample, feature) float32, class codes ``y``, weights and polygons, all (sample,).
+
+        A grid search comes first, on the same samples. Raises ``ModelError`` with the message of scikit-learn if it
+        cannot learn from these samples.
+        """
+        groups = np.arange(len(y)) if groups is None else groups
+        estimator = prepared(self._unfitted_for(y), seed % 2**32, self.threads)
+        with limited_threads(self.threads):
+            try:
+                if len(np.unique(y)) > 1:
+                    x, y, weight, groups = at_least_two(x, y, weight, groups)
+                    if self.searches:
+                        self.search_report = self._searched(estimator, x, y, weight, groups, seed)
+                        estimator = estimator.set_params(**self.search_report.best.parameters)
+                rng = generator(seed, "probabilities")
+                found = fitted(estimator, x, y, weight=weight, groups=groups, rng=rng)
+            except ValueError as err:
+                raise ModelError(
+                    f"{self.specification.model_type} cannot learn from {len(y)} samples of {len(np.unique(y))} "
+                    f"classes: {err}. Change its parameters, or draw more polygons."
+                ) from err
+            self._kept = kept_of(found)
+
+    def _searched(
+        self,
+        estimator: Any,
+        x: np.ndarray,
+        y: np.ndarray,
+        weight: np.ndarray | None,
+        groups: np.ndarray,
+        seed: int,
+    ) -> GridSearch:
+        of = self.specification
+        rng = generator(seed, "grid search")
+        chosen = {"folds": of.folds, "grouped": of.grouped, "threads": self.threads}
+        return grid_search(estimator, of.grid, x, y, weight=weight, groups=groups, rng=rng, **chosen)
+
+    def _unfitted_for(self, y: np.ndarray) -> Any:
+        """A new estimator for these classes: neighbours are at most as many as samples; one class needs no method."""
+        if len(np.unique(y)) == 1:
+            # Only training needs this import.
+            from sklearn.dummy import DummyClassifier  # noqa: PLC0415
+
+            return DummyClassifier(strategy="prior")
+        estimator = self.specification.unfitted()
+        fewer = {
+            name: len(y)
+            for name, value in estimator.get_params(deep=True).items()
+            if name.rpartition("__")[2] == "n_neighbors" and isinstance(value, int) and value > len(y)
+        }
+        return estimator.set_params(**fewer)
+
+    def predict_proba(self, x: np.ndarray) -> np.ndarray:
+        """Probabilities (n, class) float64 of ``x`` (n, feature) float32. ``ValueError`` for NaN."""
+        return self.kept.probabilities(x)
+
+    def summary(self) -> dict[str, int | float | str]:
+        """The estimator, its kept form, and the result of the grid search."""
+        found: dict[str, int | float | str] = {"estimator": self.specification.text(), "kept as": self.kept.form}
+        if self.search_report is not None:
+            found["grid search"] = self.search_report.remark
+        return found
+
+    def save(self, folder: Path) -> None:
+        """Write the kept form."""
+        self.kept.save(folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """The classifier that ``save`` wrote; ``ModelError`` if a file is missing, damaged or not permitted."""
+        loaded = cls.__new__(cls)
+        loaded.specification = Specification("")
+        loaded.threads, loaded.search_report = 1, None
+        loaded._kept = load_kept(folder)
+        return loaded

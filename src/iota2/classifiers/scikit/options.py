@@ -1,0 +1,50 @@
+"""Options of ``scikit_models_parameters`` as parameters of a classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from pydantic import model_validator
+
+from iota2.classifiers.options import Params
+from iota2.classifiers.scikit.specification import Specification
+from iota2.options import option
+
+
+class ScikitParams(Params):
+    """Options of a classifier of scikit-learn."""
+
+    model_type: str = option("RandomForestClassifier", "Name of a classifier of scikit-learn, or `Pipeline`.")
+    keyword_arguments: dict[str, Any] = option({}, "Arguments of the classifier.")
+    standardization: bool = option(False, "Standardise the features by the samples of the model.")
+    cross_validation_parameters: dict[str, Any] = option(
+        {}, "Values to try for parameters: every combination is trained on folds, and the most accurate one is used."
+    )
+    cross_validation_folds: int = option(5, "Number of folds of the grid search.", ge=2, le=1000)
+    cross_validation_grouped: bool = option(
+        False,
+        "Keep the pixels of a polygon in one fold. If False, neighbouring pixels are on both sides and scores are too "
+        "high; the report has both scores of the best combination.",
+    )
+
+    @model_validator(mode="after")
+    def _trainable(self) -> Self:
+        specification_of(self.parameters()).unfitted()
+        return self
+
+    def warnings(self) -> tuple[str, ...]:
+        """Arguments without effect, and settings that rarely make sense."""
+        return (*super().warnings(), *specification_of(self.parameters()).warnings())
+
+
+def specification_of(parameters: Mapping[str, Any]) -> Specification:
+    """The estimator and its training, from ``ScikitParams.parameters``."""
+    return Specification(
+        model_type=parameters["model_type"],
+        arguments=parameters["keyword_arguments"],
+        standardised=parameters["standardization"],
+        grid=parameters["cross_validation_parameters"],
+        folds=parameters["cross_validation_folds"],
+        grouped=parameters["cross_validation_grouped"],
+    )

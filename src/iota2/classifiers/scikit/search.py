@@ -1,0 +1,160 @@
+"""Grid search: the mean accuracy over folds of every combination of parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from iota2.classifiers.scikit.training import fold_pairs, weight_argument
+from iota2.core.words import did_you_mean
+
+KEPT, MIXED = "polygons kept together", "pixels of a polygon in several folds"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A combination of parameters with its accuracy in each fold."""
+
+    parameters: Mapping[str, Any]
+    scores: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """Mean accuracy over the folds."""
+        return float(np.mean(self.scores))
+
+
+@dataclass(frozen=True)
+class GridSearch:
+    """All combinations, and the best one evaluated on folds of the other kind."""
+
+    grouped: bool
+    """Whether the samples of a polygon are in one fold."""
+    candidates: tuple[Candidate, ...]
+    other: tuple[float, ...]
+    """Accuracy of the best combination in each fold of the other kind."""
+
+    @property
+    def best(self) -> Candidate:
+        """The combination with the highest mean; of equal ones the first."""
+        return max(self.candidates, key=lambda one: one.mean)
+
+    @property
+    def kinds(self) -> tuple[str, str]:
+        """Description of the folds of the search, and of the other kind."""
+        return (KEPT, MIXED) if self.grouped else (MIXED, KEPT)
+
+    def to_json(self) -> dict[str, Any]:
+        """All scores by fold as plain values."""
+        listed = [
+            {"parameters": dict(one.parameters), "mean": one.mean, "scores": list(one.scores)}
+            for one in self.candidates
+        ]
+        return {
+            "measure": "accuracy",
+            "folds": self.kinds[0],
+            "polygons kept together": self.grouped,
+            "best": dict(self.best.parameters),
+            "candidates": listed,
+            "best with other folds": {
+                "folds": self.kinds[1],
+                "mean": float(np.mean(self.other)),
+                "scores": list(self.other),
+            },
+        }
+
+    def text(self) -> str:
+        """The report: the best parameters, then all combinations, best first."""
+        kind, other = self.kinds
+        lines = [
+            f"Best parameters: {_listed(self.best.parameters)}",
+            f"Accuracy with {kind}: {self.best.mean:.4f}",
+            f"Accuracy with {other}: {np.mean(self.other):.4f}",
+            "",
+            f"Mean accuracy over {len(self.best.scores)} folds, its standard deviation, and the parameters:",
+        ]
+        ranked = sorted(self.candidates, key=lambda one: -one.mean)
+        lines += [f"{one.mean:.4f} (±{np.std(one.scores):.4f}) for {_listed(one.parameters)}" for one in ranked]
+        return "\n".join(lines) + "\n"
+
+    @property
+    def remark(self) -> str:
+        """Both scores in one sentence."""
+        kind, other = self.kinds
+        return (
+            f"Grid search: {_listed(self.best.parameters)} has an accuracy of {100 * self.best.mean:.1f} % with "
+            f"{kind}, and {100 * float(np.mean(self.other)):.1f} % with {other}. Scores with polygons kept together "
+            "are the honest ones."
+        )
+
+
+def _listed(parameters: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} = {value}" for name, value in parameters.items()) or "defaults"
+
+
+def grid_problems(estimator: Any, grid: Mapping[str, Any]) -> list[str]:
+    """Problems of a grid: unknown parameters, values that are no list, and values that the estimator refuses."""
+    from sklearn.base import clone  # noqa: PLC0415
+
+    known, problems = estimator.get_params(deep=True), []
+    for name, values in grid.items():
+        if name not in known:
+            hint = did_you_mean(name, known) or f"; expected one of {', '.join(sorted(known))}"
+            problems.append(f"{name}: {type(estimator).__name__} has no such parameter{hint}")
+        elif not isinstance(values, list | tuple) or not values:
+            problems.append(f"{name}: expected a list of values to try, got {values!r}")
+        else:
+            for value in values:
+                try:
+                    clone(estimator).set_params(**{name: value})._validate_params()
+                except (TypeError, ValueError) as err:
+                    problems.append(f"{name}: {err}".replace("\n", " "))
+    return problems
+
+
+def grid_search(
+    estimator: Any,
+    grid: Mapping[str, Sequence[Any]],
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    weight: np.ndarray | None,
+    groups: np.ndarray,
+    folds: int,
+    grouped: bool,
+    threads: int,
+    rng: np.random.Generator,
+) -> GridSearch:
+    """The accuracy of every combination of ``grid``, on folds that keep ``groups`` together if ``grouped``.
+
+    ``x`` is (sample, feature), ``y`` and ``groups`` (sample,). The result does not depend on ``threads``.
+    """
+    # Only training needs these imports.
+    from joblib import parallel_config  # noqa: PLC0415
+    from sklearn.base import clone  # noqa: PLC0415
+    from sklearn.model_selection import GridSearchCV, cross_val_score  # noqa: PLC0415
+
+    alone = np.arange(len(y))
+    pairs = {kept: fold_pairs(y, groups if kept else alone, folds, rng) for kept in (grouped, not grouped)}
+    name = weight_argument(estimator)
+    given = {name: weight} if weight is not None and name else {}
+    search = GridSearchCV(
+        estimator, dict(grid), scoring="accuracy", cv=pairs[grouped], refit=False, n_jobs=threads, error_score="raise"
+    )
+    with parallel_config("threading"):
+        search.fit(x, y, **given)
+        results = search.cv_results_
+        table = np.stack([results[f"split{k}_test_score"] for k in range(len(pairs[grouped]))], axis=1)
+        candidates = tuple(
+            Candidate(dict(parameters), tuple(row.tolist()))
+            for parameters, row in zip(results["params"], table, strict=True)
+        )
+        found = GridSearch(grouped, candidates, ())
+        best = clone(estimator).set_params(**found.best.parameters)
+        other = cross_val_score(
+            best, x, y, scoring="accuracy", cv=pairs[not grouped], n_jobs=threads, params=given, error_score="raise"
+        )
+    return GridSearch(grouped, candidates, tuple(other.tolist()))

@@ -1,0 +1,61 @@
+"""What is trained: an estimator of scikit-learn with its arguments, its grid, and whether features are standardised."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from iota2.classifiers.scikit.build import ARGUMENTS, TYPE, arguments_without_effect, estimator_of
+from iota2.classifiers.scikit.search import grid_problems
+from iota2.classifiers.scikit.storing import require_keepable
+
+GRID = "cross_validation_parameters"
+SCALED_METHODS = ("SVC", "NuSVC", "LinearSVC", "KNeighborsClassifier", "MLPClassifier", "SGDClassifier")
+"""Methods whose result depends on the units of the features."""
+
+
+@dataclass(frozen=True)
+class Specification:
+    """An estimator before training."""
+
+    model_type: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    standardised: bool = False
+    grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    """Values to try for each parameter; empty for no search."""
+    folds: int = 5
+    grouped: bool = True
+    """Whether the folds of the search keep the samples of a polygon together."""
+
+    def unfitted(self) -> Any:
+        """The estimator; ``ValueError`` with one line per problem of its name, arguments, grid or storage."""
+        estimator = estimator_of(self.model_type, self.arguments)
+        problems = [f"{GRID}.{problem}" for problem in grid_problems(estimator, self.grid)]
+        if problems:
+            raise ValueError("\n".join(problems))
+        require_keepable(estimator)
+        return estimator
+
+    def warnings(self) -> Iterator[str]:
+        """Arguments without effect, and features in different units for a method of distances."""
+        yield from arguments_without_effect(self.arguments)
+        if self.model_type in SCALED_METHODS and not self.standardised:
+            yield (
+                f"standardization: {self.model_type} weights features by their units, and they are not standardised; "
+                "set it to True"
+            )
+
+    def text(self) -> str:
+        """The estimator as text, such as ``SVC(C=10)``."""
+        return f"{self.model_type}({', '.join(f'{name}={_text(value)}' for name, value in self.arguments.items())})"
+
+
+def _text(value: Any) -> str:
+    """A value of an argument; nested estimators as ``SVC(C=10)``."""
+    if isinstance(value, Mapping) and TYPE in value:
+        others = {key: item for key, item in value.items() if key not in (TYPE, ARGUMENTS)}
+        return Specification(value[TYPE], {**others, **value.get(ARGUMENTS, {})}).text()
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{name}: {_text(item)}" for name, item in value.items()) + "}"
+    return repr(value)
