@@ -44,15 +44,20 @@ sensor is missing in an area without samples, the model has no training data for
 
 def classifiers_page() -> str:
     """Every classifier, with its treatment of missing values and its options."""
-    return "\n".join([HEAD, *(_section(kind) for kind in KINDS.values())])
+    return "\n".join([HEAD, *(_section(kind) for kind in KINDS.values() if kind.selectable)])
 
 
 def _section(kind: Kind) -> str:
-    return "\n".join(
-        [f"## {kind.name}\n\n{kind.about} {kind.implementation.missing}\n", *options_table(_rows(kind), "parameter")]
-    )
+    implementation = kind.implementation
+    estimator = getattr(implementation, "estimator", None)
+    trained = f" It becomes `{estimator}` of scikit-learn." if estimator else ""
+    rows = [*_rows(kind)]
+    table = options_table(rows, "parameter") if rows else ["It has no options."]
+    return "\n".join([f"## {kind.name}\n\n{kind.about}{trained} {implementation.missing}\n", *table])
 
 
 def _rows(kind: Kind) -> Iterator[Row]:
+    becomes = getattr(kind.implementation, "becomes", {})
     for name, field in kind.implementation.Params.model_fields.items():
-        yield field.alias or name, field, "–" if about(field).status == "no effect" else f"`{name}`"
+        parameter = becomes.get(name, f"`{name}`")
+        yield field.alias or name, field, "–" if about(field).status == "no effect" else parameter

@@ -35,6 +35,13 @@ class _DimRed(Protocol):
     def dim_red(self) -> bool: ...
 
 
+class _Learner(Protocol):
+    @property
+    def standardised(self) -> bool: ...
+    @property
+    def searches(self) -> bool: ...
+
+
 class OutputOptions(Protocol):
     """The part of the configuration that enables optional files."""
 
@@ -44,6 +51,8 @@ class OutputOptions(Protocol):
     def coregistration(self) -> _Coregistration: ...
     @property
     def dim_red(self) -> _DimRed: ...
+    @property
+    def learner(self) -> _Learner: ...
 
 
 def with_probabilities(config: OutputOptions) -> bool:
@@ -64,6 +73,16 @@ def with_coregistration(config: OutputOptions) -> bool:
 def with_reduction(config: OutputOptions) -> bool:
     """Whether features are replaced by principal components."""
     return config.dim_red.dim_red
+
+
+def with_standardisation(config: OutputOptions) -> bool:
+    """Whether the classifier learns from standardised features."""
+    return config.learner.standardised
+
+
+def with_search(config: OutputOptions) -> bool:
+    """Whether the training searches parameters of the classifier."""
+    return config.learner.searches
 
 
 def artifacts() -> tuple[Artifact, ...]:
@@ -254,6 +273,24 @@ REDUCTION = Artifact(
 # ---- learning
 MODEL_CARD = Artifact("model/model_{region}_seed_{seed}.txt", "Description of the model as text.", role="note")
 MODEL = Artifact("model/model_{region}_seed_{seed}", "The model: a folder of plain arrays.")
+STANDARDISATION = Artifact(
+    "stats/Model_{region}_seed_{seed}.xml",
+    "Mean and standard deviation of the features in the samples of the model (for classifiers with standardisation).",
+    when=with_standardisation,
+    role="note",
+)
+SEARCH = Artifact(
+    "model/model_{region}_seed_{seed}_cross_val_param.cv",
+    "Grid search: accuracy of every combination of parameters as text.",
+    when=with_search,
+    role="note",
+)
+SEARCH_SCORES = Artifact(
+    "model/model_{region}_seed_{seed}_cross_val_param.json",
+    "Grid search: accuracy of every combination of parameters in each fold.",
+    when=with_search,
+    role="note",
+)
 
 # ---- classification
 PART_LABELS = Artifact(

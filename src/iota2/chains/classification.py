@@ -72,7 +72,7 @@ FOLDERS = {
     "model": "The trained models.",
     "samplesSelection": "Pixels selected for learning, and their number by class.",
     "shapeRegion": "Intersections of regions and tiles.",
-    "stats": "Empty: for classifiers that standardise features.",
+    "stats": "Statistics of the features; empty unless the classifier standardises them.",
 }
 """Folders that are always created in the output folder, with descriptions."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from iota2.classifiers.base import Classifier, Regressor, Searching
-from iota2.classifiers.registry import KINDS, SCIKIT, untrained, validate_options
+from iota2.classifiers.registry import KINDS, SCIKIT, as_options, untrained, validate_options
 from iota2.classifiers.transforms import Standardisation
 from iota2.config.options.train import ArgTrain, DimRed, ScikitModels
 from iota2.core.recipe import FeatureRecipe
@@ -47,6 +47,13 @@ def learner_of(arg_train: ArgTrain, scikit: ScikitModels) -> Learner:
     kind = kind_of(arg_train, scikit)
     given = scikit.model_dump() if kind == SCIKIT else arg_train.otb_classifier_options
     return Learner(kind, validate_options(kind, given)[0])
+
+
+def options_of_learner(learner: Learner) -> dict[str, Any]:
+    """The classifier and its parameters by option name of the configuration."""
+    if learner.classifier == SCIKIT:
+        return {f"{ScikitModels.section_name}.{name}": value for name, value in learner.parameters.items()}
+    return {"arg_train.classifier": learner.classifier, **as_options(learner.classifier, learner.parameters)}
 
 
 def needs_series(arg_train: ArgTrain, scikit: ScikitModels) -> bool:

@@ -15,9 +15,10 @@ from iota2.classifiers.scikit.cost import Size, pixel_seconds, training_memory
 from iota2.classifiers.scikit.options import ScikitParams, specification_of
 from iota2.classifiers.scikit.search import GridSearch, grid_search
 from iota2.classifiers.scikit.specification import Specification
-from iota2.classifiers.scikit.storing import Kept, kept_of, load_kept
+from iota2.classifiers.scikit.store import load_predictor, save_predictor
 from iota2.classifiers.scikit.training import at_least_two, fitted, limited_threads, prepared, weight_argument
 from iota2.classifiers.transforms import Standardisation
+from iota2.compute.predictors.predictor import Predictor
 from iota2.core.random import generator
 
 
@@ -42,7 +43,7 @@ class ScikitClassifier:
         self.threads = threads
         self.search_report: GridSearch | None = None
         """The grid search of the training; None without one."""
-        self._kept: Kept | None = None
+        self._predictor: Predictor | None = None
 
     @classmethod
     def specify(cls, parameters: Mapping[str, Any]) -> Specification:
@@ -77,21 +78,21 @@ class ScikitClassifier:
         return pixel_seconds(self._unfitted, Size(samples, features, classes))
 
     @property
-    def kept(self) -> Kept:
-        """The fitted estimator in its kept form; ``RuntimeError`` before ``fit``."""
-        if self._kept is None:
+    def predictor(self) -> Predictor:
+        """The fitted classifier as arrays; ``RuntimeError`` before ``fit``."""
+        if self._predictor is None:
             raise RuntimeError("the classifier is not fitted; call fit first")
-        return self._kept
+        return self._predictor
 
     @property
     def n_features(self) -> int:
         """Number of features of the training samples."""
-        return self.kept.n_features
+        return self.predictor.n_features
 
     @property
     def n_classes(self) -> int:
         """Number of classes of the training samples."""
-        return self.kept.n_classes
+        return self.predictor.n_classes
 
     @property
     def importances(self) -> None:
@@ -108,6 +109,9 @@ class ScikitClassifier:
         groups = np.arange(len(y)) if groups is None else groups
         estimator = prepared(self._unfitted_for(y), seed % 2**32, self.threads)
         with limited_threads(self.threads):
+            # Only training needs the conversion, which imports scikit-learn.
+            from iota2.classifiers.scikit.convert import predictor as converted  # noqa: PLC0415
+
             try:
                 if len(np.unique(y)) > 1:
                     x, y, weight, groups = at_least_two(x, y, weight, groups)
@@ -121,7 +125,7 @@ class ScikitClassifier:
                     f"{self.specification.model_type} cannot learn from {len(y)} samples of {len(np.unique(y))} "
                     f"classes: {err}. Change its parameters, or draw more polygons."
                 ) from err
-            self._kept = kept_of(found)
+            self._predictor = converted(found)
 
     def _searched(
         self,
@@ -154,18 +158,22 @@ class ScikitClassifier:
 
     def predict_proba(self, x: np.ndarray) -> np.ndarray:
         """Probabilities (n, class) float64 of ``x`` (n, feature) float32. ``ValueError`` for NaN."""
-        return self.kept.probabilities(x)
+        return self.predictor.probabilities(x)
+
+    def predict_pixels(self, values: np.ndarray, at: np.ndarray) -> np.ndarray:
+        """Probabilities (n, class) float64 of the pixels ``at`` of ``values`` (feature, pixel), in small blocks."""
+        return self.predictor.pixel_probabilities(values, at)
 
     def summary(self) -> dict[str, int | float | str]:
-        """The estimator, its kept form, and the result of the grid search."""
-        found: dict[str, int | float | str] = {"estimator": self.specification.text(), "kept as": self.kept.form}
+        """The estimator, and the result of the grid search."""
+        found: dict[str, int | float | str] = {"estimator": self.specification.text()}
         if self.search_report is not None:
             found["grid search"] = self.search_report.remark
         return found
 
     def save(self, folder: Path) -> None:
-        """Write the kept form."""
-        self.kept.save(folder)
+        """Write its arrays, without pickle."""
+        save_predictor(self.predictor, folder)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -173,5 +181,5 @@ class ScikitClassifier:
         loaded = cls.__new__(cls)
         loaded.specification = Specification("")
         loaded.threads, loaded.search_report = 1, None
-        loaded._kept = load_kept(folder)
+        loaded._predictor = load_predictor(folder)
         return loaded

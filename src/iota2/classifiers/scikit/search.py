@@ -107,12 +107,19 @@ def grid_problems(estimator: Any, grid: Mapping[str, Any]) -> list[str]:
         elif not isinstance(values, list | tuple) or not values:
             problems.append(f"{name}: expected a list of values to try, got {values!r}")
         else:
-            for value in values:
-                try:
-                    clone(estimator).set_params(**{name: value})._validate_params()
-                except (TypeError, ValueError) as err:
-                    problems.append(f"{name}: {err}".replace("\n", " "))
+            problems += [problem for value in values if (problem := _refused(clone(estimator), name, value))]
     return problems
+
+
+def _refused(estimator: Any, name: str, value: Any) -> str:
+    """The message of the library on a value of a parameter; empty if it accepts the value."""
+    owner = name.rpartition("__")[0]
+    try:
+        changed = estimator.set_params(**{name: value})
+        (changed.get_params(deep=True)[owner] if owner else changed)._validate_params()
+    except (TypeError, ValueError) as err:
+        return f"{name}: {err}".replace("\n", " ")
+    return ""
 
 
 def grid_search(

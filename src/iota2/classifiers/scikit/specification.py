@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from iota2.classifiers.base import ModelError
 from iota2.classifiers.scikit.build import ARGUMENTS, TYPE, arguments_without_effect, estimator_of
 from iota2.classifiers.scikit.search import grid_problems
-from iota2.classifiers.scikit.storing import require_keepable
+from iota2.classifiers.scikit.training import with_probabilities
 
 GRID = "cross_validation_parameters"
 SCALED_METHODS = ("SVC", "NuSVC", "LinearSVC", "KNeighborsClassifier", "MLPClassifier", "SGDClassifier")
@@ -34,7 +35,7 @@ class Specification:
         problems = [f"{GRID}.{problem}" for problem in grid_problems(estimator, self.grid)]
         if problems:
             raise ValueError("\n".join(problems))
-        require_keepable(estimator)
+        _require_storable(with_probabilities(estimator_of(self.model_type, self.arguments), None))
         return estimator
 
     def warnings(self) -> Iterator[str]:
@@ -49,6 +50,17 @@ class Specification:
     def text(self) -> str:
         """The estimator as text, such as ``SVC(C=10)``."""
         return f"{self.model_type}({', '.join(f'{name}={_text(value)}' for name, value in self.arguments.items())})"
+
+
+def _require_storable(estimator: Any) -> None:
+    """``ValueError`` for an estimator that cannot be kept without pickle."""
+    # Only configurations with a classifier of scikit-learn need these imports, which take seconds.
+    from iota2.classifiers.scikit import keepable  # noqa: PLC0415
+
+    try:
+        keepable.check(estimator)
+    except ModelError as err:
+        raise ValueError(f"{TYPE}: {err}") from err
 
 
 def _text(value: Any) -> str:

@@ -60,28 +60,19 @@ def fitted(
     A classifier without probabilities gets them by Platt's method on folds that keep groups together, as do such
     members of a vote. Each class then needs two samples; see ``at_least_two``.
     """
-    if not _lacks_probabilities(estimator):
-        return _fit(estimator, x, y, weight)
-    folds = fold_pairs(y, groups, CALIBRATION_FOLDS, rng)
-    return _fit(_with_probabilities(estimator, folds), x, y, weight)
+    return _fit(with_probabilities(estimator, fold_pairs(y, groups, CALIBRATION_FOLDS, rng)), x, y, weight)
 
 
-def _lacks_probabilities(estimator: Any) -> bool:
-    """Whether an estimator or a member of a vote has no probabilities."""
-    members = [member for _, member in estimator.estimators] if _is_vote(estimator) else [estimator]
-    return any(not hasattr(member, "predict_proba") for member in members)
-
-
-def _is_vote(estimator: Any) -> bool:
-    return type(estimator).__name__ == "VotingClassifier"
-
-
-def _with_probabilities(estimator: Any, folds: list[tuple[np.ndarray, np.ndarray]]) -> Any:
+def with_probabilities(estimator: Any, folds: Any) -> Any:
+    """The unfitted estimator, or one around it that fits probabilities to its scores on ``folds``."""
     # Only training needs these imports.
     from sklearn.calibration import CalibratedClassifierCV  # noqa: PLC0415
 
-    if _is_vote(estimator):
-        members = [(name, _with_probabilities(member, folds)) for name, member in estimator.estimators]
+    if type(estimator).__name__ == "VotingClassifier":
+        members = [
+            (name, member if member == "drop" else with_probabilities(member, folds))
+            for name, member in estimator.estimators
+        ]
         return estimator.set_params(estimators=members)
     if hasattr(estimator, "predict_proba"):
         return estimator

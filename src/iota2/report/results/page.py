@@ -19,6 +19,7 @@ from iota2.core.tables import Confusion
 from iota2.report.results.measures import UNDEFINED, measure, spread_text
 from iota2.report.results.reductions import ReducedModel, reduction_table
 from iota2.report.results.remarks import remarks
+from iota2.report.results.searches import SearchedModel, search_tables
 from iota2.report.results.validation import (
     COUNTED_PIXELS,
     class_rows,
@@ -114,6 +115,8 @@ class ReportData:
     """Losses of reference data by class, for the first seed."""
     reductions: tuple[ReducedModel, ...] = ()
     """Dimension reduction of each model; empty without."""
+    searches: tuple[SearchedModel, ...] = ()
+    """Grid search of each model; empty without."""
     files: tuple[tuple[str, str], ...] = ()
     """Paths relative to the folder of the page, with one sentence each."""
     models: tuple[ModelView, ...] = ()
@@ -139,6 +142,7 @@ def render_report(data: ReportData) -> str:
         validation=_validation(validated, data.nomenclature) if validated else None,
         seeds=_seed_rows(data.confusions),
         reduction=reduction_table(data.reductions) if data.reductions else None,
+        searches=search_tables(data.searches),
         fates=[_fate_row(fate, data.nomenclature) for fate in data.fates],
         notes=(
             *remarks(data.confusions, data.nomenclature),

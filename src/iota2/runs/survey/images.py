@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import shapely
 
 from iota2.classifiers.base import SERIES_NEEDED
-from iota2.classifiers.registry import KINDS
+from iota2.config.learner import needs_series
 from iota2.config.options.sensors import ENABLING_KEYS
 from iota2.config.recipes import build_recipe, recipe_params
 from iota2.core.recipe import FeatureRecipe
@@ -107,8 +107,8 @@ def _recipe(problems: Problems, scenes: Mapping[str, Scene]) -> FeatureRecipe | 
 
 def _needs_series(problems: Problems) -> bool:
     """Whether the classifier, if the run trains one, learns from series of bands only."""
-    kind = KINDS.get(problems.config.arg_train.classifier) if "reference" in problems.asks else None
-    return kind is not None and kind.implementation.needs_series
+    config = problems.config
+    return "reference" in problems.asks and needs_series(config.arg_train, config.scikit_models_parameters)
 
 
 def _sensors_usable(problems: Problems) -> bool:

@@ -7,17 +7,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from iota2 import layout
+from iota2.classifiers.base import Model, Searching
 from iota2.classifiers.models import save_model, train_model
-from iota2.classifiers.registry import as_options
-from iota2.classifiers.transforms import Components
-from iota2.config.learner import Learner, learned_features
+from iota2.classifiers.transforms import Components, Standardisation
+from iota2.config.learner import Learner, learned_features, options_of_learner
 from iota2.config.options.schema import Config
 from iota2.core.cost import Cost, JobFacts
-from iota2.core.graph import JobContext, Step, first, optional
+from iota2.core.graph import JobContext, Paths, Step, first, optional
 from iota2.core.tables import CODE, ORIGIN, reduced_columns, sample_columns
 from iota2.errors import InputError
-from iota2.io.files.atomic import replacing, replacing_folder
+from iota2.io.files.atomic import replacing, replacing_folder, write_json, write_text
 from iota2.io.tables.recipes import read_recipe
+from iota2.io.tables.reductions import statistics_xml
 from iota2.io.tables.samples import read_columns
 
 
@@ -30,9 +31,7 @@ class TrainingParams:
 
     def by_user_name(self) -> Mapping[str, Any]:
         """The parameters by option name of the configuration."""
-        classifier = self.learner.classifier
-        options = as_options(classifier, self.learner.parameters)
-        return {"arg_train.classifier": classifier, **options, "arg_train.random_seed": self.random_seed}
+        return {**options_of_learner(self.learner), "arg_train.random_seed": self.random_seed}
 
 
 def params(config: Config) -> TrainingParams:
@@ -65,8 +64,29 @@ def run(job: JobContext[TrainingParams]) -> None:
         groups=polygons,
         reduction=reduction,
     )
+    if "statistics" in job.out:
+        write_text(job.out.statistics, _statistics(model))
+    if "search" in job.out:
+        _write_search(model, job.out)
     with replacing_folder(job.out.model) as folder, replacing(job.out.card) as card:
         save_model(model, folder, card)
+
+
+def _statistics(model: Model) -> str:
+    """The standardisation of a model as XML."""
+    names = model.recipe.names
+    for transform in model.transforms:
+        if isinstance(transform, Standardisation):
+            return statistics_xml(names, transform.mean, transform.scale)
+        names = reduced_columns(transform.n_outputs)
+    raise AssertionError("the model has no standardisation")
+
+
+def _write_search(model: Model, out: Paths) -> None:
+    """Write the result of the grid search; samples of one class need none."""
+    found = model.classifier.search_report if isinstance(model.classifier, Searching) else None
+    write_text(out.search, found.text() if found else "The samples have one class: nothing was searched.\n")
+    write_json(out.search_scores, found.to_json() if found else {"candidates": []})
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:
@@ -90,7 +110,13 @@ STEP = Step(
         "samples": first(layout.REDUCED_SAMPLES, layout.MODEL_SAMPLES),
         "reduction": optional(layout.REDUCTION),
     },
-    makes={"model": layout.MODEL, "card": layout.MODEL_CARD},
+    makes={
+        "model": layout.MODEL,
+        "card": layout.MODEL_CARD,
+        "statistics": layout.STANDARDISATION,
+        "search": layout.SEARCH,
+        "search_scores": layout.SEARCH_SCORES,
+    },
     params=params,
     cost=cost,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import platform
@@ -20,12 +21,13 @@ from pydantic import BaseModel
 
 from iota2 import __version__, layout, report
 from iota2.classifiers.models import read_training
-from iota2.classifiers.registry import as_options, validate_options
+from iota2.classifiers.registry import SCIKIT, as_options, validate_options
 from iota2.classifiers.transforms import Components
 from iota2.compute.accuracy import scores
 from iota2.compute.validation import validation_accuracy
 from iota2.config.options.schema import Config, describe
 from iota2.config.options.train import ArgTrain
+from iota2.core.files import read_text
 from iota2.core.graph import Artifact, JobContext, Step, optional
 from iota2.core.grid import blocks, resolution
 from iota2.core.losses import samples_text, warnings
@@ -51,6 +53,7 @@ from iota2.io.tables.vectors import read_vector
 from iota2.report.results.metrics import metrics
 from iota2.report.results.page import AlignedSeries, ModelView, Picture, ReportData, Series, render_report
 from iota2.report.results.reductions import ReducedGroup, ReducedModel, reduction_remarks, reductions_json
+from iota2.report.results.searches import SearchedModel, search_remarks
 from iota2.report.results.text import results_text
 from iota2.steps.blocks import COPY_SHAPE
 
@@ -96,7 +99,8 @@ def run(job: JobContext[ReportParams]) -> None:
     scenes = [read_scene(path) for path in job.inp.all("scenes").values()]
     fates = {key.seed: read_losses_csv(path) for key, path in job.inp.each("losses")}
     reduced = _reductions(job)
-    training = (*_training_notes(job, classes), *reduction_remarks(reduced))
+    searched = _searches(job)
+    training = (*_training_notes(job, classes), *reduction_remarks(reduced), *search_remarks(searched))
     notes = (*warnings(fates, classes.name), *_notes(job), *training)
     remarks = (*classes.warnings, *notes)
     counts = {key.seed: read_polygon_counts(path) for key, path in job.inp.each("validation")}
@@ -111,6 +115,7 @@ def run(job: JobContext[ReportParams]) -> None:
     page = replace(
         _page(job, classes, confusions, scenes, notes), fates=fates[min(fates)], validated=found, reductions=reduced
     )
+    page = replace(page, searches=searched)
     write_text(job.out.page, render_report(page))
 
 
@@ -314,6 +319,12 @@ def _reductions(job: JobContext) -> tuple[ReducedModel, ...]:
     return tuple(ReducedModel(key.region, key.seed, _reduced_groups(components)) for key, components in found)
 
 
+def _searches(job: JobContext) -> tuple[SearchedModel, ...]:
+    """The grid search of each model; empty without."""
+    found = job.inp.each("searches") if "searches" in job.inp else ()
+    return tuple(SearchedModel(key.region, key.seed, json.loads(read_text(path))) for key, path in found)
+
+
 def _reduced_groups(components: Components) -> tuple[ReducedGroup, ...]:
     columns = (components.sizes, components.arrays.counts, components.explained)
     rows = zip(components.groups, *(column.tolist() for column in columns), strict=True)
@@ -333,6 +344,8 @@ def options_of_models(models: Sequence[ModelView]) -> dict[str, str]:
     found: dict[str, dict[str, None]] = {name: {} for name in TRAINING_OPTIONS}
     classifier, options = TRAINING_OPTIONS
     for model in models:
+        if model.classifier == SCIKIT:
+            continue  # the section scikit_models_parameters shows its options
         if model.classifier != ArgTrain.model_fields["classifier"].default:
             found[classifier][model.classifier] = None
         defaults = as_options(model.classifier, validate_options(model.classifier, {})[0])
@@ -351,6 +364,7 @@ def _provenance(job: JobContext[ReportParams], scenes: list[Scene]) -> dict[str,
         "models": [asdict(model) for model in _models(job)],
         "samples": _samples(job),
         "reductions": reductions_json(_reductions(job)),
+        "grid searches": {search.title: search.scores for search in _searches(job)},
         "configuration": dict(job.params.options),
         "versions": _versions(),
     }
@@ -399,6 +413,7 @@ STEP = Step(
         "validation": layout.VALIDATION,
         "models": layout.MODEL,
         "reductions": optional(layout.REDUCTION),
+        "searches": optional(layout.SEARCH_SCORES),
         "map": layout.MAP,
         "confidence": layout.FINAL_CONFIDENCE,
         "validity": layout.FINAL_VALIDITY,

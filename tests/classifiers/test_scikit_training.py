@@ -1,0 +1,154 @@
+"""Training of scikit-learn's estimators: folds of polygons, probabilities, grid search."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC, LinearSVC
+
+from iota2.classifiers.scikit.build import estimator_of
+from iota2.classifiers.scikit.search import KEPT, MIXED, grid_problems, grid_search
+from iota2.classifiers.scikit.training import at_least_two, fitted, fold_pairs, prepared, weight_argument
+
+
+def samples(polygons: int = 24, pixels: int = 6) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Samples of three classes; the polygons of a class differ, so that mixed folds are too optimistic."""
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(polygons), pixels)
+    y = np.array([11, 2, 65535])[groups % 3]
+    centre = rng.normal(size=(polygons, 4)) * 1.5 + (np.arange(polygons) % 3)[:, None]
+    return (centre[groups] + 0.2 * rng.normal(size=(len(y), 4))).astype(np.float32), y, groups
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 3)), min_size=2, max_size=60), st.integers(2, 5))
+def test_folds_predict_each_sample_once_and_learn_every_class(rows: list[tuple[int, int]], folds: int) -> None:
+    rows = rows + rows  # at least two samples of each class
+    groups, y = np.array(rows).T
+    pairs = fold_pairs(y, groups, folds, np.random.default_rng(0))
+    predicted = np.concatenate([test for _, test in pairs])
+    assert sorted(predicted) == list(range(len(y)))
+    for learned, test in pairs:
+        assert set(learned).isdisjoint(test)
+        several = [c for c in np.unique(y) if len(np.unique(groups[y == c])) > 1]
+        for group in np.unique(groups[test]):
+            shared = (groups[learned] == group) & np.isin(y[learned], several)
+            if set(y[groups == group]) <= set(several):
+                assert not shared.any()
+
+
+def test_a_class_with_one_polygon_is_learned_in_every_fold() -> None:
+    _, y, groups = samples()
+    y[groups == 0] = 7
+    for learned, _ in fold_pairs(y, groups, 3, np.random.default_rng(0)):
+        assert 7 in y[learned]
+
+
+def test_the_only_sample_of_a_class_is_repeated_with_half_its_weight() -> None:
+    x, y = np.arange(5, dtype=np.float32)[:, None], np.array([1, 1, 2, 3, 3])
+    x2, y2, weight, groups = at_least_two(x, y, np.array([1, 1, 4, 1, 1.0]), np.arange(5))
+    assert y2.tolist() == [1, 1, 2, 3, 3, 2]
+    assert (x2[-1], weight[2], weight[-1], groups[-1]) == (2, 2, 2, 2)
+
+
+@pytest.mark.parametrize("estimator", [SVC(), LinearSVC(), make_pipeline(StandardScaler(), SVC())])
+def test_a_classifier_without_probabilities_gets_them(estimator: object) -> None:
+    x, y, groups = samples()
+    found = fitted(estimator, x, y, weight=None, groups=groups, rng=np.random.default_rng(0))
+    probabilities = found.predict_proba(x)
+    assert found.classes_.tolist() == [2, 11, 65535]
+    assert probabilities.sum(axis=1) == pytest.approx(1)
+    assert (found.classes_[probabilities.argmax(axis=1)] == y).mean() > 0.7
+
+
+def test_members_of_a_vote_get_probabilities() -> None:
+    x, y, groups = samples()
+    vote = estimator_of("VotingClassifier", {"estimators": ["SVC", "GaussianNB"]})
+    found = fitted(vote, x, y, weight=None, groups=groups, rng=np.random.default_rng(0))
+    assert found.predict_proba(x).shape == (len(y), 3)
+
+
+def test_seed_and_threads_are_set_at_every_level() -> None:
+    forest = {"model_type": "RandomForestClassifier", "random_state": 5}
+    given = estimator_of("VotingClassifier", {"estimators": [forest, "ExtraTreesClassifier"]})
+    found = prepared(given, 42, 3)
+    assert [one.random_state for _, one in found.estimators] == [5, 42]
+    assert (found.n_jobs, [one.n_jobs for _, one in found.estimators]) == (3, [1, 1])
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "expected"),
+    [
+        ("SVC", {}, "sample_weight"),
+        ("KNeighborsClassifier", {}, ""),
+        ("Pipeline", {"steps": {"s": "StandardScaler", "svc": "SVC"}}, "svc__sample_weight"),
+        ("Pipeline", {"steps": {"s": "StandardScaler", "knn": "KNeighborsClassifier"}}, ""),
+        ("VotingClassifier", {"estimators": ["SVC", "GaussianNB"]}, "sample_weight"),
+        ("VotingClassifier", {"estimators": ["SVC", "KNeighborsClassifier"]}, ""),
+        ("BaggingClassifier", {"estimator": "KNeighborsClassifier"}, ""),
+        ("BaggingClassifier", {"estimator": "SVC"}, "sample_weight"),
+    ],
+)
+def test_estimators_know_whether_they_use_weights(name: str, arguments: dict[str, object], expected: str) -> None:
+    assert weight_argument(estimator_of(name, arguments)) == expected
+
+
+def test_a_grid_search_equals_that_of_the_library_on_the_same_folds() -> None:
+    x, y, groups = samples()
+    grid = {"C": [0.1, 10.0], "kernel": ["linear", "rbf"]}
+    found = grid_search(
+        SVC(), grid, x, y, weight=None, groups=groups, folds=4, grouped=True, threads=2, rng=np.random.default_rng(3)
+    )
+    pairs = fold_pairs(y, groups, 4, np.random.default_rng(3))
+    oracle = GridSearchCV(SVC(), grid, cv=pairs, scoring="accuracy").fit(x, y)
+    assert [one.parameters for one in found.candidates] == oracle.cv_results_["params"]
+    assert [one.mean for one in found.candidates] == pytest.approx(oracle.cv_results_["mean_test_score"])
+    assert found.best.parameters == oracle.best_params_
+    assert len(found.candidates) == 4
+    assert all(len(one.scores) == 4 for one in found.candidates)
+
+
+def test_scores_with_mixed_polygons_are_too_high_and_both_are_reported() -> None:
+    x, y, groups = samples()
+    grid = {"C": [1.0, 100.0]}
+    given = {"weight": None, "groups": groups, "folds": 4, "threads": 1}
+    mixed = grid_search(SVC(), grid, x, y, grouped=False, rng=np.random.default_rng(0), **given)
+    kept = grid_search(SVC(), grid, x, y, grouped=True, rng=np.random.default_rng(0), **given)
+    assert mixed.best.mean > np.mean(mixed.other) + 0.1
+    assert kept.best.mean < np.mean(kept.other) - 0.1
+    assert mixed.kinds == (MIXED, KEPT)
+    text = mixed.text()
+    assert f"Accuracy with {MIXED}: {mixed.best.mean:.4f}" in text
+    assert f"Accuracy with {KEPT}: {np.mean(mixed.other):.4f}" in text
+    content = json.loads(json.dumps(mixed.to_json()))
+    assert content["best"] == dict(mixed.best.parameters)
+    assert [one["scores"] for one in content["candidates"]] == [list(one.scores) for one in mixed.candidates]
+
+
+def test_the_number_of_threads_does_not_change_the_scores() -> None:
+    x, y, groups = samples()
+    given = {"weight": None, "groups": groups, "folds": 3, "grouped": True}
+    grid = {"C": [0.01, 1.0, 3.0]}
+    one, three = (
+        grid_search(LogisticRegression(), grid, x, y, threads=threads, rng=np.random.default_rng(0), **given)
+        for threads in (1, 3)
+    )
+    assert one == three
+
+
+def test_problems_of_a_grid_name_the_parameter() -> None:
+    estimator = estimator_of("BaggingClassifier", {"estimator": "SVC"})
+    grid = {"estimator__C": [1, -1], "n_estimator": [3], "max_samples": 0.5, "max_features": [0.5]}
+    found = grid_problems(estimator, grid)
+    assert len(found) == 3
+    assert "The 'C' parameter of SVC" in found[0]
+    assert found[1].startswith("n_estimator: BaggingClassifier has no such parameter; did you mean 'n_estimators'?")
+    assert found[2] == "max_samples: expected a list of values to try, got 0.5"
