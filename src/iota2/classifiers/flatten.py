@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,6 +72,41 @@ def flatten(trainer: Any) -> Forest:
     )
 
 
+def flatten_members(
+    members: Sequence[Any],
+    selected: Sequence[np.ndarray | None],
+    n_classes: int,
+    n_features: int,
+    *,
+    leaves: Callable[[int, np.ndarray], np.ndarray] | None = None,
+    link: str = "mean",
+) -> Forest:
+    """The trees of fitted scikit-learn decision trees as one forest.
+
+    ``selected`` are the features to which each tree was fitted; None means all. The classes of a tree with fewer than
+    ``n_classes`` classes are their numbers. ``leaves`` returns the values that the leaves of a tree add to the scores,
+    from the number of the tree and its class shares (leaf, class); default: the shares.
+    """
+    kept = [member.tree_ for member in members]
+    plain = [_with_features(_plain(tree), features) for tree, features in zip(kept, selected, strict=True)]
+    trees = _concatenated(plain, n_features)
+    values = []
+    for number, (member, tree, nodes) in enumerate(zip(members, kept, trees.leaves, strict=True)):
+        shares = np.zeros((len(nodes), n_classes))
+        known = slice(None) if len(member.classes_) == n_classes else np.asarray(member.classes_, np.int64)
+        shares[:, known] = tree.value[nodes, 0]
+        values.append(shares if leaves is None else leaves(number, shares))
+    initial = np.zeros(0 if link == "mean" else n_classes)
+    return _forest((n_features, n_classes), trees, _shared_rows(np.concatenate(values)), initial, link)
+
+
+def _with_features(tree: Tree, features: np.ndarray | None) -> Tree:
+    """The tree with feature numbers replaced by those of the ``features`` to which it was fitted."""
+    if features is None:
+        return tree
+    return tree._replace(feature=np.where(tree.left > 0, np.asarray(features)[np.maximum(tree.feature, 0)], 0))
+
+
 def _flatten_mean(trainer: Any) -> Forest:
     """Forest whose leaves contain class shares."""
     if trainer.n_outputs_ != 1:
@@ -78,7 +114,8 @@ def _flatten_mean(trainer: Any) -> Forest:
     kept = [estimator.tree_ for estimator in trainer.estimators_]
     trees = _concatenated([_plain(tree) for tree in kept], trainer.n_features_in_)
     shares = [tree.value[leaves, 0] for tree, leaves in zip(kept, trees.leaves, strict=True)]
-    return _forest(trainer, trees, _shared_rows(np.concatenate(shares)), np.zeros(0), "mean")
+    rows = _shared_rows(np.concatenate(shares))
+    return _forest((trainer.n_features_in_, len(trainer.classes_)), trees, rows, np.zeros(0), "mean")
 
 
 def _flatten_gradients(trainer: Any) -> Forest:
@@ -111,7 +148,8 @@ def _flatten_boosted(trainer: Any, kept: list[Tree], steps: list[np.ndarray], in
     share = np.concatenate([step[leaves] for step, leaves in zip(steps, trees.leaves, strict=True)])
     column = np.repeat(np.arange(len(kept)) % n_scores, [len(leaves) for leaves in trees.leaves])
     rows = Rows(np.arange(len(share)), np.arange(len(share) + 1), column, share)
-    return _forest(trainer, trees, rows, initial.astype(np.float64), "sigmoid" if n_scores == 1 else "softmax")
+    link = "sigmoid" if n_scores == 1 else "softmax"
+    return _forest((trainer.n_features_in_, len(trainer.classes_)), trees, rows, initial.astype(np.float64), link)
 
 
 def _plain(tree: Any) -> Tree:
@@ -123,16 +161,18 @@ def _binned(nodes: np.ndarray) -> Tree:
     return Tree(left, right, nodes["feature_idx"], nodes["num_threshold"])
 
 
-def _forest(trainer: Any, trees: Trees, rows: Rows, initial: np.ndarray, link: str) -> Forest:
+def _forest(sizes: tuple[int, int], trees: Trees, rows: Rows, initial: np.ndarray, link: str) -> Forest:
+    """Forest for ``sizes``, the numbers of features and classes."""
+    n_features, n_classes = sizes
     count = len(rows.starts) - 1
     if count > MAX_ROWS:
         raise ModelError(
             f"the forest has {count} different leaves; expected at most {MAX_ROWS}. Reduce depth or number of trees."
         )
-    trees.threshold[trees.feature == trainer.n_features_in_] = rows.of_leaf
+    trees.threshold[trees.feature == n_features] = rows.of_leaf
     return Forest(
-        n_features=trainer.n_features_in_,
-        n_classes=len(trainer.classes_),
+        n_features=n_features,
+        n_classes=n_classes,
         roots=trees.roots,
         feature=trees.feature,
         threshold=trees.threshold,

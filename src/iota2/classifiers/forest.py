@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from iota2.classifiers.arrays import read_arrays
 from iota2.classifiers.base import FitTransform, ModelError
 from iota2.classifiers.flatten import flatten
 from iota2.classifiers.options import Params
 from iota2.compute.trees import Forest
-from iota2.core.files import require_regular
-from iota2.errors import remedy_of
 from iota2.options import About, no_effect, option
 
 FILE = "forest.npz"
@@ -244,7 +242,7 @@ def write_forest(forest: Forest, importances: np.ndarray | None, path: Path) -> 
 
 def read_forest(path: Path) -> tuple[Forest, np.ndarray]:
     """Forest and importances from a file of ``write_forest``; ``ModelError`` if missing, damaged or not a forest."""
-    arrays = _read_arrays(path)
+    arrays = read_arrays(path)
     try:
         n_features, n_classes = (int(count) for count in arrays.pop("counts"))
         importances, link = arrays.pop("importances"), str(arrays.pop("link", "mean"))
@@ -254,20 +252,3 @@ def read_forest(path: Path) -> tuple[Forest, np.ndarray]:
     except (KeyError, TypeError, ValueError) as err:
         raise ModelError(f"{path}: not a forest of this program ({err}). Train the model again.") from err
     return forest, importances
-
-
-def _read_arrays(path: Path) -> dict[str, np.ndarray]:
-    try:
-        require_regular(path)
-        with zipfile.ZipFile(path) as archive:
-            # A compressed member could unpack to any size; files of this program are uncompressed.
-            if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
-                raise ValueError("compressed content")
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except FileNotFoundError as err:
-        raise ModelError(f"{path}: missing, so the model is incomplete. Train it again.") from err
-    except OSError as err:
-        raise ModelError(f"{path}: cannot be read: {err.strerror or err}. {remedy_of(err)}.") from err
-    except Exception as err:  # readers raise exceptions of many types for a damaged archive, such as RuntimeError
-        raise ModelError(f"{path}: damaged ({err}). Copy the model again or train it again.") from err

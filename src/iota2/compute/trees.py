@@ -120,6 +120,10 @@ class Forest:
         Without pixels the result is empty. Raises ``ValueError`` for another number of features, for positions outside
         ``x`` and for NaN in any of the pixels; infinite values are compared like other values.
         """
+        return LINKS[self.link](self.scores(x, at), len(self.roots))
+
+    def scores(self, x: np.ndarray, at: np.ndarray | None = None) -> np.ndarray:
+        """(pixel, score) float64: sums before the link, with the arguments and errors of ``probabilities``."""
         if x.ndim != 2 or len(x) != self.n_features:
             raise ValueError(f"features have shape {x.shape}; the forest expects ({self.n_features}, pixels)")
         x = np.ascontiguousarray(x, dtype=np.float32)
@@ -134,7 +138,7 @@ class Forest:
             missing = [np.count_nonzero(np.isnan(values[at])) for values in x]
             first = int(np.flatnonzero(missing)[0])
             raise ValueError(f"feature {first} is NaN at {missing[first]} of {len(at)} pixels")
-        return LINKS[self.link](scores, len(self.roots))
+        return scores
 
 
 def _mean(scores: np.ndarray, trees: int) -> np.ndarray:

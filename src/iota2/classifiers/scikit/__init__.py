@@ -1,1 +1,1 @@
-"""Classifiers of scikit-learn: found by name, searched over a grid, kept without pickle."""
+"""Classifiers of scikit-learn: found by name, searched over a grid, stored without pickle."""
