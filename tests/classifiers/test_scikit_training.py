@@ -16,16 +16,16 @@ from sklearn.svm import SVC, LinearSVC
 
 from iota2.classifiers.scikit.build import estimator_of
 from iota2.classifiers.scikit.search import KEPT, MIXED, grid_problems, grid_search
-from iota2.classifiers.scikit.training import at_least_two, fitted, fold_pairs, prepared, weight_argument
+from iota2.classifiers.scikit.training import Samples, fitted, prepared, weight_argument
 
 
-def samples(polygons: int = 24, pixels: int = 6) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def samples(polygons: int = 24, pixels: int = 6) -> Samples:
     """Samples of three classes; the polygons of a class differ, so that mixed folds are too optimistic."""
     rng = np.random.default_rng(0)
     groups = np.repeat(np.arange(polygons), pixels)
     y = np.array([11, 2, 65535])[groups % 3]
     centre = rng.normal(size=(polygons, 4)) * 1.5 + (np.arange(polygons) % 3)[:, None]
-    return (centre[groups] + 0.2 * rng.normal(size=(len(y), 4))).astype(np.float32), y, groups
+    return Samples((centre[groups] + 0.2 * rng.normal(size=(len(y), 4))).astype(np.float32), y, None, groups)
 
 
 @settings(max_examples=60, deadline=None)
@@ -33,7 +33,7 @@ def samples(polygons: int = 24, pixels: int = 6) -> tuple[np.ndarray, np.ndarray
 def test_folds_predict_each_sample_once_and_learn_every_class(rows: list[tuple[int, int]], folds: int) -> None:
     rows = rows + rows  # at least two samples of each class
     groups, y = np.array(rows).T
-    pairs = fold_pairs(y, groups, folds, np.random.default_rng(0))
+    pairs = Samples(np.zeros((len(y), 1)), y, None, groups).folds(folds, np.random.default_rng(0))
     predicted = np.concatenate([test for _, test in pairs])
     assert sorted(predicted) == list(range(len(y)))
     for learned, test in pairs:
@@ -46,34 +46,35 @@ def test_folds_predict_each_sample_once_and_learn_every_class(rows: list[tuple[i
 
 
 def test_a_class_with_one_polygon_is_learned_in_every_fold() -> None:
-    _, y, groups = samples()
-    y[groups == 0] = 7
-    for learned, _ in fold_pairs(y, groups, 3, np.random.default_rng(0)):
-        assert 7 in y[learned]
+    given = samples()
+    given.y[given.groups == 0] = 7
+    for learned, _ in given.folds(3, np.random.default_rng(0)):
+        assert 7 in given.y[learned]
 
 
 def test_the_only_sample_of_a_class_is_repeated_with_half_its_weight() -> None:
     x, y = np.arange(5, dtype=np.float32)[:, None], np.array([1, 1, 2, 3, 3])
-    x2, y2, weight, groups = at_least_two(x, y, np.array([1, 1, 4, 1, 1.0]), np.arange(5))
-    assert y2.tolist() == [1, 1, 2, 3, 3, 2]
-    assert (x2[-1], weight[2], weight[-1], groups[-1]) == (2, 2, 2, 2)
+    found = Samples(x, y, np.array([1, 1, 4, 1, 1.0]), np.arange(5)).with_pairs()
+    assert found.y.tolist() == [1, 1, 2, 3, 3, 2]
+    assert found.weight is not None
+    assert (found.x[-1], found.weight[2], found.weight[-1], found.groups[-1]) == (2, 2, 2, 2)
 
 
 @pytest.mark.parametrize("estimator", [SVC(), LinearSVC(), make_pipeline(StandardScaler(), SVC())])
 def test_a_classifier_without_probabilities_gets_them(estimator: object) -> None:
-    x, y, groups = samples()
-    found = fitted(estimator, x, y, weight=None, groups=groups, rng=np.random.default_rng(0))
-    probabilities = found.predict_proba(x)
+    given = samples()
+    found = fitted(estimator, given, np.random.default_rng(0))
+    probabilities = found.predict_proba(given.x)
     assert found.classes_.tolist() == [2, 11, 65535]
     assert probabilities.sum(axis=1) == pytest.approx(1)
-    assert (found.classes_[probabilities.argmax(axis=1)] == y).mean() > 0.7
+    assert (found.classes_[probabilities.argmax(axis=1)] == given.y).mean() > 0.7
 
 
 def test_members_of_a_vote_get_probabilities() -> None:
-    x, y, groups = samples()
+    given = samples()
     vote = estimator_of("VotingClassifier", {"estimators": ["SVC", "GaussianNB"]})
-    found = fitted(vote, x, y, weight=None, groups=groups, rng=np.random.default_rng(0))
-    assert found.predict_proba(x).shape == (len(y), 3)
+    found = fitted(vote, given, np.random.default_rng(0))
+    assert found.predict_proba(given.x).shape == (len(given.y), 3)
 
 
 def test_seed_and_threads_are_set_at_every_level() -> None:
@@ -102,13 +103,11 @@ def test_estimators_know_whether_they_use_weights(name: str, arguments: dict[str
 
 
 def test_a_grid_search_equals_that_of_the_library_on_the_same_folds() -> None:
-    x, y, groups = samples()
+    given = samples()
     grid = {"C": [0.1, 10.0], "kernel": ["linear", "rbf"]}
-    found = grid_search(
-        SVC(), grid, x, y, weight=None, groups=groups, folds=4, grouped=True, threads=2, rng=np.random.default_rng(3)
-    )
-    pairs = fold_pairs(y, groups, 4, np.random.default_rng(3))
-    oracle = GridSearchCV(SVC(), grid, cv=pairs, scoring="accuracy").fit(x, y)
+    found = grid_search(SVC(), grid, given, folds=4, grouped=True, threads=2, rng=np.random.default_rng(3))
+    pairs = given.folds(4, np.random.default_rng(3))
+    oracle = GridSearchCV(SVC(), grid, cv=pairs, scoring="accuracy").fit(given.x, given.y)
     assert [one.parameters for one in found.candidates] == oracle.cv_results_["params"]
     assert [one.mean for one in found.candidates] == pytest.approx(oracle.cv_results_["mean_test_score"])
     assert found.best.parameters == oracle.best_params_
@@ -117,11 +116,11 @@ def test_a_grid_search_equals_that_of_the_library_on_the_same_folds() -> None:
 
 
 def test_scores_with_mixed_polygons_are_too_high_and_both_are_reported() -> None:
-    x, y, groups = samples()
     grid = {"C": [1.0, 100.0]}
-    given = {"weight": None, "groups": groups, "folds": 4, "threads": 1}
-    mixed = grid_search(SVC(), grid, x, y, grouped=False, rng=np.random.default_rng(0), **given)
-    kept = grid_search(SVC(), grid, x, y, grouped=True, rng=np.random.default_rng(0), **given)
+    mixed, kept = (
+        grid_search(SVC(), grid, samples(), folds=4, grouped=grouped, threads=1, rng=np.random.default_rng(0))
+        for grouped in (False, True)
+    )
     assert mixed.best.mean > np.mean(mixed.other) + 0.1
     assert kept.best.mean < np.mean(kept.other) - 0.1
     assert mixed.kinds == (MIXED, KEPT)
@@ -134,11 +133,9 @@ def test_scores_with_mixed_polygons_are_too_high_and_both_are_reported() -> None
 
 
 def test_the_number_of_threads_does_not_change_the_scores() -> None:
-    x, y, groups = samples()
-    given = {"weight": None, "groups": groups, "folds": 3, "grouped": True}
-    grid = {"C": [0.01, 1.0, 3.0]}
+    grid, rng = {"C": [0.01, 1.0, 3.0]}, np.random.default_rng
     one, three = (
-        grid_search(LogisticRegression(), grid, x, y, threads=threads, rng=np.random.default_rng(0), **given)
+        grid_search(LogisticRegression(), grid, samples(), folds=3, grouped=True, threads=threads, rng=rng(0))
         for threads in (1, 3)
     )
     assert one == three

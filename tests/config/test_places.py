@@ -108,7 +108,7 @@ def test_arbo_of_the_layers_is_no_legacy_key() -> None:
         ("arg_train", "seed", "; did you mean 'random_seed'?"),
         ("chain", "seed", "; did you mean 'random_seed' of arg_train?"),
         ("chain", "threshold", "; did you mean 'cloud_threshold'?"),
-        ("chain", "model_type", "; it belongs to scikit_models_parameters and is not available yet: remove it"),
+        ("chain", "model_type", "; it exists in scikit_models_parameters: move it to the right section"),
         ("Sentinel_1", "temporalResolution", "; give TemporalResolution of [Processing] in the INI file"),
     ],
 )

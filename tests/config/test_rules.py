@@ -124,6 +124,53 @@ CASES = (
         refused=False,
     ),
     Case(
+        "scikit_options_known",
+        "model_type: scikit-learn has no classifier 'SCV'; did you mean 'SVC'?",
+        sections={"scikit_models_parameters": {"model_type": "SCV"}},
+    ),
+    Case(
+        "scikit_options_known",
+        "keyword_arguments: n_estimator: RandomForestClassifier has no such argument; did you mean 'n_estimators'?",
+        sections={"scikit_models_parameters": {"model_type": "RandomForestClassifier", "n_estimator": 3}},
+    ),
+    Case(
+        "scikit_options_known",
+        "cross_validation_parameters: c: SVC has no such parameter",
+        sections={"scikit_models_parameters": {"model_type": "SVC", "cross_validation_parameters": {"c": [1]}}},
+    ),
+    Case(
+        "scikit_options_known",
+        "model_type: KNeighborsClassifier: metric 'chebyshev'",
+        sections={"scikit_models_parameters": {"model_type": "KNeighborsClassifier", "metric": "chebyshev"}},
+    ),
+    Case(
+        "scikit_options_known",
+        "n_jobs has no effect: the run sets the number of threads",
+        sections={"scikit_models_parameters": {"model_type": "RandomForestClassifier", "n_jobs": 3}},
+        refused=False,
+    ),
+    Case(
+        "scikit_options_known",
+        "standardization: SVC weights features by their units",
+        sections={"scikit_models_parameters": {"model_type": "SVC"}},
+        refused=False,
+    ),
+    Case(
+        "scikit_options_known",
+        "standardization: has no effect: model_type is None",
+        sections={"scikit_models_parameters": {"standardization": True}},
+        refused=False,
+    ),
+    Case(
+        "scikit_options_known",
+        "classifier: has no effect: scikit_models_parameters.model_type selects SVC",
+        sections={
+            "arg_train": {"classifier": "rf"},
+            "scikit_models_parameters": {"model_type": "SVC", "standardization": True},
+        },
+        refused=False,
+    ),
+    Case(
         "reduction_options_used",
         "reduction_mode: has no effect: dim_red.dim_red is False",
         sections={"dim_red": {"reduction_mode": "date"}},

@@ -24,7 +24,7 @@ class Params(Options):
         try:
             return cls.model_validate(dict(given))
         except ValidationError as err:
-            problems = [f"{option_name(path)}: {text}" for path, text in schema_problems(cls, err)]
+            problems = [f"{option_name(path)}: {text}" if path else text for path, text in schema_problems(cls, err)]
             raise ValueError("\n".join(sorted(problems))) from None
 
     def parameters(self) -> dict[str, Any]:

@@ -226,6 +226,28 @@ def classifier_options_known(arg_train: ArgTrain, scikit: ScikitModels) -> Itera
         yield Finding("arg_train", path, warning, fatal=False)
 
 
+def scikit_options_known(arg_train: ArgTrain, scikit: ScikitModels) -> Iterator[Finding]:
+    section = ScikitModels.section_name
+    if scikit.model_type is None:
+        for name in sorted(scikit.model_fields_set - {"model_type"}):
+            if _changed(scikit, name):
+                yield Finding(section, (name,), "has no effect: model_type is None", fatal=False)
+        return
+    try:
+        _, warnings = validate_options(SCIKIT, scikit.model_dump())
+    except ConfigError as err:
+        for problem in err.problems:
+            text = problem.removeprefix(f"{section}: ")
+            key = next((name for name in ("model_type", "cross_validation_parameters") if text.startswith(name)), None)
+            yield Finding(section, (key or "keyword_arguments",), text.removeprefix(f"{key}: "))
+        return
+    for warning in warnings:
+        yield Finding(section, ("model_type",), warning, fatal=False)
+    for name in sorted({"classifier", "otb_classifier_options"} & arg_train.model_fields_set):
+        text = f"has no effect: scikit_models_parameters.model_type selects {scikit.model_type}"
+        yield Finding("arg_train", (name,), text, fatal=False)
+
+
 def reduction_options_used(dim_red: DimRed) -> Iterator[Finding]:
     for name in ("target_dimension", "reduction_mode"):
         if name in dim_red.model_fields_set and not dim_red.dim_red and _changed(dim_red, name):

@@ -11,12 +11,13 @@ import numpy as np
 
 from iota2.classifiers.base import FitTransform, ModelError
 from iota2.classifiers.options import Params
+from iota2.classifiers.scikit import predictor_of
 from iota2.classifiers.scikit.cost import Size, pixel_seconds, training_memory
 from iota2.classifiers.scikit.options import ScikitParams, specification_of
 from iota2.classifiers.scikit.search import GridSearch, grid_search
 from iota2.classifiers.scikit.specification import Specification
 from iota2.classifiers.scikit.store import load_predictor, save_predictor
-from iota2.classifiers.scikit.training import at_least_two, fitted, limited_threads, prepared, weight_argument
+from iota2.classifiers.scikit.training import Samples, fitted, limited_threads, prepared, weight_argument
 from iota2.classifiers.transforms import Standardisation
 from iota2.compute.predictors.predictor import Predictor
 from iota2.core.random import generator
@@ -106,40 +107,30 @@ class ScikitClassifier:
         A grid search comes first, on the same samples. Raises ``ModelError`` with the message of scikit-learn if it
         cannot learn from these samples.
         """
-        groups = np.arange(len(y)) if groups is None else groups
+        samples = Samples(x, y, weight, np.arange(len(y)) if groups is None else groups)
         estimator = prepared(self._unfitted_for(y), seed % 2**32, self.threads)
         with limited_threads(self.threads):
-            # Only training needs the conversion, which imports scikit-learn.
-            from iota2.classifiers.scikit.convert import predictor as converted  # noqa: PLC0415
-
             try:
                 if len(np.unique(y)) > 1:
-                    x, y, weight, groups = at_least_two(x, y, weight, groups)
+                    samples = samples.with_pairs()
                     if self.searches:
-                        self.search_report = self._searched(estimator, x, y, weight, groups, seed)
+                        self.search_report = grid_search(
+                            estimator,
+                            self.specification.grid,
+                            samples,
+                            folds=self.specification.folds,
+                            grouped=self.specification.grouped,
+                            threads=self.threads,
+                            rng=generator(seed, "grid search"),
+                        )
                         estimator = estimator.set_params(**self.search_report.best.parameters)
-                rng = generator(seed, "probabilities")
-                found = fitted(estimator, x, y, weight=weight, groups=groups, rng=rng)
+                found = fitted(estimator, samples, generator(seed, "probabilities"))
             except ValueError as err:
                 raise ModelError(
                     f"{self.specification.model_type} cannot learn from {len(y)} samples of {len(np.unique(y))} "
-                    f"classes: {err}. Change its parameters, or draw more polygons."
+                    f"classes: {str(err).rstrip('.')}. Change its parameters, or leave out classes with few samples."
                 ) from err
-            self._predictor = converted(found)
-
-    def _searched(
-        self,
-        estimator: Any,
-        x: np.ndarray,
-        y: np.ndarray,
-        weight: np.ndarray | None,
-        groups: np.ndarray,
-        seed: int,
-    ) -> GridSearch:
-        of = self.specification
-        rng = generator(seed, "grid search")
-        chosen = {"folds": of.folds, "grouped": of.grouped, "threads": self.threads}
-        return grid_search(estimator, of.grid, x, y, weight=weight, groups=groups, rng=rng, **chosen)
+            self._predictor = predictor_of(found)
 
     def _unfitted_for(self, y: np.ndarray) -> Any:
         """A new estimator for these classes: neighbours are at most as many as samples; one class needs no method."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 SUPPORT_SHARE = 0.4
@@ -72,7 +73,7 @@ def _forest(estimator: Any, size: Size) -> float:
 
 
 def _boosting(estimator: Any, size: Size) -> float:
-    rounds = getattr(estimator, "max_iter", None) or getattr(estimator, "n_estimators", 100)
+    rounds = getattr(estimator, "max_iter", None) or getattr(estimator, "n_estimators", None) or 100
     return TREE_SECONDS * rounds * (1 if size.classes == 2 else size.classes)
 
 
@@ -92,7 +93,7 @@ def _linear(estimator: Any, size: Size) -> float:
 def _network(estimator: Any, size: Size) -> float:
     hidden = estimator.hidden_layer_sizes
     widths = [size.features, *(hidden if isinstance(hidden, tuple | list) else [hidden]), size.classes]
-    return PRODUCT_SECONDS * sum(a * b for a, b in zip(widths[:-1], widths[1:], strict=True)) + 1e-9 * sum(widths)
+    return PRODUCT_SECONDS * sum(a * b for a, b in pairwise(widths)) + 1e-9 * sum(widths)
 
 
 def _gaussians(estimator: Any, size: Size) -> float:

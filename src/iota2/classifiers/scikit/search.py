@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from iota2.classifiers.scikit.training import fold_pairs, weight_argument
+from iota2.classifiers.scikit.training import Samples, weight_argument
 from iota2.core.words import did_you_mean
 
 KEPT, MIXED = "polygons kept together", "pixels of a polygon in several folds"
@@ -125,34 +125,29 @@ def _refused(estimator: Any, name: str, value: Any) -> str:
 def grid_search(
     estimator: Any,
     grid: Mapping[str, Sequence[Any]],
-    x: np.ndarray,
-    y: np.ndarray,
+    samples: Samples,
     *,
-    weight: np.ndarray | None,
-    groups: np.ndarray,
     folds: int,
     grouped: bool,
     threads: int,
     rng: np.random.Generator,
 ) -> GridSearch:
-    """The accuracy of every combination of ``grid``, on folds that keep ``groups`` together if ``grouped``.
+    """The accuracy of every combination of ``grid``, on folds that keep polygons together if ``grouped``.
 
-    ``x`` is (sample, feature), ``y`` and ``groups`` (sample,). The result does not depend on ``threads``.
+    The result does not depend on ``threads``.
     """
     # Only training needs these imports.
     from joblib import parallel_config  # noqa: PLC0415
     from sklearn.base import clone  # noqa: PLC0415
     from sklearn.model_selection import GridSearchCV, cross_val_score  # noqa: PLC0415
 
-    alone = np.arange(len(y))
-    pairs = {kept: fold_pairs(y, groups if kept else alone, folds, rng) for kept in (grouped, not grouped)}
-    name = weight_argument(estimator)
-    given = {name: weight} if weight is not None and name else {}
+    pairs = {kept: samples.folds(folds, rng, grouped=kept) for kept in (grouped, not grouped)}
+    given = {} if samples.weight is None else {weight_argument(estimator): samples.weight}
     search = GridSearchCV(
         estimator, dict(grid), scoring="accuracy", cv=pairs[grouped], refit=False, n_jobs=threads, error_score="raise"
     )
     with parallel_config("threading"):
-        search.fit(x, y, **given)
+        search.fit(samples.x, samples.y, **given)
         results = search.cv_results_
         table = np.stack([results[f"split{k}_test_score"] for k in range(len(pairs[grouped]))], axis=1)
         candidates = tuple(
@@ -162,6 +157,13 @@ def grid_search(
         found = GridSearch(grouped, candidates, ())
         best = clone(estimator).set_params(**found.best.parameters)
         other = cross_val_score(
-            best, x, y, scoring="accuracy", cv=pairs[not grouped], n_jobs=threads, params=given, error_score="raise"
+            best,
+            samples.x,
+            samples.y,
+            scoring="accuracy",
+            cv=pairs[not grouped],
+            n_jobs=threads,
+            params=given,
+            error_score="raise",
         )
     return GridSearch(grouped, candidates, tuple(other.tolist()))

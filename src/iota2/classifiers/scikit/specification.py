@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from iota2.classifiers.base import ModelError
+from iota2.classifiers.scikit import require_keepable
 from iota2.classifiers.scikit.build import ARGUMENTS, TYPE, arguments_without_effect, estimator_of
 from iota2.classifiers.scikit.search import grid_problems
 from iota2.classifiers.scikit.training import with_probabilities
@@ -32,7 +33,7 @@ class Specification:
     def unfitted(self) -> Any:
         """The estimator; ``ValueError`` with one line per problem of its name, arguments, grid or storage."""
         estimator = estimator_of(self.model_type, self.arguments)
-        problems = [f"{GRID}.{problem}" for problem in grid_problems(estimator, self.grid)]
+        problems = [f"{GRID}: {problem}" for problem in grid_problems(estimator, self.grid)]
         if problems:
             raise ValueError("\n".join(problems))
         _require_storable(with_probabilities(estimator_of(self.model_type, self.arguments), None))
@@ -54,11 +55,8 @@ class Specification:
 
 def _require_storable(estimator: Any) -> None:
     """``ValueError`` for an estimator that cannot be kept without pickle."""
-    # Only configurations with a classifier of scikit-learn need these imports, which take seconds.
-    from iota2.classifiers.scikit import keepable  # noqa: PLC0415
-
     try:
-        keepable.check(estimator)
+        require_keepable(estimator)
     except ModelError as err:
         raise ValueError(f"{TYPE}: {err}") from err
 

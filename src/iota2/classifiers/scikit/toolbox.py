@@ -72,7 +72,7 @@ class LibSvmParams(Params):
 class LibSvm(ToolboxClassifier):
     """Support vector machine of LIBSVM (Chang and Lin, 2011)."""
 
-    Params = LibSvmParams
+    Params: ClassVar[type[Params]] = LibSvmParams
     estimator = "SVC"
     becomes: ClassVar[Mapping[str, str]] = {
         "k": "`kernel`",
@@ -204,9 +204,7 @@ class GbtParams(Params):
         gt=0,
         le=1,
     )
-    p: float = option(
-        0.8, "Share of the samples drawn for each tree.", alias="classifier.gbt.p", gt=0, le=1
-    )
+    p: float = option(0.8, "Share of the samples drawn for each tree.", alias="classifier.gbt.p", gt=0, le=1)
     max: int = option(3, "Maximum depth of a tree.", alias="classifier.gbt.max", ge=1, le=100)
 
 
@@ -301,7 +299,10 @@ class AnnParams(Params):
         "reg", "Training method.", "adam (Kingma and Ba, 2015) is used.", alias="classifier.ann.t"
     )
     f: Literal["ident", "sig", "gau"] = option(
-        "sig", "Activation of neurons: identity, sigmoid or Gaussian.", alias="classifier.ann.f", about=About(later=("gau",))
+        "sig",
+        "Activation of neurons: identity, sigmoid or Gaussian.",
+        alias="classifier.ann.f",
+        about=About(later=("gau",)),
     )
     a: float = no_effect(1.0, "Parameter of the activation.", "the activation has none.", alias="classifier.ann.a")
     b: float = no_effect(1.0, "Parameter of the activation.", "the activation has none.", alias="classifier.ann.b")
@@ -376,7 +377,9 @@ class NormalBayes(ToolboxClassifier):
 class KnnParams(Params):
     """Options of ``knn``."""
 
-    k: int = option(32, "Number of neighbours; at most the number of samples.", alias="classifier.knn.k", ge=1, le=10**6)
+    k: int = option(
+        32, "Number of neighbours; at most the number of samples.", alias="classifier.knn.k", ge=1, le=10**6
+    )
     rule: Literal["mean", "median"] = no_effect(
         "mean", "Value of several neighbours.", "it belongs to regression.", alias="classifier.knn.rule"
     )

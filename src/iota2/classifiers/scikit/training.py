@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,51 @@ from iota2.compute.folds import grouped_folds
 
 CALIBRATION_FOLDS = 3
 """Number of folds on which probabilities are fitted to the scores of classifiers that have none."""
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Training samples."""
+
+    x: np.ndarray
+    """(sample, feature) float32."""
+    y: np.ndarray
+    """(sample,) class codes."""
+    weight: np.ndarray | None
+    """(sample,) float64, or None for equal weights."""
+    groups: np.ndarray
+    """(sample,) polygons: samples of a polygon resemble each other."""
+
+    def with_pairs(self) -> Samples:
+        """The samples, with those repeated that are the only one of their class; their weight is divided.
+
+        Every class can then be learned and predicted.
+        """
+        _, first, counts = np.unique(self.y, return_index=True, return_counts=True)
+        single = np.sort(first[counts == 1])
+        if not len(single):
+            return self
+        rows = np.concatenate([np.arange(len(self.y)), single])
+        weight = None
+        if self.weight is not None:
+            weight = self.weight[rows]
+            weight[np.isin(rows, single)] /= 2
+        return Samples(self.x[rows], self.y[rows], weight, self.groups[rows])
+
+    def folds(
+        self, count: int, rng: np.random.Generator, *, grouped: bool = True
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Pairs of positions to learn from and to predict; each sample is predicted once.
+
+        If ``grouped``, the samples of a polygon are in one fold. Exception: if all samples of a class would be
+        predicted at once, the class has one polygon only, and its samples are divided between the folds.
+        """
+        of_sample = grouped_folds(self.y, self.groups if grouped else np.arange(len(self.y)), count, rng)
+        for code in np.unique(self.y):
+            at = np.flatnonzero(self.y == code)
+            if len(np.unique(of_sample[at])) == 1:
+                of_sample[at] = np.arange(len(at)) % count
+        return [(np.flatnonzero(of_sample != fold), np.flatnonzero(of_sample == fold)) for fold in np.unique(of_sample)]
 
 
 def prepared(estimator: Any, seed: int, threads: int) -> Any:
@@ -29,38 +75,16 @@ def _is(name: str, parameter: str) -> bool:
     return name.rpartition("__")[2] == parameter
 
 
-def fold_pairs(
-    codes: np.ndarray, groups: np.ndarray, folds: int, rng: np.random.Generator
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Pairs of positions to learn from and to predict; each sample is predicted once, and its group not learned from.
-
-    Exception: if all samples of a class would be predicted at once, the class has one group only, and its samples are
-    divided between the folds.
-    """
-    of_sample = grouped_folds(codes, groups, folds, rng)
-    for code in np.unique(codes):
-        at = np.flatnonzero(codes == code)
-        if len(np.unique(of_sample[at])) == 1:
-            of_sample[at] = np.arange(len(at)) % folds
-    used = np.unique(of_sample)
-    return [(np.flatnonzero(of_sample != fold), np.flatnonzero(of_sample == fold)) for fold in used]
-
-
-def fitted(
-    estimator: Any,
-    x: np.ndarray,
-    y: np.ndarray,
-    *,
-    weight: np.ndarray | None,
-    groups: np.ndarray,
-    rng: np.random.Generator,
-) -> Any:
+def fitted(estimator: Any, samples: Samples, rng: np.random.Generator) -> Any:
     """The fitted estimator, with probabilities.
 
-    A classifier without probabilities gets them by Platt's method on folds that keep groups together, as do such
-    members of a vote. Each class then needs two samples; see ``at_least_two``.
+    A classifier without probabilities gets them by Platt's method on folds that keep polygons together, as do such
+    members of a vote. Each class then needs two samples; see ``Samples.with_pairs``.
     """
-    return _fit(with_probabilities(estimator, fold_pairs(y, groups, CALIBRATION_FOLDS, rng)), x, y, weight)
+    estimator = with_probabilities(estimator, samples.folds(CALIBRATION_FOLDS, rng))
+    if samples.weight is None:
+        return estimator.fit(samples.x, samples.y)
+    return estimator.fit(samples.x, samples.y, **{weight_argument(estimator): samples.weight})
 
 
 def with_probabilities(estimator: Any, folds: Any) -> Any:
@@ -77,31 +101,6 @@ def with_probabilities(estimator: Any, folds: Any) -> Any:
     if hasattr(estimator, "predict_proba"):
         return estimator
     return CalibratedClassifierCV(estimator, method="sigmoid", cv=folds, ensemble=False)
-
-
-def at_least_two(
-    x: np.ndarray, y: np.ndarray, weight: np.ndarray | None, groups: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray]:
-    """The samples, with those repeated that are the only one of their class; their weight is divided.
-
-    Folds learn and predict each class.
-    """
-    codes, first, counts = np.unique(y, return_index=True, return_counts=True)
-    single = np.sort(first[counts == 1])
-    if not len(single):
-        return x, y, weight, groups
-    rows = np.concatenate([np.arange(len(y)), single])
-    if weight is not None:
-        weight = weight.copy()
-        weight[single] /= 2
-        weight = weight[rows]
-    return x[rows], y[rows], weight, groups[rows]
-
-
-def _fit(estimator: Any, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> Any:
-    if weight is None:
-        return estimator.fit(x, y)
-    return estimator.fit(x, y, **{weight_argument(estimator): weight})
 
 
 def weight_argument(estimator: Any) -> str:

@@ -366,7 +366,8 @@ class ScikitModels(Section):
         "neighbouring pixels resemble each other; the report has the scores of the best parameters for both.",
     )
     cross_validation_parameters: dict[str, Any] = option(
-        {}, "Grid search: a list of values to try for each parameter, such as `{'C': [1, 10]}`. All combinations are tried."
+        {},
+        "Grid search: lists of values to try, such as `{'C': [1, 10]}`; every combination is trained on folds.",
     )
     keyword_arguments: dict[str, Any] = option(
         {}, "Arguments of the classifier, such as `{'C': 10}`. Estimators in it are dictionaries with `model_type`."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -74,7 +74,7 @@ def run(job: JobContext[TrainingParams]) -> None:
 
 def _statistics(model: Model) -> str:
     """The standardisation of a model as XML."""
-    names = model.recipe.names
+    names: Sequence[str] = model.recipe.names
     for transform in model.transforms:
         if isinstance(transform, Standardisation):
             return statistics_xml(names, transform.mean, transform.scale)
