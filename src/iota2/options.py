@@ -220,7 +220,8 @@ def schema_problems(options: type[Options], err: ValidationError) -> Iterator[tu
         elif error["type"] == "missing" and info:
             yield path, missing_text(info)
         elif error["type"] == "extra_forbidden":
-            hint = did_you_mean(str(path[-1]), keys(holder)) or f"; expected one of {', '.join(keys(holder))}"
+            known = f"expected one of {', '.join(keys(holder))}" if keys(holder) else "there are none here"
+            hint = did_you_mean(str(path[-1]), keys(holder)) or f"; {known}"
             yield path, f"unknown option{hint}"
         elif info:
             choices = [choice for choice in _choices(error) if choice not in about(info).later]

@@ -234,7 +234,7 @@ def test_the_card_describes_the_model(model, tmp_path):
     assert f"nodes             {len(model.classifier.forest.feature)}\n" in card
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", ["rf", "sharkrf"])
 def test_the_card_explains_missing_values_if_they_are_allowed(name, tmp_path):
     for allowed in (False, True):
         saved(model_of(*samples(), name=name, recipe=replace(RECIPE, allow_missing=allowed)), tmp_path / str(allowed))
@@ -433,7 +433,7 @@ def test_a_changed_byte_is_rejected_or_harmless(model, tmp_path, name, where, by
     [
         ("format", "another", "not a model"),
         ("version", 4, "format version 4"),
-        ("kind", "svm", "'svm' is unknown"),
+        ("kind", "svms", "'svms' is unknown"),
         ("classes", [3, 11], "but samples of"),
         ("classes", [11, 3, 500], "damaged"),
         ("classes", [0, 3, 500], "damaged"),

@@ -79,6 +79,7 @@ Role = Literal["product", "intermediate", "note"]
 description or display style of other files, or a record for the user or the next run."""
 MEDIA_TYPES = {
     ".csv": "text/csv",
+    ".cv": "text/plain",
     ".html": "text/html",
     ".json": "application/json",
     ".jsonl": "application/jsonl",

@@ -13,7 +13,7 @@ from iota2.classifiers.transforms import Components, Standardisation
 from iota2.config.learner import Learner, learned_features, options_of_learner
 from iota2.config.options.schema import Config
 from iota2.core.cost import Cost, JobFacts
-from iota2.core.graph import JobContext, Paths, Step, first, optional
+from iota2.core.graph import JobContext, Step, first, optional
 from iota2.core.tables import CODE, ORIGIN, reduced_columns, sample_columns
 from iota2.errors import InputError
 from iota2.io.files.atomic import replacing, replacing_folder, write_json, write_text
@@ -67,7 +67,7 @@ def run(job: JobContext[TrainingParams]) -> None:
     if "statistics" in job.out:
         write_text(job.out.statistics, _statistics(model))
     if "search" in job.out:
-        _write_search(model, job.out)
+        _write_search(model, job)
     with replacing_folder(job.out.model) as folder, replacing(job.out.card) as card:
         save_model(model, folder, card)
 
@@ -82,11 +82,11 @@ def _statistics(model: Model) -> str:
     raise AssertionError("the model has no standardisation")
 
 
-def _write_search(model: Model, out: Paths) -> None:
+def _write_search(model: Model, job: JobContext[TrainingParams]) -> None:
     """Write the result of the grid search; samples of one class need none."""
     found = model.classifier.search_report if isinstance(model.classifier, Searching) else None
-    write_text(out.search, found.text() if found else "The samples have one class: nothing was searched.\n")
-    write_json(out.search_scores, found.to_json() if found else {"candidates": []})
+    write_text(job.out.search, found.text() if found else "The samples have one class: nothing was searched.\n")
+    write_json(job.out.search_scores, found.to_json() if found else {"candidates": []})
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:
