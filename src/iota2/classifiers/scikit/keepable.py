@@ -29,7 +29,7 @@ from sklearn.svm import SVC, NuSVC
 from iota2.classifiers.base import ModelError
 from iota2.classifiers.scikit.convert import transformers
 from iota2.classifiers.scikit.kept import estimator_types
-from iota2.classifiers.scikit.roles import PROBABILITIES, SCORES, TRANSFORMS, VOTES
+from iota2.classifiers.scikit.roles import PROBABILITIES, SCORES, TRANSFORMS, VOTES, register_boosting
 
 PLACEHOLDERS = ("passthrough", "drop")
 LIMITS: dict[type, Callable[[Any], str]] = {}
@@ -56,11 +56,12 @@ def check(estimator: Any) -> None:
 def _problems(estimator: Any, path: str) -> Iterator[str]:
     """Problems of an estimator and of the estimators in its parameters."""
     kind = type(estimator)
+    register_boosting(estimator)
     convertible = any(kind in registry for registry in (PROBABILITIES, SCORES, VOTES, TRANSFORMS))
     if not isinstance(estimator, BaseEstimator) or not (convertible or kind in estimator_types()):
         yield f"{path}: models with {kind.__module__}.{kind.__qualname__} cannot be stored without pickle. Use another."
         return
-    problem = LIMITS[kind](estimator) if kind in LIMITS else ""
+    problem = LIMITS[kind](estimator) if kind in LIMITS else _boosting(estimator)
     if problem:
         yield f"{path}: {problem}"
     if TRANSFORMS.get(kind) is transformers.selection:
@@ -78,6 +79,15 @@ def _problems_of_value(value: Any, path: str) -> Iterator[str]:
             yield from _problems_of_value(member, f"{path}[{number}]")
     elif callable(value) and not isinstance(value, type) and not _is_kernel(value):
         yield f"{path}: functions cannot be stored without pickle. Use one of scikit-learn's named settings."
+
+
+def _boosting(estimator: Any) -> str:
+    """The problem of a classifier of LightGBM."""
+    if type(estimator).__module__.partition(".")[0] != "lightgbm":
+        return ""
+    from iota2.classifiers.scikit.boosting import check_boosting  # noqa: PLC0415
+
+    return check_boosting(estimator)
 
 
 def _is_kernel(value: Any) -> bool:
