@@ -35,7 +35,12 @@ from sklearn.kernel_approximation import (
 from sklearn.linear_model import LogisticRegression, Perceptron, RidgeClassifier, SGDClassifier
 from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
 from sklearn.naive_bayes import BernoulliNB, ComplementNB, GaussianNB, MultinomialNB
-from sklearn.neighbors import KNeighborsClassifier, NearestCentroid, RadiusNeighborsClassifier
+from sklearn.neighbors import (
+    KNeighborsClassifier,
+    NearestCentroid,
+    NeighborhoodComponentsAnalysis,
+    RadiusNeighborsClassifier,
+)
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import (
@@ -50,7 +55,7 @@ from sklearn.preprocessing import (
     RobustScaler,
     StandardScaler,
 )
-from sklearn.random_projection import GaussianRandomProjection
+from sklearn.random_projection import GaussianRandomProjection, SparseRandomProjection
 from sklearn.semi_supervised import LabelPropagation
 from sklearn.svm import SVC, LinearSVC, NuSVC
 from sklearn.tree import DecisionTreeClassifier
@@ -181,6 +186,10 @@ COMPOSED = {
         MinMaxScaler(), Normalizer("l1"), MaxAbsScaler(), Normalizer(), Normalizer("max"), KNeighborsClassifier()
     ),
     "random projection": before_logistic(GaussianRandomProjection(4, random_state=0)),
+    "sparse random projection": before_logistic(SparseRandomProjection(4, dense_output=True, random_state=0)),
+    "independent components": before_logistic(FastICA(2, random_state=0)),
+    "independent components, not whitened": before_logistic(FastICA(whiten=False, random_state=0)),
+    "neighbourhood components": before_logistic(NeighborhoodComponentsAnalysis(2, max_iter=5, random_state=0)),
     "nystroem": before_logistic(StandardScaler(), Nystroem(gamma=0.2, n_components=20, random_state=0)),
     "nystroem, others": before_logistic(
         FeatureUnion(
@@ -213,7 +222,6 @@ BY_LIBRARY = {
     "bins": before_logistic(KBinsDiscretizer(3)),
     "ordinal bins": before_logistic(KBinsDiscretizer(3, encode="ordinal")),
     "factors": before_logistic(FactorAnalysis(2)),
-    "independent components": before_logistic(FastICA(2, random_state=0)),
     "kernel components": before_logistic(KernelPCA(3, kernel="rbf")),
     "imputer": before_logistic(SimpleImputer()),
     "chi2": before_logistic(MinMaxScaler(clip=True), AdditiveChi2Sampler()),

@@ -28,7 +28,7 @@ from sklearn.multiclass import OutputCodeClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier, NearestCentroid, RadiusNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, SplineTransformer
+from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, SplineTransformer
 from sklearn.semi_supervised import LabelPropagation
 from sklearn.svm import SVC, LinearSVC
 from sklearn.utils import all_estimators
@@ -229,6 +229,24 @@ def test_classifiers_of_several_labels_are_refused(name):
     kind = dict(all_estimators(type_filter="classifier"))[name]
     with pytest.raises(ModelError):
         require_keepable(kind(LogisticRegression()))
+
+
+def test_transformers_that_are_accepted_can_be_stored(tmp_path):
+    x, y = samples()
+    accepted = []
+    for name, kind in all_estimators(type_filter="transformer"):
+        try:
+            estimator = make_pipeline(MinMaxScaler(clip=True), kind(), LogisticRegression())
+            require_keepable(estimator)
+            estimator.fit(x, y)
+        except (TypeError, ValueError, ModelError):  # arguments needed, not for these samples, refused
+            continue
+        written(estimator, tmp_path / name)
+        found = load(tmp_path / name).probabilities(pixels())
+        np.testing.assert_allclose(found, expected(estimator, pixels()), atol=1e-6)
+        accepted.append(name)
+    assert len(accepted) >= 30
+    assert {"StandardScaler", "PCA", "Nystroem", "QuantileTransformer", "SelectKBest"} <= set(accepted)
 
 
 SCRIPT = """

@@ -29,7 +29,6 @@ from iota2.classifiers.scikit.convert import transformers
 from iota2.classifiers.scikit.kept import estimator_types
 from iota2.classifiers.scikit.roles import PROBABILITIES, SCORES, TRANSFORMS, VOTES, register_boosting
 
-PLACEHOLDERS = ("passthrough", "drop")
 LIMITS: dict[type, Callable[[Any], str]] = {}
 """Functions that return what prevents storing a type, or an empty text."""
 
