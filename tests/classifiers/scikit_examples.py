@@ -67,7 +67,7 @@ COUNTS_NEEDED = ("CategoricalNB", "ComplementNB", "MultinomialNB")
 """Classifiers of counts: features without negative values."""
 WITHOUT_ONE_LABEL = {"ClassifierChain", "MultiOutputClassifier", "OutputCodeClassifier"}
 """Classifiers of several labels per sample, or without probabilities and scores."""
-TWO_CLASSES_ONLY = {"FixedThresholdClassifier", "TunedThresholdClassifierCV"}
+TWO_CLASSES_ONLY = {"FixedThresholdClassifier", "TunedThresholdClassifierCV", "exponential boosting calibrated"}
 NAMES = [name for name, _ in all_estimators(type_filter="classifier") if name not in WITHOUT_ONE_LABEL]
 
 
@@ -136,6 +136,9 @@ COMPOSED = {
     "nusvc linear": calibrated(NuSVC(kernel="linear", nu=0.2)),
     "naive bayes isotonic": calibrated(GaussianNB(), method="isotonic"),
     "boosting calibrated": calibrated(GradientBoostingClassifier(n_estimators=5, random_state=0)),
+    "exponential boosting calibrated": calibrated(
+        GradientBoostingClassifier(n_estimators=5, loss="exponential", random_state=0)
+    ),
     "histogram boosting calibrated": calibrated(HistGradientBoostingClassifier(max_iter=5)),
     "adaboost calibrated": calibrated(AdaBoostClassifier(n_estimators=5, random_state=0)),
     "adaboost of linear calibrated": calibrated(AdaBoostClassifier(LogisticRegression(), n_estimators=5)),

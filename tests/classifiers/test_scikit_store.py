@@ -211,6 +211,16 @@ def test_other_formats_and_versions_are_rejected(
         load(folder)
 
 
+def test_missing_and_unknown_fields_of_a_stage_are_rejected(sound: dict[str, Path], tmp_path: Path) -> None:
+    folder = shutil.copytree(sound["chance, uniform"], tmp_path / "copy")
+    path = folder / "predictor.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    for changed in (content["predictor"] | {"more": 1}, {"stage": "Constant", "n_features": 6}):
+        path.write_text(json.dumps(content | {"predictor": changed}), encoding="utf-8")
+        with pytest.raises(ModelError, match="Constant has the fields"):
+            load(folder)
+
+
 def test_deeply_nested_stages_and_unused_arrays_are_rejected(sound: dict[str, Path], tmp_path: Path) -> None:
     folder = shutil.copytree(sound["chance, uniform"], tmp_path / "copy")
     path = folder / "predictor.json"
