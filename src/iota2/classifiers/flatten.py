@@ -115,7 +115,7 @@ def _flatten_mean(trainer: Any) -> Forest:
     trees = _concatenated([_plain(tree) for tree in kept], trainer.n_features_in_)
     shares = [tree.value[leaves, 0] for tree, leaves in zip(kept, trees.leaves, strict=True)]
     rows = _shared_rows(np.concatenate(shares))
-    return _forest((trainer.n_features_in_, len(trainer.classes_)), trees, rows, np.zeros(0), "mean")
+    return _forest(_sizes(trainer), trees, rows, np.zeros(0), "mean")
 
 
 def _flatten_gradients(trainer: Any) -> Forest:
@@ -127,7 +127,7 @@ def _flatten_gradients(trainer: Any) -> Forest:
     # The exponential loss means sigmoid(2 x score); doubling is exact.
     scale = 2.0 if trainer.loss == "exponential" else 1.0
     steps = [scale * (trainer.learning_rate * tree.value[:, 0, 0]) for tree in trees]
-    return _flatten_boosted(trainer, [_plain(tree) for tree in trees], steps, scale * initial)
+    return flatten_boosted(_sizes(trainer), [_plain(tree) for tree in trees], steps, scale * initial)
 
 
 def _flatten_histograms(trainer: Any) -> Forest:
@@ -136,20 +136,29 @@ def _flatten_histograms(trainer: Any) -> Forest:
         raise ModelError("the boosting has categorical features, expected numbers only.")
     trees = [predictor.nodes for step in trainer._predictors for predictor in step]
     steps = [nodes["value"] for nodes in trees]
-    return _flatten_boosted(trainer, [_binned(nodes) for nodes in trees], steps, trainer._baseline_prediction.ravel())
+    initial = trainer._baseline_prediction.ravel()
+    return flatten_boosted(_sizes(trainer), [_binned(nodes) for nodes in trees], steps, initial)
 
 
-def _flatten_boosted(trainer: Any, kept: list[Tree], steps: list[np.ndarray], initial: np.ndarray) -> Forest:
-    """Boosted forest whose trees add to the scores in turn; ``steps`` (node,) are the leaf values of each tree."""
+def flatten_boosted(sizes: tuple[int, int], kept: list[Tree], steps: list[np.ndarray], initial: np.ndarray) -> Forest:
+    """Boosted forest whose trees add to the scores in turn; ``steps`` (node,) are the leaf values of each tree.
+
+    ``sizes`` are the numbers of features and classes, ``initial`` (score,) the scores before the first tree.
+    """
     n_scores = len(initial)
-    if n_scores == 1 and len(trainer.classes_) != 2:
-        raise ModelError(f"boosting of {len(trainer.classes_)} class, expected two or more.")
-    trees = _concatenated(kept, trainer.n_features_in_)
+    if n_scores == 1 and sizes[1] != 2:
+        raise ModelError(f"boosting of {sizes[1]} class, expected two or more.")
+    trees = _concatenated(kept, sizes[0])
     share = np.concatenate([step[leaves] for step, leaves in zip(steps, trees.leaves, strict=True)])
     column = np.repeat(np.arange(len(kept)) % n_scores, [len(leaves) for leaves in trees.leaves])
     rows = Rows(np.arange(len(share)), np.arange(len(share) + 1), column, share)
     link = "sigmoid" if n_scores == 1 else "softmax"
-    return _forest((trainer.n_features_in_, len(trainer.classes_)), trees, rows, initial.astype(np.float64), link)
+    return _forest(sizes, trees, rows, initial.astype(np.float64), link)
+
+
+def _sizes(trainer: Any) -> tuple[int, int]:
+    """Numbers of features and classes."""
+    return trainer.n_features_in_, len(trainer.classes_)
 
 
 def _plain(tree: Any) -> Tree:

@@ -87,9 +87,10 @@ def adaboost(estimator: Any) -> Stage | None:
 @converts(SCORES, AdaBoostClassifier)
 def adaboost_scores(estimator: Any) -> Stage | None:
     """Weighted votes; for two classes the second minus the first."""
-    stage, n = votes(estimator), len(estimator.classes_)
-    if stage is None:
-        return None
+    n = len(estimator.classes_)
+    stage = votes(estimator) if n > 1 else Constant(int(estimator.n_features_in_), np.zeros(1))
+    if stage is None or n == 1:
+        return stage
     last = Linear(np.array([[-1.0, 1.0]]), np.zeros(1)) if n == 2 else Affine(np.full(n, n - 1.0), np.zeros(n))
     return Chain((stage, last))
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from sklearn.base import BaseEstimator
-from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import (
@@ -20,7 +19,6 @@ from sklearn.ensemble import (
 from sklearn.gaussian_process import GaussianProcessClassifier
 from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import SGDClassifier
-from sklearn.multiclass import OneVsOneClassifier
 from sklearn.neighbors import KNeighborsClassifier, NearestCentroid, RadiusNeighborsClassifier
 from sklearn.pipeline import FeatureUnion
 from sklearn.semi_supervised import LabelPropagation, LabelSpreading
@@ -29,9 +27,8 @@ from sklearn.svm import SVC, NuSVC
 from iota2.classifiers.base import ModelError
 from iota2.classifiers.scikit.convert import transformers
 from iota2.classifiers.scikit.kept import estimator_types
-from iota2.classifiers.scikit.roles import PROBABILITIES, SCORES, TRANSFORMS, VOTES
+from iota2.classifiers.scikit.roles import PROBABILITIES, SCORES, TRANSFORMS, VOTES, register_boosting
 
-PLACEHOLDERS = ("passthrough", "drop")
 LIMITS: dict[type, Callable[[Any], str]] = {}
 """Functions that return what prevents storing a type, or an empty text."""
 
@@ -56,17 +53,17 @@ def check(estimator: Any) -> None:
 def _problems(estimator: Any, path: str) -> Iterator[str]:
     """Problems of an estimator and of the estimators in its parameters."""
     kind = type(estimator)
+    register_boosting(estimator)
     convertible = any(kind in registry for registry in (PROBABILITIES, SCORES, VOTES, TRANSFORMS))
     if not isinstance(estimator, BaseEstimator) or not (convertible or kind in estimator_types()):
         yield f"{path}: models with {kind.__module__}.{kind.__qualname__} cannot be stored without pickle. Use another."
         return
-    problem = LIMITS[kind](estimator) if kind in LIMITS else ""
+    if TRANSFORMS.get(kind) is not transformers.selection:  # of selections only the selected features are stored
+        for name, value in estimator.get_params(deep=False).items():
+            yield from _problems_of_value(value, f"{path}.{name}")
+    problem = LIMITS[kind](estimator) if kind in LIMITS else _boosting(estimator)
     if problem:
         yield f"{path}: {problem}"
-    if TRANSFORMS.get(kind) is transformers.selection:
-        return  # only the selected features are stored
-    for name, value in estimator.get_params(deep=False).items():
-        yield from _problems_of_value(value, f"{path}.{name}")
 
 
 def _problems_of_value(value: Any, path: str) -> Iterator[str]:
@@ -78,6 +75,15 @@ def _problems_of_value(value: Any, path: str) -> Iterator[str]:
             yield from _problems_of_value(member, f"{path}[{number}]")
     elif callable(value) and not isinstance(value, type) and not _is_kernel(value):
         yield f"{path}: functions cannot be stored without pickle. Use one of scikit-learn's named settings."
+
+
+def _boosting(estimator: Any) -> str:
+    """The problem of a classifier of LightGBM."""
+    if type(estimator).__module__.partition(".")[0] != "lightgbm":
+        return ""
+    from iota2.classifiers.scikit.boosting import check_boosting  # noqa: PLC0415
+
+    return check_boosting(estimator)
 
 
 def _is_kernel(value: Any) -> bool:
@@ -162,11 +168,7 @@ def _voting(estimator: Any) -> str:
 
 @limit(StackingClassifier)
 def _stack(estimator: Any) -> str:
-    if estimator.stack_method == "predict":
-        return "stack_method 'predict' cannot be stored; leave it out."
-    members = [member for _, member in estimator.estimators if member != "drop"]
-    plain = [m for m in members if not (hasattr(m, "predict_proba") or hasattr(m, "decision_function"))]
-    return f"{type(plain[0]).__name__} predicts labels only, which cannot be stored in stacking." if plain else ""
+    return "stack_method 'predict' cannot be stored; leave it out." if estimator.stack_method == "predict" else ""
 
 
 @limit(AdaBoostClassifier, BaggingClassifier)
@@ -175,14 +177,6 @@ def _members(estimator: Any) -> str:
     if member is None or type(member) in PROBABILITIES or type(member) in VOTES:
         return ""
     return f"{type(member).__name__} cannot be stored as a member; use a tree, a linear classifier or SVC."
-
-
-@limit(OneVsOneClassifier, CalibratedClassifierCV)
-def _inner(estimator: Any) -> str:
-    member = estimator.estimator
-    if member is None or hasattr(member, "predict_proba") or hasattr(member, "decision_function"):
-        return ""
-    return f"{type(member).__name__} predicts labels only; use a classifier with probabilities or scores."
 
 
 @limit(FeatureUnion)

@@ -33,7 +33,6 @@ SCHEMA = "schema.json"
 
 ESTIMATORS = (
     "sklearn.decomposition.FactorAnalysis",
-    "sklearn.decomposition.FastICA",
     "sklearn.decomposition.KernelPCA",
     "sklearn.gaussian_process.GaussianProcessClassifier",
     "sklearn.impute.SimpleImputer",

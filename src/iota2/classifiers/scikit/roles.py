@@ -7,6 +7,7 @@ labels, and transform. Types must match exactly: a subclass may predict somethin
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any, TypeVar
 
 import numpy as np
@@ -44,11 +45,18 @@ def converts(registry: dict[type, Converter], *types: type) -> Callable[[Functio
 
 def converted(registry: dict[type, Converter], estimator: Any) -> Stage | None:
     """The stage of an estimator; None if there is no function for its type, or arrays cannot represent it."""
+    register_boosting(estimator)
     function = registry.get(type(estimator))
     try:
         return None if function is None else function(estimator)
     except ValueError:  # arrays that the stages refuse, such as infinite logarithms of probabilities
         return None
+
+
+def register_boosting(estimator: Any) -> None:
+    """Register LightGBM's classifier if the estimator is one: LightGBM is optional, and imported by its users."""
+    if type(estimator).__module__.partition(".")[0] == "lightgbm":
+        import_module("iota2.classifiers.scikit.boosting")
 
 
 def probabilities(estimator: Any) -> Stage:

@@ -113,7 +113,7 @@ def independent_gaussians(estimator: Any) -> Stage:
 @converts(PROBABILITIES, MultinomialNB)
 def multinomial(estimator: Any) -> Stage:
     """Log-likelihoods linear in the features."""
-    stage = Linear(floats(estimator.feature_log_prob_), floats(estimator.class_log_prior_))
+    stage = Linear(floats(estimator.feature_log_prob_), finite(estimator.class_log_prior_))
     return Chain((stage, Link(stage.n_outputs, "softmax")))
 
 
@@ -130,7 +130,7 @@ def bernoulli(estimator: Any) -> Stage:
     logs = floats(estimator.feature_log_prob_)
     with np.errstate(divide="ignore"):
         otherwise = np.log(1.0 - np.exp(logs))
-    stage = Linear(logs - otherwise, estimator.class_log_prior_ + otherwise.sum(axis=1))
+    stage = Linear(logs - otherwise, finite(estimator.class_log_prior_) + otherwise.sum(axis=1))
     stages: tuple[Stage, ...] = (stage, Link(stage.n_outputs, "softmax"))
     if estimator.binarize is not None:
         stages = (Threshold(stage.n_features, float(estimator.binarize)), *stages)
@@ -246,8 +246,6 @@ def nearest_within(estimator: Any) -> Stage | None:
     outlier = np.zeros(len(estimator.classes_))
     if estimator.outlier_label_ is not None:
         outlier = (estimator.classes_ == estimator.outlier_label_[0]).astype(np.float64)
-        if not outlier.any():
-            return None
     return NeighboursWithin(samples, float(estimator.radius), estimator.weights == "distance", outlier)
 
 
@@ -290,4 +288,9 @@ def constant(estimator: Any) -> Stage | None:
 def log(prior: Any) -> np.ndarray:
     """Logarithms of prior probabilities, finite also for 0."""
     with np.errstate(divide="ignore"):
-        return np.maximum(np.log(floats(prior)), SMALLEST_LOG)
+        return finite(np.log(floats(prior)))
+
+
+def finite(logs: Any) -> np.ndarray:
+    """Logarithms with ``SMALLEST_LOG`` for minus infinity."""
+    return np.maximum(floats(logs), SMALLEST_LOG)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.compose import ColumnTransformer
-from sklearn.decomposition import PCA, IncrementalPCA, TruncatedSVD
+from sklearn.decomposition import PCA, FastICA, IncrementalPCA, TruncatedSVD
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.feature_selection import (
     RFE,
@@ -22,6 +22,7 @@ from sklearn.feature_selection import (
     VarianceThreshold,
 )
 from sklearn.kernel_approximation import Nystroem, RBFSampler
+from sklearn.neighbors import NeighborhoodComponentsAnalysis
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import (
     Binarizer,
@@ -32,7 +33,7 @@ from sklearn.preprocessing import (
     RobustScaler,
     StandardScaler,
 )
-from sklearn.random_projection import GaussianRandomProjection
+from sklearn.random_projection import GaussianRandomProjection, SparseRandomProjection
 
 from iota2.classifiers.scikit.roles import TRANSFORMS, converts, floats, transform
 from iota2.classifiers.scikit.single import kernel_of
@@ -98,11 +99,19 @@ def principal_components(estimator: Any) -> Stage:
     return Chain((Affine(np.ones(len(mean)), -mean), Linear(axes, np.zeros(len(axes)))))
 
 
-@converts(TRANSFORMS, TruncatedSVD, GaussianRandomProjection)
+@converts(TRANSFORMS, TruncatedSVD, GaussianRandomProjection, SparseRandomProjection, NeighborhoodComponentsAnalysis)
 def projection(estimator: Any) -> Stage:
     """Projection onto components."""
-    axes = floats(estimator.components_)
+    axes = estimator.components_
+    axes = floats(axes.toarray() if hasattr(axes, "toarray") else axes)
     return Linear(axes, np.zeros(len(axes)))
+
+
+@converts(TRANSFORMS, FastICA)
+def independent_components(estimator: Any) -> Stage:
+    """Projection onto independent components."""
+    stage = projection(estimator)
+    return Chain((Affine(np.ones(stage.n_features), -floats(estimator.mean_)), stage)) if estimator.whiten else stage
 
 
 @converts(TRANSFORMS, LinearDiscriminantAnalysis)

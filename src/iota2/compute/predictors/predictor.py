@@ -14,7 +14,7 @@ from iota2.compute.trees import Forest
 
 BLOCK_BYTES = 512 * 1024
 """Bytes of the features of a block in double precision; the second-level cache also contains the outputs."""
-TREE_SECONDS, TERM_SECONDS, LIBRARY_SECONDS = 0.04e-6, 0.3e-9, 20e-6
+TREE_SECONDS, TERM_SECONDS, LIBRARY_SECONDS = 0.04e-6, 0.15e-9, 20e-6
 """Estimated seconds per pixel and tree, per pixel and value of an array, and per pixel of a library's estimator."""
 
 
