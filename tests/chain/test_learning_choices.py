@@ -44,11 +44,12 @@ def configured(case: Case, *, scikit: dict[str, Any] | None = None, **arg_train:
     [
         (SEARCHED, {}),
         ({"model_type": "HistGradientBoostingClassifier", "max_iter": 20}, {}),
+        ({"model_type": "LGBMClassifier", "n_estimators": 20}, {}),
         (VOTE, {}),
         (None, {"classifier": "knn", "otb_classifier_options": {"classifier.knn.k": 5}}),
         (None, {"classifier": "libsvm", "otb_classifier_options": {"classifier.libsvm.k": "linear"}}),
     ],
-    ids=["SVC", "boosting", "vote", "knn", "libsvm"],
+    ids=["SVC", "boosting", "lightgbm", "vote", "knn", "libsvm"],
 )
 def test_a_map_by_another_classifier(case: Case, scikit: dict[str, Any] | None, arg_train: dict[str, Any]) -> None:
     run(configured(case, scikit=scikit, **arg_train))

@@ -6,6 +6,8 @@ import inspect
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from iota2.core.words import did_you_mean
@@ -29,8 +31,11 @@ NAMED = ("estimators", "steps", "transformer_list")
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "VotingClassifier": {"voting": "soft"},
     "RadiusNeighborsClassifier": {"outlier_label": "most_frequent"},
+    "LGBMClassifier": {"deterministic": True, "force_col_wise": True, "verbosity": -1},
 }
-"""Arguments whose default in scikit-learn has no probabilities, or fails far from all samples."""
+"""Arguments whose default has no probabilities, fails far from all samples, or depends on the number of threads."""
+OF_OTHER_PACKAGES: Mapping[str, tuple[str, str]] = {"LGBMClassifier": ("lightgbm", "boosting")}
+"""Classifiers of other packages: the module, and the extra of this program that installs it."""
 
 
 def estimator_of(model_type: str, arguments: Mapping[str, Any]) -> Any:
@@ -57,19 +62,24 @@ def arguments_without_effect(arguments: Mapping[str, Any], where: str = ARGUMENT
 
 @cache
 def classifier_names() -> tuple[str, ...]:
-    """Names of all classifiers of scikit-learn that predict one label, sorted; ``Pipeline`` is one of them."""
-    return tuple(sorted(name for name, cls in _known().items() if _role(cls) in ("classifier", "pipeline")))
+    """Names of all classifiers that predict one label, sorted; ``Pipeline`` is one of them."""
+    named = (name for name, cls in _known().items() if _role(cls) in ("classifier", "pipeline"))
+    return tuple(sorted(name for name in named if name not in SEVERAL_OUTPUTS))
 
 
 @cache
 def _known() -> Mapping[str, type]:
-    """Classifiers and transformers of scikit-learn by name."""
+    """Classifiers and transformers of scikit-learn, and of installed packages with its interface, by name."""
     # The import of all modules of scikit-learn takes seconds; only configurations with its models need them.
     from sklearn.pipeline import FeatureUnion, Pipeline  # noqa: PLC0415
     from sklearn.utils import all_estimators  # noqa: PLC0415
 
     listed = dict(all_estimators(type_filter=["classifier", "transformer"]))
-    return {**listed, "Pipeline": Pipeline, "FeatureUnion": FeatureUnion}
+    found = {**listed, "Pipeline": Pipeline, "FeatureUnion": FeatureUnion}
+    for name, (module, _) in OF_OTHER_PACKAGES.items():
+        if find_spec(module) is not None:
+            found[name] = getattr(import_module(module), name)
+    return found
 
 
 def _role(cls: type) -> str:
@@ -94,7 +104,8 @@ def _estimator(
     if cls is None:
         return None
     before = len(problems)
-    known = [key for key in inspect.signature(cls).parameters if key not in SET_BY_THE_RUN]
+    parameters = inspect.signature(cls).parameters.values()
+    known = [one.name for one in parameters if one.name not in SET_BY_THE_RUN and one.kind is not one.VAR_KEYWORD]
     values = dict(DEFAULTS.get(cls.__name__, {}))
     for key, value in arguments.items():
         if key in SET_BY_THE_RUN:
@@ -108,11 +119,13 @@ def _estimator(
 
 
 def _class(name: Any, where: str, problems: list[str], roles: Sequence[str]) -> type | None:
-    known = {key: cls for key, cls in _known().items() if _role(cls) in roles}
+    known = {key: cls for key, cls in _known().items() if _role(cls) in roles and key not in SEVERAL_OUTPUTS}
     wanted = FORMER_NAMES.get(name, name) if isinstance(name, str) else name
     place = f"{where}{TYPE}"
     if wanted in SEVERAL_OUTPUTS:
         problems.append(f"{place}: {wanted} predicts several labels for a pixel; a map has one. Choose another")
+    elif wanted in OF_OTHER_PACKAGES and wanted not in known:
+        problems.append(f"{place}: {wanted} is not installed; pip install 'iota2[{OF_OTHER_PACKAGES[wanted][1]}]'")
     elif wanted not in known:
         hint = did_you_mean(str(wanted), known) or f"; expected one of {', '.join(sorted(known))}"
         problems.append(f"{place}: scikit-learn has no {' or '.join(roles[:1])} {str(wanted)!r}{hint}")
@@ -127,13 +140,19 @@ def _made(cls: type, values: Mapping[str, Any], where: str, problems: list[str])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # classes that a later version of the library removes
             made = cls(**values)
-        made._validate_params()
+        check_parameters(made)
     except (TypeError, ValueError) as err:
         problems.append(f"{where or cls.__name__ + '.'}{err}".replace("\n", " "))
         return None
     if cls.__name__ == "VotingClassifier" and made.voting == "hard":
         problems.append(f"{where}voting: 'hard' has no probabilities; expected 'soft'")
     return made
+
+
+def check_parameters(estimator: Any) -> None:
+    """Let scikit-learn check the parameters of an estimator: ``ValueError`` with its message."""
+    if hasattr(estimator, "_parameter_constraints"):  # estimators of other packages have none
+        estimator._validate_params()
 
 
 def _value(key: str, value: Any, where: str, problems: list[str]) -> Any:

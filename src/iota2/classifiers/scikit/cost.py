@@ -115,6 +115,7 @@ _SECONDS: Mapping[str, Callable[[Any, Size], float]] = {
     "GradientBoostingClassifier": _boosting,
     "HistGradientBoostingClassifier": _boosting,
     "KNeighborsClassifier": _neighbours,
+    "LGBMClassifier": _boosting,
     "LabelPropagation": _neighbours,
     "LabelSpreading": _neighbours,
     "LinearDiscriminantAnalysis": _linear,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from iota2.classifiers.scikit.build import check_parameters
 from iota2.classifiers.scikit.training import Samples, weight_argument
 from iota2.core.words import did_you_mean
 
@@ -116,7 +117,7 @@ def _refused(estimator: Any, name: str, value: Any) -> str:
     owner = name.rpartition("__")[0]
     try:
         changed = estimator.set_params(**{name: value})
-        (changed.get_params(deep=True)[owner] if owner else changed)._validate_params()
+        check_parameters(changed.get_params(deep=True)[owner] if owner else changed)
     except (TypeError, ValueError) as err:
         return f"{name}: {err}".replace("\n", " ")
     return ""
