@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -10,7 +12,16 @@ from hypothesis import strategies as st
 
 from iota2.compute.features import feature_block, recipe_problems
 from iota2.core.cube import Cube
-from iota2.core.recipe import DEFAULT_INDICES, FeatureRecipe, SensorRecipe
+from iota2.core.recipe import (
+    DEFAULT_INDICES,
+    MISSING,
+    STATISTIC_NAMES,
+    TEMPORAL_FEATURES,
+    VALUE,
+    Feature,
+    FeatureRecipe,
+    SensorRecipe,
+)
 from iota2.errors import EXIT_USER, FeatureMismatch
 from tests.compute.reference import EXPRESSIONS, reference_features
 
@@ -88,7 +99,7 @@ def test_features_equal_the_slow_reference_for_all_options(
 @given(OPTIONS, st.integers(0, 999), st.data())
 def test_a_block_equals_the_same_area_of_the_whole(options: dict, seed: int, data: st.DataObject) -> None:
     cube = make_cube(seed, [0, 2, 2, 9, 20], (6, 7))
-    recipe = FeatureRecipe((make_recipe(cube, **options),))
+    recipe = FeatureRecipe((make_recipe(cube, temporal=TEMPORAL_FEATURES, **options),))
     rows = slice(*sorted(data.draw(st.tuples(st.integers(0, 6), st.integers(0, 6)))))
     cols = slice(*sorted(data.draw(st.tuples(st.integers(0, 7), st.integers(0, 7)))))
     whole = feature_block({"Sentinel2": cube}, recipe)
@@ -97,10 +108,106 @@ def test_a_block_equals_the_same_area_of_the_whole(options: dict, seed: int, dat
     assert np.array_equal(block.n_valid, whole.n_valid[rows, cols])
 
 
+TEMPORAL = st.sampled_from([TEMPORAL_FEATURES, TEMPORAL_FEATURES[:1], TEMPORAL_FEATURES[1:]])
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    options=OPTIONS,
+    temporal=TEMPORAL,
+    days=DAYS,
+    dtype=st.sampled_from(["int16", "float32"]),
+    share=st.floats(0, 1),
+    seed=st.integers(0, 999),
+)
+def test_temporal_features_are_those_of_the_other_features(
+    *, options: dict, temporal: tuple[str, ...], days: list[int], dtype: str, share: float, seed: int
+) -> None:
+    cube = make_cube(seed, days, (2, 3), dtype, share)
+    recipe = make_recipe(cube, temporal=temporal, **options)
+    found = feature_block({"Sentinel2": cube}, FeatureRecipe((recipe,)))
+    plain = feature_block({"Sentinel2": cube}, FeatureRecipe((replace(recipe, temporal=()),)))
+    assert found.names[: len(plain.names)] == plain.names
+    assert np.array_equal(found.values[: len(plain.names)], plain.values)
+    values = {
+        (one.series, one.date): row for one, row in zip(recipe.features, found.values, strict=True) if one.kind == VALUE
+    }
+    for one, row in zip(recipe.features, found.values, strict=True):
+        if one.kind != VALUE:
+            series = np.array([values[one.series, key] for key in recipe.dates]).reshape(-1, 2, 3)
+            usable = series != MISSING
+            if not recipe.gapfilling:
+                bands = [BANDS.index(band) for band in recipe.bands]
+                usable &= cube.valid & (cube.values[:, bands] != -10000).all(axis=1)
+            for y, x in np.ndindex(2, 3):
+                expected = slow_feature(one, recipe, series[:, y, x], usable[:, y, x])
+                scale = float(np.abs(series[:, y, x]).max(initial=1))
+                assert row[y, x] == pytest.approx(expected, rel=1e-5, abs=1e-6 * scale), one
+
+
+def slow_feature(feature: Feature, recipe: SensorRecipe, series: np.ndarray, usable: np.ndarray) -> float:
+    """A temporal feature of one pixel."""
+    at = np.flatnonzero(usable)
+    known = series[at]
+    steps = dict(zip(at[1:], np.diff(known), strict=True)) if len(at) else {}
+    if feature.date:
+        return float(steps.get(recipe.dates.index(feature.date), MISSING))
+    if not len(at) or (not steps and feature.kind.endswith("diff")):
+        return MISSING
+    functions: dict[str, Callable[[], float]] = {
+        "mean": lambda: known.mean(dtype=float),
+        "std": lambda: known.std(dtype=float),
+        "maxdate": lambda: at[known.argmax()] + 1,
+        "mindate": lambda: at[known.argmin()] + 1,
+        "maxdiff": lambda: max(steps.values()),
+        "mindiff": lambda: min(steps.values()),
+    }
+    return float(functions.get(feature.kind, lambda: np.percentile(known.astype(float), int(feature.kind[1:])))())
+
+
+def test_temporal_features_follow_the_others_in_the_order_of_the_series() -> None:
+    cube = make_cube(0, [1, 5, 9], (1, 1))
+    recipe = SensorRecipe("S", ("B4", "B8"), ROLES, cube.keys, gapfilling=False, indices=("NDVI",), expressions=("B4",))
+    both = replace(recipe, temporal=TEMPORAL_FEATURES)
+    series = ("B4", "B8", "NDVI", "userFeature1")
+    differences = [f"S_{name}_diff_{key}" for name in series for key in cube.keys[1:]]
+    statistics = [f"S_{name}_{kind}" for name in series for kind in STATISTIC_NAMES]
+    assert list(both.names) == [*recipe.names, *differences, *statistics]
+    assert replace(both, temporal=("statistics",)).names == (*recipe.names, *statistics)
+    assert statistics[:8] == [f"S_B4_{kind}" for kind in ("q05", "q10", "q25", "q50", "q75", "q90", "q95", "mean")]
+    assert statistics[8:13] == [f"S_B4_{kind}" for kind in ("std", "maxdate", "mindate", "maxdiff", "mindiff")]
+    assert both.halo == 0
+    bands = FeatureRecipe((replace(recipe, indices=(), expressions=()),))
+    assert bands.series_shape == (3, 2)
+    assert FeatureRecipe((replace(bands.sensors[0], temporal=("statistics",)),)).series_shape is None
+    without_bands = replace(both, copy_input=False)
+    assert [name for name in without_bands.names if "_B4_" in name or "_B8_" in name] == []
+
+
+def test_a_recipe_without_temporal_features_is_stored_as_before() -> None:
+    recipe = FeatureRecipe((make_recipe(make_cube(0, [1, 5], (1, 1))),))
+    content = json.loads(json.dumps(recipe.to_json()))
+    assert "temporal" not in content["sensors"][0]
+    assert FeatureRecipe.from_json(content) == recipe
+    temporal = FeatureRecipe((replace(recipe.sensors[0], temporal=("differences",)),))
+    content = json.loads(json.dumps(temporal.to_json()))
+    assert content["sensors"][0]["temporal"] == ["differences"]
+    assert FeatureRecipe.from_json(content) == temporal
+
+
+@pytest.mark.parametrize("kinds", [["trend"], ["statistics", "differences"], ["statistics"] * 2, "statistics"])
+def test_other_temporal_features_of_a_recipe_are_rejected(kinds: object) -> None:
+    content = FeatureRecipe((make_recipe(make_cube(0, [1, 5], (1, 1))),)).to_json()
+    content["sensors"][0]["temporal"] = kinds
+    with pytest.raises(ValueError, match="temporal is"):
+        FeatureRecipe.from_json(content)
+
+
 @pytest.mark.parametrize("gapfilling", [True, False])
 def test_an_empty_block_has_all_features(gapfilling: bool) -> None:
     cube = make_cube(0, [1, 5], (0, 4))
-    block = feature_block({"Sentinel2": cube}, FeatureRecipe((make_recipe(cube, gapfilling=gapfilling),)))
+    recipe = make_recipe(cube, gapfilling=gapfilling, temporal=TEMPORAL_FEATURES)
+    block = feature_block({"Sentinel2": cube}, FeatureRecipe((recipe,)))
     assert block.values.shape == (len(block.names), 0, 4)
     assert block.n_valid.shape == (0, 4)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from iota2.compute.features import feature_block
 from iota2.core.cube import Cube
-from iota2.core.recipe import MISSING, FeatureRecipe, SensorRecipe
+from iota2.core.recipe import MISSING, TEMPORAL_FEATURES, FeatureRecipe, SensorRecipe
 from iota2.errors import FeatureMismatch
 
 DAYS = (date(2018, 3, 1), date(2018, 5, 1))
@@ -51,6 +52,16 @@ def test_with_allow_missing_the_other_sensors_are_used() -> None:
     np.testing.assert_allclose(values["R_vv_20180401"], [-10, -10, MISSING, MISSING, -10], rtol=1e-5)
     assert values["ALT_band_0"].tolist() == [10, 20, 30, 40, 50]
     assert values["SLP_band_0"].tolist() == [1, 2, 3, 4, MISSING]
+
+
+def test_temporal_features_of_a_missing_series_are_missing() -> None:
+    sensor = replace(OPTICAL, temporal=TEMPORAL_FEATURES)
+    found = feature_block(cubes(), FeatureRecipe((sensor, RADAR), allow_missing=True))
+    assert (found.values[: len(sensor.names), 0, [1, 3]] == MISSING).all()
+    values = dict(zip(found.names, found.values[:, 0], strict=True))
+    assert values["A_B8_diff_20180501"].tolist() == [0, MISSING, 0, MISSING, 0]
+    assert values["A_B8_q50"].tolist() == [4000, MISSING, 4000, MISSING, 4000]
+    assert values["A_NDVI_maxdate"].tolist() == [1, MISSING, 1, MISSING, 1]
 
 
 def test_a_tile_without_a_sensor_has_missing_features() -> None:

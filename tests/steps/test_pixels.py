@@ -12,7 +12,7 @@ from iota2.compute.block_shapes import BlockShapes
 from iota2.compute.features import feature_block
 from iota2.core.cube import FeatureBlock
 from iota2.core.grid import Block, blocks
-from iota2.core.recipe import FeatureRecipe, SensorRecipe
+from iota2.core.recipe import TEMPORAL_FEATURES, FeatureRecipe, SensorRecipe
 from iota2.core.scene import Scene
 from iota2.io.archive.products import native_geobox, scan_tile
 from iota2.io.archive.specs import builtin_specs
@@ -38,9 +38,12 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
 
 @pytest.fixture(scope="module")
 def recipe() -> FeatureRecipe:
-    dates = ("20180401", "20180601")
+    dates = ("20180401", "20180501", "20180601")
     return FeatureRecipe(
-        tuple(SensorRecipe(name, BANDS, {}, dates, indices=(), speckle_radius=r) for name, r in RADII.items())
+        tuple(
+            SensorRecipe(name, BANDS, {}, dates, indices=(), speckle_radius=radius, temporal=TEMPORAL_FEATURES)
+            for name, radius in RADII.items()
+        )
     )
 
 

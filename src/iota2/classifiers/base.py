@@ -33,7 +33,7 @@ class ModelError(UserError):
 
 SERIES_NEEDED = (
     "the classifier needs series: the bands of one sensor on each date and no other feature. Set arg_train.features to "
-    "[], remove additional features, use one sensor, and set dim_red.dim_red to False"
+    "[], remove additional and temporal features, use one sensor, and set dim_red.dim_red to False"
 )
 
 FitTransform = Callable[[np.ndarray], "Transform"]

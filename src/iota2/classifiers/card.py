@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -71,17 +70,25 @@ def _importance_sections(model: Model) -> list[tuple[str, list[str]]]:
     return [
         ("Importance by band or index, % (sum over dates)", _shares(per_band)),
         ("Importance by date, % (sum over bands and indices)", _shares(dict(sorted(per_date.items())))),
+        *_kind_section(model.recipe, importances),
     ]
 
 
+def _kind_section(recipe: FeatureRecipe, importances: np.ndarray) -> list[tuple[str, list[str]]]:
+    """Importance of values, differences and statistics; empty for a recipe without temporal features."""
+    if not any(sensor.temporal for sensor in recipe.sensors):
+        return []
+    kinds = (feature.kind for sensor in recipe.sensors for feature in sensor.features)
+    return [("Importance by kind of feature, %", _shares(total_by(kinds, importances)))]
+
+
 def feature_origins(recipe: FeatureRecipe) -> list[tuple[str, str]]:
-    """(sensor and band or index, day) of each feature, in order; ``NO_DATE`` for features without date."""
-    keys = {key for sensor in recipe.sensors for key in sensor.dates}
-    origins = []
-    for name in replace(recipe, standard_labels=False).names:
-        band, _, key = name.rpartition("_")
-        origins.append((band, key[:8]) if band and key in keys else (name, NO_DATE))
-    return origins
+    """(sensor and band or index, day) of each feature, in order; ``NO_DATE`` for features without date.
+
+    A difference belongs to its later date; a statistic has no date.
+    """
+    features = (feature for sensor in recipe.sensors for feature in sensor.features)
+    return [(feature.series, feature.date[:8] or NO_DATE) for feature in features]
 
 
 def total_by(groups: Iterable[str], values: Sequence[float] | np.ndarray) -> dict[str, float]:

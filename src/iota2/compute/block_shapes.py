@@ -35,6 +35,8 @@ _PLACEMENT_BYTES = 60
 """Bytes per pixel of a block for its position in a grid of another projection."""
 _FILTER_BYTES = 28
 """Bytes per pixel of the speckle filter, in addition to its input and output."""
+_FLAG_BYTES = 3
+"""Bytes per date of a pixel to find the raw dates that temporal features use."""
 _MAX_ATTEMPTS = 4
 """Maximum number of attempts to reduce a shape until the block and its margins fit the memory."""
 
@@ -158,7 +160,9 @@ class _BlockMemory:
             series += around * dates * (4 * bands + 1) + self._placement_bytes(sensor, wanted)
             resampling = max(resampling, around * self._resampling_bytes(sensor, wanted, shape))
             filtered = around * (4 * dates * bands + _FILTER_BYTES) if wanted.speckle_radius else 0
-            temporary = max(temporary, filtered + (0 if wanted.copy_input else 4 * len(wanted.dates) * bands))
+            flags = _FLAG_BYTES * dates if wanted.temporal and not wanted.gapfilling else 0
+            unused = 0 if wanted.copy_input else 4 * len(wanted.dates) * bands
+            temporary = max(temporary, filtered + flags + unused)
         features = 4 * len(self.recipe.names)
         return max(series + resampling, series + temporary + features, features + self.extra_bytes) + _COUNT_BYTES
 

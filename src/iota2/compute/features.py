@@ -18,8 +18,9 @@ from iota2.compute.indices import (
 from iota2.compute.speckle import multitemporal_filter
 from iota2.compute.stack import evaluate
 from iota2.compute.temporal import gapfill
+from iota2.compute.temporal_features import temporal_features
 from iota2.core.cube import Cube, FeatureBlock
-from iota2.core.recipe import MISSING, FeatureRecipe, SensorRecipe
+from iota2.core.recipe import DIFFERENCES, MISSING, STATISTIC_NAMES, STATISTICS, FeatureRecipe, SensorRecipe
 from iota2.core.words import some
 from iota2.errors import FeatureMismatch
 
@@ -32,10 +33,11 @@ def feature_block(cubes: Mapping[str, Cube], recipe: FeatureRecipe) -> FeatureBl
 
     With gap filling, invalid values are never used. With raw dates, values are as stored, except that NaN becomes
     ``MISSING``; indices, expressions and relative reflectances are ``MISSING`` on a date if any band has no data. An
-    expression without a finite value is ``MISSING``.
+    expression without a finite value is ``MISSING``. Temporal features are computed from these values, but never from
+    ``MISSING``; with raw dates, only from valid dates on which all bands have data.
 
     ``n_valid`` is the sum of the clear observations of the sensors with dates. It is 0 where any sensor has no
-    observation or any layer has no data; predictions exclude these pixels, because features without observations are
+    observation or any layer has no data; predictions exclude these pixels, because series without observations are
     set to 0. With ``allow_missing``, these features and those of a sensor without a cube are ``MISSING``, and
     ``n_valid`` is 0 only where no sensor with dates has an observation.
 
@@ -110,7 +112,8 @@ def _sensor_features(cube: Cube, recipe: SensorRecipe, out: np.ndarray) -> None:
     spectra = Spectra(series.reshape(*shape[:2], pixels), roles, recipe.atmospheric_correction)
     missing = None if recipe.gapfilling else dates_without_data(spectra.values, _nodata_value(cube))
     indices = recipe.effective_indices
-    derived = out[copied:].reshape(len(indices) + len(recipe.expressions), shape[0], pixels)
+    n_derived = len(indices) + len(recipe.expressions)
+    derived = out[copied : copied + n_derived * shape[0]].reshape(n_derived, shape[0], pixels)
     for index, target in zip(indices, derived, strict=False):
         INDICES[index].function(spectra, target)
     for expression, target in zip(recipe.expressions, derived[len(indices) :], strict=True):
@@ -123,6 +126,27 @@ def _sensor_features(cube: Cube, recipe: SensorRecipe, out: np.ndarray) -> None:
         to_decibel(series)
     if missing is not None:
         np.nan_to_num(series, copy=False, nan=MISSING, posinf=np.inf, neginf=-np.inf)
+    if recipe.temporal:
+        usable = None if missing is None else cube.valid.reshape(missing.shape) & ~missing
+        _write_temporal(recipe, out.reshape(len(out), pixels), usable)
+
+
+def _write_temporal(recipe: SensorRecipe, out: np.ndarray, usable: np.ndarray | None) -> None:
+    """Write the temporal features of one sensor to ``out`` (feature, pixel), which contains its series.
+
+    ``usable`` (date, pixel): whether a date counts; None if all do.
+    """
+    n_dates, n_series = len(recipe.dates), len(recipe.series)
+    first = n_dates * n_series
+    copied = len(recipe.bands) if recipe.copy_input else 0
+    rows = np.arange(first).reshape(n_series, n_dates)
+    rows[:copied] = rows[:copied].reshape(n_dates, copied).T  # bands date by date
+    parts = []
+    for kind, size in ((DIFFERENCES, max(n_dates - 1, 0)), (STATISTICS, len(STATISTIC_NAMES))):
+        count = n_series if kind in recipe.temporal else 0
+        parts.append(out[first : first + count * size].reshape(count, size, out.shape[1]))
+        first += count * size
+    temporal_features(out, rows, *parts, usable=usable)
 
 
 def _nodata_value(cube: Cube) -> float | None:

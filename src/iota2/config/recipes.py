@@ -12,7 +12,7 @@ from iota2.config.options.schema import Config
 from iota2.config.options.sensors import RADAR, FeatureExtraction, Interpolation
 from iota2.config.options.train import ArgTrain
 from iota2.config.sensors import enabled_sensors, images_option
-from iota2.core.recipe import FeatureRecipe, SensorRecipe, interpolation_dates
+from iota2.core.recipe import FeatureRecipe, SensorRecipe, interpolation_dates, ordered_temporal
 from iota2.core.scene import Scene, SensorScene
 from iota2.core.sensor import SensorOptions
 from iota2.errors import ConfigError, InputError, InputProblems, option_name
@@ -32,6 +32,7 @@ class RecipeParams:
     atmospheric_correction: bool
     standard_labels: bool
     allow_missing: bool
+    temporal: tuple[str, ...]
 
 
 def recipe_params(config: Config) -> RecipeParams:
@@ -65,6 +66,7 @@ def params_of(
         atmospheric_correction=extraction.acor_feat,
         standard_labels=train.force_standard_labels,
         allow_missing=allow_missing,
+        temporal=ordered_temporal(train.temporal_features),
     )
 
 
@@ -72,8 +74,8 @@ def build_recipe(scenes: Mapping[str, Scene], params: RecipeParams) -> FeatureRe
     """The recipe for these scenes. The interpolation dates of a sensor are the same on all tiles.
 
     A series of Sentinel-1 without images is excluded if the other one has images. Raises InputError if a sensor has no
-    images on any tile, if raw dates are requested but differ between tiles, or if there are no features; ConfigError if
-    a feature requires a missing band.
+    images on any tile, if raw dates are requested but differ between tiles, if there are no features, or if temporal
+    features are requested and no sensor has two dates; ConfigError if a feature requires a missing band.
     """
     series = {options.spec.name: _series_by_tile(scenes, options) for options in params.sensors}
     radar = any(series[options.spec.name] for options in params.sensors if options.spec.section == RADAR)
@@ -93,6 +95,11 @@ def build_recipe(scenes: Mapping[str, Scene], params: RecipeParams) -> FeatureRe
     ]
     if problems:
         raise ConfigError(problems)
+    if params.temporal and not any(sensor.temporal for sensor in sensors):
+        text = (
+            "the series of all sensors have fewer than two dates. Remove the option, or provide images of more dates."
+        )
+        raise InputProblems([(("arg_train", "temporal_features"), text)])
     return recipe
 
 
@@ -113,11 +120,12 @@ def _sensor_recipe(options: SensorOptions, series: Mapping[str, SensorScene], pa
         raise InputProblems([(images_option(options), text)])
     if spec.static:
         return SensorRecipe(spec.name, _same_layers(options, series), roles={}, dates=(), indices=(), static=True)
+    dates = _interpolated(options, series, params) if params.gapfilling else _raw(options, series)
     return SensorRecipe(
         sensor=spec.name,
         bands=options.bands,
         roles=dict(spec.roles),
-        dates=_interpolated(options, series, params) if params.gapfilling else _raw(options, series),
+        dates=dates,
         gapfilling=params.gapfilling,
         indices=params.indices if spec.spectral else (),
         copy_input=params.copy_input,
@@ -127,6 +135,7 @@ def _sensor_recipe(options: SensorOptions, series: Mapping[str, SensorScene], pa
         expressions=options.expressions,
         speckle_radius=options.speckle_radius,
         decibel=options.decibel,
+        temporal=params.temporal if len(dates) > 1 else (),
     )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
-from typing import Any, get_args, get_origin, get_type_hints
+from functools import cached_property
+from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 DEFAULT_INDICES = ("NDVI", "NDWI", "Brightness")
 """Default spectral indices of a recipe, in feature order."""
@@ -14,13 +15,35 @@ MISSING = -10000.0
 """Value of a feature whose input is missing. It is lower than all measurements, so a tree node can separate pixels
 without data."""
 
+TEMPORAL_FEATURES = DIFFERENCES, STATISTICS = "differences", "statistics"
+"""Kinds of temporal features, in feature order; ``iota2.compute.temporal_features`` defines them."""
+QUANTILES = {"q05": 0.05, "q10": 0.1, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q90": 0.9, "q95": 0.95}
+"""Quantiles of a series, by name."""
+STATISTIC_NAMES = (*QUANTILES, "mean", "std", "maxdate", "mindate", "maxdiff", "mindiff")
+"""Statistics of a series, in feature order: quantiles, mean, standard deviation, number of the date of the maximum and
+of the minimum, maximum and minimum difference."""
+VALUE, DIFFERENCE = "value", "difference"
+"""Kinds of features of one date; the other kinds are ``STATISTIC_NAMES``."""
+
+
+class Feature(NamedTuple):
+    """A feature with its origin."""
+
+    name: str
+    series: str
+    """Sensor with band, index or expression: the name of a value without its date. For layers, the layer."""
+    date: str = ""
+    """Key of its date, for a difference of the later one; empty without date."""
+    kind: str = VALUE
+
 
 @dataclass(frozen=True)
 class SensorRecipe:
     """Computation of the features of one sensor.
 
     Order of the features: all bands of each date, date by date (with ``copy_input``); then all dates of each index;
-    then all dates of each expression.
+    then all dates of each expression. Temporal features follow, of these series in the same order: all differences of
+    each series, then all statistics of each series.
     """
 
     sensor: str
@@ -45,6 +68,8 @@ class SensorRecipe:
     """Half-width in pixels of the window of the multitemporal speckle filter; 0 disables the filter."""
     decibel: bool = False
     """Band features are 10 log10 of their values; indices and expressions use the values themselves."""
+    temporal: tuple[str, ...] = ()
+    """Temporal features of each series, some of ``TEMPORAL_FEATURES`` in their order; empty for layers."""
 
     @property
     def halo(self) -> int:
@@ -68,18 +93,42 @@ class SensorRecipe:
         """The dates as ``datetime.date``."""
         return tuple(parse_day(key) for key in self.dates)
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Feature names: ``<Sensor>_<band or index>_<date>``; for layers without dates, the band names.
+    @cached_property
+    def series(self) -> tuple[str, ...]:
+        """Names of the series whose dates are features: bands (with ``copy_input``), indices, expressions; empty for
+        layers."""
+        if self.static:
+            return ()
+        word = "userfeature" if self.sensor.islower() else "userFeature"
+        expressions = (f"{word}{k}" for k in range(1, len(self.expressions) + 1))
+        return (*(self.bands if self.copy_input else ()), *self.effective_indices, *expressions)
 
-        Expressions are named ``userFeature1`` …, or ``userfeature1`` … for a sensor name in lower case.
+    @cached_property
+    def features(self) -> tuple[Feature, ...]:
+        """All features, in order.
+
+        Names: ``<Sensor>_<series>_<date>``, ``<Sensor>_<series>_diff_<date>``, ``<Sensor>_<series>_<statistic>``; for
+        layers without dates, the names of the layers. Expressions are named ``userFeature1`` …, or ``userfeature1`` …
+        for a sensor name in lower case.
         """
         if self.static:
-            return self.bands
-        copied = [f"{self.sensor}_{band}_{key}" for key in self.dates for band in self.bands if self.copy_input]
-        word = "userfeature" if self.sensor.islower() else "userFeature"
-        derived = [*self.effective_indices, *(f"{word}{k}" for k in range(1, len(self.expressions) + 1))]
-        return tuple(copied + [f"{self.sensor}_{name}_{key}" for name in derived for key in self.dates])
+            return tuple(Feature(band, band) for band in self.bands)
+        names = [f"{self.sensor}_{name}" for name in self.series]
+        copied = len(self.bands) if self.copy_input else 0
+        by_date = [(name, key) for key in self.dates for name in names[:copied]]
+        by_date += [(name, key) for name in names[copied:] for key in self.dates]
+        features = [Feature(f"{name}_{key}", name, key) for name, key in by_date]
+        if DIFFERENCES in self.temporal:
+            later = self.dates[1:]
+            features += [Feature(f"{name}_diff_{key}", name, key, DIFFERENCE) for name in names for key in later]
+        if STATISTICS in self.temporal:
+            features += [Feature(f"{name}_{kind}", name, "", kind) for name in names for kind in STATISTIC_NAMES]
+        return tuple(features)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Feature names, in order."""
+        return tuple(feature.name for feature in self.features)
 
 
 @dataclass(frozen=True)
@@ -96,7 +145,7 @@ class FeatureRecipe:
     def __repr__(self) -> str:
         return f"FeatureRecipe({len(self.names)} features of {', '.join(sensor.sensor for sensor in self.sensors)})"
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """All feature names, in order. Every other list of names is derived from this one."""
         names = tuple(name for sensor in self.sensors for name in sensor.names)
@@ -127,14 +176,18 @@ class FeatureRecipe:
         return replace(self, sensors=tuple(sensor.pointwise for sensor in self.sensors))
 
     def to_json(self) -> dict[str, Any]:
-        """The recipe as values for ``recipe.json``."""
-        return asdict(self)
+        """The recipe as values for ``recipe.json``; ``temporal`` only for sensors with temporal features."""
+        content = asdict(self)
+        for sensor in content["sensors"]:
+            if not sensor["temporal"]:
+                del sensor["temporal"]
+        return content
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> FeatureRecipe:
         """The recipe written by ``to_json``. ``allow_missing`` may be absent, as in files of earlier versions.
 
-        Raises KeyError, TypeError or ValueError for an invalid recipe or date.
+        Raises KeyError, TypeError or ValueError for an invalid recipe, date or kind of temporal features.
         """
         sensors = []
         for sensor in content["sensors"]:
@@ -152,6 +205,8 @@ def _checked(recipe: Any) -> Any:
         recipe.days  # noqa: B018 - raises an error for an invalid date
         if recipe.speckle_radius < 0:
             raise ValueError(f"speckle_radius is {recipe.speckle_radius}")
+        if recipe.temporal != ordered_temporal(recipe.temporal) or (recipe.static and recipe.temporal):
+            raise ValueError(f"temporal is {recipe.temporal!r}")
     return recipe
 
 
@@ -163,6 +218,11 @@ def _fits(value: Any, hint: Any) -> bool:
     if parts:
         return isinstance(value, Mapping) and all(_fits(k, parts[0]) and _fits(v, parts[1]) for k, v in value.items())
     return type(value) is hint
+
+
+def ordered_temporal(kinds: Collection[str]) -> tuple[str, ...]:
+    """The kinds of temporal features in feature order, each once; unknown ones are omitted."""
+    return tuple(kind for kind in TEMPORAL_FEATURES if kind in kinds)
 
 
 def parse_day(key: str) -> date:

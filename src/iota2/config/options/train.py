@@ -11,13 +11,14 @@ from pydantic import field_validator, model_validator
 from iota2.classifiers.registry import selectable_names
 from iota2.compute.indices import INDICES
 from iota2.config.options.fields import AnyPath, InputFile, Section, Words
-from iota2.core.recipe import DEFAULT_INDICES
+from iota2.core.recipe import DEFAULT_INDICES, TEMPORAL_FEATURES
 from iota2.core.reduction import ReductionMode
 from iota2.options import About, OneOf, Options, no_effect, no_effect_without, option, planned
 
 _OTHER_CLASSIFIERS = ("sharkkm",)
 Classifier = Annotated[str, OneOf(lambda: (*selectable_names(), *_OTHER_CLASSIFIERS))]
 Index = Annotated[str, OneOf(lambda: (*INDICES,))]
+TemporalFeature = Annotated[str, OneOf(lambda: TEMPORAL_FEATURES)]
 _FUSION_ONLY = "it requires classif_mode 'fusion', which is not available yet"
 _NO_TERRAIN = "pixels are selected on the grid of the images, without an elevation model"
 
@@ -219,6 +220,12 @@ class ArgTrain(Section):
     )
     features: tuple[Index, ...] = option(
         DEFAULT_INDICES, "Spectral indices to compute. The default ones are always included; [] disables all indices."
+    )
+    temporal_features: tuple[TemporalFeature, ...] = option(
+        (),
+        "Additional features of each band, index and expression of sensors with at least two dates: `differences` "
+        "between successive dates; `statistics` over the dates (quantiles, mean, standard deviation, dates of maximum "
+        "and minimum, greatest increase and decrease).",
     )
     sample_selection: SampleSelection = option(SampleSelection(), "Selection of pixels in learning polygons.")
     max_samples_per_class: int | None = option(
