@@ -187,6 +187,39 @@ def test_features_as_configured(tiny: Tiny, tmp_path: Path, case: str) -> None:
     assert accuracy(config, tiny[0]) > 0.7
 
 
+def test_temporal_features_are_learned_and_mapped(tiny: Tiny, tmp_path: Path) -> None:
+    """They are computed for samples and map alike, and the card shows their importance."""
+    config = run_edited(tiny, tmp_path, arg_train="temporal_features : ['statistics', 'differences']")
+    root = config.chain.output_path
+    assert accuracy(config, tiny[0]) > 0.8
+    recipe = load_model(root / "model/model_1_seed_0").recipe
+    dates = recipe.sensors[0].dates
+    assert recipe.sensors[0].temporal == ("differences", "statistics")
+    assert len(recipe.names) == 13 * (len(dates) + len(dates) - 1 + 13)
+    samples = read_samples(root / "learningSamples/Samples_region_1_seed0_learn.sqlite")
+    ndvi = samples[[f"sentinel2_ndvi_{day}" for day in dates]].to_numpy()
+    differences = samples[[f"sentinel2_ndvi_diff_{day}" for day in dates[1:]]].to_numpy()
+    assert np.array_equal(differences, np.diff(ndvi.astype(np.float32), axis=1))
+    assert np.allclose(samples["sentinel2_ndvi_q50"], np.median(ndvi, axis=1), rtol=1e-5, atol=1e-3)
+    assert np.array_equal(samples["sentinel2_ndvi_maxdate"], ndvi.argmax(axis=1) + 1)
+    card = (root / "model/model_1_seed_0.txt").read_text(encoding="utf-8")
+    assert "\n  Sentinel2_NDVI " in card
+    assert "Sentinel2_NDVI_" not in card
+    for kind in ("value", "difference", "mean"):
+        assert re.search(rf"^  {kind} +\d+\.\d\d", card.split("Importance by kind of feature, %")[1], re.M)
+
+
+def test_temporal_features_of_a_single_date_are_rejected_before_the_run(tiny: Tiny, tmp_path: Path) -> None:
+    sections = (
+        "sensors_data_interpolation :\n{\n auto_date : False\n}\n"
+        "Sentinel_2 :\n{\n start_date : '20180401'\n end_date : '20180405'\n}\n"
+    )
+    config = configured(tiny[1], tmp_path, edited(sections=sections, arg_train="temporal_features : ['statistics']"))
+    with pytest.raises(InputError, match=r"arg_train\.temporal_features: .*fewer than two dates"):
+        survey_and_plan(config)
+    assert len(survey(configured(tiny[1], tmp_path, edited(sections=sections))).recipe.sensors[0].dates) == 1
+
+
 SWITCH = "sensors_data_interpolation :\n{\n use_additional_features : True\n}\n"
 
 

@@ -18,6 +18,7 @@ from iota2.classifiers import KINDS
 from iota2.compute.indices import INDICES
 from iota2.config import describe, minimal_config
 from iota2.config.options.schema import SECTIONS, Config
+from iota2.config.recipes import recipe_params
 from iota2.config.syntax.document import Document, Node, SectionText
 from iota2.errors import ConfigError
 from iota2.options import keys
@@ -250,6 +251,16 @@ def test_messages_contain_no_words_of_pydantic(world: Path) -> None:
         "sensors_data_interpolation.auto_date",
     ):
         assert f": {option}" in said
+
+
+def test_temporal_features_are_given_by_name(world: Path) -> None:
+    said = refusal(world, chain() + "arg_train : { temporal_features : [differences, statistic] }")
+    expected = "arg_train.temporal_features: expected a list of: 'differences' or 'statistics', got 'statistic'"
+    assert f"{expected}; did you mean 'statistics'?" in said
+    config = load(world, chain() + "arg_train : { temporal_features : [statistics, differences, statistics] }")
+    assert config.warnings == ()
+    assert recipe_params(config).temporal == ("differences", "statistics")
+    assert recipe_params(load(world, chain())).temporal == ()
 
 
 def test_an_index_and_a_classifier_registered_later_are_accepted(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
