@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from benchmarks.stage_inputs import StageInputs
 from iota2.compute.features import feature_block
 from iota2.compute.temporal import gapfill
 from iota2.core.grid import block_of
+from iota2.core.recipe import TEMPORAL_FEATURES
 from iota2.io.files.gdal import gdal_environment, limit_threads
 from iota2.io.rasters.files import RasterProfile, RasterWriter
 from iota2.io.series.reader import CubeReader
@@ -149,6 +151,24 @@ def bench_features(
             feature_block(series, inputs.recipe)
 
     measure("features, including gap filling", inputs, work)
+
+
+def bench_temporal_features(
+    measure: Callable[..., Figure], stage_inputs: Callable[[float], StageInputs], megapixels: float
+) -> None:
+    """All features with differences and statistics of ten bands and three indices, including gap filling."""
+    inputs = stage_inputs(megapixels)
+    sensors = tuple(replace(sensor, temporal=TEMPORAL_FEATURES) for sensor in inputs.recipe.sensors)
+    recipe = replace(inputs.recipe, sensors=sensors)
+    assert len(recipe.names) == 481 + 13 * (36 + 13)
+    cubes = inputs.cubes
+
+    def work() -> None:
+        for series in cubes:
+            feature_block(series, recipe)
+
+    reference = "features, including gap filling"
+    measure("features with temporal features, including gap filling", inputs, work, reference=reference)
 
 
 def bench_predict(

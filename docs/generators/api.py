@@ -7,6 +7,7 @@ import inspect
 import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import is_dataclass
+from functools import cached_property
 
 import iota2
 from generators.markdown import GENERATED, code, sentence, table
@@ -101,8 +102,9 @@ def _fields(cls: type) -> Iterator[tuple[str, str, str]]:
 
 def _properties(cls: type) -> Iterator[tuple[str, str, str]]:
     for name, found in vars(cls).items():
-        if isinstance(found, property) and found.fget is not None:
-            yield name, str(inspect.signature(found.fget).return_annotation), sentence(found.__doc__)
+        getter = found.func if isinstance(found, cached_property) else getattr(found, "fget", None)
+        if getter is not None:
+            yield name, str(inspect.signature(getter).return_annotation), sentence(found.__doc__)
 
 
 def _errors() -> str:

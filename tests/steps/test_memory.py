@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from iota2.compute.trees import Forest
 from iota2.core.graph import JobContext, Key, MultiplePaths, Paths, Resources
 from iota2.core.grid import Block, blocks
 from iota2.core.nomenclature import Nomenclature
-from iota2.core.recipe import FeatureRecipe, SensorRecipe
+from iota2.core.recipe import TEMPORAL_FEATURES, FeatureRecipe, SensorRecipe
 from iota2.core.scene import Scene
 from iota2.core.sensor import SensorSpec
 from iota2.io.archive.products import scan_tile, working_geobox
@@ -57,6 +58,13 @@ nodata: -10000
 """
 
 
+FEATURES: dict[str, dict[str, Any]] = {
+    "bands and index": {},
+    "index alone": {"copy_input": False},
+    "temporal features": {"temporal": TEMPORAL_FEATURES},
+}
+
+
 def scene_of(spec: SensorSpec, root: Path, mask: type = np.uint8) -> Scene:
     rng = np.random.default_rng(0)
     for day in DAYS:
@@ -79,13 +87,13 @@ def trained(recipe: FeatureRecipe) -> Model:
 
 @pytest.mark.parametrize("megabytes", [8, 32])
 @pytest.mark.parametrize("scale", [1.0, 0.5], ids=["integers", "floats"])
-@pytest.mark.parametrize("copied", [True, False], ids=["bands and index", "index alone"])
-def test_classification_stays_within_its_memory(tmp_path: Path, megabytes: int, scale: float, copied: bool) -> None:
+@pytest.mark.parametrize("features", FEATURES)
+def test_classification_stays_within_its_memory(tmp_path: Path, megabytes: int, scale: float, features: str) -> None:
     spec = replace(parse_spec(SPEC, source="small.yaml"), scale=scale)
     scene = scene_of(spec, tmp_path)
     dates = tuple(f"{date(2018, 1, 1) + timedelta(days=2 * k):%Y%m%d}" for k in range(30))
     roles = {"red": "RED", "nir": "NIR", "swir": "NIR"}
-    recipe = FeatureRecipe((SensorRecipe("Small", ("RED", "NIR"), roles, dates, copy_input=copied),))
+    recipe = FeatureRecipe((SensorRecipe("Small", ("RED", "NIR"), roles, dates, **FEATURES[features]),))
     model, use = trained(recipe), Resources(memory=megabytes << 20)
     shapes = prediction_shapes(scene, recipe, use, len(CODES))
     classify(scene, model, shapes, tmp_path, count=1)  # compiles
