@@ -21,7 +21,7 @@ from iota2.classifiers.card import feature_origins
 from iota2.classifiers.flatten import flatten
 from iota2.classifiers.forest import ForestClassifier, read_forest, write_forest
 from iota2.core.cube import FeatureBlock
-from iota2.core.recipe import MISSING, FeatureRecipe, SensorRecipe
+from iota2.core.recipe import MISSING, TEMPORAL_FEATURES, FeatureRecipe, SensorRecipe
 from iota2.errors import FeatureMismatch, InputError, UserError
 
 SENSOR = SensorRecipe("Sentinel2", ("B2", "B4"), {"red": "B4"}, ("20180511", "20180521"), indices=("NDVI",))
@@ -268,6 +268,16 @@ def test_feature_origins_do_not_depend_on_standard_labels():
     raw = replace(SENSOR, dates=("20180511", "20180511.1"), gapfilling=False)
     origins = feature_origins(FeatureRecipe((raw,), standard_labels=True))
     assert origins[2] == ("Sentinel2_B2", "20180511")
+
+
+def test_the_origin_of_a_difference_is_its_later_date_and_a_statistic_has_no_date():
+    sensor = replace(SENSOR, temporal=TEMPORAL_FEATURES)
+    origins = dict(zip(sensor.names, feature_origins(FeatureRecipe((sensor,))), strict=True))
+    first, last = SENSOR.dates
+    assert origins[f"Sentinel2_B2_{first}"] == ("Sentinel2_B2", first)
+    assert origins[f"Sentinel2_B2_diff_{last}"] == ("Sentinel2_B2", last)
+    assert origins["Sentinel2_NDVI_maxdate"] == ("Sentinel2_NDVI", "(no date)")
+    assert {band for band, _ in origins.values()} == {"Sentinel2_B2", "Sentinel2_B4", "Sentinel2_NDVI"}
 
 
 class Trap:

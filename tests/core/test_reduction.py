@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from iota2.core.recipe import FeatureRecipe, SensorRecipe
+from iota2.core.recipe import STATISTIC_NAMES, TEMPORAL_FEATURES, FeatureRecipe, SensorRecipe
 from iota2.core.reduction import NO_DATE, ReductionMode, feature_groups, feature_origins, max_components
 
 OPTICAL = SensorRecipe("Sentinel2", ("B4", "B8"), {}, ("20200101", "20200201"), indices=("NDVI",))
@@ -69,3 +69,14 @@ def test_a_group_has_at_most_as_many_components_as_features() -> None:
 def test_another_mode_is_an_error_that_lists_the_modes() -> None:
     with pytest.raises(ValueError, match="'dates'; expected one of global, sensor_band, sensor_date, date, band"):
         feature_groups(RECIPE, "dates")  # type: ignore[arg-type]
+
+
+def test_temporal_features_belong_to_the_band_of_their_series() -> None:
+    recipe = FeatureRecipe((replace(OPTICAL, temporal=TEMPORAL_FEATURES),))
+    assert list(groups("sensor_band", recipe)) == ["Sentinel2 B4", "Sentinel2 B8", "Sentinel2 NDVI"]
+    dated = groups("date", recipe)
+    assert [name for name in dated["20200101"] if "diff" in name] == []
+    assert [name for name in dated["20200201"] if "diff" in name] == [
+        "Sentinel2_B4_diff_20200201", "Sentinel2_B8_diff_20200201", "Sentinel2_NDVI_diff_20200201",
+    ]  # fmt: skip
+    assert len(dated[NO_DATE]) == 3 * len(STATISTIC_NAMES)

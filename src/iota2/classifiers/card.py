@@ -87,8 +87,11 @@ def feature_origins(recipe: FeatureRecipe) -> list[tuple[str, str]]:
 
     A difference belongs to its later date; a statistic has no date.
     """
-    features = (feature for sensor in recipe.sensors for feature in sensor.features)
-    return [(feature.series, feature.date[:8] or NO_DATE) for feature in features]
+    return [
+        (feature.series if sensor.static else f"{sensor.sensor}_{feature.series}", feature.date[:8] or NO_DATE)
+        for sensor in recipe.sensors
+        for feature in sensor.features
+    ]
 
 
 def total_by(groups: Iterable[str], values: Sequence[float] | np.ndarray) -> dict[str, float]:

@@ -31,7 +31,7 @@ class Feature(NamedTuple):
 
     name: str
     series: str
-    """Sensor with band, index or expression: the name of a value without its date. For layers, the layer."""
+    """Band, index, expression or layer."""
     date: str = ""
     """Key of its date, for a difference of the later one; empty without date."""
     kind: str = VALUE
@@ -113,17 +113,20 @@ class SensorRecipe:
         """
         if self.static:
             return tuple(Feature(band, band) for band in self.bands)
-        names = [f"{self.sensor}_{name}" for name in self.series]
-        copied = len(self.bands) if self.copy_input else 0
-        by_date = [(name, key) for key in self.dates for name in names[:copied]]
-        by_date += [(name, key) for name in names[copied:] for key in self.dates]
-        features = [Feature(f"{name}_{key}", name, key) for name, key in by_date]
-        if DIFFERENCES in self.temporal:
-            later = self.dates[1:]
-            features += [Feature(f"{name}_diff_{key}", name, key, DIFFERENCE) for name in names for key in later]
-        if STATISTICS in self.temporal:
-            features += [Feature(f"{name}_{kind}", name, "", kind) for name in names for kind in STATISTIC_NAMES]
+        copied = self.bands if self.copy_input else ()
+        by_date = [(name, key) for key in self.dates for name in copied]
+        by_date += [(name, key) for name in self.series[len(copied) :] for key in self.dates]
+        features = [Feature(f"{self.sensor}_{name}_{key}", name, key) for name, key in by_date]
+        for kind in self.temporal:
+            features += [one for name in self.series for one in self._temporal_features(name, kind)]
         return tuple(features)
+
+    def _temporal_features(self, series: str, kind: str) -> list[Feature]:
+        """The temporal features of a series, of one of the ``TEMPORAL_FEATURES``."""
+        prefix = f"{self.sensor}_{series}"
+        if kind == DIFFERENCES:
+            return [Feature(f"{prefix}_diff_{key}", series, key, DIFFERENCE) for key in self.dates[1:]]
+        return [Feature(f"{prefix}_{name}", series, kind=name) for name in STATISTIC_NAMES]
 
     @cached_property
     def names(self) -> tuple[str, ...]:

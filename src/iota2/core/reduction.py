@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from iota2.core.recipe import FeatureRecipe, SensorRecipe
+from iota2.core.recipe import FeatureRecipe
 
 ReductionMode = Literal["global", "sensor_band", "sensor_date", "date", "band", "sensor"]
 """Grouping of features: all together; the dates of a band of a sensor; the bands of a sensor on a date; all bands on a
@@ -23,7 +23,7 @@ class FeatureOrigin:
 
     sensor: str
     band: str
-    """Band, index or other property: the name of the feature without its sensor and date."""
+    """Band, index, expression or layer."""
     day: str
     """``YYYYMMDD``; empty for a feature without date."""
 
@@ -38,8 +38,15 @@ class FeatureGroup:
 
 
 def feature_origins(recipe: FeatureRecipe) -> tuple[FeatureOrigin, ...]:
-    """The origin of each feature, in the order of the recipe."""
-    return tuple(origin for sensor in recipe.sensors for origin in _sensor_origins(sensor))
+    """The origin of each feature, in the order of the recipe.
+
+    Temporal features belong to the band or index of their series. A difference has its later date, a statistic none.
+    """
+    return tuple(
+        FeatureOrigin(sensor.sensor, feature.series, feature.date[:8])
+        for sensor in recipe.sensors
+        for feature in sensor.features
+    )
 
 
 def feature_groups(recipe: FeatureRecipe, mode: ReductionMode) -> tuple[FeatureGroup, ...]:
@@ -59,19 +66,6 @@ def feature_groups(recipe: FeatureRecipe, mode: ReductionMode) -> tuple[FeatureG
 def max_components(recipe: FeatureRecipe, mode: ReductionMode, target: int) -> int:
     """Number of components of all groups, if each has ``target`` of them, or as many as it has features if fewer."""
     return sum(min(target, len(group.features)) for group in feature_groups(recipe, mode))
-
-
-def _sensor_origins(sensor: SensorRecipe) -> list[FeatureOrigin]:
-    if sensor.static:
-        return [FeatureOrigin(sensor.sensor, name, "") for name in sensor.names]
-    keys, prefix = set(sensor.dates), f"{sensor.sensor}_"
-    origins = []
-    for name in sensor.names:
-        property_name = name.removeprefix(prefix)
-        band, _, key = property_name.rpartition("_")
-        dated = bool(band) and key in keys
-        origins.append(FeatureOrigin(sensor.sensor, band if dated else property_name, key[:8] if dated else ""))
-    return origins
 
 
 def _date_name(origin: FeatureOrigin) -> str:
