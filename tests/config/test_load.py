@@ -259,8 +259,8 @@ def test_temporal_features_are_given_by_name(world: Path) -> None:
     assert f"{expected}; did you mean 'statistics'?" in said
     config = load(world, chain() + "arg_train : { temporal_features : [statistics, differences, statistics] }")
     assert config.warnings == ()
-    assert recipe_params(config).temporal == ("differences", "statistics")
-    assert recipe_params(load(world, chain())).temporal == ()
+    assert recipe_params(config).temporal_features == ("differences", "statistics")
+    assert recipe_params(load(world, chain())).temporal_features == ()
 
 
 def test_an_index_and_a_classifier_registered_later_are_accepted(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,6 +58,7 @@ def test_the_recipe_has_the_dates_of_all_tiles_at_the_step_of_the_sensor(tmp_pat
         atmospheric_correction=False,
         standard_labels=False,
         allow_missing=False,
+        temporal_features=(),
     )
     inp = {"scene": several("tile", {tile: f"{tile.lower()}/{name}" for tile, name in scenes.items()})}
     run(recipe.STEP, tmp_path, inp, {"recipe": "recipe.json"}, params=params)

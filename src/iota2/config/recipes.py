@@ -32,7 +32,7 @@ class RecipeParams:
     atmospheric_correction: bool
     standard_labels: bool
     allow_missing: bool
-    temporal: tuple[str, ...]
+    temporal_features: tuple[str, ...]
 
 
 def recipe_params(config: Config) -> RecipeParams:
@@ -66,7 +66,7 @@ def params_of(
         atmospheric_correction=extraction.acor_feat,
         standard_labels=train.force_standard_labels,
         allow_missing=allow_missing,
-        temporal=ordered_temporal(train.temporal_features),
+        temporal_features=ordered_temporal(train.temporal_features),
     )
 
 
@@ -95,7 +95,7 @@ def build_recipe(scenes: Mapping[str, Scene], params: RecipeParams) -> FeatureRe
     ]
     if problems:
         raise ConfigError(problems)
-    if params.temporal and not any(sensor.temporal for sensor in sensors):
+    if params.temporal_features and not any(sensor.temporal for sensor in sensors):
         text = (
             "the series of all sensors have fewer than two dates. Remove the option, or provide images of more dates."
         )
@@ -135,7 +135,7 @@ def _sensor_recipe(options: SensorOptions, series: Mapping[str, SensorScene], pa
         expressions=options.expressions,
         speckle_radius=options.speckle_radius,
         decibel=options.decibel,
-        temporal=params.temporal if len(dates) > 1 else (),
+        temporal=params.temporal_features if len(dates) > 1 else (),
     )
 
 
