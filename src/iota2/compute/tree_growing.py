@@ -24,9 +24,6 @@ _SORTED_PER_CLASS = 64
 _INSERTED = 16
 """Nodes with at most this number of samples are sorted by insertion, others by counting."""
 
-_Samples = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""Samples of a tree or a node: positions (n,) uint32, classes (n,) uint16 and weights (n,) int32 or float64."""
-
 
 @dataclass(frozen=True)
 class Growth:
@@ -104,6 +101,55 @@ class _Tree(NamedTuple):
     """(feature,) float64: sum of weight times decrease of impurity over the nodes that test the feature."""
 
 
+class _Limits(NamedTuple):
+    """Numbers of ``Growth``, within their limits for the samples."""
+
+    max_depth: int
+    min_samples: int
+    candidates: int
+    at_random: bool
+
+
+class _Bins(NamedTuple):
+    """The arrays of ``BinnedFeatures``."""
+
+    codes: np.ndarray
+    cuts: np.ndarray
+    centres: np.ndarray
+
+
+class _Samples(NamedTuple):
+    """Samples of a tree, or of a node."""
+
+    at: np.ndarray
+    """(n,) uint32: position among all samples."""
+    label: np.ndarray
+    """(n,) uint16: class."""
+    weight: np.ndarray
+    """(n,) int32 or float64: how often the sample was drawn, times its weight."""
+
+
+class _Work(NamedTuple):
+    """Work arrays of a tree."""
+
+    totals: np.ndarray
+    """(class,) int64 or float64: weights in the node."""
+    left: np.ndarray
+    """(class,) of the same type: weights on the left side of a split."""
+    state: np.ndarray
+    """(1,) uint64: state of the random numbers."""
+    features: np.ndarray
+    """(feature,) uint32: all features, in the order of the last draws."""
+    codes: np.ndarray
+    """(n,) uint8: codes of a feature in the node."""
+    order: np.ndarray
+    """(n,) uint32: positions in the node, sorted by code; as long as the largest node that is sorted."""
+    counts: np.ndarray
+    """(256,) uint32: samples of each code."""
+    bins: np.ndarray
+    """(256 * class,) of the type of the weights: weights of the classes of each code."""
+
+
 def _checked(x: np.ndarray, y: np.ndarray, weight: np.ndarray | None, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
     """Classes as uint16, and weights: int32 ones without weights, for which sums are exact, otherwise float64."""
     if y.shape != x.shape[:1] or not y.size or not 0 <= y.min() <= y.max() < n_classes <= 2**16:
@@ -127,31 +173,44 @@ def _grown_trees(
 ) -> list[_Tree]:
     """The trees, each from its own stream of random numbers; ``targets`` are classes and weights."""
     binned = bin_features(x, threads=threads)
-    limits = _limits(growth, x.shape[1])
+    bins, limits = _Bins(binned.codes, binned.cuts, binned.centres), _limits(growth, x.shape[1])
     labels, weights = targets
     present = np.flatnonzero(weights).astype(np.uint32)
     size = max(1, round(growth.max_samples * len(present))) if growth.bootstrap else 0
-    exact = weights.dtype == np.int32
 
     def grow(start: np.uint64) -> _Tree:
         state = np.array([start], np.uint64)
         bag = _in_bag(labels, weights, present, size, state)
-        sums = np.zeros((2, n_classes), np.int64 if exact else np.float64)
-        return _Tree(*_grow_tree((binned.codes, binned.cuts, binned.centres), bag, limits, (sums, state)))
+        return _Tree(*_grow_tree(bins, bag, limits, _work(bag, bins, n_classes, state)))
 
     drawn = generator(seed, "grow_forest").integers(2**64, size=growth.trees, dtype=np.uint64)
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(grow, drawn))
 
 
-def _limits(growth: Growth, features: int) -> tuple[int, int, int, bool]:
-    """Maximum depth, minimum number of samples to split, number of candidate features, and kind of thresholds."""
+def _limits(growth: Growth, features: int) -> _Limits:
     candidates = int(np.sqrt(features)) if growth.max_features is None else growth.max_features
-    return (
-        min(growth.max_depth, UNLIMITED),
-        max(2, growth.min_samples_split),
-        min(max(1, candidates), features),
-        growth.random_thresholds,
+    return _Limits(
+        max_depth=min(growth.max_depth, UNLIMITED),
+        min_samples=max(2, growth.min_samples_split),
+        candidates=min(max(1, candidates), features),
+        at_random=growth.random_thresholds,
+    )
+
+
+def _work(bag: _Samples, bins: _Bins, n_classes: int, state: np.ndarray) -> _Work:
+    """Work arrays; sums of whole numbers are exact in int64."""
+    kind = np.int64 if bag.weight.dtype == np.int32 else np.float64
+    size = len(bag.at)
+    return _Work(
+        totals=np.zeros(n_classes, kind),
+        left=np.zeros(n_classes, kind),
+        state=state,
+        features=np.arange(len(bins.codes), dtype=np.uint32),
+        codes=np.empty(size, np.uint8),
+        order=np.empty(min(size, max(_INSERTED, _SORTED_PER_CLASS * n_classes)), np.uint32),
+        counts=np.empty(BINS, np.uint32),
+        bins=np.empty(BINS * n_classes, bag.weight.dtype),
     )
 
 
@@ -183,82 +242,64 @@ def _in_bag(labels: np.ndarray, weights: np.ndarray, present: np.ndarray, size: 
     if size == 0:
         counts[:] = 1
     positions = present[counts > 0]
-    return positions, labels[positions], weights[positions] * counts[counts > 0]
+    return _Samples(positions, labels[positions], weights[positions] * counts[counts > 0])
 
 
 @njit(nogil=True, cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
-def _grow_tree(
-    binned: tuple[np.ndarray, ...],
-    bag: _Samples,
-    limits: tuple[int, int, int, bool],
-    sums_and_state: tuple[np.ndarray, np.ndarray],
-) -> tuple[np.ndarray, ...]:
-    """The arrays of ``_Tree``, from codes, limits and centres of bins, and the samples of the tree.
-
-    ``sums`` (2, class) are class totals of a node and of its left side, int64 if weights are whole numbers.
-    """
-    n_features, size = binned[0].shape[0], bag[0].size
-    feature, child = np.full(2 * size, n_features, np.uint32), np.arange(2 * size).astype(np.uint32)
-    threshold, decrease = np.zeros(2 * size, np.float32), np.zeros(n_features)
-    begin, end = np.zeros(2 * size, np.uint32), np.zeros(2 * size, np.uint32)
-    leaves = np.zeros(size + 1, np.uint32), np.zeros(size, np.uint16), np.zeros(size)
-    work, other = _work(n_features, bag, sums_and_state), (bag[0].copy(), bag[1].copy(), bag[2].copy())
-    end[0], nodes, node, n_leaves, depth, level_end = size, 1, 0, 0, 0, 1
+def _grow_tree(bins: _Bins, bag: _Samples, limits: _Limits, work: _Work) -> tuple[np.ndarray, ...]:
+    """The arrays of ``_Tree``; ``bag`` is put in the order of the leaves."""
+    n_features, size = bins.codes.shape[0], bag.at.size
+    feature, threshold = np.empty(2 * size, np.uint32), np.zeros(2 * size, np.float32)
+    child, decrease = np.empty(2 * size, np.uint32), np.zeros(n_features)
+    begin, end = np.empty(2 * size, np.uint32), np.empty(2 * size, np.uint32)
+    starts, column, share = np.empty(size + 1, np.uint32), np.empty(size, np.uint16), np.empty(size)
+    other = _Samples(bag.at.copy(), bag.label.copy(), bag.weight.copy())
+    begin[0], end[0], starts[0] = 0, size, 0
+    node, nodes, leaves, depth, level_end = 0, 1, 0, 0, 1
     while node < nodes:
         if node == level_end:
             depth, level_end = depth + 1, nodes
         first, last = begin[node], end[node]
-        part = (bag[0][first:last], bag[1][first:last], bag[2][first:last])
-        classes, squares, total = _count_classes(part, work[0][0])
+        part = _Samples(bag.at[first:last], bag.label[first:last], bag.weight[first:last])
+        classes, squares, total = _count_classes(part, work.totals)
         best, cut, score = n_features, 0, 0.0
-        if classes > 1 and part[0].size >= limits[1] and depth < limits[0]:
-            best, cut, score = _best_split(binned, part, limits, work)
+        if classes > 1 and part.at.size >= limits.min_samples and depth < limits.max_depth:
+            best, cut, score = _best_split(bins, part, limits, work)
+        feature[node], child[node] = best, node
         if best < n_features:
-            feature[node], threshold[node], child[node] = best, binned[1][best, cut], nodes
+            threshold[node], child[node] = bins.cuts[best, cut], nodes
             decrease[best] += score - squares / total
-            middle = first + _partition(binned[0][best], cut, part, other)
+            middle = first + _partition(bins.codes[best], cut, part, other)
             begin[nodes], end[nodes], begin[nodes + 1], end[nodes + 1] = first, middle, middle, last
             nodes += 2
         else:
-            _add_leaf(leaves, n_leaves, work[0][0], total)
-            n_leaves += 1
+            entry = starts[leaves]
+            count = _write_shares(work.totals, total, column[entry:], share[entry:])
+            leaves += 1
+            starts[leaves] = entry + count
         node += 1
-    starts, entries = leaves[0][: n_leaves + 1].copy(), leaves[0][n_leaves]
-    kept = (feature[:nodes].copy(), threshold[:nodes].copy(), child[:nodes].copy())
-    return (*kept, starts, leaves[1][:entries].copy(), leaves[2][:entries].copy(), decrease)
+    tests = (feature[:nodes].copy(), threshold[:nodes].copy(), child[:nodes].copy())
+    entries = starts[leaves]
+    return (*tests, starts[: leaves + 1].copy(), column[:entries].copy(), share[:entries].copy(), decrease)
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _work(n_features: int, bag: _Samples, sums_and_state: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, ...]:
-    """Work arrays of a tree: class totals, random state, order of the features, codes of a node, positions sorted by
-    code, counts of codes, and counts of classes in each bin."""
-    sums, state = sums_and_state
-    size, classes = bag[0].size, sums.shape[1]
-    sorted_ = max(_INSERTED, min(size, _SORTED_PER_CLASS * classes))
-    order, bins = np.empty(sorted_, np.uint32), np.empty(BINS * classes, bag[2].dtype)
-    features, codes = np.arange(n_features).astype(np.uint32), np.empty(size, np.uint8)
-    return sums, state, features, codes, order, np.empty(BINS, np.uint32), bins
-
-
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _add_leaf(leaves: _Samples, number: int, totals: np.ndarray, total: float) -> None:
-    """Write the class shares of a leaf to ``leaves`` (starts, column, share)."""
-    starts, column, share = leaves
-    entry = starts[number]
+def _write_shares(totals: np.ndarray, total: float, column: np.ndarray, share: np.ndarray) -> int:
+    """Write the classes with weight and their shares; returns their number."""
+    entry = 0
     for k in range(totals.size):
         if totals[k] > 0:
             column[entry], share[entry] = k, totals[k] / total
             entry += 1
-    starts[number + 1] = entry
+    return entry
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
 def _count_classes(part: _Samples, totals: np.ndarray) -> tuple[int, float, float]:
     """Set ``totals`` (class,) of a node; returns the number of classes, the sum of squared totals, and their sum."""
-    _, label, weight = part
     totals[:] = 0
-    for k in range(label.size):
-        totals[label[k]] += weight[k]
+    for k in range(part.label.size):
+        totals[part.label[k]] += part.weight[k]
     classes, squares, total = 0, totals[0] * 0, totals[0] * 0
     for k in range(totals.size):
         classes += totals[k] > 0
@@ -268,49 +309,42 @@ def _count_classes(part: _Samples, totals: np.ndarray) -> tuple[int, float, floa
 
 
 @njit(nogil=True, cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
-def _best_split(
-    binned: tuple[np.ndarray, ...],
-    part: _Samples,
-    limits: tuple[int, int, int, bool],
-    work: tuple[np.ndarray, ...],
-) -> tuple[int, int, float]:
+def _best_split(bins: _Bins, part: _Samples, limits: _Limits, work: _Work) -> tuple[int, int, float]:
     """Feature, code and score of the best split among the candidates; the number of features if all are constant.
 
     The score is the sum over both sides of the squared class totals divided by the total: the greater, the lower the
     impurity. Codes up to the returned one go left.
     """
-    codes, cuts, centres = binned
-    sums, state, features, buffer, order, counts, bins = work
-    index, label, weight = part
-    size, node_codes = index.size, buffer[: index.size]
-    best, best_cut, best_score = codes.shape[0], 0, -1.0
-    remaining, drawn = features.size, 0
-    while remaining > 0 and (drawn < limits[2] or best == codes.shape[0]):
-        k = _below(state, remaining)
+    n_features, features = bins.codes.shape[0], work.features
+    codes, order = work.codes[: part.at.size], work.order[: part.at.size]
+    best, best_cut, best_score = n_features, 0, -1.0
+    remaining, drawn = n_features, 0
+    while remaining > 0 and (drawn < limits.candidates or best == n_features):
+        k = _below(work.state, remaining)
         remaining, drawn = remaining - 1, drawn + 1
         feature = features[k]
         features[k], features[remaining] = features[remaining], feature
-        low, high = _gather(codes[feature], index, node_codes)
+        low, high = _gather(bins.codes[feature], part.at, codes)
         if low == high:
             continue
-        if limits[3]:
-            cut = _random_cut(cuts[feature], centres[feature], low, high, state)
-            score = _score_at(cut, node_codes, label, weight, sums)
-        elif size <= order.size:
-            _sort(node_codes, order[:size], counts)
-            cut, score = _best_cut_of_sorted(node_codes, order[:size], label, weight, sums)
+        if limits.at_random:
+            cut = _random_cut(bins.cuts[feature], bins.centres[feature], low, high, work.state)
+            score = _score_at(cut, codes, part, work)
+        elif codes.size == order.size:
+            _sort(codes, order, work.counts)
+            cut, score = _best_cut_of_sorted(codes, order, part, work)
         else:
-            cut, score = _best_cut_of_bins(node_codes, (low, high), label, weight, (bins, sums))
+            cut, score = _best_cut_of_bins(codes, (low, high), part, work)
         if score > best_score:
             best, best_cut, best_score = feature, cut, score
     return best, best_cut, best_score
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _gather(codes: np.ndarray, index: np.ndarray, found: np.ndarray) -> tuple[Any, Any]:
+def _gather(codes: np.ndarray, at: np.ndarray, found: np.ndarray) -> tuple[Any, Any]:
     """Set ``found`` to the codes of the samples of a node; returns the lowest and the highest one."""
-    for k in range(index.size):
-        found[k] = codes[index[k]]
+    for k in range(at.size):
+        found[k] = codes[at[k]]
     low = high = found[0]
     for k in range(found.size):  # separate from the copy, so that it is vectorised
         low, high = min(low, found[k]), max(high, found[k])
@@ -342,11 +376,9 @@ def _sort(codes: np.ndarray, order: np.ndarray, counts: np.ndarray) -> None:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
-def _best_cut_of_sorted(
-    codes: np.ndarray, order: np.ndarray, label: np.ndarray, weight: np.ndarray, sums: np.ndarray
-) -> tuple[Any, float]:
+def _best_cut_of_sorted(codes: np.ndarray, order: np.ndarray, part: _Samples, work: _Work) -> tuple[Any, float]:
     """Code and score of the best split of one feature, moving the samples one by one to the left."""
-    totals, left = sums[0], sums[1]
+    totals, left = work.totals, work.left
     zero = totals[0] * 0
     left_total, left_squares, right_total, right_squares = zero, zero, zero, zero
     for k in range(totals.size):
@@ -357,7 +389,7 @@ def _best_cut_of_sorted(
     code = codes[order[0]]
     for k in range(order.size - 1):
         at = order[k]
-        name, moved = label[at], weight[at] + zero
+        name, moved = part.label[at], part.weight[at] + zero
         left_squares += moved * (2 * left[name] + moved)
         right_squares -= moved * (2 * (totals[name] - left[name]) - moved)
         left[name] += moved
@@ -373,21 +405,14 @@ def _best_cut_of_sorted(
 
 
 @njit(nogil=True, cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
-def _best_cut_of_bins(
-    codes: np.ndarray,
-    extent: tuple[int, int],
-    label: np.ndarray,
-    weight: np.ndarray,
-    work: tuple[np.ndarray, np.ndarray],
-) -> tuple[int, float]:
+def _best_cut_of_bins(codes: np.ndarray, extent: tuple[int, int], part: _Samples, work: _Work) -> tuple[int, float]:
     """Code and score of the best split of one feature, moving bins to the left; ``extent`` are the extreme codes."""
-    bins, sums = work
-    totals, left = sums[0], sums[1]
+    totals, left, bins = work.totals, work.left, work.bins
     low, high = extent
     classes = totals.size
     bins[low * classes : (high + 1) * classes] = 0
     for k in range(codes.size):
-        bins[np.uint64(codes[k]) * np.uint64(classes) + np.uint64(label[k])] += weight[k]
+        bins[np.uint64(codes[k]) * np.uint64(classes) + np.uint64(part.label[k])] += part.weight[k]
     zero = totals[0] * 0
     total, left_total = zero, zero
     for k in range(classes):
@@ -428,12 +453,12 @@ def _random_cut(cuts: np.ndarray, centres: np.ndarray, low: int, high: int, stat
 
 
 @njit(nogil=True, cache=True, error_model="numpy")  # type: ignore[untyped-decorator,unused-ignore]
-def _score_at(cut: int, codes: np.ndarray, label: np.ndarray, weight: np.ndarray, sums: np.ndarray) -> float:
+def _score_at(cut: int, codes: np.ndarray, part: _Samples, work: _Work) -> float:
     """Score of the split of one feature after the code ``cut``."""
-    totals, left = sums[0], sums[1]
+    totals, left = work.totals, work.left
     left[:] = 0
     for k in range(codes.size):
-        left[label[k]] += weight[k] * (codes[k] <= cut)
+        left[part.label[k]] += part.weight[k] * (codes[k] <= cut)
     zero = totals[0] * 0
     left_total, left_squares, right_total, right_squares = zero, zero, zero, zero
     for k in range(totals.size):
@@ -446,24 +471,22 @@ def _score_at(cut: int, codes: np.ndarray, label: np.ndarray, weight: np.ndarray
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _partition(
-    codes: np.ndarray,
-    cut: int,
-    part: _Samples,
-    other: _Samples,
-) -> int:
-    """Move the samples with codes up to ``cut`` to the front, in their order; returns their number."""
-    index, label, weight = part
-    right_index, right_label, right_weight = other
+def _partition(codes: np.ndarray, cut: int, part: _Samples, other: _Samples) -> int:
+    """Move the samples with codes up to ``cut`` to the front, in their order; returns their number.
+
+    ``other`` is a work array, at least as long.
+    """
+    at, label, weight = part
+    right_at, right_label, right_weight = other
     left = right = 0
-    for k in range(index.size):
-        position, name, count = index[k], label[k], weight[k]
-        index[left], label[left], weight[left] = position, name, count
-        right_index[right], right_label[right], right_weight[right] = position, name, count
+    for k in range(at.size):
+        position, name, count = at[k], label[k], weight[k]
+        at[left], label[left], weight[left] = position, name, count
+        right_at[right], right_label[right], right_weight[right] = position, name, count
         goes_left = codes[position] <= cut
         left += goes_left
         right += not goes_left
-    index[left:], label[left:], weight[left:] = right_index[:right], right_label[:right], right_weight[:right]
+    at[left:], label[left:], weight[left:] = right_at[:right], right_label[:right], right_weight[:right]
     return left
 
 
