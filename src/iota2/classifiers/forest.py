@@ -1,4 +1,4 @@
-"""Random forests: trained by scikit-learn, stored and evaluated as flat arrays."""
+"""Random forests: grown by the compiled trainer of this program, stored and evaluated as flat arrays."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 
 from iota2.classifiers.arrays import read_arrays
 from iota2.classifiers.base import FitTransform, ModelError
-from iota2.classifiers.flatten import flatten
 from iota2.classifiers.options import Params
+from iota2.compute.tree_growing import Growth, grow_forest
 from iota2.compute.trees import Forest
 from iota2.options import About, no_effect, option
 
@@ -38,10 +38,10 @@ _MIN_SPLIT_TEXT = "Nodes with fewer samples are not split; values below 2 mean 2
 
 
 class ForestParams(Params):
-    """Options of a forest; fields are keyword arguments of ``RandomForestClassifier``."""
+    """Options of a forest; fields have the names of the arguments of scikit-learn's ``RandomForestClassifier``."""
 
     def parameters(self) -> dict[str, Any]:
-        """Parameters of scikit-learn's forest: ``max_features`` may be a word, ``min_samples_split`` is at least 2."""
+        """Parameters by scikit-learn's names: ``max_features`` may be a word, ``min_samples_split`` is at least 2."""
         found = super().parameters()
         return found | {
             "max_features": found["max_features"] or "sqrt",
@@ -116,10 +116,7 @@ class ForestClassifier:
     transforms: tuple[FitTransform, ...] = ()
 
     def __init__(self, parameters: Mapping[str, Any], *, threads: int = 1) -> None:
-        """Unfitted forest; ``parameters`` are keyword arguments of scikit-learn's forest.
-
-        ``threads`` do not change the result.
-        """
+        """Unfitted forest; ``parameters`` are those of ``Params.parameters``. ``threads`` do not change the result."""
         self.parameters = dict(parameters)
         self.threads = threads
         self._forest: Forest | None = None
@@ -169,19 +166,27 @@ class ForestClassifier:
 
         ``groups`` are not used: bootstraps draw samples, not polygons.
         """
-        parameters = dict(self.parameters)
-        if isinstance(parameters.get("max_features"), int):
-            parameters["max_features"] = min(parameters["max_features"], x.shape[1])
-        # Only training needs scikit-learn, and its import takes longer than all other imports of a command.
-        from sklearn.ensemble import RandomForestClassifier  # noqa: PLC0415
+        codes, classes = np.unique(y, return_inverse=True)
+        grown = grow_forest(
+            x, classes, self._growth, n_classes=len(codes), weight=weight, seed=seed, threads=self.threads
+        )
+        self._forest, self._importances = grown
 
-        trainer = RandomForestClassifier(**parameters, random_state=seed, n_jobs=self.threads)
-        trainer.fit(x, y, sample_weight=weight)
-        self._forest = flatten(trainer)
-        self._importances = np.asarray(trainer.feature_importances_, np.float64)
+    @property
+    def _growth(self) -> Growth:
+        """Properties of the trees, from the parameters."""
+        given, default = self.parameters, Growth()
+        candidates = given.get("max_features", "sqrt")
+        return Growth(
+            trees=self._trees,
+            max_depth=given.get("max_depth", default.max_depth),
+            min_samples_split=given.get("min_samples_split", default.min_samples_split),
+            max_features=None if candidates == "sqrt" else candidates,
+            max_samples=given.get("max_samples", default.max_samples),
+        )
 
     def predict_proba(self, x: np.ndarray) -> np.ndarray:
-        """Probabilities (n, class) float64 of ``x`` (n, feature), equal to scikit-learn's. ``ValueError`` for NaN."""
+        """Probabilities (n, class) float64 of ``x`` (n, feature). ``ValueError`` for NaN."""
         return self.forest.probabilities(x.T)
 
     def predict_pixels(self, values: np.ndarray, at: np.ndarray) -> np.ndarray:

@@ -53,11 +53,11 @@ def bin_features(x: np.ndarray, *, threads: int = 1) -> BinnedFeatures:
 
     def encode(first: int) -> None:
         last = min(first + _TOGETHER, count)
-        chosen = x[rows, first:last].T.copy()
-        chosen.sort(axis=1)
-        chosen[:, 0] = _lowest(x, first, last)  # a rare missing value need not be among the chosen samples
+        lowest = _lowest(x, first, last)
         for feature in range(first, last):
-            _find_bins(chosen[feature - first], MISSING, cuts[feature], centres[feature])
+            chosen = np.sort(x[rows, feature])
+            chosen[0] = lowest[feature - first]  # a rare missing value need not be among the chosen samples
+            _find_bins(chosen, MISSING, cuts[feature], centres[feature])
         if not _encode(x, first, cuts[first:last], codes[first:last]):
             raise ValueError(f"features {first} to {last - 1} contain values that are not finite")
 

@@ -100,6 +100,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
 
 STEP = Step(
     name="learnModel",
+    version=2,
     group="learning",
     about="Train one model per region and seed.",
     task="learning_model_{region}_seed_{seed}",
