@@ -166,6 +166,19 @@ def test_a_threshold_lies_in_the_middle_of_the_limits_between_both_sides(samples
     assert forest.threshold[forest.feature == 0].tolist() == [4.5]
 
 
+def test_predictions_are_the_mean_shares_of_the_reached_leaves() -> None:
+    x, y = world(4, 300, 3, 4)
+    forest, _ = grown(x, y, Growth(trees=6))
+    pixels = world(9, 100, 3, 4)[0] + np.float32(0.3)
+    pixels[:20] = x[:20]
+    expected = np.zeros((100, 4))
+    for tree in range(6):
+        for node in nodes_of(forest, tree, pixels):
+            if node.feature == 3:
+                expected[node.samples] += row_of(forest, node.at) / 6
+    np.testing.assert_allclose(forest.probabilities(pixels.T), expected, atol=1e-12)
+
+
 def test_nodes_end_at_the_limits() -> None:
     x, y = world(1, 500, 4, 3)
     forest, _ = grown(x, y, whole(max_depth=3, min_samples_split=60))

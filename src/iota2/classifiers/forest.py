@@ -17,11 +17,13 @@ from iota2.options import About, no_effect, option
 
 FILE = "forest.npz"
 TRAINING_BYTES_PER_SAMPLE_BYTE = 1.3
-"""Bytes of memory during training per byte of samples: scikit-learn's copy and its working memory."""
-NODES_PER_SAMPLE = 0.35
+"""Bytes of memory during training per byte of samples: the samples, their codes, and what is read at a time."""
+SAMPLE_BYTES = 60
+"""Further bytes per sample: class, weight, and the arrays of the tree that grows."""
+NODES_PER_SAMPLE = 0.4
 """Number of nodes of a tree per sample, for classes that are difficult to separate."""
-NODE_BYTES, NODE_CLASS_BYTES = 100, 24
-"""Bytes per node, and per node and class, while scikit-learn's trees are converted to arrays."""
+NODE_BYTES = 90
+"""Bytes per node with its leaves while the trees are joined."""
 TREE_SECONDS = 0.04e-6
 """Seconds per tree and pixel, measured by ``make bench``."""
 MISSING_IN_TREES = (
@@ -124,10 +126,8 @@ class ForestClassifier:
 
     def training_memory(self, samples: float, features: int, classes: int) -> int:
         """Estimated bytes of memory that ``fit`` needs: the samples, and fully grown trees."""
-        nodes = NODES_PER_SAMPLE * self._trees * samples
-        return int(
-            TRAINING_BYTES_PER_SAMPLE_BYTE * 4 * features * samples + nodes * (NODE_BYTES + NODE_CLASS_BYTES * classes)
-        )
+        values = TRAINING_BYTES_PER_SAMPLE_BYTE * 4 * features * samples
+        return int(values + samples * (SAMPLE_BYTES + NODES_PER_SAMPLE * self._trees * NODE_BYTES))
 
     def pixel_seconds(self, samples: float, features: int, classes: int) -> float:
         """Estimated seconds of prediction per pixel, from the number of trees."""
