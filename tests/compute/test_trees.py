@@ -22,6 +22,7 @@ from threadpoolctl import threadpool_limits
 
 from iota2.classifiers.base import ModelError
 from iota2.classifiers.flatten import flatten, round_down
+from iota2.compute import trees
 from iota2.compute.trees import LANES, Forest, _tile_pixels
 
 STUMP = {
@@ -401,6 +402,20 @@ def test_invalid_arrays_are_rejected(field, values, problem):
 def test_invalid_boosting_is_rejected(changes, problem):
     with pytest.raises(ValueError, match=problem):
         Forest(**{**STUMP, **changes})
+
+
+@pytest.mark.parametrize("nodes", [1, 3, 4, 7, 100])
+def test_every_tree_is_checked(monkeypatch: pytest.MonkeyPatch, nodes: int) -> None:
+    """The nodes of some trees are checked at a time."""
+    monkeypatch.setattr(trees, "_CHECKED_NODES", nodes)
+    sound = {**STUMP, "roots": np.array([0, 3, 6], np.uint32)}
+    sound |= {name: np.tile(STUMP[name], 3) for name in ("feature", "threshold", "child")}
+    assert Forest(**sound).depth == 1
+    for node in range(9):
+        child = sound["child"].copy()
+        child[node] = 2 if node % 3 != 2 else 1
+        with pytest.raises(ValueError, match="child"):
+            Forest(**{**sound, "child": child})
 
 
 @pytest.mark.parametrize("field", ["roots", "feature", "threshold", "child", "starts", "column", "share"])

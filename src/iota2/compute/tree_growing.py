@@ -16,6 +16,7 @@ from numba import njit
 from iota2.compute.binning import BINS, bin_features
 from iota2.compute.trees import MAX_ROWS, Forest
 from iota2.core.random import generator
+from iota2.errors import InputError
 
 UNLIMITED = 2**31 - 1
 """Depth of trees without limit."""
@@ -75,7 +76,8 @@ def grow_forest(
     samples with weight 0 are ignored.
 
     Needs about 1.25 times the memory of ``x``. The result does not depend on ``threads``. Raises ``ValueError`` for
-    features that are not finite, for invalid classes, and for weights that are negative, not finite or all 0.
+    features that are not finite, for invalid classes, and for weights that are negative, not finite or all 0;
+    ``InputError`` for more different leaves than a forest can store.
     """
     labels, weights = _checked(x, y, weight, n_classes)
     trees = _grown_trees(x, (labels, weights), growth, n_classes=n_classes, seed=seed, threads=threads)
@@ -499,13 +501,18 @@ def _importances(trees: list[_Tree]) -> np.ndarray:
 
 def _assembled(trees: list[_Tree], n_features: int, n_classes: int) -> Forest:
     """The trees as one forest; leaves with equal shares have one row."""
-    starts = np.concatenate([[0], *(np.diff(tree.starts) for tree in trees)]).cumsum()
+    starts = np.concatenate([[0], *(np.diff(tree.starts) for tree in trees)])
+    starts.cumsum(out=starts)
     column = np.concatenate([tree.column for tree in trees])
     share = np.concatenate([tree.share for tree in trees])
     row, first = _distinct_rows(starts, column, share)
     if len(first) > MAX_ROWS:
-        raise ValueError(f"{len(first)} different leaves; expected at most {MAX_ROWS}. Reduce depth or number of trees")
-    entries = np.concatenate([np.arange(starts[leaf], starts[leaf + 1]) for leaf in first])
+        raise InputError(
+            f"The forest has {len(first)} different leaves, expected at most {MAX_ROWS}. Reduce depth or number of trees."
+        )
+    lengths, kept = np.diff(starts), np.zeros(len(row), bool)
+    kept[first] = True
+    entries = np.repeat(kept, lengths)
     feature = np.concatenate([tree.feature for tree in trees])
     threshold = np.concatenate([tree.threshold for tree in trees])
     threshold[feature == n_features] = row
@@ -516,7 +523,7 @@ def _assembled(trees: list[_Tree], n_features: int, n_classes: int) -> Forest:
         feature=feature,
         threshold=threshold,
         child=np.concatenate([tree.child for tree in trees]),
-        starts=np.concatenate([[0], (starts[first + 1] - starts[first]).cumsum()]).astype(np.uint32),
+        starts=np.concatenate([[0], lengths[first].cumsum()]).astype(np.uint32),
         column=column[entries].astype(np.uint32),
         share=share[entries],
     )
@@ -533,8 +540,8 @@ def _distinct_rows(starts: np.ndarray, column: np.ndarray, share: np.ndarray) ->
     slots = 16
     while slots < 2 * leaves:
         slots *= 2
-    table = np.full(slots, -1, np.int64)
-    row, first = np.empty(leaves, np.int64), np.empty(leaves, np.int64)
+    table = np.full(slots, -1, np.int32)
+    row, first = np.empty(leaves, np.int32), np.empty(leaves, np.int64)
     bits, rows = share.view(np.uint64), 0
     for leaf in range(leaves):
         a, b = starts[leaf], starts[leaf + 1]

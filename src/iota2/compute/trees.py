@@ -23,6 +23,8 @@ MAX_ROWS = 2**24
 """Largest row number that a leaf can store exactly in float32."""
 MAX_SHARE = 1e30
 """Maximum magnitude of a leaf value, so that no sum overflows."""
+_CHECKED_NODES = 2**20
+"""Number of nodes that are checked together, except those of one larger tree."""
 _DTYPES = {
     "roots": np.uint32,
     "feature": np.uint32,
@@ -273,17 +275,27 @@ def _check_link(forest: Forest) -> None:
 
 
 def _check_trees(forest: Forest) -> None:
-    """Check that children come after their parent and inside its tree, so that every path ends in a leaf."""
+    """Check the roots, and the nodes of some trees at a time, as forests may be large."""
     roots, n = forest.roots.astype(np.int64), len(forest.feature)
     _require(len(roots) and n and roots[0] == 0 and roots[-1] < n, "roots are outside the nodes")
-    size = np.diff(roots, append=n)
-    _require((size > 0).all(), "roots do not ascend")
-    own, last = np.arange(n) - np.repeat(roots, size), np.repeat(size, size) - 1
-    child, leaf = forest.child.astype(np.int64), forest.feature == forest.n_features
-    _require((forest.feature <= forest.n_features).all(), "a feature number is out of range")
+    ends = np.append(roots[1:], n)
+    _require((ends > roots).all(), "roots do not ascend")
+    first = 0
+    while first < len(roots):
+        last = max(first + 1, int(np.searchsorted(ends, roots[first] + _CHECKED_NODES, "right")))
+        _check_nodes(forest, roots[first:last], int(ends[last - 1]))
+        first = last
+
+
+def _check_nodes(forest: Forest, roots: np.ndarray, end: int) -> None:
+    """Check that children come after their parent and inside its tree, so that every path ends in a leaf."""
+    nodes, size = slice(roots[0], end), np.diff(roots, append=end)
+    own, last = np.arange(roots[0], end) - np.repeat(roots, size), np.repeat(size, size) - 1
+    child, leaf = forest.child[nodes].astype(np.int64), forest.feature[nodes] == forest.n_features
+    _require((forest.feature[nodes] <= forest.n_features).all(), "a feature number is out of range")
     _require((child[leaf] == own[leaf]).all(), "a leaf is not its own child")
     _require(((child > own) & (child < last))[~leaf].all(), "a child is outside its tree or before its parent")
-    row = forest.threshold[leaf]
+    row = forest.threshold[nodes][leaf]
     with np.errstate(invalid="ignore"):
         whole = (row >= 0) & (row < len(forest.starts) - 1) & (row == np.floor(row))
     _require(whole.all(), "a leaf refers to no row")
