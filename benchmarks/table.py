@@ -73,6 +73,16 @@ TARGETS = (
         ),
         least=True,
     ),
+    *(
+        Target(
+            f"training of a forest, per core, {size}, against scikit-learn's `fit`", 4, "×",
+            lambda f, size=size: _quotients(
+                _values(f, f"training, {size}", "scikit-learn, fit"), _values(f, f"training, {size}", "iota2, fit")
+            ),
+            least=True,
+        )
+        for size in ("15000 samples x 450 features", "500000 samples x 481 features")
+    ),
     Target(
         "forest, per machine, against Orfeo's ImageClassifier, both with all cores", 15, "×",
         lambda f: _quotients(
