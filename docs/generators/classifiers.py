@@ -21,8 +21,8 @@ otb_classifier_options: {{'classifier.rf.min': 5, 'classifier.rf.max': 25}}
 otb_classifier_options: ' -classifier.rf.min 5 -classifier.rf.max 25 '
 ```
 
-Options have the names of Orfeo ToolBox. Forests are trained by scikit-learn; the column
-"parameter" is the parameter of `sklearn.ensemble.RandomForestClassifier` that an option sets. An option that
+Options have the names of Orfeo ToolBox. Forests are trained by the program itself; the column
+"parameter" is the corresponding parameter of `sklearn.ensemble.RandomForestClassifier`. An option that
 is not set has the default shown here, independent of other options; a different default of the toolbox is
 added in parentheses. Unknown options and values outside the limits stop the run before it starts.
 Options without effect are accepted, with a warning.

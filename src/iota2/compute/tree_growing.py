@@ -508,7 +508,7 @@ def _assembled(trees: list[_Tree], n_features: int, n_classes: int) -> Forest:
     row, first = _distinct_rows(starts, column, share)
     if len(first) > MAX_ROWS:
         raise InputError(
-            f"The forest has {len(first)} different leaves, expected at most {MAX_ROWS}. Reduce depth or number of trees."
+            f"The forest has {len(first)} different leaves, expected at most {MAX_ROWS}. Reduce its depth or its trees."
         )
     lengths, kept = np.diff(starts), np.zeros(len(row), bool)
     kept[first] = True
