@@ -42,9 +42,20 @@ class _Learner(Protocol):
     def searches(self) -> bool: ...
 
 
+class _Split(Protocol):
+    @property
+    def split_ground_truth(self) -> bool: ...
+    @property
+    def split_field(self) -> str | None: ...
+    @property
+    def split_distance(self) -> float | None: ...
+
+
 class OutputOptions(Protocol):
     """The part of the configuration that enables optional files."""
 
+    @property
+    def arg_train(self) -> _Split: ...
     @property
     def arg_classification(self) -> _Classification: ...
     @property
@@ -83,6 +94,12 @@ def with_standardisation(config: OutputOptions) -> bool:
 def with_search(config: OutputOptions) -> bool:
     """Whether the training searches parameters of the classifier."""
     return config.learner.searches
+
+
+def with_split_groups(config: OutputOptions) -> bool:
+    """Whether groups of polygons stay on one side of the split."""
+    given = config.arg_train
+    return given.split_ground_truth and (given.split_field is not None or given.split_distance is not None)
 
 
 def artifacts() -> tuple[Artifact, ...]:
@@ -186,6 +203,11 @@ REFERENCE_NOTES = Artifact(
 REFERENCE_LOSSES = Artifact(
     "config_model/reference_losses.json",
     "Losses of each class before the selection of pixels, by reason: polygons, and their area in pixels.",
+)
+SPLIT_GROUPS = Artifact(
+    "config_model/split_groups.csv",
+    "Number of the group of each reference polygon (with `split_field` or `split_distance`).",
+    when=with_split_groups,
 )
 CLASSES = Artifact("config_model/classes.json", "Classes: label, code in the map, name, colour.")
 CODES = Artifact(

@@ -291,6 +291,13 @@ class ArgClassification(Section):
     generate_final_probability_map: bool = option(
         True, "Write the mosaic of the probabilities to `final` if `enable_probability_map` is True."
     )
+    calibration: Literal["auto", "none", "temperature", "isotonic"] = option(
+        "auto",
+        "Calibration of the probabilities, so that a confidence of 80 % means that 80 % of such pixels are correct. "
+        "Labels do not change. `temperature` and `isotonic` are methods, `auto` uses the better one if it improves the "
+        "probabilities. Fitted by cross-validation on polygons, which trains four further models for each; with "
+        "less than 50 polygons, or with `none`, probabilities are those of the classifier.",
+    )
     enable_boundary_fusion: bool = planned(False, "Blend the probabilities of models near the borders of regions.")
     boundary_interior_buffer_size: int = planned(0, "Width of the blending inside a region, m.")
     boundary_exterior_buffer_size: int = planned(0, "Width of the blending outside a region, m.")
