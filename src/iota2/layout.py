@@ -375,7 +375,7 @@ COLOR_MAP_STYLE = Artifact(
 )
 FINAL_CONFIDENCE = Artifact(
     "final/Confidence_Seed_{seed}.tif",
-    "Confidence of the classifier, 1 to 100; 0 where not classified.",
+    "Confidence: probability of the label in %, calibrated if the model is, 1 to 100; 0 where not classified.",
     role="product",
 )
 CONFIDENCE_STYLE = Artifact(
@@ -404,6 +404,10 @@ TILE_VALIDATION = Artifact(
     "final/TMP/{tile}_seed_{seed}_validation.csv",
     "Validation pixels of the tile by polygon, class in the map, and contact with the polygon's edge.",
 )
+TILE_CONFIDENCES = Artifact(
+    "final/TMP/{tile}_seed_{seed}_confidence.csv",
+    "Validation pixels of the tile by polygon, class in the map, and confidence.",
+)
 TILE_COMPARISON = Artifact(
     "final/TMP/{tile}_seed_{seed}_CompRef.tif",
     "Comparison with the reference data: validation 1 wrong, 2 correct; learning 3 wrong, 4 correct; 0 no reference.",
@@ -418,6 +422,9 @@ VALIDATION = Artifact(
     "final/TMP/Validation_Seed_{seed}.csv",
     "Validation pixels by polygon, and distance in metres to the nearest learning polygon of the same class.",
 )
+CONFIDENCES = Artifact(
+    "final/TMP/Confidence_Seed_{seed}.csv", "Validation pixels by polygon, class in the map, and confidence."
+)
 CLASSIFICATION_RESULTS = Artifact(
     "final/TMP/ClassificationResults_seed_{seed}.txt", "Accuracy measures of each class, as text."
 )
@@ -428,6 +435,11 @@ DIFFERENCE = Artifact(
 )
 DIFFERENCE_STYLE = Artifact(
     "final/diff_seed_{seed}.qml", "QGIS style of the comparison: meaning and colour of each value.", role="note"
+)
+RELIABILITY_FIGURE = Artifact(
+    "final/Reliability_Seed_{seed}.png",
+    "Figure of the reliability of the confidence: share of correct validation pixels by confidence.",
+    role="product",
 )
 CONFUSION_FIGURE = Artifact(
     "final/Confusion_Matrix_Classif_Seed_{seed}.png", "Figure of the confusion matrix.", role="product"

@@ -27,6 +27,16 @@ class Diagram:
     """Share of all cases, with sum 1."""
 
     @property
+    def mean_probability(self) -> float:
+        """Mean probability of all cases; NaN without cases."""
+        return float((self.mass * self.probability).sum()) if len(self.mass) else np.nan
+
+    @property
+    def share_correct(self) -> float:
+        """Share of correct cases; NaN without cases."""
+        return float((self.mass * self.correct).sum()) if len(self.mass) else np.nan
+
+    @property
     def error(self) -> float:
         """Expected calibration error: mean over bins of |share of correct cases - probability|; NaN without cases."""
         return float((self.mass * np.abs(self.correct - self.probability)).sum()) if len(self.mass) else np.nan
@@ -34,7 +44,7 @@ class Diagram:
     @property
     def excess(self) -> float:
         """Mean probability minus share of correct cases: above 0 for overconfidence; NaN without cases."""
-        return float((self.mass * (self.probability - self.correct)).sum()) if len(self.mass) else np.nan
+        return self.mean_probability - self.share_correct
 
 
 @dataclass(frozen=True, eq=False)

@@ -309,6 +309,12 @@ class ArgClassification(Section):
     )
     fusion_options: str = no_effect("-nodatalabel 0 -method majorityvoting", "Options of the vote.", _FUSION_ONLY)
 
+    @field_validator("calibration", mode="before")
+    @classmethod
+    def _no_calibration(cls, given: Any) -> Any:
+        """Read None, in every spelling, as the value ``none`` instead of the default."""
+        return "none" if given is None or (isinstance(given, str) and given.strip().lower() == "none") else given
+
 
 class MultiRunFusion(Section):
     """Fusion of the maps of several runs."""
