@@ -17,7 +17,9 @@ from iota2.classifiers.calibrated import (
     OutOfFold,
     calibrate,
 )
+from iota2.classifiers.fitting import Fitting, Samples
 from iota2.classifiers.models import read_calibration
+from iota2.classifiers.registry import SCIKIT
 from iota2.compute.calibration import METHODS, Isotonic, Temperature
 from iota2.compute.reliability import brier_scores, expected_calibration_error
 from iota2.core.cube import FeatureBlock
@@ -309,3 +311,21 @@ def test_a_model_without_the_calibration_of_its_file_format_is_rejected(model, t
     path.write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(ModelError, match="calibration"):
         load_model(tmp_path / "model")
+
+
+def test_a_grid_search_is_not_repeated_for_the_folds(world):
+    """The models of the folds have the parameters that the search on all samples found."""
+    options = {
+        "model_type": "DecisionTreeClassifier",
+        "cross_validation_parameters": {"max_depth": [1, 6]},
+        "cross_validation_grouped": True,
+        "cross_validation_folds": 3,
+    }
+    fitting = Fitting(SCIKIT, validate_options(SCIKIT, options)[0], RECIPE, 0)
+    samples = Samples(world[0].x, world[0].y, None, world[0].polygons)
+    first = fitting.fit(samples)
+    again = fitting.fit(samples.at(np.arange(0, len(samples.y), 2)), first.method)
+    assert first.method.search_report.best.parameters == {"max_depth": 6}
+    assert not again.method.searches
+    assert again.method.search_report is None
+    assert len(np.unique(again.predict_proba(samples.x), axis=0)) > 2, "deeper than the first candidate"

@@ -167,6 +167,9 @@ class Searching(Protocol):
     def search_report(self) -> SearchReport | None:
         """The result of the search; None before ``fit``, without a search, and after ``load``."""
 
+    def without_search(self) -> Classifier:
+        """An unfitted classifier with the parameters that the search found."""
+
 
 class SearchReport(Protocol):
     """The result of a search for parameters."""

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from iota2.classifiers.base import Classifier, Regressor, Transform, as_series, transformed
+from iota2.classifiers.base import Classifier, Regressor, Searching, Transform, as_series, transformed
 from iota2.classifiers.registry import untrained
 from iota2.compute.cross_fitting import Fit, Predict
 from iota2.core.recipe import FeatureRecipe
@@ -59,9 +59,9 @@ class Fitting:
     """Seed of the fit, 0..2³²-1."""
     threads: int = 1
 
-    def fit(self, samples: Samples) -> Fitted:
-        """The method and its transforms fitted to samples."""
-        method, x = untrained(self.classifier, self.parameters, threads=self.threads), samples.x
+    def fit(self, samples: Samples, found: Classifier | Regressor | None = None) -> Fitted:
+        """The method and its transforms fitted to samples; with the parameters that the search of ``found`` found."""
+        method, x = self._unfitted(found), samples.x
         transforms: list[Transform] = []
         for fit in method.transforms:
             transforms.append(fit(x))
@@ -70,11 +70,19 @@ class Fitting:
         method.fit(x, samples.y, weight=samples.weight, groups=samples.groups, seed=self.seed)
         return Fitted(method, tuple(transforms), self.recipe)
 
-    def to_some(self, samples: Samples) -> Fit:
-        """Function that fits to the samples at given positions, and predicts samples at other positions."""
+    def _unfitted(self, found: Classifier | Regressor | None) -> Classifier | Regressor:
+        if isinstance(found, Searching) and found.searches:
+            return found.without_search()
+        return untrained(self.classifier, self.parameters, threads=self.threads)
+
+    def to_some(self, samples: Samples, found: Classifier | Regressor) -> Fit:
+        """Function that fits to the samples at given positions, and predicts samples at other positions.
+
+        A search for parameters is not repeated: ``found``, fitted to all samples, has done it.
+        """
 
         def fit(learned: np.ndarray) -> Predict:
-            fitted = self.fit(samples.at(learned))
+            fitted = self.fit(samples.at(learned), found)
             return lambda at: fitted.predict_proba(samples.x[at])
 
         return fit

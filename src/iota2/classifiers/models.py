@@ -78,9 +78,10 @@ def train_model(
     drawn = int(generator(seed, "train_model", region).integers(2**32))
     fitting = Fitting(classifier_name, parameters, recipe, drawn, threads)
     given, calibrated = Samples(x, y, weight, groups), None
-    if isinstance(target, Classes):
-        calibrated = calibrate(calibration, fitting.to_some(given), y, groups, seed=seed, region=region)
     fitted = fitting.fit(given)
+    if isinstance(target, Classes):
+        fit = fitting.to_some(given, fitted.method)
+        calibrated = calibrate(calibration, fit, y, groups, seed=seed, region=region)
     meta = Training(
         kind=classifier_name,
         region=region,
