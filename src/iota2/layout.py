@@ -42,9 +42,20 @@ class _Learner(Protocol):
     def searches(self) -> bool: ...
 
 
+class _Split(Protocol):
+    @property
+    def split_ground_truth(self) -> bool: ...
+    @property
+    def split_field(self) -> str | None: ...
+    @property
+    def split_distance(self) -> float | None: ...
+
+
 class OutputOptions(Protocol):
     """The part of the configuration that enables optional files."""
 
+    @property
+    def arg_train(self) -> _Split: ...
     @property
     def arg_classification(self) -> _Classification: ...
     @property
@@ -83,6 +94,12 @@ def with_standardisation(config: OutputOptions) -> bool:
 def with_search(config: OutputOptions) -> bool:
     """Whether the training searches parameters of the classifier."""
     return config.learner.searches
+
+
+def with_split_groups(config: OutputOptions) -> bool:
+    """Whether groups of polygons stay on one side of the split."""
+    given = config.arg_train
+    return given.split_ground_truth and (given.split_field is not None or given.split_distance is not None)
 
 
 def artifacts() -> tuple[Artifact, ...]:
@@ -186,6 +203,11 @@ REFERENCE_NOTES = Artifact(
 REFERENCE_LOSSES = Artifact(
     "config_model/reference_losses.json",
     "Losses of each class before the selection of pixels, by reason: polygons, and their area in pixels.",
+)
+SPLIT_GROUPS = Artifact(
+    "config_model/split_groups.csv",
+    "Number of the group of each reference polygon (with `split_field` or `split_distance`).",
+    when=with_split_groups,
 )
 CLASSES = Artifact("config_model/classes.json", "Classes: label, code in the map, name, colour.")
 CODES = Artifact(
@@ -353,7 +375,7 @@ COLOR_MAP_STYLE = Artifact(
 )
 FINAL_CONFIDENCE = Artifact(
     "final/Confidence_Seed_{seed}.tif",
-    "Confidence of the classifier, 1 to 100; 0 where not classified.",
+    "Confidence: probability of the label in %, calibrated if the model is, 1 to 100; 0 where not classified.",
     role="product",
 )
 CONFIDENCE_STYLE = Artifact(
@@ -382,6 +404,10 @@ TILE_VALIDATION = Artifact(
     "final/TMP/{tile}_seed_{seed}_validation.csv",
     "Validation pixels of the tile by polygon, class in the map, and contact with the polygon's edge.",
 )
+TILE_CONFIDENCES = Artifact(
+    "final/TMP/{tile}_seed_{seed}_confidence.csv",
+    "Validation pixels of the tile by polygon, class in the map, and confidence.",
+)
 TILE_COMPARISON = Artifact(
     "final/TMP/{tile}_seed_{seed}_CompRef.tif",
     "Comparison with the reference data: validation 1 wrong, 2 correct; learning 3 wrong, 4 correct; 0 no reference.",
@@ -396,6 +422,9 @@ VALIDATION = Artifact(
     "final/TMP/Validation_Seed_{seed}.csv",
     "Validation pixels by polygon, and distance in metres to the nearest learning polygon of the same class.",
 )
+CONFIDENCES = Artifact(
+    "final/TMP/Confidence_Seed_{seed}.csv", "Validation pixels by polygon, class in the map, and confidence."
+)
 CLASSIFICATION_RESULTS = Artifact(
     "final/TMP/ClassificationResults_seed_{seed}.txt", "Accuracy measures of each class, as text."
 )
@@ -406,6 +435,11 @@ DIFFERENCE = Artifact(
 )
 DIFFERENCE_STYLE = Artifact(
     "final/diff_seed_{seed}.qml", "QGIS style of the comparison: meaning and colour of each value.", role="note"
+)
+RELIABILITY_FIGURE = Artifact(
+    "final/Reliability_Seed_{seed}.png",
+    "Figure of the reliability of the confidence: share of correct validation pixels by confidence.",
+    role="product",
 )
 CONFUSION_FIGURE = Artifact(
     "final/Confusion_Matrix_Classif_Seed_{seed}.png", "Figure of the confusion matrix.", role="product"

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import shapely
 
+from iota2.io.tables.split_groups import read_split_groups
 from tests.chain.helpers import Case, command, copied, read, run, said, small
 
 __all__ = ["small"]
@@ -60,6 +61,10 @@ def test_neighbours_on_both_sides_are_said_and_a_field_keeps_parcels_whole(parce
     used = (sides["seed_0"] != "unused").to_numpy()
     assert (sides[used].groupby(parcel[used])["seed_0"].nunique() == 1).all()
     assert {"learn", "validation"} <= set(sides["seed_0"])
+    group_of = read_split_groups(parcels.output / "config_model/split_groups.csv")
+    groups = sides["originfid"].map(group_of)
+    assert groups.groupby(parcel).nunique().eq(1).all()
+    assert groups.nunique() == len(set(parcel))
     for text in said(parcels.output).values():
         assert "groups that stay on one side" in text
 

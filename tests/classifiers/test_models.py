@@ -442,7 +442,7 @@ def test_a_changed_byte_is_rejected_or_harmless(model, tmp_path, name, where, by
     ("key", "value", "said"),
     [
         ("format", "another", "not a model"),
-        ("version", 4, "format version 4"),
+        ("version", 5, "format version 5"),
         ("kind", "svms", "'svms' is unknown"),
         ("classes", [3, 11], "but samples of"),
         ("classes", [11, 3, 500], "damaged"),

@@ -430,6 +430,16 @@ def test_options_that_are_not_available_yet_are_rejected(world: Path, section: s
     assert "not available yet" in refusal(world, text)
 
 
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [("none", "none"), ("'None'", "none"), ("None", "none"), ("temperature", "temperature"), ("auto", "auto")],
+)
+def test_no_calibration_is_a_value_not_the_default(world: Path, written: str, expected: str) -> None:
+    config = load(world, chain() + f"arg_classification : {{ calibration : {written} }}")
+    assert config.arg_classification.calibration == expected
+    assert load(world, chain()).arg_classification.calibration == "auto"
+
+
 def test_defaults_of_options_that_are_not_available_yet_are_accepted(world: Path) -> None:
     config = load(
         world,

@@ -157,7 +157,12 @@ def test_moved_images_are_reported_as_moved() -> None:
 
 def test_values_are_compared_by_name_and_files_by_content(tmp_path: Path) -> None:
     forest = flat_parameters(TrainingParams(Learner("rf", {"n_estimators": 50}), 1))
-    assert forest == {"arg_train.classifier": "rf", "classifier.rf.nbtrees": "50", "arg_train.random_seed": "1"}
+    assert forest == {
+        "arg_train.classifier": "rf",
+        "classifier.rf.nbtrees": "50",
+        "arg_train.random_seed": "1",
+        "arg_classification.calibration": "none",
+    }
     assert differences(
         flat_parameters(ValidityParams("EPSG:1", 1, {})), flat_parameters(ValidityParams("EPSG:1", 2, {}))
     ) == ["cloud_threshold: 1 → 2"]

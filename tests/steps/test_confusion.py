@@ -20,6 +20,7 @@ from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import PolygonCounts
 from iota2.io.rasters.files import RasterProfile, RasterWriter
 from iota2.io.tables.classes import write_classes
+from iota2.io.tables.confidence_counts import read_confidence_counts
 from iota2.io.tables.confusions import read_confusion
 from iota2.io.tables.polygon_counts import read_polygon_counts
 from iota2.io.tables.vectors import write_shapefile, write_sqlite
@@ -51,6 +52,10 @@ def labels() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 3, GRID.shape).astype(np.uint8)
 
 
+def confidences() -> np.ndarray:
+    return np.random.default_rng(1).integers(30, 100, GRID.shape).astype(np.uint8)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Outputs of the comparison of one tile, and of the merge over all tiles."""
@@ -65,19 +70,24 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_classes(Nomenclature(CODES, ("1", "2"), ((0, 0, 0),) * 2, CODES), folder / "codes.json")
     with RasterWriter(folder / "map.tif", RasterProfile(GRID, "uint8", nodata=0)) as writer:
         writer.write(next(blocks("", GRID, GRID.shape)), labels())
-    given = {"map": "map.tif", "classes": "codes.json", "envelope": "envelope.shp", "validation": "val.sqlite",
-             "learning": "learn.sqlite", "reference": "reference.shp"}  # fmt: skip
-    made = {"confusion": "tile.csv", "polygons": "tile_polygons.csv", "comparison": "comparison.tif"}
+    with RasterWriter(folder / "confidence.tif", RasterProfile(GRID, "uint8", nodata=0)) as writer:
+        writer.write(next(blocks("", GRID, GRID.shape)), confidences())
+    given = {"map": "map.tif", "confidence": "confidence.tif", "classes": "codes.json", "envelope": "envelope.shp",
+             "validation": "val.sqlite", "learning": "learn.sqlite", "reference": "reference.shp"}  # fmt: skip
+    made = {"confusion": "tile.csv", "polygons": "tile_polygons.csv", "comparison": "comparison.tif",
+            "confidences": "tile_confidences.csv"}  # fmt: skip
     confusion.run(JobContext(Paths(folder, given), Paths(folder, made), Key.of(tile="A", seed=0), None, Resources()))
-    tiles, polygons = ({("A", 0): name} for name in ("tile.csv", "tile_polygons.csv"))
+    names = ("tile.csv", "tile_polygons.csv", "tile_confidences.csv")
+    tiles, polygons, confident = ({("A", 0): name} for name in names)
     axes = ("tile", "seed")
     given = {
         "tiles": MultiplePaths(axes, tiles),
         "polygons": MultiplePaths(axes, polygons),
+        "confidences": MultiplePaths(axes, confident),
         "reference": "reference.shp",
     }
-    names = {"confusion": "all.csv", "results": "all.txt", "validation": "all_polygons.csv"}
-    made = {name: MultiplePaths(("seed",), {(0,): path}) for name, path in names.items()}
+    files = {"confusion": "all.csv", "results": "all.txt", "validation": "all_polygons.csv", "confidences": "sure.csv"}
+    made = {name: MultiplePaths(("seed",), {(0,): path}) for name, path in files.items()}
     merge_confusions.run(JobContext(Paths(folder, given), Paths(folder, made), Key(), None, Resources()))
     return folder
 
@@ -105,6 +115,21 @@ def test_each_pixel_is_counted_for_its_polygon_and_its_edge(counts: PolygonCount
                 expected[key] = expected.get(key, 0) + 1
     found = zip(counts.polygon, counts.produced, counts.edge, counts.pixels, strict=True)
     assert {(int(p), int(m), bool(e)): int(n) for p, m, e, n in found} == expected
+
+
+def test_each_classified_pixel_is_counted_with_its_confidence(folder: Path) -> None:
+    expected: dict[tuple[int, ...], int] = {}
+    produced, confidence = labels(), confidences()
+    for origin, code, polygon in zip((3, 5, 8, 9), (1, 2, 2, 1), POLYGONS, strict=False):
+        for row, col in np.ndindex(*GRID.shape):
+            centre = shapely.Point(X + 10 * col + 5, Y + 395 - 10 * row)
+            if produced[row, col] and polygon.intersection(CUT).contains(centre):
+                key = (origin, code, int(produced[row, col]), int(confidence[row, col]))
+                expected[key] = expected.get(key, 0) + 1
+    found = read_confidence_counts(folder / "sure.csv")
+    rows = zip(found.polygon, found.reference, found.produced, found.confidence, found.pixels, strict=True)
+    assert {tuple(map(int, row[:4])): int(row[4]) for row in rows} == expected
+    assert len(found) == len(expected) > 50
 
 
 def test_a_cut_between_tiles_is_not_an_edge(counts: PolygonCounts) -> None:

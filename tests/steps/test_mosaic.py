@@ -14,7 +14,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from shapely import box
 
-from iota2.classifiers import Prediction
+from iota2.classifiers import Prediction, save_model, train_model
 from iota2.core.graph import JobContext, Key, MultiplePaths, Paths, Resources
 from iota2.core.grid import blocks
 from iota2.core.nomenclature import Nomenclature
@@ -23,6 +23,8 @@ from iota2.io.tables.classes import write_classes
 from iota2.io.tables.vectors import write_shapefile
 from iota2.steps.products import mosaic
 from iota2.steps.profiles import NO_PROBABILITY, probability_profile, scaled_probabilities
+from tests.classifiers.polygon_worlds import RECIPE as WORLD_RECIPE
+from tests.classifiers.polygon_worlds import draw
 from tests.steps.helpers import CRS, GRID, area, frame, read_raster, run, several, write_codes, write_raster
 
 SIDE = 640
@@ -160,3 +162,35 @@ def test_each_pixel_comes_from_the_tile_that_owns_it(tmp_path: Path) -> None:
         assert read_raster(tmp_path / f"final_{name}.tif").tolist() == [row] * 5, name
     with rasterio.open(tmp_path / "final_colors.tif") as source:
         assert [source.colormap(1)[code][:3] for code in CLASSES.codes] == list(CLASSES.colors)
+
+
+@pytest.mark.parametrize(
+    ("choices", "expected"),
+    [
+        (("none", "none"), "probability of the classifier, not calibrated"),
+        (("temperature", "temperature"), "calibrated probability (temperature)"),
+        (
+            ("temperature", "none"),
+            "region 1: calibrated probability (temperature); region 2: probability of the classifier, not calibrated",
+        ),
+    ],
+)
+def test_the_confidence_says_whether_it_is_calibrated(tmp_path, choices, expected):
+    drawn, paths = draw(0, 80, pixels=4), {}
+    for region, choice in zip("12", choices, strict=True):
+        how = {"recipe": WORLD_RECIPE, "seed": 0, "region": region, "threads": 1, "groups": drawn.polygons}
+        model = train_model("rf", {"n_estimators": 2}, drawn.x, drawn.y, calibration=choice, **how)
+        save_model(model, tmp_path / f"model{region}", tmp_path / "card.txt")
+        paths[region, 0] = f"model{region}"
+    write_shapefile(frame([area((0, 6), (0, 8))], tile="A"), tmp_path / "envelope.shp")
+    inp = {name: several("tile seed", {("A", 0): f"{name}.tif"}) for name in ("labels", "confidence")}
+    for name, value in {"labels": 1, "confidence": 50, "validity": 3}.items():
+        write_raster(tmp_path / f"{name}.tif", value)
+    inp |= {"envelopes": several("tile", {"A": "envelope.shp"}), "validity": several("tile", {"A": "validity.tif"})}
+    inp |= {"classes": write_codes(tmp_path), "models": several("region seed", paths)}
+    out = {name: several("seed", {0: f"final_{name}.tif"}) for name in ("map", "colors", "confidence")}
+    params = mosaic.MosaicParams(CRS, None)
+    run(mosaic.STEP, tmp_path, inp, {**out, "validity": "final_validity.tif"}, params=params)
+    with rasterio.open(tmp_path / "final_confidence.tif") as file:
+        assert file.tags()["CONFIDENCE"] == expected
+        assert file.descriptions == ("probability of the label, %",)

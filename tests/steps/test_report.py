@@ -76,10 +76,14 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "validation.csv").write_text(
         "originfid,reference,produced,edge,pixels,distance\n0,1,1,0,6,100.000\n0,1,2,1,2,100.000\n1,2,2,1,4,100.000\n"
     )
+    (folder / "confidences.csv").write_text(
+        "originfid,reference,produced,confidence,pixels\n0,1,1,75,6\n0,1,2,75,2\n1,2,2,75,4\n"
+    )
     write_shapefile(frame([area((0, 6), (0, 8))], tile=TILE), folder / "envelope.shp")
     parameters, _ = validate_options("rf", {"classifier.rf.nbtrees": 2})
     samples, codes = np.eye(2, len(RECIPE.names)), np.array([1, 2])
-    model = train_model("rf", parameters, samples, codes, recipe=RECIPE, seed=0, region="1", threads=1)
+    how = {"recipe": RECIPE, "seed": 0, "region": "1", "threads": 1}
+    model = train_model("rf", parameters, samples, codes, **how, groups=codes, calibration="auto")  # type: ignore[arg-type]
     save_model(model, folder / "model", folder / "card.txt")
     inp = {
         "scenes": several("tile", {TILE: write_scene(folder, {day: {"RED": 1, "NIR": 1} for day in DAYS})}),
@@ -93,6 +97,7 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "envelopes": several("tile", {TILE: "envelope.shp"}),
         "confusion": several("seed", {0: "confusion.csv"}),
         "validation": several("seed", {0: "validation.csv"}),
+        "confidences": several("seed", {0: "confidences.csv"}),
         "models": several("region seed", {("1", 0): "model"}),
         "map": several(
             "seed", {0: write_raster(folder / "map.tif", np.where(np.arange(8) < 2, 1, 2) + np.zeros((6, 8)))}
@@ -100,9 +105,10 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "confidence": several("seed", {0: write_raster(folder / "confidence.tif", 80)}),
         "validity": write_raster(folder / "validity.tif", 3),
     }
+    figures = {name: several("seed", {0: f"{name}.png"}) for name in ("figures", "reliability")}
     out = {"results": "RESULTS.txt", "metrics": "metrics.json", "page": "report.html"}
     params = ReportParams("Fields of the valley", {"chain.proj": CRS}, (layout.MAP,), 1)
-    run(STEP, folder, inp, {**out, "figures": several("seed", {0: "confusion.png"})}, params=params)
+    run(STEP, folder, inp, {**out, **figures}, params=params)
     return folder
 
 
@@ -120,6 +126,26 @@ def test_the_measures_of_the_report_are_those_of_the_matrix(reported: Path) -> N
     assert "wheat (1): 3 polygons, 40 pixels drawn; 20 pixels for learning" in results
 
 
+def test_the_report_shows_the_reliability_of_the_confidence_and_why_it_is_not_calibrated(reported: Path) -> None:
+    found = json.loads((reported / "metrics.json").read_text(encoding="utf-8"))["reliability"]
+    (seed,), (model,) = found["seeds"], found["models"]
+    everything = seed["parts"]["all"]
+    assert (everything["confidence"], everything["correct"]) == (pytest.approx(0.75), pytest.approx(10 / 12))
+    assert everything["error"]["value"] == pytest.approx(10 / 12 - 0.75)
+    assert everything["brier"]["value"] == pytest.approx((10 * 0.25**2 + 2 * 0.75**2) / 12)
+    assert everything["polygons"] == 2
+    assert seed["parts"]["apart"]["error"]["value"] is None
+    assert seed["classes"]["2"]["correct"] == pytest.approx(4 / 6)
+    assert model["calibrated"] is False
+    for name in ("RESULTS.txt", "report.html"):
+        text = (reported / name).read_text(encoding="utf-8")
+        assert "Reliability of the confidence" in text
+        assert "0 polygons in classes of at least 5; expected 50" in text
+        assert "the confidence ranks pixels only" in text
+        assert "0.083" in text
+    assert (reported / "reliability.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_the_report_shows_notes_map_and_unused_pixels(reported: Path) -> None:
     notes = " ".join(json.loads((reported / "metrics.json").read_text(encoding="utf-8"))["notes"])
     page = (reported / "report.html").read_text(encoding="utf-8")
@@ -130,4 +156,4 @@ def test_the_report_shows_notes_map_and_unused_pixels(reported: Path) -> None:
     assert 'href="Classif_Seed_0.tif"' in page
     for code, share in ((1, "25.0"), (2, "75.0")):
         assert re.search(rf"<td>{code}</td><td>[\d.]+</td><td>{share}</td>", page), "of the mapped area"
-    assert (reported / "confusion.png").read_bytes().startswith(b"\x89PNG")
+    assert (reported / "figures.png").read_bytes().startswith(b"\x89PNG")

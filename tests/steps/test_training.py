@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tracemalloc
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -12,12 +13,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from iota2.classifiers import save_model, train_model, validate_options
+from iota2.classifiers import load_model, save_model, train_model, validate_options
+from iota2.classifiers.base import Model
 from iota2.config.learner import Learner
 from iota2.core.graph import JobContext, Key, Paths, Resources
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
 from iota2.core.tables import CODE, ORIGIN, sample_columns
 from iota2.errors import InputError
+from iota2.io.tables.split_groups import split_groups_csv
 from iota2.io.tables.vectors import read_samples, write_samples
 from iota2.steps.learning import training
 
@@ -75,3 +78,41 @@ def test_training_needs_memory_for_about_one_copy_of_the_samples(tmp_path: Path,
 def test_training_without_samples_is_an_error(tmp_path: Path, suffix: str) -> None:
     with pytest.raises(InputError, match="Region 1, seed 0: no pixel to learn from"):
         training.run(job_of(tmp_path, suffix, 0))
+
+
+def calibrated(root: Path, groups: dict[int, int] | None = None) -> Model:
+    """The model of a job with calibration; ``groups`` of polygons stay together."""
+    job = job_of(root, ".parquet", 600)
+    job = replace(job, params=replace(job.params, calibration="temperature"))
+    if groups is not None:
+        text = split_groups_csv(np.array(list(groups)), np.array(list(groups.values())))
+        (root / "groups.csv").write_text(text, encoding="utf-8")
+        job = replace(
+            job, inp=Paths(root, {"recipe": "recipe.json", "samples": "samples.parquet", "groups": "groups.csv"})
+        )
+    training.run(job)
+    return load_model(root / "model.parquet")
+
+
+def test_a_calibration_keeps_the_samples_of_a_polygon_together(tmp_path: Path) -> None:
+    found = calibrated(tmp_path).calibration
+    assert found is not None
+    assert (found.polygons, found.samples, found.choice) == (120, 600, "temperature")
+    assert found.calibration is not None
+
+
+def test_a_calibration_keeps_groups_of_polygons_together(tmp_path: Path) -> None:
+    found = calibrated(tmp_path, {polygon: polygon % 40 for polygon in range(120)}).calibration
+    assert found is not None
+    assert found.polygons == 40
+    assert found.calibration is None
+
+
+def test_the_options_of_training_are_named_as_in_the_configuration() -> None:
+    named = training.TrainingParams(Learner("rf", {"n_estimators": 3}), 7, "isotonic").by_user_name()
+    assert named == {
+        "arg_train.classifier": "rf",
+        "classifier.rf.nbtrees": 3,
+        "arg_train.random_seed": 7,
+        "arg_classification.calibration": "isotonic",
+    }

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol, Self, cast, runtime_checkable
 
 import numpy as np
 
+from iota2.classifiers.calibrated import ModelCalibration
 from iota2.classifiers.options import Params as Options
 from iota2.compute.predict import (
     Estimates,
@@ -166,6 +167,9 @@ class Searching(Protocol):
     def search_report(self) -> SearchReport | None:
         """The result of the search; None before ``fit``, without a search, and after ``load``."""
 
+    def without_search(self) -> Classifier:
+        """An unfitted classifier with the parameters that the search found."""
+
 
 class SearchReport(Protocol):
     """The result of a search for parameters."""
@@ -221,6 +225,8 @@ class Model:
     meta: Training
     transforms: tuple[Transform, ...] = ()
     """Applied to the recipe's features in order, before the classifier."""
+    calibration: ModelCalibration | None = None
+    """Applied to the probabilities of the classifier; None if it was not requested."""
 
     def __post_init__(self) -> None:
         given = len(self.recipe.names)
@@ -275,7 +281,7 @@ class Model:
         return f"model of region {self.meta.region}, random seed {self.meta.seed}"
 
     def predict(self, features: FeatureBlock, where: np.ndarray, *, threads: int = 1) -> Prediction:
-        """Labels, confidence and probabilities of a block.
+        """Labels, confidence and probabilities of a block; the latter two are calibrated if the model is.
 
         Pixels outside ``where`` (y, x) bool, and pixels without any valid observation, get 0 in all three, regardless
         of their features. Of classes with equal probability the smallest code is chosen. ``threads`` work in parallel
@@ -285,7 +291,14 @@ class Model:
         probabilities = self._probabilities
         selected = self._selected(features, where)
         with self._missing_values_named(features, selected):
-            return predict_slices(probabilities, features.values, selected, self.classes, threads=threads)
+            return predict_slices(
+                probabilities,
+                features.values,
+                selected,
+                self.classes,
+                calibrate=self._calibrate,
+                threads=threads,
+            )
 
     def estimate(self, features: FeatureBlock, where: np.ndarray, *, threads: int = 1) -> Estimates:
         """Values of the quantity in a block; NaN in pixels that ``predict`` would not classify.
@@ -319,6 +332,12 @@ class Model:
                 f"holds for {int((missing > 0).sum()) - 1} other features. Change the function of the feature so that "
                 "it returns a number there."
             ) from err
+
+    @property
+    def _calibrate(self) -> Callable[[np.ndarray], np.ndarray] | None:
+        """Function that calibrates probabilities (n, class); None for a model without calibration."""
+        fitted = self.calibration.calibration if self.calibration else None
+        return fitted.apply if fitted else None
 
     @property
     def _probabilities(self) -> Probabilities:

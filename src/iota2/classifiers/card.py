@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from iota2.classifiers.base import Model
+from iota2.classifiers.calibrated import SPLITS, OutOfFold
 from iota2.classifiers.transforms import Components
 from iota2.core.recipe import MISSING, FeatureRecipe
 from iota2.core.target import Quantity
@@ -24,6 +25,7 @@ def card_text(model: Model) -> str:
         *_target_sections(model),
         ("Properties of the fitted classifier", _pairs(meta.summary)),
         *_transforms_section(model),
+        *_calibration_section(model),
         *_missing_section(model),
         *_importance_sections(model),
         ("Versions", _pairs(meta.versions)),
@@ -51,6 +53,27 @@ def _transforms_section(model: Model) -> list[tuple[str, list[str]]]:
             shares = dict(zip(one.groups, one.explained.tolist(), strict=True))
             sections.append(("Variance explained by the components of each group of features, %", _shares(shares)))
     return sections
+
+
+def _calibration_section(model: Model) -> list[tuple[str, list[str]]]:
+    """Calibration of the probabilities, and their reliability on training samples; empty if it was not requested."""
+    found = model.calibration
+    if found is None:
+        return []
+    rows = [*found.sentences]
+    for name, one in found.reliability.items():
+        rows += ["", f"Training samples {SPLITS[name]}:", *_pairs(measures_of(one))]
+    return [("Calibration of the probabilities", rows)]
+
+
+def measures_of(one: OutOfFold) -> dict[str, str]:
+    """Names and values of the measures of reliability as text."""
+    return {
+        "expected calibration error": f"{one.error:.4f}",
+        "confidence minus accuracy": f"{one.excess:+.4f}",
+        "classwise calibration error": f"{one.classwise_error:.4f}",
+        "Brier score": f"{one.brier:.4f}",
+    }
 
 
 def _missing_section(model: Model) -> list[tuple[str, list[str]]]:

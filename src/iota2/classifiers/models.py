@@ -18,8 +18,10 @@ from typing import Any
 import numpy as np
 
 from iota2 import __version__
-from iota2.classifiers.base import SERIES_NEEDED, Model, ModelError, Training, Transform, as_series
+from iota2.classifiers.base import SERIES_NEEDED, Model, ModelError, Training
+from iota2.classifiers.calibrated import Choice, ModelCalibration, calibrate
 from iota2.classifiers.card import card_text
+from iota2.classifiers.fitting import Fitting, Samples
 from iota2.classifiers.registry import KINDS, untrained
 from iota2.classifiers.transforms import LOADERS, Components
 from iota2.compute.expressions import expression_problems
@@ -35,8 +37,8 @@ from iota2.errors import ConfigError, InputError, remedy_of
 MAX_HALO = 1000
 """Maximum number of pixels around a pixel on which features may depend."""
 FORMAT = "iota2 model"
-FORMAT_VERSION, TRANSFORMED_VERSION, QUANTITY_VERSION = 1, 2, 3
-"""Format versions: classes, with transforms, and a quantity. Older program versions reject newer ones."""
+FORMAT_VERSION, TRANSFORMED_VERSION, QUANTITY_VERSION, CALIBRATED_VERSION = 1, 2, 3, 4
+"""Format versions: classes, with transforms, a quantity, and calibrated. Older program versions reject newer ones."""
 FILE = "model.json"
 SAMPLES_PER_CHECK = 4096
 """Number of samples per batch of the check for values that are not finite."""
@@ -56,12 +58,14 @@ def train_model(
     groups: np.ndarray | None = None,
     quantity: Quantity | None = None,
     reduction: Components | None = None,
+    calibration: Choice = "none",
 ) -> Model:
     """A model fitted to ``x`` (sample, feature) and class codes ``y`` (sample,) 1..65535, or values of a ``quantity``.
 
     ``parameters`` come from ``validate_options``; ``weight`` and ``groups``, the polygons of the samples, are
-    (sample,). With a ``reduction``, ``x`` contains its components instead of the recipe's features. One class, and one
-    sample, are enough. The result depends on the samples in their order, the parameters, ``seed`` and ``region``, not
+    (sample,). With a ``reduction``, ``x`` contains its components instead of the recipe's features. With a
+    ``calibration``, which needs ``groups``, further models are fitted (``calibrate``). One class, and one sample, are
+    enough. The result depends on the samples in their order, the parameters, ``seed`` and ``region``, not
     on ``threads``. Raises ``InputError`` for no samples, values that are not finite, a number of features other than
     expected, and codes out of range; ``ModelError`` if the classifier needs series and gets other features.
     """
@@ -69,26 +73,26 @@ def train_model(
     x, y = np.asarray(x, np.float32), np.asarray(y)
     _check_samples(x, y, recipe.names if reduction is None else reduced_columns(reduction.n_outputs), title)
     target, samples = _class_target(y, title) if quantity is None else _quantity_target(quantity, y, title)
-    classifier = untrained(classifier_name, parameters, threads=threads)
-    drawn = int(generator(seed, "train_model", region).integers(2**32))
-    transforms: list[Transform] = [] if reduction is None else [reduction]
-    if reduction is not None and classifier.needs_series:
+    if reduction is not None and untrained(classifier_name, parameters).needs_series:
         raise ModelError(SERIES_NEEDED)
-    for fit in classifier.transforms:
-        transforms.append(fit(x))
-        x = transforms[-1].apply(x)
-    given = as_series(x, recipe) if classifier.needs_series else x
-    classifier.fit(given, y, weight=weight, groups=groups, seed=drawn)
+    drawn = int(generator(seed, "train_model", region).integers(2**32))
+    fitting = Fitting(classifier_name, parameters, recipe, drawn, threads)
+    given, calibrated = Samples(x, y, weight, groups), None
+    fitted = fitting.fit(given)
+    if isinstance(target, Classes):
+        fit = fitting.to_some(given, fitted.method)
+        calibrated = calibrate(calibration, fit, y, groups, seed=seed, region=region)
     meta = Training(
         kind=classifier_name,
         region=region,
         seed=seed,
         parameters=dict(parameters),
         samples=samples,
-        summary=classifier.summary(),
+        summary=fitted.method.summary(),
         versions=_versions(),
     )
-    return Model(classifier, recipe, target, meta, tuple(transforms))
+    transforms = fitted.transforms if reduction is None else (reduction, *fitted.transforms)
+    return Model(fitted.method, recipe, target, meta, transforms, calibrated)
 
 
 def _class_target(y: np.ndarray, title: str) -> tuple[Target, dict[int, int]]:
@@ -129,6 +133,8 @@ def save_model(model: Model, folder: Path, card: Path) -> None:
     }
     if isinstance(model.target, Quantity):
         content["quantity"] = asdict(model.target)
+    if model.calibration is not None:
+        content["calibration"] = model.calibration.to_json()
     if model.transforms:
         content["transforms"] = [transform.name for transform in model.transforms]
     for number, transform in enumerate(model.transforms):
@@ -143,6 +149,12 @@ def read_training(folder: Path) -> Training:
     return _parsed(folder / FILE)[2]
 
 
+def read_calibration(folder: Path) -> ModelCalibration | None:
+    """Calibration of the model that ``save_model`` wrote; None if it was not requested. ``ModelError`` as in
+    ``load_model``; no array is read."""
+    return _parsed(folder / FILE)[4]
+
+
 def model_bytes(folder: Path) -> int:
     """Bytes of memory of the model in a folder once loaded. ``ModelError`` as in ``load_model``; no array is read."""
     share = KINDS[read_training(folder).kind].implementation.loaded_share
@@ -155,13 +167,18 @@ def load_model(folder: Path) -> Model:
     Raises ``ModelError`` if something is missing, damaged, of a newer version or inconsistent. No code of the folder is
     executed, and indices are checked against the sizes of arrays.
     """
-    recipe, target, meta, names = _parsed(folder / FILE)
+    recipe, target, meta, names, calibration = _parsed(folder / FILE)
     transforms = tuple(LOADERS[name](folder / f"{number}_{name}") for number, name in enumerate(names))
-    return Model(KINDS[meta.kind].implementation.load(folder), recipe, target, meta, transforms)
+    return Model(KINDS[meta.kind].implementation.load(folder), recipe, target, meta, transforms, calibration)
 
 
 def _version_of(model: Model) -> int:
-    """The lowest format version that contains all parts of the model."""
+    """The lowest format version that contains all parts of the model.
+
+    A model without a fitted calibration predicts the same with programs that do not know calibrations.
+    """
+    if model.calibration is not None and model.calibration.calibration is not None:
+        return CALIBRATED_VERSION
     if isinstance(model.target, Quantity):
         return QUANTITY_VERSION
     return TRANSFORMED_VERSION if model.transforms else FORMAT_VERSION
@@ -172,15 +189,15 @@ def _target(content: Mapping[str, Any]) -> Target:
     return Quantity(**content["quantity"]) if "quantity" in content else Classes(tuple(content["classes"]))
 
 
-def _parsed(path: Path) -> tuple[FeatureRecipe, Target, Training, tuple[str, ...]]:
-    """Recipe, classes, origin and names of the transforms of a model."""
+def _parsed(path: Path) -> tuple[FeatureRecipe, Target, Training, tuple[str, ...], ModelCalibration | None]:
+    """Recipe, classes, origin, names of the transforms, and calibration of a model."""
     content = _read_json(path)
     if content.get("format") != FORMAT:
         raise ModelError(f"{path}: not a model of this program. Give the folder that the training wrote.")
-    if content.get("version") not in (FORMAT_VERSION, TRANSFORMED_VERSION, QUANTITY_VERSION):
+    if content.get("version") not in (FORMAT_VERSION, TRANSFORMED_VERSION, QUANTITY_VERSION, CALIBRATED_VERSION):
         raise ModelError(
             f"{path}: format version {content.get('version')!r}, this program reads {FORMAT_VERSION} "
-            f"to {QUANTITY_VERSION}. "
+            f"to {CALIBRATED_VERSION}. "
             "Use the version that trained the model, or train it again."
         )
     if not isinstance(content.get("kind"), str) or content["kind"] not in KINDS:
@@ -189,13 +206,14 @@ def _parsed(path: Path) -> tuple[FeatureRecipe, Target, Training, tuple[str, ...
         recipe = _recipe(content["recipe"])
         target, meta = _target(content), _training(content)
         transforms = _transforms(content.get("transforms", []))
+        calibration = _calibration(content)
         if isinstance(target, Classes) and tuple(sorted(meta.samples)) != target.codes:
             raise ValueError(f"classes {list(target.codes)}, but samples of {sorted(meta.samples)}")
         recipe.names  # noqa: B018 - evaluated to detect a recipe whose features cannot be named
     except (KeyError, TypeError, ValueError, AttributeError, ConfigError) as err:
         detail = f"{type(err).__name__}: {err}"
         raise ModelError(f"{path}: damaged ({detail}). Copy the model again or train it again.") from err
-    return recipe, target, meta, transforms
+    return recipe, target, meta, transforms, calibration
 
 
 def _check_samples(x: np.ndarray, y: np.ndarray, names: Sequence[str], title: str) -> None:
@@ -259,6 +277,15 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
         raise ValueError(f"the key {twice!r} occurs twice")
     return content
+
+
+def _calibration(content: Mapping[str, Any]) -> ModelCalibration | None:
+    """Calibration of a model, None if it was not requested; ValueError if the format version promises one."""
+    if "calibration" in content:
+        return ModelCalibration.from_json(content["calibration"])
+    if content["version"] == CALIBRATED_VERSION:
+        raise ValueError("the calibration is missing")
+    return None
 
 
 def _transforms(names: Any) -> tuple[str, ...]:

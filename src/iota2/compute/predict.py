@@ -11,8 +11,8 @@ import numpy as np
 
 SLICE_BYTES = 1 << 20
 """Bytes of the features and intermediate probabilities of one slice of pixels."""
-_BYTES_OF_CLASS = 24
-"""Bytes per pixel and class: three copies of a probability in double precision."""
+_BYTES_OF_CLASS = 32
+"""Bytes per pixel and class: four copies of a probability in double precision."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,15 +40,22 @@ Probabilities = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def predict_slices(
-    probabilities: Probabilities, values: np.ndarray, selected: np.ndarray, classes: Sequence[int], *, threads: int = 1
+    probabilities: Probabilities,
+    values: np.ndarray,
+    selected: np.ndarray,
+    classes: Sequence[int],
+    *,
+    calibrate: Callable[[np.ndarray], np.ndarray] | None = None,
+    threads: int = 1,
 ) -> Prediction:
     """Prediction of a block from its features (feature, y, x), in slices of pixels.
 
     ``selected`` is (y, x) bool, ``classes`` are ascending codes. ``probabilities`` is called for each slice with the
     features of the whole block, without a copy, and the ascending positions of the selected pixels. The label is the
-    class with the highest probability; of equal probabilities, the smallest code. Without selected pixels, all values
-    are 0 and ``probabilities`` is not called. In addition to the result and 8 bytes per selected pixel, each of the
-    ``threads`` needs about ``SLICE_BYTES``.
+    class with the highest probability; of equal probabilities, the smallest code. ``calibrate`` converts probabilities
+    (n, class) in the order of classes; labels are chosen before, so that rounding does not change them. Without
+    selected pixels, all values are 0 and ``probabilities`` is not called. In addition to the result and 8 bytes per
+    selected pixel, each of the ``threads`` needs about ``SLICE_BYTES``.
     """
     labels = np.zeros(selected.size, np.uint16)
     confidence = np.zeros(selected.size, np.float32)
@@ -60,9 +67,9 @@ def predict_slices(
     def predict(first: int) -> None:
         at = positions[first : first + step]
         found = probabilities(x, at)
-        # Sums of class shares can exceed 1 by rounding.
-        bounded = np.minimum(found, 1.0)
         labels[at] = codes[found.argmax(axis=1)]
+        # Sums of class shares can exceed 1 by rounding.
+        bounded = np.minimum(found if calibrate is None else calibrate(found), 1.0)
         confidence[at] = bounded.max(axis=1)
         shares[:, at] = bounded.T
 

@@ -110,6 +110,28 @@ class PolygonCounts:
         return PolygonCounts(**{one.name: getattr(self, one.name)[chosen] for one in fields(self)})
 
 
+@dataclass(frozen=True, eq=False)
+class ConfidenceCounts:
+    """Number of classified validation pixels by polygon, class in the map and confidence.
+
+    All arrays are int64 of the same length: one row for each combination that occurs, sorted by these keys.
+    """
+
+    polygon: np.ndarray
+    """``originfid`` of the polygon."""
+    reference: np.ndarray
+    """Class code of the polygon."""
+    produced: np.ndarray
+    """Class code in the map, above 0."""
+    confidence: np.ndarray
+    """Confidence of the map, percent."""
+    pixels: np.ndarray
+    """Number of pixels."""
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+
 REFERENCE, PRODUCED, UNMAPPED = (
     "#Reference labels (rows):",
     "#Produced labels (columns):",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -44,6 +46,8 @@ class ScikitClassifier:
         self.threads = threads
         self.search_report: GridSearch | None = None
         """The grid search of the training; None without one."""
+        self._found: Mapping[str, Any] = {}
+        """Parameters that replace those of the specification."""
         self._predictor: Predictor | None = None
 
     @classmethod
@@ -60,6 +64,14 @@ class ScikitClassifier:
     def searches(self) -> bool:
         """Whether parameters are searched."""
         return bool(self.specification.grid)
+
+    def without_search(self) -> Self:
+        """An unfitted classifier with the parameters that the search found."""
+        again = copy(self)
+        again.specification, again._predictor = replace(self.specification, grid={}), None
+        if self.search_report is not None:
+            again.search_report, again._found = None, self.search_report.best.parameters
+        return again
 
     @property
     def weights(self) -> bool:
@@ -109,6 +121,8 @@ class ScikitClassifier:
         """
         samples = Samples(x, y, weight, np.arange(len(y)) if groups is None else groups)
         estimator = prepared(self._unfitted_for(y), seed % 2**32, self.threads)
+        if len(np.unique(y)) > 1:
+            estimator = estimator.set_params(**self._found)
         with limited_threads(self.threads):
             try:
                 if len(np.unique(y)) > 1:
@@ -171,6 +185,6 @@ class ScikitClassifier:
         """The classifier that ``save`` wrote; ``ModelError`` if a file is missing, damaged or not permitted."""
         loaded = cls.__new__(cls)
         loaded.specification = Specification("")
-        loaded.threads, loaded.search_report = 1, None
+        loaded.threads, loaded.search_report, loaded._found = 1, None, {}
         loaded._predictor = load_predictor(folder)
         return loaded

@@ -291,6 +291,13 @@ class ArgClassification(Section):
     generate_final_probability_map: bool = option(
         True, "Write the mosaic of the probabilities to `final` if `enable_probability_map` is True."
     )
+    calibration: Literal["auto", "none", "temperature", "isotonic"] = option(
+        "auto",
+        "Calibration of the probabilities, so that a confidence of 80 % means that 80 % of such pixels are correct. "
+        "Labels do not change. `temperature` and `isotonic` are methods, `auto` uses the better one if it improves the "
+        "probabilities. Fitted by cross-validation on polygons, which trains four further models for each; with "
+        "less than 50 polygons, or with `none`, probabilities are those of the classifier.",
+    )
     enable_boundary_fusion: bool = planned(False, "Blend the probabilities of models near the borders of regions.")
     boundary_interior_buffer_size: int = planned(0, "Width of the blending inside a region, m.")
     boundary_exterior_buffer_size: int = planned(0, "Width of the blending outside a region, m.")
@@ -301,6 +308,12 @@ class ArgClassification(Section):
         "maxConfidence", "Label of pixels without a majority of the models.", _FUSION_ONLY
     )
     fusion_options: str = no_effect("-nodatalabel 0 -method majorityvoting", "Options of the vote.", _FUSION_ONLY)
+
+    @field_validator("calibration", mode="before")
+    @classmethod
+    def _no_calibration(cls, given: Any) -> Any:
+        """Read None, in every spelling, as the value ``none`` instead of the default."""
+        return "none" if given is None or (isinstance(given, str) and given.strip().lower() == "none") else given
 
 
 class MultiRunFusion(Section):

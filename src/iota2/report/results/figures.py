@@ -1,4 +1,4 @@
-"""Figures of the report: confusion matrix, quicklooks of map, confidence and validity."""
+"""Figures of the report: confusion matrix, reliability diagram, quicklooks of map, confidence and validity."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from matplotlib.textpath import TextPath
 from matplotlib.ticker import MaxNLocator
 
 from iota2.compute.accuracy import Scores
+from iota2.compute.map_reliability import MapReliability
+from iota2.compute.validation import NEIGHBOUR_METRES
 from iota2.core import palettes
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import Confusion
@@ -38,6 +40,7 @@ MAX_LINE_CHARACTERS, MAX_NAME_LINES = 24, 2
 TEXT_COLOR, FAINT_COLOR, LINE_COLOR, EMPTY_COLOR = "#22272e", "#6b7280", "#ffffff", "#eceff1"
 CORRECT_COLORS = LinearSegmentedColormap.from_list("good", ["#d7553f", "#f3a55e", "#f7e08a", "#a6cf78", "#3f9b5b"])
 WRONG_COLORS = LinearSegmentedColormap.from_list("bad", ["#fbf4f0", "#f6bda6", "#e2654b", "#b3261e"])
+RELIABILITY_COLORS = ("#2f7d55", "#c2571a")
 CONFIDENCE_COLORS = LinearSegmentedColormap.from_list("confidence", palettes.CONFIDENCE)
 VALIDITY_COLORS = LinearSegmentedColormap.from_list("validity", palettes.VALIDITY)
 
@@ -86,6 +89,32 @@ def validity_quicklook(validity: np.ndarray, pixel_size: float | None = None) ->
     """PNG of a small validity map with its colour bar: ``validity`` (y, x) counts clear dates; 0 is white."""
     most = int(validity.max(initial=1))
     return _ramp_quicklook(validity, max(1, most), "Clear dates", VALIDITY_COLORS, pixel_size)
+
+
+def reliability_figure(found: MapReliability) -> bytes:
+    """PNG of the reliability diagram: share of correct pixels against confidence.
+
+    Points are bins of equal numbers of pixels; on the diagonal, the confidence is the share of correct pixels.
+    """
+    figure = Figure(figsize=(5.2, 5.2), dpi=QUICKLOOK_DPI, facecolor="white")
+    axes = figure.add_axes((0.13, 0.12, 0.82, 0.74))
+    axes.plot([0, 1], [0, 1], color=FAINT_COLOR, linewidth=1, linestyle="--")
+    names = {"all": "all validation polygons", "apart": f"beyond {NEIGHBOUR_METRES:g} m of learning polygons"}
+    for (part, one), color, marker in zip(found.parts.items(), RELIABILITY_COLORS, "os", strict=True):
+        if len(one.diagram.mass):
+            text = f"{names[part]} (ECE {measure(one.error)})"
+            axes.plot(
+                one.diagram.probability, one.diagram.correct,
+                color=color, marker=marker, markersize=5, linewidth=1.2, label=text, clip_on=False,
+            )  # fmt: skip
+    axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+    axes.set_xlabel("Confidence", color=TEXT_COLOR)
+    axes.set_ylabel("Share of correct pixels", color=TEXT_COLOR)
+    axes.tick_params(colors=TEXT_COLOR)
+    axes.spines[:].set(color="#c5cad1", linewidth=0.8)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), fontsize=9, frameon=False, borderaxespad=0.2)
+    return _png(figure)
 
 
 @dataclass(frozen=True)

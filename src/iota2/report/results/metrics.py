@@ -11,6 +11,7 @@ from iota2.compute.accuracy import scores as scores_of
 from iota2.compute.validation import NEIGHBOUR_METRES, SubsetAccuracy, ValidationAccuracy
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import Confusion
+from iota2.report.results.reliability import ReliabilityData, reliability_json
 from iota2.report.results.remarks import reasons_not_validated, remarks
 from iota2.report.results.validation import COUNTED_PIXELS, PARTS, neighbour_notes
 
@@ -23,6 +24,8 @@ def metrics(
     notes: Sequence[str] = (),
     provenance: Mapping[str, Any] | None = None,
     validated: ValidationAccuracy | None = None,
+    *,
+    reliability: ReliabilityData | None = None,
 ) -> dict[str, Any]:
     """All measures of the accuracy as JSON values; undefined measures are None.
 
@@ -46,6 +49,7 @@ def metrics(
                         not touch the edge of their polygon, pixels of polygons that are not near. Each part is
                         {about, polygons, pixels, overall_accuracy, kappa, f_score, seeds}: polygons, pixels and
                         f_score by class, seeds as above; the others are means over the runs
+        reliability     with ``reliability`` only: see ``reliability_json``
         not_validated   [{code, name, reason}]
         notes           [sentence]
         provenance      the argument ``provenance``
@@ -70,6 +74,7 @@ def metrics(
             **{name: [_estimate(value) for value in values] for name, values in per_class.items()},
         },
         **({"validation": _validation(validated)} if validated else {}),
+        **({"reliability": reliability_json(reliability)} if reliability else {}),
         "not_validated": [
             {"code": code, "name": nomenclature.name(code), "reason": reason}
             for code, reason in reasons_not_validated(confusions).items()

@@ -6,8 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from iota2 import layout
 from iota2.classifiers.base import Model, Searching
+from iota2.classifiers.calibrated import CALIBRATION_FOLDS, Choice
 from iota2.classifiers.models import save_model, train_model
 from iota2.classifiers.transforms import Components, Standardisation
 from iota2.config.learner import Learner, learned_features, options_of_learner
@@ -20,6 +23,10 @@ from iota2.io.files.atomic import replacing, replacing_folder, write_json, write
 from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.reductions import statistics_xml
 from iota2.io.tables.samples import read_columns
+from iota2.io.tables.split_groups import read_split_groups
+
+PROBABILITY_BYTES = 48
+"""Bytes per sample and class while a calibration is fitted: six copies of a probability in double precision."""
 
 
 @dataclass(frozen=True)
@@ -28,15 +35,17 @@ class TrainingParams:
 
     learner: Learner
     random_seed: int
+    calibration: Choice = "none"
 
     def by_user_name(self) -> Mapping[str, Any]:
         """The parameters by option name of the configuration."""
-        return {**options_of_learner(self.learner), "arg_train.random_seed": self.random_seed}
+        others = {"arg_train.random_seed": self.random_seed, "arg_classification.calibration": self.calibration}
+        return {**options_of_learner(self.learner), **others}
 
 
 def params(config: Config) -> TrainingParams:
     """Parameters of training from the configuration."""
-    return TrainingParams(config.learner, config.arg_train.seed)
+    return TrainingParams(config.learner, config.arg_train.seed, config.arg_classification.calibration)
 
 
 def run(job: JobContext[TrainingParams]) -> None:
@@ -61,8 +70,9 @@ def run(job: JobContext[TrainingParams]) -> None:
         seed=job.params.random_seed + seed,
         region=region,
         threads=job.use.threads,
-        groups=polygons,
+        groups=_groups(job, polygons),
         reduction=reduction,
+        calibration=job.params.calibration,
     )
     if "statistics" in job.out:
         write_text(job.out.statistics, _statistics(model))
@@ -89,12 +99,28 @@ def _write_search(model: Model, job: JobContext[TrainingParams]) -> None:
     write_json(job.out.search_scores, found.to_json() if found else {"candidates": []})
 
 
+def _groups(job: JobContext[TrainingParams], polygons: np.ndarray) -> np.ndarray:
+    """(sample,) int64: the polygon of each sample, or its group if groups of polygons are split as a whole."""
+    if "groups" not in job.inp:
+        return polygons
+    group_of = read_split_groups(job.inp.groups)
+    return np.array([group_of[polygon] for polygon in polygons.tolist()], np.int64)
+
+
 def cost(config: Config, facts: JobFacts) -> Cost:
-    """Cost of a job: its memory is the maximum of training and writing rasters."""
+    """Cost of a job: its memory is the maximum of training and writing rasters.
+
+    A calibration trains further models, one after the other, on a copy of two thirds of the samples.
+    """
     run = facts.run
     samples = run.samples / config.arg_train.runs * min(1.0, 2 / max(1, run.region_count))
     features = learned_features(config.dim_red, run.recipe)
-    memory = config.learner.untrained().training_memory(samples, features, run.class_count)
+    method = config.learner.untrained()
+    memory = method.training_memory(samples, features, run.class_count)
+    if config.arg_classification.calibration != "none":
+        share = 1 - 1 / CALIBRATION_FOLDS
+        partly = method.training_memory(share * samples, features, run.class_count)
+        memory = max(memory, partly + int(samples * (4 * features + PROBABILITY_BYTES * run.class_count)))
     return replace(facts.raster_cost(), memory=max(facts.allowed, memory))
 
 
@@ -110,6 +136,7 @@ STEP = Step(
         "recipe": layout.RECIPE,
         "samples": first(layout.REDUCED_SAMPLES, layout.MODEL_SAMPLES),
         "reduction": optional(layout.REDUCTION),
+        "groups": optional(layout.SPLIT_GROUPS),
     },
     makes={
         "model": layout.MODEL,

@@ -11,9 +11,11 @@ import numpy as np
 from odc.geo.geobox import GeoBox
 
 from iota2 import layout
+from iota2.classifiers.calibrated import ModelCalibration
+from iota2.classifiers.models import read_calibration
 from iota2.config.options.schema import Config
 from iota2.core.cost import READING_SECONDS, Cost, JobFacts
-from iota2.core.graph import JobContext, Resources, Step, only_for
+from iota2.core.graph import JobContext, Resources, Step, only_for, optional
 from iota2.core.grid import Block, blocks
 from iota2.core.nomenclature import Nomenclature
 from iota2.io.files.atomic import write_text
@@ -25,6 +27,8 @@ from iota2.io.tables.vectors import read_vector
 from iota2.steps.blocks import COPY_SHAPE, copy_shape
 from iota2.steps.profiles import probability_profile
 
+CONFIDENCE_TAG, CONFIDENCE_BAND = "CONFIDENCE", "probability of the label, %"
+"""Metadata item of confidence maps that says whether they are calibrated, and description of their band."""
 _POSITION_BYTES_PER_PIXEL = 96
 """Memory per pixel of a block while its position on a tile is computed, in double precision."""
 _PRODUCT_COPIES = 4
@@ -138,7 +142,10 @@ def _seed_products(job: JobContext, seed: int, classes: Nomenclature, geobox: Ge
     """Map, confidence and, if requested, probabilities of one seed."""
     labels = RasterProfile(geobox, classes.dtype, nodata=0, overviews="mode")
     colored = replace(labels, colours=dict(zip(classes.codes, classes.colors, strict=True)))
-    confidence = RasterProfile(geobox, "uint8", nodata=0, overviews="average")
+    tags = _confidence_tags(job, seed)
+    confidence = RasterProfile(
+        geobox, "uint8", nodata=0, overviews="average", descriptions=(CONFIDENCE_BAND,), tags=tags
+    )
     maps = [(job.out.at("map", seed=seed), labels), (job.out.at("colors", seed=seed), colored)]
     products = [
         Product(maps, _sources(job, "labels", seed)),
@@ -149,6 +156,26 @@ def _seed_products(job: JobContext, seed: int, classes: Nomenclature, geobox: Ge
         target = (job.out.at("final_probabilities", seed=seed), profile)
         products.append(Product([target], _sources(job, "probabilities", seed)))
     return products
+
+
+def _confidence_tags(job: JobContext, seed: int) -> dict[str, str]:
+    """Metadata of the confidence of one seed: whether it is calibrated, for each region if they differ."""
+    if "models" not in job.inp:
+        return {}
+    kinds: dict[str, list[str]] = {}
+    for key, path in sorted(job.inp.each("models")):
+        if key.seed == seed:
+            kinds.setdefault(_confidence_kind(read_calibration(path)), []).append(key.region)
+    if len(kinds) == 1:
+        return {CONFIDENCE_TAG: next(iter(kinds))}
+    return {CONFIDENCE_TAG: "; ".join(f"region {', '.join(regions)}: {kind}" for kind, regions in kinds.items())}
+
+
+def _confidence_kind(found: ModelCalibration | None) -> str:
+    """What the confidence of a model is."""
+    if found is None or found.calibration is None:
+        return "probability of the classifier, not calibrated"
+    return f"calibrated probability ({found.calibration.name})"
 
 
 def _validity_product(job: JobContext, sources: Mapping[str, Path], geobox: GeoBox) -> Product:
@@ -223,6 +250,7 @@ STEP = Step(
         "labels": layout.TILE_LABELS,
         "confidence": layout.TILE_CONFIDENCE,
         "validity": layout.TILE_VALIDITY,
+        "models": optional(layout.MODEL),
         "probabilities": only_for(layout.FINAL_PROBABILITIES, layout.PROBABILITIES),
     },
     makes={
@@ -241,6 +269,6 @@ STEP = Step(
         "tile_validity_style": layout.TILE_VALIDITY_STYLE,
     },
     params=params,
-    version=3,
+    version=4,
     cost=cost,
 )

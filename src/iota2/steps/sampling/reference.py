@@ -29,6 +29,7 @@ from iota2.io.tables.point_areas import PointArea, PointRule, outline
 from iota2.io.tables.polygon_losses import class_losses, no_usable_polygons, pixel_area, write_class_losses
 from iota2.io.tables.reference import ReferenceData, read_field, read_reference
 from iota2.io.tables.remark_lists import write_remarks
+from iota2.io.tables.split_groups import split_groups_csv
 from iota2.io.tables.vector_source import vector_source, with_choice
 from iota2.io.tables.vectors import read_vector, write_shapefile
 from iota2.report.results.text import label_table_csv
@@ -109,6 +110,8 @@ def run(job: JobContext[ReferenceParams]) -> None:
     texts = (*data.warnings, *data.notes, *split_notes, *group_texts)
     write_remarks(job.out.notes, remarks_about(texts, "reference"))
     write_class_losses(losses, job.out.losses)
+    if groups is not None:
+        write_text(job.out.groups, split_groups_csv(data.frame[ORIGIN].to_numpy(), groups))
 
 
 def _grids(job: JobContext) -> dict[str, GeoBox]:
@@ -215,6 +218,7 @@ STEP = Step(
         "table": layout.CLASS_TABLE,
         "notes": layout.REFERENCE_NOTES,
         "losses": layout.REFERENCE_LOSSES,
+        "groups": layout.SPLIT_GROUPS,
     },
     params=params,
     version=4,

@@ -10,17 +10,19 @@ import shapely
 
 from iota2 import layout
 from iota2.compute.accuracy import confusion_matrix
+from iota2.compute.map_reliability import count_confidences, sum_confidences
 from iota2.compute.polygons import squares_touch
 from iota2.compute.validation import count_pixels, sum_counts
 from iota2.config.options.schema import Config
 from iota2.core.cost import Cost, JobFacts
 from iota2.core.graph import JobContext, Step
 from iota2.core.grid import Block, blocks, grid_covering, resolution
-from iota2.core.tables import CODE, ORIGIN, Confusion, PolygonCounts
+from iota2.core.tables import CODE, ORIGIN, ConfidenceCounts, Confusion, PolygonCounts
 from iota2.io.files.atomic import write_text
 from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
 from iota2.io.rasters.rasterize import rasterize
 from iota2.io.tables.classes import read_classes
+from iota2.io.tables.confidence_counts import confidence_counts_csv
 from iota2.io.tables.confusions import confusion_csv
 from iota2.io.tables.polygon_counts import polygon_counts_csv
 from iota2.io.tables.vectors import read_sqlite, read_vector
@@ -31,13 +33,14 @@ VALIDATION_WRONG, VALIDATION_RIGHT, LEARNING_WRONG, LEARNING_RIGHT = 1, 2, 3, 4
 
 
 def run(job: JobContext) -> None:
-    """Count the map pixels in the tile's validation polygons, and write the raster of correct and wrong pixels."""
+    """Count the map pixels in the tile's validation polygons, also by confidence; write the comparison."""
     codes = read_classes(job.inp.classes).codes
     validation, learning = read_sqlite(job.inp.validation), read_sqlite(job.inp.learning)
     outlines = outlines_of(validation, read_vector(job.inp.reference))
     counts: list[PolygonCounts] = []
+    confidences: list[ConfidenceCounts] = []
     total = Confusion(codes, np.zeros((len(codes), len(codes)), np.int64), np.zeros(len(codes), np.int64))
-    with RasterReader(job.inp.map) as reader:
+    with RasterReader(job.inp.map) as reader, RasterReader(job.inp.confidence) as confidence:
         envelope = read_vector(job.inp.envelope)
         window = reader.geobox[:1, :1] if envelope.empty else grid_covering(reader.geobox, tuple(envelope.total_bounds))
         with RasterWriter(job.out.comparison, RasterProfile(window, "uint8", nodata=0)) as writer:
@@ -48,10 +51,14 @@ def run(job: JobContext) -> None:
                 validation_codes = _codes(validation, position)
                 learning_codes = _codes(learning, rasterize_positions(learning, block))
                 counts.append(_polygon_counts(validation, outlines, position, produced, block))
+                of = validation[ORIGIN].to_numpy()[position[inside].astype(np.int64) - 1]
+                seen = (validation_codes[inside], produced[inside], confidence.read(block.geobox)[inside])
+                confidences.append(count_confidences(of, *seen))
                 total += confusion_matrix(validation_codes[inside], produced[inside], codes)
                 writer.write(block, compare(produced, validation_codes, learning_codes))
     write_text(job.out.confusion, confusion_csv(total))
     write_text(job.out.polygons, polygon_counts_csv(sum_counts(counts)))
+    write_text(job.out.confidences, confidence_counts_csv(sum_confidences(confidences)))
 
 
 def compare(produced: np.ndarray, validation: np.ndarray, learning: np.ndarray) -> np.ndarray:
@@ -109,7 +116,7 @@ def _polygon_counts(
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:
-    """Cost of a job: one byte per pixel."""
+    """Cost of a job: it writes one byte per pixel."""
     return facts.raster_cost(1)
 
 
@@ -122,6 +129,7 @@ STEP = Step(
     over=("tile", "seed"),
     needs={
         "map": layout.MAP,
+        "confidence": layout.FINAL_CONFIDENCE,
         "classes": layout.CODES,
         "envelope": layout.ENVELOPE,
         "validation": layout.VALIDATION_POLYGONS,
@@ -131,8 +139,9 @@ STEP = Step(
     makes={
         "confusion": layout.TILE_CONFUSION,
         "polygons": layout.TILE_VALIDATION,
+        "confidences": layout.TILE_CONFIDENCES,
         "comparison": layout.TILE_COMPARISON,
     },
-    version=2,
+    version=3,
     cost=cost,
 )

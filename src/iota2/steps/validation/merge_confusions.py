@@ -8,6 +8,7 @@ from operator import add
 import geopandas as gpd
 
 from iota2 import layout
+from iota2.compute.map_reliability import sum_confidences
 from iota2.compute.neighbours import nearest_learning_distances
 from iota2.compute.sampling import BOTH
 from iota2.compute.validation import sum_counts, with_distances
@@ -15,6 +16,7 @@ from iota2.core.graph import JobContext, Step
 from iota2.core.tables import CODE, LEARN, ORIGIN, VALIDATION, seed_column
 from iota2.io.files.atomic import write_text
 from iota2.io.files.crs import units_per_metre
+from iota2.io.tables.confidence_counts import confidence_counts_csv, read_confidence_counts
 from iota2.io.tables.confusions import confusion_csv, read_confusion
 from iota2.io.tables.polygon_counts import polygon_counts_csv, read_polygon_counts
 from iota2.io.tables.vectors import read_vector
@@ -22,7 +24,7 @@ from iota2.report.results.text import classification_results
 
 
 def run(job: JobContext) -> None:
-    """Write the confusion matrix, the measures and the validation pixels by polygon, for each seed."""
+    """Write the confusion matrix, the measures and the validation pixels by polygon and confidence, for each seed."""
     reference = read_vector(job.inp.reference)
     for output, path in job.out.each("confusion"):
         seed = output.seed
@@ -32,6 +34,8 @@ def run(job: JobContext) -> None:
         counts = sum_counts(read_polygon_counts(p) for key, p in job.inp.each("polygons") if key.seed == seed)
         counts = with_distances(counts, distances_to_learning(reference, seed))
         write_text(job.out.at("validation", seed=seed), polygon_counts_csv(counts))
+        tables = (read_confidence_counts(p) for key, p in job.inp.each("confidences") if key.seed == seed)
+        write_text(job.out.at("confidences", seed=seed), confidence_counts_csv(sum_confidences(tables)))
 
 
 def distances_to_learning(reference: gpd.GeoDataFrame, seed: int) -> dict[int, float]:
@@ -57,11 +61,17 @@ STEP = Step(
     task="merge_confusions",
     run=run,
     over=(),
-    needs={"tiles": layout.TILE_CONFUSION, "polygons": layout.TILE_VALIDATION, "reference": layout.REFERENCE},
+    needs={
+        "tiles": layout.TILE_CONFUSION,
+        "polygons": layout.TILE_VALIDATION,
+        "confidences": layout.TILE_CONFIDENCES,
+        "reference": layout.REFERENCE,
+    },
     makes={
         "confusion": layout.CONFUSION,
         "results": layout.CLASSIFICATION_RESULTS,
         "validation": layout.VALIDATION,
+        "confidences": layout.CONFIDENCES,
     },
-    version=2,
+    version=3,
 )

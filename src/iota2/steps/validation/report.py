@@ -20,10 +20,12 @@ import numpy as np
 from pydantic import BaseModel
 
 from iota2 import __version__, layout, report
-from iota2.classifiers.models import read_training
+from iota2.classifiers.calibrated import SPLITS
+from iota2.classifiers.models import read_calibration, read_training
 from iota2.classifiers.registry import SCIKIT, as_options, validate_options
 from iota2.classifiers.transforms import Components
 from iota2.compute.accuracy import scores
+from iota2.compute.map_reliability import map_reliability
 from iota2.compute.validation import validation_accuracy
 from iota2.config.options.schema import Config, describe
 from iota2.config.options.train import ArgTrain
@@ -34,7 +36,7 @@ from iota2.core.losses import samples_text, warnings
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.remarks import texts_of
 from iota2.core.scene import Scene
-from iota2.core.tables import Confusion
+from iota2.core.tables import Confusion, PolygonCounts
 from iota2.core.words import counted, printable
 from iota2.io.files.atomic import replacing, write_json, write_text
 from iota2.io.files.crs import units_per_metre
@@ -44,6 +46,7 @@ from iota2.io.series.scene_file import read_scene
 from iota2.io.tables.alignments import Alignment, read_alignments, unaligned_remarks
 from iota2.io.tables.class_statistics import read_class_statistics
 from iota2.io.tables.classes import read_classes
+from iota2.io.tables.confidence_counts import read_confidence_counts
 from iota2.io.tables.confusions import read_confusion
 from iota2.io.tables.polygon_counts import read_polygon_counts
 from iota2.io.tables.polygon_losses import read_losses_csv
@@ -53,6 +56,13 @@ from iota2.io.tables.vectors import read_vector
 from iota2.report.results.metrics import metrics
 from iota2.report.results.page import AlignedSeries, ModelView, Picture, ReportData, Series, render_report
 from iota2.report.results.reductions import ReducedGroup, ReducedModel, reduction_remarks, reductions_json
+from iota2.report.results.reliability import (
+    CalibratedModel,
+    ReliabilityData,
+    SampleReliability,
+    calibration_remarks,
+    reliability_text,
+)
 from iota2.report.results.searches import SearchedModel, search_remarks
 from iota2.report.results.text import results_text
 from iota2.steps.blocks import COPY_SHAPE
@@ -93,7 +103,6 @@ def params(config: Config) -> ReportParams:
 
 def run(job: JobContext[ReportParams]) -> None:
     """Write RESULTS.txt, the figures, metrics.json and the page."""
-    figures = _figures()
     classes = read_classes(job.inp.classes)
     confusions = {key.seed: read_confusion(path) for key, path in job.inp.each("confusion")}
     scenes = [read_scene(path) for path in job.inp.all("scenes").values()]
@@ -102,21 +111,45 @@ def run(job: JobContext[ReportParams]) -> None:
     searched = _searches(job)
     training = (*_training_notes(job, classes), *reduction_remarks(reduced), *search_remarks(searched))
     notes = (*warnings(fates, classes.name), *_notes(job), *training)
-    remarks = (*classes.warnings, *notes)
     counts = {key.seed: read_polygon_counts(path) for key, path in job.inp.each("validation")}
-    found = validation_accuracy(counts, classes.codes)
+    found, reliable = validation_accuracy(counts, classes.codes), _reliability(job, classes, counts)
+    notes = (*notes, *calibration_remarks(reliable))
+    remarks = (*classes.warnings, *notes)
     results = results_text(confusions, classes, remarks, found)
-    write_text(job.out.results, printable(f"{results}\n{samples_text(fates, classes.name)}"))
-    write_json(job.out.metrics, metrics(confusions, classes, remarks, _provenance(job, scenes), found))
+    further = f"{reliability_text(reliable, classes)}\n{samples_text(fates, classes.name)}"
+    write_text(job.out.results, printable(f"{results}\n{further}"))
+    values = metrics(confusions, classes, remarks, _provenance(job, scenes), found, reliability=reliable)
+    write_json(job.out.metrics, values)
+    diagrams = _write_figures(job, classes, confusions, reliable)
+    page = replace(
+        _page(job, classes, confusions, scenes, notes),
+        fates=fates[min(fates)],
+        validated=found,
+        reliability=reliable,
+        reliability_figure=Picture("Reliability", layout.RELIABILITY_FIGURE.about, diagrams[min(diagrams)]),
+        reductions=reduced,
+        searches=searched,
+    )
+    write_text(job.out.page, render_report(page))
+
+
+def _write_figures(
+    job: JobContext[ReportParams],
+    classes: Nomenclature,
+    confusions: Mapping[int, Confusion],
+    reliable: ReliabilityData,
+) -> Mapping[int, bytes]:
+    """Write the figures of each seed; returns the reliability diagrams."""
+    figures = _figures()
     for key, path in job.out.each("figures"):
         confusion = confusions[key.seed]
         with replacing(path) as part:
             figures.confusion_figure(confusion, scores(confusion), classes, part)
-    page = replace(
-        _page(job, classes, confusions, scenes, notes), fates=fates[min(fates)], validated=found, reductions=reduced
-    )
-    page = replace(page, searches=searched)
-    write_text(job.out.page, render_report(page))
+    diagrams = {seed: figures.reliability_figure(one) for seed, one in reliable.maps.items()}
+    for key, path in job.out.each("reliability"):
+        with replacing(path) as part:
+            part.write_bytes(diagrams[key.seed])
+    return diagrams
 
 
 def _figures() -> ModuleType:
@@ -311,6 +344,23 @@ def _models(job: JobContext) -> Iterator[ModelView]:
         yield ModelView(made.region, made.seed, made.kind, parameters, sum(made.samples.values()))
 
 
+def _reliability(job: JobContext, classes: Nomenclature, counts: Mapping[int, PolygonCounts]) -> ReliabilityData:
+    """Reliability of the confidence of each seed, and the calibrations of the models."""
+    maps = {}
+    for key, path in job.inp.each("confidences"):
+        seed = key.seed
+        metres = dict(zip(counts[seed].polygon.tolist(), counts[seed].distance.tolist(), strict=True))
+        maps[seed] = map_reliability(read_confidence_counts(path), classes.codes, metres, seed)
+    models = []
+    for key, path in job.inp.each("models"):
+        one = read_calibration(path)
+        if one is not None:
+            samples = (SampleReliability(SPLITS[name], **asdict(given)) for name, given in one.reliability.items())
+            fitted = one.calibration is not None
+            models.append(CalibratedModel(key.region, key.seed, fitted, tuple(one.sentences), tuple(samples)))
+    return ReliabilityData(maps, tuple(models))
+
+
 def _reductions(job: JobContext) -> tuple[ReducedModel, ...]:
     """The dimension reduction of each model; empty without."""
     if "reductions" not in job.inp:
@@ -411,6 +461,7 @@ STEP = Step(
         "envelopes": layout.ENVELOPE,
         "confusion": layout.CONFUSION,
         "validation": layout.VALIDATION,
+        "confidences": layout.CONFIDENCES,
         "models": layout.MODEL,
         "reductions": optional(layout.REDUCTION),
         "searches": optional(layout.SEARCH_SCORES),
@@ -422,8 +473,9 @@ STEP = Step(
         "results": layout.RESULTS,
         "metrics": layout.METRICS,
         "figures": layout.CONFUSION_FIGURE,
+        "reliability": layout.RELIABILITY_FIGURE,
         "page": layout.REPORT,
     },
     params=params,
-    version=4,
+    version=5,
 )

@@ -1,0 +1,88 @@
+"""Fitting of a learning method and its transforms to training samples, or to some of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+
+from iota2.classifiers.base import Classifier, Regressor, Searching, Transform, as_series, transformed
+from iota2.classifiers.registry import untrained
+from iota2.compute.cross_fitting import Fit, Predict
+from iota2.core.recipe import FeatureRecipe
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Training samples; weights and groups are None if there are none."""
+
+    x: np.ndarray
+    """(sample, feature) float32."""
+    y: np.ndarray
+    """(sample,) class codes, or values of a quantity."""
+    weight: np.ndarray | None = None
+    """(sample,)."""
+    groups: np.ndarray | None = None
+    """(sample,) int: the polygons of the samples."""
+
+    def at(self, positions: np.ndarray) -> Samples:
+        """The samples at ``positions`` (n,), copied."""
+        weight, groups = (None if one is None else one[positions] for one in (self.weight, self.groups))
+        return Samples(self.x[positions], self.y[positions], weight, groups)
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A fitted method with the transforms of the features that it learned from."""
+
+    method: Classifier | Regressor
+    transforms: tuple[Transform, ...]
+    recipe: FeatureRecipe
+
+    def predict_proba(self, x: np.ndarray) -> np.ndarray:
+        """Probabilities (n, class) of samples (n, feature); the method is a classifier."""
+        values = transformed(self.transforms, x)
+        values = as_series(values, self.recipe) if self.method.needs_series else values
+        return cast(Classifier, self.method).predict_proba(values)
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """A classifier of the registry with everything that its fit needs, except samples."""
+
+    classifier: str
+    parameters: Mapping[str, Any]
+    recipe: FeatureRecipe
+    seed: int
+    """Seed of the fit, 0..2³²-1."""
+    threads: int = 1
+
+    def fit(self, samples: Samples, found: Classifier | Regressor | None = None) -> Fitted:
+        """The method and its transforms fitted to samples; with the parameters that the search of ``found`` found."""
+        method, x = self._unfitted(found), samples.x
+        transforms: list[Transform] = []
+        for fit in method.transforms:
+            transforms.append(fit(x))
+            x = transforms[-1].apply(x)
+        x = as_series(x, self.recipe) if method.needs_series else x
+        method.fit(x, samples.y, weight=samples.weight, groups=samples.groups, seed=self.seed)
+        return Fitted(method, tuple(transforms), self.recipe)
+
+    def _unfitted(self, found: Classifier | Regressor | None) -> Classifier | Regressor:
+        if isinstance(found, Searching) and found.searches:
+            return found.without_search()
+        return untrained(self.classifier, self.parameters, threads=self.threads)
+
+    def to_some(self, samples: Samples, found: Classifier | Regressor) -> Fit:
+        """Function that fits to the samples at given positions, and predicts samples at other positions.
+
+        A search for parameters is not repeated: ``found``, fitted to all samples, has done it.
+        """
+
+        def fit(learned: np.ndarray) -> Predict:
+            fitted = self.fit(samples.at(learned), found)
+            return lambda at: fitted.predict_proba(samples.x[at])
+
+        return fit

@@ -1,0 +1,214 @@
+"""Calibrations: distributions, order of classes, fits against libraries and slow searches, and honest results."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from scipy.special import softmax
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.frozen import FrozenEstimator
+from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
+
+from iota2.compute.calibration import (
+    METHODS,
+    MIN_UNIFORM,
+    SLOPE,
+    Isotonic,
+    Temperature,
+    cross_fitted,
+    cross_fitted_scores,
+    fit_calibration,
+    fit_isotonic,
+    fit_temperature,
+)
+from iota2.compute.folds import grouped_folds
+from iota2.compute.reliability import brier_scores, expected_calibration_error
+from iota2.core.random import generator
+
+rows = arrays.arrays(float, st.tuples(st.integers(1, 12), st.integers(2, 5)), elements=st.integers(0, 20).map(float))
+calibrations = st.one_of(
+    st.builds(Temperature, st.floats(0.1, 10), st.floats(0, 0.9)),
+    st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), min_size=1, max_size=6).map(
+        lambda points: Isotonic(
+            tuple(sorted({a / 50 for a, _ in points}))[: len({b for _, b in points})],
+            tuple(sorted({b / 50 for _, b in points}))[: len({a for a, _ in points})],
+        )
+    ),
+)
+
+
+def normalised(values):
+    values[values.sum(axis=1) == 0] = 1
+    return values / values.sum(axis=1, keepdims=True)
+
+
+def drawn(count=3000, classes=4, power=1.0, seed=0):
+    """Probabilities of a classifier whose honest probabilities are theirs to the given power, and true classes."""
+    rng = np.random.default_rng(seed)
+    honest = softmax(1.5 * rng.normal(size=(count, classes)), axis=1)
+    truth = (honest.cumsum(axis=1) > rng.random((count, 1))).argmax(axis=1)
+    given = honest ** (1 / power)
+    return given / given.sum(axis=1, keepdims=True), truth
+
+
+@given(rows, calibrations)
+def test_calibrated_probabilities_are_a_distribution_in_the_same_order(values, calibration):
+    given = normalised(values)
+    found = calibration.apply(given)
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+    assert (found >= 0).all()
+    for before, after in zip(given, found, strict=True):
+        order = np.argsort(before, kind="stable")
+        assert (np.diff(after[order]) >= -1e-12).all()
+        for share in np.unique(before):
+            assert len(np.unique(after[before == share])) == 1
+
+
+@given(rows, calibrations)
+def test_a_row_does_not_depend_on_other_rows_and_on_the_layout_in_memory(values, calibration):
+    given = normalised(values)
+    whole = calibration.apply(np.asfortranarray(given))
+    np.testing.assert_array_equal(
+        whole, np.concatenate([calibration.apply(given[k : k + 1]) for k in range(len(given))])
+    )
+
+
+@given(rows, st.floats(0.1, 10), st.floats(0, 0.9))
+def test_temperature_equals_the_formula(values, temperature, uniform):
+    given = normalised(values)
+    powers = given ** (1 / temperature)
+    expected = (1 - uniform) * powers / powers.sum(axis=1, keepdims=True) + uniform / given.shape[1]
+    np.testing.assert_allclose(Temperature(temperature, uniform).apply(given), expected, atol=1e-12)
+
+
+def test_isotonic_interpolates_and_normalises():
+    found = Isotonic((0.1, 0.5, 0.9), (0.2, 0.4, 0.6)).apply(np.array([[0.05, 0.3, 0.95]]))
+    np.testing.assert_allclose(found, np.array([[0.2, 0.3, 0.6]]) / 1.1)
+
+
+@pytest.mark.parametrize("calibration", [Temperature(0.1, 0.0), Isotonic((0.0, 1.0), (0.0, 1.0))])
+def test_tiny_missing_and_zero_probabilities(calibration):
+    given = np.array([[1e-300, 0.0, 0.0], [0.0, 0.0, 0.0], [np.nan, 0.5, 0.5]])
+    found = calibration.apply(given)
+    np.testing.assert_allclose(found[0], [1, 0, 0])
+    np.testing.assert_allclose(found[1], 1 / 3)
+    assert np.isnan(found[2]).all()
+    assert calibration.apply(np.zeros((0, 3))).shape == (0, 3)
+
+
+@pytest.mark.parametrize("power", [0.4, 2.5])
+def test_fitted_temperature_equals_scikit_learn(power):
+    given, truth = drawn(power=power, seed=2)  # the best uniform share of this draw is 0, as in scikit-learn
+    logits = np.log(given)
+    exact = LogisticRegression()
+    exact.classes_, exact.coef_, exact.intercept_ = np.arange(4), np.eye(4), np.zeros(4)
+    oracle = CalibratedClassifierCV(FrozenEstimator(exact), method="temperature").fit(logits, truth)
+    found = fit_temperature(given, truth)
+    assert found.uniform == MIN_UNIFORM
+    assert found.temperature == pytest.approx(1 / power, rel=0.02)
+    np.testing.assert_allclose(found.apply(given), oracle.predict_proba(logits), atol=1e-4)
+
+
+def test_fitted_temperature_is_the_best_of_a_fine_grid():
+    given, truth = drawn(count=400, power=1.7)
+    given[:40] = np.eye(4)[(truth[:40] + np.arange(40) % 2) % 4]  # certain, and wrong in half of the cases
+    weight = np.random.default_rng(0).integers(1, 4, len(truth)).astype(float)
+
+    def loss(temperature, uniform):
+        found = Temperature(temperature, uniform).apply(given)
+        return -(weight * np.log(found[np.arange(len(truth)), truth])).sum() / weight.sum()
+
+    fitted = fit_temperature(given, truth, weight)
+    grid = min(loss(t, u) for t in np.geomspace(0.2, 5, 60) for u in np.linspace(0.001, 0.4, 60))
+    assert loss(fitted.temperature, fitted.uniform) <= grid + 1e-6
+
+
+def test_fitted_isotonic_equals_scikit_learn():
+    given, truth = drawn(count=500, power=2)
+    weight = np.random.default_rng(0).integers(1, 4, len(truth)).astype(float)
+    pairs = np.eye(4)[truth].ravel()
+    oracle = IsotonicRegression(out_of_bounds="clip").fit(given.ravel(), pairs, np.repeat(weight, 4))
+    expected = (1 - SLOPE) * oracle.predict(given.ravel()).reshape(given.shape) + SLOPE * given
+    found = fit_isotonic(given, truth, weight).apply(given)
+    np.testing.assert_allclose(found, expected / expected.sum(axis=1, keepdims=True), atol=1e-9)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_weight_is_a_number_of_repetitions(method):
+    given, truth = drawn(count=200)
+    often = np.random.default_rng(0).integers(1, 4, len(truth))
+    one = fit_calibration(method, given, truth, often.astype(float)).apply(given)
+    other = fit_calibration(method, given.repeat(often, axis=0), truth.repeat(often)).apply(given)
+    np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+@pytest.mark.parametrize("power", [0.4, 1.0, 2.5])
+@pytest.mark.parametrize("method", METHODS)
+def test_calibrated_probabilities_are_honest(method, power):
+    given, truth = drawn(power=power, count=6000)
+    other, other_truth = drawn(power=power, count=6000, seed=1)
+    found = fit_calibration(method, given, truth).apply(other)
+    assert expected_calibration_error(found, other_truth) < (0.02 if method == "temperature" else 0.035)
+    if power != 1:
+        assert expected_calibration_error(found, other_truth) < expected_calibration_error(other, other_truth) / 2
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_without_samples_or_with_one_class_nothing_changes(method):
+    given, _ = drawn(count=5)
+    np.testing.assert_allclose(fit_calibration(method, given[:0], np.zeros(0, int)).apply(given), given)
+    alone = np.ones((3, 1))
+    np.testing.assert_array_equal(fit_calibration(method, alone, np.zeros(3, int)).apply(alone), alone)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_parameters_describe_the_calibration(method):
+    given, truth = drawn(count=300)
+    fitted = fit_calibration(method, given, truth)
+    again = METHODS[method](**fitted.parameters())
+    np.testing.assert_array_equal(again.apply(given), fitted.apply(given))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_cross_fitted_probabilities_do_not_depend_on_the_truth_of_their_own_fold(method):
+    given, truth = drawn(count=300)
+    folds = grouped_folds(truth, np.arange(300) // 5, 3, generator(0, "test"))
+    changed = np.where(folds == 0, (truth + 1) % 4, truth)
+    one, other = (cross_fitted(method, given, values, folds) for values in (truth, changed))
+    np.testing.assert_array_equal(one[folds == 0], other[folds == 0])
+    assert (one[folds == 1] != other[folds == 1]).any()
+
+
+def test_cross_fitted_scores_are_brier_scores_and_prefer_none_for_honest_probabilities():
+    given, truth = drawn(count=900)
+    folds = np.arange(900) % 3
+    found = cross_fitted_scores(["temperature", "isotonic"], given, truth, folds)
+    assert found["none"] == pytest.approx(brier_scores(given, truth).mean())
+    expected = brier_scores(cross_fitted("isotonic", given, truth, folds), truth).mean()
+    assert found["isotonic"] == pytest.approx(expected)
+    dishonest, truth = drawn(count=900, power=3)
+    found = cross_fitted_scores(["temperature", "isotonic"], dishonest, truth, folds)
+    assert max(found["temperature"], found["isotonic"]) < found["none"]
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: Temperature(0.0, 0.0), "temperature 0.0 is not a number"),
+        (lambda: Temperature(float("nan"), 0.0), "temperature nan is not a number"),
+        (lambda: Temperature(True, 0.0), "temperature True is not a number"),
+        (lambda: Temperature(1.0, 1.0), "uniform share 1.0 is not a number"),
+        (lambda: Isotonic((), ()), "0 given and 0 found points"),
+        (lambda: Isotonic((0.1, 0.2), (0.1,)), "2 given and 1 found points"),
+        (lambda: Isotonic((0.1, 1.2), (0.1, 0.2)), "given points .* not numbers from 0 to 1"),
+        (lambda: Isotonic((0.2, 0.1), (0.1, 0.2)), "given points .* do not ascend"),
+        (lambda: Isotonic((0.1, 0.2), (0.2, 0.2)), "found points .* do not ascend"),
+    ],
+)
+def test_impossible_calibrations_are_errors(make, said):
+    with pytest.raises(ValueError, match=said):
+        make()
