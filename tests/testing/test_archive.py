@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,10 +13,8 @@ import rasterio
 import rasterio.features
 from sklearn.ensemble import RandomForestClassifier
 
-from iota2.chains.load import load_config
 from iota2.core.grid import with_pixel_size
 from iota2.testing.classes import BANDS
-from iota2.testing.files import WorldFiles
 from iota2.testing.world import DATES, WorldOptions, make_world
 from iota2.testing.writing import write_world
 

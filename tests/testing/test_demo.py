@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+
 from iota2.chains.load import load_config
 from iota2.errors import UserError
 from iota2.testing.demo import MARK, WRITTEN, write_demo
@@ -70,9 +71,7 @@ def test_a_file_in_the_place_of_a_new_one_is_kept(world, tmp_path):
     write_demo(world, tmp_path)
     (tmp_path / "layers").mkdir()
     (tmp_path / "layers" / "T31TCJ").write_text("mine", encoding="utf-8")
-    more = make_world(
-        WorldOptions(size=64, overlap=16, classes=3, dates=DATES[:1], sensors=("Sentinel2", "userFeat"))
-    )
+    more = make_world(WorldOptions(size=64, overlap=16, classes=3, dates=DATES[:1], sensors=("Sentinel2", "userFeat")))
     with pytest.raises(OSError, match="T31TCJ"):
         write_demo(more, tmp_path)
     assert (tmp_path / "layers" / "T31TCJ").read_text("utf-8") == "mine"

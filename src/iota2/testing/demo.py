@@ -26,8 +26,8 @@ def require_demo_folder(folder: Path) -> None:
     entries = sorted(os.listdir(folder)) if os.path.lexists(folder) else []
     if entries and MARK not in entries:
         raise UserError(
-            f"{folder} is not empty and was not made by the demo (it contains {', '.join(entries[:3])}). Choose another "
-            "folder, or empty it yourself."
+            f"{folder} is not empty and was not made by the demo (it contains {', '.join(entries[:3])}). Choose "
+            "another folder, or empty it yourself."
         )
 
 
