@@ -78,5 +78,5 @@ def test_a_run_reports_only_what_it_made_or_found_up_to_date(case: Case, tmp_pat
     listed = set(re.findall(r"<code>([^<]*)</code>(?:</a>)?</td>", pages["output_path_content"]))
     assert {"final/own.txt", "features/recipe.json", "logs/html/index.html"} <= listed
     assert not {"model/model_{region}_seed_{seed}", "final/report.html", layout.LOSSES.path} & listed
-    assert '<a href="../../final/own.txt"><code>final/own.txt</code></a>: A file of mine.' in results
-    assert "final/Classif_Seed_0.tif" not in results
+    assert '<a href="../../final/own.txt"><code>final/own.txt</code></a>: A file of mine.' in pages["results"]
+    assert "final/Classif_Seed_0.tif" not in pages["results"]

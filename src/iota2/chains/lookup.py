@@ -52,10 +52,10 @@ def _known(folders: tuple[Path, ...], stamps: tuple[tuple[Path, int], ...]) -> M
     known: dict[str, Builder] = {}
     for builder in (*BUILDERS, *_of_user(folders)):
         for name in (builder.name, *builder.aliases):
-            if known.setdefault(normalised_name(name), builder) is not builder:
-                raise UserError.about(
-                    ("builders", "builders_paths"), f"{builder.source}: another builder has the name {name}; rename it"
-                )
+            if (other := known.setdefault(normalised_name(name), builder)) is not builder:
+                where = other.source or "built in"
+                text = f"{builder.source}: another builder has the name {name} ({where}); rename one of them"
+                raise UserError.about(("builders", "builders_paths"), text)
     return known
 
 

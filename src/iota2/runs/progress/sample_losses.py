@@ -18,7 +18,7 @@ def sample_lines(config: Config, current: Set[str]) -> list[str]:
     """
     root = config.chain.output_path
     names = {seed: layout.LOSSES.path.format(seed=seed) for seed in range(config.arg_train.runs)}
-    if not current.issuperset({layout.CLASSES.path, *names.values()}):
+    if not {layout.CLASSES.path, *names.values()} <= current:
         return []
     tables, classes = {seed: root / name for seed, name in names.items()}, root / layout.CLASSES.path
     name = read_classes(classes).name
