@@ -52,7 +52,7 @@ def test_a_builder_is_found_by_name_and_alias_in_any_spelling(builder: Builder) 
 
 @pytest.mark.parametrize("name", ["i2_features_map", "I2Obia", "i2Vectorization", "I2Regression", "i2_featurestiler"])
 def test_a_builder_that_is_not_available_yet_is_rejected(name: str) -> None:
-    with pytest.raises(UserError, match="is known but not available yet; expected a list of 'I2Classification'"):
+    with pytest.raises(UserError, match="is known but not available yet; expected one of I2Classification"):
         find_builders([name])
 
 
@@ -61,6 +61,13 @@ def test_an_unknown_builder_is_rejected_with_a_suggestion() -> None:
         find_builders(["I2Clasification"])
     with pytest.raises(UserError, match="'xyz' is not a builder; expected one of I2Classification, or give the folder"):
         find_builders(["xyz"])
+
+
+def test_all_names_of_builders_that_cannot_be_used_are_reported_alike() -> None:
+    with pytest.raises(UserError) as refused:
+        find_builders(["I2Vectorization", "Foo"])
+    assert str(refused.value).count("expected one of I2Classification") == 2
+    assert "list of" not in str(refused.value)
 
 
 def test_builders_in_a_folder_are_found_together_with_the_built_in_ones(mine: Path) -> None:

@@ -72,7 +72,7 @@ def _problem(name: str, known: Mapping[str, Builder]) -> str:
         return ""
     names = list(dict.fromkeys(builder.name for builder in known.values()))
     if any(normalised_name(one) == normalised_name(name) for one in UNAVAILABLE_BUILDERS):
-        return f"{name!r} {NOT_YET}; expected a list of {' or '.join(map(repr, names))}"
+        return f"{name!r} {NOT_YET}; expected one of {', '.join(names)}"
     own = any(builder.source for builder in known.values())
     others = "" if own else ", or give the folder of its file in builders.builders_paths"
     hint = did_you_mean(name, names) or f"; expected one of {', '.join(names)}{others}"
