@@ -155,6 +155,8 @@ def init(
     """Write a commented minimal configuration to start from."""
     if path.exists():
         raise OutputError(f"{path} already exists and is not overwritten. Give another name.")
+    if not os.path.isdir(path.parent):
+        raise OutputError(f"there is no folder {path.parent}. Create it, or give another path.")
     path.write_text(minimal_config(yaml=written_in_yaml(path)), encoding="utf-8")
     typer.echo(f"{path} written. Fill in the paths, then: iota2 check {path}")
 
@@ -173,7 +175,8 @@ def check(config: ConfigPath, resources: ResourcesFile = None, paths_from: Paths
     report_forecast(loaded, options, console, preview)
     jobs = totals_text(preview.verdicts) if _has_runs(loaded) else f"{counted(len(preview.plan.jobs), 'job')} will run"
     command = shlex.join(["iota2", "run", str(config), *paths_from_arguments(loaded)])
-    console.say(f"Configuration is valid: {jobs}. Next: {command}")
+    remaining = any(verdict.state != "fresh" for verdict in preview.verdicts.values())
+    console.say(f"Configuration is valid: {jobs}." + (f" Next: {command}" if remaining else " Nothing remains to do."))
 
 
 def _has_runs(config: Config) -> bool:

@@ -12,7 +12,7 @@ from iota2.chains.load import load_config
 from iota2.errors import JobsFailed, UserError
 from iota2.runs import runner
 from iota2.runs.options import Options
-from tests.chain.helpers import Case, case, small
+from tests.chain.helpers import Case, case, command, small
 from tests.chains.test_lookup import OWN
 
 __all__ = ["case", "small"]
@@ -57,6 +57,22 @@ class Listens(runner.Watcher):
 
     def say(self, text: str) -> None:
         self.reported.append(text)
+
+
+def test_a_builder_without_features_and_map_reports_neither(
+    case: Case, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = configured(case, tmp_path, OWN)
+    for remaining in (True, False):
+        code, printed, _ = command(capsys, "check", config)
+        assert code == 0
+        assert "1 tile of 4,096 pixels in all\n" in printed
+        assert "features per pixel" not in printed
+        assert ("Nothing remains to do." in printed) is not remaining
+        assert ("Next: iota2 run" in printed) is remaining
+        run(config)
+    code, printed, _ = command(capsys, "check", case.configured())
+    assert "features per pixel\n1 tile of 4,096 pixels in all; the map has" in printed
 
 
 def test_a_run_reports_only_what_it_made_or_found_up_to_date(case: Case, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from iota2.chains import chain_of
 from iota2.config.options.schema import Config
 from iota2.core.graph import Artifact, Resources, Step
 from iota2.core.remarks import Remark, texts_of
-from iota2.core.words import printable
+from iota2.core.words import counted, printable
 from iota2.errors import JobsFailed
 from iota2.io.files.atomic import remove_leftovers, write_text
 from iota2.io.tables.alignments import unaligned_remarks
@@ -161,7 +161,9 @@ def _emptied(config: Config, preview: RunPreview, options: Options, watcher: Wat
     """Empty the output folder; returns the preview with the new verdicts."""
     root, removed = preview.plan.root, preview.removed or ()
     if removed:
-        watcher.say(f"{root}: removing {len(removed)} files of earlier runs, as requested by chain.remove_output_path")
+        watcher.say(
+            f"{root}: removing {counted(len(removed), 'file')} of earlier runs, as requested by chain.remove_output_path"
+        )
     empty(root, removed)
     return replace(preview, verdicts=verdicts_of(config, preview.plan, preview.texts, options), removed=None)
 
@@ -268,14 +270,20 @@ def _skipped_but_stale(plan: Plan, chosen: Sequence[tuple[Step, bool]], texts: M
 def _left_over_note(root: Path, left: Sequence[str]) -> str:
     """A note on files of earlier settings, which could be mistaken for results of this run."""
     shown = ", ".join(left[:MAX_SHOWN_LEFT_OVER]) + (", …" if len(left) > MAX_SHOWN_LEFT_OVER else "")
-    return f"note: {len(left)} files in {root} were made with earlier settings and are not changed: {shown}"
+    were, are = ("was", "is") if len(left) == 1 else ("were", "are")
+    return (
+        f"note: {counted(len(left), 'file')} in {root} {were} made with earlier settings and {are} not changed: {shown}"
+    )
 
 
 def failure_text(plan: Plan, results: Mapping[str, JobResult], resume: str) -> str:
     """Message on failed jobs: errors, logs, number of blocked jobs, outdated products, command to resume."""
     failed = [job for job in plan.jobs if job.id in results and results[job.id].state == "failed"]
     blocked = sum(result.state == "blocked" for result in results.values())
-    lines = [f"{len(failed)} of {len(results)} jobs failed; {blocked} dependent jobs were not run."]
+    were = "was" if blocked == 1 else "were"
+    lines = [
+        f"{len(failed)} of {counted(len(results), 'job')} failed; {counted(blocked, 'dependent job')} {were} not run."
+    ]
     for job in failed[:MAX_SHOWN_FAILURES]:
         lines += [f"  {job.id}: {results[job.id].message}", f"    log: {plan.root / 'logs' / job.id}.err"]
     if len(failed) > MAX_SHOWN_FAILURES:
