@@ -161,9 +161,8 @@ def _emptied(config: Config, preview: RunPreview, options: Options, watcher: Wat
     """Empty the output folder; returns the preview with the new verdicts."""
     root, removed = preview.plan.root, preview.removed or ()
     if removed:
-        watcher.say(
-            f"{root}: removing {counted(len(removed), 'file')} of earlier runs, as requested by chain.remove_output_path"
-        )
+        files = counted(len(removed), "file")
+        watcher.say(f"{root}: removing {files} of earlier runs, as requested by chain.remove_output_path")
     empty(root, removed)
     return replace(preview, verdicts=verdicts_of(config, preview.plan, preview.texts, options), removed=None)
 

@@ -425,5 +425,5 @@ STEP = Step(
         "page": layout.REPORT,
     },
     params=params,
-    version=4,
+    version=5,
 )
