@@ -77,6 +77,8 @@ def test_init_writes_a_configuration_once(
     assert call(monkeypatch, "init", str(path)) == 1
     assert "already exists" in capsys.readouterr().err
     assert path.read_text(encoding="utf-8") == text
+    assert call(monkeypatch, "init", str(tmp_path / "nodir" / "my.cfg")) == 1
+    assert f"there is no folder {tmp_path / 'nodir'}. Create it" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["new.yaml", "new.YML"])

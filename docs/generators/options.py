@@ -91,7 +91,7 @@ def _available(info: FieldInfo) -> str:
 
 
 def _legacy_names() -> Iterator[str]:
-    yield "## Legacy names\n\nOption and section names of 2020 are read as the current ones.\n"
+    yield "## Legacy names\n\nLegacy names of options and sections are read as the current ones.\n"
     yield "| legacy | current |"
     yield "|---|---|"
     for old, new in legacy.SECTIONS.items():

@@ -27,8 +27,7 @@ from iota2.config.syntax.yaml_reader import written_in_yaml
 from iota2.config.template import minimal_config
 from iota2.core.builder import Chain
 from iota2.core.graph import Resources
-from iota2.core.remarks import texts_of
-from iota2.core.words import counted, json_text, printable
+from iota2.core.words import counted, json_text, printable, some
 from iota2.errors import (
     EXIT_DEFECT,
     EXIT_INTERRUPTED,
@@ -55,7 +54,6 @@ from iota2.runs.options import (
     resume_command,
 )
 from iota2.runs.preview import RunPreview, preview_first_run, preview_run, report_forecast
-from iota2.runs.progress.sample_losses import sample_lines
 from iota2.runs.progress.state_notes import state_notes
 from iota2.runs.progress.status import job_states
 from iota2.runs.progress.support_archive import write_archive
@@ -157,6 +155,8 @@ def init(
     """Write a commented minimal configuration to start from."""
     if path.exists():
         raise OutputError(f"{path} already exists and is not overwritten. Give another name.")
+    if not os.path.isdir(path.parent):
+        raise OutputError(f"there is no folder {path.parent}. Create it, or give another path.")
     path.write_text(minimal_config(yaml=written_in_yaml(path)), encoding="utf-8")
     typer.echo(f"{path} written. Fill in the paths, then: iota2 check {path}")
 
@@ -175,7 +175,8 @@ def check(config: ConfigPath, resources: ResourcesFile = None, paths_from: Paths
     report_forecast(loaded, options, console, preview)
     jobs = totals_text(preview.verdicts) if _has_runs(loaded) else f"{counted(len(preview.plan.jobs), 'job')} will run"
     command = shlex.join(["iota2", "run", str(config), *paths_from_arguments(loaded)])
-    console.say(f"Configuration is valid: {jobs}. Next: {command}")
+    remaining = any(verdict.state != "fresh" for verdict in preview.verdicts.values())
+    console.say(f"Configuration is valid: {jobs}." + (f" Next: {command}" if remaining else " Nothing remains to do."))
 
 
 def _has_runs(config: Config) -> bool:
@@ -413,19 +414,20 @@ def demo(
 ) -> None:
     """Create a small synthetic archive of Sentinel-2 and map it."""
     console = Console()
-    console.say(f"Writing a synthetic archive into {folder} …")
     # Only the demo needs synthetic data, and the parts of scipy for it take a while to import.
+    from iota2.testing.demo import require_demo_folder, write_demo  # noqa: PLC0415
     from iota2.testing.files import SENSOR_PATHS  # noqa: PLC0415
     from iota2.testing.world import WorldOptions, make_world  # noqa: PLC0415
-    from iota2.testing.writing import write_demo  # noqa: PLC0415
 
+    require_demo_folder(folder)
+    console.say(f"Writing a synthetic archive into {folder} …")
     sensors = tuple(SENSOR_PATHS) if all_sensors else WorldOptions.sensors
     world = make_world(WorldOptions(size=size - size % 6, overlap=size // 6 * 2, sensors=sensors))
-    files, as_written = write_demo(world, folder)
-    if not as_written:
+    files, kept = write_demo(world, folder)
+    if kept:
         console.say(
-            f"note: {files.config} differs from the configuration of the demo; it is kept and used. Rename or delete "
-            "it to get that of the demo."
+            f"note: {some(kept)} in {folder} were changed and differ from the demo; they are kept and used. Rename or "
+            "delete them to get those of the demo."
         )
     _run(files.config, Options(workers=workers), console)
 
@@ -503,10 +505,6 @@ def _run_watched(
     except KeyboardInterrupt:
         console.say(f"Resume with: {resume_command(config, options)}")
         raise
-    for line in sample_lines(config):
-        console.say(line)
-    for note in texts_of(runner.closing_remarks(config)):
-        console.say(f"note: {note}")
     console.finished(runner.products(config), config.chain.output_path)
 
 

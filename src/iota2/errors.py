@@ -128,6 +128,11 @@ class DamagedProduct(InputError):
 class MissingTile(InputError):
     """A sensor has no product of a tile."""
 
+    def __init__(self, message: str, *, other_tiles: bool = False) -> None:
+        self.other_tiles = other_tiles
+        """Whether the sensor has folders of other tiles: the name of the tile is then the likely mistake."""
+        super().__init__(message)
+
 
 class OutputError(UserError):
     """The output folder cannot be used."""

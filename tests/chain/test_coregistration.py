@@ -205,7 +205,7 @@ def test_a_series_that_is_nothing_like_the_reference_is_read_as_it_lies(case: Ca
         assert {one.state for one in table(config).values()} == {"unknown"}
         shifts = (config.chain.output_path / layout.SHIFTS.path.format(tile=TILE)).read_text()
         assert json.loads(shifts) == {"Sentinel2": {}}
-        (note,) = texts_of(runner.closing_remarks(config))
+        (note,) = texts_of(runner.closing_remarks(config, {layout.SHIFTS_TABLE.path.format(tile=TILE)}))
         assert note.startswith(f"Sentinel2, tile {TILE}: 5 of 5 dates could not be aligned")
 
 

@@ -10,9 +10,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from iota2.chains.load import load_config
 from iota2.errors import JobsFailed
-from iota2.runs import runner
 from tests.chain.helpers import WEST, Case, case, command, on_tile, run, said, small
 
 __all__ = ["case", "small"]
@@ -57,7 +55,6 @@ def test_doubtful_values_are_said_at_the_end_of_the_run_and_in_the_reports(
     for name, text in said(case.output).items():
         assert sign in text, name
         assert product.name in text, name
-    assert runner.closing_remarks(load_config(case.configured()))
 
 
 def test_a_map_is_the_same_whichever_value_files_say_is_no_data(case: Case) -> None:

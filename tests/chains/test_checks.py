@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -77,6 +78,12 @@ def test_builders_of_the_program_and_a_sound_builder_have_no_problems() -> None:
         (builder(step(needs={"file": FILE})), "which it makes itself"),
         (builder(step("a", needs={"other": OTHER}), step("b", makes=OTHER)), "which step b makes later: put b first"),
         (
+            builder(step("a", needs={"other": optional(OTHER)}), step("b", makes=OTHER)),
+            "step a needs final/other_{tile}.txt, which step b makes later: put b first",
+        ),
+        (builder(step(needs={"file": optional(FILE)})), "which it makes itself"),
+        (builder(step(group="my group/../x")), "the group 'my group/../x' must be a name of letters"),
+        (
             builder(step(needs={"validity": layout.VALIDITY})),
             "which step PixelValidity makes: add iota2.steps.prepare.validity.STEP to the steps",
         ),
@@ -107,6 +114,41 @@ def test_a_builder_of_other_types_is_rejected(arguments: Mapping[str, object], m
     given = {"name": "Mine", "about": ".", "steps": (step(),), "asks": frozenset({"images"})}
     with pytest.raises(ValueError, match=message):
         Builder(**{**given, **arguments})  # type: ignore[arg-type]
+
+
+def test_a_step_may_be_listed_before_the_one_that_makes_its_input_in_an_earlier_group() -> None:
+    late = step("late", "late_{tile}", {"file": FILE}, OTHER, group="mosaic")
+    assert problems(builder(late, step("early"))) == []
+
+
+def no_arguments() -> None:
+    """A function that a step cannot call."""
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"run": no_arguments}, r"step mine: run is no_arguments\(\) -> .*; expected 1 argument: job"),
+        ({"params": no_arguments}, r"step mine: params is no_arguments\(\) -> .*; expected 1 argument: config"),
+        ({"cost": write}, r"step mine: cost is write\(job.*; expected 2 arguments: config, facts"),
+        ({"block_shape": write}, "expected 4 arguments: config, facts, tile, use"),
+        ({"block_shape": 5}, "step mine: block_shape is 5; expected a function"),
+        ({"needs": {"my file": OTHER}}, "needs has 'my file', which cannot be an attribute; choose another name"),
+        ({"makes": {"all": FILE}}, "makes has 'all', which cannot be an attribute; choose another name"),
+    ],
+)
+def test_a_step_that_cannot_be_called_is_rejected(fields: Mapping[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(step(), **fields)
+
+
+@pytest.mark.parametrize(
+    ("role", "hint"),
+    [("prodct", "; did you mean 'product'?"), ("x", "; expected one of product, intermediate, note"), (None, "")],
+)
+def test_an_unknown_role_is_rejected(role: str, hint: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"a.txt: there is no role {role!r}{hint}")):
+        Artifact("a.txt", "A file.", role=role)  # type: ignore[arg-type]
 
 
 def test_a_step_without_a_function_is_rejected() -> None:

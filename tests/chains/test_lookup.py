@@ -52,7 +52,7 @@ def test_a_builder_is_found_by_name_and_alias_in_any_spelling(builder: Builder) 
 
 @pytest.mark.parametrize("name", ["i2_features_map", "I2Obia", "i2Vectorization", "I2Regression", "i2_featurestiler"])
 def test_a_builder_that_is_not_available_yet_is_rejected(name: str) -> None:
-    with pytest.raises(UserError, match="is known but not available yet; expected a list of 'I2Classification'"):
+    with pytest.raises(UserError, match="is known but not available yet; expected one of I2Classification"):
         find_builders([name])
 
 
@@ -61,6 +61,13 @@ def test_an_unknown_builder_is_rejected_with_a_suggestion() -> None:
         find_builders(["I2Clasification"])
     with pytest.raises(UserError, match="'xyz' is not a builder; expected one of I2Classification, or give the folder"):
         find_builders(["xyz"])
+
+
+def test_all_names_of_builders_that_cannot_be_used_are_reported_alike() -> None:
+    with pytest.raises(UserError) as refused:
+        find_builders(["I2Vectorization", "Foo"])
+    assert str(refused.value).count("expected one of I2Classification") == 2
+    assert "list of" not in str(refused.value)
 
 
 def test_builders_in_a_folder_are_found_together_with_the_built_in_ones(mine: Path) -> None:
@@ -135,6 +142,15 @@ def test_two_files_of_one_name_are_rejected(mine: Path, tmp_path: Path) -> None:
         find_builders(["Two"], [mine, second])
 
 
+def test_two_builders_of_one_name_are_rejected_with_their_files(mine: Path, tmp_path: Path) -> None:
+    second = tmp_path / "second"
+    second.mkdir()
+    (second / "another.py").write_text(OWN, encoding="utf-8")
+    message = r"second/another\.py: another builder has the name Own \(.*mine/own\.py\); rename one of them"
+    with pytest.raises(UserError, match=message):
+        find_builders(["Own"], [mine, second])
+
+
 def test_what_a_file_prints_is_no_output_of_the_program(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (mine / "own.py").write_text(OWN + "\nprint('imported')\n", encoding="utf-8")
     find_builders(["Own"], [mine])
@@ -164,7 +180,15 @@ def test_user_defined_builders_share_steps_and_create_no_files(mine: Path) -> No
         ("def f(:\n", r"own\.py, line 1: SyntaxError"),
         ("import nothing_of_that_name\n", r"own\.py, line 1: ModuleNotFoundError: .*nothing_of_that_name"),
         (OWN.replace("(), needs", "('seed',), needs"), r"own\.py, line \d+: ValueError: builder Own: .* axis seed"),
-        (OWN.replace('"Own"', '"I2Classification"'), r"own\.py: another builder has the name I2Classification"),
+        (
+            OWN.replace('"Own"', '"I2Classification"'),
+            r"own\.py: another builder .* I2Classification \(built in\)",
+        ),
+        (
+            OWN.replace("def run(job)", "def run()"),
+            r"own\.py, line \d+: .* step ownStep: run is run\(\); expected 1",
+        ),
+        (OWN.replace('"A file.")', '"A file.", role="prodct")'), r"own\.py, line \d+: .* role 'prodct'; did you mean"),
         ("x = 1\n", r"no Python file in .*mine defines a value of type Builder"),
         ("import sys\nsys.exit(0)\n", r"own\.py, line 2: SystemExit: 0"),
     ],

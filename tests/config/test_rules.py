@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from iota2.config import rules
+from iota2.config.options.schema import ATTRIBUTES
 from iota2.errors import ConfigError
 from tests.config.helpers import loaded
 
@@ -262,3 +264,47 @@ def test_valid_combinations_cause_no_message(tmp_path: Path) -> None:
     assert said(tmp_path, Case("", "")) == ([], [])
     assert said(tmp_path, Case("", "", sections=seasons(20180101, 20180201))) == ([], [])
     assert said(tmp_path, Case("", "", sections=aligned(mode=2, date_src="20180101"))) == ([], [])
+
+
+SPOILT = {"chain": "cloud_threshold", "arg_train": "random_seed", "coregistration": "band_ref"}
+"""An option of each section that no rule in ``READS`` reads."""
+
+
+def spoilt(case: Case) -> Case:
+    """The same combination with an invalid option in each section."""
+    sections = {name: {**case.sections.get(name, {}), key: "x"} for name, key in SPOILT.items()}
+    return replace(case, chain=case.chain | {SPOILT["chain"]: "x"}, sections=case.sections | sections)
+
+
+BESIDE = [case for case in CASES if case.refused and case.rule in {rule.__name__ for rule in rules.READS}]
+
+
+@pytest.mark.parametrize("case", BESIDE, ids=lambda case: f"{case.rule}: {case.text}")
+def test_an_invalid_combination_is_reported_beside_other_problems_of_its_section(tmp_path: Path, case: Case) -> None:
+    wrong = spoilt(case)
+    wrong.sections.pop("chain")
+    problems, _ = said(tmp_path, wrong)
+    assert sum(case.text in one for one in problems) == 1, problems
+    assert sum("got 'x'" in one for one in problems) == len(SPOILT), problems
+    assert len(problems) == len(SPOILT) + 1, problems
+
+
+def test_a_rule_beside_problems_reads_only_the_options_that_it_declares(tmp_path: Path) -> None:
+    """Sections that have no other options are enough."""
+    (tmp_path / "s2").mkdir()
+    config = loaded(tmp_path, S2, {})
+    for rule, reads in rules.READS.items():
+        sections = dict(rules.RULES)[rule]
+        assert {option.partition(".")[0] for option in reads} == {*sections}
+        given = {name: SimpleNamespace() for name in sections}
+        for option in reads:
+            name, _, key = option.partition(".")
+            setattr(given[name], key, getattr(getattr(config, ATTRIBUTES[name]), key))
+        assert list(rule(*(given[name] for name in sections))) == []
+
+
+def test_a_rule_does_not_read_an_invalid_option(tmp_path: Path) -> None:
+    sections = {"arg_train": {"classifier": "x", "otb_classifier_options": {"classifier.rf.mni": 3}}}
+    problems, _ = said(tmp_path, Case("", "", sections=sections))
+    assert len(problems) == 1, problems
+    assert "arg_train.classifier: expected 'rf'" in problems[0]

@@ -310,7 +310,7 @@ def test_files_that_are_no_text_are_rejected(tmp_path: Path) -> None:
     for path, message in [
         (fifo, "named pipe"),
         (Path("/dev/zero"), "is a device"),
-        (folder, "is a folder; expected a file"),
+        (folder, "is a folder; expected a file. Give the configuration file"),
         (utf16, "line 1: is not UTF-8"),
         (tmp_path / ("x" * 300), "cannot be read"),
     ]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from iota2.core.builder import Ask, Builder, Chain
@@ -40,8 +42,18 @@ def test_a_chain_has_the_inputs_and_axes_of_all_its_builders() -> None:
 
 
 def test_two_steps_of_one_name_are_refused() -> None:
-    with pytest.raises(ValueError, match="two different steps are named a and A"):
-        _ = Chain((builder("One", step("a")), builder("Two", step("A"))))
+    places = r"in builder One \(one\.py\) and in builder Two \(built in\); rename one of them"
+    for first, second, names in (("a", "A", "a and A"), ("a", "a", "a")):
+        with pytest.raises(ValueError, match=f"two different steps are named {names}, {places}"):
+            _ = Chain((replace(builder("One", step(first)), source="one.py"), builder("Two", step(second))))
+    with pytest.raises(ValueError, match=r"two different steps are named a, both in builder One \(built in\)"):
+        _ = Chain((builder("One", step("a"), step("a")),))
+
+
+def test_a_step_that_is_listed_twice_is_refused() -> None:
+    one = step("a")
+    with pytest.raises(ValueError, match="builder One: step a is listed more than once in steps; list it once"):
+        builder("One", one, step("b"), one)
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,8 @@ def test_every_reason_has_a_description(reason):
 def test_the_text_report_has_a_line_for_each_class():
     lines = samples_text({0: [losses(), losses(12)]}, str).splitlines()
     assert lines[0] == "Reference polygons and samples (seed 0)"
-    assert [line.split(" ")[1:3] for line in lines[1:]] == [["11", "(11):"], ["12", "(12):"]]
+    assert "areas divided by the pixel area" in lines[-1]
+    assert [line.split(" ")[1:3] for line in lines[1:-1]] == [["11", "(11):"], ["12", "(12):"]]
     assert lines[1].endswith("lost: nothing")
 
 

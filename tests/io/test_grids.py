@@ -176,7 +176,7 @@ def test_files_with_different_extents_need_a_nodata_value(kind: type, tmp_path: 
         scan_tile(spec, tmp_path, TILE)
     for path in sorted((tmp_path / TILE).rglob("*20180205*.tif")):
         path.unlink()
-    (tmp_path / TILE / "SMALL_20180205made-up-0").rmdir()
+    (tmp_path / TILE / "SMALL_20180205synthetic-0").rmdir()
     assert len(scanned(spec, tmp_path).sensors[0].acquisitions) == 2, "those with one extent need none"
 
 

@@ -245,3 +245,19 @@ def test_thread_limits_are_restored() -> None:
     with limit_threads(1):
         assert numba.get_num_threads() == 1
     assert numba.get_num_threads() == before
+
+
+def test_a_damaged_raster_is_reported_with_the_reason_of_gdal(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    write(path, labels(), RasterProfile(GRID, "uint8"), (100, 700))
+    with rasterio.open(path) as source:
+        start = int(source.get_tag_item("BLOCK_OFFSET_0_0", "TIFF", bidx=1))
+    content = path.read_bytes()
+    path.write_bytes(content[:start] + b"\xff" * 100 + content[start + 100 :])
+    with RasterReader(path) as reader, pytest.raises(InputError) as refused:
+        reader.read(GRID)
+    message = str(refused.value)
+    assert message.endswith(". The file is damaged: create or copy it again.")
+    assert "previous exception" not in message
+    assert ".." not in message.replace(str(path), "")
+    assert "a.tif" in message.replace(str(path), ""), "the reason names the file"

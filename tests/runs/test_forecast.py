@@ -156,7 +156,7 @@ def test_a_step_that_declares_no_cost_is_named_and_the_disk_is_a_lower_bound(fil
     assert "no estimate" not in message("", ())
     assert re.search(r"; disk at least [\d.]+ .B \(no estimate for mosaic\), ", message("mosaic", ()))
     report = message("", ("reportGeneration",))
-    assert "; disk at least 0 B (no estimate for reportGeneration)," in report
+    assert "; disk unknown (no estimate for reportGeneration)," in report
 
 
 def test_the_shares_of_steps_count(files: WorldFiles, tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_vectors_classes_tiles_and_tables_are_reported_at_their_options(
     for key, what in (
         ("nomenclature_path", f"{case.files.nomenclature}, line 1: expected 'name:label'"),
         ("color_table", f"{case.files.colors}: is not UTF-8"),
-        ("s2_path", "Sentinel_2: no folder for tile T31TXX"),
+        ("list_tile", "Sentinel_2: no folder for tile T31TXX"),
         ("ground_truth", f"{case.files.ground_truth}: the coordinate reference system is not set"),
         ("region_path", f"{case.files.regions}: cannot be read as a vector file"),
     ):
@@ -170,7 +170,7 @@ def test_problems_of_options_and_inputs_are_reported_together(
     )
     message = problems(capsys, config, name)
     assert [text.split(": ")[1] for text in message] == [
-        "chain.s2_path", "chain.data_field", "chain.spatial_resolution", "arg_train.runs",
+        "chain.list_tile", "chain.data_field", "chain.spatial_resolution", "arg_train.runs",
     ]  # fmt: skip
 
 
@@ -266,7 +266,7 @@ def test_an_invalid_sensor_description_does_not_hide_problems_of_other_sensors(
     )
     message = problems(capsys, config)
     assert any("chain.user_sensors.mine.description: " in text and "the key 'section'" in text for text in message)
-    assert any("chain.s2_path: Sentinel_2: no folder for tile T31TXX" in text for text in message)
+    assert any("chain.list_tile: Sentinel_2: no folder for tile T31TXX" in text for text in message)
     assert any("Sentinel_2.keep_bands: unknown bands B99" in text for text in message)
 
 

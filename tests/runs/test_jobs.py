@@ -42,7 +42,7 @@ def step(
 
 READ = step("read", ("tile",), {"given": GIVEN}, {"tile": TILE, "extra": OPTIONAL})
 CUT = step("cut", ("tile", "part"), {"tile": TILE}, {"part": PART})
-GATHER = step("gather", (), {"parts": PART}, {"all": ALL})
+GATHER = step("gather", (), {"parts": PART}, {"whole": ALL})
 ROWS = rows_of({"A": (2, ["1"]), "B": (1, ["1", "2"])}, ["S"], 1)
 
 
@@ -67,6 +67,17 @@ def test_an_artifact_gives_one_path_a_shared_path_or_a_mapping_by_its_axes(tmp_p
     assert by_id["gather/gather"].makes == ("everything.txt",)
 
 
+def test_a_misspelt_input_or_output_is_explained(tmp_path: Path) -> None:
+    job = planned(tmp_path, READ, CUT, GATHER).by_id["cut/cut_A_1"]
+    with pytest.raises(AttributeError, match="the job has no input 'tiel'; did you mean 'tile'"):
+        _ = job.inp.tiel
+    for use in (job.out.each, job.out.at, job.out.names):
+        with pytest.raises(AttributeError, match="the job has no output 'x'; expected one of part"):
+            list(use("x"))
+    assert not hasattr(job.inp, "tiel")
+    assert pickle.loads(pickle.dumps(job.inp)) == job.inp
+
+
 def test_a_job_needs_the_jobs_that_make_its_inputs(tmp_path: Path) -> None:
     by_id = planned(tmp_path, READ, CUT, GATHER).by_id
     assert by_id["read/read_A"].needs == ()
@@ -77,7 +88,7 @@ def test_a_job_needs_the_jobs_that_make_its_inputs(tmp_path: Path) -> None:
 def test_artifacts_and_steps_that_are_not_requested_are_not_planned(tmp_path: Path) -> None:
     assert "extra" not in planned(tmp_path, READ).by_id["read/read_A"].out
     assert planned(tmp_path, READ, extra=True).by_id["read/read_B"].out.extra == tmp_path / "extra_B.txt"
-    never = step("never", (), {}, {"all": ALL}, when=lambda config: config.extra)
+    never = step("never", (), {}, {"whole": ALL}, when=lambda config: config.extra)
     assert planned(tmp_path, READ, never).steps == (READ,)
 
 
@@ -138,7 +149,7 @@ def test_an_input_that_no_step_makes_is_an_error(tmp_path: Path) -> None:
 
 
 def test_two_jobs_cannot_make_one_path(tmp_path: Path) -> None:
-    shared = step("shared", ("tile",), {}, {"all": ALL})
+    shared = step("shared", ("tile",), {}, {"whole": ALL})
     with pytest.raises(ValueError, match=r"shared/shared_B and shared/shared_A both make"):
         planned(tmp_path, shared)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,12 +13,10 @@ import rasterio
 import rasterio.features
 from sklearn.ensemble import RandomForestClassifier
 
-from iota2.chains.load import load_config
 from iota2.core.grid import with_pixel_size
 from iota2.testing.classes import BANDS
-from iota2.testing.files import WorldFiles
 from iota2.testing.world import DATES, WorldOptions, make_world
-from iota2.testing.writing import write_demo, write_world
+from iota2.testing.writing import write_world
 
 PRODUCT = re.compile(r"SENTINEL2[AB]_(?P<date>\d{8})-\d{6}-\d{3}_L2A_(?P<tile>T31T[CD]J)_D_V1-7")
 
@@ -215,24 +212,3 @@ def polygon_of(world) -> np.ndarray:
         dtype="int32",
     )
     return burnt.ravel()
-
-
-def test_the_configuration_of_a_copied_demo_refers_to_the_copy(tmp_path):
-    world = make_world(WorldOptions(size=64, overlap=16, classes=3, dates=DATES[:1]))
-    files, as_written = write_demo(world, tmp_path / "demo")
-    assert as_written
-    shutil.copytree(files.folder, tmp_path / "copy")
-    chain, copy = load_config(tmp_path / "copy/demo.cfg").chain, WorldFiles(tmp_path / "copy")
-    assert (chain.output_path, chain.s2_path) == (copy.output, copy.s2_path)
-    assert (chain.ground_truth, chain.region_path) == (copy.ground_truth, copy.regions)
-    assert (chain.nomenclature_path, chain.color_table) == (copy.nomenclature, copy.colors)
-
-
-def test_a_demo_keeps_a_configuration_that_was_edited(tmp_path):
-    world = make_world(WorldOptions(size=64, overlap=16, classes=3, dates=DATES[:1]))
-    files, _ = write_demo(world, tmp_path)
-    assert write_demo(world, tmp_path)[1], "what was not edited is as written"
-    edited = files.config.read_text("utf-8").replace("runs : 1", "runs : 2")
-    files.config.write_text(edited, encoding="utf-8")
-    assert not write_demo(world, tmp_path)[1]
-    assert files.config.read_text("utf-8") == edited

@@ -13,7 +13,7 @@ from iota2.core.graph import AXES, Artifact, Need, Step
 from iota2.core.words import did_you_mean
 
 _NAME = re.compile(r"\w[\w.-]*")
-"""Pattern of the name of a step, which is also the name of its log folder."""
+"""Pattern of the name of a step, which is also the name of its log folder, and of a group."""
 _RESERVED = (layout.MARK, "logs")
 """Folders of the output tree for records and logs only."""
 
@@ -50,6 +50,8 @@ def _step_problems(step: Step) -> Iterator[str]:
     """Invalid names, words and paths of a step."""
     if not _NAME.fullmatch(step.name):
         yield f"step {step.name!r}: expected a name of letters, digits, '_', '-' and '.'"
+    if not _NAME.fullmatch(step.group):
+        yield f"step {step.name}: the group {step.group!r} must be a name of letters, digits, '_', '-' and '.'"
     if "/" in step.task:
         yield f"step {step.name}: the job name {step.task!r} contains '/'"
     yield from _unknown_words(step, "job name", step.task, AXES)
@@ -100,22 +102,24 @@ def _shared_outputs(steps: Sequence[Step], given: Sequence[Artifact]) -> Iterato
 
 
 def _missing_inputs(steps: Sequence[Step], given: Sequence[Artifact], known: Sequence[Step]) -> Iterator[str]:
-    """Required inputs that no earlier step makes."""
+    """Required inputs that no earlier step makes, and optional ones that the step itself or a later one makes."""
     earlier = {artifact.path for artifact in given}
+    makers = {artifact.path: step for step in reversed(steps) for artifact in step.makes.values()}
     for step in steps:
         for need in step.all_needs.values():
             paths = [artifact.path for artifact in need.choices]
-            if not need.may_be_absent and earlier.isdisjoint(paths):
-                yield f"step {step.name} needs {' or '.join(paths)}, {_remedy(need, step, steps, known)}"
+            late = next((makers[path] for path in paths if path in makers and path not in earlier), None)
+            if late or (not need.may_be_absent and earlier.isdisjoint(paths)):
+                yield f"step {step.name} needs {' or '.join(paths)}, {_remedy(need, step, late, known)}"
         earlier.update(artifact.path for artifact in step.makes.values())
 
 
-def _remedy(need: Need, step: Step, steps: Sequence[Step], known: Sequence[Step]) -> str:
-    """Reason why an input is missing, and advice."""
-    if maker := _maker(need, steps):
-        if maker is step:
+def _remedy(need: Need, step: Step, late: Step | None, known: Sequence[Step]) -> str:
+    """Reason why an input is missing, and advice; ``late``: the step itself or a later one, if it makes the input."""
+    if late:
+        if late is step:
             return "which it makes itself"
-        return f"which step {maker.name} makes later: put {maker.name} first, or give it an earlier group"
+        return f"which step {late.name} makes later: put {late.name} first, or give it an earlier group"
     if maker := _maker(need, known):
         return f"which step {maker.name} makes: add {maker.run.__module__}.STEP to the steps"
     return "which no step makes: add a step that makes it, or correct the path"

@@ -52,10 +52,10 @@ def _known(folders: tuple[Path, ...], stamps: tuple[tuple[Path, int], ...]) -> M
     known: dict[str, Builder] = {}
     for builder in (*BUILDERS, *_of_user(folders)):
         for name in (builder.name, *builder.aliases):
-            if known.setdefault(normalised_name(name), builder) is not builder:
-                raise UserError.about(
-                    ("builders", "builders_paths"), f"{builder.source}: another builder has the name {name}; rename it"
-                )
+            if (other := known.setdefault(normalised_name(name), builder)) is not builder:
+                where = other.source or "built in"
+                text = f"{builder.source}: another builder has the name {name} ({where}); rename one of them"
+                raise UserError.about(("builders", "builders_paths"), text)
     return known
 
 
@@ -72,7 +72,7 @@ def _problem(name: str, known: Mapping[str, Builder]) -> str:
         return ""
     names = list(dict.fromkeys(builder.name for builder in known.values()))
     if any(normalised_name(one) == normalised_name(name) for one in UNAVAILABLE_BUILDERS):
-        return f"{name!r} {NOT_YET}; expected a list of {' or '.join(map(repr, names))}"
+        return f"{name!r} {NOT_YET}; expected one of {', '.join(names)}"
     own = any(builder.source for builder in known.values())
     others = "" if own else ", or give the folder of its file in builders.builders_paths"
     hint = did_you_mean(name, names) or f"; expected one of {', '.join(names)}{others}"

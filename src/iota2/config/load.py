@@ -26,7 +26,7 @@ from iota2.config.places import (
     unknown_option,
     unknown_section,
 )
-from iota2.config.rules import findings
+from iota2.config.rules import findings, findings_beside_problems
 from iota2.config.syntax.cfg import read_cfg
 from iota2.config.syntax.document import Document, Node, Places, SectionText, mentioned, read_text
 from iota2.config.syntax.yaml_reader import read_yaml, written_in_yaml
@@ -147,7 +147,11 @@ def _reading(document: Document, lookup: Lookup, *, check_paths: bool, paths_fro
         for loc, text in _without_effect(section):
             draft.note(draft.warnings, name, loc, text)
     if draft.problems:
-        usable = _usable(draft, context)
+        if (repaired := _repaired(draft, context)) is not None:
+            for finding in [*findings_beside_problems(sections.keys(), repaired, draft.broken)]:
+                draft.note(draft.problems, finding.section, finding.path, finding.text)
+        repaired = _repaired(draft, context)  # without the options that were valid by themselves
+        usable = _assembled(draft, repaired) if repaired else None
         return Reading(None, document.source, tuple(draft.problems), usable, frozenset(draft.broken))
     return Reading(_assembled(draft, sections), document.source)
 
@@ -159,8 +163,8 @@ def _assembled(draft: _Draft, sections: Mapping[str, Section]) -> Config:
     return Config(**values, source=draft.source, warnings=draft.all_warnings(), places=places)
 
 
-def _usable(draft: _Draft, context: Mapping[str, object]) -> Config | None:
-    """The configuration without invalid options; see ``Reading.usable``."""
+def _repaired(draft: _Draft, context: Mapping[str, object]) -> dict[str, Section] | None:
+    """All sections, with defaults or placeholders for invalid options; None if one is invalid even so."""
     sections: dict[str, Section] = {}
     for name, cls in SECTIONS.items():
         values = {
@@ -175,7 +179,7 @@ def _usable(draft: _Draft, context: Mapping[str, object]) -> Config | None:
             sections[name] = cls.model_validate(values, context=dict(context))
         except ValidationError:
             return None
-    return _assembled(draft, sections)
+    return sections
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -390,8 +390,35 @@ RULES: tuple[tuple[Callable[..., Iterator[Finding]], tuple[str, ...]], ...] = (
 """Every rule, with the sections that are its arguments."""
 
 
-def findings(sections: dict[str, Section]) -> Iterator[Finding]:
+READS: Mapping[Callable[..., Iterator[Finding]], tuple[str, ...]] = {
+    steps_in_order: ("chain.first_step", "chain.last_step"),
+    pixel_size_fits: ("chain.spatial_resolution", "chain.proj"),
+    classes_in_two_files: ("chain.color_table", "chain.nomenclature_path"),
+    several_runs_split: ("arg_train.split_ground_truth", "arg_train.runs"),
+    classifier_options_known: (
+        "arg_train.classifier",
+        "arg_train.otb_classifier_options",
+        "scikit_models_parameters.model_type",
+    ),
+    coregistration_dates_match_tiles: ("coregistration.vhr_path", "coregistration.date_src", "chain.list_tile"),
+}
+"""Options that a rule reads, for rules that are also applied if other options of their sections are invalid."""
+
+
+def findings(sections: Mapping[str, Section]) -> Iterator[Finding]:
     """Findings of all rules. Rules with an invalid section, absent in ``sections``, are skipped."""
     for rule, names in RULES:
         if all(name in sections for name in names):
             yield from rule(*(sections[name] for name in names))
+
+
+def findings_beside_problems(valid: Set[str], sections: Mapping[str, Section], broken: Set[str]) -> Iterator[Finding]:
+    """Problems found by the rules that ``findings`` of the ``valid`` sections skips, as far as ``READS`` allows.
+
+    ``sections``: all sections, with defaults in place of the ``broken`` options. No rule that reads one is applied.
+    """
+    for rule, names in RULES:
+        reads = READS.get(rule, ())
+        usable = reads and broken.isdisjoint({*reads, *(option.partition(".")[0] for option in reads)})
+        if usable and not valid >= {*names}:
+            yield from (found for found in rule(*(sections[name] for name in names)) if found.fatal)

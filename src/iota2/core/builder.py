@@ -93,6 +93,9 @@ class Builder:
             raise ValueError(f"builder {self.name}: folders is {self.folders!r}; expected folders with descriptions")
         if not (isinstance(self.steps, tuple) and all(isinstance(step, Step) for step in self.steps)):
             raise ValueError(f"builder {self.name}: steps must be a tuple of Step, such as recipe.STEP")
+        numbers = [id(step) for step in self.steps]
+        if repeated := [step.name for step in self.steps if numbers.count(id(step)) > 1]:
+            raise ValueError(f"builder {self.name}: step {repeated[0]} is listed more than once in steps; list it once")
         if unknown := sorted(set(self.asks) - set(AXES_OF)):
             raise ValueError(f"builder {self.name} asks for {some(unknown)}; expected any of {', '.join(AXES_OF)}")
         if "images" not in self.asks:
@@ -137,7 +140,15 @@ class Chain:
         names: dict[str, Step] = {}
         for step in self.steps:
             if (other := names.setdefault(step.name.lower(), step)) is not step:
-                raise ValueError(f"two different steps are named {other.name} and {step.name}; rename one of them")
+                raise ValueError(self._two_named(other, step))
+
+    def _two_named(self, one: Step, other: Step) -> str:
+        """Message on two steps of the same name, ignoring case."""
+        names = " and ".join(dict.fromkeys((one.name, other.name)))
+        owners = [builder for step in (one, other) for builder in self.builders if id(step) in map(id, builder.steps)]
+        places = dict.fromkeys(f"builder {owner.name} ({owner.source or 'built in'})" for owner in owners)
+        where = f"both in {next(iter(places))}" if len(places) == 1 else f"in {' and in '.join(places)}"
+        return f"two different steps are named {names}, {where}; rename one of them"
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
@@ -10,12 +11,13 @@ from functools import cache
 from numbers import Real
 from pathlib import Path, PurePosixPath
 from string import Formatter
-from typing import Any, ClassVar, Generic, Literal, NamedTuple, cast
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, cast, get_args
 
 from typing_extensions import TypeVar
 
 from iota2.core.cost import Cost, Facts, JobFacts
 from iota2.core.remarks import Remark
+from iota2.core.words import counted, did_you_mean
 from iota2.errors import OptionPath, UserError
 
 AXES = ("tile", "part", "sensor", "region", "seed")
@@ -77,6 +79,8 @@ def _key(axes: tuple[str, ...], values: Values) -> Key:
 Role = Literal["product", "intermediate", "note"]
 """``product``: a result for the user; ``intermediate``: a file that one step writes for another; ``note``: a
 description or display style of other files, or a record for the user or the next run."""
+ROLES: tuple[str, ...] = get_args(Role)
+"""All roles."""
 MEDIA_TYPES = {
     ".csv": "text/csv",
     ".cv": "text/plain",
@@ -137,6 +141,9 @@ class Artifact:
             raise ValueError(f"{self.path}: about is {self.about!r}; expected a text")
         if not callable(self.when):
             raise ValueError(f"{self.path}: when is {self.when!r}; expected a function of the configuration")
+        if self.role not in ROLES:
+            hint = did_you_mean(str(self.role), ROLES) or f"; expected one of {', '.join(ROLES)}"
+            raise ValueError(f"{self.path}: there is no role {self.role!r}{hint}")
 
     @property
     def media_type(self) -> str | None:
@@ -204,6 +211,10 @@ class MultiplePaths(NamedTuple):
     paths: Mapping[Values, str]
 
 
+PathKind = Literal["input", "output", "path"]
+"""What ``Paths`` contain: inputs, outputs, or other paths."""
+
+
 @dataclass(frozen=True, slots=True)
 class Paths:
     """The paths of one job's inputs or outputs, by artifact name.
@@ -216,21 +227,29 @@ class Paths:
 
     root: Path
     bound: Mapping[str, str | MultiplePaths]
+    kind: PathKind = "path"
+    """What the paths are, for messages."""
 
     def __getattr__(self, name: str) -> Path:
-        if name.startswith("__") or name in ("root", "bound"):  # pickle reads these before the slots are set
+        if name.startswith("__") or name in ("root", "bound", "kind"):  # pickle reads these before the slots are set
             raise AttributeError(name)
-        try:
-            found = self.bound[name]
-        except KeyError:
-            raise AttributeError(name) from None
+        found = self._bound_to(name)
         if not isinstance(found, str):
             raise AttributeError(f"{name} has several paths: use each({name!r})")
         return self.root / found
 
+    def _bound_to(self, name: str) -> str | MultiplePaths:
+        """The path or paths of an artifact; AttributeError for an unknown name."""
+        try:
+            return self.bound[name]
+        except KeyError:
+            known = f"; expected one of {', '.join(self.bound)}" if self.bound else ""
+            hint = did_you_mean(name, self.bound) or known
+            raise AttributeError(f"the job has no {self.kind} {name!r}{hint}") from None
+
     def each(self, name: str) -> Iterator[tuple[Key, Path]]:
         """Pairs of key and path of an artifact; the key has the axes that the job does not fix."""
-        found = self.bound[name]
+        found = self._bound_to(name)
         axes, texts = MultiplePaths((), {(): found}) if isinstance(found, str) else found
         make = _key_type(axes)
         for values, text in texts.items():
@@ -243,13 +262,13 @@ class Paths:
     def at(self, name: str, **values: str | int) -> Path:
         """The path of an artifact for these values of the axes that the job does not fix; KeyError without such a
         path."""
-        found = self.bound[name]
+        found = self._bound_to(name)
         axes, texts = MultiplePaths((), {(): found}) if isinstance(found, str) else found
         return self.root / texts[tuple(values[axis] for axis in axes)]
 
     def names(self, artifact: str) -> tuple[str, ...]:
         """Paths of an artifact, relative to the output folder."""
-        found = self.bound[artifact]
+        found = self._bound_to(artifact)
         return (found,) if isinstance(found, str) else tuple(found.paths.values())
 
     def __contains__(self, name: object) -> bool:
@@ -312,14 +331,44 @@ MAX_STEP_NAME = 100
 """Maximum number of characters of the name of a step."""
 
 
+_ARGUMENTS: Mapping[str, tuple[str, ...]] = {
+    "run": ("job",),
+    "params": ("config",),
+    "when": ("config",),
+    "cost": ("config", "facts"),
+    "check": ("config", "facts"),
+    "block_shape": ("config", "facts", "tile", "use"),
+}
+"""Arguments of the functions of a step."""
+
+
+def _require_function(step: Step, name: str) -> None:
+    """``ValueError`` unless a field of a step is a function that can be called with its arguments."""
+    value, arguments = getattr(step, name), _ARGUMENTS[name]
+    if not callable(value):
+        raise ValueError(f"step {step.name}: {name} is {value!r}; expected a function")
+    try:
+        signature = inspect.signature(value)
+    except ValueError:  # a function without a signature, such as some built-in ones
+        return
+    try:
+        signature.bind(*arguments)
+    except TypeError:
+        called = f"{getattr(value, '__name__', name)}{signature}"
+        expected = f"expected {counted(len(arguments), 'argument')}: {', '.join(arguments)}"
+        raise ValueError(f"step {step.name}: {name} is {called}; {expected}") from None
+
+
 def _require_values(step: Step, name: str, kind: Any) -> None:
-    """``ValueError`` unless a field of a step is a mapping from names to values of a type."""
+    """``ValueError`` unless a field of a step is a mapping from names of attributes to values of a type."""
     found = getattr(step, name)
     if not isinstance(found, Mapping):
         raise ValueError(f"step {step.name}: {name} is {found!r}; expected a dictionary of names and artifacts")
     for key, value in found.items():
         if not isinstance(key, str) or not isinstance(value, kind):
             raise ValueError(f"step {step.name}: {name} has {key!r}: {value!r}; expected a name and an artifact")
+        if not key.isidentifier() or hasattr(Paths, key):
+            raise ValueError(f"step {step.name}: {name} has {key!r}, which cannot be an attribute; choose another name")
 
 
 @dataclass(frozen=True)
@@ -364,9 +413,9 @@ class Step(Generic[P, C]):
         require_pattern("job name", self.task)
         if not isinstance(self.about, str):
             raise ValueError(f"step {self.name}: about is {self.about!r}; expected a text")
-        for name in ("run", "params", "when", "cost", "check"):
-            if not callable(value := getattr(self, name)):
-                raise ValueError(f"step {self.name}: {name} is {value!r}; expected a function")
+        for name in _ARGUMENTS:
+            if name != "block_shape" or self.block_shape is not None:
+                _require_function(self, name)
         if not isinstance(self.over, tuple) or not all(isinstance(axis, str) for axis in self.over):
             raise ValueError(f"step {self.name}: over is {self.over!r}; expected a tuple of axes, such as ('tile',)")
         _require_values(self, "needs", Artifact | Need)

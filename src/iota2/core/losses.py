@@ -30,6 +30,11 @@ MIN_SAMPLE_PIXELS = 10
 """Minimum number of sample pixels of a class that is not nearly lost."""
 MIN_USABLE_SHARE = 0.05
 """Minimum share of usable pixels of a class that is not nearly lost."""
+PIXELS_NOTE = (
+    "Pixels drawn, and losses of polygon area, are areas divided by the pixel area; all other numbers count pixels "
+    "whose centre lies in a polygon. They therefore do not add up exactly."
+)
+"""Explanation of the numbers in text reports."""
 COLUMNS = ("class", "label", "what", "polygons", "pixels")
 
 
@@ -175,5 +180,6 @@ def samples_text(losses_by_seed: Mapping[int, Sequence[ClassLosses]], name: Call
     lines = [
         f"Reference polygons and samples (seed {seed})",
         *(f"- {losses_line(entry, name(entry.code))}" for entry in losses_by_seed[seed]),
+        PIXELS_NOTE,
     ]
     return "\n".join(lines) + "\n"

@@ -13,6 +13,7 @@ from iota2.chains import SURVEY, chain_of
 from iota2.config.options.schema import Config
 from iota2.core.files import MAX_NAME_BYTES
 from iota2.core.graph import Step
+from iota2.core.words import counted
 from iota2.errors import UserError
 from iota2.io.tables.vector_source import vector_source
 from iota2.io.tables.vectors import sqlite_max_columns
@@ -135,7 +136,9 @@ def fit_and_forecast(
         free = available_memory()
         fitting = fitting_workers(workers, budgets, free)
         if fitting < workers:
-            watcher.say(f"note: {fitting} workers instead of {workers}: the free memory is not sufficient for more")
+            watcher.say(
+                f"note: {counted(fitting, 'worker')} instead of {workers}: the free memory is not sufficient for more"
+            )
         workers = fitting
         options = replace(options, workers=workers)
         if needed_memory(workers, budgets) > free:

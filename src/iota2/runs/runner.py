@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +14,8 @@ from iota2 import layout
 from iota2.chains import chain_of
 from iota2.config.options.schema import Config
 from iota2.core.graph import Artifact, Resources, Step
-from iota2.core.remarks import Remark
-from iota2.core.words import printable
+from iota2.core.remarks import Remark, texts_of
+from iota2.core.words import counted, printable
 from iota2.errors import JobsFailed
 from iota2.io.files.atomic import remove_leftovers, write_text
 from iota2.io.tables.alignments import unaligned_remarks
@@ -26,6 +26,7 @@ from iota2.runs.preview import RunPreview, fit_and_forecast, planned_outputs, pr
 from iota2.runs.progress.listener import ReportListener
 from iota2.runs.progress.reasons import Reasons, keep_parameters
 from iota2.runs.progress.recorder import RunRecorder
+from iota2.runs.progress.sample_losses import sample_lines
 from iota2.runs.progress.state_notes import remove_damaged_state, state_notes
 from iota2.runs.progress.status import VERDICT_TEXTS, RunState, Status, note_start
 from iota2.runs.records.damage import known_damage
@@ -115,12 +116,18 @@ def _run_once(config: Config, options: Options, watcher: Watcher) -> dict[str, J
                 resources=resources,
                 forecast=forecast,
             )
-            watcher.outdated(_outdated(full_plan, preview))
+            stale = _not_up_to_date(full_plan, preview)
+            current = frozenset(name for job in full_plan.jobs if job.id not in stale for name in job.makes)
+            for line in sample_lines(config, current):
+                watcher.say(line)
+            for note in texts_of(closing_remarks(config, current)):
+                watcher.say(f"note: {note}")
+            watcher.outdated(_outdated(full_plan, stale))
             return results
 
 
-def _outdated(full_plan: Plan, preview: RunPreview) -> dict[Path, str]:
-    """Existing products that are not up to date because their steps or earlier ones were not selected, with reasons."""
+def _not_up_to_date(full_plan: Plan, preview: RunPreview) -> dict[str, Verdict]:
+    """Verdicts on jobs that a successful run left undone, because their steps or earlier ones were not selected."""
     if all(chosen for _, chosen in preview.steps):
         return {}
     verdicts = assess(
@@ -129,27 +136,33 @@ def _outdated(full_plan: Plan, preview: RunPreview) -> dict[Path, str]:
         digests(preview.texts, full_plan.root),
         descriptions=Reasons(full_plan.root, preview.texts),
     )
+    return {id_: verdict for id_, verdict in verdicts.items() if verdict.state != "fresh"}
+
+
+def _outdated(full_plan: Plan, stale: Mapping[str, Verdict]) -> dict[Path, str]:
+    """Existing products of ``stale`` jobs, with reasons."""
     return {
-        full_plan.root / name: _outdated_reason(job, full_plan, verdicts)
+        full_plan.root / name: _outdated_reason(job, full_plan, stale)
         for job in full_plan.jobs
-        if verdicts[job.id].state != "fresh"
+        if job.id in stale
         for name in job.products
         if (full_plan.root / name).exists()
     }
 
 
-def _outdated_reason(job: Job, plan: Plan, verdicts: Mapping[str, Verdict]) -> str:
+def _outdated_reason(job: Job, plan: Plan, stale: Mapping[str, Verdict]) -> str:
     """Why a job is not up to date: the step of the first stale upstream job or of the job itself, with the reason."""
-    while waited := [need for need in job.needs if verdicts[need].state != "fresh"]:
+    while waited := [need for need in job.needs if need in stale]:
         job = plan.by_id[waited[0]]
-    return f"{job.step.name} has to run ({verdicts[job.id].reason})"
+    return f"{job.step.name} has to run ({stale[job.id].reason})"
 
 
 def _emptied(config: Config, preview: RunPreview, options: Options, watcher: Watcher) -> RunPreview:
     """Empty the output folder; returns the preview with the new verdicts."""
     root, removed = preview.plan.root, preview.removed or ()
     if removed:
-        watcher.say(f"{root}: removing {len(removed)} files of earlier runs, as requested by chain.remove_output_path")
+        files = counted(len(removed), "file")
+        watcher.say(f"{root}: removing {files} of earlier runs, as requested by chain.remove_output_path")
     empty(root, removed)
     return replace(preview, verdicts=verdicts_of(config, preview.plan, preview.texts, options), removed=None)
 
@@ -256,14 +269,20 @@ def _skipped_but_stale(plan: Plan, chosen: Sequence[tuple[Step, bool]], texts: M
 def _left_over_note(root: Path, left: Sequence[str]) -> str:
     """A note on files of earlier settings, which could be mistaken for results of this run."""
     shown = ", ".join(left[:MAX_SHOWN_LEFT_OVER]) + (", …" if len(left) > MAX_SHOWN_LEFT_OVER else "")
-    return f"note: {len(left)} files in {root} were made with earlier settings and are not changed: {shown}"
+    were, are = ("was", "is") if len(left) == 1 else ("were", "are")
+    return (
+        f"note: {counted(len(left), 'file')} in {root} {were} made with earlier settings and {are} not changed: {shown}"
+    )
 
 
 def failure_text(plan: Plan, results: Mapping[str, JobResult], resume: str) -> str:
     """Message on failed jobs: errors, logs, number of blocked jobs, outdated products, command to resume."""
     failed = [job for job in plan.jobs if job.id in results and results[job.id].state == "failed"]
     blocked = sum(result.state == "blocked" for result in results.values())
-    lines = [f"{len(failed)} of {len(results)} jobs failed; {blocked} dependent jobs were not run."]
+    were = "was" if blocked == 1 else "were"
+    lines = [
+        f"{len(failed)} of {counted(len(results), 'job')} failed; {counted(blocked, 'dependent job')} {were} not run."
+    ]
     for job in failed[:MAX_SHOWN_FAILURES]:
         lines += [f"  {job.id}: {results[job.id].message}", f"    log: {plan.root / 'logs' / job.id}.err"]
     if len(failed) > MAX_SHOWN_FAILURES:
@@ -303,18 +322,16 @@ def _paths(root: Path, artifact: Artifact, values: Mapping[str, Sequence[str | i
     return paths
 
 
-def closing_remarks(config: Config) -> list[Remark]:
-    """Remarks on a successful run: doubtful values, dates that could not be aligned."""
-    root = config.chain.output_path
-    noted = [root / layout.VALUE_NOTES.path.format(tile=tile) for tile in config.chain.list_tile]
+def closing_remarks(config: Config, current: Set[str]) -> list[Remark]:
+    """Remarks on a successful run: doubtful values, dates that could not be aligned.
+
+    ``current``: outputs of the run that are up to date, relative to the output folder; others are not read.
+    """
+    root, tiles = config.chain.output_path, config.chain.list_tile
     values: list[Remark] = []
-    for path in noted:
-        # the step did not run, or another version ran it
+    for name in (layout.VALUE_NOTES.path.format(tile=tile) for tile in tiles):
+        # another version may have run the step
         with suppress(FileNotFoundError, TypeError, ValueError):
-            values += read_remarks(path)
-    if not layout.with_coregistration(config):
-        return values
-    tables = {
-        tile: config.chain.output_path / layout.SHIFTS_TABLE.path.format(tile=tile) for tile in config.chain.list_tile
-    }
-    return [*values, *(one for tile, path in tables.items() if path.exists() for one in unaligned_remarks(path, tile))]
+            values += read_remarks(root / name) if name in current else []
+    tables = {tile: name for tile in tiles if (name := layout.SHIFTS_TABLE.path.format(tile=tile)) in current}
+    return [*values, *(one for tile, name in tables.items() for one in unaligned_remarks(root / name, tile))]

@@ -21,6 +21,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from iota2 import layout
 from iota2.core.graph import Step
 from iota2.core.remarks import texts_of
 from iota2.core.scene import SensorScene
@@ -66,6 +67,16 @@ def _images_text(sensor: SensorScene) -> str:
     return f"{counted(len(sensor.by_day), 'date')} of {sensor.spec.name}, {sensor.days[0]} to {sensor.days[-1]}"
 
 
+def _reads_recipe(step: Step) -> bool:
+    """Whether a step after the preparation of the images reads the definition of the features."""
+    return step.group != "init" and any(layout.RECIPE in need.choices for need in step.all_needs.values())
+
+
+def _makes_map(step: Step) -> bool:
+    """Whether a step makes a raster of all tiles."""
+    return any(made.path.endswith(".tif") and "tile" not in made.axes for made in step.makes.values())
+
+
 def totals_text(verdicts: Mapping[str, Verdict]) -> str:
     """Numbers of jobs that will run, may run, and are up to date."""
     states = Counter(verdict.state for verdict in verdicts.values())
@@ -101,11 +112,14 @@ class Console(Watcher):
 
     def summary(self, steps: Sequence[tuple[int, Step, bool]], found: Survey) -> None:
         """Print the inputs in a few lines, then the numbered steps by group, with a mark on steps to run."""
-        self.inputs(found)
+        self.inputs(found, [step for _, step, _ in steps])
         self.steps(steps)
 
-    def inputs(self, found: Survey) -> None:
-        """Print the inputs found: dates by tile, notes on ignored files, number of features, size of the map."""
+    def inputs(self, found: Survey, steps: Sequence[Step]) -> None:
+        """Print the inputs found: dates by tile, notes on ignored files, number of features, size of the map.
+
+        The last two are omitted if no step of ``steps`` computes features or makes a raster of all tiles.
+        """
         for tile, scene in found.scenes.items():
             for sensor in scene.sensors:
                 self.say(f"{tile}: {_images_text(sensor)}")
@@ -113,8 +127,9 @@ class Console(Watcher):
                 self.say(f"  note: {note}")
         for note in texts_of(found.remarks):
             self.say(f"note: {note}")
-        self.say(f"{len(found.recipe.names)} features per pixel")
-        self.say(found.extent.text())
+        if any(map(_reads_recipe, steps)):
+            self.say(f"{len(found.recipe.names)} features per pixel")
+        self.say(found.extent.text(mapped=any(map(_makes_map, steps))))
         self.say()
 
     def steps(self, steps: Sequence[tuple[int, Step, bool]]) -> None:
@@ -161,10 +176,8 @@ class Console(Watcher):
             self._said = time.monotonic()
             percent = 100 * pace.done // pace.total
             failed = f", {self._failed} failed" if self._failed else ""
-            counted = f"{pace.done:4} of {pace.total} jobs, {percent:3} %{failed}"
-            self.say(
-                f"{pace.elapsed:7.1f} s  {counted}  {step} {pace.step_text(step)}  {pace.remaining_text()}".rstrip()
-            )
+            jobs = f"{pace.done:4} of {counted(pace.total, 'job')}, {percent:3} %{failed}"
+            self.say(f"{pace.elapsed:7.1f} s  {jobs}  {step} {pace.step_text(step)}  {pace.remaining_text()}".rstrip())
 
     def _move(self, progress: Progress, pace: Pace, step: str) -> None:
         """Update the bar of all jobs, and one for each step in progress."""

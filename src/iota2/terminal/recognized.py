@@ -1,4 +1,4 @@
-"""Report on the products recognized in a folder."""
+"""Report on the products recognised in a folder."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from iota2.terminal.sensors import product_path
 
 
 def recognized_text(found: Recognized, description: str = "…") -> str:
-    """Products recognized in a folder, for a terminal; ``description``: path of a description that is not built in."""
+    """Products recognised in a folder, for a terminal; ``description``: path of a description that is not built in."""
     what = "folder of one tile" if found.is_tile else counted(len(found.tiles), "tile folder")
     lines = [f"{found.spec.section}, {what}: {found.folder}", ""]
     for tile in found.tiles:
@@ -170,7 +170,7 @@ def _expected_location(found: Recognized) -> Iterator[str]:
 
 
 def recognized_json(found: Recognized) -> dict[str, Any]:
-    """Products recognized in a folder, as values for JSON."""
+    """Products recognised in a folder, as values for JSON."""
     return {
         "section": found.spec.section,
         "folder": found.sensor_folder,

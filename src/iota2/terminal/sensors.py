@@ -56,7 +56,7 @@ def sensors_text() -> str:
             ),
             *wrapped("Other sensors: chain.user_sensors, with your own description (docs/howto/add-a-sensor.md)."),
             "",
-            "Files of a sensor: iota2 sensors NAME. Products recognized in a folder: iota2 sensors NAME FOLDER",
+            "Files of a sensor: iota2 sensors NAME. Products recognised in a folder: iota2 sensors NAME FOLDER",
         ]
     )
 

@@ -210,7 +210,7 @@ def _names(spec: SensorSpec, tile: str, day: date, number: int) -> list[str]:
     given = {"date": f"{day:%Y%m%d}", "tile": tile.removeprefix("T") if "{mgrs}" in spec.tile_folder else tile}
     given |= {spec.series_by.group: spec.only} if spec.series_by and spec.only else {}
     names = _examples(_parser.parse(spec.product), given, number)
-    names = [name + f"made-up-{number}" * bool(spec.match(name + "x")) for name in names]
+    names = [name + f"synthetic-{number}" * bool(spec.match(name + "x")) for name in names]
     matches = [match for match in (spec.match(name) for name in names) if match]
     if not matches or any(match["date"] != given["date"] for match in matches):
         raise ValueError(f"cannot generate a name that matches {spec.product}")

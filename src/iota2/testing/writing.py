@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 from iota2.core.random import generator
 from iota2.testing.archive import Product, write_band, write_masks
 from iota2.testing.classes import BANDS
-from iota2.testing.files import WorldFiles, demo_config, write_class_tables, write_config
+from iota2.testing.files import WorldFiles, write_class_tables, write_config
 from iota2.testing.landsat import write_landsat
 from iota2.testing.layers import write_layers
 from iota2.testing.radar import write_radar
@@ -26,25 +25,13 @@ def write_world(world: World, folder: Path) -> WorldFiles:
 
     Only one band of one date is in memory at a time.
     """
-    files = _write_inputs(world, folder)
+    files = write_inputs(world, folder)
     write_config(world.options.tiles, files, world.options.sensors)
     return files
 
 
-def write_demo(world: World, folder: Path) -> tuple[WorldFiles, bool]:
-    """Write the world with a configuration of relative paths; return also whether the configuration is unmodified.
-
-    An existing configuration with other content is kept.
-    """
-    files = _write_inputs(world, folder)
-    text = demo_config(world.options.tiles, files, world.options.sensors)
-    if os.path.lexists(files.config):
-        return files, files.config.read_bytes() == text.encode()
-    files.config.write_text(text, encoding="utf-8")
-    return files, True
-
-
-def _write_inputs(world: World, folder: Path) -> WorldFiles:
+def write_inputs(world: World, folder: Path) -> WorldFiles:
+    """Write images, polygons and class tables into ``folder``, created if absent."""
     files = WorldFiles(Path(folder).absolute())
     files.ground_truth.parent.mkdir(parents=True, exist_ok=True)
     for sensor in world.options.sensors:

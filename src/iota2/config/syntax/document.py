@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -167,6 +168,9 @@ def read_text(path: Path) -> str:
 
     Raises ConfigError for a file that cannot be read, is not UTF-8, or is too large for a configuration.
     """
+    if os.path.isdir(path):
+        problem = "is a folder; expected a file. Give the configuration file, such as my.cfg"
+        raise ConfigError([problem], source=str(path))
     try:
         raw = read_bytes(path, MAX_FILE_BYTES)
     except OSError as err:

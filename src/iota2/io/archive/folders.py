@@ -81,7 +81,8 @@ def no_folder(section: str, base: str, tile: str, named: str = "") -> MissingTil
     there = f"it contains {some(folders, 10)}" if folders else "it contains no folder"
     return MissingTile(
         f"{section}: no folder for tile {tile}{named} in {base}; {there}{_tile_meant(tile, folders)} Correct the name "
-        "of the tile or the path of the images."
+        "of the tile or the path of the images.",
+        other_tiles=bool(folders),
     )
 
 

@@ -29,8 +29,8 @@ def main_reason(spec: SensorSpec, folder: str, names: Sequence[str]) -> str:
     """What is most useful to know about entries that are no products: products of other sensors, or else the reason for
     the first one, if possible one that resembles a product."""
     others = [(other, products_among(other, folder, names)) for other in _other_sensors(spec)]
-    if told := [_of_other(other, len(found)) for other, found in others if found]:
-        return "; ".join(told)
+    if reasons := [_of_other(other, len(found)) for other, found in others if found]:
+        return "; ".join(reasons)
     first = next((name for name in names if near_miss(spec, folder, name)), names[0])
     return f"{first}: {rejection_reason(spec, folder, first)}"
 

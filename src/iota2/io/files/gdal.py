@@ -10,7 +10,7 @@ from pathlib import Path
 import numba
 import rasterio
 from odc.geo.geobox import GeoBox
-from rasterio.errors import RasterioIOError
+from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.io import DatasetReader
 from threadpoolctl import threadpool_limits
 
@@ -135,6 +135,11 @@ def open_image(path: str | Path) -> DatasetReader:
 def _driver_of(head: bytes) -> str | None:
     """The GDAL driver of a file, from its first bytes; None for other formats."""
     return next((name for start, name in _SIGNATURES.items() if head.startswith(start)), None)
+
+
+def reason_of(error: RasterioError) -> str:
+    """The message of GDAL that caused an error of rasterio, without a full stop."""
+    return str(error.__cause__ or error).rstrip(".")
 
 
 def raster_grid(source: DatasetReader) -> GeoBox:

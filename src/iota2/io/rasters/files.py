@@ -22,7 +22,7 @@ from iota2.compute.placement import Range, pixels_at, source_coordinates
 from iota2.core.grid import Block, crs_name, resolution
 from iota2.errors import InputError, OutputError
 from iota2.io.files.atomic import replacing, temporary_path
-from iota2.io.files.gdal import open_raster, raster_grid, without_sidecars
+from iota2.io.files.gdal import open_raster, raster_grid, reason_of, without_sidecars
 
 TILE_PIXELS = 256
 """Width and height of the internal tiles of a file."""
@@ -283,7 +283,9 @@ class RasterReader:
         try:
             return self._source.read(bands, window=window)
         except RasterioError as err:
-            raise InputError(f"{self.path}: cannot be read: {err}. The file is damaged.") from err
+            raise InputError(
+                f"{self.path}: cannot be read: {reason_of(err)}. The file is damaged: create or copy it again."
+            ) from err
 
 
 def read_block(path: str | Path, block: Block, *, fill: float = 0) -> np.ndarray:

@@ -20,7 +20,7 @@ from iota2.compute.registration import View, view_of
 from iota2.core.grid import block_of
 from iota2.core.scene import Acquisition, Scene, SensorScene
 from iota2.errors import InputError
-from iota2.io.files.gdal import header_problems, open_raster, raster_grid
+from iota2.io.files.gdal import header_problems, open_raster, raster_grid, reason_of
 from iota2.io.series.reader import CubeReader
 
 MAX_REFERENCE_PIXELS = 4
@@ -80,9 +80,8 @@ def _reference_view(source: DatasetReader, image: ReferenceImage, grid: GeoBox, 
             masked=True,
         )
     except RasterioIOError as err:
-        reason = str(err.__cause__ or err).rstrip(".")
         raise InputError(
-            f"{image.path}: cannot be read: {reason}. The file is damaged: download or copy it again."
+            f"{image.path}: cannot be read: {reason_of(err)}. The file is damaged: download or copy it again."
         ) from err
     values = place.resample(np.ma.filled(stored.astype(np.float32), np.nan)[None], np.nan)[0]
     return view_of(values, place.inside & ~np.isnan(values))

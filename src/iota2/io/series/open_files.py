@@ -22,7 +22,7 @@ from iota2.core.grid import Block
 from iota2.core.scene import Acquisition, Scene, SensorScene
 from iota2.errors import DamagedProduct, InputError
 from iota2.io.files.addresses import is_remote, without_secrets
-from iota2.io.files.gdal import open_image
+from iota2.io.files.gdal import open_image, reason_of
 from iota2.io.series.decoded import Shift
 from iota2.io.series.tile_cache import ScratchFile, TileCache, shared_tile_cache
 
@@ -121,8 +121,7 @@ class OpenFiles:
             for request, target in zip(requests, targets, strict=True):
                 replace_hidden(target, request.hidden, request.absent)
         except RasterioIOError as err:
-            reason = str(err.__cause__ or err).rstrip(".")  # the cause is GDAL's message
-            raise self._damaged(first.path, f"cannot be read in rows {top} to {bottom}: {reason}") from err
+            raise self._damaged(first.path, f"cannot be read in rows {top} to {bottom}: {reason_of(err)}") from err
 
     def _damaged(self, path: str, fault: str) -> InputError:
         """Error that names a file and its product.

@@ -85,6 +85,8 @@ class RunView:
     """Products that this run did not make, each with whether a version of an earlier run exists."""
     report: Literal["made", "old", "none"] = "none"
     """Whether the accuracy report was made by this run (``made``), by an earlier run (``old``), or does not exist."""
+    products: tuple[tuple[str, str], ...] = ()
+    """Products that are up to date, in addition to the accuracy report, with descriptions."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from sys import intern
 from typing import Any
 
-from iota2.core.graph import AXES, Artifact, JobContext, Key, MultiplePaths, Paths, Resources, Step, Values
+from iota2.core.graph import AXES, Artifact, JobContext, Key, MultiplePaths, PathKind, Paths, Resources, Step, Values
 from iota2.errors import UserError
 from iota2.runs.plan.artifacts import made_artifacts, made_by, read_by
 
@@ -178,7 +178,8 @@ def _jobs_of(
     """The jobs of one step, in row order."""
     params, reads, makes = step.params(config), read_by(step, made), made_by(step, made)
     for key in binder.keys(step.over):
-        task, inp, out = step.task.format_map(key), binder.bind_all(reads, key), binder.bind_all(makes, key)
+        task = step.task.format_map(key)
+        inp, out = binder.bind_all(reads, key, "input"), binder.bind_all(makes, key, "output")
         yield Job(f"{step.name}/{task}", step, key, inp, out, params, task, _makers(step, inp, makers, given_names))
 
 
@@ -228,9 +229,9 @@ class _Binder:
             return {values: paths[()] for values, paths in bound.items()}
         return {values: MultiplePaths(free, paths) for values, paths in bound.items()}
 
-    def bind_all(self, artifacts: Mapping[str, Artifact], key: Row) -> Paths:
+    def bind_all(self, artifacts: Mapping[str, Artifact], key: Row, kind: PathKind = "path") -> Paths:
         """The paths of a job's artifacts."""
-        return Paths(self.root, {name: self.bind(artifact, key) for name, artifact in artifacts.items()})
+        return Paths(self.root, {name: self.bind(artifact, key) for name, artifact in artifacts.items()}, kind)
 
 
 def _makers(step: Step, inp: Paths, makers: Mapping[str, str], given_names: Container[str]) -> tuple[str, ...]:

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from iota2 import layout
 from iota2.config.options.schema import Config
-from iota2.core.losses import ClassLosses, losses_line, warnings
+from iota2.core.losses import PIXELS_NOTE, ClassLosses, losses_line, warnings
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.polygon_losses import read_losses_csv
 
 
-def sample_lines(config: Config) -> list[str]:
+def sample_lines(config: Config, current: Set[str]) -> list[str]:
     """A line for each class of the first seed, and a warning for each class that is nearly lost for any seed.
 
-    Empty if the tables do not exist yet.
+    ``current``: outputs of the run that are up to date, relative to the output folder. Empty if a table is not.
     """
     root = config.chain.output_path
-    tables = {seed: root / layout.LOSSES.path.format(seed=seed) for seed in range(config.arg_train.runs)}
-    classes = root / layout.CLASSES.path
-    if not classes.is_file() or not all(path.is_file() for path in tables.values()):
+    names = {seed: layout.LOSSES.path.format(seed=seed) for seed in range(config.arg_train.runs)}
+    if not {layout.CLASSES.path, *names.values()} <= current:
         return []
+    tables, classes = {seed: root / name for seed, name in names.items()}, root / layout.CLASSES.path
     name = read_classes(classes).name
     fates: dict[int, tuple[ClassLosses, ...]] = {seed: read_losses_csv(path) for seed, path in tables.items()}
     more = f" (other seeds: {layout.LOSSES.path.format(seed='<seed>')})" if len(fates) > 1 else ""
     return [
         f"Reference polygons and samples, seed 0{more}:",
         *(f"  {losses_line(fate, name(fate.code))}" for fate in fates[0]),
+        f"  {PIXELS_NOTE}",
         *(f"warning: {text}" for text in warnings(fates, name)),
     ]

@@ -25,6 +25,7 @@ from iota2.report.run.values import (
     StepView,
 )
 from iota2.runs.plan.jobs import Job, Plan
+from iota2.runs.records.output import RUN_FILES
 from iota2.runs.records.stamps import relative
 from iota2.runs.records.verdicts import Verdict
 from iota2.runs.survey.survey import Survey
@@ -57,6 +58,7 @@ def run_view(
         holes=tuple(_holes(plan, found, views)),
         unmade=() if running else tuple(_unmade(plan, views)),
         report=_report_state(plan, views),
+        products=tuple(_products(plan, views)),
     )
 
 
@@ -79,6 +81,16 @@ def _unmade(plan: Plan, views: Mapping[str, JobView]) -> Iterator[tuple[str, boo
         if views[job.id].state not in ("done", "fresh"):
             for name in job.products:
                 yield name, (plan.root / name).exists()
+
+
+def _products(plan: Plan, views: Mapping[str, JobView]) -> Iterator[tuple[str, str]]:
+    """Products that are up to date, with their descriptions, by step; without the accuracy report."""
+    report = (layout.REPORT, layout.RESULTS, layout.METRICS)
+    for job in plan.jobs:
+        for name in job.out.bound if views[job.id].state in ("done", "fresh") else ():
+            artifact = job.step.makes[name]
+            if artifact.role == "product" and artifact not in report:
+                yield from ((path, artifact.about) for path in job.out.names(name))
 
 
 def _report_state(plan: Plan, views: Mapping[str, JobView]) -> Literal["made", "old", "none"]:
@@ -188,11 +200,10 @@ def outputs_view(plan: Plan, views: Mapping[str, JobView]) -> list[tuple[str, st
         for name, artifact in step.makes.items()
         if (step.name, name) in files
     ]
-    by_steps = {kind.pattern for kind in kinds} | {a.path for step in plan.steps for a in step.makes.values()}
     kinds += [
         OutputView(artifact.path, artifact.about, "the run")
         for artifact in layout.artifacts()
-        if artifact.path not in by_steps
+        if artifact.path in RUN_FILES
     ]
     folders: dict[str, list[OutputView]] = defaultdict(list)
     for kind in kinds:

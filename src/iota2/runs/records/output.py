@@ -35,7 +35,7 @@ _VIEWER_SUFFIXES = (".aux.xml", ".ovr")
 _STEPS = [step for builder in BUILDERS for step in builder.steps]
 _FOLDERS = dict.fromkeys((*layout.FOLDERS, *(folder for builder in BUILDERS for folder in builder.folders)))
 _MADE_BY_JOBS = {artifact.path for step in _STEPS for artifact in step.makes.values()}
-_RUN_FILES = frozenset(known.path for known in layout.artifacts()) - _MADE_BY_JOBS
+RUN_FILES = frozenset(known.path for known in layout.artifacts()) - _MADE_BY_JOBS
 """Paths that every run writes in addition to the outputs of jobs."""
 _MODEL_FILES = (models.FILE, forest.FILE)
 """Files in the folder of a model, which is one output."""
@@ -44,7 +44,7 @@ _TRANSFORM = re.compile(rf"\d+_({'|'.join(transforms.LOADERS)})/(mean|scale|axes
 _LOG_OR_PAGE = re.compile(
     r"logs/workers/worker-[^/]+\.log|logs/html/([a-z0-9_]+_content\.html|style\.css|svg-pan-zoom\.LICENSE\.txt)"
 )
-"""Pattern of logs of workers, and of pages of the run report that are not in ``_RUN_FILES``."""
+"""Pattern of logs of workers, and of pages of the run report that are not in ``RUN_FILES``."""
 
 
 @cache
@@ -303,13 +303,13 @@ def _is_own(name: str, made: Set[str], steps: frozenset[str]) -> bool:
     Without planned outputs, only state files of runs qualify. ``steps`` are the names of steps that may have logs.
     """
     if not made:
-        return name in _RUN_FILES and name.startswith(f"{layout.MARK}/")
+        return name in RUN_FILES and name.startswith(f"{layout.MARK}/")
     path = Path(name)
     plain = name
     for ending in _VIEWER_SUFFIXES:
         plain = plain.removesuffix(ending)
     return (
-        name in _RUN_FILES
+        name in RUN_FILES
         or plain in made
         or any(name.endswith(s) and f"{name.removesuffix(s)}.shp" in made for s in SHAPEFILE_SUFFIXES)
         or (path.name in _MODEL_FILES and path.parent.as_posix() in made)

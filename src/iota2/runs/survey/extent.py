@@ -54,12 +54,11 @@ class Extent:
         """Rows and columns of the map."""
         return (0, 0) if self.grid is None else (int(self.grid.shape[0]), int(self.grid.shape[1]))
 
-    def text(self) -> str:
-        """The size as text for the user."""
+    def text(self, *, mapped: bool = True) -> str:
+        """The size of the tiles, and of the map if the run makes one (``mapped``), as text for the user."""
         rows, columns = self.shape
-        return (
-            f"{counted(self.tiles, 'tile')} of {self.pixels:,} pixels in all; the map has {columns:,} x {rows:,} pixels"
-        )
+        size = f"; the map has {columns:,} x {rows:,} pixels" if mapped else ""
+        return f"{counted(self.tiles, 'tile')} of {self.pixels:,} pixels in all{size}"
 
 
 def size_problems(size: tuple[float, float], proj: str, tile: str, native: GeoBox, finest: float) -> Iterator[str]:

@@ -57,7 +57,8 @@ class Forecast:
         """The forecast in one line."""
         blocks = f", blocks of {self.block[0]} rows x {self.block[1]} columns" if self.block else ""
         replaced = f" ({size_text(self.needed_disk)} more than now)" if self.needed_disk < self.disk else ""
-        disk = f"at least {size_text(self.disk)}" if self.unknown else f"about {size_text(self.disk)}"
+        known = f"at least {size_text(self.disk)}" if self.disk else "unknown"
+        disk = known if self.unknown else f"about {size_text(self.disk)}"
         lacking = f" (no estimate for {some(self.unknown)})" if self.unknown else ""
         return (
             f"expected: {_duration_text(self.seconds)}{' (a rough guess)' if self.rough else ''}; memory up to "

@@ -104,16 +104,20 @@ def scan(
     """The series of the enabled sensors on one tile (headers only), and remarks on ignored files.
 
     With ``allow_missing_sensor``, a sensor without images on the tile gives a remark. InputError with the problems of
-    all sensors at once, or if no sensor with dates has images.
+    all sensors at once, or if no sensor with dates has images. A tile that all sensors lack, although they have others,
+    is a problem of ``list_tile``.
     """
+    unknown_tile = True
     found: list[SensorScene] = []
     remarks: list[Remark] = []
     problems: list[tuple[tuple[str | int, ...], str]] = []
     for options in sensors:
         option = images_option(options)
+        missing = False
         try:
             series, of_series = _series(config, options, tile, items)
         except MissingTile as err:
+            missing = err.other_tiles
             if config.chain.allow_missing_sensor:
                 text = f"{err} With chain.allow_missing_sensor, its features are missing values there."
                 remarks.append(Remark(text, "images", tile, options.spec.name))
@@ -124,8 +128,10 @@ def scan(
         else:
             found.append(series)
             remarks += of_series
+        unknown_tile &= missing
     if problems or not any(not series.spec.static for series in found):
-        raise InputProblems(problems or [(_option_of(remark, sensors), remark.text) for remark in remarks])
+        problems = problems or [(_option_of(remark, sensors), remark.text) for remark in remarks]
+        raise InputProblems([(("chain", "list_tile"), text) for _, text in problems] if unknown_tile else problems)
     return tuple(found), tuple(dict.fromkeys(remarks))  # the series of a section share remarks on the section
 
 
