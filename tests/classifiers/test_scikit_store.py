@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import zipfile
@@ -304,6 +305,23 @@ def test_any_value_of_an_estimator_is_rejected_or_harmless(by_library: Path, tmp
         for value in (None, 3, "x", [], {}):
             (folder / "estimator_0.skops").write_bytes(whole)
             with_schema(folder, lambda schema, at=place, value=value: with_value(schema, at, value))
+            rejected(folder)
+
+
+def test_any_array_of_an_estimator_is_rejected_or_harmless(by_library: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(by_library, tmp_path / "copy")
+    path = folder / "estimator_0.skops"
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    arrays = {name: np.load(io.BytesIO(content)) for name, content in files.items() if name.endswith(".npy")}
+    assert len(arrays) > 2
+    for name, array in arrays.items():
+        for damage in (*DAMAGES.values(), lambda a: np.full_like(a, np.nan, float), lambda a: a * -(10**6)):
+            content = io.BytesIO()
+            np.save(content, damage(np.atleast_1d(array)))
+            with zipfile.ZipFile(path, "w") as archive:
+                for member in files:
+                    archive.writestr(member, content.getvalue() if member == name else files[member])
             rejected(folder)
 
 
