@@ -124,7 +124,7 @@ def test_arrays_of_another_type_or_shape_are_rejected(case: str, sound: dict[str
     whole = arrays_of(folder)
     assert not rejected(folder)
     harmless = 0
-    for name, array in whole.items():
+    for name, array in list(whole.items())[:: max(1, len(whole) // 10)]:
         for damage in DAMAGES.values():
             changed = damage(array)
             if changed.dtype == array.dtype and np.array_equal(changed, array):
