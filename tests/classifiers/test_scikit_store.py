@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import zipfile
@@ -123,7 +124,7 @@ def test_arrays_of_another_type_or_shape_are_rejected(case: str, sound: dict[str
     whole = arrays_of(folder)
     assert not rejected(folder)
     harmless = 0
-    for name, array in whole.items():
+    for name, array in list(whole.items())[:: max(1, len(whole) // 10)]:
         for damage in DAMAGES.values():
             changed = damage(array)
             if changed.dtype == array.dtype and np.array_equal(changed, array):
@@ -133,12 +134,12 @@ def test_arrays_of_another_type_or_shape_are_rejected(case: str, sound: dict[str
     assert harmless <= max(2, len(whole) / 3)  # lists of which the length is free, such as selected features or samples
 
 
-@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_value_of_an_array_is_rejected_or_harmless(data: Any, sound: dict[str, Path], tmp_path: Path) -> None:
     case = data.draw(st.sampled_from(CASES))
-    folder = shutil.copytree(sound[case], tmp_path / "copy", dirs_exist_ok=True)
-    whole = arrays_of(folder)
+    folder = shutil.copytree(sound[case], tmp_path / case, dirs_exist_ok=True)
+    whole = arrays_of(sound[case])
     name = data.draw(st.sampled_from(sorted(name for name in whole if whole[name].size)))
     array = whole[name].copy()
     values = [0, 1, 2, 7, 1000, -1, -(2**40), 2**31, 2**32 - 1, 2**63 - 1, 1e300, -1e300, np.nan, np.inf]
@@ -304,6 +305,23 @@ def test_any_value_of_an_estimator_is_rejected_or_harmless(by_library: Path, tmp
         for value in (None, 3, "x", [], {}):
             (folder / "estimator_0.skops").write_bytes(whole)
             with_schema(folder, lambda schema, at=place, value=value: with_value(schema, at, value))
+            rejected(folder)
+
+
+def test_any_array_of_an_estimator_is_rejected_or_harmless(by_library: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(by_library, tmp_path / "copy")
+    path = folder / "estimator_0.skops"
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    arrays = {name: np.load(io.BytesIO(content)) for name, content in files.items() if name.endswith(".npy")}
+    assert len(arrays) > 2
+    for name, array in arrays.items():
+        for damage in (*DAMAGES.values(), lambda a: np.full_like(a, np.nan, float), lambda a: a * -(10**6)):
+            content = io.BytesIO()
+            np.save(content, damage(np.atleast_1d(array)))
+            with zipfile.ZipFile(path, "w") as archive:
+                for member, whole in files.items():
+                    archive.writestr(member, content.getvalue() if member == name else whole)
             rejected(folder)
 
 

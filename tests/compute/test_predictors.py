@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iota2.compute.predictors import kernels
+from iota2.compute.predictors.fusion import fused
 from iota2.compute.predictors.gaussians import Gaussians, IndependentGaussians
 from iota2.compute.predictors.nearest import Neighbours, NeighboursWithin, Samples
 from iota2.compute.predictors.predictor import Predictor, block_pixels
@@ -252,6 +253,28 @@ def test_trees_and_their_scores_equal_the_forest():
     x = np.array([[0.0, 0], [0.4, 0.6], [0, 0]])
     np.testing.assert_array_equal(Trees(stump()).apply(x), [[1, 0.25], [0, 0.75]])
     np.testing.assert_array_equal(TreeScores(stump("softmax")).apply(x), [[1, 0.25], [0, 0.75]])
+
+
+def test_linear_stages_in_sequence_become_one():
+    scale, project = Affine(random(5), random(5, seed=1)), Linear(random(3, 5), random(3, seed=2))
+    scores, half = Linear(random(4, 3, seed=3), random(4, seed=4)), Affine(np.full(4, 0.5), np.ones(4))
+    chain = Chain((Chain((scale, scale)), project, Chain((scores, half)), Link(4, "softmax")))
+    found, x = fused(chain), random(5, 30)
+    assert [type(stage) for stage in found.stages] == [Linear, Link]
+    np.testing.assert_allclose(found.apply(x), chain.apply(x), atol=1e-12)
+    inside = fused(Mean((chain, chain), np.ones(2)))
+    assert [len(member.stages) for member in inside.members] == [2, 2]
+    np.testing.assert_allclose(inside.apply(x), chain.apply(x), atol=1e-12)
+
+
+def test_stages_that_would_need_more_products_or_overflow_stay_apart():
+    narrow, wide = Linear(random(2, 9), random(2)), Linear(random(9, 2), random(9))
+    assert len(fused(Chain((narrow, wide))).stages) == 2
+    assert type(fused(Chain((wide, narrow)))) is Linear
+    large = Affine(np.full(3, 1e300), np.zeros(3))
+    assert len(fused(Chain((large, large))).stages) == 2
+    stage = Link(3, "softmax")
+    assert fused(stage) is stage
 
 
 # ------------------------------------------------------------------------------------------------------ predictors

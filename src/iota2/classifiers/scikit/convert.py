@@ -7,6 +7,7 @@ from typing import Any
 from iota2.classifiers.base import ModelError
 from iota2.classifiers.scikit import ensembles, single, transformers
 from iota2.classifiers.scikit.roles import probabilities
+from iota2.compute.predictors.fusion import fused
 from iota2.compute.predictors.predictor import Predictor
 
 __all__ = ["ensembles", "predictor", "single", "transformers"]  # modules that fill the registries when imported
@@ -18,6 +19,6 @@ def predictor(estimator: Any) -> Predictor:
     ``ModelError`` for a classifier without probabilities, and for one that is not fitted.
     """
     try:
-        return Predictor(probabilities(estimator))
+        return Predictor(fused(probabilities(estimator)))
     except (ValueError, AttributeError) as err:
         raise ModelError(f"{type(estimator).__name__} cannot be used: {err}. Use another classifier.") from err

@@ -21,12 +21,10 @@ from typing import Any
 import numpy as np
 
 from iota2.classifiers.base import ModelError
-from iota2.core.files import read_bytes
+from iota2.core.files import require_regular
 from iota2.core.words import json_text
 from iota2.errors import remedy_of
 
-MAX_BYTES = 8 << 30
-"""Maximum size of a file."""
 DATE = (1980, 1, 1, 0, 0, 0)
 """Date of all members of a file."""
 SCHEMA = "schema.json"
@@ -104,7 +102,8 @@ def write_estimator(estimator: Any, path: Path) -> None:
 def read_estimator(path: Path) -> Any:
     """The estimator of a file of ``write_estimator``; ``ModelError`` if it is missing, damaged or not permitted."""
     try:
-        content = read_bytes(path, MAX_BYTES)
+        require_regular(path)
+        content = path.read_bytes()
         _check_types(_schema(content))
     except FileNotFoundError as err:
         raise ModelError(f"{path}: missing, so the model is incomplete. Train it again.") from err
