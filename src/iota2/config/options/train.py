@@ -236,6 +236,11 @@ class ArgTrain(Section):
         ge=1,
         le=MAX_SAMPLES,
     )
+    feature_importance: bool = option(
+        False,
+        "Measure the importance of each date, band and sensor: the loss in overall accuracy when its values are "
+        "exchanged between validation pixels. It is measured in about 1,000 validation pixels of each class and model.",
+    )
     force_standard_labels: bool = option(
         False, "Name features `value_0`, `value_1` …, so that samples of different years can be merged."
     )
