@@ -34,10 +34,15 @@ def test_the_importance_of_each_date_and_band_is_measured(case: Case) -> None:
     assert 'href="feature_importance.json"' in page
 
 
-def test_with_components_the_importance_is_still_that_of_dates_and_bands(case: Case) -> None:
-    run(case.configured(arg_train={"feature_importance": True}, dim_red={"dim_red": True, "reduction_mode": "band"}))
+def test_with_components_and_another_classifier_the_importance_is_that_of_dates_and_bands(case: Case) -> None:
+    reduced = {"dim_red": True, "reduction_mode": "band", "target_dimension": 2}
+    classifier = {"model_type": "KNeighborsClassifier", "standardization": True}
+    run(case.configured(arg_train={"feature_importance": True}, dim_red=reduced, scikit_models_parameters=classifier))
+    model = load_model(case.output / "model/model_1_seed_0")
+    assert [transform.name for transform in model.transforms] == ["components", "standardisation"]
     content = json.loads((case.output / "final/feature_importance.json").read_text(encoding="utf-8"))
-    assert len(content["map"]["date"]) == len(load_model(case.output / "model/model_1_seed_0").recipe.sensors[0].dates)
+    assert content["models"][0]["overall_accuracy"] > 0.8
+    assert [date["features"] for date in content["map"]["date"]] == [13] * len(model.recipe.sensors[0].dates)
 
     run(case.configured())
     assert "Importance of dates" not in said(case.output)["report.html"]
