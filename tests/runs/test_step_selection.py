@@ -15,6 +15,9 @@ from iota2.errors import UserError
 from iota2.options import about
 from iota2.runs.options import Options, chosen_steps, step_notes, steps_named
 
+STEPS = len(CLASSIFICATION.steps)
+"""Number of steps."""
+
 CONFIG = Config(Chain.model_construct(first_step="init", last_step="validation"))
 CHAIN = Steps((CLASSIFICATION,))
 ALL = CHAIN.steps
@@ -111,8 +114,11 @@ def test_an_inactive_bound_of_the_configuration_is_named() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (Options(legacy_first_step=0), "-starting_step: there is no step 0; steps are numbered 1 to 25"),
-        (Options(legacy_last_step=26), "-ending_step: there is no step 26; steps are numbered 1 to 25"),
+        (Options(legacy_first_step=0), f"-starting_step: there is no step 0; steps are numbered 1 to {STEPS}"),
+        (
+            Options(legacy_last_step=STEPS + 1),
+            f"-ending_step: there is no step {STEPS + 1}; steps are numbered 1 to {STEPS}",
+        ),
         (Options(legacy_first_step="-7"), "-starting_step: there is no step -7"),
         (Options(legacy_last_step="9" * 5000), "-ending_step: '" + "9" * 60 + "…' is neither a step"),
         (Options(legacy_first_step="learnModl"), "neither a step nor a group of steps; did you mean 'learnModel'?"),
@@ -153,7 +159,7 @@ def test_force_accepts_a_step_a_number_or_a_group(asked: str, steps: list[str]) 
     assert steps_named(CHAIN, "--force", asked) == steps
 
 
-@pytest.mark.parametrize("asked", ["0", "26", "lerning", ""])
+@pytest.mark.parametrize("asked", ["0", f"{STEPS + 1}", "lerning", ""])
 def test_force_rejects_unknown_steps(asked: str) -> None:
     with pytest.raises(UserError, match="--force: "):
         steps_named(CHAIN, "--force", asked)
