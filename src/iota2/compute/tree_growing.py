@@ -68,9 +68,9 @@ def grow_forest(
     so the trees divide float32 features exactly as codes. ``weight`` (sample,) multiplies the counts of samples;
     samples with weight 0 are ignored.
 
-    Needs about 1.3 times the memory of ``x``, and about 90 bytes per node at the end. The result does not depend on ``threads``. Raises ``ValueError`` for
-    features that are not finite, for invalid classes, and for weights that are negative, not finite or all 0;
-    ``InputError`` for more different leaves than a forest can store.
+    Needs about 1.3 times the memory of ``x``, and about 90 bytes per node at the end. The result does not depend on
+    ``threads``. Raises ``ValueError`` for features that are not finite, for invalid classes, and for weights that are
+    negative, not finite or all 0; ``InputError`` for more different leaves than a forest can store.
     """
     labels, weights = _checked(x, y, weight, n_classes)
     trees = _grown_trees(x, (labels, weights), growth, n_classes=n_classes, seed=seed, threads=threads)
