@@ -269,6 +269,7 @@ SAMPLING = {
     "samplingLearningPolygons",
     "samplesByTiles",
     "samplesExtraction",
+    "samplesExtractionMerge",
     "samplesByModels",
     "classStatistics",
 }
@@ -309,7 +310,7 @@ CHANGES: list[tuple[str, Callable[[Path], None], Reasons, set[str]]] = [
         "one band of one product",
         change_product,
         dict.fromkeys(READ_IMAGES, "_FRE_B4.tif changed"),
-        {*READ_IMAGES, "samplesByModels", "classStatistics"} | AFTER_TRAINING,
+        {*READ_IMAGES, "samplesExtractionMerge", "samplesByModels", "classStatistics"} | AFTER_TRAINING,
     ),
 ]
 

@@ -87,6 +87,7 @@ MEDIA_TYPES = {
     ".html": "text/html",
     ".json": "application/json",
     ".jsonl": "application/jsonl",
+    ".npz": "application/zip",
     ".parquet": "application/vnd.apache.parquet",
     ".png": "image/png",
     ".qml": "application/xml",
