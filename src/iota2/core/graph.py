@@ -404,6 +404,9 @@ class Step(Generic[P, C]):
     smallest block exceeds the memory limit."""
     leaves_gap: bool = False
     """Whether a failed job leaves a gap in the map."""
+    threaded: bool = False
+    """Whether the function is faster with several threads, ``job.use.threads``. Its jobs then get the cores of idle
+    workers."""
 
     def __post_init__(self) -> None:
         for name in ("name", "group", "task"):

@@ -188,4 +188,5 @@ STEP = Step(
     cost=cost,
     block_shape=block_shape,
     leaves_gap=True,
+    threaded=True,
 )

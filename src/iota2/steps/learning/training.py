@@ -147,4 +147,5 @@ STEP = Step(
     },
     params=params,
     cost=cost,
+    threaded=True,
 )

@@ -101,4 +101,5 @@ STEP = Step(
     makes={"features": layout.PART_FEATURES},
     version=3,
     cost=cost,
+    threaded=True,
 )
