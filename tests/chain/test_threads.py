@@ -45,7 +45,7 @@ def test_the_only_model_is_trained_on_all_cores_with_the_same_bytes(tmp_path: Pa
     found = {}
     for config in (alone, shared):
         logs = config.chain.output_path / "logs"
-        names = ("learnModel/learning_model_1_seed_0", f"classification/classification_{TILE}_part_0")
+        names = ("learnModel/learning_model_1_seed_0", "mosaic/mosaic")
         found[config.source] = ["2 threads" in (logs / f"{name}.out").read_text(encoding="utf-8") for name in names]
     assert found[alone.source] == [False, False]
     assert found[shared.source] == [cores() > 1, cores() > 1]

@@ -64,4 +64,5 @@ STEP = Step(
     },
     cost=cost,
     leaves_gap=True,
+    threaded=True,
 )

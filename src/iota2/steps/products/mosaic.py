@@ -271,4 +271,5 @@ STEP = Step(
     params=params,
     version=4,
     cost=cost,
+    threaded=True,
 )

@@ -99,4 +99,5 @@ STEP = Step(
     },
     cost=cost,
     leaves_gap=True,
+    threaded=True,
 )

@@ -144,4 +144,5 @@ STEP = Step(
     },
     version=3,
     cost=cost,
+    threaded=True,
 )

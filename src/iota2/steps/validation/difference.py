@@ -67,4 +67,5 @@ STEP = Step(
     params=params,
     version=3,
     cost=cost,
+    threaded=True,
 )
