@@ -297,7 +297,7 @@ def threaded(name: str, path: str, *, over: tuple[str, ...] = ("tile",), plain: 
     """A step that writes the threads of its jobs."""
     makes = {"first": Artifact(path, "Threads.")}
     task = f"{name}_{{tile}}" if over else name
-    return Step(name, "init", "Threads.", task, writes_its_threads, over, {}, makes, threaded=not plain)
+    return Step(name, "init", "Threads.", task, writes_its_threads, over, {}, makes, max_threads=1 if plain else 6)
 
 
 def threads_of(root: Path, engine: Engine, *steps: Step, fixed: tuple[str, ...] = (), tiles: str = "AB") -> list[int]:
@@ -328,6 +328,7 @@ def test_short_jobs_do_not_reduce_the_threads_of_others(tmp_path: Path, workers:
 
 def test_jobs_of_other_threaded_steps_count(tmp_path: Path) -> None:
     engine = DebugEngine(cores=Cores(shared=8))
+    assert threads_of(tmp_path / "a", engine, threaded("one", "one.threads", over=())) == [6], "its maximum"
     steps = (threaded("one", "one_{tile}.threads"), threaded("two", "two_{tile}.threads"))
     assert threads_of(tmp_path, engine, *steps, tiles="ABC") == [2, 2, 2, 1, 1, 1]
 

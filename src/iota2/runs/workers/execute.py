@@ -247,7 +247,7 @@ def execute(
 
 
 class _IdleCores:
-    """Assignment of the cores of idle workers to jobs of threaded steps, at their start.
+    """Assignment of the cores of idle workers to jobs of threaded steps (``Step.max_threads`` above 1), at their start.
 
     The cores are divided by the number of jobs of the step that have not ended, and those of other threaded steps that
     run or wait for a worker. Jobs of other steps are short and are not counted. Jobs that become ready while this one
@@ -256,7 +256,7 @@ class _IdleCores:
 
     def __init__(self, cores: Cores, steps: Sequence[Step]) -> None:
         self._cores = cores
-        self._left = Counter(step.name for step in steps if step.threaded)
+        self._left = Counter(step.name for step in steps if step.max_threads > 1)
         self._started: Counter[str] = Counter()
 
     def threads(self, step: Step) -> int:
@@ -265,7 +265,7 @@ class _IdleCores:
             return 1
         self._started[step.name] += 1
         others = self._started.total() - self._started[step.name]
-        return self._cores.threads(self._left[step.name] + others)
+        return min(step.max_threads, self._cores.threads(self._left[step.name] + others))
 
     def ended(self, step: Step) -> None:
         """Note the end of a job that was started."""

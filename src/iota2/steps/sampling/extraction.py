@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from iota2.io.series.scene_file import read_shifted_scene
 from iota2.io.tables.pixel_features import PixelFeatures, write_pixel_features
 from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.samples import read_columns
-from iota2.steps.blocks import feature_shapes
+from iota2.steps.blocks import IMAGE_THREADS, feature_shapes, fitting_threads
 from iota2.steps.pixels import feature_pixels
 
 log = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ def extract(
     clear = np.zeros(len(rows), bool)
     if not len(rows):
         return values, clear
+    use = fitting_threads(use, partial(feature_shapes, scene, recipe))
     shapes = feature_shapes(scene, recipe, use)
     for at, features in feature_pixels(scene, recipe, shapes, rows, cols, strip=strip, threads=use.threads):
         values[at], clear[at] = features.values[:, 0].T, features.n_valid[0] > 0
@@ -101,5 +103,5 @@ STEP = Step(
     makes={"features": layout.PART_FEATURES},
     version=3,
     cost=cost,
-    threaded=True,
+    max_threads=IMAGE_THREADS,
 )
