@@ -125,7 +125,7 @@ def test_a_changed_class_name_or_colour_runs_only_the_steps_that_show_it(case: C
         path.write_text(changed, encoding="utf-8")
         results = runner.run(load_config(config), runner.Options(workers=0), runner.Watcher())
         ran = {id_.split("/")[0] for id_, result in results.items() if result.state == "done"}
-        assert ran == {"referenceData", "mosaic", "reportGeneration"}
+        assert ran == {"referenceData", "mosaic", "confusionFigure", "reportGeneration"}
 
 
 def test_the_page_of_workers_is_kept_by_a_run_without_jobs(case: Case) -> None:

@@ -259,7 +259,7 @@ def rename_class(folder: Path) -> None:
 
 LATE_STEPS = (
     "learnModel classification classificationMerge classifShaping mosaic confusionCmd confusionsMerge "
-    "differenceMosaic reportGeneration"
+    "confusionFigure differenceMosaic reportGeneration"
 )
 AFTER_TRAINING = set(LATE_STEPS.split())
 SAMPLING = {
@@ -304,7 +304,7 @@ CHANGES: list[tuple[str, Callable[[Path], None], Reasons, set[str]]] = [
         "the name of a class",
         rename_class,
         {"referenceData": "nomenclature.txt: content changed"},
-        {"referenceData", "mosaic", "reportGeneration"},
+        {"referenceData", "mosaic", "confusionFigure", "reportGeneration"},
     ),
     (
         "one band of one product",

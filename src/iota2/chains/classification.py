@@ -21,7 +21,7 @@ from iota2.steps.sampling import (
     selection,
     tile_selection,
 )
-from iota2.steps.validation import confusion, difference, merge_confusions, report
+from iota2.steps.validation import confusion, confusion_figure, difference, merge_confusions, report
 
 STEPS = (
     recipe.STEP,
@@ -49,6 +49,7 @@ STEPS = (
     mosaic.STEP,
     confusion.STEP,
     merge_confusions.STEP,
+    confusion_figure.STEP,
     difference.STEP,
     report.STEP,
 )
