@@ -87,7 +87,7 @@ def test_settings_of_matplotlib_in_the_working_folder_are_not_read(tmp_path: Pat
     settings = tmp_path / "matplotlibrc"
     settings.write_bytes(b"backend: module://evil\n\xff\n") if kind == "text" else os.mkfifo(settings)
     code = (
-        "import os; from iota2.steps.validation.report import _figures; before = os.getcwd(); _figures()\n"
+        "import os; from iota2.steps.drawing import figures_module; before = os.getcwd(); figures_module()\n"
         "assert os.getcwd() == before; print('drawn')"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if os.path.isabs(entry))}

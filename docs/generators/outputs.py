@@ -24,7 +24,7 @@ Every file of the output folder, as declared in `src/iota2/layout.py`. Names in 
 | in braces | values |
 | --- | --- |
 | `tile` | the names in `chain.list_tile` |
-| `part` | strips of {PART_ROWS} rows of a tile, numbered from 0: the unit of work of the classification |
+| `part` | strips of {PART_ROWS} rows of a tile, numbered from 0: the unit of work of extraction and classification |
 | `sensor` | name of a sensor, such as `Sentinel2` |
 | `region` | names of the regions that overlap the tile; `1` without a region file |
 | `seed` | runs, numbered from 0 to `arg_train.runs` − 1 |
@@ -38,6 +38,11 @@ compressed with DEFLATE, and declare a nodata value: 0, or 65535 for probabiliti
 """
 
 DIFFERENCES: tuple[tuple[str, str], ...] = (
+    (
+        "logs/samplesExtraction/extraction_T31TCJ.*",
+        "one job computes the features of a strip of a tile: `logs/samplesExtraction/extraction_{tile}_part_{part}`. "
+        "Logs by tile and model are those of the step that assembles the strips, in `logs/samplesExtractionMerge`",
+    ),
     (
         "logs/classification/classification_*_model_*",
         "one job classifies a strip of a tile with all models: "

@@ -266,6 +266,10 @@ TILE_SELECTION = Artifact(
 TILE_SELECTION_MERGE = Artifact(
     "samplesSelection/{tile}_selection_merge.sqlite", "Selected pixels of one tile, of all models and seeds."
 )
+PART_FEATURES = Artifact(
+    "learningSamples/parts/{tile}_part_{part}_region_{region}_seed{seed}.npz",
+    "Feature values of the selected pixels in one part of a tile.",
+)
 TILE_SAMPLES = Artifact(
     "learningSamples/{tile}_region_{region}_seed{seed}_Samples_learn.{samples}",
     "Feature values of the selected pixels of one tile.",

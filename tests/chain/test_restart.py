@@ -259,7 +259,7 @@ def rename_class(folder: Path) -> None:
 
 LATE_STEPS = (
     "learnModel classification classificationMerge classifShaping mosaic confusionCmd confusionsMerge "
-    "differenceMosaic reportGeneration"
+    "confusionFigure differenceMosaic reportGeneration"
 )
 AFTER_TRAINING = set(LATE_STEPS.split())
 SAMPLING = {
@@ -269,6 +269,7 @@ SAMPLING = {
     "samplingLearningPolygons",
     "samplesByTiles",
     "samplesExtraction",
+    "samplesExtractionMerge",
     "samplesByModels",
     "classStatistics",
 }
@@ -303,13 +304,13 @@ CHANGES: list[tuple[str, Callable[[Path], None], Reasons, set[str]]] = [
         "the name of a class",
         rename_class,
         {"referenceData": "nomenclature.txt: content changed"},
-        {"referenceData", "mosaic", "reportGeneration"},
+        {"referenceData", "mosaic", "confusionFigure", "reportGeneration"},
     ),
     (
         "one band of one product",
         change_product,
         dict.fromkeys(READ_IMAGES, "_FRE_B4.tif changed"),
-        {*READ_IMAGES, "samplesByModels", "classStatistics"} | AFTER_TRAINING,
+        {*READ_IMAGES, "samplesExtractionMerge", "samplesByModels", "classStatistics"} | AFTER_TRAINING,
     ),
 ]
 

@@ -107,7 +107,7 @@ TUTORIAL_FILES = """
     logs/genRegionVector/region_generation.out logs/learnModel/learning_model_1_seed_0.out logs/mosaic/mosaic.out
     logs/PixelValidity/validity_raster_{t}.out logs/reportGeneration/final_report.out
     logs/samplesByModels/merge_model_1_seed_0_usually.out logs/samplesByTiles/merge_samples_{t}.out
-    logs/samplesExtraction/extraction_{t}.out logs/samplesMerge/merge_model_1_seed_0.out
+    logs/samplesExtraction/extraction_{t}_part_0.out logs/samplesMerge/merge_model_1_seed_0.out
     logs/samplingLearningPolygons/s_sel_model_1_seed_0.out logs/sensorsPreprocess/preprocessing_{t}.out
     logs/statsSamplesModel/stats_1_S_0_T_{t}.out logs/VectorFormatting/vector_form_{t}.out
 """

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from affine import Affine
+from odc.geo.geobox import GeoBox
 
-from iota2.compute.pixel_cells import CELL_OVERHEAD_PIXELS, CELL_SIDES, cell_shape
+from iota2.compute.pixel_cells import CELL_OVERHEAD_PIXELS, CELL_SIDES, cell_shape, selected_blocks
 
 WHOLE = (64, 256)
 
@@ -40,3 +42,20 @@ def test_no_other_shape_has_a_lower_cost(share: float, side: int, radius: int) -
 
     found = work(cell_shape(rows, cols, WHOLE, radius))
     assert found == min(work(shape) for shape in [*zip(CELL_SIDES, CELL_SIDES, strict=True), WHOLE])
+
+
+@pytest.mark.parametrize("strip", [None, (0, 40), (13, 90), (40, 41)])
+def test_blocks_start_at_the_strip_and_contain_each_selected_pixel_once(strip: tuple[int, int] | None) -> None:
+    grid = GeoBox((100, 70), Affine(10, 0, 0, 0, -10, 0), "EPSG:32631")
+    first, end = strip or (0, 100)
+    rows, cols = np.nonzero(np.random.default_rng(1).random((100, 70)) < 0.02)
+    rows, cols = rows[(rows >= first) & (rows < end)], cols[(rows >= first) & (rows < end)]
+    times = np.zeros(len(rows), int)
+    for block, at in selected_blocks("A", grid, rows, cols, outer=(16, 70), inner=(8, 30), strip=strip):
+        top, left = block.rows[0], block.cols[0]
+        assert ((top - first) % 8, left % 30) == (0, 0)
+        assert block.shape == (min(8, end - top), min(30, 70 - left))
+        assert ((rows[at] >= top) & (rows[at] < block.rows[1])).all()
+        assert ((cols[at] >= left) & (cols[at] < block.cols[1])).all()
+        times[at] += 1
+    assert (times == 1).all()

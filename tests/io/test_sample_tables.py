@@ -90,6 +90,20 @@ def test_tables_are_merged_in_their_order(tmp_path: Path, suffix: str) -> None:
 
 
 @every_format
+def test_a_single_table_is_taken_as_it_is(tmp_path: Path, suffix: str) -> None:
+    path, merged = tmp_path / f"a{suffix}", tmp_path / f"m{suffix}"
+    write_points(points(9), NAMES, features(9), np.arange(9), path)
+    merge_tables([path], merged)
+    whole = path.read_bytes()
+    assert merged.read_bytes() == whole
+    write_points(points(5), NAMES, features(5), np.arange(5), path)
+    assert merged.read_bytes() == whole, "a later change of the table has no effect"
+    path.write_bytes(b"nothing of the kind" * 50)
+    with pytest.raises(InputError, match="cannot be read as a table of samples"):
+        merge_tables([path], merged)
+
+
+@every_format
 def test_tables_without_rows_merge_to_one_with_columns(tmp_path: Path, suffix: str) -> None:
     for name in ("a", "b"):
         write_points(points(0), NAMES, features(0), np.arange(0), tmp_path / f"{name}{suffix}")

@@ -13,10 +13,11 @@ import pytest
 
 from iota2.core.graph import Artifact, JobContext, Resources, Step
 from iota2.errors import InputError, UserError
+from iota2.runs.host import cores
 from iota2.runs.plan.jobs import Plan, make_plan
 from iota2.runs.records.records import Ledger
 from iota2.runs.records.verdicts import assess
-from iota2.runs.workers.execute import MIN_RETRIES_AFTER_DEATH, DaskEngine, DebugEngine, Engine, Retry, execute
+from iota2.runs.workers.execute import MIN_RETRIES_AFTER_DEATH, Cores, DaskEngine, DebugEngine, Engine, Retry, execute
 from iota2.runs.workers.job import JobResult
 from iota2.runs.workers.local import local_workers
 from tests.runs.rows import rows_of
@@ -282,3 +283,66 @@ def test_retries_respect_their_number_and_the_maximum_resources(tmp_path: Path, 
     assert states == {"one/one_A": "failed"}
     attempts = (tmp_path / "first/A.attempts").read_text().split()
     assert attempts == [f"{memory},1", *[f"{2 * memory},1"] * 3]
+
+
+# ------------------------------------------------------------------------------------------ threads
+
+
+def writes_its_threads(job: JobContext) -> None:
+    for _, path in job.out.each("first"):
+        path.write_text(str(job.use.threads))
+
+
+def threaded(name: str, path: str, *, over: tuple[str, ...] = ("tile",), plain: bool = False) -> Step:
+    """A step that writes the threads of its jobs."""
+    makes = {"first": Artifact(path, "Threads.")}
+    task = f"{name}_{{tile}}" if over else name
+    return Step(name, "init", "Threads.", task, writes_its_threads, over, {}, makes, max_threads=1 if plain else 6)
+
+
+def threads_of(root: Path, engine: Engine, *steps: Step, fixed: tuple[str, ...] = (), tiles: str = "AB") -> list[int]:
+    """Threads of the jobs of some steps, by path."""
+    root.mkdir(exist_ok=True)
+    plan = planned(root, tiles, steps)
+    execute(plan, assess(plan, Ledger(root), {}), engine, lambda result: None, Resources(), fixed_threads=fixed)
+    return [int(path.read_text()) for path in sorted(root.glob("*.threads"))]
+
+
+def test_a_job_alone_gets_the_cores_of_idle_workers(tmp_path: Path, workers: DaskEngine) -> None:
+    alone = min(2, cores())
+    one, several = threaded("one", "one.threads", over=()), threaded("two", "two_{tile}.threads")
+    assert threads_of(tmp_path / "a", workers, one) == [alone]
+    assert "2 threads" in (tmp_path / "a/logs/one/one.out").read_text() or alone == 1
+    assert threads_of(tmp_path / "b", workers, several) == [1, 1], "as many jobs as workers"
+    assert threads_of(tmp_path / "c", workers, several, tiles="A") == [alone]
+    assert threads_of(tmp_path / "d", workers, threaded("one", "one.threads", over=(), plain=True)) == [1]
+    assert threads_of(tmp_path / "e", workers, one, fixed=("one",)) == [1], "the resources file gives its threads"
+    assert threads_of(tmp_path / "f", DebugEngine(), one) == [1]
+
+
+def test_short_jobs_do_not_reduce_the_threads_of_others(tmp_path: Path, workers: DaskEngine) -> None:
+    plain = threaded("plain", "x_{tile}.threads", plain=True)
+    found = threads_of(tmp_path, workers, plain, threaded("one", "one.threads", over=()))
+    assert found == [min(2, cores()), 1, 1]
+
+
+def test_jobs_of_other_threaded_steps_count(tmp_path: Path) -> None:
+    engine = DebugEngine(cores=Cores(shared=8))
+    assert threads_of(tmp_path / "a", engine, threaded("one", "one.threads", over=())) == [6], "its maximum"
+    steps = (threaded("one", "one_{tile}.threads"), threaded("two", "two_{tile}.threads"))
+    assert threads_of(tmp_path, engine, *steps, tiles="ABC") == [2, 2, 2, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("cores_of", "jobs", "threads"),
+    [
+        (Cores(), 1, 1),
+        (Cores(shared=8), 1, 8),
+        (Cores(shared=8), 3, 2),
+        (Cores(shared=8), 9, 1),
+        (Cores(own=4), 9, 4),
+        (Cores(own=4), 1, 4),
+    ],
+)
+def test_threads_of_all_jobs_together_are_no_more_than_the_cores(cores_of: Cores, jobs: int, threads: int) -> None:
+    assert cores_of.threads(jobs) == threads

@@ -160,7 +160,7 @@ def test_status_and_why_show_the_memory_of_failed_and_running_jobs(
     middle = len(content) // 2
     image.write_bytes(content[:middle] + generator(0).bytes(200) + content[middle + 200 :])
     assert command(capsys, "run", config, "--workers", "0")[0] == 2
-    failed = f"samplesExtraction/extraction_{WEST}"
+    failed = f"samplesExtraction/extraction_{WEST}_part_0"
     _, printed, _ = command(capsys, "status", config)
     (line,) = (line for line in printed.splitlines() if failed in line)
     peak = re.search(r"failed +[\d.]+ s +(\d+) MiB", line)

@@ -9,6 +9,7 @@ import tracemalloc
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from iota2.core.nomenclature import Nomenclature
 from iota2.core.recipe import TEMPORAL_FEATURES, FeatureRecipe, SensorRecipe
 from iota2.core.scene import Scene
 from iota2.core.sensor import SensorSpec
+from iota2.errors import ConfigError
 from iota2.io.archive.products import scan_tile, working_geobox
 from iota2.io.archive.specs import parse_spec
 from iota2.io.files.atomic import write_text
@@ -37,7 +39,7 @@ from iota2.io.rasters.files import RasterProfile, RasterWriter
 from iota2.io.series.reader import CubeReader
 from iota2.io.series.scene_file import scene_to_json, shifted
 from iota2.io.tables.classes import write_classes
-from iota2.steps.blocks import copy_shape, mask_shape, prediction_shapes
+from iota2.steps.blocks import copy_shape, feature_shapes, fitting_threads, mask_shape, prediction_shapes
 from iota2.steps.classification.classification import Maps, fitting_shapes
 from iota2.steps.pixels import feature_blocks
 from iota2.steps.profiles import confidence_profile, label_profile, probability_profile
@@ -266,6 +268,16 @@ def test_models_larger_than_the_memory_are_reported_and_use_the_smallest_blocks(
     shapes = fitting_shapes(job, scene, recipe, len(CODES))
     assert shapes.decoded == (16, 64)
     assert "iota2 run --memory" in caplog.text
+
+
+def test_threads_that_need_more_than_the_memory_are_not_used(tmp_path: Path) -> None:
+    scene = archive(tmp_path, TILED)
+    recipe = FeatureRecipe((SensorRecipe("Small", ("RED", "NIR"), {}, ("20180101",), indices=()),))
+    few, many = (Resources(memory=8 << 20, threads=threads) for threads in (2, 500))
+    with pytest.raises(ConfigError, match="Increase the memory"):
+        feature_shapes(scene, recipe, many)
+    assert fitting_threads(few, partial(feature_shapes, scene, recipe)) == few
+    assert fitting_threads(many, partial(feature_shapes, scene, recipe)) == replace(many, threads=1)
 
 
 def test_masks_are_read_within_the_memory(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from iota2 import layout
 from iota2.classifiers import save_model, train_model
 from iota2.classifiers.registry import as_options, validate_options
+from iota2.core.graph import Key
 from iota2.core.losses import Amount, ClassLosses, losses_csv
 from iota2.core.remarks import Remark
 from iota2.core.tables import Confusion
@@ -19,6 +20,7 @@ from iota2.io.tables.confusions import confusion_csv
 from iota2.io.tables.remark_lists import write_remarks
 from iota2.io.tables.vectors import write_shapefile
 from iota2.report.results.page import ModelView
+from iota2.steps.validation import confusion_figure
 from iota2.steps.validation.report import STEP, ReportParams, options_of_models
 from tests.steps.helpers import (
     CRS,
@@ -105,10 +107,11 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "confidence": several("seed", {0: write_raster(folder / "confidence.tif", 80)}),
         "validity": write_raster(folder / "validity.tif", 3),
     }
-    figures = {name: several("seed", {0: f"{name}.png"}) for name in ("figures", "reliability")}
     out = {"results": "RESULTS.txt", "metrics": "metrics.json", "page": "report.html"}
     params = ReportParams("Fields of the valley", {"chain.proj": CRS}, (layout.MAP,), 1)
-    run(STEP, folder, inp, {**out, **figures}, params=params)
+    run(STEP, folder, inp, {**out, "reliability": several("seed", {0: "reliability.png"})}, params=params)
+    drawn = {"confusion": "confusion.csv", "classes": inp["classes"]}
+    run(confusion_figure.STEP, folder, drawn, {"figure": "figures.png"}, key=Key.of(seed=0))
     return folder
 
 

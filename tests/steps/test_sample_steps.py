@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import geopandas as gpd
@@ -11,12 +12,20 @@ import shapely
 from odc.geo.geobox import GeoBox
 
 from iota2.config.options.train import SampleSelection
+from iota2.core import grid
 from iota2.core.graph import Key
 from iota2.core.tables import sample_columns
 from iota2.io.tables.pixel_counts import PixelCounts, read_statistics, write_statistics
 from iota2.io.tables.rates import Rate, read_rates
 from iota2.io.tables.vectors import read_samples, read_sqlite, write_samples, write_sqlite
-from iota2.steps.sampling import extraction, merge_samples, polygon_statistics, selection, tile_selection
+from iota2.steps.sampling import (
+    extraction,
+    merge_extraction,
+    merge_samples,
+    polygon_statistics,
+    selection,
+    tile_selection,
+)
 from tests.steps.helpers import (
     CRS,
     DAYS,
@@ -134,27 +143,12 @@ def test_samples_have_the_values_of_their_pixel_with_cloudy_dates_interpolated(t
     always = (row == 5) & (column == 7)
     images[DAYS[0]]["CLOUD"] = images[DAYS[2]]["CLOUD"] = always
     images[DAYS[1]] = {"RED": 9000, "NIR": 9000, "CLOUD": always | (row == 2)}
-    pixels = [(2, 3), (0, 1), (5, 7), (4, 6)]
-    points = frame(
-        gpd.points_from_xy(*zip(*pixels, strict=True)),
-        originfid=[7, 8, 9, 6],
-        i2label=[1, 2, 1, 2],
-        region=["west", "west", "west", "east"],
-        i2row=[r for r, _ in pixels],
-        i2col=[c for _, c in pixels],
-        seed_0="learn",
-        seed_1=["learn", "XXXX", "learn", "learn"],
-    )
-    write_sqlite(points, tmp_path / "selection.sqlite")
-    inp = {
-        "scene": write_scene(tmp_path, images),
-        "recipe": write_recipe(tmp_path),
-        "selection": "selection.sqlite",
-    }
-    keys = [(region, seed) for region in ("west", "east") for seed in (0, 1)]
-    out = {"samples": several("region seed", {key: f"{key[0]}{key[1]}{suffix}" for key in keys})}
-    run(extraction.STEP, tmp_path, inp, out, key=Key.of(tile=TILE))
-    found = {key: read_samples(tmp_path / f"{key[0]}{key[1]}{suffix}") for key in keys}
+    pixels = {7: (2, 3), 8: (0, 1), 9: (5, 7), 6: (4, 6)}
+    selections = {("west", 0): [7, 8, 9], ("west", 1): [7, 9], ("east", 0): [6], ("east", 1): [6]}
+    write_selections(tmp_path, selections, pixels)
+    inp = {"scene": write_scene(tmp_path, images), "recipe": write_recipe(tmp_path)}
+    extract_samples(tmp_path, inp, selections, suffix, parts=1)
+    found = {key: read_samples(tmp_path / f"{key[0]}{key[1]}{suffix}") for key in selections}
     origins = {key: samples["originfid"].tolist() for key, samples in found.items()}
     assert origins == {("west", 0): [7, 8], ("west", 1): [7], ("east", 0): [6], ("east", 1): [6]}
     values = found["west", 0][sample_columns(RECIPE)].to_numpy()
@@ -162,7 +156,57 @@ def test_samples_have_the_values_of_their_pixel_with_cloudy_dates_interpolated(t
         [23, 1002, 123, 1002, 223, 1002],  # day 2 is cloudy: mean of 23 and 223
         [1, 1000, 9000, 9000, 201, 1000],
     ]
-    assert not {"seed_0", "i2row", "i2col"} & set(found["west", 0].columns)
+    assert not {"i2row", "i2col"} & set(found["west", 0].columns)
+
+
+def write_selections(
+    folder: Path, selections: Mapping[tuple[str, int], list[int]], pixels: Mapping[int, tuple[int, int]]
+) -> None:
+    """Write the selection of each model: ``pixels`` are row and column by the number of the polygon."""
+    for (region, seed), origins in selections.items():
+        rows, cols = [pixels[origin][0] for origin in origins], [pixels[origin][1] for origin in origins]
+        labels = [1 + origin % 2 for origin in origins]
+        points = frame(
+            gpd.points_from_xy(cols, rows), originfid=origins, i2label=labels, region=region, i2row=rows, i2col=cols
+        )
+        write_sqlite(points, folder / f"{region}{seed}_selection.sqlite")
+
+
+def extract_samples(
+    folder: Path, inp: Mapping[str, str], models: Iterable[tuple[str, int]], suffix: str, *, parts: int
+) -> None:
+    """Run the extraction of each part, and write the samples of each model."""
+    models = list(models)
+    selections = {key: f"{key[0]}{key[1]}_selection.sqlite" for key in models}
+    features = {(part, *key): f"{part}{key[0]}{key[1]}.npz" for part in range(parts) for key in models}
+    for part in range(parts):
+        out = {"features": several("region seed", {key: features[part, *key] for key in models})}
+        given = {**inp, "selections": several("region seed", selections)}
+        run(extraction.STEP, folder, given, out, key=Key.of(tile=TILE, part=part))
+    for region, seed in models:
+        files = several("part", {part: features[part, region, seed] for part in range(parts)})
+        given = {"recipe": inp["recipe"], "selection": selections[region, seed], "features": files}
+        key = Key.of(tile=TILE, region=region, seed=seed)
+        run(merge_extraction.STEP, folder, given, {"samples": f"{region}{seed}{suffix}"}, key=key)
+
+
+@pytest.mark.parametrize("rows", [6, 3, 1])
+def test_samples_do_not_depend_on_parts_nor_on_the_order_of_pixels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    monkeypatch.setattr(grid, "PART_ROWS", rows)
+    row, column = np.indices(GRID.shape)
+    pixels = {origin: (origin // 8, origin % 8) for origin in range(48)}
+    order = np.random.default_rng(0).permutation(48).tolist()
+    selections = {("west", 0): order[:30], ("west", 1): order[20:40], ("east", 0): [5], ("east", 1): []}
+    write_selections(tmp_path, selections, pixels)
+    inp = {"scene": write_scene(tmp_path, {DAYS[0]: {"RED": row, "NIR": column}}), "recipe": write_recipe(tmp_path)}
+    extract_samples(tmp_path, inp, selections, ".sqlite", parts=6 // rows)
+    for (region, seed), origins in selections.items():
+        found = read_samples(tmp_path / f"{region}{seed}.sqlite")
+        assert found["originfid"].tolist() == origins
+        values = found[sample_columns(RECIPE)[:2]].to_numpy().reshape(-1, 2).tolist()
+        assert values == [list(pixels[origin]) for origin in origins]
 
 
 @pytest.mark.parametrize("suffix", [".sqlite", ".parquet"])

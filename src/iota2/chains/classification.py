@@ -12,6 +12,7 @@ from iota2.steps.sampling import (
     envelopes,
     extraction,
     formatting,
+    merge_extraction,
     merge_polygons,
     merge_samples,
     polygon_statistics,
@@ -20,7 +21,15 @@ from iota2.steps.sampling import (
     selection,
     tile_selection,
 )
-from iota2.steps.validation import confusion, difference, importance, merge_confusions, report, validation_samples
+from iota2.steps.validation import (
+    confusion,
+    confusion_figure,
+    difference,
+    importance,
+    merge_confusions,
+    report,
+    validation_samples,
+)
 
 STEPS = (
     recipe.STEP,
@@ -37,6 +46,7 @@ STEPS = (
     selection.STEP,
     tile_selection.STEP,
     extraction.STEP,
+    merge_extraction.STEP,
     merge_samples.STEP,
     class_statistics.STEP,
     reduction.STEP,
@@ -47,6 +57,7 @@ STEPS = (
     mosaic.STEP,
     confusion.STEP,
     merge_confusions.STEP,
+    confusion_figure.STEP,
     difference.STEP,
     validation_samples.STEP,
     importance.STEP,

@@ -29,15 +29,24 @@ class Cell:
 
 
 def selected_blocks(
-    tile: str, geobox: GeoBox, rows: np.ndarray, cols: np.ndarray, *, outer: tuple[int, int], inner: tuple[int, int]
+    tile: str,
+    geobox: GeoBox,
+    rows: np.ndarray,
+    cols: np.ndarray,
+    *,
+    outer: tuple[int, int],
+    inner: tuple[int, int],
+    strip: tuple[int, int] | None = None,
 ) -> Iterator[tuple[Block, np.ndarray]]:
     """Blocks of shape ``inner`` with selected pixels, and the positions of these pixels among ``rows`` and ``cols``.
 
-    Blocks are ordered by cells of shape ``outer``, and in scan order inside each cell.
+    Blocks are ordered by cells of shape ``outer``, and in scan order inside each cell. ``strip``: half-open range of
+    rows that contains all selected pixels and that no block exceeds; by default the whole tile.
     """
-    height, width = geobox.shape
-    for (upper, west), within in _occupied(rows, cols, outer):
-        lower, east = min(upper + outer[0], height), min(west + outer[1], width)
+    start, end = strip or (0, geobox.shape[0])
+    for (below, west), within in _occupied(rows - start, cols, outer):
+        upper = start + below
+        lower, east = min(upper + outer[0], end), min(west + outer[1], geobox.shape[1])
         for (row, col), at in _occupied(rows[within] - upper, cols[within] - west, inner):
             top, left = upper + row, west + col
             bottom, right = min(top + inner[0], lower), min(left + inner[1], east)

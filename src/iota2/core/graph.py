@@ -87,6 +87,7 @@ MEDIA_TYPES = {
     ".html": "text/html",
     ".json": "application/json",
     ".jsonl": "application/jsonl",
+    ".npz": "application/zip",
     ".parquet": "application/vnd.apache.parquet",
     ".png": "image/png",
     ".qml": "application/xml",
@@ -403,6 +404,9 @@ class Step(Generic[P, C]):
     smallest block exceeds the memory limit."""
     leaves_gap: bool = False
     """Whether a failed job leaves a gap in the map."""
+    max_threads: int = 1
+    """Number of threads up to which the function is faster. Its jobs get the cores of idle workers, as
+    ``job.use.threads``."""
 
     def __post_init__(self) -> None:
         for name in ("name", "group", "task"):
@@ -418,6 +422,8 @@ class Step(Generic[P, C]):
                 _require_function(self, name)
         if not isinstance(self.over, tuple) or not all(isinstance(axis, str) for axis in self.over):
             raise ValueError(f"step {self.name}: over is {self.over!r}; expected a tuple of axes, such as ('tile',)")
+        if type(self.max_threads) is not int or self.max_threads < 1:
+            raise ValueError(f"step {self.name}: max_threads is {self.max_threads!r}; expected a whole number ≥ 1")
         _require_values(self, "needs", Artifact | Need)
         _require_values(self, "makes", Artifact)
 

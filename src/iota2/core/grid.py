@@ -16,7 +16,7 @@ from odc.geo.geobox import GeoBox
 from pyproj import CRS
 
 PART_ROWS = 1024
-"""Rows of a part, the unit of work of a classification job. Pixel values do not depend on it; file names do."""
+"""Rows of a part: the unit of work of extraction and classification. Pixel values do not depend on it, names do."""
 
 
 Margins = tuple[int, int, int, int]

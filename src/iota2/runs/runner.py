@@ -215,6 +215,7 @@ def _run_jobs(
             ended,
             use,
             step_resources=resources.steps,
+            fixed_threads=resources.fixed_threads,
             retry=retries(config),
             level=level,
         )

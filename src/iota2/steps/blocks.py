@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 from iota2.compute.block_shapes import BlockShapes, block_shapes, mask_block_shape
 from iota2.compute.predict import SLICE_BYTES, prediction_bytes
 from iota2.core.graph import Resources
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
+from iota2.errors import ConfigError
 
+IMAGE_THREADS, WRITING_THREADS = 8, 4
+"""Maximum number of threads of a job that reads images, and of one that only writes rasters: they also need the disk,
+and memory for each thread."""
 COPY_SHAPE = (1024, 2048)
 """Rows and columns of a block when a few rasters are copied or compared."""
 _WRITING_BYTES_PER_PIXEL = 16
@@ -16,6 +23,15 @@ _BLOCK_MEMORY_SHARE = 0.875
 """Share of a job's memory that blocks may use; the rest is for writers, allocators and small objects."""
 _MIN_SIDE_PIXELS = 64
 """Minimum rows and columns of a copied block, even if it exceeds the memory of the job."""
+
+
+def fitting_threads(use: Resources, shapes: Callable[[Resources], BlockShapes]) -> Resources:
+    """``use``, with one thread if no block fits the memory with several: ``shapes`` raises ConfigError."""
+    try:
+        shapes(use)
+    except ConfigError:
+        return replace(use, threads=1)
+    return use
 
 
 def feature_shapes(scene: Scene, recipe: FeatureRecipe, use: Resources) -> BlockShapes:

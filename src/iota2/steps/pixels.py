@@ -11,6 +11,7 @@ import numpy as np
 from iota2.compute.block_shapes import BlockShapes
 from iota2.compute.features import feature_block, filtered_block
 from iota2.compute.pixel_cells import Cell, cells, selected_blocks
+from iota2.compute.placement import Range
 from iota2.core.cube import Cube, FeatureBlock
 from iota2.core.grid import Block
 from iota2.core.recipe import FeatureRecipe
@@ -41,14 +42,22 @@ def feature_blocks(
 
 
 def feature_pixels(
-    scene: Scene, recipe: FeatureRecipe, shapes: BlockShapes, rows: np.ndarray, cols: np.ndarray, *, threads: int = 1
+    scene: Scene,
+    recipe: FeatureRecipe,
+    shapes: BlockShapes,
+    rows: np.ndarray,
+    cols: np.ndarray,
+    *,
+    strip: Range | None = None,
+    threads: int = 1,
 ) -> Iterator[tuple[np.ndarray, FeatureBlock]]:
     """Yield batches of the selected pixels: positions (pixel,) in ``rows`` and ``cols``, features (feature, 1, pixel).
 
     Only blocks that contain selected pixels are decoded, and only cells around the pixels are resampled to the working
-    grid.
+    grid. ``strip``: rows of the tile that contain all selected pixels; blocks do not exceed it.
     """
-    positions = dict(selected_blocks(scene.tile, scene.geobox, rows, cols, outer=shapes.cell, inner=shapes.decoded))
+    found = selected_blocks(scene.tile, scene.geobox, rows, cols, outer=shapes.cell, inner=shapes.decoded, strip=strip)
+    positions = dict(found)
     pointwise = recipe.pointwise
 
     def batches(block: Block) -> Iterator[tuple[np.ndarray, list[Cell]]]:

@@ -22,7 +22,7 @@ from pyarrow import parquet
 from shapely import to_wkb
 
 from iota2.errors import InputError
-from iota2.io.files.atomic import replacing
+from iota2.io.files.atomic import link_or_copy, replacing
 from iota2.io.tables.samples import ROWS_PER_READ, immutable_uri, quoted_columns
 from iota2.io.tables.vectors import TABLE, write_sqlite
 
@@ -49,11 +49,15 @@ def write_points(
 
 
 def merge_tables(paths: Sequence[Path], path: Path) -> None:
-    """Concatenate tables with the same columns, with little memory.
+    """Concatenate tables with the same columns, with little memory. A single SQLite table is linked, or copied.
 
     Raises InputError when a table is missing or damaged, or when columns differ.
     """
     merge = {".sqlite": _merge_sqlite, ".parquet": _merge_parquet}[path.suffix]
+    if merge is _merge_sqlite and len(paths) == 1:
+        _rows(paths[0])  # an InputError if it cannot be read
+        link_or_copy(paths[0], path)
+        return
     with replacing(path) as part:
         merge(paths, part)
 

@@ -31,7 +31,7 @@ from iota2.runs.workers.connections import (
     run_certificates,
     security,
 )
-from iota2.runs.workers.execute import SCHEDULER_SETTINGS, DaskEngine
+from iota2.runs.workers.execute import SCHEDULER_SETTINGS, Cores, DaskEngine
 from iota2.runs.workers.resources import WorkerResources
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def queued_workers(queue: Queue) -> Iterator[DaskEngine]:
         poll = PeriodicCallback(workers.check, POLL_MILLISECONDS)
         cluster.loop.add_callback(poll.start)
         try:
-            yield DaskEngine(client, workers.require_workers)
+            yield DaskEngine(client, workers.require_workers, Cores(own=queue.worker.threads))
         finally:
             cluster.loop.add_callback(poll.stop)
 

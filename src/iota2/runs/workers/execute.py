@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 from uuid import uuid4
 
 from distributed import Client, KilledWorker, as_completed
 
-from iota2.core.graph import Resources
+from iota2.core.graph import Resources, Step
 from iota2.runs.plan.jobs import Job, Plan
 from iota2.runs.records.lock import lock_text
 from iota2.runs.records.verdicts import Verdict
@@ -56,8 +56,27 @@ class Retry:
         return replace(use, memory=max(use.memory, memory), threads=max(use.threads, threads))
 
 
+@dataclass(frozen=True)
+class Cores:
+    """Processor cores that an engine has for its jobs."""
+
+    shared: int = 1
+    """Cores of this machine that all workers share; 1 if they cannot be assigned to another worker."""
+    own: int = 1
+    """Cores of each worker that no other worker uses."""
+
+    def threads(self, jobs: int) -> int:
+        """Threads of each of ``jobs`` jobs that run at the same time, without more threads than cores in all."""
+        return max(1, self.own, self.shared // max(1, jobs))
+
+
 class Engine(Protocol):
     """Executor of tasks that returns results as they arrive."""
+
+    @property
+    def cores(self) -> Cores:
+        """Cores for the threads of jobs."""
+        ...
 
     def submit(self, task: Task, needed: Sequence[JobResult]) -> None:
         """Queue a task, with the results of the tasks that it needs."""
@@ -72,6 +91,7 @@ class Engine(Protocol):
 class DebugEngine:
     """Engine that runs all jobs in this process, one after the other, for debugging."""
 
+    cores: Cores = Cores()
     _queue: deque[tuple[Task, Sequence[JobResult]]] = field(default_factory=deque)
 
     def submit(self, task: Task, needed: Sequence[JobResult]) -> None:
@@ -94,6 +114,7 @@ class DaskEngine:
     client: Client
     require_workers: Callable[[], object] = bool
     """Raises an error if no more workers can start; called repeatedly while waiting for a result."""
+    cores: Cores = Cores()
     _pool: Any = field(default_factory=as_completed)
     _group: str = field(default_factory=lambda: f"iota2-{uuid4().hex}")
     _tasks: dict[Any, tuple[Task, Sequence[JobResult]]] = field(default_factory=dict)
@@ -169,19 +190,21 @@ def execute(
     use: Resources,
     *,
     step_resources: Mapping[str, Resources] | None = None,
+    fixed_threads: Collection[str] = (),
     retry: Retry | None = None,
     level: str = "INFO",
 ) -> dict[str, JobResult]:
     """Run the jobs of ``plan`` that are not fresh; a failed job blocks dependent jobs only.
 
     Returns all results, which are also passed to ``watch`` on arrival. ``use``: resources of a job, except of the
-    steps in ``step_resources``.
+    steps in ``step_resources``. Jobs of threaded steps, except ``fixed_threads``, also use the cores of idle workers.
     """
     retry = retry or Retry()
     jobs = {job.id: job for job in plan.jobs if verdicts[job.id].state != "fresh"}
     order = _JobOrder(jobs)
     given = step_resources or {}
     attempts = {id_: (0, given.get(job.step.name, use)) for id_, job in jobs.items()}
+    idle = _IdleCores(engine.cores, [job.step for job in jobs.values() if job.step.name not in fixed_threads])
     results: dict[str, JobResult] = {}
     lock = lock_text(plan.root)
     running = 0
@@ -189,6 +212,8 @@ def execute(
     def start(id_: str) -> None:
         needed = [results[need] for need in order.needs[id_]]
         tried, share = attempts[id_]
+        if not tried:
+            share = replace(share, threads=max(share.threads, idle.threads(jobs[id_].step)))
         task = _task(jobs[id_], plan, verdicts[id_], share, level)
         engine.submit(replace(task, attempt=tried + 1, lock=lock), needed)
 
@@ -207,6 +232,7 @@ def execute(
             continue
         running -= 1
         results[result.id] = result
+        idle.ended(jobs[result.id].step)
         watch(result)
         if result.state in SUCCESSFUL:
             for id_ in order.after(result.id):
@@ -215,8 +241,42 @@ def execute(
         else:
             for id_ in order.blocked(result.id):
                 results[id_] = JobResult(id_, "blocked", message=f"needs {result.id}")
+                idle.blocked(jobs[id_].step)
                 watch(results[id_])
     return results
+
+
+class _IdleCores:
+    """Assignment of the cores of idle workers to jobs of threaded steps (``Step.max_threads`` above 1), at their start.
+
+    The cores are divided by the number of jobs of the step that have not ended, and those of other threaded steps that
+    run or wait for a worker. Jobs of other steps are short and are not counted. Jobs that become ready while this one
+    runs therefore find their core free.
+    """
+
+    def __init__(self, cores: Cores, steps: Sequence[Step]) -> None:
+        self._cores = cores
+        self._left = Counter(step.name for step in steps if step.max_threads > 1)
+        self._started: Counter[str] = Counter()
+
+    def threads(self, step: Step) -> int:
+        """Threads of a job of the step, which starts now."""
+        if step.name not in self._left:
+            return 1
+        self._started[step.name] += 1
+        others = self._started.total() - self._started[step.name]
+        return min(step.max_threads, self._cores.threads(self._left[step.name] + others))
+
+    def ended(self, step: Step) -> None:
+        """Note the end of a job that was started."""
+        if step.name in self._left:
+            self._left[step.name] -= 1
+            self._started[step.name] -= 1
+
+    def blocked(self, step: Step) -> None:
+        """Note that a job of the step will not start."""
+        if step.name in self._left:
+            self._left[step.name] -= 1
 
 
 class _JobOrder:

@@ -235,6 +235,8 @@ def _logged(task: Task, died: Heartbeat | None) -> Iterator[None]:
             if mode == "a":
                 print(f"tried again with {task.context.use.memory >> 20} MiB for arrays")
             print(printable(f"{task.id} {task.context.key.by_axis()}"))
+            if task.context.use.threads > 1:
+                print(f"{task.context.use.threads} threads")
             yield
         finally:
             logger.setLevel(level)

@@ -19,8 +19,9 @@ from distributed import Client, Scheduler, SchedulerPlugin, SpecCluster
 
 from iota2.errors import UserError
 from iota2.import_path import worker_path
+from iota2.runs.host import cores
 from iota2.runs.workers.connections import LOOPBACK, NO_ROUTES, NoHttpScheduler, run_certificates, security
-from iota2.runs.workers.execute import SCHEDULER_SETTINGS, DaskEngine
+from iota2.runs.workers.execute import SCHEDULER_SETTINGS, Cores, DaskEngine
 
 MAX_FAILED_STARTS = 5
 """Maximum number of consecutive workers that end before they connect."""
@@ -38,7 +39,9 @@ _LOGGER = logging.getLogger(__name__)
 
 @contextmanager
 def local_workers(count: int) -> Iterator[DaskEngine]:
-    """``count`` processes with one thread for tasks each. Ctrl-C reaches only the main process, which ends them.
+    """``count`` processes that run one job each at a time. Ctrl-C reaches only the main process, which ends them.
+
+    A job may use the cores of processes without a job: in total, as many as there are processes.
 
     Connections use the loopback interface, are encrypted, and require the certificate of this run. Waiting for a result
     raises UserError if several workers in a row end before they connect.
@@ -66,7 +69,7 @@ def local_workers(count: int) -> Iterator[DaskEngine]:
         cluster.scheduler.add_plugin(workers, name="iota2-local")
         try:
             workers.check()
-            yield DaskEngine(client, workers.check)
+            yield DaskEngine(client, workers.check, Cores(shared=min(count, cores())))
         finally:
             workers.end()
 

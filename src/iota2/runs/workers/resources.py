@@ -46,6 +46,8 @@ class ResourceSettings:
 
     steps: Mapping[str, Resources] = field(default_factory=dict)
     """Resources by step; other steps use those of the run."""
+    fixed_threads: frozenset[str] = frozenset()
+    """Steps whose number of threads the file gives."""
     worker: WorkerResources = field(default_factory=WorkerResources)
     remarks: tuple[str, ...] = ()
     """Notes on entries of the file without effect."""
@@ -60,7 +62,8 @@ def read_resources(path: Path | None, use: Resources, retry: Retry, steps: Itera
     """
     blocks, remarks = _read(path, steps) if path else ({}, ())
     named = {name: block.resources(use) for name, block in blocks.items() if name != WORKER_BLOCK}
-    return ResourceSettings(named, _worker(blocks, use, retry), remarks)
+    fixed = frozenset(name for name in named if blocks[name].threads is not None)
+    return ResourceSettings(named, fixed, _worker(blocks, use, retry), remarks)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ from iota2.errors import ConfigError, FeatureMismatch, InputError
 from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
 from iota2.io.series.scene_file import read_shifted_scene
 from iota2.io.tables.classes import read_classes
-from iota2.steps.blocks import prediction_shapes
+from iota2.steps.blocks import IMAGE_THREADS, fitting_threads, prediction_shapes
 from iota2.steps.pixels import feature_blocks
 from iota2.steps.profiles import confidence_profile, label_profile, probability_profile, scaled_probabilities
 
@@ -43,16 +44,17 @@ def run(job: JobContext) -> None:
     recipe = common_recipe(models)
     rows = part_rows(job.key.part, scene.geobox.shape[0])
     strip = block_of(scene.tile, scene.geobox, rows, (0, scene.geobox.shape[1]))
-    shapes = fitting_shapes(job, scene, recipe, len(classes.codes))
+    use = fitting_threads(job.use, partial(_shapes, job, scene, recipe, len(classes.codes)))
+    shapes = fitting_shapes(replace(job, use=use), scene, recipe, len(classes.codes))
     with ExitStack() as stack:
         masks = {key: stack.enter_context(RasterReader(path)) for key, path in job.inp.all("masks").items()}
         maps = {key: stack.enter_context(_open_maps(job, key, strip.geobox, classes)) for key in models}
         columns = {key: np.searchsorted(classes.codes, model.classes) for key, model in models.items()}
         order = shapes.in_order(scene.tile, scene.geobox, rows)
         select = _RegionBlocks(masks, scene.geobox, shapes.computed).inside
-        for block, features, regions in feature_blocks(scene, recipe, order, select, threads=job.use.threads):
+        for block, features, regions in feature_blocks(scene, recipe, order, select, threads=use.threads):
             for key, model in models.items():
-                prediction = model.predict(features, regions[Key.of(region=key.region)], threads=job.use.threads)
+                prediction = model.predict(features, regions[Key.of(region=key.region)], threads=use.threads)
                 maps[key].write(block, prediction, columns[key])
             del features  # so that only one block of features is in memory
 
@@ -72,19 +74,27 @@ def fitting_shapes(job: JobContext, scene: Scene, recipe: FeatureRecipe, classes
 
     If no shape fits, the smallest shape is returned and a warning is logged.
     """
-    models = job.inp.all("models").values()
-    total_bytes = sum(map(model_bytes, models))
-    regions = len(job.inp.all("masks"))
     try:
-        return prediction_shapes(scene, recipe, job.use, classes, regions=regions, model_bytes=total_bytes)
+        return _shapes(job, scene, recipe, classes, job.use)
     except ConfigError:
         log.warning(
             "%d models take %d MB, more than the %d MB of a job. Increase the memory of jobs: iota2 run --memory",
-            len(models),
-            total_bytes >> 20,
+            len(job.inp.all("models")),
+            _model_bytes(job) >> 20,
             job.use.memory >> 20,
         )
         return BlockShapes(MIN_SHAPE, MIN_SHAPE, MIN_SHAPE)
+
+
+def _shapes(job: JobContext, scene: Scene, recipe: FeatureRecipe, classes: int, use: Resources) -> BlockShapes:
+    """Rows and columns of blocks that fit ``use`` together with the models; ConfigError if none fits."""
+    regions = len(job.inp.all("masks"))
+    return prediction_shapes(scene, recipe, use, classes, regions=regions, model_bytes=_model_bytes(job))
+
+
+def _model_bytes(job: JobContext) -> int:
+    """Memory of all models."""
+    return sum(map(model_bytes, job.inp.all("models").values()))
 
 
 @dataclass(frozen=True)
@@ -188,4 +198,5 @@ STEP = Step(
     cost=cost,
     block_shape=block_shape,
     leaves_gap=True,
+    max_threads=IMAGE_THREADS,
 )

@@ -13,7 +13,7 @@ from iota2.core.grid import blocks
 from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
 from iota2.io.series.scene_file import read_scene
 from iota2.io.tables.classes import read_classes
-from iota2.steps.blocks import copy_shape
+from iota2.steps.blocks import WRITING_THREADS, copy_shape
 from iota2.steps.profiles import confidence_profile, label_profile, probability_profile
 
 
@@ -64,4 +64,5 @@ STEP = Step(
     },
     cost=cost,
     leaves_gap=True,
+    max_threads=WRITING_THREADS,
 )

@@ -28,6 +28,9 @@ from iota2.io.tables.split_groups import read_split_groups
 PROBABILITY_BYTES = 48
 """Bytes per sample and class while a calibration is fitted: six copies of a probability in double precision."""
 
+MAX_THREADS = 64
+"""Maximum number of threads of a training."""
+
 
 @dataclass(frozen=True)
 class TrainingParams:
@@ -147,4 +150,5 @@ STEP = Step(
     },
     params=params,
     cost=cost,
+    max_threads=MAX_THREADS,
 )

@@ -24,7 +24,7 @@ from iota2.io.rasters.ownership import TileOwnership, product_grid
 from iota2.io.rasters.qgis import class_style, confidence_style, probability_style, validity_style
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.vectors import read_vector
-from iota2.steps.blocks import COPY_SHAPE, copy_shape
+from iota2.steps.blocks import COPY_SHAPE, WRITING_THREADS, copy_shape
 from iota2.steps.profiles import probability_profile
 
 CONFIDENCE_TAG, CONFIDENCE_BAND = "CONFIDENCE", "probability of the label, %"
@@ -271,4 +271,5 @@ STEP = Step(
     params=params,
     version=4,
     cost=cost,
+    max_threads=WRITING_THREADS,
 )

@@ -15,7 +15,7 @@ from iota2.core.graph import JobContext, Step
 from iota2.core.grid import Block, blocks
 from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
 from iota2.io.tables.classes import read_classes
-from iota2.steps.blocks import copy_shape
+from iota2.steps.blocks import WRITING_THREADS, copy_shape
 
 
 def run(job: JobContext) -> None:
@@ -99,4 +99,5 @@ STEP = Step(
     },
     cost=cost,
     leaves_gap=True,
+    max_threads=WRITING_THREADS,
 )

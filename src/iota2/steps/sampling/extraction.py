@@ -1,79 +1,90 @@
-"""Step: feature values of the selected pixels of one tile."""
+"""Step: feature values of the selected pixels of one strip of a tile."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 
 from iota2 import layout
+from iota2.compute.placement import Range
 from iota2.config.options.schema import Config
-from iota2.core.cost import (
-    FEATURE_SECONDS,
-    READING_SECONDS,
-    SAMPLE_BYTES,
-    SAMPLE_VALUE_BYTES,
-    SECONDS_PER_JOB,
-    Cost,
-    JobFacts,
-)
-from iota2.core.graph import JobContext, Resources, Step
+from iota2.core.cost import FEATURE_SECONDS, READING_SECONDS, SECONDS_PER_JOB, Cost, JobFacts
+from iota2.core.graph import JobContext, Key, Resources, Step
+from iota2.core.grid import part_rows
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
-from iota2.core.tables import COLUMN, LEARN, REGION, ROW, sample_columns, seed_column, seed_columns
+from iota2.core.tables import COLUMN, ROW
 from iota2.io.series.scene_file import read_shifted_scene
+from iota2.io.tables.pixel_features import PixelFeatures, write_pixel_features
 from iota2.io.tables.recipes import read_recipe
-from iota2.io.tables.sample_tables import write_points
-from iota2.io.tables.vectors import read_sqlite
-from iota2.steps.blocks import feature_shapes
+from iota2.io.tables.samples import read_columns
+from iota2.steps.blocks import IMAGE_THREADS, feature_shapes, fitting_threads
 from iota2.steps.pixels import feature_pixels
 
-BYTES_PER_POINT = 600
-"""Memory per selected point with its attributes."""
 log = logging.getLogger(__name__)
 
 
 def run(job: JobContext) -> None:
-    """Compute the features of the selected pixels and write them by model and seed."""
+    """Compute the features of the strip's selected pixels, each once, and write them by model and seed."""
     scene, recipe = read_shifted_scene(job.inp), read_recipe(job.inp.recipe)
-    selection = read_sqlite(job.inp.selection)
-    values, clear = extract(scene, recipe, selection[ROW].to_numpy(), selection[COLUMN].to_numpy(), job.use)
-    if not clear.all():
-        log.warning("%d selected pixels have no clear date and are left out", np.count_nonzero(~clear))
-    sides = seed_columns(selection.columns)
-    for key, path in job.out.each("samples"):
-        rows = (selection[REGION] == key.region) & (selection[seed_column(key.seed)] == LEARN) & clear
-        points = selection[rows].drop(columns=[*sides, ROW, COLUMN])
-        write_points(points, sample_columns(recipe), values, np.flatnonzero(rows), path)
+    strip = part_rows(job.key.part, scene.geobox.shape[0])
+    pixels = {key: read_columns(path, [ROW, COLUMN], np.int64) for key, path in job.inp.each("selections")}
+    positions = {key: np.flatnonzero((at[:, 0] >= strip[0]) & (at[:, 0] < strip[1])) for key, at in pixels.items()}
+    places, numbers = _distinct({key: at[positions[key]] for key, at in pixels.items()})
+    values, clear = extract(scene, recipe, places[:, 0], places[:, 1], job.use, strip=strip)
+    for key, path in job.out.each("features"):
+        at = numbers[key]
+        if unclear := np.count_nonzero(~clear[at]):
+            where = f"region {key.region}, seed {key.seed}"
+            log.warning("%s: %d selected pixels have no clear date and are left out", where, unclear)
+        write_pixel_features(PixelFeatures(positions[key], values[at], clear[at]), path)
+
+
+def _distinct(pixels: Mapping[Key, np.ndarray]) -> tuple[np.ndarray, dict[Key, np.ndarray]]:
+    """Distinct pixels (pixel, 2) of all selections, in scan order, and the number of each selected pixel in them."""
+    places, numbers = np.unique(np.concatenate([*pixels.values()]), axis=0, return_inverse=True)
+    borders = np.cumsum([len(at) for at in pixels.values()])[:-1]
+    return places, dict(zip(pixels, np.split(numbers.ravel(), borders), strict=True))
 
 
 def extract(
-    scene: Scene, recipe: FeatureRecipe, rows: np.ndarray, cols: np.ndarray, use: Resources
+    scene: Scene,
+    recipe: FeatureRecipe,
+    rows: np.ndarray,
+    cols: np.ndarray,
+    use: Resources,
+    *,
+    strip: Range | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Features (pixel, feature) float32 at the given pixels, and whether each pixel has a clear date.
 
-    Without pixels, the arrays are empty.
+    ``strip``: rows of the tile that contain all pixels; no block exceeds them. Without pixels, the arrays are empty.
     """
     values = np.zeros((len(rows), len(recipe.names)), np.float32)
     clear = np.zeros(len(rows), bool)
     if not len(rows):
         return values, clear
+    use = fitting_threads(use, partial(feature_shapes, scene, recipe))
     shapes = feature_shapes(scene, recipe, use)
-    for at, features in feature_pixels(scene, recipe, shapes, rows, cols, threads=use.threads):
+    for at, features in feature_pixels(scene, recipe, shapes, rows, cols, strip=strip, threads=use.threads):
         values[at], clear[at] = features.values[:, 0].T, features.n_valid[0] > 0
     return values, clear
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:
-    """Cost of a job: the samples of the tile are in memory together with the blocks."""
-    run, seeds = facts.run, config.arg_train.runs
-    # Samples per seed of the largest tile: with several tiles, twice the mean is assumed.
-    largest = run.samples / seeds * min(1.0, 2 / max(1, len(run.scenes)))
+    """Cost of a job: the features of the part are in memory together with the blocks."""
+    run = facts.run
+    # Samples of a part with many of them: twice the mean is assumed.
+    share = facts.pixels / max(1, run.all_pixels)
+    sample_bytes = 4 * run.features
     seconds = facts.pixels * (READING_SECONDS * facts.layers + FEATURE_SECONDS * run.features)
     return Cost(
-        memory=facts.allowed + int(largest * seeds * (4 * run.features + BYTES_PER_POINT)),
+        memory=facts.allowed + int(run.samples * min(1.0, 2 * share) * sample_bytes),
         seconds=SECONDS_PER_JOB + seconds,
-        disk=run.samples * (SAMPLE_BYTES + SAMPLE_VALUE_BYTES * run.features) / len(run.scenes),
+        disk=run.samples * share * sample_bytes,
     )
 
 
@@ -81,15 +92,16 @@ STEP = Step(
     name="samplesExtraction",
     group="sampling",
     about="Compute the features of the selected pixels.",
-    task="extraction_{tile}",
+    task="extraction_{tile}_part_{part}",
     run=run,
-    over=("tile",),
+    over=("tile", "part"),
     needs={
         **layout.IMAGES,
         "recipe": layout.RECIPE,
-        "selection": layout.TILE_SELECTION_MERGE,
+        "selections": layout.TILE_SELECTION,
     },
-    makes={"samples": layout.TILE_SAMPLES},
-    version=2,
+    makes={"features": layout.PART_FEATURES},
+    version=3,
     cost=cost,
+    max_threads=IMAGE_THREADS,
 )

@@ -26,7 +26,7 @@ from iota2.io.tables.confidence_counts import confidence_counts_csv
 from iota2.io.tables.confusions import confusion_csv
 from iota2.io.tables.polygon_counts import polygon_counts_csv
 from iota2.io.tables.vectors import read_sqlite, read_vector
-from iota2.steps.blocks import COPY_SHAPE
+from iota2.steps.blocks import COPY_SHAPE, WRITING_THREADS
 
 VALIDATION_WRONG, VALIDATION_RIGHT, LEARNING_WRONG, LEARNING_RIGHT = 1, 2, 3, 4
 """Values of the comparison raster: wrong and correct pixels in validation and learning polygons."""
@@ -144,4 +144,5 @@ STEP = Step(
     },
     version=3,
     cost=cost,
+    max_threads=WRITING_THREADS,
 )

@@ -14,7 +14,7 @@ from iota2.core.grid import blocks
 from iota2.io.files.atomic import write_text
 from iota2.io.rasters.files import RasterProfile, RasterWriter, raster_geobox, read_block
 from iota2.io.rasters.qgis import difference_style
-from iota2.steps.blocks import COPY_SHAPE
+from iota2.steps.blocks import COPY_SHAPE, WRITING_THREADS
 
 
 @dataclass(frozen=True)
@@ -67,4 +67,5 @@ STEP = Step(
     params=params,
     version=3,
     cost=cost,
+    max_threads=WRITING_THREADS,
 )

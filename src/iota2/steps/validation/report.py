@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import platform
-import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from statistics import median
-from types import ModuleType
 
 import geopandas as gpd
 import numpy as np
 from pydantic import BaseModel
 
-from iota2 import __version__, layout, report
+from iota2 import __version__, layout
 from iota2.classifiers.calibrated import SPLITS
 from iota2.classifiers.models import read_calibration, read_training
 from iota2.classifiers.registry import SCIKIT, as_options, validate_options
 from iota2.classifiers.transforms import Components
-from iota2.compute.accuracy import scores
 from iota2.compute.map_reliability import map_reliability
 from iota2.compute.validation import validation_accuracy
 from iota2.config.options.schema import Config, describe
@@ -68,6 +63,7 @@ from iota2.report.results.reliability import (
 from iota2.report.results.searches import SearchedModel, search_remarks
 from iota2.report.results.text import results_text
 from iota2.steps.blocks import COPY_SHAPE
+from iota2.steps.drawing import figures_module
 
 MAX_QUICKLOOK_PIXELS = 1_000_000
 LIBRARIES = ("numpy", "scikit-learn", "rasterio", "numba")
@@ -122,7 +118,7 @@ def run(job: JobContext[ReportParams]) -> None:
     write_text(job.out.results, printable(f"{results}\n{further}"))
     values = metrics(confusions, classes, remarks, _provenance(job, scenes), found, reliability=reliable)
     write_json(job.out.metrics, values)
-    diagrams = _write_figures(job, classes, confusions, reliable)
+    diagrams = _write_diagrams(job, reliable)
     page = replace(
         _page(job, classes, confusions, scenes, notes),
         fates=fates[min(fates)],
@@ -136,46 +132,13 @@ def run(job: JobContext[ReportParams]) -> None:
     write_text(job.out.page, render_report(page))
 
 
-def _write_figures(
-    job: JobContext[ReportParams],
-    classes: Nomenclature,
-    confusions: Mapping[int, Confusion],
-    reliable: ReliabilityData,
-) -> Mapping[int, bytes]:
-    """Write the figures of each seed; returns the reliability diagrams."""
-    figures = _figures()
-    for key, path in job.out.each("figures"):
-        confusion = confusions[key.seed]
-        with replacing(path) as part:
-            figures.confusion_figure(confusion, scores(confusion), classes, part)
-    diagrams = {seed: figures.reliability_figure(one) for seed, one in reliable.maps.items()}
+def _write_diagrams(job: JobContext[ReportParams], reliable: ReliabilityData) -> Mapping[int, bytes]:
+    """Write the reliability diagram of each seed; returns the diagrams."""
+    diagrams = {seed: figures_module().reliability_figure(one) for seed, one in reliable.maps.items()}
     for key, path in job.out.each("reliability"):
         with replacing(path) as part:
             part.write_bytes(diagrams[key.seed])
     return diagrams
-
-
-def _figures() -> ModuleType:
-    """The module that draws; it is imported here because Matplotlib takes a fifth of the start time of a command."""
-    with _without_local_settings():
-        from iota2.report.results import figures  # noqa: PLC0415
-
-    return figures
-
-
-@contextmanager
-def _without_local_settings() -> Iterator[None]:
-    """Context in which Matplotlib can be imported without reading a ``matplotlibrc`` of the working folder."""
-    if "matplotlib" in sys.modules:
-        yield
-        return
-    here = os.open(".", os.O_PATH)
-    try:
-        os.chdir(Path(report.__file__).parent)
-        yield
-    finally:
-        os.fchdir(here)
-        os.close(here)
 
 
 def _page(
@@ -186,7 +149,7 @@ def _page(
     notes: tuple[str, ...],
 ) -> ReportData:
     """Content of the page; maps are those of the first seed."""
-    figures = _figures()
+    figures = figures_module()
     seed = min(confusions)
     labels, confidence = job.inp.at("map", seed=seed), job.inp.at("confidence", seed=seed)
     with RasterReader(labels) as reader:
@@ -224,7 +187,7 @@ def _page(
 
 def _map_picture(path: Path, classes: Nomenclature, metres: bool) -> bytes:
     small, pixel_size = _quicklook(path, metres)
-    return _figures().map_quicklook(small, classes, pixel_size)
+    return figures_module().map_quicklook(small, classes, pixel_size)
 
 
 def _quicklook(path: Path, metres: bool) -> tuple[np.ndarray, float | None]:
@@ -487,7 +450,6 @@ STEP = Step(
     makes={
         "results": layout.RESULTS,
         "metrics": layout.METRICS,
-        "figures": layout.CONFUSION_FIGURE,
         "reliability": layout.RELIABILITY_FIGURE,
         "importance": layout.IMPORTANCE,
         "page": layout.REPORT,
