@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from iota2.compute.sample_copies import Copy, CopyCount, applicable, parse_copy_rules
-from iota2.core.nomenclature import Nomenclature
+from iota2.core.nomenclature import Label, Nomenclature
 from iota2.io.tables.user_tables import read_user_table
 
 COLUMNS = ("source", "destination", "class", "requested", "available", "copied", "same_place")
@@ -19,7 +19,7 @@ def read_copies(path: Path, regions: Collection[str], classes: Nomenclature) -> 
 
     Raises InputError for a file that cannot be read, and for malformed or repeated lines.
     """
-    codes = dict(zip(classes.labels, classes.codes, strict=True))
+    codes: dict[Label, int] = dict(zip(classes.labels, classes.codes, strict=True))
     return applicable(parse_copy_rules(read_user_table(path), str(path)), regions, codes, str(path))
 
 
