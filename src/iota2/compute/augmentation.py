@@ -14,6 +14,8 @@ from iota2.core.recipe import MISSING
 Method = Literal["replicate", "jitter", "smote"]
 Wanted = Literal["minNumber", "balance", "byClass"]
 
+DEFAULT_FACTOR, DEFAULT_NEIGHBOURS = 10.0, 5
+"""Parameters of ``jitter`` and of ``smote``."""
 SAMPLES_PER_STEP = 1024
 """Number of new samples computed at once in double precision."""
 CONSTANT_SPREAD = 1e-12
@@ -28,9 +30,9 @@ class Augmentation:
     """How new samples are made from existing ones."""
 
     method: Method
-    factor: float = 10.0
+    factor: float = DEFAULT_FACTOR
     """``jitter``: standard deviation of a feature divided by that of its noise."""
-    neighbours: int = 5
+    neighbours: int = DEFAULT_NEIGHBOURS
     """``smote``: number of nearest samples of the class, one of which is drawn."""
 
 

@@ -7,7 +7,7 @@ import io
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from iota2.compute.sample_copies import Copy, CopyCount, applicable, parse_copy_rules
+from iota2.compute.sample_copies import Copy, CopyCount, CopyRule, applicable, parse_copy_rules
 from iota2.core.nomenclature import Label, Nomenclature
 from iota2.io.tables.user_tables import read_user_table
 
@@ -20,7 +20,12 @@ def read_copies(path: Path, regions: Collection[str], classes: Nomenclature) -> 
     Raises InputError for a file that cannot be read, and for malformed or repeated lines.
     """
     codes: dict[Label, int] = dict(zip(classes.labels, classes.codes, strict=True))
-    return applicable(parse_copy_rules(read_user_table(path), str(path)), regions, codes, str(path))
+    return applicable(read_rules(path), regions, codes, str(path))
+
+
+def read_rules(path: Path) -> tuple[CopyRule, ...]:
+    """All rules of a file. Raises InputError for a file that cannot be read, and for malformed or repeated lines."""
+    return parse_copy_rules(read_user_table(path), str(path))
 
 
 def copies_csv(counts: Iterable[CopyCount]) -> str:

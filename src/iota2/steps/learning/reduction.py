@@ -94,7 +94,7 @@ STEP = Step(
     task="reduction_model_{region}_seed_{seed}",
     run=run,
     over=("region", "seed"),
-    needs={"recipe": layout.RECIPE, "samples": layout.MODEL_SAMPLES},
+    needs={"recipe": layout.RECIPE, "samples": layout.LEARNED_SAMPLES},
     makes={
         "before": layout.UNREDUCED_SAMPLES,
         "samples": layout.REDUCED_SAMPLES,

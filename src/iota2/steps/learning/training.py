@@ -134,7 +134,7 @@ STEP = Step(
     over=("region", "seed"),
     needs={
         "recipe": layout.RECIPE,
-        "samples": first(layout.REDUCED_SAMPLES, layout.MODEL_SAMPLES),
+        "samples": first(layout.REDUCED_SAMPLES, *layout.LEARNED_SAMPLES.choices),
         "reduction": optional(layout.REDUCTION),
         "groups": optional(layout.SPLIT_GROUPS),
     },
