@@ -57,6 +57,10 @@ class Estimator(Protocol):
     def __init__(self, parameters: Mapping[str, Any], *, threads: int = 1) -> None:
         """Unfitted; ``parameters`` are those of ``Params.parameters``."""
 
+    @property
+    def weights(self) -> bool:
+        """Whether ``fit`` uses weights of samples; other methods get None."""
+
     def training_memory(self, samples: float, features: int, classes: int) -> int:
         """Estimated bytes of memory that ``fit`` needs, samples included."""
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from iota2.core.labels import most_similar, normalised, whole_number
-from iota2.core.nomenclature import Label
+from iota2.core.labels import normalised, whole_number
+from iota2.core.nomenclature import Label, code_of, unknown_label
 from iota2.core.random import generator
 from iota2.core.words import counted, nearest
 from iota2.errors import InputError
@@ -83,7 +83,7 @@ def applicable(
     found: dict[tuple[str, str, int], int] = {}
     warnings = []
     for rule in rules:
-        code = _code(rule.label, classes)
+        code = code_of(rule.label, classes)
         why = _why_not(rule, code, regions, classes)
         if why or code is None:
             warnings.append(f"{source}, line {rule.line}: {why}. The line is ignored.")
@@ -105,20 +105,8 @@ def _why_not(rule: CopyRule, code: int | None, regions: Collection[str], classes
     if rule.source == rule.destination:
         return f"source and destination are the same model, {rule.source}"
     if code is None:
-        names = [str(label) for label in classes]
-        near = nearest(rule.label, names) or most_similar(rule.label, names)
-        return f"label {rule.label!r} is not in the reference data; " + (
-            f"did you mean {near!r}?" if near else f"the labels are {', '.join(names)}"
-        )
+        return unknown_label(rule.label, classes)
     return ""
-
-
-def _code(label: str, classes: Mapping[Label, int]) -> int | None:
-    """Code of a class by its label as text; for integer labels, ``011`` is ``11``."""
-    if any(isinstance(name, str) for name in classes):
-        return classes.get(label)
-    number = whole_number(label)
-    return None if number is None else classes.get(number)
 
 
 def drawn(codes: Mapping[str, np.ndarray], rules: Sequence[Copy], *, seed: int) -> dict[Copy, np.ndarray]:

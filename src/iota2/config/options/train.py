@@ -6,10 +6,11 @@ import re
 from collections import Counter
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from iota2.classifiers.registry import selectable_names
 from iota2.compute.augmentation import DEFAULT_FACTOR, DEFAULT_NEIGHBOURS, Method, Wanted
+from iota2.compute.class_weights import Balanced
 from iota2.compute.indices import INDICES
 from iota2.config.options.fields import AnyPath, InputFile, Section, Words
 from iota2.core.recipe import DEFAULT_INDICES, TEMPORAL_FEATURES
@@ -20,6 +21,7 @@ _OTHER_CLASSIFIERS = ("sharkkm",)
 Classifier = Annotated[str, OneOf(lambda: (*selectable_names(), *_OTHER_CLASSIFIERS))]
 Index = Annotated[str, OneOf(lambda: (*INDICES,))]
 TemporalFeature = Annotated[str, OneOf(lambda: TEMPORAL_FEATURES)]
+Weight = Annotated[float, Field(gt=0, le=1e9)]
 _FUSION_ONLY = "it requires classif_mode 'fusion', which is not available yet"
 _NO_TERRAIN = "pixels are selected on the grid of the images, without an elevation model"
 
@@ -291,6 +293,12 @@ class ArgTrain(Section):
         "and number of samples (-1: all). All copies are drawn from the samples before any copy.",
     )
     sample_augmentation: SampleAugmentation = option(SampleAugmentation(), "Additional samples of small classes.")
+    class_weight: Balanced | dict[str, Weight] | None = option(
+        None,
+        "Weights of the classes in training: `balanced` gives all classes the same total weight; a dictionary has a "
+        "weight for each label, and other classes weigh 1. None: all samples weigh 1.",
+        about=About(form="'balanced', a dictionary of labels and weights > 0, or None"),
+    )
     force_standard_labels: bool = option(
         False, "Name features `value_0`, `value_1` …, so that samples of different years can be merged."
     )

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from iota2.compute.sample_copies import Copy, CopyCount, CopyRule, applicable, parse_copy_rules
-from iota2.core.nomenclature import Label, Nomenclature
+from iota2.core.nomenclature import Nomenclature
 from iota2.io.tables.user_tables import read_user_table
 
 COLUMNS = ("source", "destination", "class", "requested", "available", "copied", "same_place")
@@ -19,8 +19,7 @@ def read_copies(path: Path, regions: Collection[str], classes: Nomenclature) -> 
 
     Raises InputError for a file that cannot be read, and for malformed or repeated lines.
     """
-    codes: dict[Label, int] = dict(zip(classes.labels, classes.codes, strict=True))
-    return applicable(read_rules(path), regions, codes, str(path))
+    return applicable(read_rules(path), regions, classes.code_by_label, str(path))
 
 
 def read_rules(path: Path) -> tuple[CopyRule, ...]:

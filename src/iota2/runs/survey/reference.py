@@ -12,6 +12,7 @@ import shapely
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
+from iota2.compute.class_weights import weights_by_code
 from iota2.config.options.schema import Config
 from iota2.core.labels import whole_number
 from iota2.core.losses import MIN_USABLE_SHARE
@@ -176,11 +177,14 @@ def _class_count_remarks(config: Config, classes: Nomenclature | None) -> list[s
 
 
 def _sample_option_remarks(problems: Problems, regions: Regions, classes: Nomenclature | None) -> list[str]:
-    """Remarks on lines of ``sample_management`` that are ignored; problems of the tables of sample options are added.
+    """Remarks on lines of ``sample_management`` that are ignored; problems of tables and weights of classes are added.
 
     If classes or regions are not known, only the format of the tables is checked.
     """
     arg_train = problems.config.arg_train
+    weights = arg_train.class_weight
+    if isinstance(weights, dict) and classes is not None and problems.usable("arg_train.class_weight"):
+        problems.attempt(lambda: weights_by_code(weights, classes.code_by_label), "arg_train", "class_weight")
     copies, table = arg_train.sample_management, arg_train.sample_augmentation.byclass
     if table is not None and problems.usable("arg_train.sample_augmentation"):
         problems.attempt(
