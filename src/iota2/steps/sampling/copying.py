@@ -15,7 +15,7 @@ from iota2.config.options.schema import Config
 from iota2.core.cost import SAMPLE_BYTES, SAMPLE_VALUE_BYTES, Cost, JobFacts
 from iota2.core.graph import JobContext, Step
 from iota2.core.tables import CODE
-from iota2.io.files.atomic import write_text
+from iota2.io.files.atomic import link_or_copy, write_text
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.sample_rules import copies_csv, read_copies
 from iota2.io.tables.sample_tables import append_rows, read_points
@@ -51,7 +51,10 @@ def run(job: JobContext[CopyingParams]) -> None:
     counts = []
     for key, path in job.out.each("copied"):
         kept = _new_places(tables, key.region, {rule: rows[rule] for rule in rules if rule.destination == key.region})
-        append_rows(tables[key.region], _by_source(tables, kept), path)
+        if any(len(at) for at in kept.values()):
+            append_rows(tables[key.region], _by_source(tables, kept), path)
+        else:
+            link_or_copy(tables[key.region], path)
         counts += [
             CopyCount(rule, int((codes[rule.source] == rule.code).sum()), len(at), len(rows[rule]) - len(at))
             for rule, at in kept.items()
