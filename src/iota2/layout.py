@@ -123,6 +123,11 @@ def with_augmentation(config: OutputOptions) -> bool:
     return config.arg_train.sample_augmentation.activate
 
 
+def with_sampled_validation(config: OutputOptions) -> bool:
+    """Whether validation pixels are selected like learning pixels."""
+    return config.arg_train.sampling_validation
+
+
 def artifacts() -> tuple[Artifact, ...]:
     """All kinds of files of the output folder."""
     return tuple(value for value in globals().values() if isinstance(value, Artifact))
@@ -276,6 +281,11 @@ SELECTION = Artifact(
 TILE_SELECTION = Artifact(
     "samplesSelection/{tile}_samples_region_{region}_seed_{seed}_selection.sqlite",
     "Selected pixels of one tile, with row and column on its grid.",
+)
+VALIDATION_SELECTION = Artifact(
+    "samplesSelection/{tile}_samples_region_{region}_seed_{seed}_val_selection.sqlite",
+    "Selected validation pixels of one tile (with `sampling_validation`), with row and column on its grid.",
+    when=with_sampled_validation,
 )
 TILE_SELECTION_MERGE = Artifact(
     "samplesSelection/{tile}_selection_merge.sqlite", "Selected pixels of one tile, of all models and seeds."

@@ -93,9 +93,7 @@ def calibrated(root: Path, groups: dict[int, int] | None = None) -> Model:
     if groups is not None:
         text = split_groups_csv(np.array(list(groups)), np.array(list(groups.values())))
         (root / "groups.csv").write_text(text, encoding="utf-8")
-        job = replace(
-            job, inp=Paths(root, {**job.inp.bound, "groups": "groups.csv"})
-        )
+        job = replace(job, inp=Paths(root, {**job.inp.bound, "groups": "groups.csv"}))
     training.run(job)
     return load_model(root / "model.parquet")
 

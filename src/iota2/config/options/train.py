@@ -287,6 +287,11 @@ class ArgTrain(Section):
         ge=1,
         le=MAX_SAMPLES,
     )
+    sampling_validation: bool = option(
+        False,
+        "Compute the accuracy from pixels that `sample_selection` selects in the validation polygons. False: from all "
+        "their pixels.",
+    )
     sample_management: InputFile | None = option(
         None,
         "CSV file of samples copied between models, with lines `source,destination,class,quantity`: regions, label, "
@@ -308,7 +313,6 @@ class ArgTrain(Section):
 
     mode_outside_regionsplit: float = no_effect(0.1, "Area above which a region is split, km².", _FUSION_ONLY)
     features_from_raw_dates: bool = planned(False, "Learn on the acquired dates instead of interpolated ones.")
-    sampling_validation: bool = planned(False, "Select pixels of validation polygons as those of learning polygons.")
     dempster_shafer_sar_opt_fusion: bool = planned(False, "Fuse the maps of radar and optical images.")
     enable_autocontext: bool = planned(False, "Learn again with the classes around each pixel as features.")
     autocontext_iterations: int = no_effect_without(

@@ -22,8 +22,8 @@ from iota2.report.results.reliability import ReliabilityData, reliability_table
 from iota2.report.results.remarks import remarks
 from iota2.report.results.searches import SearchedModel, search_tables
 from iota2.report.results.validation import (
-    COUNTED_PIXELS,
     class_rows,
+    counted_pixels,
     near_sentence,
     neighbour_notes,
     part_rows,
@@ -183,7 +183,7 @@ class _Cell:
 def _validation(found: ValidationAccuracy, nomenclature: Nomenclature) -> dict[str, Any]:
     """Values of the section on the validation pixels."""
     return {
-        "pixels": COUNTED_PIXELS,
+        "pixels": counted_pixels(found),
         "near": near_sentence(found),
         "distance": f"{NEIGHBOUR_METRES:g}",
         "parts": part_rows(found),

@@ -84,6 +84,8 @@ class ReportParams:
     files: tuple[Artifact, ...]
     """Products to list."""
     runs: int
+    sampled_validation: bool = False
+    """Whether validation pixels are selected like learning pixels."""
 
 
 def params(config: Config) -> ReportParams:
@@ -98,6 +100,7 @@ def params(config: Config) -> ReportParams:
         options={f"{s.section}.{s.key}": _value_text(s.value) for s in changed},
         files=tuple(artifact for artifact in layout.products() if artifact != layout.REPORT and artifact.when(config)),
         runs=config.arg_train.runs,
+        sampled_validation=config.arg_train.sampling_validation,
     )
 
 
@@ -112,7 +115,8 @@ def run(job: JobContext[ReportParams]) -> None:
     training = (*_training_notes(job, classes), *reduction_remarks(reduced), *search_remarks(searched))
     notes = (*warnings(fates, classes.name), *_notes(job), *training)
     counts = {key.seed: read_polygon_counts(path) for key, path in job.inp.each("validation")}
-    found, reliable = validation_accuracy(counts, classes.codes), _reliability(job, classes, counts)
+    found = validation_accuracy(counts, classes.codes, sampled=job.params.sampled_validation)
+    reliable = _reliability(job, classes, counts)
     notes = (*notes, *calibration_remarks(reliable))
     remarks = (*classes.warnings, *notes)
     results = results_text(confusions, classes, remarks, found)
