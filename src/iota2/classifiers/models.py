@@ -7,6 +7,7 @@ writes. It contains no code.
 from __future__ import annotations
 
 import json
+import math
 import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -90,6 +91,7 @@ def train_model(
         samples=samples,
         summary=fitted.method.summary(),
         versions=_versions(),
+        weights=_mean_weights(y, weight) if quantity is None else {},
     )
     transforms = fitted.transforms if reduction is None else (reduction, *fitted.transforms)
     return Model(fitted.method, recipe, target, meta, transforms, calibrated)
@@ -101,6 +103,13 @@ def _class_target(y: np.ndarray, title: str) -> tuple[Target, dict[int, int]]:
         raise InputError(f"{title}: class codes must be whole numbers from 1 to {MAX_CODE} (0 means no label).")
     codes, counts = np.unique(y, return_counts=True)
     return Classes(tuple(codes.tolist())), dict(zip(codes.tolist(), counts.tolist(), strict=True))
+
+
+def _mean_weights(codes: np.ndarray, weight: np.ndarray | None) -> dict[int, float]:
+    """Mean weight of the samples of each class, by code; empty without weights."""
+    if weight is None:
+        return {}
+    return {int(code): float(weight[codes == code].mean()) for code in np.unique(codes)}
 
 
 def _quantity_target(quantity: Quantity, y: np.ndarray, title: str) -> tuple[Target, dict[int, int]]:
@@ -131,6 +140,8 @@ def save_model(model: Model, folder: Path, card: Path) -> None:
         "versions": dict(meta.versions),
         "recipe": model.recipe.to_json(),
     }
+    if meta.weights:
+        content["weights"] = {str(code): weight for code, weight in meta.weights.items()}
     if isinstance(model.target, Quantity):
         content["quantity"] = asdict(model.target)
     if model.calibration is not None:
@@ -329,4 +340,14 @@ def _training(content: Mapping[str, Any]) -> Training:
         samples={int(code): count for code, count in content["samples"].items()},
         summary=content["summary"],
         versions=content["versions"],
+        weights=_weights(content.get("weights", {})),
     )
+
+
+def _weights(content: Any) -> dict[int, float]:
+    """Weights of classes; ValueError for anything but positive numbers by code."""
+    if not isinstance(content, dict) or not all(
+        type(weight) in (int, float) and 0 < weight < math.inf for weight in content.values()
+    ):
+        raise ValueError(f"weights of classes are {content!r}")
+    return {int(code): float(weight) for code, weight in content.items()}

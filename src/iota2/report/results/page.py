@@ -20,6 +20,7 @@ from iota2.report.results.measures import UNDEFINED, measure, spread_text
 from iota2.report.results.reductions import ReducedModel, reduction_table
 from iota2.report.results.reliability import ReliabilityData, reliability_table
 from iota2.report.results.remarks import remarks
+from iota2.report.results.samples import ClassSamples, model_samples_rows
 from iota2.report.results.searches import SearchedModel, search_tables
 from iota2.report.results.validation import (
     class_rows,
@@ -114,6 +115,8 @@ class ReportData:
     """Warnings and remarks of the run; remarks on the measures are added by the page."""
     fates: tuple[ClassLosses, ...] = ()
     """Losses of reference data by class, for the first seed."""
+    samples: tuple[ClassSamples, ...] = ()
+    """Samples of each class in each model."""
     reliability: ReliabilityData | None = None
     """Reliability of the confidence."""
     reliability_figure: Picture | None = None
@@ -145,6 +148,7 @@ def render_report(data: ReportData) -> str:
         spreads=spread_sentences(summary) if summary else (),
         validation=_validation(validated, data.nomenclature) if validated else None,
         seeds=_seed_rows(data.confusions),
+        samples=model_samples_rows(data.samples, data.nomenclature),
         reliability=reliability_table(data.reliability, data.nomenclature) if data.reliability else None,
         reduction=reduction_table(data.reductions) if data.reductions else None,
         searches=search_tables(data.searches),
