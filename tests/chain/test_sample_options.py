@@ -166,7 +166,8 @@ def test_a_change_of_an_option_repeats_what_follows_and_workers_change_nothing(c
     before = {path: path.stat().st_mtime_ns for path in case.output.glob("learningSamples/*")}
     runner.run(jitter, runner.Options(workers=0), runner.Watcher())
     rewritten = {path.name for path, time in before.items() if path.stat().st_mtime_ns != time}
-    assert rewritten == {f"Samples_region_{region}_seed0_learn_augmented.sqlite" for region in "12"}
+    names = ("Samples_region_{}_seed0_learn_augmented.sqlite", "augmentation_region_{}_seed0.csv")
+    assert rewritten == {name.format(region) for name in names for region in "12"}
 
 
 def test_validation_pixels_are_selected_like_learning_pixels(plain: Case, small: Case, tmp_path: Path) -> None:
