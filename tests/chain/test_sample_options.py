@@ -128,8 +128,8 @@ def test_reports_show_the_samples_of_each_model(plain: Case, changed: Case) -> N
 def test_ignored_rules_are_reported_by_check(changed: Case, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, error = command(capsys, "check", with_everything(changed))
     assert code == 0
-    assert "copies.csv, line 4: label" in out + error
-    assert "copies.csv, line 5: source and destination are the same model, 1" in out + error
+    assert "copies.csv, line 4 is ignored: label" in out + error
+    assert "copies.csv, line 5 is ignored: source and destination are the same model, 1" in out + error
 
 
 def test_problems_of_the_options_are_reported_by_check(changed: Case, capsys: pytest.CaptureFixture[str]) -> None:

@@ -115,7 +115,7 @@ def test_a_pixel_is_in_a_model_once(tmp_path: Path, caplog: pytest.LogCaptureFix
         (0, 0, 0),
     ]
     assert "no model of region 'nowhere'" in caplog.text
-    assert "requests 9 samples of class maize of model west: it has none" in caplog.text
+    assert "requests 9 samples of class 2 of model west: it has none" in caplog.text
 
 
 def augment(folder: Path, options: dict[str, Any], suffix: str = ".sqlite", region: str = "north") -> gpd.GeoDataFrame:
@@ -176,4 +176,4 @@ def test_a_single_sample_is_copied_with_a_warning(
     found = augment(tmp_path, {"strategy": "smote", "samples.strategy": "balance"})
     values = read_columns(tmp_path / "augmented.sqlite", NAMES)[found[CODE] == 2]
     np.testing.assert_array_equal(values, np.repeat(values[:1], 4, axis=0))
-    assert "class maize has a single sample, which is copied" in caplog.text
+    assert "class 2 has a single sample, which is copied" in caplog.text

@@ -86,7 +86,7 @@ def applicable(
         code = code_of(rule.label, classes)
         why = _why_not(rule, code, regions, classes)
         if why or code is None:
-            warnings.append(f"{source}, line {rule.line}: {why}. The line is ignored.")
+            warnings.append(f"{source}, line {rule.line} is ignored: {why}{'' if why.endswith('?') else '.'}")
             continue
         key = rule.source, rule.destination, code
         quantity = found.get(key, 0)

@@ -69,6 +69,10 @@ class Nomenclature:
         """Name of a class by its code; ``KeyError`` for a code of no class."""
         return self.names[self._position(code)]
 
+    def label(self, code: int) -> Label:
+        """The user's label of a class by its code; ``KeyError`` for a code of no class."""
+        return self.labels[self._position(code)]
+
     def color(self, code: int) -> Color:
         """Colour of a class by its code; ``KeyError`` for a code of no class."""
         return self.colors[self._position(code)]
@@ -98,7 +102,8 @@ def code_of(label: str, classes: Mapping[Label, int]) -> int | None:
 def unknown_label(label: str, classes: Iterable[Label]) -> str:
     """Message on a label that no class has, with the most similar label or all labels."""
     names = [str(name) for name in classes]
-    near = nearest(label, names) or most_similar(label, names)
+    # Codes with other digits are other classes; texts are often misspelt in accents or letters.
+    near = nearest(label, names) or (None if whole_number(label) is not None else most_similar(label, names))
     hint = f"did you mean {near!r}?" if near else f"the labels are {', '.join(names)}"
     return f"label {label!r} is not in the reference data; {hint}"
 

@@ -64,9 +64,9 @@ def run(job: JobContext[AugmentationParams]) -> None:
     append_samples(job.inp.samples, names, new.values, new.parents, job.out.augmented)
     write_text(job.out.counts, augmentation_csv(counts, numbers))
     for code, count in numbers.items():
-        log.info("class %s: %d samples added to %d", classes.name(code), count, counts[code])
+        log.info("class %s: %d samples added to %d", classes.label(code), count, counts[code])
         if counts[code] == 1 and how.method != "replicate":
-            log.warning("class %s has a single sample, which is copied: %s needs two", classes.name(code), how.method)
+            log.warning("class %s has a single sample, which is copied: %s needs two", classes.label(code), how.method)
 
 
 def numbers_to_add(

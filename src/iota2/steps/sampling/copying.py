@@ -60,7 +60,7 @@ def run(job: JobContext[CopyingParams]) -> None:
             for rule, at in kept.items()
         ]
     for count in counts:
-        if text := shortage(count, classes.name(count.rule.code)):
+        if text := shortage(count, str(classes.label(count.rule.code))):
             log.warning("%s", text)
     log.info("copied %d samples by %d rules", sum(count.copied for count in counts), len(rules))
     write_text(job.out.counts, copies_csv(counts))
