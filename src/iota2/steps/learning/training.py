@@ -14,7 +14,7 @@ from iota2.classifiers.calibrated import CALIBRATION_FOLDS, Choice
 from iota2.classifiers.models import save_model, train_model
 from iota2.classifiers.transforms import Components, Standardisation
 from iota2.compute.class_weights import Balanced, class_weights, sample_weights, weights_by_code
-from iota2.config.learner import Learner, learned_features, options_of_learner
+from iota2.config.learner import Learner, learned_features, options_of_learner, samples_growth
 from iota2.config.options.schema import Config
 from iota2.core.cost import Cost, Facts, JobFacts
 from iota2.core.graph import Finding, JobContext, Step, first, optional
@@ -145,6 +145,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     """
     run = facts.run
     samples = run.samples / config.arg_train.runs * min(1.0, 2 / max(1, run.region_count))
+    samples *= samples_growth(config.arg_train)
     features = learned_features(config.dim_red, run.recipe)
     method = config.learner.untrained()
     memory = method.training_memory(samples, features, run.class_count)

@@ -17,6 +17,7 @@ from iota2.compute.augmentation import (
     added,
     augmented,
 )
+from iota2.config.learner import samples_growth
 from iota2.config.options.schema import Config
 from iota2.config.options.train import SampleAugmentation
 from iota2.core.cost import SAMPLE_BYTES, SAMPLE_VALUE_BYTES, Cost, JobFacts
@@ -31,8 +32,6 @@ from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.sample_tables import append_samples
 from iota2.io.tables.samples import read_columns
 
-ASSUMED_GROWTH = 2.0
-"""Assumed number of samples afterwards, divided by that before; unknown before the samples are counted."""
 log = logging.getLogger(__name__)
 
 
@@ -99,8 +98,9 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of a job: the samples of the model and the new ones are in memory, and written again."""
     run = facts.run
     samples = run.samples / config.arg_train.runs * min(1.0, 2 / max(1, run.region_count))
-    values = ASSUMED_GROWTH * samples * 4 * run.features
-    disk = ASSUMED_GROWTH * run.samples * (SAMPLE_BYTES + SAMPLE_VALUE_BYTES * run.features)
+    growth = samples_growth(config.arg_train)
+    values = growth * samples * 4 * run.features
+    disk = growth * run.samples * (SAMPLE_BYTES + SAMPLE_VALUE_BYTES * run.features)
     models = run.region_count * config.arg_train.runs
     return replace(facts.raster_cost(), memory=max(facts.allowed, int(values)), disk=disk / models)
 
