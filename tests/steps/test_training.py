@@ -144,7 +144,7 @@ def test_a_classifier_without_weights_is_a_problem_of_the_option(monkeypatch: py
     facts = Facts({}, {})
     config = Config(chain=None, arg_train=ArgTrain(class_weight="balanced"))
     assert [*training.check(config, facts)] == []
-    monkeypatch.setattr(RandomForest, "supports_weights", False)
+    monkeypatch.setattr(RandomForest, "weights", False)
     (finding,) = training.check(config, facts)
     assert finding.option == ("arg_train", "class_weight")
     assert "classifier 'rf' cannot use weights" in finding.text

@@ -7,7 +7,6 @@ import math
 import os
 import platform
 import sys
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -27,12 +26,11 @@ from iota2.classifiers.registry import SCIKIT, as_options, validate_options
 from iota2.classifiers.transforms import Components
 from iota2.compute.accuracy import scores
 from iota2.compute.map_reliability import map_reliability
-from iota2.compute.sample_copies import CopyCount, shortage
 from iota2.compute.validation import validation_accuracy
 from iota2.config.options.schema import Config, describe
 from iota2.config.options.train import ArgTrain
 from iota2.core.files import read_text
-from iota2.core.graph import Artifact, JobContext, Key, Step, optional
+from iota2.core.graph import Artifact, JobContext, Step, optional
 from iota2.core.grid import blocks, resolution
 from iota2.core.losses import samples_text, warnings
 from iota2.core.nomenclature import Nomenclature
@@ -46,7 +44,6 @@ from iota2.io.rasters.files import RasterReader, decimated
 from iota2.io.rasters.ownership import TileOwnership
 from iota2.io.series.scene_file import read_scene
 from iota2.io.tables.alignments import Alignment, read_alignments, unaligned_remarks
-from iota2.io.tables.augmentation_counts import read_augmentation
 from iota2.io.tables.class_statistics import read_class_statistics
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.confidence_counts import read_confidence_counts
@@ -55,7 +52,6 @@ from iota2.io.tables.polygon_counts import read_polygon_counts
 from iota2.io.tables.polygon_losses import read_losses_csv
 from iota2.io.tables.rates import losses
 from iota2.io.tables.remark_lists import read_remarks
-from iota2.io.tables.sample_rules import read_copy_counts
 from iota2.io.tables.vectors import read_vector
 from iota2.report.results.metrics import metrics
 from iota2.report.results.page import AlignedSeries, ModelView, Picture, ReportData, Series, render_report
@@ -67,10 +63,11 @@ from iota2.report.results.reliability import (
     calibration_remarks,
     reliability_text,
 )
-from iota2.report.results.samples import ClassSamples, class_samples, model_samples_json, model_samples_text
+from iota2.report.results.samples import model_samples_json, model_samples_text
 from iota2.report.results.searches import SearchedModel, search_remarks
 from iota2.report.results.text import results_text
 from iota2.steps.blocks import COPY_SHAPE
+from iota2.steps.model_samples import copy_counts, copy_notes, model_samples
 
 MAX_QUICKLOOK_PIXELS = 1_000_000
 LIBRARIES = ("numpy", "scikit-learn", "rasterio", "numba")
@@ -117,10 +114,10 @@ def run(job: JobContext[ReportParams]) -> None:
     fates = {key.seed: read_losses_csv(path) for key, path in job.inp.each("losses")}
     reduced = _reductions(job)
     searched = _searches(job)
-    samples = _model_samples(job)
+    samples = model_samples(job)
     training = (
         *_training_notes(job, classes),
-        *_copy_notes(job, classes),
+        *copy_notes(job, classes),
         *reduction_remarks(reduced),
         *search_remarks(searched),
     )
@@ -131,8 +128,8 @@ def run(job: JobContext[ReportParams]) -> None:
     notes = (*notes, *calibration_remarks(reliable))
     remarks = (*classes.warnings, *notes)
     results = results_text(confusions, classes, remarks, found)
-    further = f"{reliability_text(reliable, classes)}\n{samples_text(fates, classes.name)}{model_samples_text(samples, classes.name)}"
-    write_text(job.out.results, printable(f"{results}\n{further}"))
+    further = f"{samples_text(fates, classes.name)}{model_samples_text(samples, classes.name)}"
+    write_text(job.out.results, printable(f"{results}\n{reliability_text(reliable, classes)}\n{further}"))
     values = metrics(confusions, classes, remarks, _provenance(job, scenes), found, reliability=reliable)
     write_json(job.out.metrics, values)
     diagrams = _write_figures(job, classes, confusions, reliable)
@@ -322,7 +319,7 @@ def _training_notes(job: JobContext, classes: Nomenclature) -> Iterator[str]:
         region, seed = key.region, key.seed
         learned = read_class_statistics(job.inp.at("samples", seed=seed), region)
         lost = losses(path.read_text(encoding="utf-8"), learned)
-        copied = {one.rule.code for one in _copy_counts(job, seed) if one.rule.destination == region and one.copied}
+        copied = {one.rule.code for one in copy_counts(job, seed) if one.rule.destination == region and one.copied}
         for code, reason in lost.reasons.items():
             if code in copied:
                 continue
@@ -380,43 +377,6 @@ def _reliability(job: JobContext, classes: Nomenclature, counts: Mapping[int, Po
     return ReliabilityData(maps, tuple(models))
 
 
-def _model_samples(job: JobContext) -> tuple[ClassSamples, ...]:
-    """Samples of each class in each model."""
-    found: list[ClassSamples] = []
-    for key, path in job.inp.each("models"):
-        copied = Counter[int]()
-        for one in _copy_counts(job, key.seed):
-            if one.rule.destination == key.region:
-                copied[one.rule.code] += one.copied
-        found += class_samples(
-            key.region,
-            key.seed,
-            read_class_statistics(job.inp.at("samples", seed=key.seed), key.region),
-            copied=copied,
-            added=_added(job, key),
-            weights=read_training(path).weights,
-        )
-    return tuple(found)
-
-
-def _copy_counts(job: JobContext, seed: int) -> tuple[CopyCount, ...]:
-    return read_copy_counts(job.inp.at("copies", seed=seed)) if "copies" in job.inp else ()
-
-
-def _added(job: JobContext, key: Key) -> Mapping[int, int]:
-    if "augmentation" not in job.inp:
-        return {}
-    return read_augmentation(job.inp.at("augmentation", region=key.region, seed=key.seed))
-
-
-def _copy_notes(job: JobContext, classes: Nomenclature) -> Iterator[str]:
-    """Notes on rules of copies that request more samples than there are."""
-    for seed in sorted({key.seed for key, _ in job.inp.each("samples")}):
-        for one in _copy_counts(job, seed):
-            if text := shortage(one, classes.name(one.rule.code)):
-                yield f"Seed {seed}: arg_train.sample_management: {text}"
-
-
 def _reductions(job: JobContext) -> tuple[ReducedModel, ...]:
     """The dimension reduction of each model; empty without."""
     if "reductions" not in job.inp:
@@ -469,7 +429,7 @@ def _provenance(job: JobContext[ReportParams], scenes: list[Scene]) -> dict[str,
         "series": dates,
         "models": [asdict(model) for model in _models(job)],
         "samples": _samples(job),
-        "model_samples": model_samples_json(_model_samples(job)),
+        "model_samples": model_samples_json(model_samples(job)),
         "reductions": reductions_json(_reductions(job)),
         "grid searches": {search.title: search.scores for search in _searches(job)},
         "configuration": dict(job.params.options),
