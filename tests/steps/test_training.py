@@ -16,7 +16,6 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from iota2.classifiers import load_model, save_model, train_model, validate_options
 from iota2.classifiers.base import Model
-from iota2.classifiers.forest import RandomForest
 from iota2.config.learner import Learner
 from iota2.config.options.schema import Config
 from iota2.config.options.train import ArgTrain
@@ -140,12 +139,13 @@ def test_classes_are_weighted(tmp_path: Path, given: str | dict[str, float]) -> 
     assert found != (tmp_path / "plain" / "forest.npz").read_bytes()
 
 
-def test_a_classifier_without_weights_is_a_problem_of_the_option(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("classifier", "weights"), [("rf", True), ("svm", True), ("knn", False)])
+def test_a_classifier_without_weights_is_a_problem_of_the_option(classifier: str, weights: bool) -> None:
     facts = Facts({}, {})
-    config = Config(chain=None, arg_train=ArgTrain(class_weight="balanced"))
-    assert [*training.check(config, facts)] == []
-    monkeypatch.setattr(RandomForest, "weights", False)
-    (finding,) = training.check(config, facts)
-    assert finding.option == ("arg_train", "class_weight")
-    assert "classifier 'rf' cannot use weights" in finding.text
-    assert [*training.check(Config(chain=None), facts)] == []
+    config = Config(chain=None, arg_train=ArgTrain(classifier=classifier, class_weight="balanced"))
+    found = [*training.check(config, facts)]
+    assert bool(found) != weights
+    for finding in found:
+        assert finding.option == ("arg_train", "class_weight")
+        assert f"classifier '{classifier}' cannot use weights" in finding.text
+    assert [*training.check(Config(chain=None, arg_train=ArgTrain(classifier=classifier)), facts)] == []

@@ -114,10 +114,10 @@ def run(job: JobContext[ReportParams]) -> None:
     fates = {key.seed: read_losses_csv(path) for key, path in job.inp.each("losses")}
     reduced = _reductions(job)
     searched = _searches(job)
-    samples = model_samples(job)
+    samples = model_samples(job.inp)
     training = (
         *_training_notes(job, classes),
-        *copy_notes(job, classes),
+        *copy_notes(job.inp, classes),
         *reduction_remarks(reduced),
         *search_remarks(searched),
     )
@@ -319,7 +319,7 @@ def _training_notes(job: JobContext, classes: Nomenclature) -> Iterator[str]:
         region, seed = key.region, key.seed
         learned = read_class_statistics(job.inp.at("samples", seed=seed), region)
         lost = losses(path.read_text(encoding="utf-8"), learned)
-        copied = {one.rule.code for one in copy_counts(job, seed) if one.rule.destination == region and one.copied}
+        copied = {one.rule.code for one in copy_counts(job.inp, seed) if one.rule.destination == region and one.copied}
         for code, reason in lost.reasons.items():
             if code in copied:
                 continue
@@ -429,7 +429,7 @@ def _provenance(job: JobContext[ReportParams], scenes: list[Scene]) -> dict[str,
         "series": dates,
         "models": [asdict(model) for model in _models(job)],
         "samples": _samples(job),
-        "model_samples": model_samples_json(model_samples(job)),
+        "model_samples": model_samples_json(model_samples(job.inp)),
         "reductions": reductions_json(_reductions(job)),
         "grid searches": {search.title: search.scores for search in _searches(job)},
         "configuration": dict(job.params.options),
