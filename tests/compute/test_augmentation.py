@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from imblearn.over_sampling import SMOTE
 from scipy.stats import kstest
 from sklearn.neighbors import NearestNeighbors
+from threadpoolctl import threadpool_limits
 
 from iota2.compute import augmentation
 from iota2.compute.augmentation import Augmentation, added, augmented, nearest, new_samples
@@ -87,6 +88,15 @@ def test_neighbours_equal_a_search_of_all_pairs_with_ties_and_missing_values(see
 def test_equal_distances_give_the_first_positions(monkeypatch):
     monkeypatch.setattr(augmentation, "DISTANCES_PER_STEP", 20)
     assert nearest(np.ones((9, 4), np.float32), np.array([0, 4, 8]), 3).tolist() == [[1, 2, 3], [0, 1, 2], [0, 1, 2]]
+
+
+def test_neighbours_do_not_depend_on_the_threads_of_the_matrix_product():
+    x = np.concatenate([samples(300, 40), samples(300, 40)])  # each sample twice: equal distances
+    found = []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            found.append(nearest(x, np.arange(600), 5))
+    np.testing.assert_array_equal(*found)
 
 
 def shares(new: np.ndarray, parents: np.ndarray, x: np.ndarray, near: np.ndarray) -> np.ndarray:
