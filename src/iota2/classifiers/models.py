@@ -60,15 +60,17 @@ def train_model(
     quantity: Quantity | None = None,
     reduction: Components | None = None,
     calibration: Choice = "none",
+    augmented: np.ndarray | None = None,
 ) -> Model:
     """A model fitted to ``x`` (sample, feature) and class codes ``y`` (sample,) 1..65535, or values of a ``quantity``.
 
     ``parameters`` come from ``validate_options``; ``weight`` and ``groups``, the polygons of the samples, are
     (sample,). With a ``reduction``, ``x`` contains its components instead of the recipe's features. With a
-    ``calibration``, which needs ``groups``, further models are fitted (``calibrate``). One class, and one sample, are
-    enough. The result depends on the samples in their order, the parameters, ``seed`` and ``region``, not
-    on ``threads``. Raises ``InputError`` for no samples, values that are not finite, a number of features other than
-    expected, and codes out of range; ``ModelError`` if the classifier needs series and gets other features.
+    ``calibration``, which needs ``groups``, further models are fitted (``calibrate``); it is not fitted to samples made
+    from others, ``augmented`` (sample,) bool. One class, and one sample, are enough. The result depends on the samples
+    in their order, the parameters, ``seed`` and ``region``, not on ``threads``. Raises ``InputError`` for no samples,
+    values that are not finite, a number of features other than expected, and codes out of range; ``ModelError`` if the
+    classifier needs series and gets other features.
     """
     title = f"region {region}, random seed {seed}"
     x, y = np.asarray(x, np.float32), np.asarray(y)
@@ -82,7 +84,7 @@ def train_model(
     fitted = fitting.fit(given)
     if isinstance(target, Classes):
         fit = fitting.to_some(given, fitted.method)
-        calibrated = calibrate(calibration, fit, y, groups, seed=seed, region=region)
+        calibrated = calibrate(calibration, fit, y, groups, seed=seed, region=region, augmented=augmented)
     meta = Training(
         kind=classifier_name,
         region=region,

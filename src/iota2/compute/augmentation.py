@@ -91,8 +91,8 @@ def new_samples(x: np.ndarray, count: int, how: Augmentation, rng: np.random.Gen
     [0, 1) for all features (Chawla et al., 2002, JAIR 16); parents as for ``replicate``. Neighbours are those of
     ``nearest``; with n samples there are at most n − 1.
 
-    Values that are ``MISSING`` or NaN in the parent stay, and the parent's value is used where the neighbour has none.
-    A single sample is copied by every method. ``ValueError`` without samples.
+    Values that are ``MISSING``, NaN or infinite in the parent stay, and the parent's value is used where the neighbour
+    has none. A single sample is copied by every method. ``ValueError`` without samples.
     """
     if count and not len(x):
         raise ValueError("no sample from which new ones can be made")
@@ -148,7 +148,7 @@ def _nearest(x: np.ndarray, of: np.ndarray, count: int) -> np.ndarray:
 
 def _absent(x: np.ndarray) -> np.ndarray:
     """Whether each value is missing, (sample, feature) bool."""
-    return (x == MISSING) | np.isnan(x)
+    return (x == MISSING) | ~np.isfinite(x)
 
 
 def _moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -186,6 +186,7 @@ def _between(x: np.ndarray, parents: np.ndarray, neighbours: np.ndarray, share: 
         some = values[first : first + SAMPLES_PER_STEP]
         other = x[neighbours[first : first + SAMPLES_PER_STEP]]
         u = share[first : first + SAMPLES_PER_STEP, np.newaxis]
-        between = some + u * (other.astype(np.float64) - some)
+        with np.errstate(invalid="ignore"):  # infinite values, which are not used
+            between = some + u * (other.astype(np.float64) - some)
         some[:] = np.where(_absent(some) | _absent(other), some, between)
     return values

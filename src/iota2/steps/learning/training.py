@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,13 +20,13 @@ from iota2.config.options.schema import Config
 from iota2.core.cost import Cost, Facts, JobFacts
 from iota2.core.graph import Finding, JobContext, Step, first, optional
 from iota2.core.nomenclature import Nomenclature
-from iota2.core.tables import CODE, ORIGIN, reduced_columns, sample_columns
+from iota2.core.tables import AUGMENTED, CODE, ORIGIN, reduced_columns, sample_columns
 from iota2.errors import InputError
 from iota2.io.files.atomic import replacing, replacing_folder, write_json, write_text
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.reductions import statistics_xml
-from iota2.io.tables.samples import read_columns
+from iota2.io.tables.samples import column_names, read_columns
 from iota2.io.tables.split_groups import read_split_groups
 
 PROBABILITY_BYTES = 48
@@ -81,6 +82,7 @@ def run(job: JobContext[TrainingParams]) -> None:
         groups=_groups(job, polygons),
         reduction=reduction,
         calibration=job.params.calibration,
+        augmented=_augmented(job.inp.samples),
     )
     if "statistics" in job.out:
         write_text(job.out.statistics, _statistics(model))
@@ -113,6 +115,11 @@ def _groups(job: JobContext[TrainingParams], polygons: np.ndarray) -> np.ndarray
         return polygons
     group_of = read_split_groups(job.inp.groups)
     return np.array([group_of[polygon] for polygon in polygons.tolist()], np.int64)
+
+
+def _augmented(path: Path) -> np.ndarray | None:
+    """(sample,) bool: whether each sample was made from another one; None without such samples."""
+    return read_columns(path, [AUGMENTED], int)[:, 0] > 0 if AUGMENTED in column_names(path) else None
 
 
 def weights_of(
