@@ -13,6 +13,7 @@ import pytest
 import rasterio
 
 from iota2 import __version__
+from iota2.chains.classification import CLASSIFICATION
 from iota2.chains.load import load_config
 from iota2.cli import legacy, legacy_main, main
 from iota2.errors import UserError
@@ -176,8 +177,9 @@ def test_the_legacy_command_runs_the_chain(
     assert (world.output / "features/T31TCJ/nbView.tif").is_file()
     assert call(monkeypatch, *base, "localCluster", "-nb_parallel_tasks", "2", "-ending_step", "-1", legacy=True) == 0
     assert (world.output / "final/RESULTS.txt").is_file()
-    assert call(monkeypatch, *base, "debug", "-starting_step", "26", legacy=True) == 1
-    assert "numbered 1 to 25" in capsys.readouterr().err
+    last = len(CLASSIFICATION.steps)
+    assert call(monkeypatch, *base, "debug", "-starting_step", f"{last + 1}", legacy=True) == 1
+    assert f"numbered 1 to {last}" in capsys.readouterr().err
 
 
 def test_the_installed_commands_run(tmp_path: Path) -> None:

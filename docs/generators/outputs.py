@@ -62,6 +62,17 @@ CHANGES = (
         "tables for SpatiaLite",
         "plain SQLite: a table `output`, geometry as WKB in the column `GEOMETRY`",
     ),
+    (
+        "`learningSamples/Samples_region_{region}_seed{seed}_learn.{samples}`",
+        "with `dim_red`, components",
+        "always features; samples with components are in `dimRed/reduced`",
+    ),
+    (
+        "`dimRed/reduced/Samples_region_{region}_seed{seed}_learn_model_<g>`, `…_stats_<g>.xml`",
+        "models of the toolbox, and statistics",
+        "`dimRed/reduced/Samples_region_{region}_seed{seed}_learn/model_<g>` and `stats_<g>.xml`: text files that "
+        "describe the components and statistics of a group",
+    ),
     ("`config_model`", "empty", "contains the classes and the notes about the reference data"),
     (
         "`reference_data.shp`",

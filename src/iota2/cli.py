@@ -426,8 +426,8 @@ def demo(
     files, kept = write_demo(world, folder)
     if kept:
         console.say(
-            f"note: {some(kept)} in {folder} were changed and differ from the demo; they are kept and used. Rename or "
-            "delete them to get those of the demo."
+            f"note: {folder} contains files that differ from those of the demo: {some(kept)}. They are kept and used; "
+            "rename or delete them to get those of the demo."
         )
     _run(files.config, Options(workers=workers), console)
 

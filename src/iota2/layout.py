@@ -47,7 +47,7 @@ class _Augmentation(Protocol):
     def activate(self) -> bool: ...
 
 
-class _Train(Protocol):
+class _ArgTrain(Protocol):
     @property
     def split_ground_truth(self) -> bool: ...
     @property
@@ -60,13 +60,15 @@ class _Train(Protocol):
     def sample_augmentation(self) -> _Augmentation: ...
     @property
     def sampling_validation(self) -> bool: ...
+    @property
+    def feature_importance(self) -> bool: ...
 
 
 class OutputOptions(Protocol):
     """The part of the configuration that enables optional files."""
 
     @property
-    def arg_train(self) -> _Train: ...
+    def arg_train(self) -> _ArgTrain: ...
     @property
     def arg_classification(self) -> _Classification: ...
     @property
@@ -126,6 +128,11 @@ def with_augmentation(config: OutputOptions) -> bool:
 def with_sampled_validation(config: OutputOptions) -> bool:
     """Whether validation pixels are selected like learning pixels."""
     return config.arg_train.sampling_validation
+
+
+def with_importance(config: OutputOptions) -> bool:
+    """Whether the importance of dates, bands and sensors is measured."""
+    return config.arg_train.feature_importance
 
 
 def artifacts() -> tuple[Artifact, ...]:
@@ -471,6 +478,17 @@ TILE_COMPARISON_STYLE = Artifact(
     "QGIS style of the comparison: meaning and colour of each value.",
     role="note",
 )
+TILE_VALIDATION_SAMPLES = Artifact(
+    "dataAppVal/{tile}_region_{region}_seed{seed}_Samples_val.{samples}",
+    "Feature values of some validation pixels of the tile; `i2weight` is the number of pixels that each one represents "
+    "(with `feature_importance`).",
+    when=with_importance,
+)
+MODEL_IMPORTANCE = Artifact(
+    "final/TMP/importance_region_{region}_seed_{seed}.json",
+    "Loss in overall accuracy of the model without each date, band and sensor (with `feature_importance`).",
+    when=with_importance,
+)
 CONFUSION = Artifact("final/TMP/Classif_Seed_{seed}.csv", "Confusion matrix of the map, in pixels.")
 VALIDATION = Artifact(
     "final/TMP/Validation_Seed_{seed}.csv",
@@ -502,6 +520,12 @@ RESULTS = Artifact(
     "final/RESULTS.txt", "The accuracy report, with mean and confidence interval over the runs.", role="product"
 )
 METRICS = Artifact("final/metrics.json", "Accuracy measures in machine-readable form.", role="product")
+IMPORTANCE = Artifact(
+    "final/feature_importance.json",
+    "Loss in overall accuracy without each date, band and sensor (with `feature_importance`).",
+    when=with_importance,
+    role="product",
+)
 CLASS_TABLE = Artifact(
     "final/Classif_table.csv", "User label, code in the map and colour of each class.", role="product"
 )

@@ -16,6 +16,7 @@ from iota2.classifiers.calibrated import (
     ModelCalibration,
     OutOfFold,
     calibrate,
+    chosen,
 )
 from iota2.classifiers.fitting import Fitting, Samples
 from iota2.classifiers.models import read_calibration
@@ -78,8 +79,8 @@ def test_over_ten_worlds_with_wrong_labels_the_error_is_halved_and_small():
     """The law of the option's default: forests on worlds with wrong labels, measured on polygons of their own."""
     before, after, worse = [], [], 0
     for seed in range(10):
-        drawn = draw(seed, 2000)
-        learns = drawn.polygons < 200
+        drawn = draw(seed, 2200)
+        learns = drawn.polygons < 400
         fitted, other = trained(drawn.where(learns), trees=30, seed=seed), drawn.where(~learns)
         columns = np.searchsorted(fitted.classes, other.y)
         raw, calibrated = fitted.classifier.predict_proba(other.x), probabilities_of(fitted, other.x)
@@ -202,15 +203,34 @@ def test_classes_with_few_polygons_are_left_out_and_named(world):
     assert "class 9 are not used" in fitted.calibration.sentences[1]
 
 
-def test_honest_probabilities_are_not_calibrated_by_auto_but_are_on_request(world):
+@pytest.mark.parametrize("choice", ["auto", "temperature"])
+def test_honest_probabilities_hardly_change(world, choice):
     fit, truth, fits = fake_method(world[0], 1.0)
-    found = calibrate("auto", fit, truth, world[0].polygons, seed=3, region="1")
-    assert found.calibration is None
-    assert found.reason == "no calibration improves the probabilities"
-    assert set(found.reliability) == {"mixed", "apart"}
+    found = calibrate(choice, fit, truth, world[0].polygons, seed=3, region="1")
+    assert found.calibration.temperature == pytest.approx(1, abs=0.1)
+    assert found.calibration.uniform < 0.1
+    assert set(found.reliability) == {"mixed", "apart", "calibrated"}
     assert len(fits) == 4
-    asked = calibrate("temperature", fit, truth, world[0].polygons, seed=3, region="1")
-    assert asked.calibration.temperature == pytest.approx(1, abs=0.1)
+
+
+def test_auto_takes_the_better_method_and_none_if_both_are_clearly_worse():
+    groups, rng = np.repeat(np.arange(50), 4), np.random.default_rng(0)
+    noise = np.repeat(rng.normal(0, 0.1, 50), 4)
+    level = np.full(200, 0.5)
+    assert chosen({"none": level, "temperature": level + noise - 0.1, "isotonic": level}, groups) == "temperature"
+    assert chosen({"none": level, "temperature": level, "isotonic": level - 0.01}, groups) == "isotonic"
+    error = noise.std() / np.sqrt(50)
+    centred = level + noise - noise.mean()
+    assert chosen({"none": level, "temperature": centred + 0.8 * error}, groups) == "temperature"
+    assert chosen({"none": level, "temperature": centred + 1.2 * error}, groups) == "none"
+
+
+def test_the_floor_rises_with_the_number_of_classes(world):
+    samples = world[0].where(world[0].polygons < 66)
+    found = trained(samples).calibration
+    assert found.polygons > MIN_POLYGONS
+    assert found.calibration is None
+    assert f"expected {10 * len(np.unique(samples.y))}" in found.reason
 
 
 @pytest.mark.parametrize("choice", ["auto", *METHODS])

@@ -14,7 +14,7 @@ from sklearn.utils import all_estimators
 
 from iota2.classifiers.scikit import build
 from iota2.classifiers.scikit.build import (
-    SEVERAL_OUTPUTS,
+    UNSUITABLE,
     arguments_without_effect,
     classifier_names,
     estimator_of,
@@ -29,11 +29,11 @@ def problems(model_type: str, arguments: Mapping[str, Any] | None = None) -> lis
 
 def test_every_classifier_of_the_library_with_one_label_is_found_by_name() -> None:
     listed = {name for name, _ in all_estimators(type_filter="classifier")}
-    assert set(classifier_names()) - {"LGBMClassifier"} == (listed | {"Pipeline"}) - set(SEVERAL_OUTPUTS)
+    assert set(classifier_names()) - {"LGBMClassifier"} == (listed | {"Pipeline"}) - set(UNSUITABLE)
     needs_nested = {"estimator", "estimators"}
     for name, cls in all_estimators(type_filter="classifier"):
         required = needs_nested & set(cls.__init__.__code__.co_varnames)
-        if name not in SEVERAL_OUTPUTS and not required:
+        if name not in UNSUITABLE and not required:
             assert type(estimator_of(name, {})) is cls
 
 
@@ -75,6 +75,7 @@ def test_estimators_are_nested_by_mappings_and_names() -> None:
         ("sklearn.svm.SVC", {}, "model_type: scikit-learn has no classifier 'sklearn.svm.SVC'"),
         ("os.system", {}, "model_type: scikit-learn has no classifier 'os.system'"),
         ("MultiOutputClassifier", {}, "predicts several labels for a pixel"),
+        ("FixedThresholdClassifier", {"estimator": "SVC"}, "moves the threshold between two classes"),
         ("RandomForestClassifier", {"n_estimator": 3}, "has no such argument; did you mean 'n_estimators'?"),
         ("SVC", {"C": -1}, "The 'C' parameter of SVC must be a float in the range (0.0, inf]"),
         ("SVC", {"kernel": "cubic"}, "The 'kernel' parameter of SVC"),

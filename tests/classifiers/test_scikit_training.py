@@ -67,6 +67,16 @@ def test_a_classifier_without_probabilities_gets_them(estimator: object) -> None
     assert (found.classes_[probabilities.argmax(axis=1)] == given.y).mean() > 0.7
 
 
+def test_probabilities_agree_with_the_labels_where_polygons_are_few() -> None:
+    """With polygons kept together, the functions of classes with one or two polygons would fall with the score."""
+    given = samples()
+    few = np.isin(given.groups, [0, 1, 3, 4, 2])
+    given = Samples(given.x[few], given.y[few], None, given.groups[few])
+    assert not given.many_polygons
+    found = fitted(SVC(), given, np.random.default_rng(0))
+    assert (found.classes_[found.predict_proba(given.x).argmax(axis=1)] == given.y).mean() > 0.95
+
+
 def test_members_of_a_vote_get_probabilities() -> None:
     given = samples()
     vote = estimator_of("VotingClassifier", {"estimators": ["SVC", "GaussianNB"]})

@@ -17,11 +17,12 @@ from iota2.classifiers.forest import RandomForest
 from iota2.classifiers.models import FILE
 from iota2.classifiers.options import Params
 from iota2.classifiers.registry import KINDS, register
-from iota2.classifiers.transforms import Projection, Standardisation
+from iota2.classifiers.transforms import Components, Projection, Standardisation
 from iota2.core.cube import FeatureBlock
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
+from iota2.core.reduction import FeatureGroup
 from iota2.core.target import Classes
-from iota2.errors import ConfigError
+from iota2.errors import ConfigError, InputError
 from iota2.options import option
 
 RECIPE = FeatureRecipe((SensorRecipe("S", ("A", "B", "C"), {}, ("20200101",), indices=()),))
@@ -99,6 +100,74 @@ def test_damaged_transforms_are_rejected(damage: str, tmp_path: Path) -> None:
     else:
         file = tmp_path / "model" / FILE
         file.write_text(file.read_text(encoding="utf-8").replace('"projection"', '"rotation"'), encoding="utf-8")
+    with pytest.raises(ModelError):
+        load_model(tmp_path / "model")
+
+
+GROUPS = (FeatureGroup("first", (0, 2)), FeatureGroup("second", (1,)))
+
+
+def reduced(recipe: FeatureRecipe = RECIPE) -> Model:
+    """A model of the components of two groups."""
+    x, y = samples()
+    components = Components.fitted(x, GROUPS, 1)
+    parameters, _ = validate_options("rf", {})
+    return train_model(
+        "rf", parameters, components.apply(x), y, recipe=recipe, seed=0, region="1", threads=1, reduction=components
+    )
+
+
+def test_a_model_of_components_predicts_from_the_features_of_its_recipe(tmp_path: Path) -> None:
+    model = reduced()
+    assert (model.transforms[0].n_inputs, model.classifier.n_features) == (3, 2)
+    save_model(model, tmp_path / "model", tmp_path / "card.txt")
+    save_model(reduced(), tmp_path / "again", tmp_path / "again.txt")
+    for path in (tmp_path / "model").rglob("*.*"):
+        assert path.read_bytes() == (tmp_path / "again" / path.relative_to(tmp_path / "model")).read_bytes()
+    loaded = load_model(tmp_path / "model")
+    np.testing.assert_array_equal(answers(loaded), answers(model))
+    assert (answers(loaded).argmax(axis=0) + 1 == samples()[1].reshape(6, 10)).mean() > 0.9
+    (found,) = loaded.transforms
+    assert isinstance(found, Components)
+    assert found.groups == ("first", "second")
+    assert found.explained[1] == 1
+
+
+def test_samples_with_another_number_of_components_are_rejected() -> None:
+    x, y = samples()
+    components = Components.fitted(x, GROUPS, 1)
+    parameters, _ = validate_options("rf", {})
+    with pytest.raises(InputError, match=r"samples \(60, 3\), labels \(60,\), expected 2 features"):
+        train_model("rf", parameters, x, y, recipe=RECIPE, seed=0, region="1", threads=1, reduction=components)
+
+
+@pytest.mark.parametrize(
+    ("name", "array"),
+    [
+        ("group", np.array([0, 1])),
+        ("group", np.array([0, 2, 1])),
+        ("group", np.array([0, 0, 0])),
+        ("group", np.array([0, -1, 1])),
+        ("group", np.array([0.0, 1.0, 0.0])),
+        ("counts", np.array([1, 9])),
+        ("counts", np.array([1, 0])),
+        ("counts", np.array([1])),
+        ("axes", np.ones((3, 1, 1))),
+        ("axes", np.ones((2, 1))),
+        ("axes", np.full((3, 1), np.nan)),
+        ("scale", np.zeros(3)),
+        ("mean", np.full(3, np.inf)),
+        ("mean", np.ones(4)),
+        ("explained", np.ones((1, 1))),
+        ("groups", np.array(["first"])),
+        ("groups", np.array([["first", "second"]])),
+        ("groups", np.ones(2)),
+        ("groups", np.array([None, None])),
+    ],
+)
+def test_tampered_components_are_rejected(tmp_path: Path, name: str, array: np.ndarray) -> None:
+    save_model(reduced(), tmp_path / "model", tmp_path / "card.txt")
+    np.save(tmp_path / f"model/0_components/{name}.npy", array)
     with pytest.raises(ModelError):
         load_model(tmp_path / "model")
 

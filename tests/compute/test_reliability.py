@@ -15,6 +15,7 @@ from iota2.compute.reliability import (
     confidence_of,
     diagram,
     expected_calibration_error,
+    grouped_mean,
     mass_bins,
     reliability,
 )
@@ -132,6 +133,16 @@ def test_brier_scores_equal_the_definition(raw, columns):
     probabilities, columns = raw / raw.sum(axis=1, keepdims=True), np.array(columns)
     expected = ((probabilities - np.eye(3)[columns]) ** 2).sum(axis=1)
     np.testing.assert_allclose(brier_scores(probabilities, columns), expected, atol=1e-12)
+
+
+def test_a_grouped_mean_has_the_error_of_groups():
+    rng = np.random.default_rng(0)
+    levels = rng.normal(size=400)
+    for size in (1, 25):
+        mean, error = grouped_mean(np.repeat(levels, size), np.repeat(np.arange(400), size))
+        assert mean == pytest.approx(levels.mean())
+        assert error == pytest.approx(levels.std() / 20)
+    assert np.isnan(grouped_mean(np.zeros(0), np.zeros(0, int))).all()
 
 
 def test_confidence_is_that_of_the_first_of_equal_classes():

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare, kstest
 
 from iota2.compute.binning import bin_features
-from iota2.compute.tree_growing import Grown, Growth, _distinct_rows, _in_bag, _random, grow_forest
+from iota2.compute.tree_growing import Grown, Growth, _distinct_rows, grow_forest
+from iota2.compute.tree_kernel import in_bag, random_bits
 from iota2.compute.trees import Forest
 from iota2.core.recipe import MISSING
 
@@ -221,7 +222,7 @@ def test_more_candidates_find_better_features() -> None:
 def test_the_random_numbers_are_those_of_splitmix64() -> None:
     state = np.zeros(1, np.uint64)
     expected = [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F]
-    assert [int(_random(state)) for _ in range(3)] == expected
+    assert [int(random_bits(state)) for _ in range(3)] == expected
 
 
 def test_bags_are_drawn_with_replacement() -> None:
@@ -230,7 +231,7 @@ def test_bags_are_drawn_with_replacement() -> None:
     drawn = np.zeros(1000)
     distinct = []
     for _ in range(200):
-        positions, label, count = _in_bag(labels, weights, present, 500, state)
+        positions, label, count = in_bag(labels, weights, present, 500, state)
         np.testing.assert_array_equal(label, positions)
         assert (np.diff(positions.astype(int)) > 0).all()
         assert count.sum() == 500
@@ -239,7 +240,7 @@ def test_bags_are_drawn_with_replacement() -> None:
     assert np.mean(distinct) / 500 == pytest.approx(1 - np.exp(-1), abs=0.01)
     assert not drawn[1::2].any()
     assert chisquare(drawn[::2]).pvalue > 0.001
-    assert _in_bag(labels, weights, present, 0, state)[2].tolist() == [1] * 500
+    assert in_bag(labels, weights, present, 0, state)[2].tolist() == [1] * 500
 
 
 def test_the_size_of_bags_is_a_share_of_the_samples() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from iota2 import layout
+from iota2.chains.classification import CLASSIFICATION
 from iota2.cli import app, guarded
 from iota2.config.options.schema import Config
 from iota2.core.graph import Artifact, Resources
@@ -64,7 +65,7 @@ def times(config: Config) -> dict[str, int]:
         (Options(scheduler="tcp://127.0.0.1:9"), "no Dask scheduler responds"),
         (Options(engine="slurm"), "no command 'sbatch'"),
         (Options(workers=0, use=Resources(memory=1 << 20)), "a block of 16 x 64 pixels needs"),
-        (Options(workers=0, legacy_last_step=99), "numbered 1 to 25"),
+        (Options(workers=0, legacy_last_step=99), f"numbered 1 to {len(CLASSIFICATION.steps)}"),
         (Options(workers=0, last_step="mosaik"), "is neither a step nor a group of steps; did you mean 'mosaic'?"),
     ],
 )

@@ -22,7 +22,7 @@ from iota2.steps.sampling import (
     selection,
     tile_selection,
 )
-from iota2.steps.validation import confusion, difference, merge_confusions, report
+from iota2.steps.validation import confusion, difference, importance, merge_confusions, report, validation_samples
 
 STEPS = (
     recipe.STEP,
@@ -52,6 +52,8 @@ STEPS = (
     confusion.STEP,
     merge_confusions.STEP,
     difference.STEP,
+    validation_samples.STEP,
+    importance.STEP,
     report.STEP,
 )
 

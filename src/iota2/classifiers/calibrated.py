@@ -23,21 +23,26 @@ from iota2.compute.reliability import (
     classwise_errors,
     confidence_of,
     diagram,
+    grouped_mean,
 )
 from iota2.core.random import generator
 from iota2.core.words import counted, some
 
 CALIBRATION_FOLDS = 3
 """Number of folds. Five did not give better calibrations than three, and two models more must be fitted."""
-MIN_POLYGONS = 50
-"""Minimum number of polygons for a calibration: with 30, it was worse than none in half of the synthetic worlds."""
+MIN_POLYGONS, MIN_MEAN_POLYGONS = 50, 10
+"""Minimum number of polygons for a calibration, and minimum mean number by class.
+
+With 30 polygons of seven classes, the calibration was worse than none on average; with 60, it was neither better nor
+worse where classes are difficult to separate.
+"""
 MIN_CLASS_POLYGONS = 5
 """Minimum number of polygons of a class; samples of classes with fewer are not used for the calibration."""
 MIN_ISOTONIC_POLYGONS = 1000
 """Minimum number of polygons with which ``auto`` considers isotonic calibration, which has many free numbers."""
 
 Choice = Literal["auto", "none", "temperature", "isotonic"]
-"""Requested calibration. ``auto``: the one with the lowest Brier score, if it is lower than without calibration."""
+"""Requested calibration. ``auto``: the one with the lowest Brier score, unless it is worse than no calibration."""
 SPLITS: Mapping[str, str] = {
     "mixed": "predicted by a model that has learned from other pixels of the same polygon",
     "apart": "predicted by a model that has not learned from the polygon",
@@ -151,9 +156,10 @@ def calibrate(
 
     ``classes`` (sample,) are codes; ``groups`` (sample,) int the polygons, or groups of polygons that stay together.
     ``CALIBRATION_FOLDS`` models are fitted, each without the groups of one fold, and one without a random third of the
-    samples. With less than ``MIN_POLYGONS`` groups in classes of ``MIN_CLASS_POLYGONS`` or more, or with one
-    class, nothing is fitted. Samples that were made from others, ``augmented`` (sample,) bool, are used to fit the
-    models of the folds only, not for the calibration and the measures.
+    samples. Nothing is fitted with one class, or if the classes of ``MIN_CLASS_POLYGONS`` or more have less groups than
+    ``MIN_POLYGONS`` or ``MIN_MEAN_POLYGONS`` require. Samples that were made from
+    others, ``augmented`` (sample,) bool, are used to fit the models of the folds only, not for the calibration and the
+    measures.
     """
     if choice == "none":
         return None
@@ -169,8 +175,9 @@ def calibrate(
 
     if len(np.unique(classes)) < 2:
         return found(None, "the model has one class", {})
-    if polygons < MIN_POLYGONS:
-        reason = f"{counted(polygons, 'polygon')} in classes of at least {MIN_CLASS_POLYGONS}; expected {MIN_POLYGONS}"
+    needed = max(MIN_POLYGONS, MIN_MEAN_POLYGONS * (len(np.unique(classes)) - len(left_out)))
+    if polygons < needed:
+        reason = f"{counted(polygons, 'polygon')} in classes of at least {MIN_CLASS_POLYGONS}; expected {needed}"
         return found(None, reason, {})
     folds = grouped_folds(classes, groups, CALIBRATION_FOLDS, generator(seed, "calibration folds", region))
     probabilities = out_of_fold_probabilities(fit, classes, folds)
@@ -178,10 +185,10 @@ def calibrate(
     columns = np.searchsorted(np.unique(classes), classes)[usable]
     apart, folds = probabilities[usable], folds[usable]
     scores = cross_fitted_scores(_candidates(choice, polygons), apart, columns, folds)
-    best = min(scores, key=lambda name: scores[name]) if choice == "auto" else choice
+    best = chosen(scores, groups[usable]) if choice == "auto" else choice
     measured = {"apart": OutOfFold.of(apart, columns), **_mixed(fit, classes, original, seed, region)}
     if best == "none":
-        return found(None, "no calibration improves the probabilities", measured)
+        return found(None, "a calibration makes the probabilities of other polygons worse", measured)
     measured["calibrated"] = OutOfFold.of(cross_fitted(best, apart, columns, folds), columns)
     return found(fit_calibration(best, apart, columns), "", measured)
 
@@ -192,6 +199,18 @@ def _usable(classes: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, tuple[
     codes, polygons = np.unique(pairs[0], return_counts=True)
     few = codes[polygons < MIN_CLASS_POLYGONS]
     return ~np.isin(classes, few), tuple(few.tolist())
+
+
+def chosen(scores: Mapping[Method | Literal["none"], np.ndarray], groups: np.ndarray) -> Method | Literal["none"]:
+    """The method with the lowest mean score (sample,); ``none`` if its score is lower by more than a standard error.
+
+    Doubt is decided for the calibration: with a stricter rule, chance decides more often, and the probabilities of
+    synthetic landscapes were worse on average.
+    """
+    methods: list[Method] = [name for name in scores if name != "none"]
+    best = min(methods, key=lambda name: float(scores[name].mean()))
+    gain, error = grouped_mean(scores["none"] - scores[best], groups)
+    return "none" if gain < -error else best
 
 
 def _candidates(choice: Choice, polygons: int) -> Sequence[Method]:

@@ -60,6 +60,7 @@ register(
     "Random forest whose trees grow to a minimum node size, each from a random share of the samples.",
     "iota2.classifiers.forest:SharkForest",
 )
+register("trees", "Mean of extra trees and gradient boosting.", "iota2.classifiers.trees:Trees")
 
 _TOOLBOX = "iota2.classifiers.scikit.toolbox"
 register("libsvm", "Support vector machine.", f"{_TOOLBOX}:LibSvm")

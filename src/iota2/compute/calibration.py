@@ -219,16 +219,15 @@ def cross_fitted_scores(
     columns: np.ndarray,
     folds: np.ndarray,
     weight: np.ndarray | None = None,
-) -> dict[Method | Literal["none"], float]:
-    """Brier score of the given probabilities (``none``), and after each cross-fitted calibration.
+) -> dict[Method | Literal["none"], np.ndarray]:
+    """(sample,) Brier scores of the given probabilities (``none``), and after each cross-fitted calibration.
 
     The Brier score is a proper score and is finite for probabilities of 0, unlike the log-loss.
     """
-    weights = _weights(columns, weight)
     candidates: dict[Method | Literal["none"], np.ndarray] = {"none": probabilities}
     for method in methods:
         candidates[method] = cross_fitted(method, probabilities, columns, folds, weight)
-    return {name: float((weights * brier_scores(found, columns)).sum()) for name, found in candidates.items()}
+    return {name: brier_scores(found, columns) for name, found in candidates.items()}
 
 
 def _weights(columns: np.ndarray, weight: np.ndarray | None) -> np.ndarray:

@@ -166,6 +166,19 @@ def _diagram(sums: np.ndarray) -> Diagram:
     return Diagram(expected / mass, right / mass, mass / mass.sum())
 
 
+def grouped_mean(values: np.ndarray, groups: np.ndarray) -> tuple[float, float]:
+    """Mean of values (case,) and its standard error with ``groups`` (case,) as sampling units.
+
+    The error is that of a ratio of totals of groups [Cochran 1977, section 6.4]; NaN without cases.
+    """
+    if not len(values):
+        return np.nan, np.nan
+    _, member = np.unique(groups, return_inverse=True)
+    totals, counts = np.bincount(member.reshape(-1), values), np.bincount(member.reshape(-1))
+    mean = float(totals.sum() / counts.sum())
+    return mean, float(np.sqrt(((totals - mean * counts) ** 2).sum()) / counts.sum())
+
+
 def brier_scores(probabilities: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """(sample,) float64: Brier score of each sample [Brier 1950], the sum over classes of squared errors, 0 to 2.
 

@@ -22,8 +22,14 @@ SET_BY_THE_RUN: Mapping[str, str] = {
     "probability": "probabilities are always computed, by calibration on folds that keep polygons together",
 }
 """Arguments without effect, with the reason."""
-SEVERAL_OUTPUTS = ("ClassifierChain", "MultiOutputClassifier")
-"""Classifiers that predict several labels for each sample."""
+UNSUITABLE: Mapping[str, str] = {
+    **dict.fromkeys(("ClassifierChain", "MultiOutputClassifier"), "predicts several labels for a pixel; a map has one"),
+    **dict.fromkeys(
+        ("FixedThresholdClassifier", "TunedThresholdClassifierCV"),
+        "moves the threshold between two classes; the label of a pixel is the most probable class",
+    ),
+}
+"""Classifiers of scikit-learn that cannot make a map, with the reason."""
 NESTED = ("estimator", "final_estimator")
 """Arguments that are an estimator, by name or as a mapping."""
 NAMED = ("estimators", "steps", "transformer_list")
@@ -64,7 +70,7 @@ def arguments_without_effect(arguments: Mapping[str, Any], where: str = ARGUMENT
 def classifier_names() -> tuple[str, ...]:
     """Names of all classifiers that predict one label, sorted; ``Pipeline`` is one of them."""
     named = (name for name, cls in _known().items() if _role(cls) in ("classifier", "pipeline"))
-    return tuple(sorted(name for name in named if name not in SEVERAL_OUTPUTS))
+    return tuple(sorted(name for name in named if name not in UNSUITABLE))
 
 
 @cache
@@ -119,11 +125,11 @@ def _estimator(
 
 
 def _class(name: Any, where: str, problems: list[str], roles: Sequence[str]) -> type | None:
-    known = {key: cls for key, cls in _known().items() if _role(cls) in roles and key not in SEVERAL_OUTPUTS}
+    known = {key: cls for key, cls in _known().items() if _role(cls) in roles and key not in UNSUITABLE}
     wanted = FORMER_NAMES.get(name, name) if isinstance(name, str) else name
     place = f"{where}{TYPE}"
-    if wanted in SEVERAL_OUTPUTS:
-        problems.append(f"{place}: {wanted} predicts several labels for a pixel; a map has one. Choose another")
+    if wanted in UNSUITABLE:
+        problems.append(f"{place}: {wanted} {UNSUITABLE[wanted]}. Choose another")
     elif wanted in OF_OTHER_PACKAGES and wanted not in known:
         problems.append(f"{place}: {wanted} is not installed; pip install 'iota2[{OF_OTHER_PACKAGES[wanted][1]}]'")
     elif wanted not in known:

@@ -14,6 +14,9 @@ from iota2.compute.folds import grouped_folds
 
 CALIBRATION_FOLDS = 3
 """Number of folds on which probabilities are fitted to the scores of classifiers that have none."""
+MIN_CLASS_POLYGONS = 5
+"""Minimum number of polygons of each class for folds that keep polygons together. With fewer, a fold may lack most of
+what a class looks like, and the fitted function can even fall with the score: pixels are then divided instead."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +47,12 @@ class Samples:
             weight = self.weight[rows]
             weight[np.isin(rows, single)] /= 2
         return Samples(self.x[rows], self.y[rows], weight, self.groups[rows])
+
+    @property
+    def many_polygons(self) -> bool:
+        """Whether each class has at least ``MIN_CLASS_POLYGONS`` polygons."""
+        pairs = np.unique(np.stack([self.y, self.groups]), axis=1)
+        return bool(np.unique(pairs[0], return_counts=True)[1].min() >= MIN_CLASS_POLYGONS)
 
     def folds(
         self, count: int, rng: np.random.Generator, *, grouped: bool = True
@@ -78,10 +87,11 @@ def _is(name: str, parameter: str) -> bool:
 def fitted(estimator: Any, samples: Samples, rng: np.random.Generator) -> Any:
     """The fitted estimator, with probabilities.
 
-    A classifier without probabilities gets them by Platt's method on folds that keep polygons together, as do such
-    members of a vote. Each class then needs two samples; see ``Samples.with_pairs``.
+    A classifier without probabilities gets them by Platt's method on folds that keep polygons together, or divide them
+    if there are few, as do such members of a vote. Each class then needs two samples; see ``Samples.with_pairs``.
     """
-    estimator = with_probabilities(estimator, samples.folds(CALIBRATION_FOLDS, rng))
+    folds = samples.folds(CALIBRATION_FOLDS, rng, grouped=samples.many_polygons)
+    estimator = with_probabilities(estimator, folds)
     if samples.weight is None:
         return estimator.fit(samples.x, samples.y)
     return estimator.fit(samples.x, samples.y, **{weight_argument(estimator): samples.weight})

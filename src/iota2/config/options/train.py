@@ -304,6 +304,11 @@ class ArgTrain(Section):
         "weight for each label, and other classes weigh 1. None: all samples weigh 1.",
         about=About(form="'balanced', a dictionary of labels and weights > 0, or None"),
     )
+    feature_importance: bool = option(
+        False,
+        "Measure the importance of each date, band and sensor: the loss in overall accuracy when its values are "
+        "exchanged between validation pixels. It is measured in about 1,000 validation pixels of each class and model.",
+    )
     force_standard_labels: bool = option(
         False, "Name features `value_0`, `value_1` …, so that samples of different years can be merged."
     )
@@ -359,9 +364,9 @@ class ArgClassification(Section):
     calibration: Literal["auto", "none", "temperature", "isotonic"] = option(
         "auto",
         "Calibration of the probabilities, so that a confidence of 80 % means that 80 % of such pixels are correct. "
-        "Labels do not change. `temperature` and `isotonic` are methods, `auto` uses the better one if it improves the "
-        "probabilities. Fitted by cross-validation on polygons, which trains four further models for each; with "
-        "less than 50 polygons, or with `none`, probabilities are those of the classifier.",
+        "Labels do not change. `temperature` and `isotonic` are methods, `auto` uses the better one unless it makes "
+        "probabilities worse. Fitted by cross-validation on polygons, which trains four further models for each; with "
+        "less than 50 polygons or 10 by class, or with `none`, probabilities are those of the classifier.",
     )
     enable_boundary_fusion: bool = planned(False, "Blend the probabilities of models near the borders of regions.")
     boundary_interior_buffer_size: int = planned(0, "Width of the blending inside a region, m.")

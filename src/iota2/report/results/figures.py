@@ -6,6 +6,7 @@ import io
 import math
 import textwrap
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +24,10 @@ from iota2.compute.accuracy import Scores
 from iota2.compute.map_reliability import MapReliability
 from iota2.compute.validation import NEIGHBOUR_METRES
 from iota2.core import palettes
+from iota2.core.importance import KINDS, GroupImportance
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import Confusion
+from iota2.report.results.importance import ImportanceView
 from iota2.report.results.measures import measure
 
 Color = str | tuple[float, float, float, float]
@@ -35,6 +38,10 @@ MIN_CELL_INCHES = 0.55
 POINTS_PER_INCH = 72.0
 IMAGE_INCHES, LEGEND_ROW_INCHES, QUICKLOOK_DPI = 6.0, 0.23, 130
 """Quicklooks: longer side of the image, height of a line of the legend, and resolution."""
+MAX_BARS, MAX_BAR_CHARACTERS = 40, 32
+"""Maximum number of bars in a panel, and of characters of a bar's name."""
+BARS_INCHES, BAR_INCHES, BAR_POINTS, BAR_COLOR = 2.3, 0.22, 7, "#4a8f6a"
+"""Width of a panel of bars, height of a bar with its space, size of its name, and colour."""
 MAX_LINE_CHARACTERS, MAX_NAME_LINES = 24, 2
 """Maximum characters per line and lines of a class name; longer names end with an ellipsis."""
 TEXT_COLOR, FAINT_COLOR, LINE_COLOR, EMPTY_COLOR = "#22272e", "#6b7280", "#ffffff", "#eceff1"
@@ -115,6 +122,50 @@ def reliability_figure(found: MapReliability) -> bytes:
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), fontsize=9, frameon=False, borderaxespad=0.2)
     return _png(figure)
+
+
+def importance_figure(view: ImportanceView) -> bytes:
+    """PNG with a bar for the loss in overall accuracy of each group of features, a panel for each kind of groups.
+
+    Lines show the standard errors. Only the ``MAX_BARS`` groups with the greatest losses of a kind are drawn.
+    """
+    panels = [(KINDS[kind], _largest(groups)) for kind, groups in view.groups.items()]
+    rows = max(len(groups) for _, groups in panels)
+    names = [[_ending(one.name, MAX_BAR_CHARACTERS) for one in groups] for _, groups in panels]
+    lefts = [max(_text_width(name, BAR_POINTS) for name in some) + 0.2 for some in names]
+    width, height, foot = sum(lefts) + (BARS_INCHES + 0.3) * len(panels), 0.65 + BAR_INCHES * rows, 0.5
+    figure = Figure(figsize=(width, height), dpi=QUICKLOOK_DPI, facecolor="white")
+    ends = [100 * (one.loss + sign * _error(one)) for _, groups in panels for one in groups for sign in (-1, 1)]
+    place = 0.0
+    for (title, groups), some, left in zip(panels, names, lefts, strict=True):
+        place += left
+        box = place / width, foot / height, BARS_INCHES / width, BAR_INCHES * rows / height
+        axes = figure.add_axes(box, xlim=(1.05 * min(0, *ends), 1.05 * max(0.1, *ends)), ylim=(rows - 0.5, -0.5))
+        place += BARS_INCHES + 0.3
+        places, losses = range(len(groups)), [100 * one.loss for one in groups]
+        errors = [100 * _error(one) for one in groups]
+        axes.barh(places, losses, xerr=errors, color=BAR_COLOR, ecolor=FAINT_COLOR, height=0.75)
+        axes.set_yticks(places, some, fontsize=BAR_POINTS, parse_math=False)
+        axes.set_xlabel(f"{title}: loss (points)", fontsize=8, color=TEXT_COLOR)
+        axes.tick_params(axis="x", labelsize=BAR_POINTS)
+        axes.spines[["top", "right"]].set_visible(False)
+    return _png(figure)
+
+
+def _error(group: GroupImportance) -> float:
+    """The standard error of a loss; 0 if it is unknown."""
+    return 0.0 if math.isnan(group.error) else group.error
+
+
+def _ending(name: str, max_characters: int) -> str:
+    """A name with an ellipsis instead of its beginning if it is too long: the end distinguishes bands of a sensor."""
+    return name if len(name) <= max_characters else "…" + name[1 - max_characters :]
+
+
+def _largest(groups: Sequence[GroupImportance]) -> list[GroupImportance]:
+    """The ``MAX_BARS`` groups with the greatest losses, in their order."""
+    least = sorted((one.loss for one in groups), reverse=True)[:MAX_BARS][-1]
+    return [one for one in groups if one.loss >= least][:MAX_BARS]
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from iota2.compute.validation import NEIGHBOUR_METRES, ValidationAccuracy
 from iota2.core.losses import DRAWN, SAMPLES, USABLE, VALIDATION, ClassLosses, losses_sentence
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import Confusion
+from iota2.report.results.importance import ImportanceView, importance_tables
 from iota2.report.results.measures import UNDEFINED, measure, spread_text
 from iota2.report.results.reductions import ReducedModel, reduction_table
 from iota2.report.results.reliability import ReliabilityData, reliability_table
@@ -124,6 +125,8 @@ class ReportData:
     """Dimension reduction of each model; empty without."""
     searches: tuple[SearchedModel, ...] = ()
     """Grid search of each model; empty without."""
+    importance: ImportanceView | None = None
+    """Importance of groups of features; None if it was not measured."""
     files: tuple[tuple[str, str], ...] = ()
     """Paths relative to the folder of the page, with one sentence each."""
     models: tuple[ModelView, ...] = ()
@@ -152,6 +155,7 @@ def render_report(data: ReportData) -> str:
         reliability=reliability_table(data.reliability, data.nomenclature) if data.reliability else None,
         reduction=reduction_table(data.reductions) if data.reductions else None,
         searches=search_tables(data.searches),
+        importance=importance_tables(data.importance) if data.importance else None,
         fates=[_fate_row(fate, data.nomenclature) for fate in data.fates],
         notes=(
             *remarks(data.confusions, data.nomenclature),

@@ -32,6 +32,7 @@ from iota2.config.options.train import ArgTrain
 from iota2.core.files import read_text
 from iota2.core.graph import Artifact, JobContext, Step, optional
 from iota2.core.grid import blocks, resolution
+from iota2.core.importance import importance_from_json
 from iota2.core.losses import samples_text, warnings
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.remarks import texts_of
@@ -53,6 +54,7 @@ from iota2.io.tables.polygon_losses import read_losses_csv
 from iota2.io.tables.rates import losses
 from iota2.io.tables.remark_lists import read_remarks
 from iota2.io.tables.vectors import read_vector
+from iota2.report.results.importance import ImportanceView, importance_view, importances_json
 from iota2.report.results.metrics import metrics
 from iota2.report.results.page import AlignedSeries, ModelView, Picture, ReportData, Series, render_report
 from iota2.report.results.reductions import ReducedGroup, ReducedModel, reduction_remarks, reductions_json
@@ -142,6 +144,7 @@ def run(job: JobContext[ReportParams]) -> None:
         reliability_figure=Picture("Reliability", layout.RELIABILITY_FIGURE.about, diagrams[min(diagrams)]),
         reductions=reduced,
         searches=searched,
+        importance=_importance(job),
     )
     write_text(job.out.page, render_report(page))
 
@@ -397,6 +400,17 @@ def _reduced_groups(components: Components) -> tuple[ReducedGroup, ...]:
     return tuple(ReducedGroup(*row) for row in rows)
 
 
+def _importance(job: JobContext) -> ImportanceView | None:
+    """Write the file of importances, and return what the page shows; None if they were not measured."""
+    if "importances" not in job.inp:
+        return None
+    paths = job.inp.all("importances").values()
+    models = [importance_from_json(json.loads(path.read_text(encoding="utf-8"))) for path in paths]
+    write_json(job.out.importance, importances_json(models))
+    view = importance_view(models)
+    return replace(view, png=_figures().importance_figure(view)) if view.groups else view
+
+
 def _configuration(job: JobContext[ReportParams]) -> dict[str, str]:
     """Options that differ from their default, including those of training."""
     return {**job.params.options, **options_of_models([*_models(job)])}
@@ -484,6 +498,7 @@ STEP = Step(
         "augmentation": optional(layout.AUGMENTATION_COUNTS),
         "reductions": optional(layout.REDUCTION),
         "searches": optional(layout.SEARCH_SCORES),
+        "importances": optional(layout.MODEL_IMPORTANCE),
         "map": layout.MAP,
         "confidence": layout.FINAL_CONFIDENCE,
         "validity": layout.FINAL_VALIDITY,
@@ -493,6 +508,7 @@ STEP = Step(
         "metrics": layout.METRICS,
         "figures": layout.CONFUSION_FIGURE,
         "reliability": layout.RELIABILITY_FIGURE,
+        "importance": layout.IMPORTANCE,
         "page": layout.REPORT,
     },
     params=params,

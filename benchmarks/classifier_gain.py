@@ -1,6 +1,6 @@
-"""Accuracy of the random forest with and without temporal features, on labelled series and on synthetic worlds.
+"""Accuracy of classifiers with and without temporal features, on labelled series and on synthetic worlds.
 
-``python -m benchmarks.temporal_gain [FOLDER]`` prints a Markdown table. FOLDER contains files ``*.npz`` with ``X``
+``python -m benchmarks.classifier_gain [FOLDER]`` prints a Markdown table. FOLDER contains files ``*.npz`` with ``X``
 (sample, date, band), ``y`` (sample,) and ``tr`` (split, sample) bool: the samples of each split that are used for
 learning. The others are used for validation.
 """
@@ -24,15 +24,17 @@ from iota2.core.recipe import DEFAULT_INDICES, TEMPORAL_FEATURES, FeatureRecipe,
 from iota2.testing.classes import BANDS
 from iota2.testing.world import DATES, WorldOptions, make_world
 
-VARIANTS: dict[str, tuple[str, ...]] = {
-    "series": (),
-    "with differences": TEMPORAL_FEATURES[:1],
-    "with statistics": TEMPORAL_FEATURES[1:],
-    "with both": TEMPORAL_FEATURES,
+VARIANTS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "rf": ("rf", ()),
+    "rf, differences": ("rf", TEMPORAL_FEATURES[:1]),
+    "rf, statistics": ("rf", TEMPORAL_FEATURES[1:]),
+    "rf, both": ("rf", TEMPORAL_FEATURES),
+    "trees": ("trees", ()),
+    "trees, both": ("trees", TEMPORAL_FEATURES),
 }
-TREES = 100
+"""Classifier with its default options, and temporal features."""
 SEEDS = 3
-"""Forests for each split; the table has their mean."""
+"""Models for each split; the table has their mean."""
 WORLDS = 4
 WORLD_SAMPLES = 6000
 WORLD_DAYS = 10
@@ -91,7 +93,7 @@ def drawn(number: int) -> Labelled:
     )
 
 
-def measured(data: Labelled, temporal: tuple[str, ...]) -> tuple[np.ndarray, int]:
+def measured(data: Labelled, classifier: str, temporal: tuple[str, ...]) -> tuple[np.ndarray, int]:
     """Accuracy and mean F-score (split and seed, 2), and the number of features."""
     cube = data.cube
     sensor = SensorRecipe("S", cube.bands, cube.roles, data.keys, indices=data.indices, temporal=temporal)
@@ -99,13 +101,13 @@ def measured(data: Labelled, temporal: tuple[str, ...]) -> tuple[np.ndarray, int
     block = feature_block({"S": cube}, recipe)
     x = block.values[:, 0].T
     seen = block.n_valid[0] > 0
-    parameters, _ = validate_options("rf", {"classifier.rf.nbtrees": TREES})
+    parameters, _ = validate_options(classifier, {})
     found = []
     for chosen in data.learning:
         learn, check = seen & chosen, seen & ~chosen
         for seed in range(SEEDS):
             model = train_model(
-                "rf", parameters, x[learn], data.codes[learn], recipe=recipe, seed=seed, region="1", threads=2
+                classifier, parameters, x[learn], data.codes[learn], recipe=recipe, seed=seed, region="1", threads=2
             )
             labels = np.array(model.classes)[model.classifier.predict_proba(x[check]).argmax(axis=1)]
             found.append(_measures(data.codes[check], labels))
@@ -128,8 +130,8 @@ def main() -> None:
     sets = [*(stored(given) if given else ()), *map(drawn, range(WORLDS))]
     for data in sets:
         cells = []
-        for temporal in VARIANTS.values():
-            values, features = measured(data, temporal)
+        for classifier, temporal in VARIANTS.values():
+            values, features = measured(data, classifier, temporal)
             accuracy, f_score = values.mean(axis=0)
             cells.append(f"{accuracy:.3f} / {f_score:.3f} ({features})")
         sizes = f"{data.learning.sum() / len(data.learning):.0f} / {(~data.learning).sum() / len(data.learning):.0f}"

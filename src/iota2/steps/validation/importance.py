@@ -1,0 +1,117 @@
+"""Step: importance of dates, bands and sensors for one model, by permutation of their values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from iota2 import layout
+from iota2.classifiers.base import Model
+from iota2.classifiers.models import load_model
+from iota2.compute.permutation import PermutationLosses, ValidationSample, permutation_losses
+from iota2.config.learner import learned_features
+from iota2.config.options.schema import Config
+from iota2.core.cost import Cost, JobFacts
+from iota2.core.cube import FeatureBlock
+from iota2.core.graph import JobContext, Step
+from iota2.core.importance import KINDS, GroupImportance, ModelImportance, importance_json
+from iota2.core.random import generator
+from iota2.core.reduction import FeatureGroup, feature_groups
+from iota2.core.tables import CODE, ORIGIN, WEIGHT, sample_columns
+from iota2.io.files.atomic import write_json
+from iota2.io.tables.samples import read_columns
+
+REPEATS = 3
+"""Number of permutations of each group."""
+PIXELS_PER_CLASS = 1000
+"""Number of validation pixels of a class, for the estimate of time and memory."""
+
+
+@dataclass(frozen=True)
+class ImportanceParams:
+    """Random seed of the run."""
+
+    random_seed: int
+
+
+def params(config: Config) -> ImportanceParams:
+    """Parameters of the measurement from the configuration."""
+    return ImportanceParams(config.arg_train.seed)
+
+
+def run(job: JobContext[ImportanceParams]) -> None:
+    """Measure the loss in accuracy of the model without each group of features."""
+    region, seed = job.key.region, job.key.seed
+    model = load_model(job.inp.model)
+    sample = _read_sample(job, model)
+    groups = {kind: feature_groups(model.recipe, kind) for kind in KINDS}
+    listed = [group for kind in KINDS for group in groups[kind]]
+    found = permutation_losses(
+        lambda values: predicted(model, values, job.use.threads),
+        sample,
+        [group.features for group in listed],
+        repeats=REPEATS,
+        rng=generator(job.params.random_seed + seed, "importance", region),
+    )
+    by_group = {id(group): one for group, one in zip(listed, _importances(listed, found), strict=True)}
+    importance = ModelImportance(
+        region,
+        seed,
+        pixels=len(sample.codes),
+        represented=float(sample.weights.sum()),
+        polygons=len(np.unique(sample.polygons)),
+        accuracy=found.accuracy,
+        groups={kind: tuple(by_group[id(group)] for group in groups[kind]) for kind in KINDS},
+    )
+    write_json(job.out.importance, importance_json(importance))
+
+
+def _read_sample(job: JobContext, model: Model) -> ValidationSample:
+    """Validation pixels of all tiles, in the order of tiles."""
+    columns = [*sample_columns(model.recipe), WEIGHT]
+    tables = [read_columns(path, columns) for path in job.inp.all("samples").values()]
+    keys = np.concatenate([read_columns(path, [CODE, ORIGIN], int) for path in job.inp.all("samples").values()])
+    rows = np.concatenate(tables)
+    values = np.ascontiguousarray(rows[:, :-1].T)
+    return ValidationSample(values, keys[:, 0], keys[:, 1], rows[:, -1].astype(np.float64))
+
+
+def predicted(model: Model, values: np.ndarray, threads: int) -> np.ndarray:
+    """Class codes (pixel,) that a model predicts from features (feature, pixel)."""
+    shape = 1, values.shape[1]
+    block = FeatureBlock(values.reshape(len(values), *shape), model.recipe.names, np.ones(shape, np.uint16))
+    return model.predict(block, np.ones(shape, bool), threads=threads).labels[0]
+
+
+def _importances(groups: list[FeatureGroup], found: PermutationLosses) -> list[GroupImportance]:
+    rows = zip(groups, found.losses.tolist(), found.errors.tolist(), strict=True)
+    return [GroupImportance(group.name, len(group.features), loss, error) for group, loss, error in rows]
+
+
+def cost(config: Config, facts: JobFacts) -> Cost:
+    """Cost of a job: the pixels are predicted for each group and permutation."""
+    run = facts.run
+    pixels = PIXELS_PER_CLASS * run.class_count
+    features = learned_features(config.dim_red, run.recipe)
+    samples = run.samples / config.arg_train.runs
+    seconds = config.learner.untrained().pixel_seconds(samples, features, run.class_count)
+    groups = sum(len(feature_groups(run.recipe, kind)) for kind in KINDS)
+    usual = facts.raster_cost()
+    memory = 3 * 4 * pixels * run.features
+    return replace(usual, memory=max(usual.memory, memory), seconds=pixels * groups * REPEATS * seconds)
+
+
+STEP = Step(
+    name="featureImportance",
+    group="validation",
+    about="Measure the importance of dates, bands and sensors for each model (with `feature_importance`).",
+    task="importance_model_{region}_seed_{seed}",
+    run=run,
+    over=("region", "seed"),
+    needs={"model": layout.MODEL, "samples": layout.TILE_VALIDATION_SAMPLES},
+    makes={"importance": layout.MODEL_IMPORTANCE},
+    params=params,
+    when=layout.with_importance,
+    cost=cost,
+)
