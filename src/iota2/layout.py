@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from iota2.core.graph import Artifact, Need, optional
+from iota2.core.graph import Artifact, Need, first, optional
 
 MARK = ".iota2"
 """Folder that identifies an output folder; it contains the lock, the records and the list of outputs."""
@@ -42,6 +42,11 @@ class _Learner(Protocol):
     def searches(self) -> bool: ...
 
 
+class _Augmentation(Protocol):
+    @property
+    def activate(self) -> bool: ...
+
+
 class _ArgTrain(Protocol):
     @property
     def split_ground_truth(self) -> bool: ...
@@ -49,6 +54,12 @@ class _ArgTrain(Protocol):
     def split_field(self) -> str | None: ...
     @property
     def split_distance(self) -> float | None: ...
+    @property
+    def sample_management(self) -> Path | None: ...
+    @property
+    def sample_augmentation(self) -> _Augmentation: ...
+    @property
+    def sampling_validation(self) -> bool: ...
     @property
     def feature_importance(self) -> bool: ...
 
@@ -102,6 +113,21 @@ def with_split_groups(config: OutputOptions) -> bool:
     """Whether groups of polygons stay on one side of the split."""
     given = config.arg_train
     return given.split_ground_truth and (given.split_field is not None or given.split_distance is not None)
+
+
+def with_copies(config: OutputOptions) -> bool:
+    """Whether samples are copied between models."""
+    return config.arg_train.sample_management is not None
+
+
+def with_augmentation(config: OutputOptions) -> bool:
+    """Whether samples of small classes are added."""
+    return config.arg_train.sample_augmentation.activate
+
+
+def with_sampled_validation(config: OutputOptions) -> bool:
+    """Whether validation pixels are selected like learning pixels."""
+    return config.arg_train.sampling_validation
 
 
 def with_importance(config: OutputOptions) -> bool:
@@ -263,6 +289,11 @@ TILE_SELECTION = Artifact(
     "samplesSelection/{tile}_samples_region_{region}_seed_{seed}_selection.sqlite",
     "Selected pixels of one tile, with row and column on its grid.",
 )
+VALIDATION_SELECTION = Artifact(
+    "samplesSelection/{tile}_samples_region_{region}_seed_{seed}_val_selection.sqlite",
+    "Selected validation pixels of one tile (with `sampling_validation`), with row and column on its grid.",
+    when=with_sampled_validation,
+)
 TILE_SELECTION_MERGE = Artifact(
     "samplesSelection/{tile}_selection_merge.sqlite", "Selected pixels of one tile, of all models and seeds."
 )
@@ -278,11 +309,34 @@ MODEL_SAMPLES = Artifact(
     "learningSamples/Samples_region_{region}_seed{seed}_learn.{samples}",
     "Feature values of all selected pixels of the model.",
 )
+COPIED_SAMPLES = Artifact(
+    "learningSamples/Samples_region_{region}_seed{seed}_learn_copied.{samples}",
+    "Samples of the model and those copied from other models (with `sample_management`).",
+    when=with_copies,
+)
+COPY_COUNTS = Artifact(
+    "learningSamples/copies_seed{seed}.csv",
+    "Copied samples of each rule (with `sample_management`).",
+    when=with_copies,
+)
+AUGMENTED_SAMPLES = Artifact(
+    "learningSamples/Samples_region_{region}_seed{seed}_learn_augmented.{samples}",
+    "Samples of the model, and the added ones with 1 in the column `augmented` (with `sample_augmentation`).",
+    when=with_augmentation,
+)
+AUGMENTATION_COUNTS = Artifact(
+    "learningSamples/augmentation_region_{region}_seed{seed}.csv",
+    "Samples of each class of the model before and after the augmentation (with `sample_augmentation`).",
+    when=with_augmentation,
+)
 CLASS_STATISTICS = Artifact("learningSamples/class_statistics_seed{seed}_learn.csv", "Samples per class and region.")
 LOSSES = Artifact(
     "samplesSelection/losses_seed_{seed}.csv",
     "Reference polygons of each class: drawn, usable, used for learning and validation, and lost by reason.",
 )
+
+LEARNED_SAMPLES = first(AUGMENTED_SAMPLES, COPIED_SAMPLES, MODEL_SAMPLES)
+"""The samples from which a model learns, with all features: the last of these files that the run makes."""
 
 # ---- dimension reduction
 UNREDUCED_SAMPLES = Artifact(

@@ -271,6 +271,26 @@ def test_calibrations_do_not_see_predictions_of_models_that_learned_from_the_pol
     assert len(mixed) > LEARNING / 2
 
 
+def test_samples_made_from_others_count_neither_for_the_calibration_nor_for_its_measures(world):
+    fit, truth, _ = fake_method(world[0], 3.0)
+    augmented = np.random.default_rng(1).random(len(truth)) < 0.3
+
+    def spoilt(learned):
+        def predict(at):
+            found = fit(learned)(at).copy()
+            found[augmented[at]] = np.roll(found[augmented[at]], 1, axis=1)
+            return found
+
+        return predict
+
+    given = {"seed": 0, "region": "1"}
+    polygons = world[0].polygons
+    one, other = (calibrate("temperature", m, truth, polygons, augmented=augmented, **given) for m in (fit, spoilt))
+    assert one == other
+    assert one.samples == np.count_nonzero(~augmented)
+    assert calibrate("temperature", spoilt, truth, polygons, **given) != other
+
+
 def record(calibration=None, **changes):
     reliability = {"apart": OutOfFold(0.1, -0.1, 0.05, 0.5)}
     given = {"choice": "auto", "reason": "", "polygons": 60, "samples": 500, "left_out": (3,)}

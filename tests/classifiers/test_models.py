@@ -193,6 +193,16 @@ def test_weights_change_the_model():
     assert found.probabilities[1].min() > 0.5
 
 
+def test_weights_of_the_classes_are_kept_and_on_the_card(tmp_path):
+    x, y = samples()
+    weighted = model_of(x, y, weight=np.where(y == 11, 2.5, 0.5))
+    folder = saved(weighted, tmp_path)
+    assert load_model(folder).meta.weights == {3: 0.5, 11: 2.5, 500: 0.5}
+    card = (tmp_path / "card.txt").read_text(encoding="utf-8")
+    assert "Weights of the classes\n  3    0.5\n  11   2.5" in card
+    assert b"weights" not in contents(saved(model_of(x, y), tmp_path / "plain"))["model.json"]
+
+
 def test_more_candidate_features_than_features_means_all():
     x, y = samples()
     all_, more = (model_of(x, y, options={"classifier.rf.var": n}) for n in (6, 60))
@@ -457,6 +467,9 @@ def test_a_changed_byte_is_rejected_or_harmless(model, tmp_path, name, where, by
         ("seed", "0", "damaged"),
         ("samples", {"three": 1}, "damaged"),
         ("samples", [], "damaged"),
+        ("weights", {"3": "much"}, "damaged"),
+        ("weights", {"3": 0.0}, "damaged"),
+        ("weights", [1.0], "damaged"),
     ],
 )
 def test_an_inconsistent_model_file_is_rejected(model, tmp_path, key, value, said):

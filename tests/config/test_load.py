@@ -407,8 +407,6 @@ def test_a_key_given_twice_by_two_names_or_in_two_sections_is_an_error(world: Pa
     ("section", "option"),
     [
         ("arg_train", "classifier : sharkkm"),
-        ("arg_train", "sample_augmentation : {activate : True}"),
-        ("arg_train", "sample_management : 'x.csv'"),
         ("arg_train", "enable_autocontext : True"),
         ("arg_train", "crop_mix : True"),
         ("arg_train", "dempster_shafer_sar_opt_fusion : True"),

@@ -198,6 +198,33 @@ CASES = (
         "leaves no feature",
         sections={"arg_train": {"features": []}, "iota2_feature_extraction": {"copy_input": False}},
     ),
+    Case(
+        "augmentation_options_used",
+        "sample_augmentation: has no effect: activate is False",
+        sections={"arg_train": {"sample_augmentation": {"strategy": "smote"}}},
+        refused=False,
+    ),
+    Case(
+        "augmentation_options_used",
+        "strategy.jitter.stdfactor: has no effect with strategy 'smote' and samples.strategy 'balance'",
+        sections={
+            "arg_train": {
+                "sample_augmentation": {
+                    "activate": True,
+                    "strategy": "smote",
+                    "strategy.jitter.stdfactor": 10,
+                    "samples.strategy": "balance",
+                }
+            }
+        },
+        refused=False,
+    ),
+    Case(
+        "samples_copied_between_regions",
+        "without chain.region_path there is a single model",
+        sections={"arg_train": {"sample_management": "empty.ini"}},
+        refused=False,
+    ),
     Case("coregistration_options_used", "vhr_path is not set", sections={"coregistration": {"prec": 5}}, refused=False),
     Case(
         "coregistration_options_used",

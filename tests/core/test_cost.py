@@ -72,3 +72,13 @@ def test_every_step_has_a_cost(name: str, facts: Facts, case: Case) -> None:
     makes_rasters = any(made.path.endswith(".tif") for made in STEPS[name].makes.values())
     constant = {"sensorsPreprocess"}  # a constant raster, whose compressed size is negligible
     assert (cost.uncompressed > 0) == (makes_rasters and name not in constant)
+
+
+def test_the_training_is_estimated_with_added_samples(facts: Facts, case: Case) -> None:
+    augmentation = {"activate": True, "strategy": "smote", "samples.strategy": "balance"}
+    plain = load_config(case.configured())
+    grown = load_config(case.configured(arg_train={"sample_augmentation": augmentation}))
+    job = JobFacts(facts, {"region": "1", "seed": 0}, 0)
+    before, after = (STEPS["learnModel"].cost(config, job).memory for config in (plain, grown))
+    assert after == pytest.approx(2 * before, abs=2)
+    assert STEPS["samplesAugmentation"].cost(grown, job).disk == 2 * STEPS["samplesByModels"].cost(plain, job).disk

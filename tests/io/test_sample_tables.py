@@ -14,9 +14,10 @@ import pandas as pd
 import pytest
 from geopandas.testing import assert_geodataframe_equal
 
+from iota2.core.tables import AUGMENTED
 from iota2.errors import InputError
 from iota2.io.tables import sample_tables as module
-from iota2.io.tables.sample_tables import merge_tables, write_points
+from iota2.io.tables.sample_tables import append_rows, append_samples, merge_tables, read_points, write_points
 from iota2.io.tables.samples import read_columns
 from iota2.io.tables.vectors import read_samples, write_samples
 
@@ -128,12 +129,76 @@ def test_a_table_that_cannot_be_merged_is_named(tmp_path: Path, suffix: str) -> 
         assert not merged.exists()
 
 
+def written(path: Path, count: int, seed: int) -> gpd.GeoDataFrame:
+    write_points(points(count, seed), NAMES, features(count, seed), np.arange(count), path)
+    return read_samples(path)
+
+
+@every_format
+@pytest.mark.parametrize("own", [0, 1, 25])
+def test_rows_of_other_tables_are_appended(tmp_path: Path, suffix: str, own: int) -> None:
+    path, one, other, target = (tmp_path / f"{name}{suffix}" for name in ("own", "one", "other", "target"))
+    frames = [written(path, own, 1), written(one, 40, 2), written(other, 12, 3)]
+    rows = [np.arange(own), np.array([0, 10, 11, 12, 39]), np.array([5])]
+    for _ in range(2):
+        append_rows(path, [(one, rows[1]), (one, rows[0][:0]), (other, rows[2])], target)
+        expected = pd.concat([frame.iloc[at] for frame, at in zip(frames, rows, strict=True)], ignore_index=True)
+        found = read_samples(target)
+        assert_geodataframe_equal(found, gpd.GeoDataFrame(expected)[list(found.columns)], check_dtype=own > 0)
+        np.testing.assert_array_equal(read_columns(target, NAMES), expected[NAMES].astype(np.float32))
+        np.testing.assert_array_equal(read_points(target), expected.get_coordinates())
+        whole = target.read_bytes()
+    append_rows(path, [(one, rows[1]), (other, rows[2])], target)
+    assert target.read_bytes() == whole
+
+
+@every_format
+@pytest.mark.parametrize("new", [0, 3, 60])
+def test_new_samples_have_their_own_values_and_the_attributes_of_their_parents(
+    tmp_path: Path, suffix: str, new: int
+) -> None:
+    path, target = tmp_path / f"own{suffix}", tmp_path / f"target{suffix}"
+    frame, values = written(path, 25, 1), features(new, 9)
+    parents = np.random.default_rng(0).integers(0, 25, new)
+    append_samples(path, NAMES, values, parents, target)
+    found = read_samples(target)
+    assert found.columns.drop(found.geometry.name)[-1] == AUGMENTED
+    assert found[AUGMENTED].tolist() == [0] * 25 + [1] * new
+    attributes = [name for name in frame.columns if name not in NAMES]
+    expected = pd.concat([frame, frame.iloc[parents]], ignore_index=True)[attributes]
+    assert_geodataframe_equal(found[attributes], gpd.GeoDataFrame(expected), check_dtype=False)
+    np.testing.assert_array_equal(read_columns(target, NAMES), np.concatenate([features(25, 1), values]))
+    assert read_columns(target, [AUGMENTED], int)[:, 0].sum() == new
+    whole = target.read_bytes()
+    append_samples(path, NAMES, values, parents, target)
+    assert target.read_bytes() == whole
+
+
+@every_format
+def test_a_table_to_which_rows_cannot_be_appended_is_named(tmp_path: Path, suffix: str) -> None:
+    good, bad, target = (tmp_path / f"{name}{suffix}" for name in ("good", "bad", "target"))
+    written(good, 9, 1)
+    write_points(points(9), NAMES[1:], features(9)[:, 1:], np.arange(9), bad)
+    message = rf"bad\{suffix}: cannot be read as a table of samples"
+    with pytest.raises(InputError, match=message):
+        append_rows(good, [(bad, np.array([1]))], target)
+    bad.write_bytes(b"nothing of the kind" * 50)
+    for attempt in (
+        lambda: append_rows(bad, [(good, np.array([1]))], target),
+        lambda: append_samples(bad, NAMES, features(1), np.zeros(1, int), target),
+        lambda: read_points(bad),
+    ):
+        with pytest.raises(InputError, match=message):
+            attempt()
+    assert not target.exists()
+
+
 PEAK = """
 import sys
 from pathlib import Path
 import geopandas as gpd
 import numpy as np
-from iota2.io.tables.sample_tables import merge_tables, write_points
+from iota2.io.tables.sample_tables import append_rows, append_samples, merge_tables, read_points, write_points
 from iota2.io.tables.samples import read_columns
 from iota2.io.tables.vectors import read_samples
 from iota2.runs.workers.peak_memory import reset_peak, peak_mib

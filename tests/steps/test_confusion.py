@@ -132,6 +132,59 @@ def test_each_classified_pixel_is_counted_with_its_confidence(folder: Path) -> N
     assert len(found) == len(expected) > 50
 
 
+def centres(rows: np.ndarray, cols: np.ndarray) -> gpd.GeoDataFrame:
+    """Selected pixels as points with the attributes of their polygon, on the grid of the map."""
+    points = gpd.points_from_xy(X + 10 * cols + 5, Y + 395 - 10 * rows)
+    pieces = reference().assign(geometry=reference().intersection(CUT)).iloc[:4]
+    found = gpd.GeoDataFrame(geometry=points, crs=CRS).sjoin(pieces, predicate="within")
+    return found[["originfid", "i2label", "geometry"]].reset_index(drop=True)
+
+
+def compared(folder: Path, selections: dict[str, gpd.GeoDataFrame]) -> PolygonCounts:
+    """Counts of the tile from selected pixels of each region."""
+    for region, points in selections.items():
+        write_sqlite(points, folder / f"{region}_selection.sqlite")
+    given = {"map": "map.tif", "confidence": "confidence.tif", "classes": "codes.json", "envelope": "envelope.shp",
+             "validation": "val.sqlite", "learning": "learn.sqlite", "reference": "reference.shp",
+             "selection": MultiplePaths(("region",), {(r,): f"{r}_selection.sqlite" for r in selections})}  # fmt: skip
+    made = {"confusion": "sel.csv", "polygons": "sel_polygons.csv", "comparison": "sel.tif",
+            "confidences": "sel_sure.csv"}  # fmt: skip
+    confusion.run(JobContext(Paths(folder, given), Paths(folder, made), Key.of(tile="A", seed=0), None, Resources()))
+    return read_polygon_counts(folder / "sel_polygons.csv")
+
+
+def test_a_selection_of_all_pixels_gives_the_same_counts(folder: Path) -> None:
+    every = centres(*(part.ravel() for part in np.indices(GRID.shape)))
+    compared(folder, {"1": every.iloc[::2], "2": every.iloc[1::2]})
+    for found, expected in (
+        ("sel.csv", "tile.csv"),
+        ("sel_polygons.csv", "tile_polygons.csv"),
+        ("sel_sure.csv", "tile_confidences.csv"),
+    ):
+        assert (folder / found).read_bytes() == (folder / expected).read_bytes()
+    assert (folder / "sel.tif").read_bytes() == (folder / "comparison.tif").read_bytes()
+
+
+def test_only_selected_pixels_are_counted(folder: Path) -> None:
+    rows, cols = np.random.default_rng(3).integers(0, (40, 30), (150, 2)).T
+    points = centres(rows, cols)
+    found = compared(folder, {"1": points})
+    assert 10 < found.pixels.sum() == len(points)
+    produced = labels()
+    expected: dict[tuple[int, int], int] = {}
+    for point in points.itertuples():
+        row, col = int((Y + 400 - point.geometry.y) // 10), int((point.geometry.x - X) // 10)
+        key = (int(point.originfid), int(produced[row, col]))
+        expected[key] = expected.get(key, 0) + 1
+    counted: dict[tuple[int, int], int] = {}
+    for p, m, n in zip(found.polygon, found.produced, found.pixels, strict=True):
+        counted[int(p), int(m)] = counted.get((int(p), int(m)), 0) + int(n)
+    assert counted == expected
+    matrix = read_confusion(folder / "sel.csv")
+    assert matrix.counts.sum() + matrix.unmapped.sum() == len(points)
+    assert len(compared(folder, {"1": points.iloc[:0]})) == 0
+
+
 def test_a_cut_between_tiles_is_not_an_edge(counts: PolygonCounts) -> None:
     inner = counts.where(~counts.edge & (counts.polygon == 5))
     assert inner.pixels.sum() == 9 * 8  # 10 x 10 pixels, without those at the left, upper and lower edge

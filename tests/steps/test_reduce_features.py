@@ -21,7 +21,7 @@ from iota2.core.tables import CODE, ORIGIN, sample_columns
 from iota2.errors import InputError
 from iota2.io.tables.vectors import read_samples, write_samples
 from iota2.steps.learning import reduction, training
-from tests.steps.helpers import RECIPE, area, frame, run, write_recipe
+from tests.steps.helpers import RECIPE, area, frame, run, write_codes, write_recipe
 
 FORMATS = (".sqlite", ".parquet")
 COUNT = 60
@@ -93,6 +93,7 @@ def test_a_model_learns_from_components_and_predicts_from_features(tmp_path: Pat
     reduce(tmp_path, suffix)
     parameters, _ = validate_options("rf", {"classifier.rf.nbtrees": 20})
     inp = {"recipe": "recipe.json", "samples": f"reduced{suffix}", "reduction": "reduction"}
+    inp["classes"] = write_codes(tmp_path)
     params = training.TrainingParams(Learner("rf", parameters), 0)
     run(training.STEP, tmp_path, inp, {"model": "model", "card": "card.txt"}, key=KEY, params=params)
     model = load_model(tmp_path / "model")
@@ -126,6 +127,7 @@ def test_a_model_without_samples_has_its_message_in_the_training(tmp_path: Path,
     write_input(tmp_path, suffix, count=0)
     reduce(tmp_path, suffix)
     inp = {"recipe": "recipe.json", "samples": f"reduced{suffix}", "reduction": "reduction"}
+    inp["classes"] = write_codes(tmp_path)
     params = training.TrainingParams(Learner("rf", validate_options("rf", {})[0]), 0)
     with pytest.raises(InputError, match="Region 1, seed 0: no pixel to learn from"):
         run(training.STEP, tmp_path, inp, {"model": "model", "card": "card.txt"}, key=KEY, params=params)

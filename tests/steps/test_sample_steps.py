@@ -7,6 +7,7 @@ from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pytest
 import shapely
 from odc.geo.geobox import GeoBox
@@ -116,6 +117,51 @@ def test_a_selected_pixel_is_a_point_at_its_centre_on_the_grid_of_its_tile(selec
             x, y = grid.affine @ (row.i2col + 0.5, row.i2row + 0.5)
             assert (row.geometry.x, row.geometry.y) == (x, y)
             assert FIELDS[tile][row.i2label - 1].contains(row.geometry)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "expected"),
+    [
+        ({"strategy": "all"}, {1: 16, 2: 14}),
+        ({"strategy": "constant", "strategy.constant.nb": 5}, {1: 5, 2: 5}),
+        ({"strategy": "percent", "strategy.percent.p": 0.5}, {1: 8, 2: 7}),
+        ({"strategy": "smallest"}, {1: 14, 2: 14}),
+    ],
+)
+def test_validation_pixels_are_selected_by_the_same_rules(
+    tmp_path: Path, strategy: dict, expected: dict[int, int]
+) -> None:
+    """The same polygons are given for both sides, so that only the random draws differ."""
+    grids = {"A": GRID, "B": EAST}
+    scenes = {tile: write_scene(tmp_path / tile, {DAYS[0]: BANDS}, tile=tile, geobox=grids[tile]) for tile in grids}
+    for tile in grids:
+        write_statistics(PixelCounts({1: 12, 2: 10} if tile == "A" else {1: 4, 2: 4}, {}), tmp_path / f"{tile}.xml")
+    learning = several("tile", {tile: polygons(tmp_path, tile) for tile in grids})
+    inp = {
+        "scenes": several("tile", {tile: f"{tile}/{name}" for tile, name in scenes.items()}),
+        "polygons": learning,
+        "validation": learning,
+        "statistics": several("tile", {tile: f"{tile}.xml" for tile in grids}),
+        "classes": write_codes(tmp_path),
+    }
+    out = {
+        "selection": "all.sqlite",
+        "rates": "rates.csv",
+        "statistics": "all.xml",
+        "tile_selections": several("tile", {tile: f"{tile}.sqlite" for tile in grids}),
+        "validation_selections": several("tile", {tile: f"{tile}_val.sqlite" for tile in grids}),
+    }
+    params = selection.SelectionParams(SampleSelection.model_validate(strategy), 0, CRS, most=None)
+    run(selection.STEP, tmp_path, inp, out, key=MODEL, params=params)
+    learned, validated = (
+        pd.concat([read_sqlite(tmp_path / f"{tile}{end}.sqlite") for tile in grids]) for end in ("", "_val")
+    )
+    for points in (learned, validated):
+        assert points["i2label"].value_counts().to_dict() == expected
+        assert set(points["region"]) == {"west"}
+        assert not points.geometry.duplicated().any()
+    same = sorted(learned.geometry.to_wkb()) == sorted(validated.geometry.to_wkb())
+    assert same == (strategy["strategy"] == "all")
 
 
 def test_merged_pixels_of_a_tile_have_the_seed_for_which_they_were_selected(tmp_path: Path) -> None:

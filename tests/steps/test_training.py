@@ -12,10 +12,14 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.utils.class_weight import compute_sample_weight
 
 from iota2.classifiers import load_model, save_model, train_model, validate_options
 from iota2.classifiers.base import Model
 from iota2.config.learner import Learner
+from iota2.config.options.schema import Config
+from iota2.config.options.train import ArgTrain
+from iota2.core.cost import Facts
 from iota2.core.graph import JobContext, Key, Paths, Resources
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
 from iota2.core.tables import CODE, ORIGIN, sample_columns
@@ -23,6 +27,7 @@ from iota2.errors import InputError
 from iota2.io.tables.split_groups import split_groups_csv
 from iota2.io.tables.vectors import read_samples, write_samples
 from iota2.steps.learning import training
+from tests.steps.helpers import write_codes
 
 DATES = tuple(f"{date(2018, 1, 1) + timedelta(days=5 * k):%Y%m%d}" for k in range(60))
 RECIPE = FeatureRecipe((SensorRecipe("Sentinel2", ("B2", "B4"), {"red": "B4"}, DATES),))
@@ -41,7 +46,7 @@ def job_of(root: Path, suffix: str, count: int) -> JobContext:
     (root / "recipe.json").write_text(json.dumps(RECIPE.to_json()), encoding="utf-8")
     parameters, _ = validate_options("rf", {"classifier.rf.nbtrees": 3, "classifier.rf.max": 4})
     return JobContext(
-        Paths(root, {"recipe": "recipe.json", "samples": f"samples{suffix}"}),
+        Paths(root, {"recipe": "recipe.json", "samples": f"samples{suffix}", "classes": write_codes(root)}),
         Paths(root, {"model": f"model{suffix}", "card": f"card{suffix}.txt"}),
         Key.of(region="1", seed=0),
         training.TrainingParams(Learner("rf", parameters), 0),
@@ -87,9 +92,7 @@ def calibrated(root: Path, groups: dict[int, int] | None = None) -> Model:
     if groups is not None:
         text = split_groups_csv(np.array(list(groups)), np.array(list(groups.values())))
         (root / "groups.csv").write_text(text, encoding="utf-8")
-        job = replace(
-            job, inp=Paths(root, {"recipe": "recipe.json", "samples": "samples.parquet", "groups": "groups.csv"})
-        )
+        job = replace(job, inp=Paths(root, {**job.inp.bound, "groups": "groups.csv"}))
     training.run(job)
     return load_model(root / "model.parquet")
 
@@ -113,6 +116,36 @@ def test_the_options_of_training_are_named_as_in_the_configuration() -> None:
     assert named == {
         "arg_train.classifier": "rf",
         "classifier.rf.nbtrees": 3,
+        "arg_train.class_weight": None,
         "arg_train.random_seed": 7,
         "arg_classification.calibration": "isotonic",
     }
+
+
+@pytest.mark.parametrize("given", ["balanced", {"1": 5.0}])
+def test_classes_are_weighted(tmp_path: Path, given: str | dict[str, float]) -> None:
+    job = job_of(tmp_path, ".parquet", 300)
+    plain = replace(job, out=Paths(tmp_path, {"model": "plain", "card": "plain.txt"}))
+    training.run(plain)
+    training.run(replace(job, params=replace(job.params, class_weight=given)))
+    samples = read_samples(tmp_path / "samples.parquet")
+    x, y = samples[sample_columns(RECIPE)].to_numpy(np.float32), samples[CODE].to_numpy()
+    weight = compute_sample_weight(given if given == "balanced" else {1: 5.0, 2: 1.0}, y)
+    parameters = job.params.learner.parameters
+    model = train_model("rf", parameters, x, y, recipe=RECIPE, seed=0, region="1", threads=1, weight=weight)
+    save_model(model, tmp_path / "expected", tmp_path / "expected.txt")
+    found = (tmp_path / "model.parquet" / "forest.npz").read_bytes()
+    assert found == (tmp_path / "expected" / "forest.npz").read_bytes()
+    assert found != (tmp_path / "plain" / "forest.npz").read_bytes()
+
+
+@pytest.mark.parametrize(("classifier", "weights"), [("rf", True), ("svm", True), ("knn", False)])
+def test_a_classifier_without_weights_is_a_problem_of_the_option(classifier: str, weights: bool) -> None:
+    facts = Facts({}, {})
+    config = Config(chain=None, arg_train=ArgTrain(classifier=classifier, class_weight="balanced"))
+    found = [*training.check(config, facts)]
+    assert bool(found) != weights
+    for finding in found:
+        assert finding.option == ("arg_train", "class_weight")
+        assert f"classifier '{classifier}' cannot use weights" in finding.text
+    assert [*training.check(Config(chain=None, arg_train=ArgTrain(classifier=classifier)), facts)] == []

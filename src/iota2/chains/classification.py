@@ -8,7 +8,9 @@ from iota2.steps.learning import reduction, training
 from iota2.steps.prepare import common_mask, coregistration, preprocess, recipe, validity
 from iota2.steps.products import mosaic, shaping
 from iota2.steps.sampling import (
+    augmentation,
     class_statistics,
+    copying,
     envelopes,
     extraction,
     formatting,
@@ -49,6 +51,8 @@ STEPS = (
     merge_extraction.STEP,
     merge_samples.STEP,
     class_statistics.STEP,
+    copying.STEP,
+    augmentation.STEP,
     reduction.STEP,
     training.STEP,
     classification.STEP,

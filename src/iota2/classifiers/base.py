@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, cast, runtime_checkable
 
@@ -56,6 +56,10 @@ class Estimator(Protocol):
 
     def __init__(self, parameters: Mapping[str, Any], *, threads: int = 1) -> None:
         """Unfitted; ``parameters`` are those of ``Params.parameters``."""
+
+    @property
+    def weights(self) -> bool:
+        """Whether ``fit`` uses weights of samples; other methods get None."""
 
     def training_memory(self, samples: float, features: int, classes: int) -> int:
         """Estimated bytes of memory that ``fit`` needs, samples included."""
@@ -210,6 +214,8 @@ class Training:
     summary: Mapping[str, int | float | str]
     versions: Mapping[str, str]
     """Versions of libraries during training."""
+    weights: Mapping[int, float] = field(default_factory=dict)
+    """Mean weight of the samples of each class, by code; empty if all samples weigh 1."""
 
 
 @dataclass(frozen=True, eq=False)

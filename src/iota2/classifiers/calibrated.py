@@ -143,20 +143,31 @@ def _described(calibration: Calibration | None) -> str:
 
 
 def calibrate(
-    choice: Choice, fit: Fit, classes: np.ndarray, groups: np.ndarray | None, *, seed: int, region: str
+    choice: Choice,
+    fit: Fit,
+    classes: np.ndarray,
+    groups: np.ndarray | None,
+    *,
+    seed: int,
+    region: str,
+    augmented: np.ndarray | None = None,
 ) -> ModelCalibration | None:
     """Calibration of a model whose learning method is ``fit``; None for the choice ``none``.
 
     ``classes`` (sample,) are codes; ``groups`` (sample,) int the polygons, or groups of polygons that stay together.
     ``CALIBRATION_FOLDS`` models are fitted, each without the groups of one fold, and one without a random third of the
     samples. Nothing is fitted with one class, or if the classes of ``MIN_CLASS_POLYGONS`` or more have less groups than
-    ``MIN_POLYGONS`` or ``MIN_MEAN_POLYGONS`` require.
+    ``MIN_POLYGONS`` or ``MIN_MEAN_POLYGONS`` require. Samples that were made from
+    others, ``augmented`` (sample,) bool, are used to fit the models of the folds only, not for the calibration and the
+    measures.
     """
     if choice == "none":
         return None
     if groups is None:
         return ModelCalibration(choice, None, "the polygons of the samples are unknown", 0, 0, (), {})
     usable, left_out = _usable(classes, groups)
+    original = np.ones(len(classes), bool) if augmented is None else ~augmented
+    usable &= original
     polygons, samples = len(np.unique(groups[usable])), int(usable.sum())
 
     def found(calibration: Calibration | None, reason: str, measured: Mapping[str, OutOfFold]) -> ModelCalibration:
@@ -175,7 +186,7 @@ def calibrate(
     apart, folds = probabilities[usable], folds[usable]
     scores = cross_fitted_scores(_candidates(choice, polygons), apart, columns, folds)
     best = chosen(scores, groups[usable]) if choice == "auto" else choice
-    measured = {"apart": OutOfFold.of(apart, columns), **_mixed(fit, classes, seed, region)}
+    measured = {"apart": OutOfFold.of(apart, columns), **_mixed(fit, classes, original, seed, region)}
     if best == "none":
         return found(None, "a calibration makes the probabilities of other polygons worse", measured)
     measured["calibrated"] = OutOfFold.of(cross_fitted(best, apart, columns, folds), columns)
@@ -209,13 +220,13 @@ def _candidates(choice: Choice, polygons: int) -> Sequence[Method]:
     return ("isotonic",) if choice == "isotonic" else ("temperature", "isotonic")
 
 
-def _mixed(fit: Fit, classes: np.ndarray, seed: int, region: str) -> dict[str, OutOfFold]:
-    """Reliability of a third of the samples, predicted by a model fitted to the other ones of all polygons."""
+def _mixed(fit: Fit, classes: np.ndarray, original: np.ndarray, seed: int, region: str) -> dict[str, OutOfFold]:
+    """Reliability of a third of the original samples, predicted by a model fitted to the other ones of all polygons."""
     rng = generator(seed, "samples beside those of learning", region)
     apart = np.zeros(len(classes), bool)
     for code in np.unique(classes):
-        own = np.flatnonzero(classes == code)
+        own = np.flatnonzero((classes == code) & original)
         apart[rng.permutation(own)[: len(own) // CALIBRATION_FOLDS]] = True
-    learned, other = np.flatnonzero(~apart), np.flatnonzero(apart)
+    learned, other = np.flatnonzero(original & ~apart), np.flatnonzero(apart)
     predicted = fit(learned)(other)
     return {"mixed": OutOfFold.of(predicted, np.searchsorted(np.unique(classes), classes[other]))}

@@ -41,7 +41,11 @@ def _target_sections(model: Model) -> list[tuple[str, list[str]]]:
     if isinstance(model.target, Quantity):
         quantity = {"Quantity": model.target.name, "Unit": model.target.unit, "Samples": model.meta.samples[0]}
         return [("Quantity and training samples", _pairs(quantity))]
-    return [("Classes and training samples", _bars(model.meta.samples, "samples"))]
+    sections = [("Classes and training samples", _bars(model.meta.samples, "samples"))]
+    if model.meta.weights:
+        weights = {str(code): f"{weight:.4g}" for code, weight in model.meta.weights.items()}
+        sections.append(("Weights of the classes", _pairs(weights)))
+    return sections
 
 
 def _transforms_section(model: Model) -> list[tuple[str, list[str]]]:

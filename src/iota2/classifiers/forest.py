@@ -116,6 +116,7 @@ class ForestClassifier:
     needs_series: ClassVar[bool] = False
     loaded_share: ClassVar[float] = 1.5
     transforms: tuple[FitTransform, ...] = ()
+    weights = True
 
     def __init__(self, parameters: Mapping[str, Any], *, threads: int = 1) -> None:
         """Unfitted forest; ``parameters`` are those of ``Params.parameters``. ``threads`` do not change the result."""

@@ -7,6 +7,7 @@ writes. It contains no code.
 from __future__ import annotations
 
 import json
+import math
 import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -59,15 +60,17 @@ def train_model(
     quantity: Quantity | None = None,
     reduction: Components | None = None,
     calibration: Choice = "none",
+    augmented: np.ndarray | None = None,
 ) -> Model:
     """A model fitted to ``x`` (sample, feature) and class codes ``y`` (sample,) 1..65535, or values of a ``quantity``.
 
     ``parameters`` come from ``validate_options``; ``weight`` and ``groups``, the polygons of the samples, are
     (sample,). With a ``reduction``, ``x`` contains its components instead of the recipe's features. With a
-    ``calibration``, which needs ``groups``, further models are fitted (``calibrate``). One class, and one sample, are
-    enough. The result depends on the samples in their order, the parameters, ``seed`` and ``region``, not
-    on ``threads``. Raises ``InputError`` for no samples, values that are not finite, a number of features other than
-    expected, and codes out of range; ``ModelError`` if the classifier needs series and gets other features.
+    ``calibration``, which needs ``groups``, further models are fitted (``calibrate``); it is not fitted to samples made
+    from others, ``augmented`` (sample,) bool. One class, and one sample, are enough. The result depends on the samples
+    in their order, the parameters, ``seed`` and ``region``, not on ``threads``. Raises ``InputError`` for no samples,
+    values that are not finite, a number of features other than expected, and codes out of range; ``ModelError`` if the
+    classifier needs series and gets other features.
     """
     title = f"region {region}, random seed {seed}"
     x, y = np.asarray(x, np.float32), np.asarray(y)
@@ -81,7 +84,7 @@ def train_model(
     fitted = fitting.fit(given)
     if isinstance(target, Classes):
         fit = fitting.to_some(given, fitted.method)
-        calibrated = calibrate(calibration, fit, y, groups, seed=seed, region=region)
+        calibrated = calibrate(calibration, fit, y, groups, seed=seed, region=region, augmented=augmented)
     meta = Training(
         kind=classifier_name,
         region=region,
@@ -90,6 +93,7 @@ def train_model(
         samples=samples,
         summary=fitted.method.summary(),
         versions=_versions(),
+        weights=_mean_weights(y, weight) if quantity is None else {},
     )
     transforms = fitted.transforms if reduction is None else (reduction, *fitted.transforms)
     return Model(fitted.method, recipe, target, meta, transforms, calibrated)
@@ -101,6 +105,13 @@ def _class_target(y: np.ndarray, title: str) -> tuple[Target, dict[int, int]]:
         raise InputError(f"{title}: class codes must be whole numbers from 1 to {MAX_CODE} (0 means no label).")
     codes, counts = np.unique(y, return_counts=True)
     return Classes(tuple(codes.tolist())), dict(zip(codes.tolist(), counts.tolist(), strict=True))
+
+
+def _mean_weights(codes: np.ndarray, weight: np.ndarray | None) -> dict[int, float]:
+    """Mean weight of the samples of each class, by code; empty without weights."""
+    if weight is None:
+        return {}
+    return {int(code): float(weight[codes == code].mean()) for code in np.unique(codes)}
 
 
 def _quantity_target(quantity: Quantity, y: np.ndarray, title: str) -> tuple[Target, dict[int, int]]:
@@ -131,6 +142,8 @@ def save_model(model: Model, folder: Path, card: Path) -> None:
         "versions": dict(meta.versions),
         "recipe": model.recipe.to_json(),
     }
+    if meta.weights:
+        content["weights"] = {str(code): weight for code, weight in meta.weights.items()}
     if isinstance(model.target, Quantity):
         content["quantity"] = asdict(model.target)
     if model.calibration is not None:
@@ -329,4 +342,14 @@ def _training(content: Mapping[str, Any]) -> Training:
         samples={int(code): count for code, count in content["samples"].items()},
         summary=content["summary"],
         versions=content["versions"],
+        weights=_weights(content.get("weights", {})),
     )
+
+
+def _weights(content: Any) -> dict[int, float]:
+    """Weights of classes; ValueError for anything but positive numbers by code."""
+    if not isinstance(content, dict) or not all(
+        type(weight) in (int, float) and 0 < weight < math.inf for weight in content.values()
+    ):
+        raise ValueError(f"weights of classes are {content!r}")
+    return {int(code): float(weight) for code, weight in content.items()}

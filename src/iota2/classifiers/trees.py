@@ -72,6 +72,7 @@ class Trees:
     Params: ClassVar[type[Params]] = TreesParams
     missing: ClassVar[str] = MISSING_IN_TREES
     needs_series: ClassVar[bool] = False
+    weights: ClassVar[bool] = True
     loaded_share: ClassVar[float] = 1.5
     transforms: tuple[FitTransform, ...] = ()
 

@@ -42,6 +42,8 @@ class ValidationAccuracy:
     subsets: Mapping[Subset, SubsetAccuracy]
     intervals: Intervals | None
     """Intervals over the validation polygons of a single seed; None with several seeds."""
+    sampled: bool = False
+    """Whether the counted pixels were selected in the validation polygons; otherwise all their pixels are counted."""
 
     @property
     def near(self) -> np.ndarray:
@@ -104,8 +106,13 @@ def polygon_counts(counts: PolygonCounts, labels: tuple[int, ...]) -> np.ndarray
     return np.bincount(np.searchsorted(labels, owner), minlength=len(labels))
 
 
-def validation_accuracy(by_seed: Mapping[int, PolygonCounts], labels: tuple[int, ...]) -> ValidationAccuracy:
-    """Accuracy from the counts of one or more seeds; a single seed has intervals over its polygons."""
+def validation_accuracy(
+    by_seed: Mapping[int, PolygonCounts], labels: tuple[int, ...], *, sampled: bool = False
+) -> ValidationAccuracy:
+    """Accuracy from the counts of one or more seeds; a single seed has intervals over its polygons.
+
+    ``sampled``: whether the counted pixels were selected in the validation polygons.
+    """
     intervals = None
     if len(by_seed) == 1:
         ((seed, counts),) = by_seed.items()
@@ -113,7 +120,7 @@ def validation_accuracy(by_seed: Mapping[int, PolygonCounts], labels: tuple[int,
     subsets: dict[Subset, SubsetAccuracy] = {
         subset: _counted(by_seed, labels, subset) for subset in ("all", "inner", "apart")
     }
-    return ValidationAccuracy(labels, subsets, intervals)
+    return ValidationAccuracy(labels, subsets, intervals, sampled)
 
 
 def _counted(by_seed: Mapping[int, PolygonCounts], labels: tuple[int, ...], subset: Subset) -> SubsetAccuracy:

@@ -13,6 +13,9 @@ from iota2.config.options.train import ArgTrain, DimRed, ScikitModels
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.reduction import max_components
 
+AUGMENTATION_GROWTH = 2.0
+"""Assumed growth of the samples of a model by ``arg_train.sample_augmentation``."""
+
 
 @dataclass(frozen=True)
 class Learner:
@@ -65,3 +68,11 @@ def needs_series(arg_train: ArgTrain, scikit: ScikitModels) -> bool:
 def learned_features(given: DimRed, recipe: FeatureRecipe) -> int:
     """Number of features from which the classifier learns: those of the recipe, or at most as many components."""
     return max_components(recipe, given.reduction_mode, given.target_dimension) if given.dim_red else len(recipe.names)
+
+
+def samples_growth(given: ArgTrain) -> float:
+    """Assumed number of samples of a model after the augmentation, divided by that before.
+
+    The classes of the samples are unknown before the run.
+    """
+    return AUGMENTATION_GROWTH if given.sample_augmentation.activate else 1.0

@@ -212,6 +212,22 @@ def default_indices_included(arg_train: ArgTrain) -> Iterator[Finding]:
         yield Finding("arg_train", ("features",), text, fatal=False)
 
 
+def augmentation_options_used(arg_train: ArgTrain) -> Iterator[Finding]:
+    given = arg_train.sample_augmentation
+    if not given.activate and given.model_fields_set - {"activate"}:
+        text = "has no effect: activate is False"
+        yield Finding("arg_train", ("sample_augmentation",), text, fatal=False)
+    for key in given.unused if given.activate else ():
+        choices = f"strategy '{given.strategy}' and samples.strategy '{given.samples}'"
+        yield Finding("arg_train", ("sample_augmentation", key), f"has no effect with {choices}", fatal=False)
+
+
+def samples_copied_between_regions(chain: Chain, arg_train: ArgTrain) -> Iterator[Finding]:
+    if arg_train.sample_management is not None and chain.region_path is None:
+        text = "has no effect: without chain.region_path there is a single model"
+        yield Finding("arg_train", ("sample_management",), text, fatal=False)
+
+
 def classifier_options_known(arg_train: ArgTrain, scikit: ScikitModels) -> Iterator[Finding]:
     path = ("otb_classifier_options",)
     if scikit.model_type is not None:
@@ -375,6 +391,8 @@ RULES: tuple[tuple[Callable[..., Iterator[Finding]], tuple[str, ...]], ...] = (
     (validation_independent, ("arg_train",)),
     (split_options_used, ("arg_train",)),
     (default_indices_included, ("arg_train",)),
+    (augmentation_options_used, ("arg_train",)),
+    (samples_copied_between_regions, ("chain", "arg_train")),
     (classifier_options_known, ("arg_train", "scikit_models_parameters")),
     (scikit_options_known, ("arg_train", "scikit_models_parameters")),
     (reduction_options_used, ("dim_red",)),

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from iota2.core.labels import difference, most_similar, normalised, whole_number
-from iota2.core.words import some
+from iota2.core.words import nearest, some
 from iota2.errors import InputProblems
 
 Label = int | str
@@ -60,9 +60,18 @@ class Nomenclature:
         """The same classes with codes as names and black as colour. Pixel values depend on nothing else."""
         return Nomenclature(self.codes, tuple(map(str, self.codes)), ((0, 0, 0),) * len(self.codes), self.labels)
 
+    @property
+    def code_by_label(self) -> dict[Label, int]:
+        """Codes by the user's label."""
+        return dict(zip(self.labels, self.codes, strict=True))
+
     def name(self, code: int) -> str:
         """Name of a class by its code; ``KeyError`` for a code of no class."""
         return self.names[self._position(code)]
+
+    def label(self, code: int) -> Label:
+        """The user's label of a class by its code; ``KeyError`` for a code of no class."""
+        return self.labels[self._position(code)]
 
     def color(self, code: int) -> Color:
         """Colour of a class by its code; ``KeyError`` for a code of no class."""
@@ -80,6 +89,23 @@ class Nomenclature:
             return self.codes.index(code)
         except ValueError:
             raise KeyError(code) from None
+
+
+def code_of(label: str, classes: Mapping[Label, int]) -> int | None:
+    """Code of a class by its label as text, from the codes by label; for integer labels, ``011`` is ``11``."""
+    if any(isinstance(name, str) for name in classes):
+        return classes.get(normalised(label))
+    number = whole_number(label)
+    return None if number is None else classes.get(number)
+
+
+def unknown_label(label: str, classes: Iterable[Label]) -> str:
+    """Message on a label that no class has, with the most similar label or all labels."""
+    names = [str(name) for name in classes]
+    # Codes with other digits are other classes; texts are often misspelt in accents or letters.
+    near = nearest(label, names) or (None if whole_number(label) is not None else most_similar(label, names))
+    hint = f"did you mean {near!r}?" if near else f"the labels are {', '.join(names)}"
+    return f"label {label!r} is not in the reference data; {hint}"
 
 
 @dataclass(frozen=True)

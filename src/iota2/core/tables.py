@@ -24,13 +24,15 @@ OTHER_SEED = "XXXX"
 """Value of the columns of other seeds in a merged selection."""
 COLUMN, ROW = "i2col", "i2row"
 """Pixel position of a sample on the working grid of its tile."""
+AUGMENTED = "augmented"
+"""Whether a sample was made from another one, 0 or 1, in tables with additional samples."""
 WEIGHT = "i2weight"
 """Number of pixels for which a sample stands."""
 _SEED = "seed_"
 """Prefix of the columns of ``seed_column``."""
 
 
-RESERVED = (REGION, ORIGIN, TILE, CODE, COLUMN, ROW, WEIGHT, "ogc_fid", "geometry")
+RESERVED = (REGION, ORIGIN, TILE, CODE, COLUMN, ROW, AUGMENTED, WEIGHT, "ogc_fid", "geometry")
 """Column names that iota2 or the table format adds."""
 
 

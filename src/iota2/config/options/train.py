@@ -6,9 +6,11 @@ import re
 from collections import Counter
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from iota2.classifiers.registry import selectable_names
+from iota2.compute.augmentation import DEFAULT_FACTOR, DEFAULT_NEIGHBOURS, Method, Wanted
+from iota2.compute.class_weights import Balanced
 from iota2.compute.indices import INDICES
 from iota2.config.options.fields import AnyPath, InputFile, Section, Words
 from iota2.core.recipe import DEFAULT_INDICES, TEMPORAL_FEATURES
@@ -19,6 +21,7 @@ _OTHER_CLASSIFIERS = ("sharkkm",)
 Classifier = Annotated[str, OneOf(lambda: (*selectable_names(), *_OTHER_CLASSIFIERS))]
 Index = Annotated[str, OneOf(lambda: (*INDICES,))]
 TemporalFeature = Annotated[str, OneOf(lambda: TEMPORAL_FEATURES)]
+Weight = Annotated[float, Field(gt=0, le=1e9)]
 _FUSION_ONLY = "it requires classif_mode 'fusion', which is not available yet"
 _NO_TERRAIN = "pixels are selected on the grid of the images, without an elevation model"
 
@@ -38,6 +41,11 @@ _STRATEGY_PARAMETER = {
     "total": "strategy.total.v",
     "byclass": "strategy.byclass.in",
 }
+
+
+def whole_region(region: str) -> str:
+    """The region of a sub-region ``<region>f<k>``; other names unchanged."""
+    return re.sub(r"(?<=.)f\d+$", "", region)
 
 
 class Selection(Options):
@@ -129,31 +137,74 @@ class SampleSelection(Selection):
     def of_region(self, region: str) -> Selection:
         """The selection in a region; a sub-region ``<region>f<k>`` without an entry has the selection of its region."""
         entries = {entry.target_model: entry for entry in self.per_model}
-        whole = re.sub(r"(?<=.)f\d+$", "", region)
-        return entries.get(region) or entries.get(whole) or self
+        return entries.get(region) or entries.get(whole_region(region)) or self
 
 
 class SampleAugmentation(Options):
-    """Synthetic samples for small classes."""
+    """Additional samples of small classes."""
 
-    activate: bool = planned(False, "Add synthetic samples.")
-    target_models: Words = no_effect_without((), "Regions with synthetic samples, or `all`.", "activate")
-    strategy: str | None = no_effect_without(None, "Method: replicate, jitter or smote.", "activate")
-    jitter_factor: int | None = no_effect_without(
-        None, "Divisor of the noise.", "activate", alias="strategy.jitter.stdfactor"
+    activate: bool = option(False, "Add samples of small classes to those of the models.")
+    target_models: Words = option(("all",), "Regions whose models get additional samples, or `all`.")
+    strategy: Method | None = option(
+        None, "Method: copies, copies with noise, or points between a sample and one of its nearest neighbours (SMOTE)."
     )
-    neighbors: int | None = no_effect_without(
-        None, "Neighbours used by smote.", "activate", alias="strategy.smote.neighbors"
+    jitter_factor: float | None = option(
+        None,
+        "Method `jitter`: standard deviation of a feature in the class, divided by that of the noise. "
+        f"None: {DEFAULT_FACTOR:g}.",
+        gt=0,
+        alias="strategy.jitter.stdfactor",
     )
-    samples: str | None = no_effect_without(
-        None, "Number of samples: minNumber, balance or byClass.", "activate", alias="samples.strategy"
+    neighbors: int | None = option(
+        None,
+        f"Method `smote`: number of nearest samples of the class, one of which is drawn. None: {DEFAULT_NEIGHBOURS}.",
+        ge=1,
+        le=MAX_SAMPLES,
+        alias="strategy.smote.neighbors",
     )
-    smallest: int | None = no_effect_without(
-        None, "Samples of each class.", "activate", alias="samples.strategy.minNumber"
+    samples: Wanted | None = option(
+        None,
+        "Number of samples of each class afterwards: at least a number, as many as the largest class of the model, or "
+        "from a table.",
+        alias="samples.strategy",
     )
-    byclass: AnyPath | None = no_effect_without(
-        None, "CSV file `label,count`.", "activate", alias="samples.strategy.byClass"
+    smallest: int | None = option(
+        None, "Smallest number of samples of each class.", ge=1, le=MAX_SAMPLES, alias="samples.strategy.minNumber"
     )
+    byclass: InputFile | None = option(
+        None,
+        "CSV file with one line `label,count` for each class that gets samples.",
+        alias="samples.strategy.byClass",
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if not self.activate:
+            return self
+        needed: list[tuple[str, object]] = [("strategy", self.strategy), ("samples.strategy", self.samples)]
+        if self.samples == "minNumber":
+            needed.append(("samples.strategy.minNumber", self.smallest))
+        if self.samples == "byClass":
+            needed.append(("samples.strategy.byClass", self.byclass))
+        missing = [key for key, value in needed if value is None]
+        if missing:
+            raise ValueError(f"'activate': True needs {' and '.join(map(repr, missing))}; add it")
+        return self
+
+    def targets(self, region: str) -> bool:
+        """Whether the model of a region gets samples; a sub-region ``<region>f<k>`` does with its region."""
+        return not {"all", region, whole_region(region)}.isdisjoint(self.target_models)
+
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """Keys that are given and have no effect with the other ones."""
+        needs = {
+            "strategy.jitter.stdfactor": (self.jitter_factor, self.strategy == "jitter"),
+            "strategy.smote.neighbors": (self.neighbors, self.strategy == "smote"),
+            "samples.strategy.minNumber": (self.smallest, self.samples == "minNumber"),
+            "samples.strategy.byClass": (self.byclass, self.samples == "byClass"),
+        }
+        return tuple(key for key, (value, used) in needs.items() if value is not None and not used)
 
 
 class DeepLearning(Options):
@@ -236,6 +287,23 @@ class ArgTrain(Section):
         ge=1,
         le=MAX_SAMPLES,
     )
+    sampling_validation: bool = option(
+        False,
+        "Compute the accuracy from pixels that `sample_selection` selects in the validation polygons. False: from all "
+        "their pixels.",
+    )
+    sample_management: InputFile | None = option(
+        None,
+        "CSV file of samples copied between models, with lines `source,destination,class,quantity`: regions, label, "
+        "and number of samples (-1: all). All copies are drawn from the samples before any copy.",
+    )
+    sample_augmentation: SampleAugmentation = option(SampleAugmentation(), "Additional samples of small classes.")
+    class_weight: Balanced | dict[str, Weight] | None = option(
+        None,
+        "Weights of the classes in training: `balanced` gives all classes the same total weight; a dictionary has a "
+        "weight for each label, and other classes weigh 1. None: all samples weigh 1.",
+        about=About(form="'balanced', a dictionary of labels and weights > 0, or None"),
+    )
     feature_importance: bool = option(
         False,
         "Measure the importance of each date, band and sensor: the loss in overall accuracy when its values are "
@@ -250,9 +318,6 @@ class ArgTrain(Section):
 
     mode_outside_regionsplit: float = no_effect(0.1, "Area above which a region is split, km².", _FUSION_ONLY)
     features_from_raw_dates: bool = planned(False, "Learn on the acquired dates instead of interpolated ones.")
-    sample_augmentation: SampleAugmentation = planned(SampleAugmentation(), "Synthetic samples for small classes.")
-    sample_management: AnyPath | None = planned(None, "CSV file of samples copied between regions.")
-    sampling_validation: bool = planned(False, "Select pixels of validation polygons as those of learning polygons.")
     dempster_shafer_sar_opt_fusion: bool = planned(False, "Fuse the maps of radar and optical images.")
     enable_autocontext: bool = planned(False, "Learn again with the classes around each pixel as features.")
     autocontext_iterations: int = no_effect_without(

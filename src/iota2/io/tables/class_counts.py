@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from iota2.compute.sampling import counts_of_labels, labels_without_count, parse_class_counts
-from iota2.core.files import read_text
 from iota2.core.nomenclature import Nomenclature
-from iota2.errors import InputError, remedy_of
+from iota2.io.tables.user_tables import read_user_table
 
 
 def read_class_counts(path: Path, classes: Nomenclature) -> tuple[dict[str, int], list[str]]:
@@ -21,10 +20,4 @@ def read_class_counts(path: Path, classes: Nomenclature) -> tuple[dict[str, int]
 
 def read_counts(path: Path) -> dict[str, int]:
     """Requested number of pixels by label, as written in the file; InputError for a file that is not such a table."""
-    try:
-        text = read_text(path, "utf-8-sig")
-    except OSError as err:
-        raise InputError(f"{path}: cannot be read: {err.strerror}. {remedy_of(err)}.") from err
-    except UnicodeDecodeError as err:
-        raise InputError(f"{path}: is not UTF-8 text ({err}). Save it with the encoding UTF-8.") from err
-    return parse_class_counts(text, str(path))
+    return parse_class_counts(read_user_table(path), str(path))

@@ -1,4 +1,4 @@
-"""Chunked writing and merging of sample tables, which can be larger than memory.
+"""Chunked writing, merging and extension of sample tables, which can be larger than memory.
 
 The file formats are those of ``write_samples`` in ``io.tables.vectors``.
 """
@@ -19,8 +19,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
-from shapely import to_wkb
+from shapely import from_wkb, get_coordinates, to_wkb
 
+from iota2.core.tables import AUGMENTED
 from iota2.errors import InputError
 from iota2.io.files.atomic import link_or_copy, replacing
 from iota2.io.tables.samples import ROWS_PER_READ, immutable_uri, quoted_columns
@@ -60,6 +61,38 @@ def merge_tables(paths: Sequence[Path], path: Path) -> None:
         return
     with replacing(path) as part:
         merge(paths, part)
+
+
+def append_rows(path: Path, others: Sequence[tuple[Path, np.ndarray]], target: Path) -> None:
+    """Write the table ``path`` followed by some rows of other tables with the same columns, with little memory.
+
+    ``others``: tables with the positions of their rows, ascending. Errors are those of ``merge_tables``.
+    """
+    append = {".sqlite": _append_sqlite, ".parquet": _append_parquet}[target.suffix]
+    with replacing(target) as part:
+        append(path, others, part)
+
+
+def append_samples(path: Path, names: Sequence[str], values: np.ndarray, parents: np.ndarray, target: Path) -> None:
+    """Write the table ``path`` followed by new samples, with a last column ``augmented``: 0, and 1 for new samples.
+
+    ``names``: names of the features. ``values``: (new, feature) array. ``parents``: for each new sample, the position
+    of the sample from which it gets its point and its other attributes. Errors are those of ``merge_tables``.
+    """
+    append = {".sqlite": _append_samples_sqlite, ".parquet": _append_samples_parquet}[target.suffix]
+    with replacing(target) as part:
+        append(path, names, values, parents, part)
+
+
+def read_points(path: Path) -> np.ndarray:
+    """(row, 2) float64: coordinates of the points of a table, in the order of the file. InputError as for merging."""
+    with _read_errors(path):
+        if path.suffix == ".parquet":
+            shapes = parquet.read_table(path, columns=["geometry"])["geometry"].to_numpy()
+        else:
+            with closing(sqlite3.connect(immutable_uri(path), uri=True)) as connection:
+                shapes = [row[0] for row in connection.execute(f"SELECT GEOMETRY FROM {TABLE} ORDER BY ogc_fid")]
+        return get_coordinates(from_wkb(shapes)).reshape(-1, 2)
 
 
 def _with_features(points: gpd.GeoDataFrame, names: Sequence[str], values: np.ndarray) -> gpd.GeoDataFrame:
@@ -124,6 +157,59 @@ def _merge_sqlite(paths: Sequence[Path], path: Path) -> None:
                 connection.execute("DETACH other")
 
 
+def _append_sqlite(path: Path, others: Sequence[tuple[Path, np.ndarray]], target: Path) -> None:
+    """Copy the table, and insert the rows of the other tables by their identifiers.
+
+    A table without rows is replaced by an emptied copy of another one, since its text columns have no type.
+    """
+    typed = path if _rows(path) else next((one for one, rows in others if len(rows)), path)
+    shutil.copyfile(typed, target)
+    with _opened(target) as connection:
+        if typed != path:
+            connection.execute(f"DELETE FROM {TABLE}")
+            connection.execute("VACUUM")
+        names = _columns(connection, "main")
+        columns = quoted_columns([name for name in names if name != "ogc_fid"])
+        for one, rows in others:
+            with _read_errors(one):
+                connection.execute("ATTACH ? AS other", (immutable_uri(one),))
+                if set(_columns(connection, "other")) != set(names):
+                    raise ValueError("its columns differ from those of the other tables")
+                insert = f"INSERT INTO main.{TABLE} ({columns}) SELECT {columns} FROM other.{TABLE} WHERE ogc_fid = ?"
+                identifiers = _identifiers(connection, "other")
+                connection.execute("BEGIN")
+                connection.executemany(insert, ((identifiers[row],) for row in rows.tolist()))
+                connection.execute("COMMIT")
+                connection.execute("DETACH other")
+
+
+def _append_samples_sqlite(
+    path: Path, names: Sequence[str], values: np.ndarray, parents: np.ndarray, target: Path
+) -> None:
+    """Copy the table, add the column, and insert new samples with the attributes of their parents."""
+    _rows(path)
+    shutil.copyfile(path, target)
+    with _opened(target) as connection:
+        features = set(names)
+        kept = [name for name in _columns(connection, "main") if name not in features and name != "ogc_fid"]
+        connection.execute(f"ALTER TABLE {TABLE} ADD COLUMN {AUGMENTED} INTEGER NOT NULL DEFAULT 0")
+        columns = quoted_columns([*kept, *names, AUGMENTED])
+        found = f"SELECT {quoted_columns(kept)}, {', '.join('?' * len(names))}, 1 FROM {TABLE} WHERE ogc_fid = ?"
+        identifiers = _identifiers(connection, "main")
+        connection.execute("BEGIN")
+        for first in range(0, len(values), ROWS_PER_READ):
+            some = slice(first, first + ROWS_PER_READ)
+            pairs = zip(values[some].tolist(), parents[some].tolist(), strict=True)
+            rows = ((*features_of_row, identifiers[parent]) for features_of_row, parent in pairs)
+            connection.executemany(f"INSERT INTO {TABLE} ({columns}) {found}", rows)
+        connection.execute("COMMIT")
+
+
+def _identifiers(connection: sqlite3.Connection, database: str) -> list[int]:
+    """Identifiers of the rows in the order of the file."""
+    return [row[0] for row in connection.execute(f"SELECT ogc_fid FROM {database}.{TABLE} ORDER BY ogc_fid")]
+
+
 def _rows(path: Path) -> int:
     """Number of rows of an SQLite table."""
     with _read_errors(path), closing(sqlite3.connect(immutable_uri(path), uri=True)) as connection:
@@ -184,3 +270,51 @@ def _merge_parquet(paths: Sequence[Path], path: Path) -> None:
             with _read_errors(one), parquet.ParquetFile(one) as file:
                 for group in range(file.num_row_groups):
                     writer.write_table(file.read_row_group(group).cast(schema))
+
+
+def _append_parquet(path: Path, others: Sequence[tuple[Path, np.ndarray]], target: Path) -> None:
+    """Concatenate the table and rows of the others, with the schema of the first one that has rows."""
+    whole = [(path, np.arange(_parquet_rows(path))), *others]
+    filled = [(one, rows) for one, rows in whole if len(rows)] or whole[:1]
+    with parquet.ParquetFile(filled[0][0]) as file:
+        schema = file.schema_arrow
+    with parquet.ParquetWriter(target, schema) as writer:
+        for one, rows in filled:
+            with _read_errors(one), parquet.ParquetFile(one) as file:
+                first = 0
+                for group in range(file.num_row_groups):
+                    end = first + file.metadata.row_group(group).num_rows
+                    within = rows[np.searchsorted(rows, first) : np.searchsorted(rows, end)] - first
+                    if len(within) or not len(rows):
+                        writer.write_table(file.read_row_group(group).take(pa.array(within)).cast(schema))
+                    first = end
+
+
+def _append_samples_parquet(
+    path: Path, names: Sequence[str], values: np.ndarray, parents: np.ndarray, target: Path
+) -> None:
+    """Copy the table with the new column, then write new samples with the attributes of their parents."""
+    with _read_errors(path), parquet.ParquetFile(path) as file:
+        schema = file.schema_arrow.append(pa.field(AUGMENTED, pa.int8()))
+        position = {name: k for k, name in enumerate(names)}
+        kept = file.read([name for name in file.schema_arrow.names if name not in position])
+        with parquet.ParquetWriter(target, schema) as writer:
+            for group in range(file.num_row_groups):
+                table = file.read_row_group(group)
+                flag = pa.array(np.zeros(len(table), np.int8))
+                writer.write_table(table.append_column(AUGMENTED, flag).cast(schema))
+            for first in range(0, len(values), ROWS_PER_GROUP):
+                some = slice(first, first + ROWS_PER_GROUP)
+                rows = kept.take(pa.array(parents[some])).append_column(
+                    AUGMENTED, pa.array(np.ones(len(parents[some]), np.int8))
+                )
+                columns = [
+                    pa.array(values[some, position[name]]) if name in position else rows[name] for name in schema.names
+                ]
+                writer.write_table(pa.table(columns, names=schema.names).cast(schema))
+
+
+def _parquet_rows(path: Path) -> int:
+    """Number of rows of a GeoParquet table."""
+    with _read_errors(path), parquet.ParquetFile(path) as file:
+        return int(file.metadata.num_rows)

@@ -13,7 +13,7 @@ from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import Confusion
 from iota2.report.results.reliability import ReliabilityData, reliability_json
 from iota2.report.results.remarks import reasons_not_validated, remarks
-from iota2.report.results.validation import COUNTED_PIXELS, PARTS, neighbour_notes
+from iota2.report.results.validation import PARTS, counted_pixels, neighbour_notes
 
 SCHEMA_VERSION = 2
 
@@ -118,7 +118,7 @@ def _estimate(value: Estimate) -> dict[str, Any]:
 
 def _validation(found: ValidationAccuracy) -> dict[str, Any]:
     return {
-        "pixels": COUNTED_PIXELS,
+        "pixels": counted_pixels(found),
         "distance": NEIGHBOUR_METRES,
         "near": found.near.tolist(),
         "parts": {part: {"about": about, **_part(found.subsets[part])} for part, about in PARTS.items()},

@@ -21,10 +21,11 @@ from iota2.report.results.measures import UNDEFINED, measure, spread_text
 from iota2.report.results.reductions import ReducedModel, reduction_table
 from iota2.report.results.reliability import ReliabilityData, reliability_table
 from iota2.report.results.remarks import remarks
+from iota2.report.results.samples import ClassSamples, model_samples_rows
 from iota2.report.results.searches import SearchedModel, search_tables
 from iota2.report.results.validation import (
-    COUNTED_PIXELS,
     class_rows,
+    counted_pixels,
     near_sentence,
     neighbour_notes,
     part_rows,
@@ -115,6 +116,8 @@ class ReportData:
     """Warnings and remarks of the run; remarks on the measures are added by the page."""
     fates: tuple[ClassLosses, ...] = ()
     """Losses of reference data by class, for the first seed."""
+    samples: tuple[ClassSamples, ...] = ()
+    """Samples of each class in each model."""
     reliability: ReliabilityData | None = None
     """Reliability of the confidence."""
     reliability_figure: Picture | None = None
@@ -148,6 +151,7 @@ def render_report(data: ReportData) -> str:
         spreads=spread_sentences(summary) if summary else (),
         validation=_validation(validated, data.nomenclature) if validated else None,
         seeds=_seed_rows(data.confusions),
+        samples=model_samples_rows(data.samples, data.nomenclature),
         reliability=reliability_table(data.reliability, data.nomenclature) if data.reliability else None,
         reduction=reduction_table(data.reductions) if data.reductions else None,
         searches=search_tables(data.searches),
@@ -187,7 +191,7 @@ class _Cell:
 def _validation(found: ValidationAccuracy, nomenclature: Nomenclature) -> dict[str, Any]:
     """Values of the section on the validation pixels."""
     return {
-        "pixels": COUNTED_PIXELS,
+        "pixels": counted_pixels(found),
         "near": near_sentence(found),
         "distance": f"{NEIGHBOUR_METRES:g}",
         "parts": part_rows(found),

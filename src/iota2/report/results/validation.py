@@ -15,12 +15,19 @@ from iota2.report.results.measures import UNDEFINED, measure
 
 MIN_NEAR_SHARE = 0.1
 """Share of validation polygons near learning polygons from which a note is given."""
-COUNTED_PIXELS = (
+_ALL_PIXELS = (
     "The accuracy is computed from the map pixels whose centre lies in a validation polygon, including pixels on the "
-    "edge of a polygon. Only areas that are clear on at least chain.cloud_threshold dates are used. Pixels that are "
-    "not classified (0 in the map) are excluded from all measures."
+    "edge of a polygon."
 )
-"""Explanation of the pixels that are counted."""
+_SAMPLED_PIXELS = (
+    "The accuracy is computed from the map at pixels of the images that were selected in the validation polygons by "
+    "arg_train.sample_selection (arg_train.sampling_validation is True), including pixels on the edge of a polygon. "
+    "Classes therefore count by their selected pixels, not by their area."
+)
+_EXCLUDED_PIXELS = (
+    "Only areas that are clear on at least chain.cloud_threshold dates are used. Pixels that are not classified (0 in "
+    "the map) are excluded from all measures."
+)
 PARTS: Mapping[Subset, str] = {
     "all": "all validation pixels",
     "inner": "without pixels on the edge of their polygon",
@@ -58,6 +65,11 @@ class ClassRow:
     f_scores: tuple[str, ...]
     """In the order of ``PARTS``."""
     name: str
+
+
+def counted_pixels(found: ValidationAccuracy) -> str:
+    """Explanation of the pixels that are counted."""
+    return f"{_SAMPLED_PIXELS if found.sampled else _ALL_PIXELS} {_EXCLUDED_PIXELS}"
 
 
 def spread_sentences(summary: Summary) -> list[str]:
@@ -150,7 +162,7 @@ def validation_lines(found: ValidationAccuracy, summary: Summary, nomenclature: 
     Columns are separated by spaces, and the name is in the last column. Scripts that search for ``|``, or for class
     names at the start of a line, find only the matrix and the table of classes.
     """
-    lines = ["", "Validation pixels", COUNTED_PIXELS, *spread_sentences(summary), near_sentence(found), ""]
+    lines = ["", "Validation pixels", counted_pixels(found), *spread_sentences(summary), near_sentence(found), ""]
     parts: list[tuple[str, ...]] = [("Polygons", "Pixels", "OA", "KAPPA", "Counted pixels")]
     parts += [(row.polygons, row.pixels, row.overall_accuracy, row.kappa, row.name) for row in part_rows(found)]
     lines += [*_aligned(parts), ""]

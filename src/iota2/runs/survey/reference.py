@@ -12,6 +12,7 @@ import shapely
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
+from iota2.compute.class_weights import weights_by_code
 from iota2.config.options.schema import Config
 from iota2.core.labels import whole_number
 from iota2.core.losses import MIN_USABLE_SHARE
@@ -25,11 +26,12 @@ from iota2.io.tables.class_counts import read_class_counts, read_counts
 from iota2.io.tables.classes import read_colors, read_names
 from iota2.io.tables.point_areas import PointRule
 from iota2.io.tables.reference import FieldValues, ReferenceData, fields_with_labels, read_field, read_reference
+from iota2.io.tables.sample_rules import read_copies, read_rules
 from iota2.runs.survey.images import Images
 from iota2.runs.survey.problems import Problems, about_field
 from iota2.runs.survey.regions import Regions
 
-BYCLASS_KEY = "strategy.byclass.in"
+BYCLASS_KEY, AUGMENTATION_KEY = "strategy.byclass.in", "samples.strategy.byClass"
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ def find_reference(problems: Problems, images: Images, regions: Regions) -> Refe
     split_values = _split_field(problems) if data is not None else None
     tables = problems.checks("reference") and problems.usable("arg_train.sample_selection")
     count_remarks = problems.attempt(lambda: _class_count_remarks(config, classes)) if tables else None
+    sample_remarks = _sample_option_remarks(problems, regions, classes) if problems.checks("reference") else ()
     if images.complete and regions.usable and data is not None:
         for text in _coverage_problems(regions.frame, images.footprints, data, config):
             problems.add(("chain", "ground_truth"), text)
@@ -65,6 +68,7 @@ def find_reference(problems: Problems, images: Images, regions: Regions) -> Refe
         *(split_values.notes if split_values else ()),
         *_class_coverage_remarks(data, images.footprints, classes),
         *(count_remarks or ()),
+        *sample_remarks,
     )
     labelled = _labelled_area(data, images.footprints, images.scenes) if data is not None else 0.0
     return Reference(classes, labelled, remarks_about(texts, "reference"))
@@ -170,6 +174,33 @@ def _class_count_remarks(config: Config, classes: Nomenclature | None) -> list[s
         for path, labels in missing.items()
         if labels
     ]
+
+
+def _sample_option_remarks(problems: Problems, regions: Regions, classes: Nomenclature | None) -> list[str]:
+    """Remarks on lines of ``sample_management`` that are ignored; problems of tables and weights of classes are added.
+
+    If classes or regions are not known, only the format of the tables is checked.
+    """
+    arg_train = problems.config.arg_train
+    weights = arg_train.class_weight
+    if isinstance(weights, dict) and classes is not None and problems.usable("arg_train.class_weight"):
+        problems.attempt(lambda: weights_by_code(weights, classes.code_by_label), "arg_train", "class_weight")
+    copies, table = arg_train.sample_management, arg_train.sample_augmentation.byclass
+    if table is not None and problems.usable("arg_train.sample_augmentation"):
+        problems.attempt(
+            lambda: read_counts(table) if classes is None else read_class_counts(table, classes),
+            "arg_train",
+            "sample_augmentation",
+            AUGMENTATION_KEY,
+        )
+    if copies is None or not problems.usable("arg_train.sample_management"):
+        return []
+    names = sorted({name for of_tile in regions.by_tile.values() for name in of_tile})
+    if classes is None or not names or not regions.usable:
+        problems.attempt(lambda: read_rules(copies), "arg_train", "sample_management")
+        return []
+    found = problems.attempt(lambda: read_copies(copies, names, classes), "arg_train", "sample_management")
+    return found[1] if found else []
 
 
 def _labelled_area(

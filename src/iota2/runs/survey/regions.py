@@ -54,19 +54,29 @@ def _read_regions(config: Config) -> gpd.GeoDataFrame | None:
 
 
 def _unknown_models(config: Config, regions: gpd.GeoDataFrame | None) -> list[tuple[OptionPath, str]]:
-    """Problems of ``per_model`` entries with an unknown region."""
+    """Problems of options of ``arg_train`` that name an unknown region."""
     if regions is None and config.chain.region_path:
         return []  # the file cannot be read, which is reported already
     names = sorted(regions[REGION]) if regions is not None else [SINGLE_REGION]
     source = config.chain.region_path or "this run, which has a single region"
+    selection, augmentation = ("arg_train", "sample_selection"), ("arg_train", "sample_augmentation", "target_models")
+    given: list[tuple[OptionPath, str, str]] = [
+        ((*selection, "per_model", k), "target_model", entry.target_model)
+        for k, entry in enumerate(config.arg_train.sample_selection.per_model)
+    ]
+    given += [
+        (augmentation, "target model", name)
+        for name in config.arg_train.sample_augmentation.target_models
+        if name != "all"
+    ]
     return [
         (
-            ("arg_train", "sample_selection", "per_model", k),
-            f"target_model '{entry.target_model}' is not a region of {source}"
-            + (did_you_mean(entry.target_model, names) or f"; expected one of {', '.join(names)}"),
+            option,
+            f"{what} '{name}' is not a region of {source}"
+            + (did_you_mean(name, names) or f"; expected one of {', '.join(names)}"),
         )
-        for k, entry in enumerate(config.arg_train.sample_selection.per_model)
-        if entry.target_model not in names
+        for option, what, name in given
+        if name not in names
     ]
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from iota2 import layout
 from iota2.classifiers.models import require_finite
 from iota2.classifiers.transforms import Components
+from iota2.config.learner import samples_growth
 from iota2.config.options.schema import Config
 from iota2.core.cost import SAMPLE_BYTES, SAMPLE_VALUE_BYTES, Cost, JobFacts
 from iota2.core.graph import JobContext, Step
@@ -80,6 +81,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of a job: the samples of a model are in memory, and written with their components."""
     run, given = facts.run, params(config)
     samples = run.samples / config.arg_train.runs * min(1.0, 2 / max(1, run.region_count))
+    samples *= samples_growth(config.arg_train)
     reduced = max_components(run.recipe, given.mode, given.target)
     memory = int(samples * (4 * (run.features + reduced) + BYTES_PER_POINT))
     models = run.region_count * config.arg_train.runs
@@ -94,7 +96,7 @@ STEP = Step(
     task="reduction_model_{region}_seed_{seed}",
     run=run,
     over=("region", "seed"),
-    needs={"recipe": layout.RECIPE, "samples": layout.MODEL_SAMPLES},
+    needs={"recipe": layout.RECIPE, "samples": layout.LEARNED_SAMPLES},
     makes={
         "before": layout.UNREDUCED_SAMPLES,
         "samples": layout.REDUCED_SAMPLES,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,16 +14,19 @@ from iota2.classifiers.base import Model, Searching
 from iota2.classifiers.calibrated import CALIBRATION_FOLDS, Choice
 from iota2.classifiers.models import save_model, train_model
 from iota2.classifiers.transforms import Components, Standardisation
-from iota2.config.learner import Learner, learned_features, options_of_learner
+from iota2.compute.class_weights import Balanced, class_weights, sample_weights, weights_by_code
+from iota2.config.learner import Learner, learned_features, options_of_learner, samples_growth
 from iota2.config.options.schema import Config
-from iota2.core.cost import Cost, JobFacts
-from iota2.core.graph import JobContext, Step, first, optional
-from iota2.core.tables import CODE, ORIGIN, reduced_columns, sample_columns
+from iota2.core.cost import Cost, Facts, JobFacts
+from iota2.core.graph import Finding, JobContext, Step, first, optional
+from iota2.core.nomenclature import Nomenclature
+from iota2.core.tables import AUGMENTED, CODE, ORIGIN, reduced_columns, sample_columns
 from iota2.errors import InputError
 from iota2.io.files.atomic import replacing, replacing_folder, write_json, write_text
+from iota2.io.tables.classes import read_classes
 from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.reductions import statistics_xml
-from iota2.io.tables.samples import read_columns
+from iota2.io.tables.samples import column_names, read_columns
 from iota2.io.tables.split_groups import read_split_groups
 
 PROBABILITY_BYTES = 48
@@ -39,16 +43,20 @@ class TrainingParams:
     learner: Learner
     random_seed: int
     calibration: Choice = "none"
+    class_weight: Balanced | Mapping[str, float] | None = None
+    """``balanced``, or weights by the user's label."""
 
     def by_user_name(self) -> Mapping[str, Any]:
         """The parameters by option name of the configuration."""
         others = {"arg_train.random_seed": self.random_seed, "arg_classification.calibration": self.calibration}
-        return {**options_of_learner(self.learner), **others}
+        weights = {"arg_train.class_weight": self.class_weight}
+        return {**options_of_learner(self.learner), **weights, **others}
 
 
 def params(config: Config) -> TrainingParams:
     """Parameters of training from the configuration."""
-    return TrainingParams(config.learner, config.arg_train.seed, config.arg_classification.calibration)
+    arg_train, calibration = config.arg_train, config.arg_classification.calibration
+    return TrainingParams(config.learner, arg_train.seed, calibration, arg_train.class_weight)
 
 
 def run(job: JobContext[TrainingParams]) -> None:
@@ -73,9 +81,11 @@ def run(job: JobContext[TrainingParams]) -> None:
         seed=job.params.random_seed + seed,
         region=region,
         threads=job.use.threads,
+        weight=weights_of(codes, job.params.class_weight, read_classes(job.inp.classes)),
         groups=_groups(job, polygons),
         reduction=reduction,
         calibration=job.params.calibration,
+        augmented=_augmented(job.inp.samples),
     )
     if "statistics" in job.out:
         write_text(job.out.statistics, _statistics(model))
@@ -110,6 +120,34 @@ def _groups(job: JobContext[TrainingParams], polygons: np.ndarray) -> np.ndarray
     return np.array([group_of[polygon] for polygon in polygons.tolist()], np.int64)
 
 
+def _augmented(path: Path) -> np.ndarray | None:
+    """(sample,) bool: whether each sample was made from another one; None without such samples."""
+    return read_columns(path, [AUGMENTED], int)[:, 0] > 0 if AUGMENTED in column_names(path) else None
+
+
+def weights_of(
+    codes: np.ndarray, given: Balanced | Mapping[str, float] | None, classes: Nomenclature
+) -> np.ndarray | None:
+    """(sample,) float64: weights of samples from the option `class_weight`; None without it."""
+    if given is None:
+        return None
+    by_code = given if isinstance(given, str) else weights_by_code(given, classes.code_by_label)
+    counts = dict(zip(*(found.tolist() for found in np.unique(codes, return_counts=True)), strict=True))
+    return sample_weights(codes, class_weights(by_code, counts))
+
+
+def check(config: Config, facts: Facts) -> Iterator[Finding]:
+    """A problem if the classifier cannot use the weights of classes."""
+    given, name = config.arg_train, config.scikit_models_parameters.model_type or config.arg_train.classifier
+    # Classifiers of the user's own programs may be older than the attribute.
+    if given.class_weight is not None and not getattr(config.learner.untrained(), "weights", False):
+        text = (
+            f"classifier '{name}' cannot use weights. Remove the option, choose another classifier, or "
+            "add samples of small classes by arg_train.sample_augmentation."
+        )
+        yield Finding(text, ("arg_train", "class_weight"))
+
+
 def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of a job: its memory is the maximum of training and writing rasters.
 
@@ -117,6 +155,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     """
     run = facts.run
     samples = run.samples / config.arg_train.runs * min(1.0, 2 / max(1, run.region_count))
+    samples *= samples_growth(config.arg_train)
     features = learned_features(config.dim_red, run.recipe)
     method = config.learner.untrained()
     memory = method.training_memory(samples, features, run.class_count)
@@ -137,9 +176,10 @@ STEP = Step(
     over=("region", "seed"),
     needs={
         "recipe": layout.RECIPE,
-        "samples": first(layout.REDUCED_SAMPLES, layout.MODEL_SAMPLES),
+        "samples": first(layout.REDUCED_SAMPLES, *layout.LEARNED_SAMPLES.choices),
         "reduction": optional(layout.REDUCTION),
         "groups": optional(layout.SPLIT_GROUPS),
+        "classes": layout.CODES,
     },
     makes={
         "model": layout.MODEL,
@@ -151,4 +191,5 @@ STEP = Step(
     params=params,
     cost=cost,
     max_threads=MAX_THREADS,
+    check=check,
 )

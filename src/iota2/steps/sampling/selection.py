@@ -1,9 +1,9 @@
-"""Step: selection of the pixels from which one model learns."""
+"""Step: selection of the pixels from which one model learns, and on request of validation pixels."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from iota2.compute.sampling import (
 )
 from iota2.config.options.schema import Config
 from iota2.config.options.train import SampleSelection
-from iota2.core.graph import JobContext, Step
+from iota2.core.graph import JobContext, Step, only_for
 from iota2.core.grid import pixel_centres
 from iota2.core.nomenclature import Label, Nomenclature
 from iota2.core.random import generator
@@ -60,19 +60,16 @@ def params(config: Config) -> SelectionParams:
 
 
 def run(job: JobContext[SelectionParams]) -> None:
-    """Select pixels of each class over all tiles of the model and write them as points."""
+    """Select pixels of each class over all tiles of the model and write them as points; also validation pixels."""
     region, seed = job.key.region, job.key.seed
     options = selection_options(job.params.selection, region)
     counts = total(read_statistics(path) for path in job.inp.all("statistics").values())
-    requested = _targets(options, counts.per_class, read_classes(job.inp.classes))
+    classes = read_classes(job.inp.classes)
+    requested = _targets(options, counts.per_class, classes)
     targets = _capped(requested, job.params.most)
-    polygons = job.inp.each("polygons")
-    tiles = {key.tile: _tile_pixels(job.inp.at("scenes", tile=key.tile), path, region) for key, path in polygons}
-    chosen = _choose(list(tiles.values()), options, targets, job.params.random_seed + seed, region)
-    points = {
-        tile: pixels.points(positions, job.params.proj)
-        for (tile, pixels), positions in zip(tiles.items(), chosen, strict=True)
-    }
+    tiles = _pixels_by_tile(job, "polygons")
+    draw = Draw(job.params.random_seed + seed, "selection", region)
+    points = _selected(tiles, options, targets, draw, job.params.proj)
     selected = concatenated(list(points.values()))
     if selected.empty:
         raise InputError(nothing_selected(region, seed, counts.per_class, requested))
@@ -87,6 +84,21 @@ def run(job: JobContext[SelectionParams]) -> None:
             "class %d: arg_train.max_samples_per_class leaves out %d of %d pixels", code, count, requested[code]
         )
     log.info("selected %d of %d pixels", len(selected), sum(len(pixels.polygon) for pixels in tiles.values()))
+    if "validation_selections" in job.out:
+        _select_validation(job, options, classes)
+
+
+def _select_validation(job: JobContext[SelectionParams], options: SelectionOptions, classes: Nomenclature) -> None:
+    """Select validation pixels by the same rules; the maximum per class, which limits memory, does not apply."""
+    tiles = _pixels_by_tile(job, "validation")
+    codes, numbers = np.unique(np.concatenate([tile.codes for tile in tiles.values()]), return_counts=True)
+    available = dict(zip(codes.astype(int).tolist(), numbers.tolist(), strict=True))
+    targets = _targets(options, available, classes)
+    draw = Draw(job.params.random_seed + job.key.seed, "validation selection", job.key.region)
+    points = _selected(tiles, options, targets, draw, job.params.proj)
+    for key, path in job.out.each("validation_selections"):
+        write_sqlite(points[key.tile], path)
+    log.info("selected %d of %d validation pixels", sum(map(len, points.values())), sum(available.values()))
 
 
 def nothing_selected(region: str, seed: int, available: Mapping[int, int], requested: Mapping[int, int]) -> str:
@@ -171,18 +183,38 @@ def _tile_pixels(scene_path: Path, polygons_path: Path, region: str) -> TilePixe
     return TilePixels(geobox, polygons, *pixels_inside(to_crs(polygons, geobox.crs), geobox))
 
 
-def _choose(
-    tiles: Sequence[TilePixels], options: SelectionOptions, targets: Mapping[int, int], seed: int, region: str
-) -> list[np.ndarray]:
-    """Positions of the selected pixels in each tile, ascending; each class is drawn from all tiles together."""
-    codes = np.concatenate([tile.codes for tile in tiles])
+def _pixels_by_tile(job: JobContext[SelectionParams], name: str) -> dict[str, TilePixels]:
+    """Pixels by tile of the polygons of the input ``name`` in the region of the job."""
+    region = job.key.region
+    return {
+        key.tile: _tile_pixels(job.inp.at("scenes", tile=key.tile), path, region) for key, path in job.inp.each(name)
+    }
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Random stream of a selection: seed, name and region."""
+
+    seed: int
+    name: str
+    region: str
+
+
+def _selected(
+    tiles: Mapping[str, TilePixels], options: SelectionOptions, targets: Mapping[int, int], draw: Draw, proj: str
+) -> dict[str, gpd.GeoDataFrame]:
+    """The selected pixels of each tile as points in ``proj``; each class is drawn from all tiles together."""
+    codes = np.concatenate([tile.codes for tile in tiles.values()])
     taken = np.zeros(len(codes), bool)
     for code in sorted(targets):
         of_class = np.flatnonzero(codes == code)
-        rng = generator(seed, "selection", region, code)
+        rng = generator(draw.seed, draw.name, draw.region, code)
         taken[of_class[choose(options, len(of_class), targets[code], rng)]] = True
-    borders = np.cumsum([len(tile.polygon) for tile in tiles])[:-1]
-    return [np.flatnonzero(part) for part in np.split(taken, borders)]
+    borders = np.cumsum([len(tile.polygon) for tile in tiles.values()])[:-1]
+    return {
+        name: tile.points(np.flatnonzero(part), proj)
+        for (name, tile), part in zip(tiles.items(), np.split(taken, borders), strict=True)
+    }
 
 
 STEP = Step(
@@ -197,12 +229,14 @@ STEP = Step(
         "polygons": layout.LEARN_POLYGONS,
         "statistics": layout.TILE_STATISTICS,
         "classes": layout.CODES,
+        "validation": only_for(layout.VALIDATION_SELECTION, layout.VALIDATION_POLYGONS),
     },
     makes={
         "selection": layout.SELECTION,
         "rates": layout.RATES,
         "statistics": layout.MODEL_STATISTICS,
         "tile_selections": layout.TILE_SELECTION,
+        "validation_selections": layout.VALIDATION_SELECTION,
     },
     params=params,
 )

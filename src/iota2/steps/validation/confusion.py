@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import geopandas as gpd
 import numpy as np
@@ -15,7 +16,7 @@ from iota2.compute.polygons import squares_touch
 from iota2.compute.validation import count_pixels, sum_counts
 from iota2.config.options.schema import Config
 from iota2.core.cost import Cost, JobFacts
-from iota2.core.graph import JobContext, Step
+from iota2.core.graph import JobContext, Step, optional
 from iota2.core.grid import Block, blocks, grid_covering, resolution
 from iota2.core.tables import CODE, ORIGIN, ConfidenceCounts, Confusion, PolygonCounts
 from iota2.io.files.atomic import write_text
@@ -24,6 +25,7 @@ from iota2.io.rasters.rasterize import rasterize
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.confidence_counts import confidence_counts_csv
 from iota2.io.tables.confusions import confusion_csv
+from iota2.io.tables.frames import concatenated
 from iota2.io.tables.polygon_counts import polygon_counts_csv
 from iota2.io.tables.vectors import read_sqlite, read_vector
 from iota2.steps.blocks import COPY_SHAPE, WRITING_THREADS
@@ -37,6 +39,7 @@ def run(job: JobContext) -> None:
     codes = read_classes(job.inp.classes).codes
     validation, learning = read_sqlite(job.inp.validation), read_sqlite(job.inp.learning)
     outlines = outlines_of(validation, read_vector(job.inp.reference))
+    points = _selected_points(job)
     counts: list[PolygonCounts] = []
     confidences: list[ConfidenceCounts] = []
     total = Confusion(codes, np.zeros((len(codes), len(codes)), np.int64), np.zeros(len(codes), np.int64))
@@ -47,15 +50,13 @@ def run(job: JobContext) -> None:
             for block in blocks(job.key.tile, window, COPY_SHAPE):
                 produced = reader.read(block.geobox)
                 position = rasterize_positions(validation, block)
-                inside = position > 0
-                validation_codes = _codes(validation, position)
+                pixels = pixels_in(validation, position) if points is None else pixels_at(points, block)
                 learning_codes = _codes(learning, rasterize_positions(learning, block))
-                counts.append(_polygon_counts(validation, outlines, position, produced, block))
-                of = validation[ORIGIN].to_numpy()[position[inside].astype(np.int64) - 1]
-                seen = (validation_codes[inside], produced[inside], confidence.read(block.geobox)[inside])
-                confidences.append(count_confidences(of, *seen))
-                total += confusion_matrix(validation_codes[inside], produced[inside], codes)
-                writer.write(block, compare(produced, validation_codes, learning_codes))
+                counts.append(_polygon_counts(pixels, outlines, produced, block))
+                seen, sure = produced[pixels.rows, pixels.cols], confidence.read(block.geobox)[pixels.rows, pixels.cols]
+                confidences.append(count_confidences(pixels.origins, pixels.codes, seen, sure))
+                total += confusion_matrix(pixels.codes, seen, codes)
+                writer.write(block, compare(produced, _codes(validation, position), learning_codes))
     write_text(job.out.confusion, confusion_csv(total))
     write_text(job.out.polygons, polygon_counts_csv(sum_counts(counts)))
     write_text(job.out.confidences, confidence_counts_csv(sum_confidences(confidences)))
@@ -98,21 +99,55 @@ def _codes(polygons: gpd.GeoDataFrame, position: np.ndarray) -> np.ndarray:
     return np.concatenate([[0], polygons[CODE].to_numpy()]).astype(np.uint16)[position]
 
 
+@dataclass(frozen=True, eq=False)
+class ValidationPixels:
+    """Pixels of a block of the map from which the accuracy is computed, (pixel,) each; a pixel may occur repeatedly."""
+
+    rows: np.ndarray
+    cols: np.ndarray
+    origins: np.ndarray
+    """``originfid`` of the polygon, int64."""
+    codes: np.ndarray
+    """Class code of the polygon."""
+
+
+def pixels_in(polygons: gpd.GeoDataFrame, position: np.ndarray) -> ValidationPixels:
+    """All pixels of a block with their centre in a polygon. ``position``: from ``rasterize_positions``."""
+    rows, cols = np.nonzero(position)
+    polygon = position[rows, cols].astype(np.int64) - 1
+    origins = polygons[ORIGIN].to_numpy().astype(np.int64)[polygon]
+    return ValidationPixels(rows, cols, origins, polygons[CODE].to_numpy()[polygon])
+
+
+def pixels_at(points: gpd.GeoDataFrame, block: Block) -> ValidationPixels:
+    """The pixels of a block that contain selected points; ``points`` are in the projection of the block."""
+    affine = block.geobox.affine
+    cols = np.floor((points.geometry.x.to_numpy() - affine.c) / affine.a).astype(np.int64)
+    rows = np.floor((points.geometry.y.to_numpy() - affine.f) / affine.e).astype(np.int64)
+    height, width = block.shape
+    inside = (rows >= 0) & (rows < height) & (cols >= 0) & (cols < width)
+    origins, codes = points[ORIGIN].to_numpy().astype(np.int64), points[CODE].to_numpy()
+    return ValidationPixels(rows[inside], cols[inside], origins[inside], codes[inside])
+
+
+def _selected_points(job: JobContext) -> gpd.GeoDataFrame | None:
+    """Centres of the selected validation pixels of the tile; None if all pixels of the polygons count."""
+    if "selection" not in job.inp:
+        return None
+    return concatenated([read_sqlite(path) for path in job.inp.all("selection").values()])
+
+
 def _polygon_counts(
-    polygons: gpd.GeoDataFrame, outlines: Mapping[int, shapely.Geometry], position: np.ndarray, produced: np.ndarray,
-    block: Block,
-) -> PolygonCounts:  # fmt: skip
+    pixels: ValidationPixels, outlines: Mapping[int, shapely.Geometry], produced: np.ndarray, block: Block
+) -> PolygonCounts:
     """Number of pixels of a block by polygon, class of the map and contact with the edge of the polygon."""
-    row, col = np.nonzero(position)
-    polygon = position[row, col].astype(np.int64) - 1
-    origin = polygons[ORIGIN].to_numpy().astype(np.int64)[polygon]
-    affine, size = block.geobox.affine, resolution(block.geobox)
-    x, y = affine.c + (col + 0.5) * affine.a, affine.f + (row + 0.5) * affine.e
-    edge = np.zeros(len(row), dtype=bool)
+    affine, size, origin = block.geobox.affine, resolution(block.geobox), pixels.origins
+    x, y = affine.c + (pixels.cols + 0.5) * affine.a, affine.f + (pixels.rows + 0.5) * affine.e
+    edge = np.zeros(len(origin), dtype=bool)
     order = np.argsort(origin, kind="stable")
-    for pixels in np.split(order, np.flatnonzero(np.diff(origin[order])) + 1) if len(order) else []:
-        edge[pixels] = squares_touch(outlines[int(origin[pixels[0]])], x[pixels], y[pixels], size)
-    return count_pixels(origin, polygons[CODE].to_numpy()[polygon], produced[row, col], edge)
+    for some in np.split(order, np.flatnonzero(np.diff(origin[order])) + 1) if len(order) else []:
+        edge[some] = squares_touch(outlines[int(origin[some[0]])], x[some], y[some], size)
+    return count_pixels(origin, pixels.codes, produced[pixels.rows, pixels.cols], edge)
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:
@@ -135,6 +170,7 @@ STEP = Step(
         "validation": layout.VALIDATION_POLYGONS,
         "learning": layout.LEARN_POLYGONS,
         "reference": layout.REFERENCE,
+        "selection": optional(layout.VALIDATION_SELECTION),
     },
     makes={
         "confusion": layout.TILE_CONFUSION,

@@ -60,10 +60,12 @@ from iota2.report.results.reliability import (
     calibration_remarks,
     reliability_text,
 )
+from iota2.report.results.samples import model_samples_json, model_samples_text
 from iota2.report.results.searches import SearchedModel, search_remarks
 from iota2.report.results.text import results_text
 from iota2.steps.blocks import COPY_SHAPE
 from iota2.steps.drawing import figures_module
+from iota2.steps.model_samples import copy_counts, copy_notes, model_samples
 
 MAX_QUICKLOOK_PIXELS = 1_000_000
 LIBRARIES = ("numpy", "scikit-learn", "rasterio", "numba")
@@ -82,6 +84,8 @@ class ReportParams:
     files: tuple[Artifact, ...]
     """Products to list."""
     runs: int
+    sampled_validation: bool = False
+    """Whether validation pixels are selected like learning pixels."""
 
 
 def params(config: Config) -> ReportParams:
@@ -96,6 +100,7 @@ def params(config: Config) -> ReportParams:
         options={f"{s.section}.{s.key}": _value_text(s.value) for s in changed},
         files=tuple(artifact for artifact in layout.products() if artifact != layout.REPORT and artifact.when(config)),
         runs=config.arg_train.runs,
+        sampled_validation=config.arg_train.sampling_validation,
     )
 
 
@@ -107,15 +112,22 @@ def run(job: JobContext[ReportParams]) -> None:
     fates = {key.seed: read_losses_csv(path) for key, path in job.inp.each("losses")}
     reduced = _reductions(job)
     searched = _searches(job)
-    training = (*_training_notes(job, classes), *reduction_remarks(reduced), *search_remarks(searched))
+    samples = model_samples(job.inp)
+    training = (
+        *_training_notes(job, classes),
+        *copy_notes(job.inp, classes),
+        *reduction_remarks(reduced),
+        *search_remarks(searched),
+    )
     notes = (*warnings(fates, classes.name), *_notes(job), *training)
     counts = {key.seed: read_polygon_counts(path) for key, path in job.inp.each("validation")}
-    found, reliable = validation_accuracy(counts, classes.codes), _reliability(job, classes, counts)
+    found = validation_accuracy(counts, classes.codes, sampled=job.params.sampled_validation)
+    reliable = _reliability(job, classes, counts)
     notes = (*notes, *calibration_remarks(reliable))
     remarks = (*classes.warnings, *notes)
     results = results_text(confusions, classes, remarks, found)
-    further = f"{reliability_text(reliable, classes)}\n{samples_text(fates, classes.name)}"
-    write_text(job.out.results, printable(f"{results}\n{further}"))
+    further = f"{samples_text(fates, classes.name)}{model_samples_text(samples, classes.name)}"
+    write_text(job.out.results, printable(f"{results}\n{reliability_text(reliable, classes)}\n{further}"))
     values = metrics(confusions, classes, remarks, _provenance(job, scenes), found, reliability=reliable)
     write_json(job.out.metrics, values)
     diagrams = _write_diagrams(job, reliable)
@@ -123,6 +135,7 @@ def run(job: JobContext[ReportParams]) -> None:
         _page(job, classes, confusions, scenes, notes),
         fates=fates[min(fates)],
         validated=found,
+        samples=samples,
         reliability=reliable,
         reliability_figure=Picture("Reliability", layout.RELIABILITY_FIGURE.about, diagrams[min(diagrams)]),
         reductions=reduced,
@@ -272,7 +285,10 @@ def _training_notes(job: JobContext, classes: Nomenclature) -> Iterator[str]:
         region, seed = key.region, key.seed
         learned = read_class_statistics(job.inp.at("samples", seed=seed), region)
         lost = losses(path.read_text(encoding="utf-8"), learned)
+        copied = {one.rule.code for one in copy_counts(job.inp, seed) if one.rule.destination == region and one.copied}
         for code, reason in lost.reasons.items():
+            if code in copied:
+                continue
             seeds.setdefault((region, code, reason), []).append(str(seed))
         if lost.unclear:
             yield (
@@ -390,6 +406,7 @@ def _provenance(job: JobContext[ReportParams], scenes: list[Scene]) -> dict[str,
         "series": dates,
         "models": [asdict(model) for model in _models(job)],
         "samples": _samples(job),
+        "model_samples": model_samples_json(model_samples(job.inp)),
         "reductions": reductions_json(_reductions(job)),
         "grid searches": {search.title: search.scores for search in _searches(job)},
         "configuration": dict(job.params.options),
@@ -440,6 +457,8 @@ STEP = Step(
         "validation": layout.VALIDATION,
         "confidences": layout.CONFIDENCES,
         "models": layout.MODEL,
+        "copies": optional(layout.COPY_COUNTS),
+        "augmentation": optional(layout.AUGMENTATION_COUNTS),
         "reductions": optional(layout.REDUCTION),
         "searches": optional(layout.SEARCH_SCORES),
         "importances": optional(layout.MODEL_IMPORTANCE),

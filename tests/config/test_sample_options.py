@@ -1,0 +1,64 @@
+"""Options of copied and added samples, and of class weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from iota2.config.options.train import ArgTrain
+from iota2.errors import ConfigError
+from tests.config.helpers import loaded
+
+BALANCE = {"activate": True, "strategy": "smote", "samples.strategy": "balance"}
+
+
+def arg_train(folder: Path, **options: Any) -> ArgTrain:
+    (folder / "s2").mkdir(exist_ok=True)
+    return loaded(folder, {"s2_path": "s2"}, {"arg_train": options}).arg_train
+
+
+def refusal(folder: Path, **options: Any) -> str:
+    with pytest.raises(ConfigError) as caught:
+        arg_train(folder, **options)
+    return str(caught.value)
+
+
+def test_additional_samples_are_for_all_models_unless_some_are_named(tmp_path: Path) -> None:
+    given = arg_train(tmp_path, sample_augmentation=BALANCE).sample_augmentation
+    assert given.targets("1")
+    some = arg_train(tmp_path, sample_augmentation=BALANCE | {"target_models": ["1", "3"]}).sample_augmentation
+    assert [some.targets(region) for region in ("1", "2", "3f1", "f1")] == [True, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"activate": True}, "'activate': True needs 'strategy' and 'samples.strategy'; add it"),
+        (BALANCE | {"samples.strategy": "minNumber"}, "needs 'samples.strategy.minNumber'"),
+        (BALANCE | {"samples.strategy": "byClass"}, "needs 'samples.strategy.byClass'"),
+        (BALANCE | {"strategy": "smot"}, "got 'smot'; did you mean 'smote'?"),
+        (BALANCE | {"samples.strategy": "byclass"}, "did you mean 'byClass'?"),
+        (BALANCE | {"strategy.smote.neighbors": 0}, "expected a whole number or None ≥ 1"),
+        (BALANCE | {"strategy.jitter.stdfactor": 0}, "expected a number or None > 0"),
+        (BALANCE | {"samples.strategy.byClass": "gone.csv"}, "no file"),
+        (BALANCE | {"stratgy": "smote"}, "unknown option; did you mean 'strategy'?"),
+    ],
+)  # fmt: skip
+def test_invalid_options_of_additional_samples_are_refused(tmp_path: Path, given: dict[str, Any], text: str) -> None:
+    assert text in refusal(tmp_path, sample_augmentation=given)
+
+
+def test_weights_of_classes_are_balanced_or_by_label(tmp_path: Path) -> None:
+    assert arg_train(tmp_path).class_weight is None
+    assert arg_train(tmp_path, class_weight="None").class_weight is None
+    assert arg_train(tmp_path, class_weight="balanced").class_weight == "balanced"
+    assert arg_train(tmp_path, class_weight={11: 2, "12": 0.5}).class_weight == {"11": 2.0, "12": 0.5}
+
+
+@pytest.mark.parametrize("value", ["balance", {"11": 0}, {"11": -1}, {"11": "much"}, 3, {"11": float("inf")}])
+def test_invalid_weights_are_refused(tmp_path: Path, value: object) -> None:
+    message = refusal(tmp_path, class_weight=value)
+    assert "arg_train.class_weight" in message
+    assert "expected 'balanced', a dictionary of labels and weights > 0, or None" in message
