@@ -490,7 +490,7 @@ def test_report_page_shows_numbers_and_notes(mapped: Mapped) -> None:
     (seed,) = json.loads(mapped.final("metrics.json").read_text(encoding="utf-8"))["seeds"]
     assert f"{seed['kappa']:.3f}" in page
     assert "README.txt" in page
-    assert page.count("data:image/png;base64,") == 3
+    assert page.count("data:image/png;base64,") == 4  # map, confidence, validity, reliability
 
 
 def test_report_page_counts_the_ground_that_is_not_classified(mapped: Mapped, owned: np.ndarray) -> None:
