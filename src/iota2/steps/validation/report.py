@@ -355,7 +355,7 @@ def _importance(job: JobContext) -> ImportanceView | None:
     models = [importance_from_json(json.loads(path.read_text(encoding="utf-8"))) for path in paths]
     write_json(job.out.importance, importances_json(models))
     view = importance_view(models)
-    return replace(view, png=_figures().importance_figure(view)) if view.groups else view
+    return replace(view, png=figures_module().importance_figure(view)) if view.groups else view
 
 
 def _configuration(job: JobContext[ReportParams]) -> dict[str, str]:
