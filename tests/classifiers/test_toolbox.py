@@ -78,6 +78,33 @@ def test_one_class_one_sample_and_few_samples_are_enough(name: str) -> None:
         assert found.sum(axis=1) == pytest.approx(1, abs=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("model_type", "arguments"),
+    [
+        ("HistGradientBoostingClassifier", {"max_iter": 5}),
+        ("LGBMClassifier", {"n_estimators": 5}),
+        ("RandomForestClassifier", {"n_estimators": 5}),
+        ("VotingClassifier", {"estimators": ["SVC", "ExtraTreesClassifier"]}),
+    ],
+)
+def test_the_number_of_threads_does_not_change_a_model_of_scikit_learn(
+    model_type: str, arguments: dict[str, Any], tmp_path: Path
+) -> None:
+    if model_type == "LGBMClassifier":
+        pytest.importorskip("lightgbm")
+    x, y, groups = samples(600)
+    stored = []
+    for threads in (1, 3):
+        parameters, _ = validate_options("scikit", {"model_type": model_type, "keyword_arguments": arguments})
+        classifier = untrained("scikit", parameters, threads=threads)
+        classifier.fit(x, y, weight=None, groups=groups, seed=0)
+        (tmp_path / str(threads)).mkdir()
+        classifier.save(tmp_path / str(threads))
+        stored.append({file.name: file.read_bytes() for file in (tmp_path / str(threads)).iterdir()})
+    assert stored[0] == stored[1]
+    assert "predictor.npz" in stored[0]
+
+
 def test_svm_and_networks_standardise() -> None:
     for name in NAMES:
         assert bool(untrained(name, validate_options(name, {})[0]).transforms) == (
