@@ -65,7 +65,8 @@ def shown(page: Path) -> list[Shown]:
 
 def apply_page(page: Path, copy: Path) -> None:
     """Apply the code of a page to a copy of the program."""
-    shutil.copytree(ROOT / "src", copy / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    # With compiled functions, whose compilation would take a minute, but not files that another process is writing.
+    shutil.copytree(ROOT / "src", copy / "src", ignore=shutil.ignore_patterns("*.tmp*", "*.pyc", "*.pyc.*"))
     for block in shown(page):
         if block.word == "code":
             how, _, where = block.reason.partition(" ")
