@@ -107,7 +107,7 @@ def measured(data: Labelled, classifier: str, temporal: tuple[str, ...]) -> tupl
         learn, check = seen & chosen, seen & ~chosen
         for seed in range(SEEDS):
             model = train_model(
-                classifier, parameters, x[learn], data.codes[learn], recipe=recipe, seed=seed, region="1", threads=2
+                classifier, parameters, x[learn], data.codes[learn], recipe=recipe, seed=seed, region="1", threads=1
             )
             labels = np.array(model.classes)[model.classifier.predict_proba(x[check]).argmax(axis=1)]
             found.append(_measures(data.codes[check], labels))
