@@ -50,7 +50,8 @@ def test_probabilities_are_the_mean_of_both_members_after_their_temperatures() -
 
 def test_the_boosting_is_that_of_scikit_learn() -> None:
     found, (x, y, _) = trained(), samples()
-    oracle = HistGradientBoostingClassifier(max_iter=6, learning_rate=0.25, early_stopping=False, random_state=4)
+    options = {"max_iter": 6, "learning_rate": 0.15, "l2_regularization": 1.0}
+    oracle = HistGradientBoostingClassifier(**options, early_stopping=False, random_state=4)
     np.testing.assert_allclose(found.members.boosting.probabilities(x.T), oracle.fit(x, y).predict_proba(x), atol=1e-6)
 
 

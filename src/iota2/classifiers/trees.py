@@ -31,6 +31,8 @@ MIN_HELD_OUT = 15
 """Minimum number of polygons held out; with fewer, temperatures are 1."""
 TREE_SECONDS = 0.035e-6
 """Seconds per extra tree and pixel."""
+L2 = 1.0
+"""Regularisation of the boosting: without it, rare classes can make the steps of a few leaves arbitrarily large."""
 STEP_SECONDS = 0.015e-6
 """Seconds per tree of the boosting and pixel: they have few levels."""
 NODE_BYTES = 100
@@ -42,13 +44,13 @@ class TreesParams(Params):
 
     extra: int = option(60, "Number of extra trees.", alias="classifier.trees.extra", ge=1, le=100_000)
     rounds: int = option(
-        20,
+        30,
         "Number of boosting rounds; each has one tree for each class (for two classes, one).",
         alias="classifier.trees.rounds",
         ge=1,
         le=100_000,
     )
-    rate: float = option(0.25, "Learning rate of the boosting.", alias="classifier.trees.rate", gt=0, le=1)
+    rate: float = option(0.15, "Learning rate of the boosting.", alias="classifier.trees.rate", gt=0, le=1)
 
 
 class _Members(NamedTuple):
@@ -144,8 +146,13 @@ class Trees:
         # Only training needs scikit-learn.
         from sklearn.ensemble import HistGradientBoostingClassifier  # noqa: PLC0415
 
-        given = {"max_iter": self.parameters["rounds"], "learning_rate": self.parameters["rate"]}
-        trainer = HistGradientBoostingClassifier(**given, early_stopping=False, random_state=seed % 2**32)
+        trainer = HistGradientBoostingClassifier(
+            max_iter=self.parameters["rounds"],
+            learning_rate=self.parameters["rate"],
+            l2_regularization=L2,
+            early_stopping=False,
+            random_state=seed % 2**32,
+        )
         with limited_threads(self.threads):
             return flatten(trainer.fit(x, columns, sample_weight=weight))
 
