@@ -162,6 +162,7 @@ def test_values_are_compared_by_name_and_files_by_content(tmp_path: Path) -> Non
         "classifier.rf.nbtrees": "50",
         "arg_train.random_seed": "1",
         "arg_classification.calibration": "none",
+        "arg_train.class_weight": "None",
     }
     assert differences(
         flat_parameters(ValidityParams("EPSG:1", 1, {})), flat_parameters(ValidityParams("EPSG:1", 2, {}))
