@@ -25,6 +25,8 @@ COMPONENT_SECONDS = 0.2e-9
 """Seconds per feature and component of its group to reduce the features of one pixel."""
 SAMPLE_BYTES, SAMPLE_VALUE_BYTES = 64, 9
 """Bytes of a sample in a table, and of each of its feature values."""
+POINT_BYTES = 600
+"""Bytes of memory of a sample as a point with its attributes, without features."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,10 @@ class Facts:
     def region_count(self) -> int:
         """Number of regions that intersect at least one tile."""
         return len({region for regions in self.regions.values() for region in regions})
+
+    def samples_of_model(self, runs: int) -> float:
+        """Assumed number of samples of one model in one of ``runs``: with several regions, twice the mean."""
+        return self.samples / runs * min(1.0, 2 / max(1, self.region_count))
 
 
 @dataclass(frozen=True)

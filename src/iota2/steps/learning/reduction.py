@@ -13,7 +13,7 @@ from iota2.classifiers.models import require_finite
 from iota2.classifiers.transforms import Components
 from iota2.config.learner import samples_growth
 from iota2.config.options.schema import Config
-from iota2.core.cost import SAMPLE_BYTES, SAMPLE_VALUE_BYTES, Cost, JobFacts
+from iota2.core.cost import POINT_BYTES, SAMPLE_BYTES, SAMPLE_VALUE_BYTES, Cost, JobFacts
 from iota2.core.graph import JobContext, Step
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.reduction import ReductionMode, feature_groups, max_components
@@ -24,9 +24,6 @@ from iota2.io.tables.reductions import components_text, statistics_xml
 from iota2.io.tables.sample_tables import write_points
 from iota2.io.tables.samples import column_names, read_columns
 from iota2.io.tables.vectors import read_samples
-
-BYTES_PER_POINT = 600
-"""Memory per sample with its attributes, without features."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +77,9 @@ def _write_texts(components: Components, recipe: FeatureRecipe, folder: Path) ->
 def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of a job: the samples of a model are in memory, and written with their components."""
     run, given = facts.run, params(config)
-    samples = run.samples / config.arg_train.runs * min(1.0, 2 / max(1, run.region_count))
-    samples *= samples_growth(config.arg_train)
+    samples = run.samples_of_model(config.arg_train.runs) * samples_growth(config.arg_train)
     reduced = max_components(run.recipe, given.mode, given.target)
-    memory = int(samples * (4 * (run.features + reduced) + BYTES_PER_POINT))
+    memory = int(samples * (4 * (run.features + reduced) + POINT_BYTES))
     models = run.region_count * config.arg_train.runs
     disk = run.samples * (SAMPLE_BYTES + SAMPLE_VALUE_BYTES * reduced) / max(1, models)
     return replace(facts.raster_cost(), memory=max(facts.allowed, memory), disk=disk)

@@ -154,8 +154,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     A calibration trains further models, one after the other, on a copy of two thirds of the samples.
     """
     run = facts.run
-    samples = run.samples / config.arg_train.runs * min(1.0, 2 / max(1, run.region_count))
-    samples *= samples_growth(config.arg_train)
+    samples = run.samples_of_model(config.arg_train.runs) * samples_growth(config.arg_train)
     features = learned_features(config.dim_red, run.recipe)
     method = config.learner.untrained()
     memory = method.training_memory(samples, features, run.class_count)

@@ -97,7 +97,7 @@ def method(options: SampleAugmentation) -> Augmentation:
 def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of a job: the samples of the model and the new ones are in memory, and written again."""
     run = facts.run
-    samples = run.samples / config.arg_train.runs * min(1.0, 2 / max(1, run.region_count))
+    samples = run.samples_of_model(config.arg_train.runs)
     growth = samples_growth(config.arg_train)
     values = growth * samples * 4 * run.features
     disk = growth * run.samples * (SAMPLE_BYTES + SAMPLE_VALUE_BYTES * run.features)

@@ -6,7 +6,7 @@ import numpy as np
 
 from iota2 import layout
 from iota2.config.options.schema import Config
-from iota2.core.cost import SAMPLE_BYTES, SAMPLE_VALUE_BYTES, SECONDS_PER_JOB, Cost, JobFacts
+from iota2.core.cost import POINT_BYTES, SAMPLE_BYTES, SAMPLE_VALUE_BYTES, SECONDS_PER_JOB, Cost, JobFacts
 from iota2.core.graph import JobContext, Step
 from iota2.core.tables import COLUMN, ROW, sample_columns
 from iota2.io.tables.pixel_features import read_pixel_features
@@ -14,8 +14,6 @@ from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.sample_tables import write_points
 from iota2.io.tables.vectors import read_sqlite
 
-BYTES_PER_POINT = 600
-"""Memory per selected point with its attributes."""
 _VALUE_SECONDS = 0.1e-6
 """Seconds to write one feature value of a sample."""
 
@@ -36,7 +34,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     largest = run.samples / seeds * min(1.0, 2 / max(1, tiles))
     mean = run.samples / (seeds * tiles * facts.regions)
     return Cost(
-        memory=max(facts.allowed, int(largest * (4 * run.features + BYTES_PER_POINT))),
+        memory=max(facts.allowed, int(largest * (4 * run.features + POINT_BYTES))),
         seconds=SECONDS_PER_JOB + mean * run.features * _VALUE_SECONDS,
         disk=mean * (SAMPLE_BYTES + SAMPLE_VALUE_BYTES * run.features),
     )

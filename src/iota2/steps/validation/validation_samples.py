@@ -14,6 +14,7 @@ from iota2.compute.permutation import draw_evenly
 from iota2.config.options.schema import Config
 from iota2.core.cost import (
     FEATURE_SECONDS,
+    POINT_BYTES,
     READING_SECONDS,
     SAMPLE_BYTES,
     SAMPLE_VALUE_BYTES,
@@ -40,8 +41,6 @@ MOST_PIXELS = 1000
 """Maximum number of pixels of a class for each model, over all tiles."""
 LEAST_PIXELS = 20
 """Number of pixels of a class and model that each tile may give in any case."""
-BYTES_PER_POINT = 600
-"""Memory per drawn pixel with its attributes."""
 PLACE = "place"
 """Column with the number of the pixel on the grid of the tile, in scan order."""
 
@@ -113,7 +112,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     pixels = params(config).most * run.class_count * facts.regions * config.arg_train.runs
     seconds = facts.pixels * (READING_SECONDS * facts.layers + FEATURE_SECONDS * run.features)
     return Cost(
-        memory=facts.allowed + pixels * (4 * run.features + BYTES_PER_POINT),
+        memory=facts.allowed + pixels * (4 * run.features + POINT_BYTES),
         seconds=SECONDS_PER_JOB + seconds,
         disk=pixels * (SAMPLE_BYTES + SAMPLE_VALUE_BYTES * run.features),
     )
