@@ -37,7 +37,7 @@ from iota2.io.series.scene_file import read_scene
 from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.vectors import read_samples, read_sqlite, read_vector
 from iota2.runs.preview import survey_and_plan
-from iota2.steps.sampling.extraction import extract
+from iota2.steps.pixels import features_at
 from iota2.testing.world import DATES, WorldOptions, make_world
 from iota2.testing.writing import write_world
 from tests.chain.conftest import Mapped, configured, run_chain
@@ -316,7 +316,7 @@ def test_samples_equal_the_pixels_of_the_map_for_any_recipe(mapped: Mapped, case
     with CubeReader(scene, recipe_bands(recipe)) as reader:
         whole = feature_block(reader.read(block_of("T31TCJ", scene.geobox, (0, height), (0, width))), recipe)
     rows, cols = (axis.ravel()[::11] for axis in np.indices((height, width)))
-    samples, clear = extract(scene, recipe, rows, cols, Resources(block_shape=shape))
+    samples, clear = features_at(scene, recipe, rows, cols, Resources(block_shape=shape))
     assert np.array_equal(samples, whole.values[:, rows, cols].T)
     assert np.array_equal(clear, whole.n_valid[rows, cols] > 0)
 
@@ -325,8 +325,8 @@ def test_samples_equal_the_pixels_of_the_map_for_any_recipe(mapped: Mapped, case
 def test_block_shape_does_not_change_features(mapped: Mapped, shape: tuple[int, int]) -> None:
     scene, recipe = scene_and_recipe(mapped, "T31TDJ")
     rows, cols = (axis.ravel()[::7] for axis in np.indices(scene.geobox.shape))
-    whole, clear = extract(scene, recipe, rows, cols, Resources())
-    blocked, also_clear = extract(scene, recipe, rows, cols, Resources(block_shape=shape))
+    whole, clear = features_at(scene, recipe, rows, cols, Resources())
+    blocked, also_clear = features_at(scene, recipe, rows, cols, Resources(block_shape=shape))
     assert np.array_equal(whole, blocked)
     assert np.array_equal(clear, also_clear)
 

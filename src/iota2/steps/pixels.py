@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -13,11 +14,13 @@ from iota2.compute.features import feature_block, filtered_block
 from iota2.compute.pixel_cells import Cell, cells, selected_blocks
 from iota2.compute.placement import Range
 from iota2.core.cube import Cube, FeatureBlock
+from iota2.core.graph import Resources
 from iota2.core.grid import Block
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
 from iota2.io.series.decoded import DecodedBlock
 from iota2.io.series.reader import series_reader
+from iota2.steps.blocks import feature_shapes, fitting_threads
 
 T = TypeVar("T")
 
@@ -68,6 +71,31 @@ def feature_pixels(
 
     for decoded, (at, batch) in _decoded(scene, recipe, positions, batches, threads):
         yield at, feature_block(_pixel_series(decoded, batch, recipe), pointwise)
+
+
+def features_at(
+    scene: Scene,
+    recipe: FeatureRecipe,
+    rows: np.ndarray,
+    cols: np.ndarray,
+    use: Resources,
+    *,
+    strip: Range | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Features (pixel, feature) float32 at the given pixels, and whether each pixel has a clear date, (pixel,) bool.
+
+    ``strip``: rows of the tile that contain all pixels; no block exceeds them. Without pixels, the arrays are empty,
+    and no image is read.
+    """
+    values = np.zeros((len(rows), len(recipe.names)), np.float32)
+    clear = np.zeros(len(rows), bool)
+    if not len(rows):
+        return values, clear
+    use = fitting_threads(use, partial(feature_shapes, scene, recipe))
+    shapes = feature_shapes(scene, recipe, use)
+    for at, features in feature_pixels(scene, recipe, shapes, rows, cols, strip=strip, threads=use.threads):
+        values[at], clear[at] = features.values[:, 0].T, features.n_valid[0] > 0
+    return values, clear
 
 
 def _decoded(

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from functools import partial
 
 import numpy as np
 
 from iota2 import layout
-from iota2.compute.placement import Range
 from iota2.config.options.schema import Config
 from iota2.core.cost import FEATURE_SECONDS, READING_SECONDS, SECONDS_PER_JOB, Cost, JobFacts
-from iota2.core.graph import JobContext, Key, Resources, Step
+from iota2.core.graph import JobContext, Key, Step
 from iota2.core.grid import part_rows
-from iota2.core.recipe import FeatureRecipe
-from iota2.core.scene import Scene
 from iota2.core.tables import COLUMN, ROW
 from iota2.io.series.scene_file import read_shifted_scene
 from iota2.io.tables.pixel_features import PixelFeatures, write_pixel_features
 from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.samples import read_columns
-from iota2.steps.blocks import IMAGE_THREADS, feature_shapes, fitting_threads
-from iota2.steps.pixels import feature_pixels
+from iota2.steps.blocks import IMAGE_THREADS
+from iota2.steps.pixels import features_at
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +30,7 @@ def run(job: JobContext) -> None:
     pixels = {key: read_columns(path, [ROW, COLUMN], np.int64) for key, path in job.inp.each("selections")}
     positions = {key: np.flatnonzero((at[:, 0] >= strip[0]) & (at[:, 0] < strip[1])) for key, at in pixels.items()}
     places, numbers = _distinct({key: at[positions[key]] for key, at in pixels.items()})
-    values, clear = extract(scene, recipe, places[:, 0], places[:, 1], job.use, strip=strip)
+    values, clear = features_at(scene, recipe, places[:, 0], places[:, 1], job.use, strip=strip)
     for key, path in job.out.each("features"):
         at = numbers[key]
         if unclear := np.count_nonzero(~clear[at]):
@@ -48,30 +44,6 @@ def _distinct(pixels: Mapping[Key, np.ndarray]) -> tuple[np.ndarray, dict[Key, n
     places, numbers = np.unique(np.concatenate([*pixels.values()]), axis=0, return_inverse=True)
     borders = np.cumsum([len(at) for at in pixels.values()])[:-1]
     return places, dict(zip(pixels, np.split(numbers.ravel(), borders), strict=True))
-
-
-def extract(
-    scene: Scene,
-    recipe: FeatureRecipe,
-    rows: np.ndarray,
-    cols: np.ndarray,
-    use: Resources,
-    *,
-    strip: Range | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Features (pixel, feature) float32 at the given pixels, and whether each pixel has a clear date.
-
-    ``strip``: rows of the tile that contain all pixels; no block exceeds them. Without pixels, the arrays are empty.
-    """
-    values = np.zeros((len(rows), len(recipe.names)), np.float32)
-    clear = np.zeros(len(rows), bool)
-    if not len(rows):
-        return values, clear
-    use = fitting_threads(use, partial(feature_shapes, scene, recipe))
-    shapes = feature_shapes(scene, recipe, use)
-    for at, features in feature_pixels(scene, recipe, shapes, rows, cols, strip=strip, threads=use.threads):
-        values[at], clear[at] = features.values[:, 0].T, features.n_valid[0] > 0
-    return values, clear
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:

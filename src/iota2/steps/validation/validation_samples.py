@@ -22,11 +22,9 @@ from iota2.core.cost import (
     Cost,
     JobFacts,
 )
-from iota2.core.graph import JobContext, Resources, Step
+from iota2.core.graph import JobContext, Step
 from iota2.core.grid import pixel_centres
 from iota2.core.random import generator
-from iota2.core.recipe import FeatureRecipe
-from iota2.core.scene import Scene
 from iota2.core.tables import CODE, ORIGIN, REGION, WEIGHT, sample_columns
 from iota2.io.files.crs import to_crs
 from iota2.io.rasters.rasterize import pixels_inside
@@ -34,8 +32,7 @@ from iota2.io.series.scene_file import read_shifted_scene
 from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.sample_tables import write_points
 from iota2.io.tables.vectors import read_sqlite
-from iota2.steps.blocks import feature_shapes
-from iota2.steps.pixels import feature_pixels
+from iota2.steps.pixels import features_at
 
 MOST_PIXELS = 1000
 """Maximum number of pixels of a class for each model, over all tiles."""
@@ -72,7 +69,7 @@ def run(job: JobContext[ValidationSampleParams]) -> None:
         rng = generator(job.params.random_seed + key.seed, "validation samples", key.region, scene.tile)
         drawn[path] = draw_pixels(polygons[polygons[REGION] == key.region], scene.geobox, job.params.most, rng)
     places = np.unique(np.concatenate([frame[PLACE].to_numpy() for frame in drawn.values()]))
-    values, clear = _features(scene, recipe, places, job.use)
+    values, clear = features_at(scene, recipe, *np.divmod(places, scene.geobox.shape[1]), job.use)
     for path, frame in drawn.items():
         at = np.searchsorted(places, frame[PLACE])
         points = frame[clear[at]].drop(columns=PLACE)
@@ -93,17 +90,6 @@ def draw_pixels(polygons: gpd.GeoDataFrame, geobox: GeoBox, most: int, rng: np.r
     geometry = gpd.GeoSeries(centres).to_crs(polygons.crs).to_numpy()
     columns = {name: column[chosen] for name, column in table.items()}
     return gpd.GeoDataFrame(columns, geometry=geometry, crs=polygons.crs)
-
-
-def _features(scene: Scene, recipe: FeatureRecipe, places: np.ndarray, use: Resources) -> tuple[np.ndarray, np.ndarray]:
-    """Features (pixel, feature) float32, and whether each pixel has a clear date; no image is read without pixels."""
-    values, clear = np.zeros((len(places), len(recipe.names)), np.float32), np.zeros(len(places), bool)
-    if len(places):
-        rows, cols = np.divmod(places, scene.geobox.shape[1])
-        shapes = feature_shapes(scene, recipe, use)
-        for at, features in feature_pixels(scene, recipe, shapes, rows, cols, threads=use.threads):
-            values[at], clear[at] = features.values[:, 0].T, features.n_valid[0] > 0
-    return values, clear
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:
