@@ -16,10 +16,7 @@ from iota2.classifiers.scikit.specification import Specification
 from iota2.options import About, no_effect, option
 
 OPTIMISED_C = (0.1, 1.0, 10.0, 100.0)
-OPTIMISED_GAMMA = (0.01, 0.1, 1.0)
-"""Values of a search for the parameters of a support vector machine; those of ``gamma`` are divided by the number of
-features, as in scikit-learn's ``auto``."""
-KERNELS = {"linear": "linear", "rbf": "rbf", "poly": "poly", "sigmoid": "sigmoid"}
+"""Values of ``C`` that the search for the parameters of a support vector machine tries."""
 
 
 def _sizes(value: Any) -> Any:
@@ -82,13 +79,22 @@ class LibSvm(ToolboxClassifier):
         "gamma": "`gamma`; `auto` if None",
         "coef0": "`coef0`",
         "degree": "`degree`",
-        "opt": f"a grid search for `C` ({', '.join(f'{c:g}' for c in OPTIMISED_C)}) with polygons kept together",
+        "opt": f"a grid search for `C` of `SVC` ({', '.join(f'{c:g}' for c in OPTIMISED_C)}), polygons kept together",
     }
 
     @classmethod
     def specify(cls, parameters: Mapping[str, Any]) -> Specification:
         """``SVC`` or ``NuSVC`` on standardised features."""
-        return _support_vectors(parameters, is_nu=parameters["m"] == "nusvc")
+        is_nu = parameters["m"] == "nusvc"
+        arguments = {
+            "kernel": parameters["k"],
+            "gamma": parameters["gamma"] or "auto",
+            "coef0": parameters["coef0"],
+            "degree": parameters["degree"],
+            **({"nu": parameters["nu"]} if is_nu else {"C": parameters["c"]}),
+        }
+        grid = {} if is_nu or not parameters["opt"] else {"C": OPTIMISED_C}
+        return Specification("NuSVC" if is_nu else "SVC", arguments, standardised=True, grid=grid)
 
 
 class SvmParams(Params):
@@ -130,21 +136,9 @@ class SvmParams(Params):
 
 
 class Svm(LibSvm):
-    """Support vector machine, with the option names of the toolbox's other implementation."""
+    """Support vector machine, with the option names of the toolbox's other implementation, OpenCV."""
 
     Params = SvmParams
-
-
-def _support_vectors(parameters: Mapping[str, Any], *, is_nu: bool) -> Specification:
-    arguments = {
-        "kernel": KERNELS[parameters["k"]],
-        "gamma": parameters["gamma"] or "auto",
-        "coef0": parameters["coef0"],
-        "degree": parameters["degree"],
-        **({"nu": parameters["nu"]} if is_nu else {"C": parameters["c"]}),
-    }
-    grid = {} if is_nu or not parameters["opt"] else {"C": OPTIMISED_C}
-    return Specification("NuSVC" if is_nu else "SVC", arguments, standardised=True, grid=grid)
 
 
 class BoostParams(Params):
