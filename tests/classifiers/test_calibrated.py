@@ -18,9 +18,10 @@ from iota2.classifiers.calibrated import (
     calibrate,
     chosen,
 )
-from iota2.classifiers.fitting import Fitting, Samples
+from iota2.classifiers.fitting import Fitting
 from iota2.classifiers.models import read_calibration
 from iota2.classifiers.registry import SCIKIT
+from iota2.classifiers.samples import Samples
 from iota2.compute.calibration import METHODS, Isotonic, Temperature
 from iota2.compute.reliability import brier_scores, expected_calibration_error
 from iota2.core.cube import FeatureBlock

@@ -14,9 +14,17 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 
+from iota2.classifiers.samples import Samples
 from iota2.classifiers.scikit.build import estimator_of
 from iota2.classifiers.scikit.search import KEPT, MIXED, grid_problems, grid_search
-from iota2.classifiers.scikit.training import Samples, fitted, prepared, weight_argument
+from iota2.classifiers.scikit.training import (
+    fitted,
+    many_polygons,
+    prepared,
+    sample_folds,
+    weight_argument,
+    with_pairs,
+)
 
 
 def samples(polygons: int = 24, pixels: int = 6) -> Samples:
@@ -33,7 +41,7 @@ def samples(polygons: int = 24, pixels: int = 6) -> Samples:
 def test_folds_predict_each_sample_once_and_learn_every_class(polygons: list[int], classes: int, folds: int) -> None:
     groups = np.array(polygons * 2)  # at least two samples of each class
     y = groups % classes
-    pairs = Samples(np.zeros((len(y), 1)), y, None, groups).folds(folds, np.random.default_rng(0))
+    pairs = sample_folds(Samples(np.zeros((len(y), 1)), y, None, groups), folds, np.random.default_rng(0))
     assert sorted(np.concatenate([test for _, test in pairs])) == list(range(len(y)))
     single = [code for code in np.unique(y) if len(np.unique(groups[y == code])) == 1]
     for learned, test in pairs:
@@ -45,13 +53,13 @@ def test_folds_predict_each_sample_once_and_learn_every_class(polygons: list[int
 def test_a_class_with_one_polygon_is_learned_in_every_fold() -> None:
     given = samples()
     given.y[given.groups == 0] = 7
-    for learned, _ in given.folds(3, np.random.default_rng(0)):
+    for learned, _ in sample_folds(given, 3, np.random.default_rng(0)):
         assert 7 in given.y[learned]
 
 
 def test_the_only_sample_of_a_class_is_repeated_with_half_its_weight() -> None:
     x, y = np.arange(5, dtype=np.float32)[:, None], np.array([1, 1, 2, 3, 3])
-    found = Samples(x, y, np.array([1, 1, 4, 1, 1.0]), np.arange(5)).with_pairs()
+    found = with_pairs(Samples(x, y, np.array([1, 1, 4, 1, 1.0]), np.arange(5)))
     assert found.y.tolist() == [1, 1, 2, 3, 3, 2]
     assert found.weight is not None
     assert (found.x[-1], found.weight[2], found.weight[-1], found.groups[-1]) == (2, 2, 2, 2)
@@ -72,7 +80,7 @@ def test_probabilities_agree_with_the_labels_where_polygons_are_few() -> None:
     given = samples()
     few = np.isin(given.groups, [0, 1, 3, 4, 2])
     given = Samples(given.x[few], given.y[few], None, given.groups[few])
-    assert not given.many_polygons
+    assert not many_polygons(given)
     found = fitted(SVC(), given, np.random.default_rng(0))
     assert (found.classes_[found.predict_proba(given.x).argmax(axis=1)] == given.y).mean() > 0.95
 
@@ -113,7 +121,7 @@ def test_a_grid_search_equals_that_of_the_library_on_the_same_folds() -> None:
     given = samples()
     grid = {"C": [0.1, 10.0], "kernel": ["linear", "rbf"]}
     found = grid_search(SVC(), grid, given, folds=4, grouped=True, threads=2, rng=np.random.default_rng(3))
-    pairs = given.folds(4, np.random.default_rng(3))
+    pairs = sample_folds(given, 4, np.random.default_rng(3))
     oracle = GridSearchCV(SVC(), grid, cv=pairs, scoring="accuracy").fit(given.x, given.y)
     assert [one.parameters for one in found.candidates] == oracle.cv_results_["params"]
     assert [one.mean for one in found.candidates] == pytest.approx(oracle.cv_results_["mean_test_score"])

@@ -10,27 +10,9 @@ import numpy as np
 
 from iota2.classifiers.base import Classifier, Regressor, Searching, Transform, as_series, transformed
 from iota2.classifiers.registry import untrained
+from iota2.classifiers.samples import Samples
 from iota2.compute.cross_fitting import Fit, Predict
 from iota2.core.recipe import FeatureRecipe
-
-
-@dataclass(frozen=True, eq=False)
-class Samples:
-    """Training samples; weights and groups are None if there are none."""
-
-    x: np.ndarray
-    """(sample, feature) float32."""
-    y: np.ndarray
-    """(sample,) class codes, or values of a quantity."""
-    weight: np.ndarray | None = None
-    """(sample,)."""
-    groups: np.ndarray | None = None
-    """(sample,) int: the polygons of the samples."""
-
-    def at(self, positions: np.ndarray) -> Samples:
-        """The samples at ``positions`` (n,), copied."""
-        weight, groups = (None if one is None else one[positions] for one in (self.weight, self.groups))
-        return Samples(self.x[positions], self.y[positions], weight, groups)
 
 
 @dataclass(frozen=True, eq=False)

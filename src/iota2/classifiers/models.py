@@ -22,8 +22,9 @@ from iota2 import __version__
 from iota2.classifiers.base import SERIES_NEEDED, Model, ModelError, Training
 from iota2.classifiers.calibrated import Choice, ModelCalibration, calibrate
 from iota2.classifiers.card import card_text
-from iota2.classifiers.fitting import Fitting, Samples
+from iota2.classifiers.fitting import Fitting
 from iota2.classifiers.registry import KINDS, untrained
+from iota2.classifiers.samples import Samples
 from iota2.classifiers.transforms import LOADERS, Components
 from iota2.compute.expressions import expression_problems
 from iota2.core.files import read_text
@@ -80,11 +81,11 @@ def train_model(
         raise ModelError(SERIES_NEEDED)
     drawn = int(generator(seed, "train_model", region).integers(2**32))
     fitting = Fitting(classifier_name, parameters, recipe, drawn, threads)
-    given, calibrated = Samples(x, y, weight, groups), None
+    given = Samples(x, y, weight, groups)
     fitted = fitting.fit(given)
-    if isinstance(target, Classes):
-        fit = fitting.to_some(given, fitted.method)
-        calibrated = calibrate(calibration, fit, y, groups, seed=seed, region=region, augmented=augmented)
+    fit = fitting.to_some(given, fitted.method)
+    choice = calibration if quantity is None else "none"
+    calibrated = calibrate(choice, fit, y, groups, seed=seed, region=region, augmented=augmented)
     meta = Training(
         kind=classifier_name,
         region=region,

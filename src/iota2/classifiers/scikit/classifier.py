@@ -13,13 +13,14 @@ import numpy as np
 
 from iota2.classifiers.base import FitTransform, ModelError
 from iota2.classifiers.options import Params
+from iota2.classifiers.samples import Samples
 from iota2.classifiers.scikit import predictor_of
 from iota2.classifiers.scikit.cost import Size, pixel_seconds, training_memory
 from iota2.classifiers.scikit.options import ScikitParams, specification_of
 from iota2.classifiers.scikit.search import GridSearch, grid_search
 from iota2.classifiers.scikit.specification import Specification
 from iota2.classifiers.scikit.store import load_predictor, save_predictor
-from iota2.classifiers.scikit.training import Samples, fitted, limited_threads, prepared, weight_argument
+from iota2.classifiers.scikit.training import fitted, limited_threads, prepared, weight_argument, with_pairs
 from iota2.classifiers.transforms import Standardisation
 from iota2.compute.predictors.predictor import Predictor
 from iota2.core.random import generator
@@ -119,14 +120,14 @@ class ScikitClassifier:
         A grid search comes first, on the same samples. Raises ``ModelError`` with the message of scikit-learn if it
         cannot learn from these samples.
         """
-        samples = Samples(x, y, weight, np.arange(len(y)) if groups is None else groups)
+        samples = Samples(x, y, weight, groups)
         estimator = prepared(self._unfitted_for(y), seed % 2**32, self.threads)
         if len(np.unique(y)) > 1:
             estimator = estimator.set_params(**self._found)
         with limited_threads(self.threads):
             try:
                 if len(np.unique(y)) > 1:
-                    samples = samples.with_pairs()
+                    samples = with_pairs(samples)
                     if self.searches:
                         self.search_report = grid_search(
                             estimator,

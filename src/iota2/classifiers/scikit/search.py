@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from iota2.classifiers.samples import Samples
 from iota2.classifiers.scikit.build import check_parameters
-from iota2.classifiers.scikit.training import Samples, weight_argument
+from iota2.classifiers.scikit.training import sample_folds, weight_argument
 from iota2.core.words import did_you_mean
 
 KEPT, MIXED = "polygons kept together", "pixels of a polygon in several folds"
@@ -142,7 +143,7 @@ def grid_search(
     from sklearn.base import clone  # noqa: PLC0415
     from sklearn.model_selection import GridSearchCV, cross_val_score  # noqa: PLC0415
 
-    pairs = {kept: samples.folds(folds, rng, grouped=kept) for kept in (grouped, not grouped)}
+    pairs = {kept: sample_folds(samples, folds, rng, grouped=kept) for kept in (grouped, not grouped)}
     given = {} if samples.weight is None else {weight_argument(estimator): samples.weight}
     search = GridSearchCV(
         estimator, dict(grid), scoring="accuracy", cv=pairs[grouped], refit=False, n_jobs=threads, error_score="raise"

@@ -1,73 +1,63 @@
-"""Training of estimators of scikit-learn: seeds, threads, weights, and probabilities for those that have none."""
+"""Training of estimators of scikit-learn: seeds, threads, weights, folds, and probabilities where there are none."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from iota2.classifiers.samples import Samples
 from iota2.compute.folds import grouped_folds
 
-CALIBRATION_FOLDS = 3
+SCORE_FOLDS = 3
 """Number of folds on which probabilities are fitted to the scores of classifiers that have none."""
-MIN_CLASS_POLYGONS = 5
-"""Minimum number of polygons of each class for folds that keep polygons together. With fewer, a fold may lack most of
-what a class looks like, and the fitted function can even fall with the score: pixels are then divided instead."""
+MIN_GROUPED_POLYGONS = 5
+"""Minimum number of polygons of each class for folds that keep polygons together. With fewer, most of the variation of
+a class may be absent from the other folds, and the fitted function can even fall with the score: the pixels of a
+polygon are then divided between the folds."""
 
 
-@dataclass(frozen=True, eq=False)
-class Samples:
-    """Training samples."""
+def with_pairs(samples: Samples) -> Samples:
+    """The samples, with those repeated that are the only one of their class; their weight is divided.
 
-    x: np.ndarray
-    """(sample, feature) float32."""
-    y: np.ndarray
-    """(sample,) class codes."""
-    weight: np.ndarray | None
-    """(sample,) float64, or None for equal weights."""
-    groups: np.ndarray
-    """(sample,) polygons: samples of a polygon resemble each other."""
+    Every class can then be learned and predicted.
+    """
+    _, first, counts = np.unique(samples.y, return_index=True, return_counts=True)
+    single = np.sort(first[counts == 1])
+    if not len(single):
+        return samples
+    rows = np.concatenate([np.arange(len(samples.y)), single])
+    found = replace(samples, groups=samples.polygons).at(rows)
+    if found.weight is not None:
+        found.weight[np.isin(rows, single)] /= 2
+    return found
 
-    def with_pairs(self) -> Samples:
-        """The samples, with those repeated that are the only one of their class; their weight is divided.
 
-        Every class can then be learned and predicted.
-        """
-        _, first, counts = np.unique(self.y, return_index=True, return_counts=True)
-        single = np.sort(first[counts == 1])
-        if not len(single):
-            return self
-        rows = np.concatenate([np.arange(len(self.y)), single])
-        weight = None
-        if self.weight is not None:
-            weight = self.weight[rows]
-            weight[np.isin(rows, single)] /= 2
-        return Samples(self.x[rows], self.y[rows], weight, self.groups[rows])
+def many_polygons(samples: Samples) -> bool:
+    """Whether each class has at least ``MIN_GROUPED_POLYGONS`` polygons."""
+    pairs = np.unique(np.stack([samples.y, samples.polygons]), axis=1)
+    return bool(np.unique(pairs[0], return_counts=True)[1].min() >= MIN_GROUPED_POLYGONS)
 
-    @property
-    def many_polygons(self) -> bool:
-        """Whether each class has at least ``MIN_CLASS_POLYGONS`` polygons."""
-        pairs = np.unique(np.stack([self.y, self.groups]), axis=1)
-        return bool(np.unique(pairs[0], return_counts=True)[1].min() >= MIN_CLASS_POLYGONS)
 
-    def folds(
-        self, count: int, rng: np.random.Generator, *, grouped: bool = True
-    ) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Pairs of positions to learn from and to predict; each sample is predicted once.
+def sample_folds(
+    samples: Samples, count: int, rng: np.random.Generator, *, grouped: bool = True
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Pairs of positions to learn from and to predict; each sample is predicted once.
 
-        If ``grouped``, the samples of a polygon are in one fold. Exception: if all samples of a class would be
-        predicted at once, the class has one polygon only, and its samples are divided between the folds.
-        """
-        of_sample = grouped_folds(self.y, self.groups if grouped else np.arange(len(self.y)), count, rng)
-        for code in np.unique(self.y):
-            at = np.flatnonzero(self.y == code)
-            if len(np.unique(of_sample[at])) == 1:
-                of_sample[at] = np.arange(len(at)) % count
-        return [(np.flatnonzero(of_sample != fold), np.flatnonzero(of_sample == fold)) for fold in np.unique(of_sample)]
+    If ``grouped``, the samples of a polygon are in one fold. Exception: if all samples of a class would be
+    predicted at once, the class has one polygon only, and its samples are divided between the folds.
+    """
+    y = samples.y
+    of_sample = grouped_folds(y, samples.polygons if grouped else np.arange(len(y)), count, rng)
+    for code in np.unique(y):
+        at = np.flatnonzero(y == code)
+        if len(np.unique(of_sample[at])) == 1:
+            of_sample[at] = np.arange(len(at)) % count
+    return [(np.flatnonzero(of_sample != fold), np.flatnonzero(of_sample == fold)) for fold in np.unique(of_sample)]
 
 
 def prepared(estimator: Any, seed: int, threads: int) -> Any:
@@ -87,10 +77,10 @@ def _is(name: str, parameter: str) -> bool:
 def fitted(estimator: Any, samples: Samples, rng: np.random.Generator) -> Any:
     """The fitted estimator, with probabilities.
 
-    A classifier without probabilities gets them by Platt's method on folds that keep polygons together, or divide them
-    if there are few, as do such members of a vote. Each class then needs two samples; see ``Samples.with_pairs``.
+    Platt's method gives probabilities to a classifier without them, and to such members of a vote, on folds that keep
+    polygons together, or divide them if there are few. Each class then needs two samples; see ``with_pairs``.
     """
-    folds = samples.folds(CALIBRATION_FOLDS, rng, grouped=samples.many_polygons)
+    folds = sample_folds(samples, SCORE_FOLDS, rng, grouped=many_polygons(samples))
     estimator = with_probabilities(estimator, folds)
     if samples.weight is None:
         return estimator.fit(samples.x, samples.y)
