@@ -1,11 +1,11 @@
-"""Parts of messages: counts, lists of names, suggestions for misspelt names, escapes for control characters."""
+"""Parts of messages: counts, lists of names and values, suggestions for misspelt names, escaped control characters."""
 
 from __future__ import annotations
 
 import difflib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 _MAX_COMPARED_CHARS = 60
 """Maximum length of a compared name, in characters; longer names are never similar."""
@@ -19,6 +19,11 @@ _CONTROLS = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
 )
 """Control characters except line feed and tab; invisible marks, separators and overrides; lone surrogates."""
+
+
+def assignments(values: Mapping[str, object]) -> str:
+    """Values with their names, such as ``C = 10, gamma = 0.1``; ``defaults`` for none."""
+    return ", ".join(f"{name} = {value}" for name, value in values.items()) or "defaults"
 
 
 def counted(count: int, thing: str) -> str:

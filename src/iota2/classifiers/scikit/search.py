@@ -11,7 +11,7 @@ import numpy as np
 from iota2.classifiers.samples import Samples
 from iota2.classifiers.scikit.build import check_parameters
 from iota2.classifiers.scikit.training import sample_folds, weight_argument
-from iota2.core.words import did_you_mean
+from iota2.core.words import assignments, did_you_mean
 
 KEPT, MIXED = "polygons kept together", "pixels of a polygon in several folds"
 
@@ -72,14 +72,14 @@ class GridSearch:
         """The report: the best parameters, then all combinations, best first."""
         kind, other = self.kinds
         lines = [
-            f"Best parameters: {_listed(self.best.parameters)}",
+            f"Best parameters: {assignments(self.best.parameters)}",
             f"Accuracy with {kind}: {self.best.mean:.4f}",
             f"Accuracy with {other}: {np.mean(self.other):.4f}",
             "",
             f"Mean accuracy over {len(self.best.scores)} folds, its standard deviation, and the parameters:",
         ]
         ranked = sorted(self.candidates, key=lambda one: -one.mean)
-        lines += [f"{one.mean:.4f} (±{np.std(one.scores):.4f}) for {_listed(one.parameters)}" for one in ranked]
+        lines += [f"{one.mean:.4f} (±{np.std(one.scores):.4f}) for {assignments(one.parameters)}" for one in ranked]
         return "\n".join(lines) + "\n"
 
     @property
@@ -87,14 +87,10 @@ class GridSearch:
         """Both scores in one sentence."""
         kind, other = self.kinds
         return (
-            f"Grid search: {_listed(self.best.parameters)} has an accuracy of {100 * self.best.mean:.1f} % with "
-            f"{kind}, and {100 * float(np.mean(self.other)):.1f} % with {other}. Scores with polygons kept together "
-            "are the honest ones."
+            f"Grid search: {assignments(self.best.parameters)} has an accuracy of {100 * self.best.mean:.1f} % with "
+            f"{kind}, and {100 * float(np.mean(self.other)):.1f} % with {other}. Scores with pixels of a "
+            "polygon in several folds are too high."
         )
-
-
-def _listed(parameters: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} = {value}" for name, value in parameters.items()) or "defaults"
 
 
 def grid_problems(estimator: Any, grid: Mapping[str, Any]) -> list[str]:

@@ -116,7 +116,7 @@ def reliability_text(data: ReliabilityData, nomenclature: Nomenclature) -> str:
         if model.samples:
             lines += _aligned(
                 [
-                    ("ECE", "Confidence - accuracy", "Brier score of all classes", "Training samples"),
+                    SAMPLE_HEADS,
                     *map(_sample_row, model.samples),
                 ]
             )

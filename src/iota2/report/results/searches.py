@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from iota2.core.words import assignments
+
 MAX_ROWS = 20
 """Number of combinations of each model that the page shows, best first."""
 
@@ -44,7 +46,7 @@ def search_remarks(models: Sequence[SearchedModel]) -> Iterator[str]:
             scores, other = model.scores, model.scores["best with other folds"]
             best = max(one["mean"] for one in scores["candidates"])
             yield (
-                f"{model.title}: the grid search chose {_listed(scores['best'])}, with an accuracy of "
+                f"{model.title}: the grid search chose {assignments(scores['best'])}, with an accuracy of "
                 f"{100 * best:.1f} % with {scores['folds']}, and {100 * other['mean']:.1f} % with {other['folds']}."
                 + ("" if scores["polygons kept together"] else LEAK)
             )
@@ -64,7 +66,7 @@ def _table(model: SearchedModel) -> dict[str, Any]:
         "count": len(model.scores["candidates"][0]["scores"]),
         "rows": [
             {
-                "parameters": _listed(one["parameters"]),
+                "parameters": assignments(one["parameters"]),
                 "mean": f"{100 * one['mean']:.2f}",
                 "spread": f"{100 * float(np.std(one['scores'])):.2f}",
                 "scores": [f"{100 * score:.2f}" for score in one["scores"]],
@@ -74,7 +76,3 @@ def _table(model: SearchedModel) -> dict[str, Any]:
         "left": max(0, len(ranked) - MAX_ROWS),
         "other": f"{100 * other['mean']:.2f} % with {other['folds']}",
     }
-
-
-def _listed(parameters: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} = {value}" for name, value in parameters.items()) or "defaults"

@@ -408,7 +408,7 @@ def _provenance(job: JobContext[ReportParams], scenes: list[Scene]) -> dict[str,
         "samples": _samples(job),
         "model_samples": model_samples_json(model_samples(job.inp)),
         "reductions": reductions_json(_reductions(job)),
-        "grid searches": {search.title: search.scores for search in _searches(job)},
+        "grid_searches": {search.title: search.scores for search in _searches(job)},
         "configuration": dict(job.params.options),
         "versions": _versions(),
     }
