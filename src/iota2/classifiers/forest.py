@@ -12,7 +12,7 @@ from iota2.classifiers.arrays import read_arrays
 from iota2.classifiers.base import FitTransform, ModelError
 from iota2.classifiers.options import Params
 from iota2.compute.tree_growing import Growth, grow_forest
-from iota2.compute.trees import Forest
+from iota2.compute.trees import TREE_SECONDS, Forest
 from iota2.options import About, no_effect, option
 
 FILE = "forest.npz"
@@ -24,8 +24,6 @@ NODES_PER_SAMPLE = 0.4
 """Number of nodes of a tree per sample, for classes that are difficult to separate."""
 NODE_BYTES = 90
 """Bytes per node with its leaves while the trees are joined."""
-TREE_SECONDS = 0.04e-6
-"""Seconds per tree and pixel, measured by ``make bench``."""
 MISSING_IN_TREES = (
     "Trees treat the missing value as a number below all measured values: a node can separate pixels without data, so "
     "that missing observations are used like any other property."

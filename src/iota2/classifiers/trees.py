@@ -29,11 +29,11 @@ HELD_OUT = 3
 """One polygon in this number is held out, to fit the temperatures."""
 MIN_HELD_OUT = 15
 """Minimum number of polygons held out; with fewer, temperatures are 1."""
-TREE_SECONDS = 0.035e-6
+EXTRA_SECONDS = 0.035e-6
 """Seconds per extra tree and pixel."""
 L2 = 1.0
 """Regularisation of the boosting: without it, rare classes can make the steps of a few leaves arbitrarily large."""
-STEP_SECONDS = 0.015e-6
+BOOSTING_SECONDS = 0.015e-6
 """Seconds per tree of the boosting and pixel: they have few levels."""
 NODE_BYTES = 100
 """Bytes of a node of a tree, during its growth."""
@@ -87,14 +87,14 @@ class Trees:
         self._importances: np.ndarray | None = None
 
     def training_memory(self, samples: float, features: int, classes: int) -> int:
-        """Estimated bytes that ``fit`` needs: samples, their codes in each member, and the nodes of extra trees."""
+        """Estimated bytes that ``fit`` needs: samples, their bins in each member, and the nodes of extra trees."""
         values = samples * features * (4 + 4 + 1.5)
         return int(values + samples * self.parameters["extra"] * NODE_BYTES + 16 * samples * classes)
 
     def pixel_seconds(self, samples: float, features: int, classes: int) -> float:
         """Estimated seconds of prediction per pixel."""
-        steps = self.parameters["rounds"] * (1 if classes == 2 else classes)
-        return TREE_SECONDS * self.parameters["extra"] + STEP_SECONDS * steps
+        boosted = self.parameters["rounds"] * (1 if classes == 2 else classes)
+        return EXTRA_SECONDS * self.parameters["extra"] + BOOSTING_SECONDS * boosted
 
     @property
     def members(self) -> _Members:
@@ -208,7 +208,7 @@ class Trees:
         loaded = cls({})
         (extra, loaded._importances), (boosting, _) = (read_forest(folder / name) for name in FILES)
         if (extra.n_features, extra.n_classes) != (boosting.n_features, boosting.n_classes):
-            raise ModelError(f"{folder}: the members have other features or classes. Train the model again.")
+            raise ModelError(f"{folder}: its two parts differ in their features or classes. Train the model again.")
         loaded._members = _Members(extra, boosting)
         loaded._temperatures = _read_temperatures(folder / TEMPERATURES)
         return loaded

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from iota2.compute.trees import TREE_SECONDS
+
 SUPPORT_SHARE = 0.4
 """Share of the samples that become support vectors, for classes that are difficult to separate."""
 PRODUCT_SECONDS = 0.25e-9
 """Seconds of one multiplication and addition of a matrix product."""
 DISTANCE_SECONDS = 0.6e-9
 """Seconds of one difference and its square, in the distance to a sample."""
-TREE_SECONDS = 0.04e-6
-"""Seconds of one pixel in one tree."""
 KERNEL_SECONDS = 6e-9
 """Seconds of one value of an exponential kernel."""
 OTHER_SECONDS = 2e-6

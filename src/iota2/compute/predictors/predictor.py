@@ -10,12 +10,12 @@ import numpy as np
 
 from iota2.compute.predictors.stage import Stage, require
 from iota2.compute.predictors.trees import Trees
-from iota2.compute.trees import Forest
+from iota2.compute.trees import TREE_SECONDS, Forest
 
 BLOCK_BYTES = 512 * 1024
 """Bytes of the features of a block in double precision; the second-level cache also contains the outputs."""
-TREE_SECONDS, TERM_SECONDS, LIBRARY_SECONDS = 0.04e-6, 0.15e-9, 20e-6
-"""Estimated seconds per pixel and tree, per pixel and value of an array, and per pixel of a library's estimator."""
+TERM_SECONDS, LIBRARY_SECONDS = 0.15e-9, 20e-6
+"""Estimated seconds per pixel and value of an array, and per pixel of a library's estimator."""
 
 
 @dataclass(frozen=True, eq=False)
