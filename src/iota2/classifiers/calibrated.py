@@ -29,7 +29,7 @@ from iota2.core.random import generator
 from iota2.core.words import counted, some
 
 CALIBRATION_FOLDS = 3
-"""Number of folds. Five did not give better calibrations than three, and two models more must be fitted."""
+"""Number of folds. Five did not give better calibrations than three, and need two more models."""
 MIN_POLYGONS, MIN_MEAN_POLYGONS = 50, 10
 """Minimum number of polygons for a calibration, and minimum mean number by class.
 
@@ -156,10 +156,9 @@ def calibrate(
 
     ``classes`` (sample,) are codes; ``groups`` (sample,) int the polygons, or groups of polygons that stay together.
     ``CALIBRATION_FOLDS`` models are fitted, each without the groups of one fold, and one without a random third of the
-    samples. Nothing is fitted with one class, or if the classes of ``MIN_CLASS_POLYGONS`` or more have less groups than
-    ``MIN_POLYGONS`` or ``MIN_MEAN_POLYGONS`` require. Samples that were made from
-    others, ``augmented`` (sample,) bool, are used to fit the models of the folds only, not for the calibration and the
-    measures.
+    samples. Nothing is fitted with one class, or if the classes of ``MIN_CLASS_POLYGONS`` or more have fewer groups
+    than ``MIN_POLYGONS`` or ``MIN_MEAN_POLYGONS`` require. Samples that were made from others, ``augmented`` (sample,)
+    bool, are used only to fit the models of the folds, not for the calibration and the measures.
     """
     if choice == "none":
         return None
@@ -204,7 +203,7 @@ def _usable(classes: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, tuple[
 def chosen(scores: Mapping[Method | Literal["none"], np.ndarray], groups: np.ndarray) -> Method | Literal["none"]:
     """The method with the lowest mean score (sample,); ``none`` if its score is lower by more than a standard error.
 
-    Doubt is decided for the calibration: with a stricter rule, chance decides more often, and the probabilities of
+    In case of doubt there is a calibration: with a stricter rule, chance decides more often, and the probabilities of
     synthetic landscapes were worse on average.
     """
     methods: list[Method] = [name for name in scores if name != "none"]

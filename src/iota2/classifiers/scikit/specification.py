@@ -40,7 +40,7 @@ class Specification:
         return estimator
 
     def warnings(self) -> Iterator[str]:
-        """Arguments without effect, and features in different units for a method of distances."""
+        """Arguments without effect, and a method that depends on units without standardised features."""
         yield from arguments_without_effect(self.arguments)
         if self.model_type in SCALED_METHODS and not self.standardised:
             yield (

@@ -108,7 +108,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
 STEP = Step(
     name="samplesAugmentation",
     group="sampling",
-    about="Add samples of small classes.",
+    about="Add samples of small classes (with `sample_augmentation`).",
     task="augmentation_model_{region}_seed_{seed}",
     run=run,
     over=("region", "seed"),

@@ -94,7 +94,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
 STEP = Step(
     name="samplesManagement",
     group="sampling",
-    about="Copy samples between models.",
+    about="Copy samples between models (with `sample_management`).",
     task="copy_samples_seed_{seed}",
     run=run,
     over=("seed",),
