@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 
-from iota2.compute.class_weights import class_weights, sample_weights, weights_by_code
+from iota2.compute.class_weights import class_weights, counts_by_code, sample_weights, weights_by_code
 from iota2.errors import InputError
 
 
@@ -42,3 +42,8 @@ def test_unknown_and_repeated_labels_are_reported():
     assert "label 'maise' is not in the reference data; did you mean 'maize'?" in message
     assert "'maize' and '2' are the same class; keep one of them" in message
     assert "label '7' is not in the reference data; the labels are Forêt, maize" in message
+
+
+def test_counts_have_all_codes_in_ascending_order() -> None:
+    assert [*counts_by_code(np.array([9, 2, 9, 300])).items()] == [(2, 1), (9, 2), (300, 1)]
+    assert counts_by_code(np.zeros(0, np.int64)) == {}

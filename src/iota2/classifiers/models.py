@@ -26,6 +26,7 @@ from iota2.classifiers.fitting import Fitting
 from iota2.classifiers.registry import KINDS, untrained
 from iota2.classifiers.samples import Samples
 from iota2.classifiers.transforms import LOADERS, Components
+from iota2.compute.class_weights import counts_by_code
 from iota2.compute.expressions import expression_problems
 from iota2.core.files import read_text
 from iota2.core.nomenclature import MAX_CODE
@@ -104,8 +105,8 @@ def _class_target(y: np.ndarray, title: str) -> tuple[Target, dict[int, int]]:
     """The classes of the samples, and the number of samples by code."""
     if y.dtype.kind not in "iu" or y.min() < 1 or y.max() > MAX_CODE:
         raise InputError(f"{title}: class codes must be whole numbers from 1 to {MAX_CODE} (0 means no label).")
-    codes, counts = np.unique(y, return_counts=True)
-    return Classes(tuple(codes.tolist())), dict(zip(codes.tolist(), counts.tolist(), strict=True))
+    counts = counts_by_code(y)
+    return Classes(tuple(counts)), counts
 
 
 def _mean_weights(codes: np.ndarray, weight: np.ndarray | None) -> dict[int, float]:

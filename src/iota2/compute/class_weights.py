@@ -1,4 +1,4 @@
-"""Weights of the classes in training."""
+"""Numbers of samples of the classes, and their weights in training."""
 
 from __future__ import annotations
 
@@ -12,6 +12,12 @@ from iota2.core.nomenclature import Label, code_of, unknown_label
 from iota2.errors import InputError
 
 Balanced = Literal["balanced"]
+
+
+def counts_by_code(codes: np.ndarray) -> dict[int, int]:
+    """Number of samples by class code, ascending, from the codes (sample,) of samples."""
+    found, counts = np.unique(codes, return_counts=True)
+    return dict(zip(found.tolist(), counts.tolist(), strict=True))
 
 
 def weights_by_code(given: Mapping[str, float], classes: Mapping[Label, int]) -> dict[int, float]:

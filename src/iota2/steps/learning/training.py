@@ -14,7 +14,7 @@ from iota2.classifiers.base import Model, Searching
 from iota2.classifiers.calibrated import CALIBRATION_FOLDS, Choice
 from iota2.classifiers.models import save_model, train_model
 from iota2.classifiers.transforms import Components, Standardisation
-from iota2.compute.class_weights import Balanced, class_weights, sample_weights, weights_by_code
+from iota2.compute.class_weights import Balanced, class_weights, counts_by_code, sample_weights, weights_by_code
 from iota2.config.learner import Learner, learned_features, options_of_learner, samples_growth
 from iota2.config.options.schema import Config
 from iota2.core.cost import Cost, Facts, JobFacts
@@ -132,8 +132,7 @@ def weights_of(
     if given is None:
         return None
     by_code = given if isinstance(given, str) else weights_by_code(given, classes.code_by_label)
-    counts = dict(zip(*(found.tolist() for found in np.unique(codes, return_counts=True)), strict=True))
-    return sample_weights(codes, class_weights(by_code, counts))
+    return sample_weights(codes, class_weights(by_code, counts_by_code(codes)))
 
 
 def check(config: Config, facts: Facts) -> Iterator[Finding]:

@@ -17,6 +17,7 @@ from iota2.compute.augmentation import (
     added,
     augmented,
 )
+from iota2.compute.class_weights import counts_by_code
 from iota2.config.learner import samples_growth
 from iota2.config.options.schema import Config
 from iota2.config.options.train import SampleAugmentation
@@ -53,7 +54,7 @@ def run(job: JobContext[AugmentationParams]) -> None:
     region, options = job.key.region, job.params.sample_augmentation
     classes, names = read_classes(job.inp.classes), sample_columns(read_recipe(job.inp.recipe))
     codes = read_columns(job.inp.samples, [CODE], int)[:, 0]
-    counts = dict(zip(*(found.tolist() for found in np.unique(codes, return_counts=True)), strict=True))
+    counts = counts_by_code(codes)
     numbers = numbers_to_add(options, region, counts, classes)
     how = method(options)
     new = NewSamples(np.zeros((0, len(names)), np.float32), np.zeros(0, np.int64))
