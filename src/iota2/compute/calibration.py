@@ -1,4 +1,4 @@
-"""Calibration of class probabilities: maps from predicted to honest probabilities that keep the order of classes."""
+"""Calibration of class probabilities: maps from predicted to calibrated probabilities that keep the order of classes."""
 
 from __future__ import annotations
 

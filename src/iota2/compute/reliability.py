@@ -1,6 +1,6 @@
 """Reliability of probabilities: reliability diagram, expected calibration error and Brier score.
 
-A probability is honest if, among the pixels with this probability, the share of correct ones is equal to it.
+A probability is calibrated if, among the pixels with this probability, the share of correct ones is equal to it.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ PARTS: Mapping[Part, str] = {
 HEADS = ("Polygons", "Confidence", "Correct", "ECE", "Brier score")
 """Headings of the columns of ``reliability_rows``, before the name."""
 
-SAMPLE_HEADS = ("ECE", "Confidence - accuracy", "Brier score of all classes", "Training samples")
+SAMPLE_HEADS = ("ECE", "Confidence minus accuracy", "Brier score of all classes", "Training samples")
 """Headings of the columns of predictions of training samples."""
 
 
