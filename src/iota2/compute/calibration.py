@@ -1,4 +1,4 @@
-"""Calibration of class probabilities: maps from predicted to calibrated probabilities that keep the order of classes."""
+"""Calibration of class probabilities by functions that keep the order of the classes of a sample."""
 
 from __future__ import annotations
 
