@@ -243,7 +243,7 @@ def test_a_click_on_a_failed_job_opens_its_log(failed: Failed, browser: webdrive
     red.click()
     log = browser.find_element(By.ID, "log")
     assert "/jobs/samplesExtraction-" in browser.current_url
-    assert browser.find_element(By.TAG_NAME, "h1").text == f"extraction_{TILE}"
+    assert browser.find_element(By.TAG_NAME, "h1").text == f"extraction_{TILE}_part_0"
     assert UNSAFE_SUFFIX in log.find_element(By.ID, "err").text
     assert browser_errors(browser) == []
 
@@ -260,7 +260,7 @@ def test_the_search_highlights_hits_and_fades_other_jobs(failed: Failed, browser
     browser.get(failed.address("tasks_status_1.html"))
     field = browser.find_element(By.ID, "search")
     field.clear()
-    field.send_keys(TILE.lower() + " extraction")
+    field.send_keys(f"part_0 extraction_{TILE.lower()}")
     (hit,) = cells(browser, "hit")
     assert "failed" in hit.get_attribute("class").split()
     assert browser.find_element(By.ID, "found").text == "1 job"
@@ -274,7 +274,7 @@ def test_the_search_highlights_hits_and_fades_other_jobs(failed: Failed, browser
         hit.find_element(By.TAG_NAME, "title").get_attribute("textContent").split(":")[0]
         for hit in cells(browser, "hit")
     }
-    assert steps == {"statsSamplesModel", "classificationMerge"}
+    assert steps == {"statsSamplesModel", "samplesExtractionMerge", "classificationMerge"}
     field.clear()
     browser.execute_script("sessionStorage.clear()")
 
