@@ -18,6 +18,7 @@ from iota2.classifiers.scikit.build import (
     arguments_without_effect,
     classifier_names,
     estimator_of,
+    grid_of,
 )
 
 
@@ -38,8 +39,8 @@ def test_every_classifier_of_the_library_with_one_label_is_found_by_name() -> No
 
 
 def test_arguments_reach_the_estimator() -> None:
-    found = estimator_of("SVC", {"C": 10, "kernel": "poly", "class_weight": {"11": 2, "12": 1}})
-    assert (found.C, found.kernel, found.class_weight) == (10, "poly", {11: 2, 12: 1})
+    found = estimator_of("SVC", {"C": 10, "kernel": "poly", "class_weight": "balanced"})
+    assert (found.C, found.kernel, found.class_weight) == (10, "poly", "balanced")
     assert estimator_of("RandomForestClassifier", {"max_depth": "None"}).max_depth is None
     assert estimator_of("MLPClassifier", {"hidden_layer_sizes": [30, 20]}).hidden_layer_sizes == (30, 20)
 
@@ -82,6 +83,10 @@ def test_estimators_are_nested_by_mappings_and_names() -> None:
         ("BaggingClassifier", {"estimator": "SVX"}, "estimator.model_type: scikit-learn has no classifier 'SVX'"),
         ("BaggingClassifier", {"estimator": {"model_type": "SVC", "c": 1}}, "estimator.c: SVC has no such argument"),
         ("VotingClassifier", {"estimators": ["SVC"], "voting": "hard"}, "'hard' has no probabilities; expected 'soft'"),
+        ("SVC", {"class_weight": {"11": 2}}, "class_weight: expected 'balanced' or None"),
+        ("RadiusNeighborsClassifier", {"outlier_label": "None"}, "every pixel needs a class"),
+        ("Pipeline", {"steps": ["SVC", "StandardScaler"]}, "steps: the last one must be a classifier"),
+        ("Pipeline", {"steps": {}}, "steps: the last one must be a classifier"),
         ("VotingClassifier", {"estimators": 3}, "estimators: expected a dictionary of names and estimators"),
         ("VotingClassifier", {}, "missing 1 required positional argument: 'estimators'"),
     ],
@@ -108,6 +113,22 @@ def test_classifiers_of_other_packages_are_named_by_a_closed_list(monkeypatch: p
         (found,) = problems("LGBMClassifier")
     build._known.cache_clear()
     assert found == "model_type: LGBMClassifier is not installed; pip install 'iota2[boosting]'"
+
+
+def test_values_of_a_grid_are_converted_as_arguments() -> None:
+    assert grid_of({"max_depth": ["None", 3], "hidden_layer_sizes": [[30, 20], [10]]}) == {
+        "max_depth": (None, 3),
+        "hidden_layer_sizes": ((30, 20), (10,)),
+    }
+    grid = {"n_jobs": [1], "C": 3, "class_weight": [{"1": 2}], "svm": [{"model_type": "SVC"}]}
+    with pytest.raises(ValueError, match="n_jobs: cannot be searched") as caught:
+        grid_of(grid)
+    assert [line.partition(":")[0] for line in str(caught.value).splitlines()] == list(grid)
+
+
+def test_a_stack_without_final_estimator_has_that_of_the_library() -> None:
+    found = estimator_of("StackingClassifier", {"estimators": ["SVC", "GaussianNB"]})
+    assert type(found.final_estimator).__name__ == "LogisticRegression"
 
 
 def test_arguments_that_the_run_sets_have_no_effect() -> None:

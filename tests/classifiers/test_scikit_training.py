@@ -85,6 +85,35 @@ def test_probabilities_agree_with_the_labels_where_polygons_are_few() -> None:
     assert (found.classes_[found.predict_proba(given.x).argmax(axis=1)] == given.y).mean() > 0.95
 
 
+@pytest.mark.parametrize("kind", ["SVC", "LinearSVC"])
+def test_weights_reach_the_last_step_of_a_pipeline(kind: str) -> None:
+    given = samples()
+    found = []
+    for weight in (None, np.where(given.y == 11, 1000.0, 1.0)):
+        pipeline = estimator_of("Pipeline", {"steps": {"scale": "StandardScaler", "last": kind}})
+        weighted = Samples(given.x, given.y, weight, given.groups)
+        fitted_pipeline = fitted(pipeline, weighted, np.random.default_rng(0))
+        (calibrated,) = fitted_pipeline.steps[-1][1].calibrated_classifiers_
+        found.append(calibrated.estimator.decision_function(fitted_pipeline[:-1].transform(given.x)))
+    assert np.abs(found[0] - found[1]).max() > 0.05
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        {"model_type": "Pipeline", "steps": ["StandardScaler", "SVC"]},
+        {"model_type": "BaggingClassifier", "estimator": "SVC", "n_estimators": 2},
+        {"model_type": "StackingClassifier", "estimators": ["GaussianNB"], "final_estimator": "SVC"},
+        {"model_type": "OneVsRestClassifier", "estimator": "SVC"},
+    ],
+    ids=lambda member: member["model_type"],
+)
+def test_every_kind_of_member_of_a_vote_gets_probabilities(member: dict[str, object]) -> None:
+    given = samples()
+    vote = estimator_of("VotingClassifier", {"estimators": {"a": member, "b": "GaussianNB"}})
+    assert fitted(vote, given, np.random.default_rng(0)).predict_proba(given.x).shape == (len(given.y), 3)
+
+
 def test_members_of_a_vote_get_probabilities() -> None:
     given = samples()
     vote = estimator_of("VotingClassifier", {"estimators": ["SVC", "GaussianNB"]})
@@ -111,6 +140,7 @@ def test_seed_and_threads_are_set_at_every_level() -> None:
         ("VotingClassifier", {"estimators": ["SVC", "KNeighborsClassifier"]}, ""),
         ("BaggingClassifier", {"estimator": "KNeighborsClassifier"}, ""),
         ("BaggingClassifier", {"estimator": "SVC"}, "sample_weight"),
+        ("VotingClassifier", {"estimators": [{"model_type": "Pipeline", "steps": ["StandardScaler", "SVC"]}]}, ""),
     ],
 )
 def test_estimators_know_whether_they_use_weights(name: str, arguments: dict[str, object], expected: str) -> None:
@@ -158,9 +188,12 @@ def test_the_number_of_threads_does_not_change_the_scores() -> None:
 
 def test_problems_of_a_grid_name_the_parameter() -> None:
     estimator = estimator_of("BaggingClassifier", {"estimator": "SVC"})
-    grid = {"estimator__C": [1, -1], "n_estimator": [3], "max_samples": 0.5, "max_features": [0.5]}
+    grid = {"estimator__C": [1, -1], "n_estimator": [3], "max_features": [0.5]}
     found = grid_problems(estimator, grid)
-    assert len(found) == 3
+    assert len(found) == 2
     assert "The 'C' parameter of SVC" in found[0]
     assert found[1].startswith("n_estimator: BaggingClassifier has no such parameter; did you mean 'n_estimators'?")
-    assert found[2] == "max_samples: expected a list of values to try, got 0.5"
+    vote = estimator_of("VotingClassifier", {"estimators": {"s": "SVC", "n": "GaussianNB"}})
+    assert grid_problems(vote, {"s__C": [1]}) == [
+        "the member s of the vote has no probabilities and cannot be searched"
+    ]

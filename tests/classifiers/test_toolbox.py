@@ -105,6 +105,16 @@ def test_the_number_of_threads_does_not_change_a_model_of_scikit_learn(
     assert "predictor.npz" in stored[0]
 
 
+def test_samples_that_do_not_suit_a_method_are_an_error_with_the_message_of_the_library() -> None:
+    pytest.importorskip("lightgbm")
+    x, y, groups = samples()
+    parameters, _ = validate_options(
+        "scikit", {"model_type": "LGBMClassifier", "keyword_arguments": {"boosting_type": "zzz"}}
+    )
+    with pytest.raises(ModelError, match="LGBMClassifier cannot learn from 120 samples of 3 classes: "):
+        untrained("scikit", parameters).fit(x, y, weight=None, groups=groups, seed=0)
+
+
 def test_svm_and_networks_standardise() -> None:
     for name in NAMES:
         assert bool(untrained(name, validate_options(name, {})[0]).transforms) == (

@@ -20,6 +20,8 @@ from iota2.errors import InputError
 BOTH = "both"
 """Side of a polygon used for learning and for validation (``split_ground_truth: False``)."""
 
+MAX_COUNT = 2**31 - 1
+"""Maximum number of pixels of a class that may be requested."""
 Strategy = Literal["all", "percent", "constant", "smallest", "total", "byclass"]
 
 # -------------------------------------------------------------------------------- split of polygons
@@ -107,8 +109,9 @@ def parse_class_counts(text: str, source: str) -> dict[str, int]:
         cells = [normalised(cell) for cell in row]
         if not any(cells):
             continue
-        if len(cells) != 2 or not cells[1].isdecimal():
-            problems.append(f"line {number}: {','.join(row)!r} is not 'label,count' with a count of 0 or more")
+        if len(cells) != 2 or not cells[1].isdecimal() or int(cells[1]) > MAX_COUNT:
+            expected = f"'label,count' with a count from 0 to {MAX_COUNT}"
+            problems.append(f"line {number}: {','.join(row)!r} is not {expected}")
         elif cells[0] in counts:
             problems.append(f"line {number}: label {cells[0]!r} is repeated")
         else:

@@ -30,6 +30,11 @@ UNSUITABLE: Mapping[str, str] = {
     ),
 }
 """Classifiers of scikit-learn that cannot make a map, with the reason."""
+WEIGHTS_ELSEWHERE = (
+    "expected 'balanced' or None; estimators inside others number the classes anew. Give weights of single classes in "
+    "arg_train.class_weight"
+)
+"""Message on weights by class code."""
 NESTED = ("estimator", "final_estimator")
 """Arguments that are an estimator, by name or as a mapping."""
 NAMED = ("estimators", "steps", "transformer_list")
@@ -120,8 +125,32 @@ def _estimator(
             hint = did_you_mean(str(key), known) or f"; expected one of {', '.join(known)}"
             problems.append(f"{where}{key}: {cls.__name__} has no such argument{hint}")
             continue
+        if key == "class_weight" and isinstance(value, Mapping):
+            problems.append(f"{where}{key}: {WEIGHTS_ELSEWHERE}")
+            continue
         values[key] = _value(key, value, f"{where}{key}.", problems)
     return _made(cls, values, where, problems) if len(problems) == before else None
+
+
+def grid_of(grid: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
+    """Values to try for each parameter, converted as arguments are; ``ValueError`` with one line per problem."""
+    problems: list[str] = []
+    found = {}
+    for name, values in grid.items():
+        key = name.rpartition("__")[2]
+        if key in SET_BY_THE_RUN:
+            problems.append(f"{name}: cannot be searched; {SET_BY_THE_RUN[key]}")
+        elif not isinstance(values, list | tuple) or not values:
+            problems.append(f"{name}: expected a list of values to try, got {values!r}")
+        elif key == "class_weight" and any(isinstance(value, Mapping) for value in values):
+            problems.append(f"{name}: {WEIGHTS_ELSEWHERE}")
+        else:
+            found[name] = tuple(_value(key, value, f"{name}.", problems) for value in values)
+            if any(hasattr(value, "get_params") for value in found[name]):
+                problems.append(f"{name}: estimators cannot be searched; compare two runs")
+    if problems:
+        raise ValueError("\n".join(problems))
+    return found
 
 
 def _class(name: Any, where: str, problems: list[str], roles: Sequence[str]) -> type | None:
@@ -152,6 +181,12 @@ def _made(cls: type, values: Mapping[str, Any], where: str, problems: list[str])
         return None
     if cls.__name__ == "VotingClassifier" and made.voting == "hard":
         problems.append(f"{where}voting: 'hard' has no probabilities; expected 'soft'")
+    if cls.__name__ == "RadiusNeighborsClassifier" and made.outlier_label != "most_frequent":
+        problems.append(f"{where}outlier_label: every pixel needs a class; expected 'most_frequent'")
+    if cls.__name__ == "Pipeline" and (not made.steps or _role(type(made.steps[-1][1])) == "transformer"):
+        problems.append(f"{where}steps: the last one must be a classifier")
+    if cls.__name__ == "StackingClassifier" and made.final_estimator is None:
+        made.set_params(final_estimator=_known()["LogisticRegression"]())  # as the library does while fitting
     return made
 
 
@@ -170,7 +205,7 @@ def _value(key: str, value: Any, where: str, problems: list[str]) -> Any:
     if key in NAMED:
         return _named(value, where, problems)
     if isinstance(value, Mapping):
-        return {_number(name): _value("", item, where, problems) for name, item in value.items()}
+        return {name: _value("", item, where, problems) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return tuple(_value("", item, where, problems) for item in value)
     return {"none": None, "true": True, "false": False}.get(value.lower(), value) if isinstance(value, str) else value
@@ -201,8 +236,3 @@ def _parts(given: Mapping[str, Any]) -> tuple[Any, Mapping[str, Any]]:
     arguments = given.get(ARGUMENTS) or {}
     others = {key: value for key, value in given.items() if key not in (TYPE, ARGUMENTS)}
     return given.get(TYPE), {**others, **(arguments if isinstance(arguments, Mapping) else {ARGUMENTS: arguments})}
-
-
-def _number(name: Any) -> Any:
-    """A key as a class code, if it is one: configurations write the keys of dictionaries as text."""
-    return int(name) if isinstance(name, str) and name.isdecimal() else name

@@ -131,7 +131,7 @@ class ScikitClassifier:
                     if self.searches:
                         self.search_report = grid_search(
                             estimator,
-                            self.specification.grid,
+                            self.specification.tried,
                             samples,
                             folds=self.specification.folds,
                             grouped=self.specification.grouped,
@@ -140,7 +140,9 @@ class ScikitClassifier:
                         )
                         estimator = estimator.set_params(**self.search_report.best.parameters)
                 found = fitted(estimator, samples, generator(seed, "probabilities"))
-            except ValueError as err:
+            except MemoryError:
+                raise
+            except Exception as err:  # libraries raise errors of many types for samples that do not suit a method
                 raise ModelError(
                     f"{self.specification.model_type} cannot learn from {len(y)} samples of {len(np.unique(y))} "
                     f"classes: {str(err).rstrip('.')}. Change its parameters, or leave out classes with few samples."

@@ -94,16 +94,17 @@ class GridSearch:
 
 
 def grid_problems(estimator: Any, grid: Mapping[str, Any]) -> list[str]:
-    """Problems of a grid: unknown parameters, values that are no list, and values that the estimator refuses."""
+    """Problems of a grid of ``grid_of``: unknown parameters, and values that the estimator refuses."""
     from sklearn.base import clone  # noqa: PLC0415
 
     known, problems = estimator.get_params(deep=True), []
+    if grid and type(estimator).__name__ == "VotingClassifier":
+        scored = [name for name, member in estimator.estimators if not hasattr(member, "predict_proba")]
+        problems += [f"the member {name} of the vote has no probabilities and cannot be searched" for name in scored]
     for name, values in grid.items():
         if name not in known:
             hint = did_you_mean(name, known) or f"; expected one of {', '.join(sorted(known))}"
             problems.append(f"{name}: {type(estimator).__name__} has no such parameter{hint}")
-        elif not isinstance(values, list | tuple) or not values:
-            problems.append(f"{name}: expected a list of values to try, got {values!r}")
         else:
             problems += [problem for value in values if (problem := _refused(clone(estimator), name, value))]
     return problems

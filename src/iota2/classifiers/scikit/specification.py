@@ -8,7 +8,7 @@ from typing import Any
 
 from iota2.classifiers.base import ModelError
 from iota2.classifiers.scikit import require_keepable
-from iota2.classifiers.scikit.build import ARGUMENTS, TYPE, arguments_without_effect, estimator_of
+from iota2.classifiers.scikit.build import ARGUMENTS, TYPE, arguments_without_effect, estimator_of, grid_of
 from iota2.classifiers.scikit.search import grid_problems
 from iota2.classifiers.scikit.training import with_probabilities
 
@@ -33,11 +33,22 @@ class Specification:
     def unfitted(self) -> Any:
         """The estimator; ``ValueError`` with one line per problem of its name, arguments, grid or storage."""
         estimator = estimator_of(self.model_type, self.arguments)
-        problems = [f"{GRID}: {problem}" for problem in grid_problems(estimator, self.grid)]
+        problems = grid_problems(estimator, self.tried)
         if problems:
-            raise ValueError("\n".join(problems))
-        _require_storable(with_probabilities(estimator_of(self.model_type, self.arguments), None))
+            raise ValueError("\n".join(f"{GRID}: {problem}" for problem in problems))
+        changes = [{}, *({name: value} for name, values in self.tried.items() for value in values)]
+        for change in changes:
+            changed = estimator_of(self.model_type, self.arguments).set_params(**change)
+            _require_storable(with_probabilities(changed, None))
         return estimator
+
+    @property
+    def tried(self) -> Mapping[str, Sequence[Any]]:
+        """The grid, with values converted as arguments are; ``ValueError`` with one line per problem."""
+        try:
+            return grid_of(self.grid)
+        except ValueError as err:
+            raise ValueError("\n".join(f"{GRID}: {line}" for line in str(err).splitlines())) from None
 
     def warnings(self) -> Iterator[str]:
         """Arguments without effect, and a method that depends on units without standardised features."""

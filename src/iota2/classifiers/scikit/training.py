@@ -100,6 +100,10 @@ def with_probabilities(estimator: Any, folds: Any) -> Any:
         return estimator.set_params(estimators=members)
     if hasattr(estimator, "predict_proba"):
         return estimator
+    if type(estimator).__name__ == "Pipeline":
+        # Inside the pipeline, since a calibration around it does not pass weights of samples to its last step.
+        (*transformers, (name, last)) = estimator.steps
+        return estimator.set_params(steps=[*transformers, (name, with_probabilities(last, folds))])
     return CalibratedClassifierCV(estimator, method="sigmoid", cv=folds, ensemble=False)
 
 
@@ -113,10 +117,16 @@ def weight_argument(estimator: Any) -> str:
         inner = weight_argument(last)
         return f"{name}__{inner}" if inner else ""
     if type(estimator).__name__ == "VotingClassifier":
-        return "sample_weight" if all(weight_argument(member) for _, member in estimator.estimators) else ""
-    if (nested := getattr(estimator, "estimator", None)) is not None and not weight_argument(nested):
+        members = [member for _, member in estimator.estimators if member != "drop"]
+        return "sample_weight" if all(map(_takes_weights, members)) else ""
+    if (nested := getattr(estimator, "estimator", None)) is not None and not _takes_weights(nested):
         return ""
     return "sample_weight" if has_fit_parameter(estimator, "sample_weight") else ""
+
+
+def _takes_weights(nested: Any) -> bool:
+    """Whether an estimator uses the weights that the estimator around it passes on: pipelines do not."""
+    return weight_argument(nested) == "sample_weight"
 
 
 @contextmanager
