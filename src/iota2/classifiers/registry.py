@@ -66,10 +66,14 @@ _TOOLBOX = "iota2.classifiers.scikit.toolbox"
 register("libsvm", "Support vector machine.", f"{_TOOLBOX}:LibSvm")
 register("svm", "Support vector machine, with the option names of OpenCV.", f"{_TOOLBOX}:Svm")
 register("boost", "Boosted decision trees.", f"{_TOOLBOX}:Boost")
-register("gbt", "Gradient boosting.", f"{_TOOLBOX}:Gbt")
+register("gbt", "Gradient boosting; nodes consider the square root of the number of features.", f"{_TOOLBOX}:Gbt")
 register("dt", "Decision tree.", f"{_TOOLBOX}:Dt")
 register("ann", "Neural network.", f"{_TOOLBOX}:Ann")
-register("normalbayes", "One normal distribution per class.", f"{_TOOLBOX}:NormalBayes")
+register(
+    "normalbayes",
+    "One normal distribution per class, whose covariance is mixed with 1 % of a diagonal one.",
+    f"{_TOOLBOX}:NormalBayes",
+)
 register("knn", "Nearest neighbours.", f"{_TOOLBOX}:Knn")
 
 SCIKIT = "scikit"

@@ -197,8 +197,8 @@ class Trees:
 
     def save(self, folder: Path) -> None:
         """Write the trees as arrays, and the temperatures."""
-        for member, name in zip(self.members, FILES, strict=True):
-            write_forest(member, self._importances, folder / name)
+        for member, importances, name in zip(self.members, (self._importances, None), FILES, strict=True):
+            write_forest(member, importances, folder / name)
         content = [one.parameters() for one in self._temperatures]
         (folder / TEMPERATURES).write_text(json_text(content, indent=1) + "\n", encoding="utf-8")
 
