@@ -8,6 +8,9 @@ from iota2.options import default_of, shown
 
 SELECTION = "{'sampler': 'random', 'strategy': 'percent', 'strategy.percent.p': 0.1}"
 """A selection of pixels to start from; by default, every pixel is a sample."""
+CLASSIFIER, TEMPORAL = "'trees'", "['differences', 'statistics']"
+"""The classifier and features that were the most accurate on areas apart from the samples; see
+docs/choosing-a-classifier.md. The default, a forest of the plain series, takes half the time."""
 
 
 def minimal_config(
@@ -40,7 +43,8 @@ def minimal_config(
 
     entries = "\n".join(entry(Chain.model_fields[key].description, key, quoted(chain[key])) for key in chain)
     seed = entry(ArgTrain.model_fields["random_seed"].description, "random_seed", "0")
-    seed += "\n" + _proposal("sample_selection", SELECTION)
+    proposals = {"classifier": CLASSIFIER, "temporal_features": TEMPORAL, "sample_selection": SELECTION}
+    seed += "".join(f"\n{_proposal(key, value)}" for key, value in proposals.items())
     seed += "".join(f"\n{_proposal(key, shown(default_of(ArgTrain.model_fields[key])))}" for key in ("ratio", "runs"))
     head = "# Relative paths start at the folder of this file. All options: docs/reference/options.md\n\n"
     if yaml:
