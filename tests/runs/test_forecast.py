@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -76,7 +77,8 @@ def test_the_forecast_is_within_a_factor_of_the_measured_resources(files: WorldF
 
     def watch() -> None:
         while process.poll() is None:
-            peaks.append(resident(psutil.Process(process.pid)))
+            with suppress(psutil.NoSuchProcess):  # it may end between two lines
+                peaks.append(resident(psutil.Process(process.pid)))
             time.sleep(0.05)
 
     watcher = threading.Thread(target=watch)
