@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from copy import copy
 from typing import Any, Self
 
-from pydantic import ValidationError
+from pydantic import ValidationError, create_model
 
 from iota2.errors import option_name
 from iota2.options import Options, about, schema_problems
@@ -37,6 +38,16 @@ class Params(Options):
         fields = type(self).model_fields
         no_effect = [fields[name] for name in self.model_fields_set if about(fields[name]).status == "no effect"]
         return tuple(sorted(f"{field.alias} has no effect: {about(field).reason}" for field in no_effect))
+
+    @classmethod
+    def renamed(cls, old: str, new: str) -> type[Params]:
+        """The same options as ``classifier.<new>.…`` instead of ``classifier.<old>.…``."""
+        fields: dict[str, Any] = {}
+        for name, field in cls.model_fields.items():
+            changed, alias = copy(field), (field.alias or name).replace(f".{old}.", f".{new}.")
+            changed.alias = changed.validation_alias = changed.serialization_alias = alias
+            fields[name] = field.annotation, changed
+        return create_model(f"{cls.__name__}_{new}", __base__=Params, __doc__=f"Options of ``{new}``.", **fields)
 
     @classmethod
     def option_names(cls) -> dict[str, str]:

@@ -53,6 +53,7 @@ class LibSvmParams(Params):
         None,
         "Scale of the kernel; None is one divided by the number of features.",
         alias="classifier.libsvm.gamma",
+        about=About(toolbox_default=1),
         gt=0,
         le=1e9,
     )
@@ -97,48 +98,10 @@ class LibSvm(ToolboxClassifier):
         return Specification("NuSVC" if is_nu else "SVC", arguments, standardised=True, grid=grid)
 
 
-class SvmParams(Params):
-    """Options of ``svm``."""
-
-    m: Literal["csvc", "nusvc"] = option("csvc", "Type of the machine.", alias="classifier.svm.m")
-    k: Literal["linear", "rbf", "poly", "sigmoid"] = option(
-        "rbf", "Kernel.", alias="classifier.svm.k", about=About(toolbox_default="linear")
-    )
-    c: float = option(1.0, "Cost of samples on the wrong side.", alias="classifier.svm.c", gt=0, le=1e9)
-    nu: float = option(
-        0.5,
-        "Greatest share of samples on the wrong side, for `nusvc`.",
-        alias="classifier.svm.nu",
-        about=About(toolbox_default=0),
-        gt=0,
-        le=1,
-    )
-    gamma: float | None = option(
-        None,
-        "Scale of the kernel; None is one divided by the number of features.",
-        alias="classifier.svm.gamma",
-        about=About(toolbox_default=1),
-        gt=0,
-        le=1e9,
-    )
-    coef0: float = option(
-        0.0, "Constant of the kernels poly and sigmoid.", alias="classifier.svm.coef0", ge=-1e9, le=1e9
-    )
-    degree: int = option(
-        3,
-        "Degree of the kernel poly.",
-        alias="classifier.svm.degree",
-        about=About(toolbox_default=1),
-        ge=1,
-        le=20,
-    )
-    opt: bool = option(False, "Search for the best parameters.", alias="classifier.svm.opt")
-
-
 class Svm(LibSvm):
     """Support vector machine, with the option names of the toolbox's other implementation, OpenCV."""
 
-    Params = SvmParams
+    Params = LibSvmParams.renamed("libsvm", "svm")
 
 
 class BoostParams(Params):
