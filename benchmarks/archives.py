@@ -77,6 +77,7 @@ class Archive:
 
     files: WorldFiles
     side: int
+    dates: tuple[date, ...] = DATES
 
     @property
     def megapixels(self) -> float:
@@ -120,13 +121,15 @@ def side_of(megapixels: float) -> int:
     return 2 * round(math.sqrt(megapixels * 1e6) / 2)
 
 
-def archive(root: Path, side: int, *, distinct: int = len(DATES)) -> Archive:
+def archive(root: Path, side: int, *, distinct: int | None = None, dates: tuple[date, ...] = DATES) -> Archive:
     """The archive of ``side`` x ``side`` pixels in ``root``; written if it does not exist.
 
-    Of its 30 dates, ``distinct`` have different pixels; the others are hard links to their files, to save disk space.
-    Linked files are opened and decoded like others.
+    Of its dates, ``distinct`` (all by default) have different pixels; the others are hard links to their files, to save
+    disk space. Linked files are opened and decoded like others.
     """
-    made = Archive(WorldFiles((root / f"{side}px-{distinct}").absolute()), side)
+    distinct = distinct or len(dates)
+    number = f"{distinct}" if dates == DATES else f"{distinct}of{len(dates)}"
+    made = Archive(WorldFiles((root / f"{side}px-{number}").absolute()), side, dates)
     if not (made.files.folder / DONE_MARKER).exists():
         _write(made, distinct)
         (made.files.folder / DONE_MARKER).touch()
@@ -138,7 +141,7 @@ def _write(made: Archive, distinct: int) -> None:
     options = WorldOptions(
         size=made.side // repeats,
         overlap=0,
-        dates=DATES[:: len(DATES) // distinct],
+        dates=made.dates[:: len(made.dates) // distinct],
         tiles=(TILE,),
         classes=len(CLASSES),
     )
@@ -149,8 +152,8 @@ def _write(made: Archive, distinct: int) -> None:
     if repeats > 1:
         for path in (made.files.s2_path / TILE).rglob("*.tif"):
             _tile_image(path, repeats)
-    if distinct < len(DATES):
-        _link_dates(made.files.s2_path / TILE)
+    if distinct < len(made.dates):
+        _link_dates(made.files.s2_path / TILE, made.dates)
     squares = reference_squares(world)
     squares.to_file(made.files.ground_truth, engine="pyogrio")
     codes = sorted(set(squares["code"].tolist()))
@@ -200,11 +203,11 @@ def _tile_image(path: Path, repeats: int) -> None:
             target.write(row, 1, window=Window(0, number * source.height, row.shape[1], source.height))
 
 
-def _link_dates(tile: Path) -> None:
+def _link_dates(tile: Path, dates: tuple[date, ...]) -> None:
     """For each date without a product, link the files of an existing product, in turn."""
     written = sorted(folder for folder in tile.iterdir() if folder.is_dir())
     have = {folder.name[11:19] for folder in written}
-    lacking = [day for day in DATES if f"{day:%Y%m%d}" not in have]
+    lacking = [day for day in dates if f"{day:%Y%m%d}" not in have]
     for number, day in enumerate(lacking):
         _link_product(written[number % len(written)], f"{day:%Y%m%d}")
 
@@ -227,4 +230,4 @@ def input_bytes(made: Archive) -> tuple[int, int]:
     """Bytes of all images: as stored on disk, and decoded."""
     stored = sum(path.stat().st_size for path in _files(made.files.s2_path))
     fine, coarse = made.side**2, (made.side // 2) ** 2
-    return stored, len(DATES) * (4 * 2 * fine + 6 * 2 * coarse + 3 * fine + 3 * coarse)
+    return stored, len(made.dates) * (4 * 2 * fine + 6 * 2 * coarse + 3 * fine + 3 * coarse)

@@ -32,7 +32,7 @@ from iota2.io.series.reader import recipe_bands
 from iota2.runs.preview import survey_and_plan
 from iota2.runs.survey.survey import survey
 from iota2.runs.workers.peak_memory import peak_mib, reset_peak
-from iota2.steps.sampling.extraction import extract
+from iota2.steps.pixels import features_at
 
 ROOT = Path(__file__).parents[1]
 BLOCK_ROWS = 16
@@ -85,8 +85,8 @@ def extraction(config: Config, options: argparse.Namespace) -> dict[str, Any]:
     at = np.sort(rng.choice(height * width, options.points, replace=False))
     use = Resources(threads=options.threads)
     with limit_threads(use.threads), gdal_environment(threads=use.threads):
-        extract(scene, found.recipe, at[:1] // width, at[:1] % width, use)  # loads or compiles the code
-        found_features = timed(lambda: extract(scene, found.recipe, at // width, at % width, use), options.rounds)
+        features_at(scene, found.recipe, at[:1] // width, at[:1] % width, use)  # loads or compiles the code
+        found_features = timed(lambda: features_at(scene, found.recipe, at // width, at % width, use), options.rounds)
         strips = blocks(scene.tile, scene.geobox, (256, width))
         pieces = [windows(scene, recipe_bands(found.recipe), strip, exact=True) for strip in strips]
         decoding = timed(lambda: decode(pieces, threads=use.threads), options.rounds)

@@ -37,3 +37,12 @@ def test_memory_grows_with_samples_and_quadratically_for_kernels_of_all_pairs() 
     for name, factor in (("HistGradientBoostingClassifier", 2), ("GaussianProcessClassifier", 4)):
         estimator = estimator_of(name, {})
         assert training_memory(estimator, twice) == pytest.approx(factor * training_memory(estimator, SIZE), rel=0.1)
+
+
+def test_small_trees_take_less_time_than_large_ones() -> None:
+    for name, large in (
+        ("HistGradientBoostingClassifier", {"max_leaf_nodes": None}),
+        ("GradientBoostingClassifier", {"max_depth": 8}),
+        ("LGBMClassifier", {"num_leaves": 63}),
+    ):
+        assert seconds(name) < seconds(name, **large) / 5

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tracemalloc
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,7 +22,8 @@ from threadpoolctl import threadpool_limits
 from iota2.classifiers.base import ModelError
 from iota2.classifiers.flatten import flatten, round_down
 from iota2.compute import trees
-from iota2.compute.trees import LANES, Forest, _tile_pixels
+from iota2.compute.tree_votes import LANES, MAX_TILE
+from iota2.compute.trees import Forest
 
 STUMP = {
     "n_features": 1,
@@ -275,32 +275,9 @@ def test_the_result_of_a_pixel_does_not_depend_on_its_neighbours():
 
 
 def test_pixels_of_several_tiles_are_complete():
-    pixels = np.random.default_rng(0).random((1, 3 * _tile_pixels(1) + 5), np.float32)
+    pixels = np.random.default_rng(0).random((1, 3 * MAX_TILE + 5), np.float32)
     found = Forest(**STUMP).probabilities(pixels)
     np.testing.assert_array_equal(found[:, 1], np.where(pixels[0] > 0.5, 0.75, 0))
-
-
-def test_many_features_and_nodes_use_wide_indices():
-    trainer, _ = trained(samples=60, features=4, classes=3, n_estimators=1)
-    narrow = flatten(trainer)
-    many = 2**27
-    wide = replace(
-        narrow, n_features=many, feature=np.where(narrow.feature == 4, many, narrow.feature).astype(np.uint32)
-    )
-    nodes, bits = wide._packed
-    assert nodes.dtype["split"] == np.uint64
-    assert narrow._packed[0].dtype.itemsize == 8
-    np.testing.assert_array_equal(nodes["split"] >> np.uint64(bits), narrow.child)
-    np.testing.assert_array_equal(nodes["split"] & np.uint64(2**bits - 1), wide.feature)
-
-
-def test_wide_and_narrow_nodes_give_the_same_result():
-    trainer, pixels = trained(samples=60, features=4, classes=3)
-    forest, wide = flatten(trainer), flatten(trainer)
-    nodes, bits = wide._packed
-    as_wide = np.dtype([("threshold", np.float32), ("split", np.uint64)], align=True)
-    vars(wide)["_packed"] = (nodes.astype(as_wide), bits)
-    np.testing.assert_array_equal(wide.probabilities(pixels), forest.probabilities(pixels))
 
 
 FOREST = flatten(trained(samples=100, features=6, classes=4)[0])

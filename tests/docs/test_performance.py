@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from benchmarks.figures import LATEST, Figure, Figures, read_results
 from benchmarks.table import BEGIN, END, PAGE, TARGETS, figures_text, page_with, section, targets_text
-from tests.docs.helpers import text_of
+from tests.docs.helpers import ROOT, text_of
 
 CLASSIFICATION = Figure("steps", "classification", "µs", 12.0, (11.0, 13.0), 3, megapixels=1.0, memory=700)
 
@@ -86,3 +87,8 @@ def test_a_figure_is_compared_with_the_reference_of_the_same_tile_size() -> None
     larger = replace(CLASSIFICATION, megapixels=4.0, reference="floor")
     floors = [replace(CLASSIFICATION, name="floor", megapixels=size, median=size * 6) for size in (1.0, 4.0)]
     assert "2.00" in _line(figures_text([larger, *floors]), "classification")
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py")))
+def test_the_modules_of_the_benchmarks_fit_the_program(name: str) -> None:
+    importlib.import_module(f"benchmarks.{name}")

@@ -12,7 +12,8 @@ from iota2.classifiers.arrays import read_arrays
 from iota2.classifiers.base import FitTransform, ModelError
 from iota2.classifiers.options import Params
 from iota2.compute.tree_growing import Growth, grow_forest
-from iota2.compute.trees import TREE_SECONDS, Forest
+from iota2.compute.tree_votes import TREE_SECONDS
+from iota2.compute.trees import Forest
 from iota2.options import About, no_effect, option
 
 FILE = "forest.npz"
@@ -112,7 +113,7 @@ class ForestClassifier:
     Params: ClassVar[type[Params]] = Params
     missing: ClassVar[str] = MISSING_IN_TREES
     needs_series: ClassVar[bool] = False
-    loaded_share: ClassVar[float] = 1.5
+    loaded_share: ClassVar[float] = 2.0
     transforms: tuple[FitTransform, ...] = ()
     weights = True
 

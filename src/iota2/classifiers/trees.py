@@ -17,6 +17,7 @@ from iota2.classifiers.scikit.training import limited_threads
 from iota2.compute.calibration import Temperature, fit_temperature
 from iota2.compute.folds import grouped_folds
 from iota2.compute.tree_growing import Growth, grow_forest
+from iota2.compute.tree_votes import SMALL_TREE_SECONDS, TREE_SECONDS
 from iota2.compute.trees import Forest
 from iota2.core.files import read_text
 from iota2.core.random import generator
@@ -29,12 +30,8 @@ HELD_OUT = 3
 """One polygon in this number is held out, to fit the temperatures."""
 MIN_HELD_OUT = 15
 """Minimum number of polygons held out; with fewer, temperatures are 1."""
-EXTRA_SECONDS = 0.035e-6
-"""Seconds per extra tree and pixel."""
 L2 = 1.0
 """Regularisation of the boosting: without it, rare classes can make the steps of a few leaves arbitrarily large."""
-BOOSTING_SECONDS = 0.015e-6
-"""Seconds per tree of the boosting and pixel: they have few levels."""
 NODE_BYTES = 100
 """Bytes of a node of a tree, during its growth."""
 
@@ -75,7 +72,7 @@ class Trees:
     missing: ClassVar[str] = MISSING_IN_TREES
     needs_series: ClassVar[bool] = False
     weights: ClassVar[bool] = True
-    loaded_share: ClassVar[float] = 1.5
+    loaded_share: ClassVar[float] = 2.0
     transforms: tuple[FitTransform, ...] = ()
 
     def __init__(self, parameters: Mapping[str, Any], *, threads: int = 1) -> None:
@@ -94,7 +91,7 @@ class Trees:
     def pixel_seconds(self, samples: float, features: int, classes: int) -> float:
         """Estimated seconds of prediction per pixel."""
         boosted = self.parameters["rounds"] * (1 if classes == 2 else classes)
-        return EXTRA_SECONDS * self.parameters["extra"] + BOOSTING_SECONDS * boosted
+        return TREE_SECONDS * self.parameters["extra"] + SMALL_TREE_SECONDS * boosted
 
     @property
     def members(self) -> _Members:

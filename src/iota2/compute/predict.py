@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-SLICE_BYTES = 1 << 20
+SLICE_BYTES = 3 << 20
 """Bytes of the features and intermediate probabilities of one slice of pixels."""
 _BYTES_OF_CLASS = 32
 """Bytes per pixel and class: four copies of a probability in double precision."""
@@ -62,7 +63,7 @@ def predict_slices(
     shares = np.zeros((len(classes), selected.size), np.float32)
     x, codes = values.reshape(len(values), selected.size), np.asarray(classes, np.uint16)
     positions = np.flatnonzero(selected)
-    step = slice_pixels(len(values), len(classes))
+    step = _balanced(slice_pixels(len(values), len(classes)), len(positions), threads)
 
     def predict(first: int) -> None:
         at = positions[first : first + step]
@@ -88,7 +89,7 @@ def estimate_slices(
     """
     found = np.full(selected.size, np.nan, np.float32)
     x, positions = values.reshape(len(values), selected.size), np.flatnonzero(selected)
-    step = slice_pixels(len(values), 1)
+    step = _balanced(slice_pixels(len(values), 1), len(positions), threads)
 
     def estimate(first: int) -> None:
         at = positions[first : first + step]
@@ -96,6 +97,12 @@ def estimate_slices(
 
     _for_each(estimate, range(0, len(positions), step), threads)
     return Estimates(found.reshape(selected.shape))
+
+
+def _balanced(step: int, pixels: int, threads: int) -> int:
+    """Number of pixels of a slice, at most ``step``, with which all threads have equally many slices."""
+    slices = threads * math.ceil(pixels / (step * threads))
+    return math.ceil(pixels / max(slices, 1)) or 1
 
 
 def _for_each(function: Callable[[int], None], starts: Sequence[int], threads: int) -> None:

@@ -1,9 +1,4 @@
-"""A forest of decision trees as flat arrays, and the compiled kernel that evaluates it.
-
-The kernel moves 16 pixels simultaneously through one tree at a time. Their features are contiguous in an array (a tile)
-that fits the cache, siblings are adjacent, a node has 8 bytes, indices are unsigned (no test for negative indices), and
-a leaf is its own child, so that the inner loop has no branch.
-"""
+"""A forest of decision trees as flat arrays, and their checks; ``tree_votes`` evaluates them."""
 
 from __future__ import annotations
 
@@ -13,14 +8,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numba import njit
 
-LANES = 16
-"""Pixels evaluated together: one cache line of float32."""
-TILE_BYTES = 256 * 1024
-"""Bytes of features in a tile; the second-level cache also contains one tree and the sums."""
-TREE_SECONDS = 0.04e-6
-"""Estimated seconds to evaluate one tree of a forest for one pixel, measured by ``make bench``."""
+from iota2.compute.tree_votes import SMALL_TREE_SECONDS, TREE_SECONDS, Nodes, SmallTrees, TreeVotes, tree_votes
+
 MAX_ROWS = 2**24
 """Largest row number that a leaf can store exactly in float32."""
 MAX_SHARE = 1e30
@@ -95,7 +85,7 @@ class Forest:
     def depth(self) -> int:
         """Number of tests on the longest path of any tree."""
         level = np.zeros(len(self.feature), np.uint32)
-        root = np.repeat(self.roots, _sizes(self))
+        root = np.repeat(self.roots, self._nodes.sizes)
         inner = np.flatnonzero(self.feature < self.n_features)
         while True:
             below = level.copy()
@@ -106,15 +96,19 @@ class Forest:
             level = below
 
     @cached_property
-    def _packed(self) -> tuple[np.ndarray, int]:
-        """Nodes of 8 bytes (16 for large indices), and the number of bits of the feature in a node."""
-        bits = self.n_features.bit_length()
-        wide = bits + int(self.child.max()).bit_length() > 32
-        kind = np.dtype(np.uint64 if wide else np.uint32)
-        nodes = np.empty(len(self.child), np.dtype([("threshold", np.float32), ("split", kind)], align=True))
-        nodes["threshold"] = self.threshold
-        nodes["split"] = np.left_shift(self.child.astype(kind), kind.type(bits)) | self.feature
-        return nodes, bits
+    def _votes(self) -> TreeVotes:
+        """The form in which the trees are evaluated."""
+        return tree_votes(self._nodes, self.n_features)
+
+    @property
+    def _nodes(self) -> Nodes:
+        return Nodes(*(getattr(self, name) for name in Nodes._fields))
+
+    @property
+    def seconds_per_pixel(self) -> float:
+        """Estimated seconds of the evaluation per pixel on one core."""
+        small = isinstance(self._votes, SmallTrees)
+        return (SMALL_TREE_SECONDS if small else TREE_SECONDS) * len(self.roots)
 
     def probabilities(self, x: np.ndarray, at: np.ndarray | None = None) -> np.ndarray:
         """(pixel, class) float64: probabilities of the pixels at the positions ``at``, or of all pixels.
@@ -134,11 +128,9 @@ class Forest:
         at = np.arange(x.shape[1]) if at is None else np.ascontiguousarray(at, dtype=np.int64)
         if at.size and not 0 <= at.min() <= at.max() < x.shape[1]:
             raise ValueError(f"positions {at.min()} to {at.max()} are outside the {x.shape[1]} pixels")
-        nodes, bits = self._packed
         scores = np.zeros((len(at), self.n_scores))
         scores += self.initial if self.initial.size else 0.0
-        arrays = (nodes, self.roots, self.starts, self.column, self.share)
-        if _add_votes(x, at, arrays, (bits, _tile_pixels(len(x))), scores):
+        if self._votes.add(x, at, scores):
             missing = [np.count_nonzero(np.isnan(values[at])) for values in x]
             first = int(np.flatnonzero(missing)[0])
             raise ValueError(f"feature {first} is NaN at {missing[first]} of {len(at)} pixels")
@@ -165,92 +157,6 @@ def _sigmoid(scores: np.ndarray, _trees: int) -> np.ndarray:
 
 LINKS: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {"mean": _mean, "softmax": _softmax, "sigmoid": _sigmoid}
 """Functions that convert scores (pixel, score), which may be overwritten, and the number of trees to probabilities."""
-
-
-def _tile_pixels(n_features: int) -> int:
-    """Number of pixels of a tile: a multiple of ``LANES`` whose features need about ``TILE_BYTES``."""
-    return LANES * int(np.clip(TILE_BYTES // (4 * LANES * n_features), 1, 64))
-
-
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _add_votes(
-    x: np.ndarray, at: np.ndarray, arrays: tuple[np.ndarray, ...], sizes: tuple[int, int], total: np.ndarray
-) -> bool:
-    """Add the values of the reached leaves to ``total`` (pixel, score); returns True, without result, for NaN.
-
-    ``at`` are the positions of the pixels in ``x`` (feature, pixel), ``arrays`` are (nodes, roots, starts, column,
-    share), ``sizes`` are the number of bits of a feature in a node and the number of pixels of a tile.
-    """
-    nodes, roots, starts, column, share = arrays
-    bits, step = sizes
-    n_features = x.shape[0]
-    leaf = np.empty(LANES, np.uint32)
-    gathered = np.empty(step, np.float32)
-    tile = np.zeros((step // LANES, (n_features + 1) * LANES), np.float32)
-    tile[:, n_features * LANES :] = -np.inf  # the feature of leaves: never greater than a threshold
-    for first in range(0, at.size, step):
-        count = min(step, at.size - first)
-        if _fill(tile, x, at[first : first + count], gathered):
-            return True
-        for t in range(roots.size):
-            tree = nodes[roots[t] :]
-            for group in range((count + LANES - 1) // LANES):
-                _find_leaves(tree, tile[group], bits, leaf)
-                for k in range(min(LANES, count - group * LANES)):
-                    row = np.uint32(tree[leaf[k]].threshold)
-                    sums = total[first + group * LANES + k]
-                    for entry in range(starts[row], starts[row + np.uint32(1)]):
-                        sums[column[entry]] += share[entry]
-    return False
-
-
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _find_leaves(tree: np.ndarray, features: np.ndarray, bits: int, at: np.ndarray) -> None:
-    """Set ``at`` to the leaves of the pixels of one group; ``features`` are (feature, lane), flattened."""
-    shift = np.uint32(bits)
-    mask = np.uint32((1 << bits) - 1)
-    for k in range(LANES):
-        at[k] = np.uint32(0)
-    moving = True
-    while moving:
-        changed = np.uint32(0)
-        for k in range(LANES):
-            node = tree[at[k]]
-            value = features[(node.split & mask) * np.uint32(LANES) + np.uint32(k)]
-            to = np.uint32(node.split >> shift) + np.uint32(value > node.threshold)
-            changed |= np.uint32(to ^ at[k])
-            at[k] = to
-        moving = changed != 0
-
-
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _fill(tile: np.ndarray, x: np.ndarray, at: np.ndarray, gathered: np.ndarray) -> bool:
-    """Copy the pixels ``at`` of ``x`` into ``tile`` (group, feature and lane); True if a feature is NaN.
-
-    Lanes beyond the last pixel are ignored.
-    """
-    missing = np.uint32(0)
-    first, count = at[0], at.size
-    together = True
-    for k in range(count):
-        together &= at[k] == first + k
-    for f in range(x.shape[0]):
-        if together:
-            values = x[f, first : first + count]
-        else:
-            for k in range(count):
-                gathered[k] = x[f, at[k]]
-            values = gathered[:count]
-        for k in range(count):  # separate from the copy, so that both loops are vectorised
-            missing |= np.uint32(np.isnan(values[k]))
-        for group in range((count + LANES - 1) // LANES):
-            for k in range(min(LANES, count - group * LANES)):
-                tile[group, f * LANES + k] = values[group * LANES + k]
-    return bool(missing != 0)
-
-
-def _sizes(forest: Forest) -> np.ndarray:
-    return np.diff(forest.roots, append=np.uint32(len(forest.feature)))
 
 
 def _require(condition: Any, problem: str) -> None:

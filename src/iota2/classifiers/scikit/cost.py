@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from math import log2
 from typing import Any
 
-from iota2.compute.trees import TREE_SECONDS
+from iota2.compute.tree_votes import MAX_LEAVES, SMALL_TREE_SECONDS, TREE_SECONDS
 
 SUPPORT_SHARE = 0.4
 """Share of the samples that become support vectors, for classes that are difficult to separate."""
@@ -74,7 +75,10 @@ def _forest(estimator: Any, size: Size) -> float:
 
 def _boosting(estimator: Any, size: Size) -> float:
     rounds = getattr(estimator, "max_iter", None) or getattr(estimator, "n_estimators", None) or 100
-    return TREE_SECONDS * rounds * (1 if size.classes == 2 else size.classes)
+    leaves = getattr(estimator, "max_leaf_nodes", None) or getattr(estimator, "num_leaves", None)
+    depth = getattr(estimator, "max_depth", None) or -1
+    small = (leaves or size.samples) <= MAX_LEAVES or 0 < depth <= log2(MAX_LEAVES)
+    return (SMALL_TREE_SECONDS if small else TREE_SECONDS) * rounds * (1 if size.classes == 2 else size.classes)
 
 
 def _support_vectors(estimator: Any, size: Size) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 
 from iota2.compute.predictors.stage import Stage, require
 from iota2.compute.predictors.trees import Trees
-from iota2.compute.trees import TREE_SECONDS, Forest
+from iota2.compute.trees import Forest
 
 BLOCK_BYTES = 512 * 1024
 """Bytes of the features of a block in double precision; the second-level cache also contains the outputs."""
@@ -78,7 +78,7 @@ class Predictor:
         seconds = 0.0
         for part in parts(self.stage):
             if isinstance(part, Forest):
-                seconds += TREE_SECONDS * len(part.roots)
+                seconds += part.seconds_per_pixel
             elif isinstance(part, np.ndarray):
                 seconds += TERM_SECONDS * part.size
             elif not is_dataclass(part):
