@@ -13,8 +13,10 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
+from iota2.compute import calibration as calibration_module
 from iota2.compute.calibration import (
     METHODS,
+    MIN_TEMPERATURE,
     MIN_UNIFORM,
     SLOPE,
     Isotonic,
@@ -101,7 +103,8 @@ def test_tiny_missing_and_zero_probabilities(calibration):
 
 
 @pytest.mark.parametrize("power", [0.4, 2.5])
-def test_fitted_temperature_equals_scikit_learn(power):
+def test_fitted_temperature_equals_scikit_learn(power, monkeypatch):
+    monkeypatch.setattr(calibration_module, "PRIOR_SPREAD", np.inf)  # scikit-learn has none
     given, truth = drawn(power=power, seed=2)  # the best uniform share of this draw is 0, as in scikit-learn
     logits = np.log(given)
     exact = LogisticRegression()
@@ -120,9 +123,10 @@ def test_fitted_temperature_is_the_best_of_a_fine_grid():
 
     def loss(temperature, uniform):
         found = Temperature(temperature, uniform).apply(given)
-        return -(weight * np.log(found[np.arange(len(truth)), truth])).sum() / weight.sum()
+        prior = np.log(temperature) ** 2 / 2 / 80
+        return prior - (weight * np.log(found[np.arange(len(truth)), truth])).sum() / weight.sum()
 
-    fitted = fit_temperature(given, truth, weight)
+    fitted = fit_temperature(given, truth, weight=weight, groups=np.arange(len(truth)) // 5)
     grid = min(loss(t, u) for t in np.geomspace(0.2, 5, 60) for u in np.linspace(0.001, 0.4, 60))
     assert loss(fitted.temperature, fitted.uniform) <= grid + 1e-6
 
@@ -133,7 +137,7 @@ def test_fitted_isotonic_equals_scikit_learn():
     pairs = np.eye(4)[truth].ravel()
     oracle = IsotonicRegression(out_of_bounds="clip").fit(given.ravel(), pairs, np.repeat(weight, 4))
     expected = (1 - SLOPE) * oracle.predict(given.ravel()).reshape(given.shape) + SLOPE * given
-    found = fit_isotonic(given, truth, weight).apply(given)
+    found = fit_isotonic(given, truth, weight=weight).apply(given)
     np.testing.assert_allclose(found, expected / expected.sum(axis=1, keepdims=True), atol=1e-9)
 
 
@@ -141,9 +145,31 @@ def test_fitted_isotonic_equals_scikit_learn():
 def test_a_weight_is_a_number_of_repetitions(method):
     given, truth = drawn(count=200)
     often = np.random.default_rng(0).integers(1, 4, len(truth))
-    one = fit_calibration(method, given, truth, often.astype(float)).apply(given)
-    other = fit_calibration(method, given.repeat(often, axis=0), truth.repeat(often)).apply(given)
+    each = np.arange(len(truth))
+    one = fit_calibration(method, given, truth, weight=often.astype(float), groups=each).apply(given)
+    repeated = given.repeat(often, axis=0), truth.repeat(often)
+    other = fit_calibration(method, *repeated, groups=each.repeat(often)).apply(given)
     np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_without_errors_the_temperature_depends_on_the_number_of_polygons():
+    """All samples are correct: the lowest log-loss is that of the lowest temperature."""
+    truth = np.arange(900) % 3
+    given = np.full((900, 3), 0.1) + 0.7 * np.eye(3)[truth]
+    found = [fit_temperature(given, truth, groups=np.arange(900) % count).temperature for count in (10, 100, 900)]
+    assert found == sorted(found, reverse=True)
+    assert 0.4 < found[0] < 0.6
+    assert found[2] > 2 * MIN_TEMPERATURE
+    assert fit_temperature(given, truth).temperature == found[2], "each sample is a polygon"
+
+
+def test_more_samples_of_the_same_polygons_do_not_change_the_temperature():
+    given, truth = drawn(count=100, power=2)
+    polygons = np.arange(100) // 4
+    often = (given.repeat(30, axis=0), truth.repeat(30))
+    more = fit_temperature(*often, groups=polygons.repeat(30))
+    assert more.temperature == pytest.approx(fit_temperature(given, truth, groups=polygons).temperature, rel=1e-3)
+    assert fit_temperature(*often).temperature != pytest.approx(more.temperature, rel=1e-2)
 
 
 @pytest.mark.parametrize("power", [0.4, 1.0, 2.5])

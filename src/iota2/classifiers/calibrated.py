@@ -182,14 +182,14 @@ def calibrate(
     probabilities = out_of_fold_probabilities(fit, classes, folds)
     usable &= ~np.isnan(probabilities[:, 0])
     columns = np.searchsorted(np.unique(classes), classes)[usable]
-    apart, folds = probabilities[usable], folds[usable]
-    scores = cross_fitted_scores(_candidates(choice, polygons), apart, columns, folds)
-    best = chosen(scores, groups[usable]) if choice == "auto" else choice
+    apart, folds, groups = probabilities[usable], folds[usable], groups[usable]
+    scores = cross_fitted_scores(_candidates(choice, polygons), apart, columns, folds, groups=groups)
+    best = chosen(scores, groups) if choice == "auto" else choice
     measured = {"apart": OutOfFold.of(apart, columns), **_mixed(fit, classes, original, seed, region)}
     if best == "none":
         return found(None, "a calibration makes the probabilities of other polygons worse", measured)
-    measured["calibrated"] = OutOfFold.of(cross_fitted(best, apart, columns, folds), columns)
-    return found(fit_calibration(best, apart, columns), "", measured)
+    measured["calibrated"] = OutOfFold.of(cross_fitted(best, apart, columns, folds, groups=groups), columns)
+    return found(fit_calibration(best, apart, columns, groups=groups), "", measured)
 
 
 def _usable(classes: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -167,7 +168,8 @@ class Trees:
             return self._temperatures
         members, _ = self._grown(x[learned], columns[learned], None if weight is None else weight[learned], seed)
         of_held = None if weight is None else weight[held]
-        found = [fit_temperature(p, columns[held], of_held) for p in members.probabilities(x[held].T)]
+        fit = partial(fit_temperature, columns=columns[held], weight=of_held, groups=groups[held])
+        found = [fit(probabilities) for probabilities in members.probabilities(x[held].T)]
         return found[0], found[1]
 
     def predict_proba(self, x: np.ndarray) -> np.ndarray:

@@ -17,6 +17,11 @@ MIN_UNIFORM, MAX_UNIFORM = 1e-6, 0.5
 """Range of fitted uniform shares; above 0, so that no class is impossible and the log-loss is finite."""
 SLOPE = 1e-3
 """Share of the given probability in an isotonic calibration: keeps the order within the steps of the fit."""
+PRIOR_SPREAD = 1.0
+"""Standard deviation of the logarithm of the temperature that is expected before any sample is known: a third to three.
+
+Without it, a classifier without errors on its samples gets the lowest temperature, however few polygons there are.
+"""
 _TEMPERATURE_STEPS = 25
 """Number of temperatures that are tried before the search is refined."""
 
@@ -112,11 +117,19 @@ METHODS: Mapping[Method, type[Temperature] | type[Isotonic]] = {"temperature": T
 """Calibrations by name."""
 
 
-def fit_temperature(probabilities: np.ndarray, columns: np.ndarray, weight: np.ndarray | None = None) -> Temperature:
-    """Temperature and uniform share with the smallest log-loss.
+def fit_temperature(
+    probabilities: np.ndarray,
+    columns: np.ndarray,
+    *,
+    weight: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
+) -> Temperature:
+    """The most probable temperature and uniform share: smallest log-loss, with a normal prior of log(temperature).
 
     ``probabilities`` (sample, class) of samples that the classifier has not learned from, ``columns`` (sample,) column
-    of the true class, ``weight`` (sample,). Without samples, or with one class, probabilities do not change.
+    of the true class, ``weight`` (sample,), ``groups`` (sample,) the polygons. The samples of a polygon count as one
+    observation in comparison with the prior, whose standard deviation is ``PRIOR_SPREAD``; without ``groups``, each
+    sample is an observation. Without samples, or with one class, probabilities do not change.
     """
     if not len(columns) or probabilities.shape[1] == 1:
         return Temperature(1.0, 0.0)
@@ -124,14 +137,16 @@ def fit_temperature(probabilities: np.ndarray, columns: np.ndarray, weight: np.n
     from scipy.optimize import minimize_scalar  # noqa: PLC0415
 
     weights = _weights(columns, weight)
+    observations = len(columns) if groups is None else len(np.unique(groups))
     with np.errstate(divide="ignore"):
         logarithms = np.log(probabilities / probabilities.max(axis=1, keepdims=True))
 
     def best(log_temperature: float) -> tuple[float, float]:
-        """Log-loss, and the uniform share for which it is smallest."""
+        """Log-loss with the prior, per observation, and the uniform share for which it is smallest."""
         tempered = np.exp(logarithms / np.exp(log_temperature))
         truth = tempered[np.arange(len(columns)), columns] / tempered.sum(axis=1)
-        return _uniform_share(truth, weights, probabilities.shape[1])
+        loss, share = _uniform_share(truth, weights, probabilities.shape[1])
+        return loss + (log_temperature / PRIOR_SPREAD) ** 2 / 2 / observations, share
 
     steps = np.linspace(np.log(MIN_TEMPERATURE), np.log(MAX_TEMPERATURE), _TEMPERATURE_STEPS)
     nearest = int(np.argmin([best(step)[0] for step in steps]))
@@ -161,7 +176,7 @@ def _uniform_share(truth: np.ndarray, weights: np.ndarray, classes: int) -> tupl
     return float(-(weights * np.log((1 - share) * truth + share / classes)).sum()), share
 
 
-def fit_isotonic(probabilities: np.ndarray, columns: np.ndarray, weight: np.ndarray | None = None) -> Isotonic:
+def fit_isotonic(probabilities: np.ndarray, columns: np.ndarray, *, weight: np.ndarray | None = None) -> Isotonic:
     """Increasing function with the smallest squared error over all pairs of a sample and a class.
 
     Arguments are those of ``fit_temperature``. Without samples, or with one class, probabilities do not change.
@@ -185,11 +200,17 @@ def fit_isotonic(probabilities: np.ndarray, columns: np.ndarray, weight: np.ndar
 
 
 def fit_calibration(
-    method: Method, probabilities: np.ndarray, columns: np.ndarray, weight: np.ndarray | None = None
+    method: Method,
+    probabilities: np.ndarray,
+    columns: np.ndarray,
+    *,
+    weight: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
 ) -> Calibration:
     """The calibration of the given method, with the arguments of ``fit_temperature``."""
-    fit = fit_temperature if method == "temperature" else fit_isotonic
-    return fit(probabilities, columns, weight)
+    if method == "isotonic":
+        return fit_isotonic(probabilities, columns, weight=weight)
+    return fit_temperature(probabilities, columns, weight=weight, groups=groups)
 
 
 def cross_fitted(
@@ -197,7 +218,8 @@ def cross_fitted(
     probabilities: np.ndarray,
     columns: np.ndarray,
     folds: np.ndarray,
-    weight: np.ndarray | None = None,
+    *,
+    groups: np.ndarray | None = None,
 ) -> np.ndarray:
     """Probabilities (sample, class) calibrated by calibrations that were fitted to the other folds.
 
@@ -206,10 +228,9 @@ def cross_fitted(
     found = np.empty_like(probabilities)
     for fold in np.unique(folds):
         inside, outside = folds == fold, folds != fold
-        part = None if weight is None else weight[outside]
-        found[inside] = fit_calibration(method, probabilities[outside], columns[outside], part).apply(
-            probabilities[inside]
-        )
+        own = None if groups is None else groups[outside]
+        fitted = fit_calibration(method, probabilities[outside], columns[outside], groups=own)
+        found[inside] = fitted.apply(probabilities[inside])
     return found
 
 
@@ -218,7 +239,8 @@ def cross_fitted_scores(
     probabilities: np.ndarray,
     columns: np.ndarray,
     folds: np.ndarray,
-    weight: np.ndarray | None = None,
+    *,
+    groups: np.ndarray | None = None,
 ) -> dict[Method | Literal["none"], np.ndarray]:
     """(sample,) Brier scores of the given probabilities (``none``), and after each cross-fitted calibration.
 
@@ -226,7 +248,7 @@ def cross_fitted_scores(
     """
     candidates: dict[Method | Literal["none"], np.ndarray] = {"none": probabilities}
     for method in methods:
-        candidates[method] = cross_fitted(method, probabilities, columns, folds, weight)
+        candidates[method] = cross_fitted(method, probabilities, columns, folds, groups=groups)
     return {name: brier_scores(found, columns) for name, found in candidates.items()}
 
 
