@@ -7,9 +7,11 @@ from threading import Barrier
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from iota2.compute import predict
-from iota2.compute.predict import from_predict_proba, predict_slices
+from iota2.compute.predict import balanced_slices, from_predict_proba, predict_slices
 
 CLASSES = (3, 11, 500)
 
@@ -99,3 +101,13 @@ def test_threads_share_the_slices_and_raise_their_errors(monkeypatch: pytest.Mon
     assert predict_slices(both, values, selected, CLASSES, threads=2).labels.all()
     with pytest.raises(ValueError, match="at 0"):
         predict_slices(fails, values, selected, CLASSES, threads=2)
+
+
+@given(st.integers(1, 5000), st.integers(0, 100_000), st.integers(1, 9))
+def test_all_threads_have_equally_many_slices(step: int, pixels: int, threads: int) -> None:
+    found = balanced_slices(step, pixels, threads)
+    slices = -(-pixels // found)
+    assert 1 <= found <= step
+    rounds = -(-slices // threads)
+    assert rounds * found < pixels / threads + found + rounds, "no round is for a small remainder only"
+    assert rounds == -(-pixels // (step * threads)), "and there are no more rounds than with full slices"

@@ -63,7 +63,7 @@ def predict_slices(
     shares = np.zeros((len(classes), selected.size), np.float32)
     x, codes = values.reshape(len(values), selected.size), np.asarray(classes, np.uint16)
     positions = np.flatnonzero(selected)
-    step = _balanced(slice_pixels(len(values), len(classes)), len(positions), threads)
+    step = balanced_slices(slice_pixels(len(values), len(classes)), len(positions), threads)
 
     def predict(first: int) -> None:
         at = positions[first : first + step]
@@ -89,7 +89,7 @@ def estimate_slices(
     """
     found = np.full(selected.size, np.nan, np.float32)
     x, positions = values.reshape(len(values), selected.size), np.flatnonzero(selected)
-    step = _balanced(slice_pixels(len(values), 1), len(positions), threads)
+    step = balanced_slices(slice_pixels(len(values), 1), len(positions), threads)
 
     def estimate(first: int) -> None:
         at = positions[first : first + step]
@@ -99,8 +99,8 @@ def estimate_slices(
     return Estimates(found.reshape(selected.shape))
 
 
-def _balanced(step: int, pixels: int, threads: int) -> int:
-    """Number of pixels of a slice, at most ``step``, with which all threads have equally many slices."""
+def balanced_slices(step: int, pixels: int, threads: int) -> int:
+    """Number of pixels of a slice, 1 to ``step``, with which all ``threads`` have equally many slices."""
     slices = threads * math.ceil(pixels / (step * threads))
     return math.ceil(pixels / max(slices, 1)) or 1
 
