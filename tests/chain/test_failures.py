@@ -330,11 +330,11 @@ def test_half_the_memory_gives_smaller_blocks_and_the_same_bytes(case: Case) -> 
             message.append(text)
 
     blocks = {}
-    for mib in (64, 8):
+    for mib in (64, 5):
         use = runner.Options(workers=0, use=replace(runner.Options().use, memory=mib << 20))
         runner.run(loaded, use, Listens())
         expected = next(line for line in reversed(message) if line.startswith("expected: "))
         blocks[mib] = (expected.partition("blocks of ")[2].partition(" columns")[0], made(case.output))
         shutil.rmtree(case.output)
-    assert blocks[64][0] != blocks[8][0]
-    assert blocks[64][1] == blocks[8][1]
+    assert blocks[64][0] != blocks[5][0]
+    assert blocks[64][1] == blocks[5][1]
