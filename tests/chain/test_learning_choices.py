@@ -80,6 +80,10 @@ def test_a_grid_search_is_reported_with_both_scores(case: Case) -> None:
         assert "polygons kept together" in texts[name]
     assert "Grid search: Region 1, seed 0" in texts["report.html"]
     assert "scikit_models_parameters.model_type" in texts["report.html"]
+    assert "Land-cover map by SVC: products" in texts["report.html"]
+    card = (folder / "model_1_seed_0.txt").read_text(encoding="utf-8")
+    assert card.startswith("Model of region 1, random seed 1: SVC\n")
+    assert f"estimator    SVC(C={scores['best']['C']}, kernel='{scores['best']['kernel']}')" in card
 
 
 def test_only_training_runs_again_when_an_argument_changes(case: Case, capsys: pytest.CaptureFixture[str]) -> None:

@@ -196,7 +196,8 @@ def test_opt_searches_with_polygons_kept_together() -> None:
     found = model.classifier.search_report
     assert found is not None
     assert (found.grouped, len(found.candidates)) == (True, 4)
-    assert "grid search" in model.meta.summary
+    assert model.meta.summary["estimator"].endswith(f", C={found.best.parameters['C']})")
+    assert model.meta.summary["grid search"].startswith("C = ")
 
 
 @pytest.mark.parametrize(

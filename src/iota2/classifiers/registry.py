@@ -83,6 +83,11 @@ register(
 )
 
 
+def method_name(classifier: str, parameters: Mapping[str, Any]) -> str:
+    """Name of the classifier for readers: the one that the configuration has, such as ``rf`` or ``SVC``."""
+    return str(parameters.get("model_type") or classifier) if classifier == SCIKIT else classifier
+
+
 def selectable_names() -> tuple[str, ...]:
     """Names that ``arg_train.classifier`` accepts."""
     return tuple(kind.name for kind in KINDS.values() if kind.selectable)

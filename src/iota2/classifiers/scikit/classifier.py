@@ -173,8 +173,9 @@ class ScikitClassifier:
         return self.predictor.pixel_probabilities(values, at)
 
     def summary(self) -> dict[str, int | float | str]:
-        """The estimator, and the result of the grid search."""
-        found: dict[str, int | float | str] = {"estimator": self.specification.text()}
+        """The estimator with the parameters that the search found, and the result of the grid search."""
+        searched = self.search_report.best.parameters if self.search_report is not None else {}
+        found: dict[str, int | float | str] = {"estimator": self.specification.with_arguments(searched).text()}
         if self.search_report is not None:
             found["grid search"] = self.search_report.remark
         return found

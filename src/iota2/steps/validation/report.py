@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from iota2 import __version__, layout
 from iota2.classifiers.calibrated import SPLITS
 from iota2.classifiers.models import read_calibration, read_training
-from iota2.classifiers.registry import SCIKIT, as_options, validate_options
+from iota2.classifiers.registry import SCIKIT, as_options, method_name, validate_options
 from iota2.classifiers.transforms import Components
 from iota2.compute.map_reliability import map_reliability
 from iota2.compute.validation import validation_accuracy
@@ -323,7 +323,8 @@ def _models(job: JobContext) -> Iterator[ModelView]:
     for path in job.inp.all("models").values():
         made = read_training(path)
         parameters = as_options(made.kind, made.parameters)
-        yield ModelView(made.region, made.seed, made.kind, parameters, sum(made.samples.values()))
+        method = method_name(made.kind, made.parameters)
+        yield ModelView(made.region, made.seed, made.kind, parameters, sum(made.samples.values()), method)
 
 
 def _reliability(job: JobContext, classes: Nomenclature, counts: Mapping[int, PolygonCounts]) -> ReliabilityData:
@@ -474,5 +475,5 @@ STEP = Step(
         "page": layout.REPORT,
     },
     params=params,
-    version=5,
+    version=6,
 )
