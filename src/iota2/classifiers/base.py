@@ -175,6 +175,14 @@ class Searching(Protocol):
         """An unfitted classifier with the parameters that the search found."""
 
 
+@runtime_checkable
+class TimedTraining(Protocol):
+    """Optional interface of a learning method: an estimate of the time of its training."""
+
+    def training_seconds(self, samples: float, features: int, classes: int) -> float:
+        """Estimated seconds that ``fit`` needs on one core, with its search for parameters."""
+
+
 class SearchReport(Protocol):
     """The result of a search for parameters."""
 

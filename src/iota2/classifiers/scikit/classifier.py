@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import replace
@@ -15,7 +16,7 @@ from iota2.classifiers.base import FitTransform, ModelError
 from iota2.classifiers.options import Params
 from iota2.classifiers.samples import Samples
 from iota2.classifiers.scikit import predictor_of
-from iota2.classifiers.scikit.cost import Size, pixel_seconds, training_memory
+from iota2.classifiers.scikit.cost import Size, pixel_seconds, training_memory, training_seconds
 from iota2.classifiers.scikit.options import ScikitParams, specification_of
 from iota2.classifiers.scikit.search import GridSearch, grid_search
 from iota2.classifiers.scikit.specification import Specification
@@ -86,6 +87,16 @@ class ScikitClassifier:
     def training_memory(self, samples: float, features: int, classes: int) -> int:
         """Estimated bytes of memory that ``fit`` needs, samples included."""
         return training_memory(self._unfitted, Size(samples, features, classes))
+
+    def training_seconds(self, samples: float, features: int, classes: int) -> float:
+        """Estimated seconds of ``fit`` on one core, with the grid search."""
+        once, found = training_seconds(self._unfitted, Size(samples, features, classes)), self.specification
+        if not found.grid:
+            return once
+        share = 1 - 1 / found.folds
+        in_folds = training_seconds(self._unfitted, Size(share * samples, features, classes))
+        # Each combination is trained on the folds, and the best one also on folds of the other kind.
+        return once + in_folds * found.folds * (math.prod(map(len, found.tried.values())) + 1)
 
     def pixel_seconds(self, samples: float, features: int, classes: int) -> float:
         """Estimated seconds of prediction per pixel."""
