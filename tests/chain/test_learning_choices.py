@@ -95,3 +95,12 @@ def test_only_training_runs_again_when_an_argument_changes(case: Case, capsys: p
     assert "learnModel" in out
     assert "keyword_arguments" in command(capsys, "why", path, "learnModel")[1]
     assert not command(capsys, "why", path, "samplesExtraction")[1].count("will run")
+
+
+def test_a_training_that_did_not_converge_is_remarked(case: Case) -> None:
+    run(configured(case, scikit={"model_type": "LogisticRegression", "max_iter": 2}))
+    texts = said(case.output)
+    for name in ("RESULTS.txt", "report.html"):
+        assert "Region 1, seed 0, LogisticRegression: the training stopped at the maximum number" in texts[name]
+    card = (case.output / "model/model_1_seed_0.txt").read_text(encoding="utf-8")
+    assert "convergence  the training stopped" in card

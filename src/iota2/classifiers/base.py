@@ -37,6 +37,8 @@ SERIES_NEEDED = (
     "[], remove additional and temporal features, use one sensor, and set dim_red.dim_red to False"
 )
 
+CONVERGENCE = "convergence"
+"""Key of ``summary`` with a sentence on a training that did not converge; absent if it did."""
 FitTransform = Callable[[np.ndarray], "Transform"]
 """Function that fits a transform to training samples, (sample, feature) float32."""
 

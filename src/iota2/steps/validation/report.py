@@ -16,6 +16,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from iota2 import __version__, layout
+from iota2.classifiers.base import CONVERGENCE
 from iota2.classifiers.calibrated import SPLITS
 from iota2.classifiers.models import read_calibration, read_training
 from iota2.classifiers.registry import SCIKIT, as_options, method_name, validate_options
@@ -118,6 +119,7 @@ def run(job: JobContext[ReportParams]) -> None:
         *copy_notes(job.inp, classes),
         *reduction_remarks(reduced),
         *search_remarks(searched),
+        *_convergence_remarks(job),
     )
     notes = (*warnings(fates, classes.name), *_notes(job), *training)
     counts = {key.seed: read_polygon_counts(path) for key, path in job.inp.each("validation")}
@@ -325,6 +327,15 @@ def _models(job: JobContext) -> Iterator[ModelView]:
         parameters = as_options(made.kind, made.parameters)
         method = method_name(made.kind, made.parameters)
         yield ModelView(made.region, made.seed, made.kind, parameters, sum(made.samples.values()), method)
+
+
+def _convergence_remarks(job: JobContext) -> Iterator[str]:
+    """A remark for each model whose training did not converge."""
+    for key, path in job.inp.each("models"):
+        made = read_training(path)
+        if CONVERGENCE in made.summary:
+            method = method_name(made.kind, made.parameters)
+            yield f"Region {key.region}, seed {key.seed}, {method}: {made.summary[CONVERGENCE]}."
 
 
 def _reliability(job: JobContext, classes: Nomenclature, counts: Mapping[int, PolygonCounts]) -> ReliabilityData:
