@@ -83,6 +83,7 @@ def test_a_grid_search_is_reported_with_both_scores(case: Case) -> None:
     assert "Land-cover map by SVC: products" in texts["report.html"]
     card = (folder / "model_1_seed_0.txt").read_text(encoding="utf-8")
     assert card.startswith("Model of region 1, random seed 1: SVC\n")
+    assert "cross_validation_folds       3" in card
     assert f"estimator    SVC(C={scores['best']['C']}, kernel='{scores['best']['kernel']}')" in card
 
 
@@ -104,3 +105,5 @@ def test_a_training_that_did_not_converge_is_remarked(case: Case) -> None:
         assert "Region 1, seed 0, LogisticRegression: the training stopped at the maximum number" in texts[name]
     card = (case.output / "model/model_1_seed_0.txt").read_text(encoding="utf-8")
     assert "convergence  the training stopped" in card
+    assert "cross_validation" not in card, "there is no grid search"
+    assert "cross_validation" not in texts["report.html"]

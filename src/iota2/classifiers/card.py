@@ -8,7 +8,7 @@ import numpy as np
 
 from iota2.classifiers.base import Model
 from iota2.classifiers.calibrated import SPLITS, OutOfFold
-from iota2.classifiers.registry import method_name
+from iota2.classifiers.registry import method_name, shown_parameters
 from iota2.classifiers.transforms import Components
 from iota2.core.recipe import MISSING, FeatureRecipe
 from iota2.core.target import Quantity
@@ -22,7 +22,7 @@ def card_text(model: Model) -> str:
     """The card as plain text."""
     meta = model.meta
     sections = [
-        ("Parameters", _pairs(meta.parameters)),
+        ("Parameters", _pairs(shown_parameters(meta.kind, meta.parameters))),
         *_target_sections(model),
         ("Properties of the fitted classifier", _pairs(meta.summary)),
         *_transforms_section(model),

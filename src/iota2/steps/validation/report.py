@@ -19,7 +19,7 @@ from iota2 import __version__, layout
 from iota2.classifiers.base import CONVERGENCE
 from iota2.classifiers.calibrated import SPLITS
 from iota2.classifiers.models import read_calibration, read_training
-from iota2.classifiers.registry import SCIKIT, as_options, method_name, validate_options
+from iota2.classifiers.registry import SCIKIT, as_options, method_name, shown_parameters, validate_options
 from iota2.classifiers.transforms import Components
 from iota2.compute.map_reliability import map_reliability
 from iota2.compute.validation import validation_accuracy
@@ -324,7 +324,7 @@ def _models(job: JobContext) -> Iterator[ModelView]:
     """Models of the map, read from the model files."""
     for path in job.inp.all("models").values():
         made = read_training(path)
-        parameters = as_options(made.kind, made.parameters)
+        parameters = as_options(made.kind, shown_parameters(made.kind, made.parameters))
         method = method_name(made.kind, made.parameters)
         yield ModelView(made.region, made.seed, made.kind, parameters, sum(made.samples.values()), method)
 
