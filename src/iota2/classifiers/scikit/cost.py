@@ -187,11 +187,11 @@ def _forest_training(second: float) -> Callable[[Any, Size], float]:
 
 
 def _machine_training(estimator: Any, size: Size) -> float:
-    return 1.2e-9 * size.samples**2 * size.features
+    return 0.6e-9 * size.samples**2 * size.features
 
 
 def _linear_machine_training(estimator: Any, size: Size) -> float:
-    return 0.5e-6 * size.samples * size.features * size.classes
+    return 1e-6 * size.samples * size.features * size.classes
 
 
 def _network_training(estimator: Any, size: Size) -> float:
