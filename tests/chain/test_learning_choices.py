@@ -103,6 +103,7 @@ def test_a_training_that_did_not_converge_is_remarked(case: Case) -> None:
     texts = said(case.output)
     for name in ("RESULTS.txt", "report.html"):
         assert "Region 1, seed 0, LogisticRegression: the training stopped at the maximum number" in texts[name]
+        assert "with more, or with standardised features." in texts[name]
     card = (case.output / "model/model_1_seed_0.txt").read_text(encoding="utf-8")
     assert "convergence  the training stopped" in card
     assert "cross_validation" not in card, "there is no grid search"

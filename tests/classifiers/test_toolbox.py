@@ -228,3 +228,4 @@ def test_a_training_that_stops_before_it_converges_is_reported(iterations: int, 
     parameters, _ = validate_options("scikit", given)
     model = train_model("scikit", parameters, x, y, recipe=RECIPE, seed=0, region="1", threads=1, groups=groups)
     assert (CONVERGENCE in model.meta.summary) == stopped
+    assert not str(model.meta.summary.get(CONVERGENCE, "")).endswith("with standardised features")

@@ -34,8 +34,7 @@ from iota2.compute.predictors.predictor import Predictor
 from iota2.core.random import generator
 
 UNCONVERGED = (
-    "the training stopped at the maximum number of iterations before it converged; increase that number, or "
-    "standardise the features"
+    "the training stopped at the maximum number of iterations before it converged; the result may be better with more"
 )
 
 
@@ -204,7 +203,8 @@ class ScikitClassifier:
         if self.search_report is not None:
             found["grid search"] = self.search_report.remark
         if not self._converged:
-            found[CONVERGENCE] = UNCONVERGED
+            unscaled = "" if self.specification.standardised else ", or with standardised features"
+            found[CONVERGENCE] = f"{UNCONVERGED}{unscaled}"
         return found
 
     def save(self, folder: Path) -> None:
