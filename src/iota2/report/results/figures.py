@@ -148,7 +148,8 @@ def importance_figure(view: ImportanceView) -> bytes:
         axes.set_yticks(places, some, fontsize=BAR_POINTS, parse_math=False)
         axes.set_xlabel(f"{title}: loss (points)", fontsize=8, color=TEXT_COLOR)
         axes.tick_params(axis="x", labelsize=BAR_POINTS)
-        axes.spines[["top", "right"]].set_visible(False)
+        axes.axvline(0, color=TEXT_COLOR, linewidth=0.8)
+        axes.spines[["left", "top", "right"]].set_visible(False)
     return _png(figure)
 
 
