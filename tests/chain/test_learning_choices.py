@@ -80,6 +80,11 @@ def test_a_grid_search_is_reported_with_both_scores(case: Case) -> None:
         assert "polygons kept together" in texts[name]
     assert "Grid search: Region 1, seed 0" in texts["report.html"]
     assert "scikit_models_parameters.model_type" in texts["report.html"]
+    assert "Land-cover map by SVC: products" in texts["report.html"]
+    card = (folder / "model_1_seed_0.txt").read_text(encoding="utf-8")
+    assert card.startswith("Model of region 1, random seed 1: SVC\n")
+    assert "cross_validation_folds       3" in card
+    assert f"estimator    SVC(C={scores['best']['C']}, kernel='{scores['best']['kernel']}')" in card
 
 
 def test_only_training_runs_again_when_an_argument_changes(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,3 +96,15 @@ def test_only_training_runs_again_when_an_argument_changes(case: Case, capsys: p
     assert "learnModel" in out
     assert "keyword_arguments" in command(capsys, "why", path, "learnModel")[1]
     assert not command(capsys, "why", path, "samplesExtraction")[1].count("will run")
+
+
+def test_a_training_that_did_not_converge_is_remarked(case: Case) -> None:
+    run(configured(case, scikit={"model_type": "LogisticRegression", "max_iter": 2}))
+    texts = said(case.output)
+    for name in ("RESULTS.txt", "report.html"):
+        assert "Region 1, seed 0, LogisticRegression: the training stopped at the maximum number" in texts[name]
+        assert "with more, or with standardised features." in texts[name]
+    card = (case.output / "model/model_1_seed_0.txt").read_text(encoding="utf-8")
+    assert "convergence  the training stopped" in card
+    assert "cross_validation" not in card, "there is no grid search"
+    assert "cross_validation" not in texts["report.html"]

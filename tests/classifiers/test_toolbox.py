@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from iota2.classifiers import load_model, save_model, train_model, validate_options
-from iota2.classifiers.base import Model, ModelError
+from iota2.classifiers.base import CONVERGENCE, Model, ModelError
 from iota2.classifiers.registry import KINDS, as_options, untrained
 from iota2.classifiers.scikit.classifier import ScikitClassifier
 from iota2.classifiers.scikit.toolbox import ToolboxClassifier
@@ -196,7 +196,8 @@ def test_opt_searches_with_polygons_kept_together() -> None:
     found = model.classifier.search_report
     assert found is not None
     assert (found.grouped, len(found.candidates)) == (True, 4)
-    assert "grid search" in model.meta.summary
+    assert model.meta.summary["estimator"].endswith(f", C={found.best.parameters['C']})")
+    assert model.meta.summary["grid search"].startswith("C = ")
 
 
 @pytest.mark.parametrize(
@@ -218,3 +219,13 @@ def test_values_out_of_range_are_refused(name: str, option: str, value: object) 
 def test_parameters_have_their_names_of_the_configuration() -> None:
     parameters, _ = validate_options("knn", {})
     assert as_options("knn", parameters) == {"classifier.knn.k": 32}
+
+
+@pytest.mark.parametrize(("iterations", "stopped"), [(1, True), (10_000, False)])
+def test_a_training_that_stops_before_it_converges_is_reported(iterations: int, stopped: bool) -> None:
+    x, y, groups = samples()
+    given = {"model_type": "LinearSVC", "standardization": True, "keyword_arguments": {"max_iter": iterations}}
+    parameters, _ = validate_options("scikit", given)
+    model = train_model("scikit", parameters, x, y, recipe=RECIPE, seed=0, region="1", threads=1, groups=groups)
+    assert (CONVERGENCE in model.meta.summary) == stopped
+    assert not str(model.meta.summary.get(CONVERGENCE, "")).endswith("with standardised features")

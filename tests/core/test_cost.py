@@ -9,7 +9,7 @@ from odc.geo.geobox import GeoBox
 
 from iota2.chains.classification import CLASSIFICATION
 from iota2.chains.load import load_config
-from iota2.core.cost import Facts, JobFacts
+from iota2.core.cost import SECONDS_PER_JOB, Facts, JobFacts
 from iota2.core.grid import PART_ROWS
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
@@ -82,3 +82,21 @@ def test_the_training_is_estimated_with_added_samples(facts: Facts, case: Case) 
     before, after = (STEPS["learnModel"].cost(config, job).memory for config in (plain, grown))
     assert after == pytest.approx(2 * before, abs=2)
     assert STEPS["samplesAugmentation"].cost(grown, job).disk == 2 * STEPS["samplesByModels"].cost(plain, job).disk
+
+
+def test_the_time_of_the_training_counts_the_grid_search_and_the_models_of_the_calibration(
+    facts: Facts, case: Case
+) -> None:
+    def seconds(calibration: str, **scikit: object) -> float:
+        chosen = {"model_type": "LinearSVC", "standardization": True, **scikit}
+        config = load_config(
+            case.configured(arg_classification={"calibration": calibration}, scikit_models_parameters=chosen)
+        )
+        return STEPS["learnModel"].cost(config, JobFacts(facts, {"region": "1", "seed": 0}, 0)).seconds
+
+    grid = {"cross_validation_parameters": {"C": [1, 10, 100]}, "cross_validation_folds": 2}
+    once = seconds("none") - SECONDS_PER_JOB
+    assert once > 0
+    assert seconds("auto") - SECONDS_PER_JOB == pytest.approx(once * (1 + 4 * 2 / 3))
+    assert seconds("none", **grid) - SECONDS_PER_JOB == pytest.approx(once * (1 + 2 * 4 / 2))
+    assert seconds("auto", **grid) - seconds("none", **grid) == pytest.approx(once * 4 * 2 / 3)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.image import imread
 
 from iota2.core.importance import GroupImportance, ModelImportance, combined, importance_from_json, importance_json
 from iota2.core.nomenclature import Nomenclature
-from iota2.report.results.figures import importance_figure
+from iota2.report.results.figures import BAR_COLOR, BARS_INCHES, QUICKLOOK_DPI, importance_figure
 from iota2.report.results.importance import importance_tables, importance_view, importances_json
 from iota2.report.results.page import ReportData, render_report
 
@@ -64,6 +69,21 @@ def test_the_page_shows_picture_and_tables() -> None:
     assert "measured in 50 of them" in page
     assert '<td class="left">S &lt;B4&gt;</td><td>2</td><td>5.00</td><td>–</td>' in page
     assert "Importance of dates" not in render_report(ReportData("Fields", CLASSES))
+
+
+def test_small_losses_of_dates_are_visible_beside_large_ones_of_bands() -> None:
+    found = model("a", 0, (0.02, 0.01))
+    bands = tuple(GroupImportance(name, 2, 0.5, 0.0) for name in ("S B4", "S B8"))
+    view = importance_view([replace(found, groups={**found.groups, "sensor_band": bands})])
+    image = imread(io.BytesIO(importance_figure(view)))[..., :3]
+    bars = np.abs(image - to_rgb(BAR_COLOR)).max(axis=-1) < 0.02
+    dates = bars[:, : bars.shape[1] // 2]
+    assert dates.sum(axis=1).max() > 0.3 * BARS_INCHES * QUICKLOOK_DPI
+
+
+def test_a_loss_that_rounds_to_zero_is_not_negative() -> None:
+    (dates, _) = importance_tables(importance_view([model("a", 0, (-0.00001, 0.1))]))
+    assert [row["loss"] for row in dates["rows"]] == ["10.00", "0.00"]
 
 
 def test_without_validation_pixels_the_page_says_so() -> None:

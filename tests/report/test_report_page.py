@@ -11,7 +11,7 @@ import pytest
 from iota2.compute.validation import count_pixels, validation_accuracy, with_distances
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import Confusion
-from iota2.report.results.page import Picture, ReportData, Series, render_report
+from iota2.report.results.page import ModelView, Picture, ReportData, Series, render_report
 
 HOSTILE = "<script>alert('1')</script>\"onmouseover=\"x"
 ATTACKS = (HOSTILE, "a'b&c", "forêt 森林")
@@ -100,6 +100,14 @@ def test_no_external_resource_is_loaded(page):
 def test_key_figures_are_shown(page):
     for shown in ("98.2 %", "0.884", "4.00 km²", "2018-01-04 to 2018-12-30", "77 pixels", "iota2 0.1.0"):
         assert shown in page.text
+
+
+def test_the_classifier_is_named_below_the_title_and_with_the_models():
+    models = [ModelView(region, 42, "scikit", {"model_type": "SVC"}, 600, "SVC") for region in "12"]
+    found = Page(render_report(report(models=models)))
+    assert "Land-cover map by SVC: products and accuracy" in found.text
+    assert [row[:3] for row in found.rows if row[2:3] == ["SVC"]] == [["1", "42", "SVC"], ["2", "42", "SVC"]]
+    assert "Land-cover map: products and accuracy" in Page(render_report(report())).text
 
 
 def test_matrix_has_the_reference_in_rows(page):

@@ -294,7 +294,20 @@ def test_the_accuracy_of_few_polygons_is_not_given(near: int, text: str) -> None
     _, found = by_polygon(near)
     (note,) = neighbour_notes(found)
     assert text in note
-    assert ("instead of" in note) == (near == 35)
+    assert ("the overall accuracy is" in note) == (near == 35)
+
+
+@pytest.mark.parametrize(("wrong", "lower"), [("near", False), ("far", True)])
+def test_a_note_says_that_the_accuracy_is_lower_elsewhere_only_if_it_is(wrong: str, lower: bool) -> None:
+    of_pixel = np.arange(200) // 10
+    reference, near = np.where(of_pixel % 2, 1, 2), of_pixel < 10
+    mapped = np.where((near if wrong == "near" else ~near) & (np.arange(200) % 10 == 0), 3 - reference, reference)
+    counts = with_distances(count_pixels(of_pixel, reference, mapped, np.zeros(200)), dict.fromkeys(range(10), 5.0))
+    (note,) = neighbour_notes(validation_accuracy({0: counts}, (1, 2)))
+    expected = "lower elsewhere: for the 10 other polygons (100 pixels), the overall accuracy is"
+    assert expected in note
+    assert ("may be lower elsewhere" in note, "is not lower elsewhere" in note) == (lower, not lower)
+    assert ("0.900 instead of 0.950" if lower else "1.000, that of all 0.950") in note
 
 
 @pytest.mark.parametrize(("near", "noted"), [(30, True), (40, True), (4, True), (3, False), (0, False)])

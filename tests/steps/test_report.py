@@ -38,7 +38,7 @@ from tests.steps.helpers import (
 
 
 def model(kind: str, options: dict[str, object]) -> ModelView:
-    return ModelView("1", 0, kind, as_options(kind, validate_options(kind, options)[0]), 100)
+    return ModelView("1", 0, kind, as_options(kind, validate_options(kind, options)[0]), 100, kind)
 
 
 def test_options_of_the_classifier_that_differ_from_their_default_are_shown() -> None:

@@ -13,6 +13,7 @@ from iota2.api.arrays import ClassCoordinates, estimates_dataset, prediction_dat
 from iota2.api.features import Features
 from iota2.classifiers import models
 from iota2.classifiers.base import Model, ModelError
+from iota2.classifiers.registry import method_name
 from iota2.core.arguments import require_kind, require_path
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.target import Quantity
@@ -46,7 +47,8 @@ class LoadedModel:
     def __repr__(self) -> str:
         codes = some([str(one.code) for one in self.classes], 10)
         learned = f"{counted(len(self.recipe.names), 'feature')}; classes {codes}"
-        return f"LoadedModel({self.model.title}: {self.model.meta.kind}; {learned})"
+        meta = self.model.meta
+        return f"LoadedModel({self.model.title}: {method_name(meta.kind, meta.parameters)}; {learned})"
 
     @property
     def recipe(self) -> FeatureRecipe:

@@ -37,6 +37,8 @@ SERIES_NEEDED = (
     "[], remove additional and temporal features, use one sensor, and set dim_red.dim_red to False"
 )
 
+CONVERGENCE = "convergence"
+"""Key of ``summary`` with a sentence on a training that did not converge; absent if it did."""
 FitTransform = Callable[[np.ndarray], "Transform"]
 """Function that fits a transform to training samples, (sample, feature) float32."""
 
@@ -173,6 +175,14 @@ class Searching(Protocol):
 
     def without_search(self) -> Classifier:
         """An unfitted classifier with the parameters that the search found."""
+
+
+@runtime_checkable
+class TimedTraining(Protocol):
+    """Optional interface of a learning method: an estimate of the time of its training."""
+
+    def training_seconds(self, samples: float, features: int, classes: int) -> float:
+        """Estimated seconds that ``fit`` needs on one core, with its search for parameters."""
 
 
 class SearchReport(Protocol):

@@ -8,6 +8,7 @@ import numpy as np
 
 from iota2.classifiers.base import Model
 from iota2.classifiers.calibrated import SPLITS, OutOfFold
+from iota2.classifiers.registry import method_name, shown_parameters
 from iota2.classifiers.transforms import Components
 from iota2.core.recipe import MISSING, FeatureRecipe
 from iota2.core.target import Quantity
@@ -21,7 +22,7 @@ def card_text(model: Model) -> str:
     """The card as plain text."""
     meta = model.meta
     sections = [
-        ("Parameters", _pairs(meta.parameters)),
+        ("Parameters", _pairs(shown_parameters(meta.kind, meta.parameters))),
         *_target_sections(model),
         ("Properties of the fitted classifier", _pairs(meta.summary)),
         *_transforms_section(model),
@@ -30,7 +31,7 @@ def card_text(model: Model) -> str:
         *_importance_sections(model),
         ("Versions", _pairs(meta.versions)),
     ]
-    lines = [f"{model.title[0].upper()}{model.title[1:]}: {meta.kind}"]
+    lines = [f"{model.title[0].upper()}{model.title[1:]}: {method_name(meta.kind, meta.parameters)}"]
     for title, rows in sections:
         lines += ["", title, *(f"  {row}".rstrip() for row in rows)]
     return "\n".join(lines) + "\n"
@@ -74,7 +75,7 @@ def measures_of(one: OutOfFold) -> dict[str, str]:
     """Names and values of the measures of reliability as text."""
     return {
         "expected calibration error": f"{one.error:.4f}",
-        "confidence minus accuracy": f"{one.excess:+.4f}",
+        "confidence minus accuracy": f"{one.excess:+z.4f}",
         "classwise calibration error": f"{one.classwise_error:.4f}",
         "Brier score": f"{one.brier:.4f}",
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -19,6 +20,8 @@ from iota2.options import About, no_effect, option
 FILE = "forest.npz"
 TRAINING_BYTES_PER_SAMPLE_BYTE = 1.3
 """Bytes of memory during training per byte of samples: the samples, their codes, and what is read at a time."""
+SPLIT_SECONDS = 9e-9
+"""Seconds for each sample and candidate feature of a node of a tree."""
 SAMPLE_BYTES = 60
 """Further bytes per sample: class, weight, and the arrays of the tree that grows."""
 NODES_PER_SAMPLE = 0.4
@@ -128,6 +131,12 @@ class ForestClassifier:
         """Estimated bytes of memory that ``fit`` needs: the samples, and fully grown trees."""
         values = TRAINING_BYTES_PER_SAMPLE_BYTE * 4 * features * samples
         return int(values + samples * (SAMPLE_BYTES + NODES_PER_SAMPLE * self._trees * NODE_BYTES))
+
+    def training_seconds(self, samples: float, features: int, classes: int) -> float:
+        """Estimated seconds of ``fit`` on one core."""
+        candidates = self.parameters["max_features"]
+        drawn = math.sqrt(features) if candidates == "sqrt" else min(features, candidates)
+        return SPLIT_SECONDS * self._trees * drawn * samples * math.log2(max(2.0, samples))
 
     def pixel_seconds(self, samples: float, features: int, classes: int) -> float:
         """Estimated seconds of prediction per pixel, from the number of trees."""

@@ -33,6 +33,8 @@ MIN_HELD_OUT = 15
 """Minimum number of polygons held out; with fewer, temperatures are 1."""
 L2 = 1.0
 """Regularisation of the boosting: without it, rare classes can make the steps of a few leaves arbitrarily large."""
+TREE_FEATURE_SECONDS, SAMPLE_FEATURE_SECONDS = 50e-6, 50e-9
+"""Seconds of the training of a boosted tree for each feature, and for each feature and sample."""
 NODE_BYTES = 100
 """Bytes of a node of a tree, during its growth."""
 
@@ -88,6 +90,11 @@ class Trees:
         """Estimated bytes that ``fit`` needs: samples, their bins in each member, and the nodes of extra trees."""
         values = samples * features * (4 + 4 + 1.5)
         return int(values + samples * self.parameters["extra"] * NODE_BYTES + 16 * samples * classes)
+
+    def training_seconds(self, samples: float, features: int, classes: int) -> float:
+        """Estimated seconds of ``fit`` on one core; the boosting takes most of them."""
+        boosted = self.parameters["rounds"] * (1 if classes == 2 else classes)
+        return boosted * features * (TREE_FEATURE_SECONDS + SAMPLE_FEATURE_SECONDS * samples)
 
     def pixel_seconds(self, samples: float, features: int, classes: int) -> float:
         """Estimated seconds of prediction per pixel."""

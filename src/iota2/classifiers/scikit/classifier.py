@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import replace
@@ -11,19 +12,30 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from iota2.classifiers.base import FitTransform, ModelError
+from iota2.classifiers.base import CONVERGENCE, FitTransform, ModelError
 from iota2.classifiers.options import Params
 from iota2.classifiers.samples import Samples
 from iota2.classifiers.scikit import predictor_of
-from iota2.classifiers.scikit.cost import Size, pixel_seconds, training_memory
+from iota2.classifiers.scikit.cost import Size, pixel_seconds, training_memory, training_seconds
 from iota2.classifiers.scikit.options import ScikitParams, specification_of
 from iota2.classifiers.scikit.search import GridSearch, grid_search
 from iota2.classifiers.scikit.specification import Specification
 from iota2.classifiers.scikit.store import load_predictor, save_predictor
-from iota2.classifiers.scikit.training import fitted, limited_threads, prepared, weight_argument, with_pairs
+from iota2.classifiers.scikit.training import (
+    fitted,
+    limited_threads,
+    prepared,
+    watched_convergence,
+    weight_argument,
+    with_pairs,
+)
 from iota2.classifiers.transforms import Standardisation
 from iota2.compute.predictors.predictor import Predictor
 from iota2.core.random import generator
+
+UNCONVERGED = (
+    "the training stopped at the maximum number of iterations before it converged; the result may be better with more"
+)
 
 
 class ScikitClassifier:
@@ -49,6 +61,7 @@ class ScikitClassifier:
         """The grid search of the training; None without one."""
         self._found: Mapping[str, Any] = {}
         """Parameters that replace those of the specification."""
+        self._converged = True
         self._predictor: Predictor | None = None
 
     @classmethod
@@ -86,6 +99,16 @@ class ScikitClassifier:
     def training_memory(self, samples: float, features: int, classes: int) -> int:
         """Estimated bytes of memory that ``fit`` needs, samples included."""
         return training_memory(self._unfitted, Size(samples, features, classes))
+
+    def training_seconds(self, samples: float, features: int, classes: int) -> float:
+        """Estimated seconds of ``fit`` on one core, with the grid search."""
+        once, found = training_seconds(self._unfitted, Size(samples, features, classes)), self.specification
+        if not found.grid:
+            return once
+        share = 1 - 1 / found.folds
+        in_folds = training_seconds(self._unfitted, Size(share * samples, features, classes))
+        # Each combination is trained on the folds, and the best one also on folds of the other kind.
+        return once + in_folds * found.folds * (math.prod(map(len, found.tried.values())) + 1)
 
     def pixel_seconds(self, samples: float, features: int, classes: int) -> float:
         """Estimated seconds of prediction per pixel."""
@@ -139,7 +162,8 @@ class ScikitClassifier:
                             rng=generator(seed, "grid search"),
                         )
                         estimator = estimator.set_params(**self.search_report.best.parameters)
-                found = fitted(estimator, samples, generator(seed, "probabilities"))
+                with watched_convergence() as unconverged:
+                    found = fitted(estimator, samples, generator(seed, "probabilities"))
             except MemoryError:
                 raise
             except Exception as err:  # libraries raise errors of many types for samples that do not suit a method
@@ -147,7 +171,7 @@ class ScikitClassifier:
                     f"{self.specification.model_type} cannot learn from {len(y)} samples of {len(np.unique(y))} "
                     f"classes: {str(err).rstrip('.')}. Change its parameters, or leave out classes with few samples."
                 ) from err
-            self._predictor = predictor_of(found)
+            self._converged, self._predictor = not unconverged, predictor_of(found)
 
     def _unfitted_for(self, y: np.ndarray) -> Any:
         """A new estimator for these classes: neighbours are at most as many as samples; one class needs no method."""
@@ -173,10 +197,14 @@ class ScikitClassifier:
         return self.predictor.pixel_probabilities(values, at)
 
     def summary(self) -> dict[str, int | float | str]:
-        """The estimator, and the result of the grid search."""
-        found: dict[str, int | float | str] = {"estimator": self.specification.text()}
+        """The estimator with the parameters of the grid search, the result of the search, and missing convergence."""
+        searched = self.search_report.best.parameters if self.search_report is not None else {}
+        found: dict[str, int | float | str] = {"estimator": self.specification.with_arguments(searched).text()}
         if self.search_report is not None:
             found["grid search"] = self.search_report.remark
+        if not self._converged:
+            unscaled = "" if self.specification.standardised else ", or with standardised features"
+            found[CONVERGENCE] = f"{UNCONVERGED}{unscaled}"
         return found
 
     def save(self, folder: Path) -> None:
@@ -188,6 +216,6 @@ class ScikitClassifier:
         """The classifier that ``save`` wrote; ``ModelError`` if a file is missing, damaged or not permitted."""
         loaded = cls.__new__(cls)
         loaded.specification = Specification("")
-        loaded.threads, loaded.search_report, loaded._found = 1, None, {}
+        loaded.threads, loaded.search_report, loaded._found, loaded._converged = 1, None, {}, True
         loaded._predictor = load_predictor(folder)
         return loaded

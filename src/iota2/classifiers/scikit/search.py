@@ -87,7 +87,7 @@ class GridSearch:
         """Both scores in one sentence."""
         kind, other = self.kinds
         return (
-            f"Grid search: {assignments(self.best.parameters)} has an accuracy of {100 * self.best.mean:.1f} % with "
+            f"{assignments(self.best.parameters)} has an accuracy of {100 * self.best.mean:.1f} % with "
             f"{kind}, and {100 * float(np.mean(self.other)):.1f} % with {other}. Scores with pixels of a "
             "polygon in several folds are too high."
         )

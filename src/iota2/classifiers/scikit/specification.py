@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from iota2.classifiers.base import ModelError
@@ -49,6 +49,10 @@ class Specification:
             return grid_of(self.grid)
         except ValueError as err:
             raise ValueError("\n".join(f"{GRID}: {line}" for line in str(err).splitlines())) from None
+
+    def with_arguments(self, found: Mapping[str, Any]) -> Specification:
+        """The same estimator with other values of arguments; ``svm__C`` is ``C`` of the part ``svm``."""
+        return replace(self, arguments={**self.arguments, **found})
 
     def warnings(self) -> Iterator[str]:
         """Arguments without effect, and a method that depends on units without standardised features."""

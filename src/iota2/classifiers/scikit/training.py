@@ -130,10 +130,22 @@ def _takes_weights(nested: Any) -> bool:
 
 
 @contextmanager
+def watched_convergence() -> Iterator[list[warnings.WarningMessage]]:
+    """The list of the warnings inside of methods that stopped before they converged; other warnings are suppressed."""
+    # Only training needs these imports.
+    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415
+
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", ConvergenceWarning)
+        yield seen
+
+
+@contextmanager
 def limited_threads(threads: int) -> Iterator[None]:
     """Threads of the libraries inside: one for linear algebra, whose sums depend on their number; others ``threads``.
 
-    Warnings of scikit-learn on convergence and on classes absent from a fold are suppressed: nobody sees them in a job.
+    Warnings of scikit-learn, such as that on classes absent from a fold, are suppressed: nobody sees them in a job.
     """
     # Only training needs these imports.
     from threadpoolctl import threadpool_limits  # noqa: PLC0415

@@ -127,7 +127,8 @@ def reliability_figure(found: MapReliability) -> bytes:
 def importance_figure(view: ImportanceView) -> bytes:
     """PNG with a bar for the loss in overall accuracy of each group of features, a panel for each kind of groups.
 
-    Lines show the standard errors. Only the ``MAX_BARS`` groups with the greatest losses of a kind are drawn.
+    Lines show the standard errors. Each panel has its own scale, since the loss of a date is often a small part of that
+    of a band. Only the ``MAX_BARS`` groups with the greatest losses of a kind are drawn.
     """
     panels = [(KINDS[kind], _largest(groups)) for kind, groups in view.groups.items()]
     rows = max(len(groups) for _, groups in panels)
@@ -135,12 +136,11 @@ def importance_figure(view: ImportanceView) -> bytes:
     lefts = [max(_text_width(name, BAR_POINTS) for name in some) + 0.2 for some in names]
     width, height, foot = sum(lefts) + (BARS_INCHES + 0.3) * len(panels), 0.65 + BAR_INCHES * rows, 0.5
     figure = Figure(figsize=(width, height), dpi=QUICKLOOK_DPI, facecolor="white")
-    ends = [100 * (one.loss + sign * _error(one)) for _, groups in panels for one in groups for sign in (-1, 1)]
     place = 0.0
     for (title, groups), some, left in zip(panels, names, lefts, strict=True):
         place += left
         box = place / width, foot / height, BARS_INCHES / width, BAR_INCHES * rows / height
-        axes = figure.add_axes(box, xlim=(1.05 * min(0, *ends), 1.05 * max(0.1, *ends)), ylim=(rows - 0.5, -0.5))
+        axes = figure.add_axes(box, xlim=_bar_limits(groups), ylim=(rows - 0.5, -0.5))
         place += BARS_INCHES + 0.3
         places, losses = range(len(groups)), [100 * one.loss for one in groups]
         errors = [100 * _error(one) for one in groups]
@@ -148,8 +148,15 @@ def importance_figure(view: ImportanceView) -> bytes:
         axes.set_yticks(places, some, fontsize=BAR_POINTS, parse_math=False)
         axes.set_xlabel(f"{title}: loss (points)", fontsize=8, color=TEXT_COLOR)
         axes.tick_params(axis="x", labelsize=BAR_POINTS)
-        axes.spines[["top", "right"]].set_visible(False)
+        axes.axvline(0, color=TEXT_COLOR, linewidth=0.8)
+        axes.spines[["left", "top", "right"]].set_visible(False)
     return _png(figure)
+
+
+def _bar_limits(groups: Sequence[GroupImportance]) -> tuple[float, float]:
+    """Limits of an axis with the losses of groups and their errors, in points; it contains 0 and at least a tenth."""
+    ends = [100 * (one.loss + sign * _error(one)) for one in groups for sign in (-1, 1)]
+    return 1.05 * min(0, *ends), 1.05 * max(0.1, *ends)
 
 
 def _error(group: GroupImportance) -> float:

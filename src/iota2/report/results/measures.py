@@ -11,8 +11,8 @@ UNDEFINED = "–"
 
 
 def measure(value: float, digits: int = 3) -> str:
-    """A measure as text; ``–`` if it is undefined (NaN)."""
-    return UNDEFINED if math.isnan(value) else f"{value:.{digits}f}"
+    """A measure as text, zero without a sign; ``–`` if it is undefined (NaN)."""
+    return UNDEFINED if math.isnan(value) else f"{value:z.{digits}f}"
 
 
 def interval(value: Estimate) -> str:

@@ -77,9 +77,12 @@ class ModelView:
     region: str
     random_seed: int
     classifier: str
+    """Name in the registry."""
     parameters: Mapping[str, Any]
     """Values by option name, including defaults."""
     samples: int
+    method: str
+    """Name of the classifier in the configuration: ``rf``, or that of a class such as ``SVC``."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +148,7 @@ def render_report(data: ReportData) -> str:
     return templates.get_template("report.html.j2").render(
         data=data,
         figures=_key_figures(data, summary),
+        methods=", ".join(dict.fromkeys(model.method for model in data.models)),
         areas=_areas(data),
         matrix=_matrix(summary, data.nomenclature) if summary else None,
         classes=_class_rows(summary, data) if summary else (),

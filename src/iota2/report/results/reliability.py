@@ -124,7 +124,7 @@ def reliability_text(data: ReliabilityData, nomenclature: Nomenclature) -> str:
 
 
 def _sample_row(one: SampleReliability) -> tuple[str, ...]:
-    return measure(one.error), f"{one.excess:+.3f}", measure(one.brier), one.about
+    return measure(one.error), f"{one.excess:+z.3f}", measure(one.brier), one.about
 
 
 def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
@@ -136,10 +136,11 @@ def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
 
 
 def calibration_remarks(data: ReliabilityData) -> Iterator[str]:
-    """A remark for each model whose calibration was requested but could not be fitted."""
+    """A remark for each model whose calibration was requested and that has none: too few polygons, or no gain."""
     for model in data.models:
         if not model.calibrated:
-            yield f"Region {model.region}, seed {model.seed}: the confidence ranks pixels only. {model.sentences[0]}"
+            meaning = "is the probability of the classifier" if model.samples else "ranks pixels only"
+            yield f"Region {model.region}, seed {model.seed}: the confidence {meaning}. {model.sentences[0]}"
 
 
 def reliability_table(data: ReliabilityData, nomenclature: Nomenclature) -> dict[str, Any]:

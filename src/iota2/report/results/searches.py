@@ -13,6 +13,8 @@ from iota2.core.words import assignments
 MAX_ROWS = 20
 """Number of combinations of each model that the page shows, best first."""
 
+MIN_VALUES = 3
+"""Number of values of a parameter from which the best one can lie between others."""
 LEAK = (
     " The first is too high, since neighbouring pixels are on both sides of the folds; to search with polygons kept "
     "together, set scikit_models_parameters.cross_validation_grouped to True."
@@ -49,7 +51,25 @@ def search_remarks(models: Sequence[SearchedModel]) -> Iterator[str]:
                 f"{model.title}: the grid search chose {assignments(scores['best'])}, with an accuracy of "
                 f"{100 * best:.1f} % with {scores['folds']}, and {100 * other['mean']:.1f} % with {other['folds']}."
                 + ("" if scores["polygons kept together"] else LEAK)
+                + "".join(f" {sentence}" for sentence in _at_limits(scores))
             )
+
+
+def _at_limits(scores: Mapping[str, Any]) -> Iterator[str]:
+    """A sentence for each number that is the lowest or highest of at least ``MIN_VALUES`` tried ones.
+
+    None for a parameter of which another value is as good.
+    """
+    candidates = scores["candidates"]
+    best = max(one["mean"] for one in candidates)
+    for name, chosen in scores["best"].items():
+        tried = {one["parameters"][name] for one in candidates}
+        if len(tried) < MIN_VALUES or not all(type(value) in (int, float) for value in tried):
+            continue
+        as_good = {one["parameters"][name] for one in candidates if one["mean"] == best}
+        if as_good == {chosen} and chosen in (min(tried), max(tried)):
+            limit = "lowest" if chosen == min(tried) else "highest"
+            yield f"{name} = {chosen} is the {limit} value tried; try values beyond it."
 
 
 def search_tables(models: Sequence[SearchedModel]) -> list[dict[str, Any]]:

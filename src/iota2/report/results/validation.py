@@ -97,27 +97,31 @@ def neighbour_notes(found: ValidationAccuracy) -> Iterator[str]:
     polygons = whole.polygons.sum()
     if polygons == 0 or found.near.sum() < MIN_NEAR_SHARE * polygons:
         return
-    others = _accuracy_apart(whole, apart)
     yield (
-        f"{near_sentence(found)} Neighbouring polygons are similar, so the accuracy may be lower elsewhere: {others}. "
-        "To keep the polygons of a parcel, or neighbouring polygons, on one side of the split, set "
-        "arg_train.split_field or arg_train.split_distance."
+        f"{near_sentence(found)} Neighbouring polygons are similar, {_accuracy_apart(whole, apart)}. To keep the "
+        "polygons of a parcel, or neighbouring polygons, on one side of the split, set arg_train.split_field or "
+        "arg_train.split_distance."
     )
 
 
 def _accuracy_apart(whole: SubsetAccuracy, apart: SubsetAccuracy) -> str:
-    """The accuracy of polygons far from learning polygons, if there are enough of them to measure it."""
+    """What follows for the accuracy elsewhere, with that of polygons far from learning polygons if enough exist."""
     polygons, pixels = apart.polygons.sum(), apart.pixels.sum()
+    lower = "so the accuracy may be lower elsewhere"
     if not pixels:
-        return "there are no other polygons, so the accuracy far from learning polygons is unknown"
+        return f"{lower}: there are no other polygons, so the accuracy far from learning polygons is unknown"
     if polygons < MIN_BOOTSTRAP_POLYGONS:
         return (
-            f"the other polygons ({count_text(polygons)}, with {count_text(pixels)} pixels) are too few to measure the "
-            "accuracy far from learning polygons"
+            f"{lower}: the other polygons ({count_text(polygons)}, with {count_text(pixels)} pixels) are too few to "
+            "measure the accuracy far from learning polygons"
         )
+    of_all, of_others = (round(part.summary.overall_accuracy.mean, 3) for part in (whole, apart))
+    others = f"for the {count_text(polygons)} other polygons ({count_text(pixels)} pixels), the overall accuracy is"
+    if of_others < of_all:
+        return f"{lower}: {others} {measure(of_others)} instead of {measure(of_all)}"
     return (
-        f"for the {count_text(polygons)} other polygons ({count_text(pixels)} pixels), the overall accuracy is "
-        f"{measure(apart.summary.overall_accuracy.mean)} instead of {measure(whole.summary.overall_accuracy.mean)}"
+        "which can make the accuracy too high. Here it is not lower elsewhere: "
+        f"{others} {measure(of_others)}, that of all {measure(of_all)}"
     )
 
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from iota2 import layout
-from iota2.classifiers.base import Model, Searching
+from iota2.classifiers.base import Estimator, Model, Searching, TimedTraining
 from iota2.classifiers.calibrated import CALIBRATION_FOLDS, Choice
 from iota2.classifiers.models import save_model, train_model
 from iota2.classifiers.transforms import Components, Standardisation
 from iota2.compute.class_weights import Balanced, class_weights, counts_by_code, sample_weights, weights_by_code
 from iota2.config.learner import Learner, learned_features, options_of_learner, samples_growth
 from iota2.config.options.schema import Config
-from iota2.core.cost import Cost, Facts, JobFacts
+from iota2.core.cost import SECONDS_PER_JOB, Cost, Facts, JobFacts
 from iota2.core.graph import Finding, JobContext, Step, first, optional
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import AUGMENTED, CODE, ORIGIN, reduced_columns, sample_columns
@@ -31,6 +31,9 @@ from iota2.io.tables.split_groups import read_split_groups
 
 PROBABILITY_BYTES = 48
 """Bytes per sample and class while a calibration is fitted: six copies of a probability in double precision."""
+
+CALIBRATION_MODELS = CALIBRATION_FOLDS + 1
+"""Number of models that are fitted for a calibration: one for each fold, and one without a third of the samples."""
 
 MAX_THREADS = 64
 """Maximum number of threads of a training."""
@@ -148,20 +151,28 @@ def check(config: Config, facts: Facts) -> Iterator[Finding]:
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:
-    """Cost of a job: its memory is the maximum of training and writing rasters.
+    """Cost of a job: its memory is that of training, or the memory limit if that is larger.
 
-    A calibration trains further models, one after the other, on a copy of two thirds of the samples.
+    A calibration trains further models, one after the other, on a copy of two thirds of the samples, without search.
     """
     run = facts.run
     samples = run.samples_of_model(config.arg_train.runs) * samples_growth(config.arg_train)
     features = learned_features(config.dim_red, run.recipe)
     method = config.learner.untrained()
     memory = method.training_memory(samples, features, run.class_count)
+    seconds = SECONDS_PER_JOB + _training_seconds(method, samples, features, run.class_count)
     if config.arg_classification.calibration != "none":
         share = 1 - 1 / CALIBRATION_FOLDS
         partly = method.training_memory(share * samples, features, run.class_count)
         memory = max(memory, partly + int(samples * (4 * features + PROBABILITY_BYTES * run.class_count)))
-    return replace(facts.raster_cost(), memory=max(facts.allowed, memory))
+        again = method.without_search() if isinstance(method, Searching) else method
+        seconds += CALIBRATION_MODELS * _training_seconds(again, share * samples, features, run.class_count)
+    return Cost(max(facts.allowed, memory), seconds)
+
+
+def _training_seconds(method: Estimator, samples: float, features: int, classes: int) -> float:
+    """Estimated seconds of one training; 0 for a method without an estimate."""
+    return method.training_seconds(samples, features, classes) if isinstance(method, TimedTraining) else 0.0
 
 
 STEP = Step(

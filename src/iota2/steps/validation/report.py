@@ -16,9 +16,10 @@ import numpy as np
 from pydantic import BaseModel
 
 from iota2 import __version__, layout
+from iota2.classifiers.base import CONVERGENCE
 from iota2.classifiers.calibrated import SPLITS
 from iota2.classifiers.models import read_calibration, read_training
-from iota2.classifiers.registry import SCIKIT, as_options, validate_options
+from iota2.classifiers.registry import SCIKIT, as_options, method_name, shown_parameters, validate_options
 from iota2.classifiers.transforms import Components
 from iota2.compute.map_reliability import map_reliability
 from iota2.compute.validation import validation_accuracy
@@ -118,6 +119,7 @@ def run(job: JobContext[ReportParams]) -> None:
         *copy_notes(job.inp, classes),
         *reduction_remarks(reduced),
         *search_remarks(searched),
+        *_convergence_remarks(job),
     )
     notes = (*warnings(fates, classes.name), *_notes(job), *training)
     counts = {key.seed: read_polygon_counts(path) for key, path in job.inp.each("validation")}
@@ -322,8 +324,18 @@ def _models(job: JobContext) -> Iterator[ModelView]:
     """Models of the map, read from the model files."""
     for path in job.inp.all("models").values():
         made = read_training(path)
-        parameters = as_options(made.kind, made.parameters)
-        yield ModelView(made.region, made.seed, made.kind, parameters, sum(made.samples.values()))
+        parameters = as_options(made.kind, shown_parameters(made.kind, made.parameters))
+        method = method_name(made.kind, made.parameters)
+        yield ModelView(made.region, made.seed, made.kind, parameters, sum(made.samples.values()), method)
+
+
+def _convergence_remarks(job: JobContext) -> Iterator[str]:
+    """A remark for each model whose training did not converge."""
+    for key, path in job.inp.each("models"):
+        made = read_training(path)
+        if CONVERGENCE in made.summary:
+            method = method_name(made.kind, made.parameters)
+            yield f"Region {key.region}, seed {key.seed}, {method}: {made.summary[CONVERGENCE]}."
 
 
 def _reliability(job: JobContext, classes: Nomenclature, counts: Mapping[int, PolygonCounts]) -> ReliabilityData:
@@ -474,5 +486,5 @@ STEP = Step(
         "page": layout.REPORT,
     },
     params=params,
-    version=5,
+    version=6,
 )
