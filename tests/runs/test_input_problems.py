@@ -339,3 +339,23 @@ def test_invalid_options_never_cause_a_traceback_when_inputs_are_checked(
     assert code == 1
     assert "Traceback" not in error
     assert "problem" in error.splitlines()[0]
+
+
+def test_estimators_that_do_not_fit_together_are_reported_before_the_run(
+    case: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    estimators = {"a": {"model_type": "GaussianNB"}, "b": {"model_type": "LinearSVC", "penalty": "l1", "loss": "hinge"}}
+    section = {"model_type": "VotingClassifier", "keyword_arguments": {"estimators": estimators}}
+    config = case.configured(scikit_models_parameters=section)
+    option = "scikit_models_parameters.keyword_arguments.estimators.b"
+    for name in ("check", "run"):
+        code, _, error = command(capsys, name, config)
+        message = " ".join(error.split())
+        assert code == 1
+        assert f"1 problem of inputs line {line_of(config, 'b:')}: {option}: LinearSVC cannot be used: " in message
+        assert "Correct " in message
+    assert not (case.output / "model").exists()
+    section["keyword_arguments"] = {"estimators": {"a": "GaussianNB", "b": "LinearSVC"}}
+    code, printed, error = command(capsys, "check", case.configured(scikit_models_parameters=section))
+    assert (code, error) == (0, "")
+    assert "Configuration is valid" in printed

@@ -185,6 +185,27 @@ class TimedTraining(Protocol):
         """Estimated seconds that ``fit`` needs on one core, with its search for parameters."""
 
 
+@dataclass(frozen=True)
+class Misfit:
+    """Options of a classifier that are valid one by one, but with which it cannot be trained."""
+
+    option: tuple[str | int, ...]
+    """Key of the option, and keys inside its value."""
+    text: str
+
+
+@runtime_checkable
+class Rehearsing(Protocol):
+    """Optional interface of a classifier: a trial of its training before the run."""
+
+    def rehearse(self, *, features: int, classes: int, weighted: bool) -> Sequence[Misfit]:
+        """Problems of its options in a training on synthetic samples; empty without any.
+
+        ``features`` and ``classes``: numbers in the run; less than 1 and less than 2 if unknown. ``weighted``: whether
+        samples have weights. Takes about a second at most, and prints nothing.
+        """
+
+
 class SearchReport(Protocol):
     """The result of a search for parameters."""
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from iota2.classifiers.base import Classifier, Regressor, Searching
+from iota2.classifiers.base import Classifier, Regressor, Rehearsing, Searching
 from iota2.classifiers.registry import KINDS, SCIKIT, as_options, untrained, validate_options
 from iota2.classifiers.transforms import Standardisation
 from iota2.config.options.train import ArgTrain, DimRed, ScikitModels
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.reduction import max_components
+from iota2.errors import OptionPath
 
 AUGMENTATION_GROWTH = 2.0
 """Assumed growth of the samples of a model by ``arg_train.sample_augmentation``."""
@@ -57,6 +58,20 @@ def options_of_learner(learner: Learner) -> dict[str, Any]:
     if learner.classifier == SCIKIT:
         return {f"{ScikitModels.section_name}.{name}": value for name, value in learner.parameters.items()}
     return {"arg_train.classifier": learner.classifier, **as_options(learner.classifier, learner.parameters)}
+
+
+def misfits(learner: Learner, *, features: int, classes: int, weighted: bool) -> Iterator[tuple[OptionPath, str]]:
+    """Options of a classifier with which it cannot be trained, found by a rehearsal: place, and a sentence.
+
+    Numbers and ``weighted`` as in ``Rehearsing``. None for classifiers without rehearsal.
+    """
+    method = learner.untrained()
+    if not isinstance(method, Rehearsing):
+        return
+    for found in method.rehearse(features=features, classes=classes, weighted=weighted):
+        scikit = learner.classifier == SCIKIT
+        path = (ScikitModels.section_name, *found.option) if scikit else ("arg_train", "otb_classifier_options")
+        yield path, found.text
 
 
 def needs_series(arg_train: ArgTrain, scikit: ScikitModels) -> bool:

@@ -12,12 +12,13 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from iota2.classifiers.base import CONVERGENCE, FitTransform, ModelError
+from iota2.classifiers.base import CONVERGENCE, FitTransform, Misfit, ModelError
 from iota2.classifiers.options import Params
 from iota2.classifiers.samples import Samples
 from iota2.classifiers.scikit import predictor_of
 from iota2.classifiers.scikit.cost import Size, pixel_seconds, training_memory, training_seconds
 from iota2.classifiers.scikit.options import ScikitParams, specification_of
+from iota2.classifiers.scikit.rehearsal import rehearse
 from iota2.classifiers.scikit.search import GridSearch, grid_search
 from iota2.classifiers.scikit.specification import Specification
 from iota2.classifiers.scikit.store import load_predictor, save_predictor
@@ -95,6 +96,10 @@ class ScikitClassifier:
     @cached_property
     def _unfitted(self) -> Any:
         return self.specification.unfitted()
+
+    def rehearse(self, *, features: int, classes: int, weighted: bool) -> Sequence[Misfit]:
+        """Problems of the estimator that only its training would show; see ``rehearse``."""
+        return rehearse(self.specification, self.transforms, features=features, classes=classes, weighted=weighted)
 
     def training_memory(self, samples: float, features: int, classes: int) -> int:
         """Estimated bytes of memory that ``fit`` needs, samples included."""

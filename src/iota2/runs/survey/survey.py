@@ -109,7 +109,9 @@ def _collect(problems: Problems) -> Survey | None:
     regions = find_regions(problems, images)
     extent = _extent(problems, images, regions) if images.complete else Extent()
     reference = find_reference(problems, images, regions)
-    findings = _findings(config, Facts(images.scenes, regions.by_tile)) if problems.builders_known else []
+    recipe = images.recipe or FeatureRecipe(())
+    facts = Facts(images.scenes, regions.by_tile, recipe, reference.classes)
+    findings = _findings(config, facts) if problems.builders_known else []
     for finding in findings:
         if finding.remark is None:
             problems.add(finding.option, finding.text)

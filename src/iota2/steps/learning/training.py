@@ -15,7 +15,7 @@ from iota2.classifiers.calibrated import CALIBRATION_FOLDS, Choice
 from iota2.classifiers.models import save_model, train_model
 from iota2.classifiers.transforms import Components, Standardisation
 from iota2.compute.class_weights import Balanced, class_weights, counts_by_code, sample_weights, weights_by_code
-from iota2.config.learner import Learner, learned_features, options_of_learner, samples_growth
+from iota2.config.learner import Learner, learned_features, misfits, options_of_learner, samples_growth
 from iota2.config.options.schema import Config
 from iota2.core.cost import SECONDS_PER_JOB, Cost, Facts, JobFacts
 from iota2.core.graph import Finding, JobContext, Step, first, optional
@@ -139,15 +139,20 @@ def weights_of(
 
 
 def check(config: Config, facts: Facts) -> Iterator[Finding]:
-    """A problem if the classifier cannot use the weights of classes."""
+    """Problems if the classifier cannot use the weights of classes, or fails in a rehearsal of its training."""
     given, name = config.arg_train, config.scikit_models_parameters.model_type or config.arg_train.classifier
     # Classifiers of the user's own programs may be older than the attribute.
-    if given.class_weight is not None and not getattr(config.learner.untrained(), "weights", False):
+    weights = getattr(config.learner.untrained(), "weights", False)
+    if given.class_weight is not None and not weights:
         text = (
             f"classifier '{name}' cannot use weights. Remove the option, choose another classifier, or "
             "add samples of small classes by arg_train.sample_augmentation."
         )
         yield Finding(text, ("arg_train", "class_weight"))
+    features, classes = learned_features(config.dim_red, facts.recipe), len(facts.classes.codes) if facts.classes else 0
+    weighted = given.class_weight is not None and weights
+    for option, text in misfits(config.learner, features=features, classes=classes, weighted=weighted):
+        yield Finding(text, option)
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:
