@@ -38,6 +38,9 @@ def test_additional_samples_are_for_all_models_unless_some_are_named(tmp_path: P
         ({"activate": True}, "'activate': True needs 'strategy' and 'samples.strategy'; add it"),
         (BALANCE | {"samples.strategy": "minNumber"}, "needs 'samples.strategy.minNumber'"),
         (BALANCE | {"samples.strategy": "byClass"}, "needs 'samples.strategy.byClass'"),
+        (BALANCE | {"samples.strategy": "byClass", "samples.strategy.byClass": ""}, "needs 'samples.strategy.byClass'"),
+        (BALANCE | {"target_models": []}, "'target_models' is empty, so no model would get samples; name regions"),
+        (BALANCE | {"target_models": ""}, "'target_models' is empty"),
         (BALANCE | {"strategy": "smot"}, "got 'smot'; did you mean 'smote'?"),
         (BALANCE | {"samples.strategy": "byclass"}, "did you mean 'byClass'?"),
         (BALANCE | {"strategy.smote.neighbors": 0}, "expected a whole number or None ≥ 1"),
@@ -62,3 +65,12 @@ def test_invalid_weights_are_refused(tmp_path: Path, value: object) -> None:
     message = refusal(tmp_path, class_weight=value)
     assert "arg_train.class_weight" in message
     assert "expected 'balanced', a dictionary of labels and weights > 0, or None" in message
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_an_empty_name_of_a_scikit_classifier_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "s2").mkdir()
+    with pytest.raises(ConfigError, match=r"model_type: is empty; name a classifier of scikit-learn, or give None"):
+        loaded(tmp_path, {"s2_path": "s2"}, {"scikit_models_parameters": {"model_type": name}})
+    given = loaded(tmp_path, {"s2_path": "s2"}, {"scikit_models_parameters": {"model_type": "None"}})
+    assert given.scikit_models_parameters.model_type is None

@@ -189,6 +189,11 @@ class SampleAugmentation(Options):
         missing = [key for key, value in needed if value is None]
         if missing:
             raise ValueError(f"'activate': True needs {' and '.join(map(repr, missing))}; add it")
+        if not self.target_models:
+            raise ValueError(
+                "'target_models' is empty, so no model would get samples; name regions, give ['all'], or set 'activate' "
+                "to False"
+            )
         return self
 
     def targets(self, region: str) -> bool:
@@ -462,6 +467,14 @@ class ScikitModels(Section):
     keyword_arguments: dict[str, Any] = option(
         {}, "Arguments of the classifier, such as `{'C': 10}`. Estimators in it are dictionaries with `model_type`."
     )
+
+    @field_validator("model_type", mode="before")
+    @classmethod
+    def _named(cls, given: Any) -> Any:
+        """Reject an empty name, which would silently select ``arg_train.classifier``."""
+        if isinstance(given, str) and not given.strip():
+            raise ValueError("is empty; name a classifier of scikit-learn, or give None to use arg_train.classifier")
+        return given
 
     @model_validator(mode="before")
     @classmethod
