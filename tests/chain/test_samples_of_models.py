@@ -180,3 +180,10 @@ def test_validation_pixels_are_selected_like_learning_pixels(plain: Case, small:
     for folder in ("learningSamples", "model/model_1_seed_0"):
         for path in (plain.output / folder).glob("*.[sn]*"):
             assert path.read_bytes() == (case.output / folder / path.name).read_bytes(), path.name
+
+
+def test_options_without_effect_make_nothing_stale(plain: Case) -> None:
+    inactive = {"activate": False, "strategy": "smote", "samples.strategy": "balance"}
+    config = load_config(two_regions(plain, class_weight={}, sample_augmentation=inactive))
+    found = preview_run(config, runner.Options()).verdicts
+    assert {verdict.state for verdict in found.values()} == {"fresh"}

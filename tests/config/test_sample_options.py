@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from iota2.config.options.train import ArgTrain
+from iota2.config.options.train import ArgTrain, SampleAugmentation
 from iota2.errors import ConfigError
 from tests.config.helpers import loaded
 
@@ -74,3 +74,26 @@ def test_an_empty_name_of_a_scikit_classifier_is_refused(tmp_path: Path, name: s
         loaded(tmp_path, {"s2_path": "s2"}, {"scikit_models_parameters": {"model_type": name}})
     given = loaded(tmp_path, {"s2_path": "s2"}, {"scikit_models_parameters": {"model_type": "None"}})
     assert given.scikit_models_parameters.model_type is None
+
+
+@pytest.mark.parametrize(
+    ("given", "same"),
+    [
+        ({"activate": False, "strategy": "smote", "samples.strategy": "balance", "target_models": ["1"]}, {}),
+        (BALANCE | {"strategy.smote.neighbors": 5, "strategy.jitter.stdfactor": 3}, BALANCE),
+        (BALANCE | {"samples.strategy.minNumber": 9, "target_models": ["2", "all"]}, BALANCE),
+        (BALANCE | {"target_models": ["2", "1", "2"]}, BALANCE | {"target_models": "1, 2"}),
+    ],
+)
+def test_options_of_additional_samples_with_equal_effect_are_equal(
+    tmp_path: Path, given: dict[str, Any], same: dict[str, Any]
+) -> None:
+    one, other = (arg_train(tmp_path, sample_augmentation=options).sample_augmentation for options in (given, same))
+    assert one != other
+    assert one.effective() == other.effective()
+    assert one.effective() != SampleAugmentation.model_validate(BALANCE | {"strategy": "jitter"}).effective()
+
+
+def test_weights_of_classes_without_effect_are_none(tmp_path: Path) -> None:
+    assert arg_train(tmp_path, class_weight={}).class_weight is None
+    assert [*arg_train(tmp_path, class_weight={"b": 2, "a": 3}).class_weight.items()] == [("a", 3.0), ("b", 2.0)]

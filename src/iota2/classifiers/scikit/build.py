@@ -71,6 +71,20 @@ def arguments_without_effect(arguments: Mapping[str, Any], where: str = ARGUMENT
             yield from arguments_without_effect(value, f"{where}.{name}")
 
 
+def effective_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments without those that the run sets itself, also in nested estimators."""
+    return {name: _effective(name, value) for name, value in arguments.items() if name not in SET_BY_THE_RUN}
+
+
+def _effective(key: str, value: Any) -> Any:
+    """The value of an argument, as in ``effective_arguments``."""
+    if isinstance(value, Mapping) and key in NAMED:
+        return {name: _effective("", item) for name, item in value.items()}
+    if isinstance(value, Mapping) and (TYPE in value or key == ARGUMENTS):
+        return effective_arguments(value)
+    return [_effective("", item) for item in value] if isinstance(value, list) else value
+
+
 @cache
 def classifier_names() -> tuple[str, ...]:
     """Names of all classifiers that predict one label, sorted; ``Pipeline`` is one of them."""

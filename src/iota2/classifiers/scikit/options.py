@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Self
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from iota2.classifiers.options import Params
+from iota2.classifiers.scikit.build import FORMER_NAMES, effective_arguments
 from iota2.classifiers.scikit.specification import Specification
-from iota2.options import option
+from iota2.options import default_of, option
+
+FOLDS = ("cross_validation_folds", "cross_validation_grouped")
+"""Options of the grid search only."""
 
 
 class ScikitParams(Params):
@@ -33,9 +37,23 @@ class ScikitParams(Params):
         specification_of(self.parameters()).unfitted()
         return self
 
+    @field_validator("model_type")
+    @classmethod
+    def _present_name(cls, given: str) -> str:
+        """The name of the library for a name of earlier configurations."""
+        return FORMER_NAMES.get(given, given)
+
+    def parameters(self) -> dict[str, Any]:
+        """Parameters of the training, without arguments that the run sets, and without folds if nothing is searched."""
+        found = super().parameters() | {"keyword_arguments": effective_arguments(self.keyword_arguments)}
+        if not self.cross_validation_parameters:
+            fields = type(self).model_fields
+            found |= {name: default_of(fields[name]) for name in FOLDS}
+        return found
+
     def warnings(self) -> tuple[str, ...]:
         """Arguments without effect, and settings that rarely make sense."""
-        return (*super().warnings(), *specification_of(self.parameters()).warnings())
+        return (*super().warnings(), *specification_of(super().parameters()).warnings())
 
 
 def specification_of(parameters: Mapping[str, Any]) -> Specification:

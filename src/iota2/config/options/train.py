@@ -191,8 +191,8 @@ class SampleAugmentation(Options):
             raise ValueError(f"'activate': True needs {' and '.join(map(repr, missing))}; add it")
         if not self.target_models:
             raise ValueError(
-                "'target_models' is empty, so no model would get samples; name regions, give ['all'], or set 'activate' "
-                "to False"
+                "'target_models' is empty, so no model would get samples; name regions, give ['all'], or set "
+                "'activate' to False"
             )
         return self
 
@@ -203,13 +203,33 @@ class SampleAugmentation(Options):
     @property
     def unused(self) -> tuple[str, ...]:
         """Keys that are given and have no effect with the other ones."""
-        needs = {
-            "strategy.jitter.stdfactor": (self.jitter_factor, self.strategy == "jitter"),
-            "strategy.smote.neighbors": (self.neighbors, self.strategy == "smote"),
-            "samples.strategy.minNumber": (self.smallest, self.samples == "minNumber"),
-            "samples.strategy.byClass": (self.byclass, self.samples == "byClass"),
+        return tuple(
+            type(self).model_fields[name].alias or name for name in self._unused if getattr(self, name) is not None
+        )
+
+    @property
+    def _unused(self) -> tuple[str, ...]:
+        """Names of the fields without effect with the other ones."""
+        used = {
+            "jitter_factor": self.strategy == "jitter",
+            "neighbors": self.strategy == "smote",
+            "smallest": self.samples == "minNumber",
+            "byclass": self.samples == "byClass",
         }
-        return tuple(key for key, (value, used) in needs.items() if value is not None and not used)
+        return tuple(name for name, is_used in used.items() if not is_used)
+
+    def effective(self) -> Self:
+        """All defaults if not active; otherwise None for unused values, and for defaults of the method."""
+        if not self.activate:
+            return type(self)()
+        changed: dict[str, Any] = dict.fromkeys(self._unused)
+        if self.jitter_factor == DEFAULT_FACTOR:
+            changed["jitter_factor"] = None
+        if self.neighbors == DEFAULT_NEIGHBOURS:
+            changed["neighbors"] = None
+        every = "all" in self.target_models
+        changed["target_models"] = ("all",) if every else tuple(sorted(set(self.target_models)))
+        return self.model_copy(update=changed)
 
 
 class DeepLearning(Options):
@@ -339,6 +359,12 @@ class ArgTrain(Section):
     )
     samples_classif_mix: bool = no_effect_without(False, "Select annual samples from an earlier map.", "crop_mix")
     annual_classes_extraction_source: AnyPath | None = no_effect_without(None, "The earlier map.", "crop_mix")
+
+    @field_validator("class_weight")
+    @classmethod
+    def _sorted_weights(cls, given: Any) -> Any:
+        """Sort the weights by label; a dictionary without weights means None."""
+        return dict(sorted(given.items())) or None if isinstance(given, dict) else given
 
     @property
     def seed(self) -> int:

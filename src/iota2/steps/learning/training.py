@@ -59,7 +59,14 @@ class TrainingParams:
 def params(config: Config) -> TrainingParams:
     """Parameters of training from the configuration."""
     arg_train, calibration = config.arg_train, config.arg_classification.calibration
-    return TrainingParams(config.learner, arg_train.seed, calibration, arg_train.class_weight)
+    return TrainingParams(config.learner, arg_train.seed, calibration, _effective(arg_train.class_weight))
+
+
+def _effective(given: Balanced | Mapping[str, float] | None) -> Balanced | Mapping[str, float] | None:
+    """The weights of classes without those of 1, which other classes also have; None without any."""
+    if given is None or isinstance(given, str):
+        return given
+    return {label: weight for label, weight in given.items() if weight != 1} or None
 
 
 def run(job: JobContext[TrainingParams]) -> None:

@@ -46,7 +46,7 @@ class AugmentationParams:
 
 def params(config: Config) -> AugmentationParams:
     """Parameters of the augmentation from the configuration."""
-    return AugmentationParams(config.arg_train.sample_augmentation, config.arg_train.seed)
+    return AugmentationParams(config.arg_train.sample_augmentation.effective(), config.arg_train.seed)
 
 
 def run(job: JobContext[AugmentationParams]) -> None:

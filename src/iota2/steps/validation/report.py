@@ -50,6 +50,7 @@ from iota2.io.tables.polygon_losses import read_losses_csv
 from iota2.io.tables.rates import losses
 from iota2.io.tables.remark_lists import read_remarks
 from iota2.io.tables.vectors import read_vector
+from iota2.options import Options
 from iota2.report.results.importance import ImportanceView, importance_view, importances_json
 from iota2.report.results.metrics import metrics
 from iota2.report.results.page import AlignedSeries, ModelView, Picture, ReportData, Series, render_report
@@ -91,9 +92,10 @@ class ReportParams:
 
 def params(config: Config) -> ReportParams:
     """The options shown in the report."""
+    effective = (one._replace(value=_effective(one.value)) for one in describe(config))
     changed = [
         setting
-        for setting in describe(config)
+        for setting in effective
         if setting.value != setting.default and f"{setting.section}.{setting.key}" not in TRAINING_OPTIONS
     ]
     return ReportParams(
@@ -438,6 +440,11 @@ def _samples(job: JobContext) -> list[dict[str, object]]:
 def _versions() -> dict[str, str]:
     libraries = {name: version(name) for name in LIBRARIES}
     return {"iota2": __version__, "python": platform.python_version(), **libraries}
+
+
+def _effective(value: object) -> object:
+    """A value of the configuration without options that have no effect."""
+    return value.effective() if isinstance(value, Options) else value
 
 
 def _value_text(value: object) -> str:
