@@ -100,3 +100,46 @@ def test_the_time_of_the_training_counts_the_grid_search_and_the_models_of_the_c
     assert seconds("auto") - SECONDS_PER_JOB == pytest.approx(once * (1 + 4 * 2 / 3))
     assert seconds("none", **grid) - SECONDS_PER_JOB == pytest.approx(once * (1 + 2 * 4 / 2))
     assert seconds("auto", **grid) - seconds("none", **grid) == pytest.approx(once * 4 * 2 / 3)
+
+
+def test_numbers_of_added_samples_are_those_of_the_options(facts: Facts, case: Case) -> None:
+    table = case.files.folder / "counts.csv"
+    table.write_text("1,30\n300,50\n", encoding="utf-8")
+
+    def added(**options: object) -> float:
+        given = {"activate": True, "strategy": "replicate", **options}
+        config = load_config(case.configured(arg_train={"sample_augmentation": given}))
+        job = JobFacts(facts, {"region": "1", "seed": 0}, 0)
+        plain = STEPS["samplesByModels"].cost(config, job).disk
+        return 500 * (STEPS["samplesAugmentation"].cost(config, job).disk / plain - 1)
+
+    assert added(**{"samples.strategy": "minNumber", "samples.strategy.minNumber": 70}) == pytest.approx(2 * 70)
+    assert added(**{"samples.strategy": "byClass", "samples.strategy.byClass": str(table)}) == pytest.approx(80)
+    assert added(**{"samples.strategy": "balance"}) == pytest.approx(500)
+    assert added(**{"samples.strategy": "balance", "target_models": ["2"]}) == 0
+    table.write_text("what is this\n", encoding="utf-8")
+    assert added(**{"samples.strategy": "byClass", "samples.strategy.byClass": str(table)}) == pytest.approx(500)
+
+
+@pytest.mark.parametrize("name", ["classification", "featureImportance", "reduceFeatures"])
+def test_added_samples_count_where_models_are_used_and_reduced(name: str, facts: Facts, case: Case) -> None:
+    augmentation = {"activate": True, "strategy": "smote", "samples.strategy": "balance"}
+    sections = {"scikit_models_parameters": {"model_type": "KNeighborsClassifier"}}
+    plain = load_config(case.configured(**sections))
+    grown = load_config(case.configured(**sections, arg_train={"sample_augmentation": augmentation}))
+    values = {"tile": "A", "part": 0, "region": "1", "seed": 0}
+    job = JobFacts(facts, {axis: values[axis] for axis in STEPS[name].over}, 0)
+    before, after = (STEPS[name].cost(config, job) for config in (plain, grown))
+    assert (after.seconds, after.disk) > (before.seconds, before.disk)
+
+
+def test_the_memory_of_a_search_counts_the_samples_of_a_fold(facts: Facts, case: Case) -> None:
+    grid = {"cross_validation_parameters": {"max_depth": [5, 10]}, "cross_validation_folds": 4}
+    job = JobFacts(facts, {"region": "1", "seed": 0}, 0)
+
+    def memory(**options: object) -> int:
+        chosen = {"model_type": "ExtraTreesClassifier", **options}
+        config = case.configured(scikit_models_parameters=chosen, arg_classification={"calibration": "none"})
+        return STEPS["learnModel"].cost(load_config(config), job).memory
+
+    assert memory(**grid) - memory() == pytest.approx(4 * 0.75 * 1000 * 3, rel=0.01)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +13,11 @@ from iota2.classifiers.transforms import Standardisation
 from iota2.config.options.train import ArgTrain, DimRed, ScikitModels
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.reduction import max_components
-from iota2.errors import OptionPath
+from iota2.errors import InputError, OptionPath
+from iota2.io.tables.class_counts import read_counts
 
 AUGMENTATION_GROWTH = 2.0
-"""Assumed growth of the samples of a model by ``arg_train.sample_augmentation``."""
+"""Assumed growth of the samples of a model whose classes get as many samples as the largest."""
 
 
 @dataclass(frozen=True)
@@ -85,9 +87,18 @@ def learned_features(given: DimRed, recipe: FeatureRecipe) -> int:
     return max_components(recipe, given.reduction_mode, given.target_dimension) if given.dim_red else len(recipe.names)
 
 
-def samples_growth(given: ArgTrain) -> float:
-    """Assumed number of samples of a model after the augmentation, divided by that before.
+def learned_samples(given: ArgTrain, samples: float, classes: int, region: str | None = None) -> float:
+    """Estimated number of samples after ``arg_train.sample_augmentation``, of ``samples`` before it.
 
-    The classes of the samples are unknown before the run.
+    ``region``: that of the model; None for any. Numbers of samples by class are unknown before the run: this is the
+    greatest possible number, and ``AUGMENTATION_GROWTH`` times as many for classes of equal size.
     """
-    return AUGMENTATION_GROWTH if given.sample_augmentation.activate else 1.0
+    options = given.sample_augmentation
+    if not options.activate or (region is not None and not options.targets(region)):
+        return samples
+    if options.samples == "minNumber":
+        return samples + (options.smallest or 0) * classes
+    if options.samples == "byClass" and options.byclass is not None:
+        with suppress(InputError):  # reported by the step
+            return samples + sum(read_counts(options.byclass).values())
+    return AUGMENTATION_GROWTH * samples

@@ -103,7 +103,9 @@ class ScikitClassifier:
 
     def training_memory(self, samples: float, features: int, classes: int) -> int:
         """Estimated bytes of memory that ``fit`` needs, samples included."""
-        return training_memory(self._unfitted, Size(samples, features, classes))
+        memory = training_memory(self._unfitted, Size(samples, features, classes))
+        share = 1 - 1 / self.specification.folds
+        return memory + (int(4 * share * samples * features) if self.searches else 0)  # the samples of a fold
 
     def training_seconds(self, samples: float, features: int, classes: int) -> float:
         """Estimated seconds of ``fit`` on one core, with the grid search."""

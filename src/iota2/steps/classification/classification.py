@@ -16,7 +16,7 @@ from iota2 import layout
 from iota2.classifiers.base import Model, Prediction
 from iota2.classifiers.models import load_model, model_bytes
 from iota2.compute.block_shapes import MIN_SHAPE, BlockShapes
-from iota2.config.learner import learned_features
+from iota2.config.learner import learned_features, learned_samples
 from iota2.config.options.schema import Config
 from iota2.core.cost import COMPONENT_SECONDS, FEATURE_SECONDS, READING_SECONDS, Cost, Facts, JobFacts
 from iota2.core.graph import JobContext, Key, Resources, Step
@@ -162,7 +162,9 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of a job: features are computed once, and each model classifies the area of its region."""
     run, models = facts.run, facts.regions * config.arg_train.runs
     probabilities = 2 * run.class_count if config.arg_classification.enable_probability_map else 0
-    samples, features = run.samples / config.arg_train.runs, learned_features(config.dim_red, run.recipe)
+    before, classes = run.samples / config.arg_train.runs, run.class_count * run.region_count
+    samples = learned_samples(config.arg_train, before, classes)
+    features = learned_features(config.dim_red, run.recipe)
     prediction_seconds = config.learner.untrained().pixel_seconds(samples, features, run.class_count)
     if config.dim_red.dim_red:
         prediction_seconds += COMPONENT_SECONDS * run.features * config.dim_red.target_dimension

@@ -11,7 +11,7 @@ import numpy as np
 from iota2 import layout
 from iota2.classifiers.models import require_finite
 from iota2.classifiers.transforms import Components
-from iota2.config.learner import samples_growth
+from iota2.config.learner import learned_samples
 from iota2.config.options.schema import Config
 from iota2.core.cost import POINT_BYTES, SAMPLE_BYTES, SAMPLE_VALUE_BYTES, Cost, JobFacts
 from iota2.core.graph import JobContext, Step
@@ -76,12 +76,12 @@ def _write_texts(components: Components, recipe: FeatureRecipe, folder: Path) ->
 
 def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of a job: the samples of a model are in memory, and written with their components."""
-    run, given = facts.run, params(config)
-    samples = run.samples_of_model(config.arg_train.runs) * samples_growth(config.arg_train)
+    run, given, region = facts.run, params(config), str(facts.key["region"])
+    before = run.samples_of_model(config.arg_train.runs), run.samples / max(1, run.region_count * config.arg_train.runs)
+    samples, mean = (learned_samples(config.arg_train, count, run.class_count, region) for count in before)
     reduced = max_components(run.recipe, given.mode, given.target)
     memory = int(samples * (4 * (run.features + reduced) + POINT_BYTES))
-    models = run.region_count * config.arg_train.runs
-    disk = run.samples * (SAMPLE_BYTES + SAMPLE_VALUE_BYTES * reduced) / max(1, models)
+    disk = mean * (SAMPLE_BYTES + SAMPLE_VALUE_BYTES * reduced)
     return replace(facts.raster_cost(), memory=max(facts.allowed, memory), disk=disk)
 
 

@@ -15,7 +15,7 @@ from iota2.classifiers.calibrated import CALIBRATION_FOLDS, Choice
 from iota2.classifiers.models import save_model, train_model
 from iota2.classifiers.transforms import Components, Standardisation
 from iota2.compute.class_weights import Balanced, class_weights, counts_by_code, sample_weights, weights_by_code
-from iota2.config.learner import Learner, learned_features, misfits, options_of_learner, samples_growth
+from iota2.config.learner import Learner, learned_features, learned_samples, misfits, options_of_learner
 from iota2.config.options.schema import Config
 from iota2.core.cost import SECONDS_PER_JOB, Cost, Facts, JobFacts
 from iota2.core.graph import Finding, JobContext, Step, first, optional
@@ -167,8 +167,9 @@ def cost(config: Config, facts: JobFacts) -> Cost:
 
     A calibration trains further models, one after the other, on a copy of two thirds of the samples, without search.
     """
-    run = facts.run
-    samples = run.samples_of_model(config.arg_train.runs) * samples_growth(config.arg_train)
+    run, region = facts.run, str(facts.key["region"])
+    before = run.samples_of_model(config.arg_train.runs)
+    samples = learned_samples(config.arg_train, before, run.class_count, region)
     features = learned_features(config.dim_red, run.recipe)
     method = config.learner.untrained()
     memory = method.training_memory(samples, features, run.class_count)

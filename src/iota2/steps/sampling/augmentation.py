@@ -18,7 +18,7 @@ from iota2.compute.augmentation import (
     augmented,
 )
 from iota2.compute.class_weights import counts_by_code
-from iota2.config.learner import samples_growth
+from iota2.config.learner import learned_samples
 from iota2.config.options.schema import Config
 from iota2.config.options.train import SampleAugmentation
 from iota2.core.cost import SAMPLE_BYTES, SAMPLE_VALUE_BYTES, Cost, JobFacts
@@ -97,13 +97,12 @@ def method(options: SampleAugmentation) -> Augmentation:
 
 def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of a job: the samples of the model and the new ones are in memory, and written again."""
-    run = facts.run
-    samples = run.samples_of_model(config.arg_train.runs)
-    growth = samples_growth(config.arg_train)
-    values = growth * samples * 4 * run.features
-    disk = growth * run.samples * (SAMPLE_BYTES + SAMPLE_VALUE_BYTES * run.features)
-    models = run.region_count * config.arg_train.runs
-    return replace(facts.raster_cost(), memory=max(facts.allowed, int(values)), disk=disk / models)
+    run, region = facts.run, str(facts.key["region"])
+    in_memory = learned_samples(config.arg_train, run.samples_of_model(config.arg_train.runs), run.class_count, region)
+    mean = run.samples / max(1, run.region_count * config.arg_train.runs)
+    written = learned_samples(config.arg_train, mean, run.class_count, region)
+    disk = written * (SAMPLE_BYTES + SAMPLE_VALUE_BYTES * run.features)
+    return replace(facts.raster_cost(), memory=max(facts.allowed, int(in_memory * 4 * run.features)), disk=disk)
 
 
 STEP = Step(

@@ -10,7 +10,7 @@ from iota2 import layout
 from iota2.classifiers.base import Model
 from iota2.classifiers.models import load_model
 from iota2.compute.permutation import PermutationLosses, ValidationSample, permutation_losses
-from iota2.config.learner import learned_features
+from iota2.config.learner import learned_features, learned_samples
 from iota2.config.options.schema import Config
 from iota2.core.cost import Cost, JobFacts
 from iota2.core.cube import FeatureBlock
@@ -94,7 +94,8 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     run = facts.run
     pixels = PIXELS_PER_CLASS * run.class_count
     features = learned_features(config.dim_red, run.recipe)
-    samples = run.samples / config.arg_train.runs
+    before, classes = run.samples / config.arg_train.runs, run.class_count * run.region_count
+    samples = learned_samples(config.arg_train, before, classes)
     seconds = config.learner.untrained().pixel_seconds(samples, features, run.class_count)
     groups = sum(len(feature_groups(run.recipe, kind)) for kind in KINDS)
     usual = facts.raster_cost()
