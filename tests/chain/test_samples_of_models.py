@@ -132,6 +132,21 @@ def test_ignored_rules_are_reported_by_check(changed: Case, capsys: pytest.Captu
     assert "copies.csv, line 5 is ignored: source and destination are the same model, 1" in out + error
 
 
+@pytest.mark.parametrize("checked", [True, False])
+def test_rules_of_unknown_regions_are_reported_by_check(
+    plain: Case, capsys: pytest.CaptureFixture[str], checked: bool
+) -> None:
+    """Also without a check of the reference data: the regions are known."""
+    rules = plain.files.folder / "unknown.csv"
+    rules.write_text("1,north,1,7\n1,2,99,3\n", encoding="utf-8")
+    config = two_regions(plain, sample_management=str(rules))
+    config.write_text(config.read_text("utf-8").replace("chain:", f"chain:\n  check_inputs: {checked}", 1), "utf-8")
+    code, out, _ = command(capsys, "check", config)
+    assert code == 0
+    assert "unknown.csv, line 1 is ignored: there is no model of region 'north'; the regions are 1, 2." in out
+    assert ("unknown.csv, line 2 is ignored: label '99'" in out) == checked
+
+
 def test_problems_of_the_options_are_reported_by_check(changed: Case, capsys: pytest.CaptureFixture[str]) -> None:
     (changed.files.folder / "bad.csv").write_text("1,2,3\n", encoding="utf-8")
     config = with_everything(

@@ -84,9 +84,9 @@ def applicable(
     warnings = []
     for rule in rules:
         code = code_of(rule.label, classes)
-        why = _why_not(rule, code, regions, classes)
+        why = _unknown_region(rule, regions) or _why_not(rule, code, classes)
         if why or code is None:
-            warnings.append(f"{source}, line {rule.line} is ignored: {why}{'' if why.endswith('?') else '.'}")
+            warnings.append(_ignored(rule, why, source))
             continue
         key = rule.source, rule.destination, code
         quantity = found.get(key, 0)
@@ -94,19 +94,32 @@ def applicable(
     return tuple(sorted(Copy(*key, quantity) for key, quantity in found.items())), warnings
 
 
-def _why_not(rule: CopyRule, code: int | None, regions: Collection[str], classes: Mapping[Label, int]) -> str:
-    """The reason why a rule cannot be applied; empty if it can."""
+def rules_of_unknown_regions(rules: Sequence[CopyRule], regions: Collection[str], source: str) -> list[str]:
+    """Warnings on the rules for models that are not in ``regions``, as those of ``applicable``."""
+    found = ((rule, _unknown_region(rule, regions)) for rule in rules)
+    return [_ignored(rule, why, source) for rule, why in found if why]
+
+
+def _ignored(rule: CopyRule, why: str, source: str) -> str:
+    return f"{source}, line {rule.line} is ignored: {why}{'' if why.endswith('?') else '.'}"
+
+
+def _unknown_region(rule: CopyRule, regions: Collection[str]) -> str:
+    """The reason why a rule cannot be applied if a region is unknown; empty otherwise."""
     for name in (rule.source, rule.destination):
         if name not in regions:
             near = nearest(name, regions)
             return f"there is no model of region {name!r}; " + (
                 f"did you mean {near!r}?" if near else f"the regions are {', '.join(sorted(regions))}"
             )
+    return ""
+
+
+def _why_not(rule: CopyRule, code: int | None, classes: Mapping[Label, int]) -> str:
+    """The reason why a rule for known regions cannot be applied; empty if it can."""
     if rule.source == rule.destination:
         return f"source and destination are the same model, {rule.source}"
-    if code is None:
-        return unknown_label(rule.label, classes)
-    return ""
+    return unknown_label(rule.label, classes) if code is None else ""
 
 
 def drawn(codes: Mapping[str, np.ndarray], rules: Sequence[Copy], *, seed: int) -> dict[Copy, np.ndarray]:

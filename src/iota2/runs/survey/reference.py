@@ -13,6 +13,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from iota2.compute.class_weights import weights_by_code
+from iota2.compute.sample_copies import rules_of_unknown_regions
 from iota2.config.options.schema import Config
 from iota2.core.labels import whole_number
 from iota2.core.losses import MIN_USABLE_SHARE
@@ -56,7 +57,9 @@ def find_reference(problems: Problems, images: Images, regions: Regions) -> Refe
     split_values = _split_field(problems) if data is not None else None
     tables = problems.checks("reference") and problems.usable("arg_train.sample_selection")
     count_remarks = problems.attempt(lambda: _class_count_remarks(config, classes)) if tables else None
-    sample_remarks = _sample_option_remarks(problems, regions, classes) if problems.checks("reference") else ()
+    if problems.checks("reference"):
+        _check_sample_options(problems, classes)
+    copy_remarks = _copy_remarks(problems, regions, classes) if "reference" in problems.asks else ()
     if images.complete and regions.usable and data is not None:
         for text in _coverage_problems(regions.frame, images.footprints, data, config):
             problems.add(("chain", "ground_truth"), text)
@@ -68,7 +71,7 @@ def find_reference(problems: Problems, images: Images, regions: Regions) -> Refe
         *(split_values.notes if split_values else ()),
         *_class_coverage_remarks(data, images.footprints, classes),
         *(count_remarks or ()),
-        *sample_remarks,
+        *copy_remarks,
     )
     labelled = _labelled_area(data, images.footprints, images.scenes) if data is not None else 0.0
     return Reference(classes, labelled, remarks_about(texts, "reference"))
@@ -176,16 +179,14 @@ def _class_count_remarks(config: Config, classes: Nomenclature | None) -> list[s
     ]
 
 
-def _sample_option_remarks(problems: Problems, regions: Regions, classes: Nomenclature | None) -> list[str]:
-    """Remarks on lines of ``sample_management`` that are ignored; problems of tables and weights of classes are added.
+def _check_sample_options(problems: Problems, classes: Nomenclature | None) -> None:
+    """Add problems of the table of additional samples, and of weights of classes.
 
-    If classes or regions are not known, only the format of the tables is checked.
+    If the classes are not known, only the format of the table is checked.
     """
-    arg_train = problems.config.arg_train
-    weights = arg_train.class_weight
+    weights, table = problems.config.arg_train.class_weight, problems.config.arg_train.sample_augmentation.byclass
     if isinstance(weights, dict) and classes is not None and problems.usable("arg_train.class_weight"):
         problems.attempt(lambda: weights_by_code(weights, classes.code_by_label), "arg_train", "class_weight")
-    copies, table = arg_train.sample_management, arg_train.sample_augmentation.byclass
     if table is not None and problems.usable("arg_train.sample_augmentation"):
         problems.attempt(
             lambda: read_counts(table) if classes is None else read_class_counts(table, classes),
@@ -193,13 +194,25 @@ def _sample_option_remarks(problems: Problems, regions: Regions, classes: Nomenc
             "sample_augmentation",
             AUGMENTATION_KEY,
         )
-    if copies is None or not problems.usable("arg_train.sample_management"):
+
+
+def _copy_remarks(problems: Problems, regions: Regions, classes: Nomenclature | None) -> list[str]:
+    """Remarks on lines of ``sample_management`` that are ignored; problems of the file are added.
+
+    If the classes are not known, also without ``chain.check_inputs``, labels are not checked; if the regions are not
+    known, only the format.
+    """
+    copies, option = problems.config.arg_train.sample_management, ("arg_train", "sample_management")
+    if copies is None or not problems.usable(".".join(option)):
         return []
     names = sorted({name for of_tile in regions.by_tile.values() for name in of_tile})
-    if classes is None or not names or not regions.usable:
-        problems.attempt(lambda: read_rules(copies), "arg_train", "sample_management")
+    if not names or not regions.usable:
+        problems.attempt(lambda: read_rules(copies), *option)
         return []
-    found = problems.attempt(lambda: read_copies(copies, names, classes), "arg_train", "sample_management")
+    if classes is None:
+        rules = problems.attempt(lambda: read_rules(copies), *option)
+        return rules_of_unknown_regions(rules or (), names, str(copies))
+    found = problems.attempt(lambda: read_copies(copies, names, classes), *option)
     return found[1] if found else []
 
 
