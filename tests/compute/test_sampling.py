@@ -97,6 +97,16 @@ def test_all_malformed_lines_of_class_counts_are_reported():
     assert [f"line {k}" in str(caught.value) for k in range(1, 6)] == [False, True, True, True, True]
 
 
+@pytest.mark.parametrize("header", ["label,count", "code,pixels"])
+def test_a_header_of_a_table_of_counts_is_named(header):
+    with pytest.raises(InputError) as caught:
+        parse_class_counts(f"\n{header}\n11,5\nwood,many\n", "counts.csv")
+    first, second = str(caught.value).splitlines()[1:]
+    assert first.startswith(f"line 2: '{header}' is not 'label,count' with a count from 0 to ")
+    assert first.endswith("; a header is not expected: if it is one, remove the line")
+    assert "header" not in second
+
+
 def test_labels_without_count_are_found():
     assert labels_without_count({"12": 0}, (11, 12, 31), "counts.csv") == ["11", "31"]
     assert labels_without_count({}, (), "counts.csv") == []

@@ -104,14 +104,18 @@ def parse_class_counts(text: str, source: str) -> dict[str, int]:
     Raises InputError with all malformed lines and all repeated labels.
     """
     counts: dict[str, int] = {}
-    problems = []
+    problems: list[str] = []
     for number, row in enumerate(csv.reader(text.splitlines()), start=1):
         cells = [normalised(cell) for cell in row]
         if not any(cells):
             continue
         if len(cells) != 2 or not cells[1].isdecimal() or int(cells[1]) > MAX_COUNT:
             expected = f"'label,count' with a count from 0 to {MAX_COUNT}"
-            problems.append(f"line {number}: {','.join(row)!r} is not {expected}")
+            header = (
+                not counts and not problems and len(cells) == 2 and all(whole_number(cell) is None for cell in cells)
+            )
+            remedy = "; a header is not expected: if it is one, remove the line" if header else ""
+            problems.append(f"line {number}: {','.join(row)!r} is not {expected}{remedy}")
         elif cells[0] in counts:
             problems.append(f"line {number}: label {cells[0]!r} is repeated")
         else:
