@@ -86,7 +86,14 @@ def test_estimators_are_nested_by_mappings_and_names() -> None:
         ("SVC", {"class_weight": {"11": 2}}, "class_weight: expected 'balanced' or None"),
         ("RadiusNeighborsClassifier", {"outlier_label": "None"}, "every pixel needs a class"),
         ("Pipeline", {"steps": ["SVC", "StandardScaler"]}, "steps: the last one must be a classifier"),
-        ("Pipeline", {"steps": {}}, "steps: the last one must be a classifier"),
+        ("Pipeline", {"steps": {}}, "steps: expected a dictionary of names and estimators"),
+        ("Pipeline", {"steps": [{"model_type": "Pipeline", "steps": ["PCA"]}]}, "steps: the last one must be a class"),
+        (
+            "BaggingClassifier",
+            {"estimator": {"model_type": "PCA"}},
+            "estimator.model_type: scikit-learn has no classifier 'PCA'",
+        ),
+        ("Pipeline", {"steps": ["StandardScalr", "SVC"]}, "has no classifier or transformer 'StandardScalr'; did you"),
         ("VotingClassifier", {"estimators": 3}, "estimators: expected a dictionary of names and estimators"),
         ("VotingClassifier", {}, "missing 1 required positional argument: 'estimators'"),
     ],
@@ -95,6 +102,12 @@ def test_problems_name_the_place_and_the_nearest_name(
     model_type: str, arguments: Mapping[str, Any], expected: str
 ) -> None:
     assert expected in problems(model_type, arguments)[0]
+
+
+def test_a_pipeline_of_transformers_is_a_transformer() -> None:
+    inner = {"model_type": "Pipeline", "steps": ["StandardScaler", "PCA"]}
+    found = estimator_of("Pipeline", {"steps": {"features": inner, "svc": "SVC"}})
+    assert [name for name, _ in found.steps[0][1].steps] == ["standardscaler1", "pca2"]
 
 
 def test_all_problems_are_reported_at_once() -> None:

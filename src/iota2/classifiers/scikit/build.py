@@ -114,6 +114,13 @@ def _role(cls: type) -> str:
     return "classifier" if issubclass(cls, _mixin()) else "transformer"
 
 
+def _is_classifier(estimator: Any) -> bool:
+    """Whether an estimator predicts classes: a classifier, or a pipeline that ends with one."""
+    if _role(type(estimator)) == "pipeline":
+        return not estimator.steps or _is_classifier(estimator.steps[-1][1])
+    return _role(type(estimator)) == "classifier"
+
+
 @cache
 def _mixin() -> type:
     from sklearn.base import ClassifierMixin  # noqa: PLC0415
@@ -143,7 +150,12 @@ def _estimator(
             problems.append(f"{where}{key}: {WEIGHTS_ELSEWHERE}")
             continue
         values[key] = _value(key, value, f"{where}{key}.", problems)
-    return _made(cls, values, where, problems) if len(problems) == before else None
+    if len(problems) > before:
+        return None
+    made = _made(cls, values, where, problems)
+    if cls.__name__ == "Pipeline" and made is not None and "transformer" not in roles and not _is_classifier(made):
+        problems.append(f"{where}steps: the last one must be a classifier")
+    return made
 
 
 def grid_of(grid: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
@@ -177,7 +189,8 @@ def _class(name: Any, where: str, problems: list[str], roles: Sequence[str]) -> 
         problems.append(f"{place}: {wanted} is not installed; pip install 'iota2[{OF_OTHER_PACKAGES[wanted][1]}]'")
     elif wanted not in known:
         hint = did_you_mean(str(wanted), known) or f"; expected one of {', '.join(sorted(known))}"
-        problems.append(f"{place}: scikit-learn has no {' or '.join(roles[:1])} {str(wanted)!r}{hint}")
+        kinds = " or ".join(role for role in roles if role != "pipeline")  # a pipeline is one of them
+        problems.append(f"{place}: scikit-learn has no {kinds} {str(wanted)!r}{hint}")
     else:
         return known[wanted]
     return None
@@ -197,8 +210,8 @@ def _made(cls: type, values: Mapping[str, Any], where: str, problems: list[str])
         problems.append(f"{where}voting: 'hard' has no probabilities; expected 'soft'")
     if cls.__name__ == "RadiusNeighborsClassifier" and made.outlier_label != "most_frequent":
         problems.append(f"{where}outlier_label: every pixel needs a class; expected 'most_frequent'")
-    if cls.__name__ == "Pipeline" and (not made.steps or _role(type(made.steps[-1][1])) == "transformer"):
-        problems.append(f"{where}steps: the last one must be a classifier")
+    if cls.__name__ == "Pipeline" and not made.steps:
+        problems.append(f"{where}steps: expected a dictionary of names and estimators")
     if cls.__name__ == "StackingClassifier" and made.final_estimator is None:
         made.set_params(final_estimator=_known()["LogisticRegression"]())  # as the library does while fitting
     return made
@@ -212,10 +225,11 @@ def check_parameters(estimator: Any) -> None:
 
 def _value(key: str, value: Any, where: str, problems: list[str]) -> Any:
     """The value of an argument: estimators are made, texts of a configuration become None, True and False."""
+    roles = ("classifier", "pipeline") if key in NESTED else ("classifier", "transformer", "pipeline")
     if key in NESTED and isinstance(value, str) and value.lower() != "none":
-        return _estimator(value, {}, where, problems, roles=("classifier", "pipeline"))
+        return _estimator(value, {}, where, problems, roles=roles)
     if isinstance(value, Mapping) and TYPE in value:
-        return _estimator(*_parts(value), where, problems, roles=("classifier", "transformer", "pipeline"))
+        return _estimator(*_parts(value), where, problems, roles=roles)
     if key in NAMED:
         return _named(value, where, problems)
     if isinstance(value, Mapping):
