@@ -120,6 +120,14 @@ CASES = (
         sections={"arg_train": {"otb_classifier_options": {"classifier.rf.mni": 3}}},
     ),
     Case(
+        "classifier_options_known",
+        "arg_train.classifier: knn does not standardise the features, as in Orfeo ToolBox: those with large values "
+        "dominate the distances. To standardise them, give scikit_models_parameters : {model_type : "
+        "'KNeighborsClassifier', standardization : True, keyword_arguments : {n_neighbors : 7}}",
+        sections={"arg_train": {"classifier": "knn", "otb_classifier_options": {"classifier.knn.k": 7}}},
+        refused=False,
+    ),
+    Case(
         "probability_map_enabled",
         "enable_probability_map is False",
         sections={"arg_classification": {"generate_final_probability_map": True}},

@@ -74,7 +74,7 @@ register(
     "One normal distribution per class, whose covariance is mixed with 1 % of a diagonal one.",
     f"{_TOOLBOX}:NormalBayes",
 )
-register("knn", "Nearest neighbours.", f"{_TOOLBOX}:Knn")
+register("knn", "Nearest neighbours, in the units of the features: they are not standardised.", f"{_TOOLBOX}:Knn")
 
 SCIKIT = "scikit"
 """Name in the registry of the classifiers of ``scikit_models_parameters``."""

@@ -239,7 +239,8 @@ def classifier_options_known(arg_train: ArgTrain, scikit: ScikitModels) -> Itera
             yield Finding("arg_train", path, problem.removeprefix("otb_classifier_options: "))
         return
     for warning in warnings:
-        yield Finding("arg_train", path, warning, fatal=False)
+        about_option = warning.startswith("classifier.")
+        yield Finding("arg_train", path if about_option else ("classifier",), warning, fatal=False)
 
 
 def scikit_options_known(arg_train: ArgTrain, scikit: ScikitModels) -> Iterator[Finding]:

@@ -341,13 +341,23 @@ class KnnParams(Params):
         "mean", "Value of several neighbours.", "it belongs to regression.", alias="classifier.knn.rule"
     )
 
+    def warnings(self) -> tuple[str, ...]:
+        """Options without effect, and that features are compared in their units."""
+        arguments = f"keyword_arguments : {{n_neighbors : {self.k}}}"
+        return (
+            *super().warnings(),
+            "knn does not standardise the features, as in Orfeo ToolBox: those with large values dominate the "
+            "distances. To standardise them, give scikit_models_parameters : {model_type : 'KNeighborsClassifier', "
+            f"standardization : True, {arguments}}}",
+        )
+
 
 class Knn(ToolboxClassifier):
-    """Nearest neighbours."""
+    """Nearest neighbours, in the units of the features."""
 
     Params = KnnParams
     estimator = "KNeighborsClassifier"
-    becomes: ClassVar[Mapping[str, str]] = {"k": "`n_neighbors`"}
+    becomes: ClassVar[Mapping[str, str]] = {"k": "`n_neighbors`; features are not standardised"}
 
     @classmethod
     def specify(cls, parameters: Mapping[str, Any]) -> Specification:
