@@ -71,6 +71,7 @@ def test_a_grid_search_is_reported_with_both_scores(case: Case) -> None:
     folder = case.output / "model"
     scores = json.loads((folder / "model_1_seed_0_cross_val_param.json").read_text(encoding="utf-8"))
     assert len(scores["candidates"]) == 4
+    assert scores["polygons_kept_together"] is False
     assert all(len(one["scores"]) == 3 for one in scores["candidates"])
     text = (folder / "model_1_seed_0_cross_val_param.cv").read_text(encoding="utf-8")
     assert text.count(" for C = ") == 4

@@ -173,6 +173,9 @@ def test_scores_with_mixed_polygons_are_too_high_and_both_are_reported() -> None
     assert f"Accuracy with {MIXED}: {mixed.best.mean:.4f}" in text
     assert f"Accuracy with {KEPT}: {np.mean(mixed.other):.4f}" in text
     content = json.loads(json.dumps(mixed.to_json()))
+    names = ("measure", "folds", "polygons_kept_together", "best", "candidates", "best_with_other_folds")
+    assert tuple(content) == names
+    assert content["best_with_other_folds"]["scores"] == [*mixed.other]
     assert content["best"] == dict(mixed.best.parameters)
     assert [one["scores"] for one in content["candidates"]] == [list(one.scores) for one in mixed.candidates]
 

@@ -58,10 +58,10 @@ class GridSearch:
         return {
             "measure": "accuracy",
             "folds": self.kinds[0],
-            "polygons kept together": self.grouped,
+            "polygons_kept_together": self.grouped,
             "best": dict(self.best.parameters),
             "candidates": listed,
-            "best with other folds": {
+            "best_with_other_folds": {
                 "folds": self.kinds[1],
                 "mean": float(np.mean(self.other)),
                 "scores": list(self.other),

@@ -45,12 +45,12 @@ def search_remarks(models: Sequence[SearchedModel]) -> Iterator[str]:
     """One remark for each model: the best parameters, and their accuracy with both kinds of folds."""
     for model in models:
         if model.found:
-            scores, other = model.scores, model.scores["best with other folds"]
+            scores, other = model.scores, model.scores["best_with_other_folds"]
             best = max(one["mean"] for one in scores["candidates"])
             yield (
                 f"{model.title}: the grid search chose {assignments(scores['best'])}, with an accuracy of "
                 f"{100 * best:.1f} % with {scores['folds']}, and {100 * other['mean']:.1f} % with {other['folds']}."
-                + ("" if scores["polygons kept together"] else LEAK)
+                + ("" if scores["polygons_kept_together"] else LEAK)
                 + "".join(f" {sentence}" for sentence in _at_limits(scores))
             )
 
@@ -79,7 +79,7 @@ def search_tables(models: Sequence[SearchedModel]) -> list[dict[str, Any]]:
 
 def _table(model: SearchedModel) -> dict[str, Any]:
     ranked = sorted(model.scores["candidates"], key=lambda one: -one["mean"])
-    other = model.scores["best with other folds"]
+    other = model.scores["best_with_other_folds"]
     return {
         "title": model.title,
         "folds": model.scores["folds"],

@@ -190,7 +190,7 @@ def _training_seconds(method: Estimator, samples: float, features: int, classes:
 
 STEP = Step(
     name="learnModel",
-    version=2,
+    version=3,
     group="learning",
     about="Train one model per region and seed.",
     task="learning_model_{region}_seed_{seed}",
