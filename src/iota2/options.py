@@ -5,6 +5,7 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -70,6 +71,11 @@ def option(default: Any, sentence: str, *, about: About | None = None, alias: st
     """A field of a section: available unless ``about`` says otherwise; mandatory with default ``...``."""
     extra: dict[str, Any] = {"about": about or About()}
     return Field(default, description=sentence, alias=alias, json_schema_extra=extra, **limits)
+
+
+def same_as(options: type[Options], name: str) -> Any:
+    """A field with default, limits and text of the field ``name`` of other options; its type must be repeated."""
+    return copy(options.model_fields[name])
 
 
 def needed(sentence: str, *, builders: str, form: str = "") -> Any:

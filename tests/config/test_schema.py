@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 from pydantic.fields import FieldInfo
 
+from iota2.classifiers.scikit.options import ScikitParams
 from iota2.config import legacy
 from iota2.config.options.chain import Chain
 from iota2.config.options.schema import ATTRIBUTES, SECTIONS, Config
+from iota2.config.options.train import ScikitModels
 from iota2.options import Options, about, default_of, is_mandatory, keys, kind, nested
 
 
@@ -55,3 +57,13 @@ def test_legacy_names_refer_to_existing_options() -> None:
 def test_every_section_is_the_attribute_of_its_own_class() -> None:
     config = Config(chain=Chain.model_construct())
     assert {name: type(config.section(name)) for name in SECTIONS} == dict(SECTIONS)
+
+
+def test_options_of_scikit_learn_are_those_of_the_classifier() -> None:
+    """Defaults, limits and texts have one home; ``model_type`` selects the classifier, and its default is None."""
+    for name, field in ScikitModels.model_fields.items():
+        other = ScikitParams.model_fields[name]
+        if name != "model_type":
+            assert (field.description, field.default) == (other.description, other.default)
+            assert field.metadata == other.metadata
+    assert ScikitModels.model_fields.keys() == ScikitParams.model_fields.keys()

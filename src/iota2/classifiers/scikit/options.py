@@ -20,16 +20,19 @@ class ScikitParams(Params):
     """Options of a classifier of scikit-learn."""
 
     model_type: str = option("RandomForestClassifier", "Name of a classifier of scikit-learn, or `Pipeline`.")
-    keyword_arguments: dict[str, Any] = option({}, "Arguments of the classifier.")
-    standardization: bool = option(False, "Standardise the features by the samples of the model.")
+    keyword_arguments: dict[str, Any] = option(
+        {}, "Arguments of the classifier, such as `{'C': 10}`. Estimators in it are dictionaries with `model_type`."
+    )
+    standardization: bool = option(False, "Standardise the features by the samples of each model.")
     cross_validation_parameters: dict[str, Any] = option(
-        {}, "Values to try for parameters: every combination is trained on folds, and the most accurate one is used."
+        {},
+        "Grid search: lists of values to try, such as `{'C': [1, 10]}`; every combination is trained on folds.",
     )
     cross_validation_folds: int = option(5, "Number of folds of the grid search.", ge=2, le=1000)
     cross_validation_grouped: bool = option(
         False,
-        "Keep the pixels of a polygon in one fold. If False, neighbouring pixels are on both sides and scores are too "
-        "high; the report has both scores of the best combination.",
+        "Keep the pixels of a polygon in one fold of the grid search. Without it the scores are too high, since "
+        "neighbouring pixels resemble each other; the report has the scores of the best parameters for both.",
     )
 
     @model_validator(mode="after")

@@ -9,13 +9,14 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from iota2.classifiers.registry import selectable_names
+from iota2.classifiers.scikit.options import ScikitParams
 from iota2.compute.augmentation import DEFAULT_FACTOR, DEFAULT_NEIGHBOURS, Method, Wanted
 from iota2.compute.class_weights import Balanced
 from iota2.compute.indices import INDICES
 from iota2.config.options.fields import AnyPath, InputFile, Section, Words
 from iota2.core.recipe import DEFAULT_INDICES, TEMPORAL_FEATURES
 from iota2.core.reduction import ReductionMode
-from iota2.options import About, OneOf, Options, no_effect, no_effect_without, option, planned
+from iota2.options import About, OneOf, Options, no_effect, no_effect_without, option, planned, same_as
 
 _OTHER_CLASSIFIERS = ("sharkkm",)
 Classifier = Annotated[str, OneOf(lambda: (*selectable_names(), *_OTHER_CLASSIFIERS))]
@@ -479,20 +480,11 @@ class ScikitModels(Section):
         "Name of a classifier of scikit-learn, such as SVC, or of a pipeline; replaces `arg_train.classifier`. Any "
         "other key of the section is an argument of the classifier.",
     )
-    standardization: bool = option(False, "Standardise the features by the samples of each model.")
-    cross_validation_folds: int = option(5, "Number of folds of the grid search.", ge=2, le=1000)
-    cross_validation_grouped: bool = option(
-        False,
-        "Keep the pixels of a polygon in one fold of the grid search. Without it the scores are too high, since "
-        "neighbouring pixels resemble each other; the report has the scores of the best parameters for both.",
-    )
-    cross_validation_parameters: dict[str, Any] = option(
-        {},
-        "Grid search: lists of values to try, such as `{'C': [1, 10]}`; every combination is trained on folds.",
-    )
-    keyword_arguments: dict[str, Any] = option(
-        {}, "Arguments of the classifier, such as `{'C': 10}`. Estimators in it are dictionaries with `model_type`."
-    )
+    standardization: bool = same_as(ScikitParams, "standardization")
+    cross_validation_folds: int = same_as(ScikitParams, "cross_validation_folds")
+    cross_validation_grouped: bool = same_as(ScikitParams, "cross_validation_grouped")
+    cross_validation_parameters: dict[str, Any] = same_as(ScikitParams, "cross_validation_parameters")
+    keyword_arguments: dict[str, Any] = same_as(ScikitParams, "keyword_arguments")
 
     @field_validator("model_type", mode="before")
     @classmethod
