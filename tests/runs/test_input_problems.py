@@ -359,3 +359,15 @@ def test_estimators_that_do_not_fit_together_are_reported_before_the_run(
     code, printed, error = command(capsys, "check", case.configured(scikit_models_parameters=section))
     assert (code, error) == (0, "")
     assert "Configuration is valid" in printed
+
+
+def test_columns_of_an_estimator_are_compared_with_the_features_of_the_run(
+    case: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scaled = {"model_type": "ColumnTransformer", "transformers": [["a", {"model_type": "StandardScaler"}, [999]]]}
+    section = {"model_type": "Pipeline", "keyword_arguments": {"steps": {"columns": scaled, "trees": "GaussianNB"}}}
+    code, _, error = command(capsys, "check", case.configured(scikit_models_parameters=section))
+    assert code == 1
+    assert "keyword_arguments.steps.columns: ColumnTransformer cannot be used: all features must be in [0, 194]" in (
+        " ".join(error.split())
+    )
