@@ -14,10 +14,10 @@ def searched(means: dict[Any, float]) -> SearchedModel:
     candidates = [{"parameters": {"C": value}, "mean": mean, "scores": [mean]} for value, mean in means.items()]
     scores = {
         "folds": "polygons kept together",
-        "polygons kept together": True,
+        "polygons_kept_together": True,
         "best": {"C": max(means, key=lambda value: means[value])},
         "candidates": candidates,
-        "best with other folds": {"folds": "pixels of a polygon in several folds", "mean": 0.99, "scores": [0.99]},
+        "best_with_other_folds": {"folds": "pixels of a polygon in several folds", "mean": 0.99, "scores": [0.99]},
     }
     return SearchedModel("1", 0, scores)
 
