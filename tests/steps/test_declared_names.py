@@ -38,24 +38,36 @@ def names_in(module: ModuleType, side: Side) -> Names:
     tree = ast.parse(inspect.getsource(module))
     tree.body = [node for node in tree.body if not _is_step(node)]
     found = _names(tree, lambda node: isinstance(node, ast.Attribute) and node.attr == side)
-    for helper in _helpers(tree, module, side):
-        code = ast.parse(textwrap.dedent(inspect.getsource(helper)))
-        (parameter, *_) = inspect.signature(helper).parameters
-        found.used |= _names(code, lambda node, name=parameter: isinstance(node, ast.Name) and node.id == name).used
+    for helper in _helpers(tree, module, lambda node: isinstance(node, ast.Attribute) and node.attr == side):
+        found.used |= _used_by(helper)
     return found
+
+
+def _used_by(helper: Callable[..., Any]) -> set[str]:
+    """Names used by a function whose first parameter is the paths, and by the functions to which it passes them."""
+    code = ast.parse(textwrap.dedent(inspect.getsource(helper)))
+    (parameter, *_) = inspect.signature(helper).parameters
+
+    def are_paths(node: ast.AST) -> bool:
+        return isinstance(node, ast.Name) and node.id == parameter
+
+    used = _names(code, are_paths).used
+    for further in _helpers(code, sys.modules[helper.__module__], are_paths):
+        used |= _used_by(further)
+    return used
 
 
 def _is_step(node: ast.stmt) -> bool:
     return isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "STEP"
 
 
-def _helpers(tree: ast.AST, module: ModuleType, side: Side) -> Iterator[Callable[..., Any]]:
-    """Functions of other modules that are called with all paths of one side."""
+def _helpers(tree: ast.AST, module: ModuleType, are_paths: Callable[[ast.AST], bool]) -> Iterator[Callable[..., Any]]:
+    """Functions that are called with all paths of one side."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
-            first = node.args[0]
-            if isinstance(first, ast.Attribute) and first.attr == side:
-                yield getattr(module, node.func.id)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args and are_paths(node.args[0]):
+            function = getattr(module, node.func.id, None)
+            if inspect.isfunction(function):
+                yield function
 
 
 def _names(tree: ast.AST, are_paths: Callable[[ast.AST], bool]) -> Names:

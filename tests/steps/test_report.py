@@ -20,8 +20,9 @@ from iota2.io.tables.confusions import confusion_csv
 from iota2.io.tables.remark_lists import write_remarks
 from iota2.io.tables.vectors import write_shapefile
 from iota2.report.results.page import ModelView
+from iota2.steps.learned_models import options_of_models
 from iota2.steps.validation import confusion_figure
-from iota2.steps.validation.report import STEP, ReportParams, options_of_models
+from iota2.steps.validation.report import STEP, ReportParams
 from tests.steps.helpers import (
     CRS,
     DAYS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
@@ -16,16 +16,9 @@ import numpy as np
 from pydantic import BaseModel
 
 from iota2 import __version__, layout
-from iota2.classifiers.base import CONVERGENCE
-from iota2.classifiers.calibrated import SPLITS
-from iota2.classifiers.models import read_calibration, read_training
-from iota2.classifiers.registry import SCIKIT, as_options, method_name, shown_parameters, validate_options
-from iota2.classifiers.transforms import Components
-from iota2.compute.map_reliability import map_reliability
+from iota2.compute.map_reliability import MapReliability, map_reliability
 from iota2.compute.validation import validation_accuracy
 from iota2.config.options.schema import Config, describe
-from iota2.config.options.train import ArgTrain
-from iota2.core.files import read_text
 from iota2.core.graph import Artifact, JobContext, Step, optional
 from iota2.core.grid import blocks, resolution
 from iota2.core.importance import importance_from_json
@@ -41,39 +34,32 @@ from iota2.io.rasters.files import RasterReader, decimated
 from iota2.io.rasters.ownership import TileOwnership
 from iota2.io.series.scene_file import read_scene
 from iota2.io.tables.alignments import Alignment, read_alignments, unaligned_remarks
-from iota2.io.tables.class_statistics import read_class_statistics
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.confidence_counts import read_confidence_counts
 from iota2.io.tables.confusions import read_confusion
 from iota2.io.tables.polygon_counts import read_polygon_counts
 from iota2.io.tables.polygon_losses import read_losses_csv
-from iota2.io.tables.rates import losses
 from iota2.io.tables.remark_lists import read_remarks
 from iota2.io.tables.vectors import read_vector
 from iota2.options import Options
 from iota2.report.results.importance import ImportanceView, importance_view, importances_json
 from iota2.report.results.metrics import metrics
-from iota2.report.results.page import AlignedSeries, ModelView, Picture, ReportData, Series, render_report
-from iota2.report.results.reductions import ReducedGroup, ReducedModel, reduction_remarks, reductions_json
+from iota2.report.results.page import AlignedSeries, Picture, ReportData, Series, render_report
+from iota2.report.results.reductions import reductions_json
 from iota2.report.results.reliability import (
-    CalibratedModel,
     ReliabilityData,
-    SampleReliability,
     calibration_remarks,
     reliability_text,
 )
 from iota2.report.results.samples import model_samples_json, model_samples_text
-from iota2.report.results.searches import SearchedModel, search_remarks
 from iota2.report.results.text import results_text
 from iota2.steps.blocks import COPY_SHAPE
 from iota2.steps.drawing import figures_module
-from iota2.steps.model_samples import copy_counts, copy_notes, model_samples
+from iota2.steps.learned_models import TRAINING_OPTIONS, LearnedModels, read_learned_models
 
 MAX_QUICKLOOK_PIXELS = 1_000_000
 LIBRARIES = ("numpy", "scikit-learn", "rasterio", "numba")
 """Libraries whose versions are reported."""
-TRAINING_OPTIONS = ("arg_train.classifier", "arg_train.otb_classifier_options")
-"""Training options; the report reads their values from the models, not from the configuration."""
 
 
 @dataclass(frozen=True)
@@ -113,37 +99,31 @@ def run(job: JobContext[ReportParams]) -> None:
     confusions = {key.seed: read_confusion(path) for key, path in job.inp.each("confusion")}
     scenes = [read_scene(path) for path in job.inp.all("scenes").values()]
     fates = {key.seed: read_losses_csv(path) for key, path in job.inp.each("losses")}
-    reduced = _reductions(job)
-    searched = _searches(job)
-    samples = model_samples(job.inp)
-    training = (
-        *_training_notes(job, classes),
-        *copy_notes(job.inp, classes),
-        *reduction_remarks(reduced),
-        *search_remarks(searched),
-        *_convergence_remarks(job),
-    )
-    notes = (*warnings(fates, classes.name), *_notes(job), *training)
+    learned = read_learned_models(job.inp, classes)
+    notes = (*warnings(fates, classes.name), *_notes(job), *learned.remarks)
     counts = {key.seed: read_polygon_counts(path) for key, path in job.inp.each("validation")}
     found = validation_accuracy(counts, classes.codes, sampled=job.params.sampled_validation)
-    reliable = _reliability(job, classes, counts)
+    reliable = ReliabilityData(_map_reliability(job, classes, counts), learned.calibrations)
     notes = (*notes, *calibration_remarks(reliable))
     remarks = (*classes.warnings, *notes)
     results = results_text(confusions, classes, remarks, found)
-    further = f"{samples_text(fates, classes.name)}{model_samples_text(samples, classes.name)}"
+    further = f"{samples_text(fates, classes.name)}{model_samples_text(learned.samples, classes.name)}"
     write_text(job.out.results, printable(f"{results}\n{reliability_text(reliable, classes)}\n{further}"))
-    values = metrics(confusions, classes, remarks, _provenance(job, scenes), found, reliability=reliable)
+    values = metrics(confusions, classes, remarks, _provenance(job, scenes, learned), found, reliability=reliable)
     write_json(job.out.metrics, values)
     diagrams = _write_diagrams(job, reliable)
     page = replace(
-        _page(job, classes, confusions, scenes, notes),
+        _page(job, classes, confusions, scenes),
         fates=fates[min(fates)],
         validated=found,
-        samples=samples,
+        samples=learned.samples,
+        notes=notes,
+        models=learned.models,
+        configuration=tuple({**job.params.options, **learned.options}.items()),
         reliability=reliable,
         reliability_figure=Picture("Reliability", layout.RELIABILITY_FIGURE.about, diagrams[min(diagrams)]),
-        reductions=reduced,
-        searches=searched,
+        reductions=learned.reductions,
+        searches=learned.searches,
         importance=_importance(job),
     )
     write_text(job.out.page, render_report(page))
@@ -163,9 +143,8 @@ def _page(
     classes: Nomenclature,
     confusions: Mapping[int, Confusion],
     scenes: list[Scene],
-    notes: tuple[str, ...],
 ) -> ReportData:
-    """Content of the page; maps are those of the first seed."""
+    """Content of the page without the models and remarks; maps are those of the first seed."""
     figures = figures_module()
     seed = min(confusions)
     labels, confidence = job.inp.at("map", seed=seed), job.inp.at("confidence", seed=seed)
@@ -194,10 +173,7 @@ def _page(
                 figures.validity_quicklook(*_quicklook(job.inp.validity, metres)),
             ),
         ),
-        notes=notes,
         files=_files(job.params),
-        models=tuple(_models(job)),
-        configuration=tuple(_configuration(job).items()),
         versions=tuple(_versions().items()),
     )
 
@@ -282,36 +258,6 @@ def _aligned_series(tile: str, path: Path) -> Iterator[AlignedSeries]:
         )
 
 
-def _training_notes(job: JobContext, classes: Nomenclature) -> Iterator[str]:
-    """Notes on classes with polygons from which a model did not learn, and on selected pixels that were not used."""
-    seeds: dict[tuple[str, int, str], list[str]] = {}
-    for key, path in job.inp.each("rates"):
-        region, seed = key.region, key.seed
-        learned = read_class_statistics(job.inp.at("samples", seed=seed), region)
-        lost = losses(path.read_text(encoding="utf-8"), learned)
-        copied = {one.rule.code for one in copy_counts(job.inp, seed) if one.rule.destination == region and one.copied}
-        for code, reason in lost.reasons.items():
-            if code in copied:
-                continue
-            seeds.setdefault((region, code, reason), []).append(str(seed))
-        if lost.unclear:
-            yield (
-                f"Region {region}, seed {seed}: {lost.unclear:,} of {lost.selected:,} selected pixels have no clear "
-                "date and are not used for learning."
-            )
-        if lost.left_out:
-            parts = ", ".join(f"{classes.name(code)} {count:,}" for code, count in lost.left_out.items())
-            yield (
-                f"Region {region}, seed {seed}: arg_train.max_samples_per_class leaves out "
-                f"{sum(lost.left_out.values()):,} pixels that would otherwise be used for learning ({parts})."
-            )
-    for (region, code, reason), missing in seeds.items():
-        yield (
-            f"Class {classes.name(code)} ({code}) has no sample to learn from in region {region} (seed "
-            f"{', '.join(missing)}): {reason}."
-        )
-
-
 def _files(given: ReportParams) -> tuple[tuple[str, str], ...]:
     """Paths of the products, relative to the folder of the page, with their descriptions."""
     folder = PurePosixPath(layout.REPORT.path).parent
@@ -322,59 +268,16 @@ def _files(given: ReportParams) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _models(job: JobContext) -> Iterator[ModelView]:
-    """Models of the map, read from the model files."""
-    for path in job.inp.all("models").values():
-        made = read_training(path)
-        parameters = as_options(made.kind, shown_parameters(made.kind, made.parameters))
-        method = method_name(made.kind, made.parameters)
-        yield ModelView(made.region, made.seed, made.kind, parameters, sum(made.samples.values()), method)
-
-
-def _convergence_remarks(job: JobContext) -> Iterator[str]:
-    """A remark for each model whose training did not converge."""
-    for key, path in job.inp.each("models"):
-        made = read_training(path)
-        if CONVERGENCE in made.summary:
-            method = method_name(made.kind, made.parameters)
-            yield f"Region {key.region}, seed {key.seed}, {method}: {made.summary[CONVERGENCE]}."
-
-
-def _reliability(job: JobContext, classes: Nomenclature, counts: Mapping[int, PolygonCounts]) -> ReliabilityData:
-    """Reliability of the confidence of each seed, and the calibrations of the models."""
+def _map_reliability(
+    job: JobContext, classes: Nomenclature, counts: Mapping[int, PolygonCounts]
+) -> dict[int, MapReliability]:
+    """Reliability of the confidence, by seed."""
     maps = {}
     for key, path in job.inp.each("confidences"):
         seed = key.seed
         metres = dict(zip(counts[seed].polygon.tolist(), counts[seed].distance.tolist(), strict=True))
         maps[seed] = map_reliability(read_confidence_counts(path), classes.codes, metres, seed)
-    models = []
-    for key, path in job.inp.each("models"):
-        one = read_calibration(path)
-        if one is not None:
-            samples = (SampleReliability(SPLITS[name], **asdict(given)) for name, given in one.reliability.items())
-            fitted = one.calibration is not None
-            models.append(CalibratedModel(key.region, key.seed, fitted, tuple(one.sentences), tuple(samples)))
-    return ReliabilityData(maps, tuple(models))
-
-
-def _reductions(job: JobContext) -> tuple[ReducedModel, ...]:
-    """The dimension reduction of each model; empty without."""
-    if "reductions" not in job.inp:
-        return ()
-    found = [(key, Components.load(path)) for key, path in job.inp.each("reductions")]
-    return tuple(ReducedModel(key.region, key.seed, _reduced_groups(components)) for key, components in found)
-
-
-def _searches(job: JobContext) -> tuple[SearchedModel, ...]:
-    """The grid search of each model; empty without."""
-    found = job.inp.each("searches") if "searches" in job.inp else ()
-    return tuple(SearchedModel(key.region, key.seed, json.loads(read_text(path))) for key, path in found)
-
-
-def _reduced_groups(components: Components) -> tuple[ReducedGroup, ...]:
-    columns = (components.sizes, components.arrays.counts, components.explained)
-    rows = zip(components.groups, *(column.tolist() for column in columns), strict=True)
-    return tuple(ReducedGroup(*row) for row in rows)
+    return maps
 
 
 def _importance(job: JobContext) -> ImportanceView | None:
@@ -388,41 +291,17 @@ def _importance(job: JobContext) -> ImportanceView | None:
     return replace(view, png=figures_module().importance_figure(view)) if view.groups else view
 
 
-def _configuration(job: JobContext[ReportParams]) -> dict[str, str]:
-    """Options that differ from their default, including those of training."""
-    return {**job.params.options, **options_of_models([*_models(job)])}
-
-
-def options_of_models(models: Sequence[ModelView]) -> dict[str, str]:
-    """Training options read from the models that differ from their default, as text.
-
-    Different values of several models are separated by ``|``.
-    """
-    found: dict[str, dict[str, None]] = {name: {} for name in TRAINING_OPTIONS}
-    classifier, options = TRAINING_OPTIONS
-    for model in models:
-        if model.classifier == SCIKIT:
-            continue  # the section scikit_models_parameters shows its options
-        if model.classifier != ArgTrain.model_fields["classifier"].default:
-            found[classifier][model.classifier] = None
-        defaults = as_options(model.classifier, validate_options(model.classifier, {})[0])
-        changed = {name: value for name, value in model.parameters.items() if value != defaults.get(name)}
-        if changed:
-            found[options][str(changed)] = None
-    return {name: " | ".join(texts) for name, texts in found.items() if texts}
-
-
-def _provenance(job: JobContext[ReportParams], scenes: list[Scene]) -> dict[str, object]:
+def _provenance(job: JobContext[ReportParams], scenes: list[Scene], learned: LearnedModels) -> dict[str, object]:
     """Inputs, models, options and software of the map, for ``metrics.json``."""
     dates = [f"{s.tile}: {counted(s.count, 'date')} of {s.sensor}, {s.first} to {s.last}" for s in _series(scenes)]
     return {
         "title": job.params.title,
         "series": dates,
-        "models": [asdict(model) for model in _models(job)],
+        "models": [asdict(model) for model in learned.models],
         "samples": _samples(job),
-        "model_samples": model_samples_json(model_samples(job.inp)),
-        "reductions": reductions_json(_reductions(job)),
-        "grid_searches": {search.title: search.scores for search in _searches(job)},
+        "model_samples": model_samples_json(learned.samples),
+        "reductions": reductions_json(learned.reductions),
+        "grid_searches": {search.title: search.scores for search in learned.searches},
         "configuration": dict(job.params.options),
         "versions": _versions(),
     }

@@ -1,0 +1,160 @@
+"""What the models of a run have learned from, and how: read once, for the report and ``metrics.json``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+
+from iota2.classifiers.base import CONVERGENCE
+from iota2.classifiers.calibrated import SPLITS
+from iota2.classifiers.models import read_calibration, read_training
+from iota2.classifiers.registry import SCIKIT, as_options, method_name, shown_parameters, validate_options
+from iota2.classifiers.transforms import Components
+from iota2.config.options.train import ArgTrain
+from iota2.core.files import read_text
+from iota2.core.graph import Paths
+from iota2.core.nomenclature import Nomenclature
+from iota2.io.tables.class_statistics import read_class_statistics
+from iota2.io.tables.rates import losses
+from iota2.report.results.page import ModelView
+from iota2.report.results.reductions import ReducedGroup, ReducedModel, reduction_remarks
+from iota2.report.results.reliability import CalibratedModel, SampleReliability
+from iota2.report.results.samples import ClassSamples
+from iota2.report.results.searches import SearchedModel, search_remarks
+from iota2.steps.model_samples import copy_counts, copy_notes, model_samples
+
+TRAINING_OPTIONS = ("arg_train.classifier", "arg_train.otb_classifier_options")
+"""Training options; the report reads their values from the models, not from the configuration."""
+
+
+@dataclass(frozen=True)
+class LearnedModels:
+    """The models of all regions and seeds, as the report shows them."""
+
+    models: tuple[ModelView, ...]
+    samples: tuple[ClassSamples, ...]
+    """Samples of each class in each model."""
+    reductions: tuple[ReducedModel, ...]
+    """The dimension reduction of each model; empty without."""
+    searches: tuple[SearchedModel, ...]
+    """The grid search of each model; empty without."""
+    calibrations: tuple[CalibratedModel, ...]
+    """The calibration of each model; empty without."""
+    remarks: tuple[str, ...]
+
+    @property
+    def options(self) -> dict[str, str]:
+        """Training options that differ from their default."""
+        return options_of_models(self.models)
+
+
+def read_learned_models(inp: Paths, classes: Nomenclature) -> LearnedModels:
+    """From the inputs of the report."""
+    reductions, searches = _reductions(inp), _searches(inp)
+    remarks = (
+        *_training_notes(inp, classes),
+        *copy_notes(inp, classes),
+        *reduction_remarks(reductions),
+        *search_remarks(searches),
+        *_convergence_remarks(inp),
+    )
+    calibrations = tuple(_calibrations(inp))
+    return LearnedModels(tuple(_models(inp)), model_samples(inp), reductions, searches, calibrations, remarks)
+
+
+def _training_notes(inp: Paths, classes: Nomenclature) -> Iterator[str]:
+    """Notes on classes with polygons from which a model did not learn, and on selected pixels that were not used."""
+    seeds: dict[tuple[str, int, str], list[str]] = {}
+    for key, path in inp.each("rates"):
+        region, seed = key.region, key.seed
+        learned = read_class_statistics(inp.at("samples", seed=seed), region)
+        lost = losses(path.read_text(encoding="utf-8"), learned)
+        copied = {one.rule.code for one in copy_counts(inp, seed) if one.rule.destination == region and one.copied}
+        for code, reason in lost.reasons.items():
+            if code in copied:
+                continue
+            seeds.setdefault((region, code, reason), []).append(str(seed))
+        if lost.unclear:
+            yield (
+                f"Region {region}, seed {seed}: {lost.unclear:,} of {lost.selected:,} selected pixels have no clear "
+                "date and are not used for learning."
+            )
+        if lost.left_out:
+            parts = ", ".join(f"{classes.name(code)} {count:,}" for code, count in lost.left_out.items())
+            yield (
+                f"Region {region}, seed {seed}: arg_train.max_samples_per_class leaves out "
+                f"{sum(lost.left_out.values()):,} pixels that would otherwise be used for learning ({parts})."
+            )
+    for (region, code, reason), missing in seeds.items():
+        yield (
+            f"Class {classes.name(code)} ({code}) has no sample to learn from in region {region} (seed "
+            f"{', '.join(missing)}): {reason}."
+        )
+
+
+def _models(inp: Paths) -> Iterator[ModelView]:
+    """Models of the map, read from the model files."""
+    for path in inp.all("models").values():
+        made = read_training(path)
+        parameters = as_options(made.kind, shown_parameters(made.kind, made.parameters))
+        method = method_name(made.kind, made.parameters)
+        yield ModelView(made.region, made.seed, made.kind, parameters, sum(made.samples.values()), method)
+
+
+def _convergence_remarks(inp: Paths) -> Iterator[str]:
+    """A remark for each model whose training did not converge."""
+    for key, path in inp.each("models"):
+        made = read_training(path)
+        if CONVERGENCE in made.summary:
+            method = method_name(made.kind, made.parameters)
+            yield f"Region {key.region}, seed {key.seed}, {method}: {made.summary[CONVERGENCE]}."
+
+
+def _calibrations(inp: Paths) -> Iterator[CalibratedModel]:
+    """Calibrations of the models that have one, or the reason why they have none."""
+    for key, path in inp.each("models"):
+        one = read_calibration(path)
+        if one is not None:
+            samples = (SampleReliability(SPLITS[name], **asdict(given)) for name, given in one.reliability.items())
+            fitted = one.calibration is not None
+            yield CalibratedModel(key.region, key.seed, fitted, tuple(one.sentences), tuple(samples))
+
+
+def _reductions(inp: Paths) -> tuple[ReducedModel, ...]:
+    """The dimension reduction of each model; empty without."""
+    if "reductions" not in inp:
+        return ()
+    found = [(key, Components.load(path)) for key, path in inp.each("reductions")]
+    return tuple(ReducedModel(key.region, key.seed, _reduced_groups(components)) for key, components in found)
+
+
+def _searches(inp: Paths) -> tuple[SearchedModel, ...]:
+    """The grid search of each model; empty without."""
+    found = inp.each("searches") if "searches" in inp else ()
+    return tuple(SearchedModel(key.region, key.seed, json.loads(read_text(path))) for key, path in found)
+
+
+def _reduced_groups(components: Components) -> tuple[ReducedGroup, ...]:
+    columns = (components.sizes, components.arrays.counts, components.explained)
+    rows = zip(components.groups, *(column.tolist() for column in columns), strict=True)
+    return tuple(ReducedGroup(*row) for row in rows)
+
+
+def options_of_models(models: Sequence[ModelView]) -> dict[str, str]:
+    """Training options read from the models that differ from their default, as text.
+
+    Different values of several models are separated by ``|``.
+    """
+    found: dict[str, dict[str, None]] = {name: {} for name in TRAINING_OPTIONS}
+    classifier, options = TRAINING_OPTIONS
+    for model in models:
+        if model.classifier == SCIKIT:
+            continue  # the section scikit_models_parameters shows its options
+        if model.classifier != ArgTrain.model_fields["classifier"].default:
+            found[classifier][model.classifier] = None
+        defaults = as_options(model.classifier, validate_options(model.classifier, {})[0])
+        changed = {name: value for name, value in model.parameters.items() if value != defaults.get(name)}
+        if changed:
+            found[options][str(changed)] = None
+    return {name: " | ".join(texts) for name, texts in found.items() if texts}
