@@ -33,6 +33,7 @@ PIXEL = 10
 """Metres of a pixel of the map; bands with larger pixels are resampled."""
 CUBIC = ("-interpolator", "bco", "-interpolator.bco.radius", 2)
 MARKER = "# of this benchmark"
+"""Separates the options that this benchmark appends to the configuration."""
 REFERENCE = "toolbox, all applications"
 CALIBRATIONS = ("auto", "none")
 """Values of ``arg_classification.calibration``, the default first."""

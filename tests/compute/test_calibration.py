@@ -133,22 +133,20 @@ def test_fitted_temperature_is_the_best_of_a_fine_grid():
 
 def test_fitted_isotonic_equals_scikit_learn():
     given, truth = drawn(count=500, power=2)
-    weight = np.random.default_rng(0).integers(1, 4, len(truth)).astype(float)
     pairs = np.eye(4)[truth].ravel()
-    oracle = IsotonicRegression(out_of_bounds="clip").fit(given.ravel(), pairs, np.repeat(weight, 4))
+    oracle = IsotonicRegression(out_of_bounds="clip").fit(given.ravel(), pairs)
     expected = (1 - SLOPE) * oracle.predict(given.ravel()).reshape(given.shape) + SLOPE * given
-    found = fit_isotonic(given, truth, weight=weight).apply(given)
+    found = fit_isotonic(given, truth).apply(given)
     np.testing.assert_allclose(found, expected / expected.sum(axis=1, keepdims=True), atol=1e-9)
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_a_weight_is_a_number_of_repetitions(method):
+def test_a_weight_is_a_number_of_repetitions():
     given, truth = drawn(count=200)
     often = np.random.default_rng(0).integers(1, 4, len(truth))
     each = np.arange(len(truth))
-    one = fit_calibration(method, given, truth, weight=often.astype(float), groups=each).apply(given)
+    one = fit_temperature(given, truth, weight=often.astype(float), groups=each).apply(given)
     repeated = given.repeat(often, axis=0), truth.repeat(often)
-    other = fit_calibration(method, *repeated, groups=each.repeat(often)).apply(given)
+    other = fit_temperature(*repeated, groups=each.repeat(often)).apply(given)
     np.testing.assert_allclose(one, other, atol=1e-4)
 
 

@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits
 from iota2.classifiers.base import ModelError
 from iota2.classifiers.flatten import flatten, round_down
 from iota2.compute import trees
-from iota2.compute.tree_votes import LANES, MAX_TILE
+from iota2.compute.tree_evaluation import LANES, MAX_BATCH
 from iota2.compute.trees import Forest
 
 STUMP = {
@@ -275,7 +275,7 @@ def test_the_result_of_a_pixel_does_not_depend_on_its_neighbours():
 
 
 def test_pixels_of_several_tiles_are_complete():
-    pixels = np.random.default_rng(0).random((1, 3 * MAX_TILE + 5), np.float32)
+    pixels = np.random.default_rng(0).random((1, 3 * MAX_BATCH + 5), np.float32)
     found = Forest(**STUMP).probabilities(pixels)
     np.testing.assert_array_equal(found[:, 1], np.where(pixels[0] > 0.5, 0.75, 0))
 

@@ -65,5 +65,5 @@ def test_options_of_scikit_learn_are_those_of_the_classifier() -> None:
         other = ScikitParams.model_fields[name]
         if name != "model_type":
             assert (field.description, field.default) == (other.description, other.default)
-            assert field.metadata == other.metadata
+            assert (field.metadata, field.annotation) == (other.metadata, other.annotation)
     assert ScikitModels.model_fields.keys() == ScikitParams.model_fields.keys()

@@ -201,8 +201,9 @@ class Rehearsing(Protocol):
     def rehearse(self, *, features: int, classes: int, weighted: bool) -> Sequence[Misfit]:
         """Problems of its options in a training on synthetic samples; empty without any.
 
-        ``features`` and ``classes``: numbers in the run; less than 1 and less than 2 if unknown. ``weighted``: whether
-        samples have weights. Takes about a second at most, and prints nothing.
+        ``features`` and ``classes``: numbers in the run; ``features`` 0, and ``classes`` 0 or 1, if unknown.
+        ``weighted``: whether samples have weights. Prints nothing. Usually takes less than a second for each value of a
+        grid; a failure is tried again with more samples.
         """
 
 

@@ -12,8 +12,8 @@ import numpy as np
 from iota2.classifiers.arrays import read_arrays
 from iota2.classifiers.base import FitTransform, ModelError
 from iota2.classifiers.options import Params
+from iota2.compute.tree_forms import TREE_SECONDS
 from iota2.compute.tree_growing import Growth, grow_forest
-from iota2.compute.tree_votes import TREE_SECONDS
 from iota2.compute.trees import Forest
 from iota2.options import About, no_effect, option
 

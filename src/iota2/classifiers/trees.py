@@ -17,8 +17,8 @@ from iota2.classifiers.options import Params
 from iota2.classifiers.scikit.training import limited_threads
 from iota2.compute.calibration import Temperature, fit_temperature
 from iota2.compute.folds import grouped_folds
+from iota2.compute.tree_forms import SMALL_TREE_SECONDS, TREE_SECONDS
 from iota2.compute.tree_growing import Growth, grow_forest
-from iota2.compute.tree_votes import SMALL_TREE_SECONDS, TREE_SECONDS
 from iota2.compute.trees import Forest
 from iota2.core.files import read_text
 from iota2.core.random import generator

@@ -100,7 +100,7 @@ def estimate_slices(
 
 
 def balanced_slices(step: int, pixels: int, threads: int) -> int:
-    """Number of pixels of a slice, 1 to ``step``, with which all ``threads`` have equally many slices."""
+    """Number of pixels of a slice, 1 to ``step``, so that all ``threads`` end nearly at the same time."""
     slices = threads * math.ceil(pixels / (step * threads))
     return math.ceil(pixels / max(slices, 1)) or 1
 

@@ -1,20 +1,31 @@
-"""A forest of decision trees as flat arrays, and their checks; ``tree_votes`` evaluates them."""
+"""A forest of decision trees as flat arrays, and their checks; ``tree_forms`` evaluates them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from threading import Lock
 from typing import Any
 
 import numpy as np
 
-from iota2.compute.tree_votes import SMALL_TREE_SECONDS, TREE_SECONDS, Nodes, SmallTrees, TreeVotes, tree_votes
+from iota2.compute.tree_forms import (
+    MAX_TREE_VALUES,
+    SMALL_TREE_SECONDS,
+    TREE_SECONDS,
+    Nodes,
+    SmallTrees,
+    TreeForm,
+    fastest_form,
+)
 
 MAX_ROWS = 2**24
 """Largest row number that a leaf can store exactly in float32."""
 MAX_SHARE = 1e30
 """Maximum magnitude of a leaf value, so that no sum overflows."""
+_CONVERSION = Lock()
+"""Held during the conversion of a forest, so that concurrent threads do not convert it several times."""
 _CHECKED_NODES = 2**20
 """Number of nodes that are checked together, except those of one larger tree."""
 _DTYPES = {
@@ -70,6 +81,8 @@ class Forest:
         _check_link(self)
         _check_trees(self)
         _check_rows(self)
+        if len(self.share) > MAX_TREE_VALUES:
+            _ = self._form  # ValueError for a tree with too many values
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
@@ -96,9 +109,10 @@ class Forest:
             level = below
 
     @cached_property
-    def _votes(self) -> TreeVotes:
+    def _form(self) -> TreeForm:
         """The form in which the trees are evaluated."""
-        return tree_votes(self._nodes, self.n_features)
+        with _CONVERSION:
+            return vars(self).get("_form") or fastest_form(self._nodes, self.n_features)
 
     @property
     def _nodes(self) -> Nodes:
@@ -107,7 +121,7 @@ class Forest:
     @property
     def seconds_per_pixel(self) -> float:
         """Estimated seconds of the evaluation per pixel on one core."""
-        small = isinstance(self._votes, SmallTrees)
+        small = isinstance(self._form, SmallTrees)
         return (SMALL_TREE_SECONDS if small else TREE_SECONDS) * len(self.roots)
 
     def probabilities(self, x: np.ndarray, at: np.ndarray | None = None) -> np.ndarray:
@@ -130,7 +144,7 @@ class Forest:
             raise ValueError(f"positions {at.min()} to {at.max()} are outside the {x.shape[1]} pixels")
         scores = np.zeros((len(at), self.n_scores))
         scores += self.initial if self.initial.size else 0.0
-        if self._votes.add(x, at, scores):
+        if self._form.add(x, at, scores):
             missing = [np.count_nonzero(np.isnan(values[at])) for values in x]
             first = int(np.flatnonzero(missing)[0])
             raise ValueError(f"feature {first} is NaN at {missing[first]} of {len(at)} pixels")

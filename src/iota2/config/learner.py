@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from iota2.classifiers.base import Classifier, Regressor, Rehearsing, Searching
@@ -87,11 +89,17 @@ def learned_features(given: DimRed, recipe: FeatureRecipe) -> int:
     return max_components(recipe, given.reduction_mode, given.target_dimension) if given.dim_red else len(recipe.names)
 
 
+@lru_cache(maxsize=8)
+def _sum_of_counts(path: Path, modified: int) -> int:
+    """Sum of a table of counts; read once, since the estimate of every job needs it."""
+    return sum(read_counts(path).values())
+
+
 def learned_samples(given: ArgTrain, samples: float, classes: int, region: str | None = None) -> float:
     """Estimated number of samples after ``arg_train.sample_augmentation``, of ``samples`` before it.
 
-    ``region``: that of the model; None for any. Numbers of samples by class are unknown before the run: this is the
-    greatest possible number, and ``AUGMENTATION_GROWTH`` times as many for classes of equal size.
+    ``region``: that of the model; None for any. Numbers of samples by class are unknown before the run: for
+    ``minNumber`` and ``byClass`` this is an upper bound, for ``balance`` ``AUGMENTATION_GROWTH`` times ``samples``.
     """
     options = given.sample_augmentation
     if not options.activate or (region is not None and not options.targets(region)):
@@ -99,6 +107,6 @@ def learned_samples(given: ArgTrain, samples: float, classes: int, region: str |
     if options.samples == "minNumber":
         return samples + (options.smallest or 0) * classes
     if options.samples == "byClass" and options.byclass is not None:
-        with suppress(InputError):  # reported by the step
-            return samples + sum(read_counts(options.byclass).values())
+        with suppress(InputError, OSError):  # reported by the step
+            return samples + _sum_of_counts(options.byclass, options.byclass.stat().st_mtime_ns)
     return AUGMENTATION_GROWTH * samples

@@ -10,8 +10,8 @@ SELECTION = "{'sampler': 'random', 'strategy': 'percent', 'strategy.percent.p': 
 """A selection of pixels to start from; by default, every pixel is a sample."""
 CLASSIFIER, TEMPORAL = "'trees'", "['differences', 'statistics']"
 """The classifier and features that were the most accurate on areas apart from the samples; see
-docs/choosing-a-classifier.md. The default, a forest of the plain series, predicts two to
-three times as fast."""
+docs/choosing-a-classifier.md. The default, a forest of the plain series, predicts up to
+1.4 times as fast."""
 
 
 def minimal_config(

@@ -8,7 +8,7 @@ from itertools import pairwise
 from math import log2
 from typing import Any
 
-from iota2.compute.tree_votes import MAX_LEAVES, SMALL_TREE_SECONDS, TREE_SECONDS
+from iota2.compute.tree_forms import MAX_LEAVES, SMALL_TREE_SECONDS, TREE_SECONDS
 
 SUPPORT_SHARE = 0.4
 """Share of the samples that become support vectors, for classes that are difficult to separate."""

@@ -14,7 +14,7 @@ MAX_ROWS = 20
 """Number of combinations of each model that the page shows, best first."""
 
 MIN_VALUES = 3
-"""Number of values of a parameter from which the best one can lie between others."""
+"""Minimum number of tried values of a parameter for a remark on its limit."""
 LEAK = (
     " The first is too high, since neighbouring pixels are on both sides of the folds; to search with polygons kept "
     "together, set scikit_models_parameters.cross_validation_grouped to True."

@@ -16,9 +16,10 @@ from sklearn.ensemble import (
 from threadpoolctl import threadpool_limits
 
 from iota2.classifiers.flatten import flatten
-from iota2.compute import tree_votes as forms
+from iota2.compute import tree_evaluation as evaluation
+from iota2.compute import tree_forms as forms
+from iota2.compute.tree_forms import CodedTrees, ComparedTrees, SmallTrees
 from iota2.compute.tree_growing import Growth, grow_forest
-from iota2.compute.tree_votes import CodedTrees, ComparedTrees, SmallTrees
 from iota2.compute.trees import Forest
 from tests.compute.test_trees import STUMP, near_thresholds
 
@@ -98,6 +99,17 @@ def test_every_form_gives_the_scores_of_a_slow_evaluation(seed, case):
             np.testing.assert_array_equal(form_scores(form, forest, x, at), expected[at], err_msg=form.__name__)
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_pixels_of_several_batches_are_complete(form, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(evaluation, "MAX_BATCH", 64)
+    forest = trained(5, kind="gradient boosting", samples=200, features=3, classes=3, trees=4)
+    rng = np.random.default_rng(6)
+    x = near_thresholds(forest, rng.normal(size=(3, 100)), rng)
+    expected, scattered = slow_scores(forest, x), rng.integers(0, x.shape[1], 150)
+    np.testing.assert_array_equal(form_scores(form, forest, x), expected)
+    np.testing.assert_array_equal(form_scores(form, forest, x, scattered), expected[scattered])
+
+
 @pytest.mark.parametrize(
     ("kind", "samples", "form"),
     [
@@ -109,7 +121,7 @@ def test_every_form_gives_the_scores_of_a_slow_evaluation(seed, case):
 )
 def test_the_form_follows_the_trees(kind, samples, form):
     forest = trained(1, kind=kind, samples=samples, features=4, classes=3, trees=20)
-    assert type(forest._votes) is form
+    assert type(forest._form) is form
     x = np.random.default_rng(2).normal(size=(4, 500)).astype(np.float32)
     np.testing.assert_array_equal(forest.scores(x), slow_scores(forest, x))
 
@@ -134,7 +146,7 @@ def test_trees_of_33_leaves_are_not_small():
     x = np.linspace(-1, 40, 200, dtype=np.float32)[None]
     for leaves, form in ((1, SmallTrees), (2, SmallTrees), (32, SmallTrees), (33, CodedTrees)):
         forest = comb(leaves)
-        assert type(forest._votes) is form
+        assert type(forest._form) is form
         np.testing.assert_array_equal(forest.scores(x)[:, 0], np.clip(np.ceil(x[0]) - 1, 0, leaves - 1))
 
 
@@ -154,7 +166,7 @@ def test_more_than_255_thresholds_of_a_feature_are_not_coded():
     x = np.linspace(-1, 300, 700, dtype=np.float32)[None]
     for thresholds, form in ((255, CodedTrees), (256, ComparedTrees)):
         forest = staircase(thresholds)
-        assert type(forest._votes) is form
+        assert type(forest._form) is form
         np.testing.assert_array_equal(forest.scores(x)[:, 1], np.clip(np.ceil(x[0]) - 1, 0, thresholds))
 
 
@@ -195,7 +207,7 @@ def test_thresholds_of_many_features_are_not_coded():
     forest = trained(3, kind="own", samples=60, features=4, classes=3, trees=1)
     many = 2**27
     features = np.where(forest.feature == 4, many, forest.feature).astype(np.uint32)
-    assert type(replace(forest, n_features=many, feature=features)._votes) is ComparedTrees
+    assert type(replace(forest, n_features=many, feature=features)._form) is ComparedTrees
 
 
 @pytest.mark.parametrize("form", FORMS)

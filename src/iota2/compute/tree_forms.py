@@ -1,13 +1,9 @@
-"""Compiled evaluation of the trees of a forest.
+"""Forms of the trees of a forest that can be evaluated quickly.
 
 A forest has one of three forms. ``SmallTrees``: every tree adds to one score and has at most 32 leaves, as in
 boosting. ``CodedTrees``: no feature has more than 255 thresholds, as after training on histograms; features of pixels
-are replaced by codes of one byte. ``ComparedTrees``: all others. Every form adds the same values in the same order.
-
-All forms evaluate one tree for many pixels before the next tree. Features and sums of these pixels (a tile) and one
-tree fit the second-level cache; what a tile does not reuse has to come from memory that is shared with other cores. For
-the same reason the values of leaves are stored tree by tree. All compiled functions are in one module: the cache of
-numba does not notice changes of functions in other modules.
+are replaced by codes of one byte. ``ComparedTrees``: all others. Every form adds the same values in the same order. The
+values of leaves are stored tree by tree, because those of all trees exceed the second-level cache.
 """
 
 from __future__ import annotations
@@ -18,14 +14,13 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numba import njit
 
+from iota2.compute.tree_evaluation import DE_BRUIJN, LAST, add_coded, add_compared, add_small, batch_pixels
+
 TREE_SECONDS, SMALL_TREE_SECONDS = 0.05e-6, 0.004e-6
-"""Estimated seconds to evaluate a tree for one pixel, measured by ``make bench``; small trees are ``SmallTrees``."""
-LANES = 16
-"""Pixels that move through a tree together."""
-TILE_BYTES = 768 * 1024
-"""Bytes of features and sums of the pixels of a tile, in a second-level cache of 1 MiB or more."""
-MAX_TILE = 4096
-"""Maximum number of pixels of a tile."""
+"""Estimated seconds to evaluate a tree for one pixel; small trees are ``SmallTrees``, with the link to probabilities.
+
+``bench_forest`` and ``bench_predictors`` measure them.
+"""
 MAX_CODES = 255
 """Maximum number of thresholds of a feature in ``CodedTrees``."""
 MAX_CODED_FEATURES = 8192
@@ -34,10 +29,6 @@ MAX_LEAVES = 32
 """Maximum number of leaves of a tree in ``SmallTrees``: bits of a mask."""
 MAX_TREE_VALUES = 2**24
 """Largest position of a value among those of its tree in ``ComparedTrees``, which stores it as float32."""
-_LAST = np.uint32(2**31)
-"""Flag of the last value of a leaf, in its column."""
-_DE_BRUIJN = np.uint32(0x077CB531)
-"""Multiplied by a power of two, the five highest bits identify the power (Leiserson, Prokop and Randall, 1998)."""
 
 
 class Nodes(NamedTuple):
@@ -57,24 +48,20 @@ class Nodes(NamedTuple):
         return np.diff(self.roots, append=np.uint32(len(self.feature)))
 
 
-class TreeVotes(Protocol):
+class TreeForm(Protocol):
     """A form of the trees that can be evaluated."""
 
     def add(self, x: np.ndarray, at: np.ndarray, total: np.ndarray) -> bool:
-        """Add the values of the reached leaves to ``total`` (pixel, score); True, without result, for NaN.
+        """Add the values of the reached leaves to ``total`` (pixel, score).
 
+        Returns True if a feature is NaN; ``total`` is then incomplete.
         ``at`` (pixel,) int64 are positions in ``x`` (feature, pixel) float32.
         """
 
 
-def tree_votes(nodes: Nodes, n_features: int) -> TreeVotes:
+def fastest_form(nodes: Nodes, n_features: int) -> TreeForm:
     """The fastest form of a forest whose arrays are consistent. ``ValueError`` if a tree has too many values."""
     return SmallTrees.of(nodes, n_features) or CodedTrees.of(nodes, n_features) or ComparedTrees.of(nodes, n_features)
-
-
-def tile_pixels(bytes_of_pixel: int) -> int:
-    """Number of pixels of a tile: a multiple of ``LANES``."""
-    return LANES * int(np.clip(TILE_BYTES // (LANES * bytes_of_pixel), 1, MAX_TILE // LANES))
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +80,7 @@ class SmallTrees:
     column: np.ndarray
     """(tree,) uint32: score of the tree."""
     values: np.ndarray
-    """(tree, 32) float64: values of the leaves in the order of ``_DE_BRUIJN``."""
+    """(tree, 32) float64: values of the leaves in the order of ``DE_BRUIJN``."""
 
     @classmethod
     def of(cls, nodes: Nodes, n_features: int) -> SmallTrees | None:
@@ -117,15 +104,15 @@ class SmallTrees:
         tests = np.zeros(len(inner), kind)
         tests["feature"], tests["threshold"], tests["mask"] = nodes.feature[inner], nodes.threshold[inner], mask[inner]
         values = np.zeros((len(nodes.roots), MAX_LEAVES))
-        place = (np.left_shift(np.uint32(1), number[leaf]) * _DE_BRUIJN) >> np.uint32(27)
+        place = (np.left_shift(np.uint32(1), number[leaf]) * DE_BRUIJN) >> np.uint32(27)
         values[tree[leaf], place] = nodes.share[nodes.starts[row]]
         ends = np.cumsum(np.bincount(tree[inner], minlength=len(nodes.roots)))
         return cls(tests, ends.astype(np.uint32), of_tree.astype(np.uint32), values)
 
     def add(self, x: np.ndarray, at: np.ndarray, total: np.ndarray) -> bool:
-        """As ``TreeVotes.add``."""
-        step = tile_pixels(4 * (len(x) + 1) + 8 * total.shape[1])
-        return bool(_add_small(x, at, (self.tests, self.ends, self.column, self.values), step, total))
+        """As ``TreeForm.add``."""
+        step = batch_pixels(4 * (len(x) + 1) + 8 * total.shape[1])
+        return bool(add_small(x, at, (self.tests, self.ends, self.column, self.values), step, total))
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +122,7 @@ class LeafValues:
     first: np.ndarray
     """(tree,) uint32: first value of the tree."""
     column: np.ndarray
-    """(value,) uint32: score, with the flag ``_LAST`` at the last value of a leaf."""
+    """(value,) uint32: score, with the flag ``LAST`` at the last value of a leaf."""
     share: np.ndarray
     """(value,) float64."""
 
@@ -188,10 +175,10 @@ class CodedTrees:
         return cls(cuts, packed, nodes.roots, bits, leaves)
 
     def add(self, x: np.ndarray, at: np.ndarray, total: np.ndarray) -> bool:
-        """As ``TreeVotes.add``."""
-        step = tile_pixels(len(x) + 1 + 8 * total.shape[1])
+        """As ``TreeForm.add``."""
+        step = batch_pixels(len(x) + 1 + 8 * total.shape[1])
         trees = (self.nodes, self.roots, self.cuts, *self.leaves.arrays)
-        return bool(_add_coded(x, at, trees, (self.bits, step), total))
+        return bool(add_coded(x, at, trees, (self.bits, step), total))
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,10 +208,10 @@ class ComparedTrees:
         return cls(packed, nodes.roots, bits, leaves)
 
     def add(self, x: np.ndarray, at: np.ndarray, total: np.ndarray) -> bool:
-        """As ``TreeVotes.add``."""
-        step = tile_pixels(4 * (len(x) + 1) + 8 * total.shape[1])
+        """As ``TreeForm.add``."""
+        step = batch_pixels(4 * (len(x) + 1) + 8 * total.shape[1])
         trees = (self.nodes, self.roots, *self.leaves.arrays)
-        return bool(_add_compared(x, at, trees, (self.bits, step), total))
+        return bool(add_compared(x, at, trees, (self.bits, step), total))
 
 
 def _split_type(bits: int) -> np.dtype:
@@ -281,7 +268,7 @@ def _order_values(
                     if begin == stop:  # a leaf without values adds 0
                         count += 1
                     if column.size:
-                        column[count - 1] |= _LAST
+                        column[count - 1] |= LAST
                 place[node] = last_place[row]
             node += 1
     return count
@@ -312,189 +299,3 @@ def _encode_thresholds(feature: np.ndarray, threshold: np.ndarray, cuts: np.ndar
         if f < n_features:
             code[node] = np.searchsorted(cuts[f, : counts[f]], threshold[node])
     return True
-
-
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _row(x: np.ndarray, f: int, at: np.ndarray, together: bool, gathered: np.ndarray) -> np.ndarray:
-    """Values (pixel,) of one feature at the positions ``at``; ``together``: they are consecutive."""
-    if together:
-        return x[f, at[0] : at[0] + at.size]
-    for k in range(at.size):
-        gathered[k] = x[f, at[k]]
-    return gathered[: at.size]
-
-
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _consecutive(at: np.ndarray) -> bool:
-    together = True
-    for k in range(at.size):
-        together &= at[k] == at[0] + k
-    return together
-
-
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _has_nan(values: np.ndarray) -> bool:
-    missing = np.uint32(0)
-    for k in range(values.size):
-        missing |= np.uint32(np.isnan(values[k]))
-    return missing != 0
-
-
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _clear_left(masks: np.ndarray, values: np.ndarray, threshold: float, mask: int) -> None:
-    """Keep only the bits of ``mask`` in the masks (pixel,) of values (pixel,) above the threshold."""
-    for k in range(masks.size):
-        masks[k] &= mask | (np.uint32(0) - np.uint32(values[k] <= threshold))
-
-
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _add_leaves(sums: np.ndarray, masks: np.ndarray, values: np.ndarray) -> None:
-    """Add to ``sums`` (pixel,) the value of the lowest leaf in each mask."""
-    for k in range(masks.size):
-        lowest = masks[k] & (np.uint32(0) - masks[k])
-        sums[k] += values[np.uint32(lowest * _DE_BRUIJN) >> np.uint32(27)]
-
-
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _add_small(x: np.ndarray, at: np.ndarray, arrays: tuple[np.ndarray, ...], step: int, total: np.ndarray) -> bool:
-    """``SmallTrees.add`` in tiles of ``step`` pixels."""
-    tests, ends, column, leaves = arrays
-    gathered, masks = np.empty(step, np.float32), np.empty(step, np.uint32)
-    tile, sums = np.empty((x.shape[0], step), np.float32), np.empty((total.shape[1], step))
-    for first in range(0, at.size, step):
-        places = at[first : first + step]
-        count, together = places.size, _consecutive(places)
-        for f in range(x.shape[0]):
-            tile[f, :count] = _row(x, f, places, together, gathered)
-            if _has_nan(tile[f, :count]):
-                return True
-        for c in range(total.shape[1]):
-            sums[c, :count] = total[first : first + count, c]
-        test = 0
-        for t in range(ends.size):
-            masks[:count] = np.uint32(0xFFFFFFFF)
-            while test < ends[t]:
-                one = tests[test]
-                _clear_left(masks[:count], tile[one.feature, :count], one.threshold, one.mask)
-                test += 1
-            _add_leaves(sums[column[t], :count], masks[:count], leaves[t])
-        for c in range(total.shape[1]):
-            total[first : first + count, c] = sums[c, :count]
-    return False
-
-
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _add_values(sums: np.ndarray, value: np.uint32, column: np.ndarray, share: np.ndarray) -> None:
-    """Add the values of a leaf, of which ``value`` is the first, to the sums (score,) of a pixel."""
-    flagged = column[value]
-    sums[flagged & np.uint32(0x7FFFFFFF)] += share[value]
-    while not flagged >> np.uint32(31):
-        value += np.uint32(1)
-        flagged = column[value]
-        sums[flagged & np.uint32(0x7FFFFFFF)] += share[value]
-
-
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _encode(values: np.ndarray, cuts: np.ndarray, codes: np.ndarray) -> bool:
-    """Write the codes of the values (pixel,) of a feature to ``codes`` (group, lane); True for NaN."""
-    missing = np.uint32(0)
-    for k in range(values.size):
-        value, code = values[k], np.uint32(0)
-        missing |= np.uint32(np.isnan(value))
-        for half in (128, 64, 32, 16, 8, 4, 2, 1):  # a binary search without branches
-            code += np.uint32(half) * np.uint32(value > cuts[code + np.uint32(half - 1)])
-        codes[k // LANES, k % LANES] = np.uint8(code)
-    return missing != 0
-
-
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _find_coded(tree: np.ndarray, codes: np.ndarray, bits: int, at: np.ndarray) -> None:
-    """Set ``at`` to the leaves of the pixels of one group; ``codes`` are (feature, lane), flattened."""
-    to_code, to_child = np.uint32(bits), np.uint32(bits + 8)
-    mask = np.uint32((1 << bits) - 1)
-    for k in range(LANES):
-        at[k] = np.uint32(0)
-    moving = True
-    while moving:
-        changed = np.uint32(0)
-        for k in range(LANES):
-            split = tree[at[k]].split
-            code = np.uint32(codes[np.uint32(split & mask) * np.uint32(LANES) + np.uint32(k)])
-            to = np.uint32(split >> to_child) + np.uint32(code > (np.uint32(split >> to_code) & np.uint32(255)))
-            changed |= np.uint32(to ^ at[k])
-            at[k] = to
-        moving = changed != 0
-
-
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _add_coded(
-    x: np.ndarray, at: np.ndarray, trees: tuple[np.ndarray, ...], sizes: tuple[int, int], total: np.ndarray
-) -> bool:
-    """``CodedTrees.add``; ``sizes``: number of bits of a feature in a node, and number of pixels of a tile."""
-    nodes, roots, cuts, first_value, column, share = trees
-    bits, step = sizes
-    leaf, gathered = np.empty(LANES, np.uint32), np.empty(step, np.float32)
-    # The last feature is that of leaves: its code 0 is never greater.
-    tile = np.zeros((step // LANES, x.shape[0] + 1, LANES), np.uint8)
-    for first in range(0, at.size, step):
-        places = at[first : first + step]
-        together = _consecutive(places)
-        for f in range(x.shape[0]):
-            if _encode(_row(x, f, places, together, gathered), cuts[f], tile[:, f]):
-                return True
-        for t in range(roots.size):
-            tree, values = nodes[roots[t] :], first_value[t]
-            for group in range((places.size + LANES - 1) // LANES):
-                _find_coded(tree, tile[group].ravel(), bits, leaf)
-                for k in range(min(LANES, places.size - group * LANES)):
-                    value = values + tree[leaf[k]].value
-                    _add_values(total[first + group * LANES + k], value, column, share)
-    return False
-
-
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _find_compared(tree: np.ndarray, features: np.ndarray, bits: int, at: np.ndarray) -> None:
-    """Set ``at`` to the leaves of the pixels of one group; ``features`` are (feature, lane), flattened."""
-    shift = np.uint32(bits)
-    mask = np.uint32((1 << bits) - 1)
-    for k in range(LANES):
-        at[k] = np.uint32(0)
-    moving = True
-    while moving:
-        changed = np.uint32(0)
-        for k in range(LANES):
-            node = tree[at[k]]
-            value = features[np.uint32(node.split & mask) * np.uint32(LANES) + np.uint32(k)]
-            to = np.uint32(node.split >> shift) + np.uint32(value > node.threshold)
-            changed |= np.uint32(to ^ at[k])
-            at[k] = to
-        moving = changed != 0
-
-
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _add_compared(
-    x: np.ndarray, at: np.ndarray, trees: tuple[np.ndarray, ...], sizes: tuple[int, int], total: np.ndarray
-) -> bool:
-    """``ComparedTrees.add``; ``sizes`` as in ``_add_coded``."""
-    nodes, roots, first_value, column, share = trees
-    bits, step = sizes
-    leaf, gathered = np.empty(LANES, np.uint32), np.empty(step, np.float32)
-    # The last feature is that of leaves: never greater than a position.
-    tile = np.full((step // LANES, x.shape[0] + 1, LANES), -np.inf, np.float32)
-    for first in range(0, at.size, step):
-        places = at[first : first + step]
-        together = _consecutive(places)
-        for f in range(x.shape[0]):
-            values = _row(x, f, places, together, gathered)
-            if _has_nan(values):
-                return True
-            for k in range(places.size):
-                tile[k // LANES, f, k % LANES] = values[k]
-        for t in range(roots.size):
-            tree, start = nodes[roots[t] :], first_value[t]
-            for group in range((places.size + LANES - 1) // LANES):
-                _find_compared(tree, tile[group].ravel(), bits, leaf)
-                for k in range(min(LANES, places.size - group * LANES)):
-                    value = start + np.uint32(tree[leaf[k]].threshold)
-                    _add_values(total[first + group * LANES + k], value, column, share)
-    return False
