@@ -34,6 +34,11 @@ MISSING_IN_TREES = (
 )
 
 
+def growth_seconds(trees: int, candidates: float, samples: float) -> float:
+    """Estimated seconds on one core to grow trees with a number of candidate features in each node."""
+    return SPLIT_SECONDS * trees * candidates * samples * math.log2(max(2.0, samples))
+
+
 _MAX_FEATURES_TEXT = (
     "Number of features drawn as candidates at each node; 0 is the square root of the number of features, and a number "
     "larger than that of the features means all."
@@ -136,7 +141,7 @@ class ForestClassifier:
         """Estimated seconds of ``fit`` on one core."""
         candidates = self.parameters["max_features"]
         drawn = math.sqrt(features) if candidates == "sqrt" else min(features, candidates)
-        return SPLIT_SECONDS * self._trees * drawn * samples * math.log2(max(2.0, samples))
+        return growth_seconds(self._trees, drawn, samples)
 
     def pixel_seconds(self, samples: float, features: int, classes: int) -> float:
         """Estimated seconds of prediction per pixel, from the number of trees."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -12,8 +13,9 @@ import numpy as np
 
 from iota2.classifiers.base import FitTransform, ModelError
 from iota2.classifiers.flatten import flatten
-from iota2.classifiers.forest import MISSING_IN_TREES, read_forest, write_forest
+from iota2.classifiers.forest import MISSING_IN_TREES, growth_seconds, read_forest, write_forest
 from iota2.classifiers.options import Params
+from iota2.classifiers.scikit.cost import Size, binned_boosting_seconds, boosted_trees
 from iota2.classifiers.scikit.training import limited_threads
 from iota2.compute.calibration import Temperature, fit_temperature
 from iota2.compute.folds import grouped_folds
@@ -33,8 +35,6 @@ MIN_HELD_OUT = 15
 """Minimum number of polygons held out; with fewer, temperatures are 1."""
 L2 = 1.0
 """Regularisation of the boosting: without it, rare classes can make the steps of a few leaves arbitrarily large."""
-TREE_FEATURE_SECONDS, SAMPLE_FEATURE_SECONDS = 50e-6, 50e-9
-"""Seconds of the training of a boosted tree for each feature, and for each feature and sample."""
 NODE_BYTES = 100
 """Bytes of a node of a tree, during its growth."""
 
@@ -92,14 +92,18 @@ class Trees:
         return int(values + samples * self.parameters["extra"] * NODE_BYTES + 16 * samples * classes)
 
     def training_seconds(self, samples: float, features: int, classes: int) -> float:
-        """Estimated seconds of ``fit`` on one core; the boosting takes most of them."""
-        boosted = self.parameters["rounds"] * (1 if classes == 2 else classes)
-        return boosted * features * (TREE_FEATURE_SECONDS + SAMPLE_FEATURE_SECONDS * samples)
+        """Estimated seconds of ``fit`` on one core: both members, fitted again without the polygons held out."""
+        boosting = binned_boosting_seconds(self._boosted_trees(classes), Size(samples, features, classes))
+        extra = growth_seconds(self.parameters["extra"], math.sqrt(features), samples)
+        return (2 - 1 / HELD_OUT) * (boosting + extra)
 
     def pixel_seconds(self, samples: float, features: int, classes: int) -> float:
         """Estimated seconds of prediction per pixel."""
-        boosted = self.parameters["rounds"] * (1 if classes == 2 else classes)
-        return TREE_SECONDS * self.parameters["extra"] + SMALL_TREE_SECONDS * boosted
+        return TREE_SECONDS * self.parameters["extra"] + SMALL_TREE_SECONDS * self._boosted_trees(classes)
+
+    def _boosted_trees(self, classes: int) -> float:
+        """Number of trees of the boosting."""
+        return boosted_trees(self.parameters["rounds"], classes)
 
     @property
     def members(self) -> _Members:

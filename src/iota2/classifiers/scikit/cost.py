@@ -96,11 +96,10 @@ def _forest(estimator: Any, size: Size) -> float:
 
 
 def _boosting(estimator: Any, size: Size) -> float:
-    rounds = getattr(estimator, "max_iter", None) or getattr(estimator, "n_estimators", None) or 100
     leaves = getattr(estimator, "max_leaf_nodes", None) or getattr(estimator, "num_leaves", None)
     depth = getattr(estimator, "max_depth", None) or -1
     small = (leaves or size.samples) <= MAX_LEAVES or 0 < depth <= log2(MAX_LEAVES)
-    return (SMALL_TREE_SECONDS if small else TREE_SECONDS) * rounds * (1 if size.classes == 2 else size.classes)
+    return (SMALL_TREE_SECONDS if small else TREE_SECONDS) * _boosted_trees(estimator, size)
 
 
 def _support_vectors(estimator: Any, size: Size) -> float:
@@ -166,22 +165,38 @@ _SECONDS: Mapping[str, Callable[[Any, Size], float]] = {
 def _boosted_trees(estimator: Any, size: Size) -> float:
     """Number of trees of a boosting."""
     rounds = getattr(estimator, "max_iter", None) or getattr(estimator, "n_estimators", None) or 100
-    return float(rounds * (1 if size.classes == 2 else size.classes))
+    return boosted_trees(rounds, size.classes)
+
+
+def boosted_trees(rounds: int, classes: int) -> float:
+    """Number of trees of ``rounds`` of boosting: one for each class, or one for two classes."""
+    return float(rounds * (1 if classes == 2 else classes))
+
+
+def binned_boosting_seconds(trees: float, size: Size) -> float:
+    """Seconds on one core to grow the trees of a boosting on histograms."""
+    return trees * size.features * (70e-6 + 5e-9 * size.samples)
 
 
 def _binned_boosting_training(estimator: Any, size: Size) -> float:
-    return _boosted_trees(estimator, size) * size.features * (70e-6 + 5e-9 * size.samples)
+    return binned_boosting_seconds(_boosted_trees(estimator, size), size)
 
 
 def _exact_boosting_training(estimator: Any, size: Size) -> float:
     return _boosted_trees(estimator, size) * size.features * size.samples * 0.2e-6
 
 
-def _forest_training(second: float) -> Callable[[Any, Size], float]:
-    """``second`` for each sample and candidate feature of a node of a tree."""
+def _forest_training(seconds_per_candidate: float) -> Callable[[Any, Size], float]:
+    """Seconds for each sample and candidate feature of a node of a tree."""
 
     def seconds(estimator: Any, size: Size) -> float:
-        return second * estimator.n_estimators * size.features**0.5 * size.samples * log2(max(2.0, size.samples))
+        return (
+            seconds_per_candidate
+            * estimator.n_estimators
+            * size.features**0.5
+            * size.samples
+            * log2(max(2.0, size.samples))
+        )
 
     return seconds
 
@@ -211,4 +226,4 @@ _TRAINING: Mapping[str, Callable[[Any, Size], float]] = {
     "RandomForestClassifier": _forest_training(60e-9),
     "SVC": _machine_training,
 }
-"""Seconds of the training by type of estimator, with the folds for probabilities of machines."""
+"""Seconds of the training by type of estimator; support vector machines with the folds for probabilities."""
