@@ -45,9 +45,15 @@ def configured(case: Case, *, scikit: dict[str, Any] | None = None, **arg_train:
         (SEARCHED, {}),
         ({"model_type": "HistGradientBoostingClassifier", "max_iter": 20}, {}),
         ({"model_type": "LGBMClassifier", "n_estimators": 20}, {}),
-        (VOTE, {}),
-        (None, {"classifier": "knn", "otb_classifier_options": {"classifier.knn.k": 5}}),
-        (None, {"classifier": "libsvm", "otb_classifier_options": {"classifier.libsvm.k": "linear"}}),
+        pytest.param(VOTE, {}, marks=pytest.mark.long),
+        pytest.param(
+            None, {"classifier": "knn", "otb_classifier_options": {"classifier.knn.k": 5}}, marks=pytest.mark.long
+        ),
+        pytest.param(
+            None,
+            {"classifier": "libsvm", "otb_classifier_options": {"classifier.libsvm.k": "linear"}},
+            marks=pytest.mark.long,
+        ),
     ],
     ids=["SVC", "boosting", "lightgbm", "vote", "knn", "libsvm"],
 )

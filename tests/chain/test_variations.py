@@ -285,8 +285,16 @@ def test_standard_labels_rename_features(tiny: Tiny, tmp_path: Path) -> None:
     [
         ("{ 'sampler' : 'random', 'strategy' : 'all' }", lambda counts, own: counts == own),
         ("{ 'strategy' : 'percent', 'strategy.percent.p' : 0.1 }", lambda counts, own: _near(counts, own, 0.1)),
-        ("{ 'strategy' : 'smallest' }", lambda counts, own: set(counts.values()) == {min(own.values())}),
-        ("{ 'strategy' : 'total', 'strategy.total.v' : 90 }", lambda counts, own: sum(counts.values()) == 90),
+        pytest.param(
+            "{ 'strategy' : 'smallest' }",
+            lambda counts, own: set(counts.values()) == {min(own.values())},
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            "{ 'strategy' : 'total', 'strategy.total.v' : 90 }",
+            lambda counts, own: sum(counts.values()) == 90,
+            marks=pytest.mark.long,
+        ),
         (
             "{ 'sampler' : 'periodic', 'strategy' : 'constant', 'strategy.constant.nb' : 20, "
             "'per_model' : [ { 'target_model' : '2', 'strategy' : 'constant', 'strategy.constant.nb' : 7 } ] }",
@@ -357,6 +365,7 @@ def test_steps_left_out_although_they_are_out_of_date_are_reported(tiny: Tiny, t
     assert warnings == ["warning: referenceData is out of date (ratio: 0.5 → 0.6) but not selected"]
 
 
+@pytest.mark.long
 def test_sharkrf_trains_too(tiny: Tiny, tmp_path: Path) -> None:
     options = "classifier : 'sharkrf'\n otb_classifier_options : { 'classifier.sharkrf.nbtrees' : 10 }"
 
@@ -433,7 +442,7 @@ def test_memory_budget_changes_blocks_and_not_a_byte(tiny: Tiny, tmp_path: Path)
     config = run_edited(tiny, tmp_path)
     names = ["final/Classif_Seed_0.tif", "final/ProbabilityMap_seed_0.tif"]
     expected = [(config.chain.output_path / name).read_bytes() for name in names]
-    options = runner.Options(workers=0, force=("samplesExtraction", "classification"), use=Resources(memory=3 << 20))
+    options = runner.Options(workers=0, force=("samplesExtraction", "classification"), use=Resources(memory=5 << 20))
     results = runner.run(config, options, runner.Watcher())
     assert results["classification/classification_T31TCJ_part_0"].state == "done"
     assert results["mosaic/mosaic"].state == "kept"

@@ -89,7 +89,8 @@ def test_temperature_equals_the_formula(values, temperature, uniform):
 
 def test_isotonic_interpolates_and_normalises():
     found = Isotonic((0.1, 0.5, 0.9), (0.2, 0.4, 0.6)).apply(np.array([[0.05, 0.3, 0.95]]))
-    np.testing.assert_allclose(found, np.array([[0.2, 0.3, 0.6]]) / 1.1)
+    values = np.array([[0.2 - 0.05 * SLOPE, 0.3, 0.6 + 0.05 * SLOPE]])
+    np.testing.assert_allclose(found, values / values.sum())
 
 
 @pytest.mark.parametrize("calibration", [Temperature(0.1, 0.0), Isotonic((0.0, 1.0), (0.0, 1.0))])
@@ -159,6 +160,26 @@ def test_without_errors_the_temperature_depends_on_the_number_of_polygons():
     assert 0.4 < found[0] < 0.6
     assert found[2] > 2 * MIN_TEMPERATURE
     assert fit_temperature(given, truth).temperature == found[2], "each sample is a polygon"
+
+
+def test_nearly_equal_probabilities_are_calibrated():
+    """As of AdaBoost with many classes: the most probable class has a probability slightly above the others."""
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 12, 3000)
+    said = np.where(rng.random(3000) < 0.9, truth, rng.integers(0, 12, 3000))
+    given = np.full((3000, 12), 1.0) + 0.1 * np.eye(12)[said] + 0.01 * rng.random((3000, 12))
+    given /= given.sum(axis=1, keepdims=True)
+    fitted = fit_temperature(given, truth, groups=np.arange(3000) // 20)
+    assert MIN_TEMPERATURE < fitted.temperature < 0.05
+    assert expected_calibration_error(given, truth) > 0.7
+    assert expected_calibration_error(fitted.apply(given), truth) < 0.03
+
+
+def test_isotonic_calibration_keeps_the_order_outside_its_points():
+    function = Isotonic((0.2, 0.5), (0.1, 0.9))
+    values = np.array([[0.0, 0.05, 0.2, 0.5, 0.7, 1.0]])
+    assert (np.diff(function.apply(values)[0]) > 0).all()
+    assert function.apply(np.array([[1.0, 0.0]])).max() <= 1
 
 
 def test_more_samples_of_the_same_polygons_do_not_change_the_temperature():

@@ -167,6 +167,23 @@ CASES = (
     ),
     Case(
         "scikit_options_known",
+        "standardization: SVC weights features by their units",
+        sections={
+            "scikit_models_parameters": {
+                "model_type": "VotingClassifier",
+                "keyword_arguments": {"estimators": {"a": "GaussianNB", "b": {"model_type": "SVC", "C": 3}}},
+            }
+        },
+        refused=False,
+    ),
+    Case(
+        "scikit_options_known",
+        "cross_validation_folds has no effect without cross_validation_parameters",
+        sections={"scikit_models_parameters": {"model_type": "GaussianNB", "cross_validation_folds": 3}},
+        refused=False,
+    ),
+    Case(
+        "scikit_options_known",
         "standardization: has no effect: model_type is None",
         sections={"scikit_models_parameters": {"standardization": True}},
         refused=False,

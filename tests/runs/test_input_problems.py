@@ -361,6 +361,25 @@ def test_estimators_that_do_not_fit_together_are_reported_before_the_run(
     assert "Configuration is valid" in printed
 
 
+@pytest.mark.parametrize(
+    ("model_type", "arguments", "said"),
+    [
+        ("VotingClassifier", {"estimators": {"a": "SVCC", "b": "SVC"}}, "'SVCC'; did you mean 'SVC'?"),
+        ("VotingClassifier", {"estimators": {"a": {"model_type": ["SVC"]}}}, "expected the name of an estimator"),
+        ("Pipeline", {"steps": {"a": "SVC", "b": "PCA"}}, "steps: the last one must be a classifier"),
+    ],
+)
+def test_invalid_arguments_of_estimators_are_the_only_problem(
+    case: Case, capsys: pytest.CaptureFixture[str], model_type: str, arguments: dict[str, object], said: str
+) -> None:
+    section = {"model_type": model_type, "keyword_arguments": arguments}
+    code, _, error = command(capsys, "check", case.configured(scikit_models_parameters=section))
+    message = " ".join(error.split())
+    assert code == 1
+    assert said in message
+    assert ": 1 problem line" in message
+
+
 def test_columns_of_an_estimator_are_compared_with_the_features_of_the_run(
     case: Case, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -144,7 +144,7 @@ def test_the_report_shows_the_reliability_of_the_confidence_and_why_it_is_not_ca
     for name in ("RESULTS.txt", "report.html"):
         text = (reported / name).read_text(encoding="utf-8")
         assert "Reliability of the confidence" in text
-        assert "0 polygons in classes of at least 5; expected 50" in text
+        assert "0 polygons in classes of at least 5; at least 50 are needed" in text
         assert "the confidence ranks pixels only" in text
         assert "0.083" in text
     assert (reported / "reliability.png").read_bytes().startswith(b"\x89PNG")

@@ -176,7 +176,9 @@ def calibrate(
         return found(None, "the model has one class", {})
     needed = max(MIN_POLYGONS, MIN_MEAN_POLYGONS * (len(np.unique(classes)) - len(left_out)))
     if polygons < needed:
-        reason = f"{counted(polygons, 'polygon')} in classes of at least {MIN_CLASS_POLYGONS}; expected {needed}"
+        reason = (
+            f"{counted(polygons, 'polygon')} in classes of at least {MIN_CLASS_POLYGONS}; at least {needed} are needed"
+        )
         return found(None, reason, {})
     folds = grouped_folds(classes, groups, CALIBRATION_FOLDS, generator(seed, "calibration folds", region))
     probabilities = out_of_fold_probabilities(fit, classes, folds)

@@ -11,8 +11,8 @@ from numba import njit
 
 from iota2.compute.reliability import brier_scores
 
-MIN_TEMPERATURE, MAX_TEMPERATURE = 0.1, 10.0
-"""Range of fitted temperatures."""
+MIN_TEMPERATURE, MAX_TEMPERATURE = 0.01, 10.0
+"""Range of fitted temperatures; AdaBoost, whose probabilities are nearly equal, needs about 0.02."""
 MIN_UNIFORM, MAX_UNIFORM = 1e-6, 0.5
 """Range of fitted uniform shares; above 0, so that no class is impossible and the log-loss is finite."""
 SLOPE = 1e-3
@@ -22,7 +22,7 @@ PRIOR_SPREAD = 1.0
 
 Without it, a classifier without errors on its samples gets the lowest temperature, however few polygons there are.
 """
-_TEMPERATURE_STEPS = 25
+_TEMPERATURE_STEPS = 37
 """Number of temperatures that are tried before the search is refined."""
 
 Method = Literal["temperature", "isotonic"]
@@ -61,7 +61,7 @@ class Temperature:
 
     def __post_init__(self) -> None:
         if not (_is_number(self.temperature) and MIN_TEMPERATURE / 2 <= self.temperature <= 2 * MAX_TEMPERATURE):
-            raise ValueError(f"temperature {self.temperature!r} is not a number from 0.05 to 20")
+            raise ValueError(f"temperature {self.temperature!r} is not a number from 0.005 to 20")
         if not (_is_number(self.uniform) and 0 <= self.uniform < 1):
             raise ValueError(f"uniform share {self.uniform!r} is not a number from 0 to 1")
 
@@ -292,10 +292,10 @@ def _mapped(probabilities: np.ndarray, given: np.ndarray, mapped: np.ndarray) ->
             share = probabilities[row, k]
             if np.isnan(share):
                 value = share
-            elif share <= given[0]:
-                value = mapped[0]
+            elif share <= given[0]:  # outside the points the slope keeps the order
+                value = max(0.0, mapped[0] - SLOPE * (given[0] - share))
             elif share >= given[last]:
-                value = mapped[last]
+                value = min(1.0, mapped[last] + SLOPE * (share - given[last]))
             else:
                 right = np.searchsorted(given, share)
                 left = right - 1

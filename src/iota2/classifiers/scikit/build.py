@@ -183,7 +183,9 @@ def _class(name: Any, where: str, problems: list[str], roles: Sequence[str]) -> 
     known = {key: cls for key, cls in _known().items() if _role(cls) in roles and key not in UNSUITABLE}
     wanted = FORMER_NAMES.get(name, name) if isinstance(name, str) else name
     place = f"{where}{TYPE}"
-    if wanted in UNSUITABLE:
+    if not isinstance(wanted, str):
+        problems.append(f"{place}: expected the name of an estimator, got {wanted!r}")
+    elif wanted in UNSUITABLE:
         problems.append(f"{place}: {wanted} {UNSUITABLE[wanted]}. Choose another")
     elif wanted in OF_OTHER_PACKAGES and wanted not in known:
         problems.append(f"{place}: {wanted} is not installed; pip install 'iota2[{OF_OTHER_PACKAGES[wanted][1]}]'")

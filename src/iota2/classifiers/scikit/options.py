@@ -56,7 +56,12 @@ class ScikitParams(Params):
 
     def warnings(self) -> tuple[str, ...]:
         """Arguments without effect, and settings that rarely make sense."""
-        return (*super().warnings(), *specification_of(super().parameters()).warnings())
+        unused = [] if self.cross_validation_parameters else [name for name in FOLDS if name in self.model_fields_set]
+        return (
+            *super().warnings(),
+            *(f"{name} has no effect without cross_validation_parameters" for name in unused),
+            *specification_of(super().parameters()).warnings(),
+        )
 
 
 def specification_of(parameters: Mapping[str, Any]) -> Specification:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import re
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
@@ -36,12 +37,15 @@ MORE_SAMPLES = 100
 """Samples of a class, in addition to as many as features, of later attempts."""
 MAX_VALUES = 20_000_000
 """Maximum number of values of all samples of an attempt."""
+MAX_SECONDS = 20.0
+"""Time after which no further attempt begins: slow estimators are then not rehearsed completely."""
 MANY_FEATURES, MANY_CLASSES = 1000, 50
 """Numbers of the last attempt if those of the run are unknown."""
 AT_MOST: Mapping[str, int] = {
     "n_estimators": 3,
     "max_iter": 20,
     "cv": 3,
+    "n_features_to_select": 5,
     "n_restarts_optimizer": 0,
     "max_samples": SAMPLES_PER_CLASS,
     "n_neighbors": SAMPLES_PER_CLASS // 2,
@@ -87,7 +91,10 @@ def rehearse(
     first = {name: values[0] for name, values in tried.items()}
     changes = [first, *({**first, name: value} for name, values in tried.items() for value in values[1:])]
     sizes = _sizes(features, classes)
-    problems = [_problem(specification, transforms, change, sizes, weighted) for change in changes]
+    until = time.monotonic() + MAX_SECONDS
+    problems = [
+        _problem(specification, transforms, change, sizes, weighted=weighted, until=until) for change in changes
+    ]
     return list(dict.fromkeys(one for one in problems if one is not None))
 
 
@@ -111,18 +118,23 @@ def _problem(
     transforms: Sequence[FitTransform],
     change: Mapping[str, Any],
     sizes: Sequence[_Size],
+    *,
     weighted: bool,
+    until: float,
 ) -> Misfit | None:
-    """The problem of the estimator with changed parameters, at the last of ``sizes``; None if it succeeds at one."""
+    """The problem of the estimator with changed parameters, at the last of ``sizes``; None if it succeeds at one.
+
+    None as well if not all sizes can be tried ``until`` this time (of the monotonic clock).
+    """
     problem = None
     for size in sizes:
+        if time.monotonic() > until:
+            return None
         estimator = estimator_of(specification.model_type, specification.arguments).set_params(**change)
         parts = [*_parts(estimator, ())]
         try:
             with limited_threads(1), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
                 _train_and_store(_reduced(estimator), _samples(size, weighted), transforms)
-        except MemoryError:
-            raise
         except Exception as err:  # libraries raise errors of many types for arguments that do not fit together
             problem = _misfit(err, parts, change)
         else:

@@ -8,13 +8,17 @@ from typing import Any
 
 from iota2.classifiers.base import ModelError
 from iota2.classifiers.scikit import require_keepable
-from iota2.classifiers.scikit.build import ARGUMENTS, TYPE, arguments_without_effect, estimator_of, grid_of
+from iota2.classifiers.scikit.build import ARGUMENTS, NAMED, TYPE, arguments_without_effect, estimator_of, grid_of
 from iota2.classifiers.scikit.search import grid_problems
 from iota2.classifiers.scikit.training import with_probabilities
 
 GRID = "cross_validation_parameters"
 SCALED_METHODS = ("SVC", "NuSVC", "LinearSVC", "KNeighborsClassifier", "MLPClassifier", "SGDClassifier")
 """Methods whose result depends on the units of the features."""
+SCALERS = (
+    "StandardScaler", "MinMaxScaler", "MaxAbsScaler", "RobustScaler", "QuantileTransformer", "PowerTransformer"
+)  # fmt: skip
+"""Transformers after which features have comparable units."""
 
 
 @dataclass(frozen=True)
@@ -57,15 +61,40 @@ class Specification:
     def warnings(self) -> Iterator[str]:
         """Arguments without effect, and a method that depends on units without standardised features."""
         yield from arguments_without_effect(self.arguments)
-        if self.model_type in SCALED_METHODS and not self.standardised:
-            yield (
-                f"standardization: {self.model_type} weights features by their units, and they are not standardised; "
-                "set it to True"
-            )
+        found = () if self.standardised else dict.fromkeys(_unscaled(self.model_type, self.arguments))
+        for name in found:
+            yield f"standardization: {name} weights features by their units, which are not standardised; set it to True"
 
     def text(self) -> str:
         """The estimator as text, such as ``SVC(C=10)``."""
         return f"{self.model_type}({', '.join(f'{name}={_text(value)}' for name, value in self.arguments.items())})"
+
+
+def _unscaled(model_type: str, arguments: Mapping[str, Any]) -> Iterator[str]:
+    """Methods of ``SCALED_METHODS`` among an estimator and its nested ones, except in pipelines that scale features."""
+    if model_type in SCALED_METHODS:
+        yield model_type
+    nested = [*_nested(arguments)]
+    if not any(name in SCALERS for name, _ in nested):
+        for name, own in nested:
+            yield from _unscaled(name, own)
+
+
+def _nested(arguments: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Name and arguments of the estimators among arguments."""
+    for key, value in arguments.items():
+        for one in value.values() if key in NAMED and isinstance(value, Mapping) else (value,):
+            if isinstance(one, Mapping) and TYPE in one:
+                yield one[TYPE], _own_arguments(one)
+            elif isinstance(one, str) and (key in NAMED or key in ("estimator", "final_estimator")):
+                yield one, {}
+
+
+def _own_arguments(nested: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of a nested estimator, given as keys or in a mapping of their own."""
+    return {name: value for name, value in nested.items() if name not in (TYPE, ARGUMENTS)} | (
+        nested.get(ARGUMENTS) or {}
+    )
 
 
 def _require_storable(estimator: Any) -> None:
@@ -79,8 +108,7 @@ def _require_storable(estimator: Any) -> None:
 def _text(value: Any) -> str:
     """A value of an argument; nested estimators as ``SVC(C=10)``."""
     if isinstance(value, Mapping) and TYPE in value:
-        others = {key: item for key, item in value.items() if key not in (TYPE, ARGUMENTS)}
-        return Specification(value[TYPE], {**others, **value.get(ARGUMENTS, {})}).text()
+        return Specification(value[TYPE], _own_arguments(value)).text()
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{name}: {_text(item)}" for name, item in value.items()) + "}"
     return repr(value)

@@ -98,10 +98,15 @@ def validity_quicklook(validity: np.ndarray, pixel_size: float | None = None) ->
     return _ramp_quicklook(validity, max(1, most), "Clear dates", VALIDITY_COLORS, pixel_size)
 
 
+MAX_POINT_AREA = 45
+"""Area of the largest point of a reliability diagram, in square points."""
+
+
 def reliability_figure(found: MapReliability) -> bytes:
     """PNG of the reliability diagram: share of correct pixels against confidence.
 
-    Points are bins of equal numbers of pixels; on the diagonal, the confidence is the share of correct pixels.
+    Points are bins of pixels, with an area in proportion to their number, since pixels of equal confidence share a bin;
+    on the diagonal, the confidence is the share of correct pixels.
     """
     figure = Figure(figsize=(5.2, 5.2), dpi=QUICKLOOK_DPI, facecolor="white")
     axes = figure.add_axes((0.13, 0.12, 0.82, 0.74))
@@ -110,9 +115,14 @@ def reliability_figure(found: MapReliability) -> bytes:
     for (part, one), color, marker in zip(found.parts.items(), RELIABILITY_COLORS, "os", strict=True):
         if len(one.diagram.mass):
             text = f"{names[part]} (ECE {measure(one.error)})"
+            area = MAX_POINT_AREA * one.diagram.mass / one.diagram.mass.max()
             axes.plot(
                 one.diagram.probability, one.diagram.correct,
-                color=color, marker=marker, markersize=5, linewidth=1.2, label=text, clip_on=False,
+                color=color, linewidth=0.8,
+            )  # fmt: skip
+            axes.scatter(
+                one.diagram.probability, one.diagram.correct, s=area,
+                color=color, marker=marker, label=text, clip_on=False, zorder=3,
             )  # fmt: skip
     axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
     axes.set_xlabel("Confidence", color=TEXT_COLOR)

@@ -31,6 +31,8 @@ HEADS = ("Polygons", "Confidence", "Correct", "ECE", "Brier score")
 
 SAMPLE_HEADS = ("ECE", "Confidence minus accuracy", "Brier score of all classes", "Training samples")
 """Headings of the columns of predictions of training samples."""
+MAX_ERROR = 0.1
+"""Expected calibration error of a map above which the report has a remark."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,15 @@ def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
 
 
 def calibration_remarks(data: ReliabilityData) -> Iterator[str]:
-    """A remark for each model whose calibration was requested and that has none: too few polygons, or no gain."""
+    """Remarks on maps whose confidence is not reliable, and on models without calibration."""
+    for seed, found in data.maps.items():
+        if (error := found.parts["all"].error) > MAX_ERROR:
+            yield (
+                f"Seed {seed}: the confidence differs from the share of correct pixels by {error:.2f} on average; "
+                "use it only to rank pixels."
+            )
+    if not data.models:
+        yield "The confidence is not calibrated, as requested by arg_classification.calibration: it ranks pixels only."
     for model in data.models:
         if not model.calibrated:
             meaning = "is the probability of the classifier" if model.samples else "ranks pixels only"

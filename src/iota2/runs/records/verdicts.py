@@ -36,6 +36,11 @@ class Verdict:
     known: Mapping[str, str]
     """Digests of the inputs that no job of this run makes."""
 
+    @property
+    def measured(self) -> Record | None:
+        """The record, if it was made with the same parameters: its time and memory are those of the job."""
+        return self.record if self.record is not None and self.record.params == self.params else None
+
 
 class ChangeDescriptions(Protocol):
     """Descriptions of the changes that different digests indicate; each method but ``failure`` returns at least one."""

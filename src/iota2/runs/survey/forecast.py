@@ -103,10 +103,10 @@ def forecast_run(
 
 
 def _guesses(jobs: Iterable[Job], verdicts: Mapping[str, Verdict], estimate: _JobEstimate) -> dict[str, float]:
-    """Mean estimated seconds by step, of jobs without a record."""
+    """Mean estimated seconds by step, of jobs without a record of the same options."""
     seconds: dict[str, list[float]] = defaultdict(list)
     for job in jobs:
-        if verdicts[job.id].record is None:
+        if verdicts[job.id].measured is None:
             seconds[job.step.name].append(estimate.cost(job).seconds)
     return {step: sum(guessed) / len(guessed) for step, guessed in seconds.items()}
 
@@ -245,7 +245,7 @@ def _seconds(jobs: Iterable[Job], verdicts: Mapping[str, Verdict], estimate: _Jo
     """Sum of the seconds of all jobs, and whether any of them is a guess."""
     seconds, rough = 0.0, False
     for job in jobs:
-        record = verdicts[job.id].record
+        record = verdicts[job.id].measured
         rough |= record is None
         seconds += record.seconds if record is not None else estimate.cost(job).seconds
     return seconds, rough

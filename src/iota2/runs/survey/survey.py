@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from iota2.core.remarks import Remark
 from iota2.core.scene import Scene
 from iota2.core.sensor import SensorOptions
 from iota2.core.words import counted
-from iota2.errors import InputError, as_entry
+from iota2.errors import ConfigError, InputError, as_entry
 from iota2.runs.records.output import require_usable
 from iota2.runs.survey.extent import (
     RESOLUTION_OPTION,
@@ -111,7 +112,7 @@ def _collect(problems: Problems) -> Survey | None:
     reference = find_reference(problems, images, regions)
     recipe = images.recipe or FeatureRecipe(())
     facts = Facts(images.scenes, regions.by_tile, recipe, reference.classes)
-    findings = _findings(config, facts) if problems.builders_known else []
+    findings = _findings(problems, facts) if problems.builders_known else []
     for finding in findings:
         if finding.remark is None:
             problems.add(finding.option, finding.text)
@@ -140,9 +141,16 @@ def _collect(problems: Problems) -> Survey | None:
     )
 
 
-def _findings(config: Config, facts: Facts) -> list[Finding]:
-    """Findings of the active steps on their options and inputs."""
-    return [finding for step in chain_of(config).steps if step.when(config) for finding in step.findings(config, facts)]
+def _findings(problems: Problems, facts: Facts) -> list[Finding]:
+    """Findings of the active steps on their options and inputs.
+
+    Invalid options are already known: a step that needs one of them has no findings.
+    """
+    config, found = problems.config, []
+    for step in chain_of(config).steps:
+        with suppress(ConfigError) if problems.broken else nullcontext():
+            found += step.findings(config, facts) if step.when(config) else []
+    return found
 
 
 def _extent(problems: Problems, images: Images, regions: Regions) -> Extent:
