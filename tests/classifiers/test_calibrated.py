@@ -175,7 +175,7 @@ def test_below_the_floor_nothing_is_fitted_and_the_card_says_so(world, tmp_path)
     x = world[1].x[:50]
     np.testing.assert_array_equal(probabilities_of(fitted, x), fitted.classifier.predict_proba(x).astype(np.float32))
     save_model(fitted, tmp_path / "model", tmp_path / "card.txt")
-    assert f"expected {MIN_POLYGONS}." in (tmp_path / "card.txt").read_text(encoding="utf-8")
+    assert f"at least {MIN_POLYGONS} are needed." in (tmp_path / "card.txt").read_text(encoding="utf-8")
     assert json.loads((tmp_path / "model/model.json").read_text(encoding="utf-8"))["version"] == 1
     assert load_model(tmp_path / "model").calibration == fitted.calibration
 
@@ -231,7 +231,7 @@ def test_the_floor_rises_with_the_number_of_classes(world):
     found = trained(samples).calibration
     assert found.polygons > MIN_POLYGONS
     assert found.calibration is None
-    assert f"expected {10 * len(np.unique(samples.y))}" in found.reason
+    assert f"at least {10 * len(np.unique(samples.y))}" in found.reason
 
 
 @pytest.mark.parametrize("choice", ["auto", *METHODS])
