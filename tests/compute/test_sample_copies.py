@@ -132,3 +132,11 @@ def test_missing_samples_are_reported():
         CopyCount(Copy("1", "2", 11, ALL), 0, 0, 0), "maize"
     )
     assert shortage(CopyCount(Copy("1", "2", 11, 0), 0, 0, 0), "maize") == ""
+
+
+def test_a_header_is_named_as_such():
+    with pytest.raises(InputError, match="remove the header"):
+        parse_copy_rules("source,destination,class,quantity\n1,2,11,5\n", "copies.csv")
+    with pytest.raises(InputError) as error:
+        parse_copy_rules("1,2,11,5\n1,2,12,many\n", "copies.csv")
+    assert str(error.value).endswith("-1 for all samples")

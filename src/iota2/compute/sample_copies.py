@@ -57,9 +57,10 @@ def parse_copy_rules(text: str, source: str) -> tuple[CopyRule, ...]:
             continue
         quantity = whole_number(cells[-1])
         if len(cells) != 4 or not all(cells) or quantity is None or quantity < ALL:
+            remedy = "; remove the header" if len(cells) == 4 and not rules and cells[-1].isalpha() else ""
             problems.append(
-                f"line {number}: {','.join(row)!r} is not 'source,destination,class,quantity' with a quantity of 0 or "
-                f"more, or {ALL} for all samples"
+                f"line {number}: {','.join(row)!r} is not a source, destination, label and quantity of 0 or more, or "
+                f"{ALL} for all samples{remedy}"
             )
             continue
         key = (cells[0], cells[1], cells[2])
