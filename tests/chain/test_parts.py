@@ -45,7 +45,9 @@ def tables(config: Config) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (config.chain.output_path / "learningSamples").glob("*_learn.*")}
 
 
-@pytest.mark.parametrize(("samples", "numbers"), [("sqlite", (1, 2, 7)), ("parquet", (1, 7))])
+@pytest.mark.parametrize(
+    ("samples", "numbers"), [pytest.param("sqlite", (1, 2, 7), marks=pytest.mark.long), ("parquet", (1, 7))]
+)
 def test_samples_are_the_same_bytes_for_any_number_of_parts(
     world: WorldFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, samples: str, numbers: tuple[int, ...]
 ) -> None:

@@ -84,6 +84,7 @@ arg_train : {{ features : [], random_seed : 0 }}
 
 @pytest.mark.slow
 @pytest.mark.skipif(not ARCHIVE.is_dir(), reason="the real images are not here")
+@pytest.mark.long
 def test_an_archive_of_six_bands_and_masks_of_20_m_is_mapped_as_sentinel_2(tmp_path: Path) -> None:
     path = tmp_path / "real.cfg"
     path.write_text(AS_SENTINEL_2.format(archive=ARCHIVE), encoding="utf-8")

@@ -168,7 +168,11 @@ def test_workers_killed_at_random_instants_cost_their_jobs_in_flight_only(undist
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "signals"),
-    [(signal.SIGINT, default_signals), (signal.SIGTERM, default_signals), (signal.SIGTERM, ignored_sigint)],
+    [
+        pytest.param(signal.SIGINT, default_signals, marks=pytest.mark.long),
+        (signal.SIGTERM, default_signals),
+        pytest.param(signal.SIGTERM, ignored_sigint, marks=pytest.mark.long),
+    ],
     ids=["SIGINT", "SIGTERM", "SIGTERM-nohup"],
 )
 def test_asked_to_stop_it_stops_cleanly_and_goes_on_later(
@@ -315,8 +319,14 @@ CHANGES: list[tuple[str, Callable[[Path], None], Reasons, set[str]]] = [
 ]
 
 
+LONG_CHANGES = ("the seed", "one band of one product", "a comment")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("change", "reasons", "may_run"), [c[1:] for c in CHANGES], ids=[c[0] for c in CHANGES])
+@pytest.mark.parametrize(
+    ("change", "reasons", "may_run"),
+    [pytest.param(*rest, id=name, marks=[pytest.mark.long] if name in LONG_CHANGES else []) for name, *rest in CHANGES],
+)
 def test_one_change_runs_what_depends_on_it_and_says_why(
     done: Path, tmp_path: Path, change: Callable[[Path], None], reasons: Reasons, may_run: set[str]
 ) -> None:

@@ -124,6 +124,7 @@ def test_samples_go_to_parquet_when_asked(tiny: Tiny, tmp_path: Path) -> None:
     assert len(read_samples(path)) > 50
 
 
+@pytest.mark.long
 def test_more_features_than_sqlite_holds_go_to_parquet(tiny: Tiny, tmp_path: Path) -> None:
     sections = (
         "sensors_data_interpolation :\n{\n auto_date : False\n}\n"
@@ -386,6 +387,7 @@ def test_raw_dates_that_differ_between_tiles_are_refused(tmp_path: Path) -> None
         survey_and_plan(config)
 
 
+@pytest.mark.long
 def test_parts_of_a_tile_do_not_change_the_products(
     tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -401,7 +403,7 @@ def test_parts_of_a_tile_do_not_change_the_products(
             assert (root / folder / name).read_bytes() == (whole.chain.output_path / folder / name).read_bytes()
 
 
-@pytest.mark.parametrize("working_grid", ["native", "proj"])
+@pytest.mark.parametrize("working_grid", ["native", pytest.param("proj", marks=pytest.mark.long)])
 def test_a_map_in_degrees_is_as_good_as_one_in_metres(tiny: Tiny, tmp_path: Path, working_grid: str) -> None:
     grid = f"proj : 'EPSG:4326'\n spatial_resolution : 0.0001\n working_grid : '{working_grid}'"
     without = ("proj", "spatial_resolution")

@@ -210,6 +210,7 @@ def test_the_page_about_indices_makes_an_index(world: Case, tmp_path: Path) -> N
 
 @pytest.mark.slow
 @pytest.mark.long
+@pytest.mark.long
 def test_a_user_program_can_register_an_index(world: Case, tmp_path: Path) -> None:
     """The commands do not know the index, as the page says."""
     apply_page(ROOT / "docs/howto/add-an-index.md", tmp_path)
@@ -224,6 +225,7 @@ def test_a_user_program_can_register_an_index(world: Case, tmp_path: Path) -> No
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_page_about_options_makes_an_option(world: Case, tmp_path: Path) -> None:
     apply_page(ROOT / "docs/howto/add-an-option.md", tmp_path)
     envelopes = []

@@ -181,6 +181,7 @@ def test_a_lost_scheduler_is_reported_as_such(
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl")
+@pytest.mark.long
 def test_certificates_in_the_dask_configuration_encrypt_connections(tmp_path: Path) -> None:
     """As described on the page on clusters."""
     key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"

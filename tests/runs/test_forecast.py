@@ -118,6 +118,7 @@ def test_times_come_from_earlier_runs_and_only_jobs_to_run_count(files: WorldFil
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_replaced_and_removed_files_reduce_the_needed_disk_space(files: WorldFiles, tmp_path: Path) -> None:
     config = configured(files, tmp_path)
     runner.run(config, runner.Options(workers=0), runner.Watcher())

@@ -67,7 +67,7 @@ def test_the_model_does_not_depend_on_the_format_of_the_samples(tmp_path: Path, 
     assert (tmp_path / f"card{suffix}.txt").read_bytes() == (tmp_path / "expected.txt").read_bytes()
 
 
-@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("suffix", [pytest.param(FORMATS[0], marks=pytest.mark.long), *FORMATS[1:]])
 def test_training_needs_memory_for_about_one_copy_of_the_samples(tmp_path: Path, suffix: str) -> None:
     job = job_of(tmp_path, suffix, 30_000)
     training.run(job)  # imports
