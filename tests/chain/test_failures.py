@@ -213,9 +213,12 @@ def test_a_run_is_done_again_on_a_disk_with_less_room_than_its_results_take(case
 
 
 def workers_with_open(parent: int, name: str) -> list[psutil.Process]:
-    """Processes below ``parent`` that have a file of this name open."""
-    found = []
-    for process in psutil.Process(parent).children(recursive=True):
+    """Processes below ``parent`` that have a file of this name open; none if it has ended."""
+    found: list[psutil.Process] = []
+    below: list[psutil.Process] = []
+    with suppress(psutil.NoSuchProcess):
+        below = psutil.Process(parent).children(recursive=True)
+    for process in below:
         try:
             found += [process for link in Path(f"/proc/{process.pid}/fd").iterdir() if os.readlink(link).endswith(name)]
         except OSError:
@@ -232,8 +235,9 @@ def run_while_killing(config: Config, log: str) -> tuple[int, str, set[int]]:
     def kill() -> None:
         while process.poll() is None:
             for worker in workers_with_open(process.pid, log):
-                worker.send_signal(signal.SIGKILL)
-                killed.add(worker.pid)
+                with suppress(psutil.NoSuchProcess):
+                    worker.send_signal(signal.SIGKILL)
+                    killed.add(worker.pid)
             time.sleep(0.02)
 
     killer = threading.Thread(target=kill)

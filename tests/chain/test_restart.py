@@ -74,8 +74,11 @@ def planned(process: subprocess.Popen[str]) -> tuple[int, int]:
 
 def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
     """The workers of a run that live; one that was killed may not be gone yet."""
-    found = []
-    for child in psutil.Process(process.pid).children():
+    found: list[psutil.Process] = []
+    children: list[psutil.Process] = []
+    with suppress(psutil.NoSuchProcess):
+        children = psutil.Process(process.pid).children()
+    for child in children:
         with suppress(psutil.Error):
             found += [child] if "iota2.runs.workers.worker" in child.cmdline() else []
     return found
