@@ -20,6 +20,7 @@ from iota2.classifiers.scikit.build import (
     estimator_of,
     grid_of,
 )
+from iota2.classifiers.scikit.specification import Specification
 
 
 def problems(model_type: str, arguments: Mapping[str, Any] | None = None) -> list[str]:
@@ -149,3 +150,10 @@ def test_arguments_that_the_run_sets_have_no_effect() -> None:
     assert estimator_of("BaggingClassifier", arguments).n_jobs is None
     found = [text.partition(" has no effect")[0] for text in arguments_without_effect(arguments)]
     assert found == ["keyword_arguments.n_jobs", "keyword_arguments.estimator.probability"]
+
+
+def test_an_estimator_without_arguments_is_shown_as_such() -> None:
+    nested = {"estimator": {"model_type": "DecisionTreeClassifier", "keyword_arguments": None}, "n_estimators": 3}
+    assert Specification("BaggingClassifier", nested).text() == (
+        "BaggingClassifier(estimator=DecisionTreeClassifier(), n_estimators=3)"
+    )

@@ -15,8 +15,10 @@ import pytest
 import iota2
 from iota2.classifiers.base import Misfit, ModelError
 from iota2.classifiers.registry import SCIKIT, selectable_names, validate_options
-from iota2.classifiers.scikit.build import classifier_names
+from iota2.classifiers.scikit import rehearsal
+from iota2.classifiers.scikit.build import classifier_names, estimator_of
 from iota2.classifiers.scikit.classifier import ScikitClassifier
+from iota2.classifiers.scikit.rehearsal import _reduced
 from iota2.config.learner import Learner, misfits
 from iota2.config.options.train import ScikitModels
 from iota2.config.syntax.cfg import read_cfg
@@ -164,6 +166,29 @@ def test_a_problem_is_that_of_the_training() -> None:
     with pytest.raises(ModelError, match="got 3 weights, 2 estimators"):
         one.fit(x, y, weight=None, groups=None, seed=0)
     assert "got 3 weights, 2 estimators" in problem.text
+
+
+def test_slow_estimators_are_not_tried_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = classifier("VotingClassifier", {**PAIR, "weights": [1, 2, 3]})
+    assert len(found(wrong)) == 1
+    monkeypatch.setattr(rehearsal, "MAX_SECONDS", -1.0)
+    assert found(wrong) == []
+
+
+def test_a_selection_of_features_selects_few_of_them() -> None:
+    selection = {"model_type": "SequentialFeatureSelector", "n_features_to_select": 400, "estimator": "GaussianNB"}
+    steps = {"steps": {"few": selection, "method": "GaussianNB"}}
+    assert _reduced(estimator_of("Pipeline", steps)).named_steps["few"].n_features_to_select == 5
+
+
+def test_an_estimator_that_needs_too_much_memory_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    def allocate(*_: object) -> None:
+        raise MemoryError("Unable to allocate 74.5 GiB for an array")
+
+    monkeypatch.setattr(rehearsal, "_train_and_store", allocate)
+    (problem,) = found(classifier("MLPClassifier", {"hidden_layer_sizes": [100_000, 100_000]}))
+    assert "Unable to allocate 74.5 GiB" in problem.text
+    assert "hidden_layer_sizes" in problem.text
 
 
 def test_problems_are_those_of_the_section() -> None:

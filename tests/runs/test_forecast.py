@@ -106,6 +106,8 @@ def test_times_come_from_earlier_runs_and_only_jobs_to_run_count(files: WorldFil
     assert 0 < len(again) < len(preview.verdicts)
     assert not message.rough
     assert message.seconds == pytest.approx(sum(verdict.record.seconds for verdict in again if verdict.record))
+    others = {id_: replace(verdict, params="other options") for id_, verdict in preview.verdicts.items()}
+    assert forecast_run(config, preview.survey, preview.plan, others, use=Resources(), workers=0).rough
     afresh = forecast_run(
         config,
         preview.survey,

@@ -84,12 +84,12 @@ register(
 
 
 def method_name(classifier: str, parameters: Mapping[str, Any]) -> str:
-    """Name of the classifier for readers: the one that the configuration has, such as ``rf`` or ``SVC``."""
+    """Name of the classifier in cards and reports: the one of the configuration, such as ``rf`` or ``SVC``."""
     return str(parameters.get("model_type") or classifier) if classifier == SCIKIT else classifier
 
 
 def shown_parameters(classifier: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters for readers: those of a grid search only if there is one."""
+    """The parameters that cards and reports show: all, but the folds of a grid search only if there is one."""
     searched = classifier != SCIKIT or bool(parameters.get("cross_validation_parameters"))
     return {name: value for name, value in parameters.items() if searched or not name.startswith("cross_validation_")}
 

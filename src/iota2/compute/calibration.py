@@ -81,8 +81,9 @@ class Isotonic:
     """Isotonic regression of all classes together: one increasing function of the probability, then normalised.
 
     The function [isotonic regression for multi-class calibration, Zhang, Kailkhura & Han 2020, ICML] is fitted to all
-    pairs of a sample and a class. It is linear between the points ``given``, ``found``. A separate function for each
-    class would need more polygons, and would change labels. ``ValueError`` if the points do not ascend in 0..1.
+    pairs of a sample and a class. It is linear between the points ``given``, ``found``, and has the slope ``SLOPE``
+    beyond them. A separate function for each class would need more polygons, and would change labels. ``ValueError`` if
+    the points do not ascend in 0..1.
     """
 
     name: ClassVar[Method] = "isotonic"

@@ -231,7 +231,7 @@ def _value(key: str, value: Any, where: str, problems: list[str]) -> Any:
     if key in NESTED and isinstance(value, str) and value.lower() != "none":
         return _estimator(value, {}, where, problems, roles=roles)
     if isinstance(value, Mapping) and TYPE in value:
-        return _estimator(*_parts(value), where, problems, roles=roles)
+        return _estimator(*nested_parts(value), where, problems, roles=roles)
     if key in NAMED:
         return _named(value, where, problems)
     if isinstance(value, Mapping):
@@ -252,7 +252,7 @@ def _named(value: Any, where: str, problems: list[str]) -> list[tuple[str, Any]]
     for name, item in value.items():
         given = {TYPE: item} if isinstance(item, str) else item
         roles = ("classifier", "transformer", "pipeline")
-        found.append((str(name), _estimator(*_parts(given), f"{where}{name}.", problems, roles=roles)))
+        found.append((str(name), _estimator(*nested_parts(given), f"{where}{name}.", problems, roles=roles)))
     return found
 
 
@@ -261,7 +261,7 @@ def _name(item: Any) -> str:
     return str(item.get(TYPE, "") if isinstance(item, Mapping) else item)
 
 
-def _parts(given: Mapping[str, Any]) -> tuple[Any, Mapping[str, Any]]:
+def nested_parts(given: Mapping[str, Any]) -> tuple[Any, Mapping[str, Any]]:
     """Name and arguments of a nested estimator."""
     arguments = given.get(ARGUMENTS) or {}
     others = {key: value for key, value in given.items() if key not in (TYPE, ARGUMENTS)}

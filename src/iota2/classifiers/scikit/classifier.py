@@ -98,7 +98,7 @@ class ScikitClassifier:
         return self.specification.unfitted()
 
     def rehearse(self, *, features: int, classes: int, weighted: bool) -> Sequence[Misfit]:
-        """Problems of the estimator that only its training would show; see ``rehearse``."""
+        """Problems of the estimator that only its training would show; see ``rehearsal.rehearse``."""
         return rehearse(self.specification, self.transforms, features=features, classes=classes, weighted=weighted)
 
     def training_memory(self, samples: float, features: int, classes: int) -> int:

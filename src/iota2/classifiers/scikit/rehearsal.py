@@ -83,9 +83,9 @@ def rehearse(
 ) -> list[Misfit]:
     """Problems of training an estimator and of storing it; empty without any.
 
-    ``features`` and ``classes``: numbers in the run; less than 1 and less than 2 if unknown. ``weighted``: whether
-    samples have weights. Each value of a grid is tried, with the first value of all other parameters. A failure counts
-    only if it also occurs with all features, more samples and all classes.
+    ``features`` and ``classes``: numbers in the run; ``features`` 0, and ``classes`` 0 or 1, if unknown. ``weighted``:
+    whether samples have weights. Each value of a grid is tried, with the first value of all other parameters. A failure
+    counts only if it also occurs with all features, more samples and all classes.
     """
     tried = specification.tried
     first = {name: values[0] for name, values in tried.items()}

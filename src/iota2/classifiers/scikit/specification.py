@@ -8,7 +8,14 @@ from typing import Any
 
 from iota2.classifiers.base import ModelError
 from iota2.classifiers.scikit import require_keepable
-from iota2.classifiers.scikit.build import ARGUMENTS, NAMED, TYPE, arguments_without_effect, estimator_of, grid_of
+from iota2.classifiers.scikit.build import (
+    NAMED,
+    TYPE,
+    arguments_without_effect,
+    estimator_of,
+    grid_of,
+    nested_parts,
+)
 from iota2.classifiers.scikit.search import grid_problems
 from iota2.classifiers.scikit.training import with_probabilities
 
@@ -85,16 +92,9 @@ def _nested(arguments: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, An
     for key, value in arguments.items():
         for one in value.values() if key in NAMED and isinstance(value, Mapping) else (value,):
             if isinstance(one, Mapping) and TYPE in one:
-                yield one[TYPE], _own_arguments(one)
+                yield nested_parts(one)
             elif isinstance(one, str) and (key in NAMED or key in ("estimator", "final_estimator")):
                 yield one, {}
-
-
-def _own_arguments(nested: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of a nested estimator, given as keys or in a mapping of their own."""
-    return {name: value for name, value in nested.items() if name not in (TYPE, ARGUMENTS)} | (
-        nested.get(ARGUMENTS) or {}
-    )
 
 
 def _require_storable(estimator: Any) -> None:
@@ -108,7 +108,7 @@ def _require_storable(estimator: Any) -> None:
 def _text(value: Any) -> str:
     """A value of an argument; nested estimators as ``SVC(C=10)``."""
     if isinstance(value, Mapping) and TYPE in value:
-        return Specification(value[TYPE], _own_arguments(value)).text()
+        return Specification(*nested_parts(value)).text()
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{name}: {_text(item)}" for name, item in value.items()) + "}"
     return repr(value)

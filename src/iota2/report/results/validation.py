@@ -105,7 +105,7 @@ def neighbour_notes(found: ValidationAccuracy) -> Iterator[str]:
 
 
 def _accuracy_apart(whole: SubsetAccuracy, apart: SubsetAccuracy) -> str:
-    """What follows for the accuracy elsewhere, with that of polygons far from learning polygons if enough exist."""
+    """Warning on the accuracy elsewhere, with that of polygons far from learning polygons if it is known."""
     polygons, pixels = apart.polygons.sum(), apart.pixels.sum()
     lower = "so the accuracy may be lower elsewhere"
     if not pixels:

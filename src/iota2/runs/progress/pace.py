@@ -60,7 +60,7 @@ class Pace:
         self._earlier_runs: defaultdict[str, _Mean] = defaultdict(_Mean)
         self._clock, self._started = clock, clock()
         for job in plan.jobs:
-            record = verdicts[job.id].record
+            record = verdicts[job.id].measured
             if record is not None:
                 self._earlier_runs[job.step.name].add(record.seconds)
 
