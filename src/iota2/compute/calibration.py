@@ -12,7 +12,7 @@ from numba import njit
 from iota2.compute.reliability import brier_scores
 
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.01, 10.0
-"""Range of fitted temperatures; AdaBoost, whose probabilities are nearly equal, needs about 0.02."""
+"""Range of fitted temperatures; AdaBoost, whose probabilities are nearly equal, got 0.03 in the demo."""
 MIN_UNIFORM, MAX_UNIFORM = 1e-6, 0.5
 """Range of fitted uniform shares; above 0, so that no class is impossible and the log-loss is finite."""
 SLOPE = 1e-3
