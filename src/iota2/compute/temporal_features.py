@@ -73,7 +73,7 @@ class _Sorting(NamedTuple):
     lower: np.ndarray
     """(count, quantile) int64: position of the value below each quantile of ``count`` values."""
     weight: np.ndarray
-    """(count, quantile) float32: weight of the value above."""
+    """(count, quantile) float64: weight of the value above."""
 
 
 @cache
@@ -83,7 +83,7 @@ def _sorting(dates: int) -> _Sorting:
     position = np.maximum(counts - 1, 0)[:, None] * np.array([*QUANTILES.values()])
     lower = np.floor(position).astype(np.int64)
     pairs = np.array(_merge_exchange(dates), np.int64).reshape(-1, 2)
-    return _Sorting(pairs, lower, (position - lower).astype(np.float32))
+    return _Sorting(pairs, lower, position - lower)
 
 
 def _merge_exchange(count: int) -> list[tuple[int, int]]:
@@ -273,11 +273,13 @@ def _quantiles(series: np.ndarray, count: np.ndarray, tables: _Sorting, out: np.
             continue
         for p in range(CHUNK_PIXELS):
             at, weight = tables.lower[count[p], k], tables.weight[count[p], k]
-            low, high = series[at, p], series[min(at + 1, last), p]
+            low, high = np.float64(series[at, p]), np.float64(series[min(at + 1, last), p])
             out[k, p] = low + (high - low) * weight if weight > 0 else low
 
 
 @numba.njit(nogil=True, cache=True)
-def _interpolate(low: np.ndarray, high: np.ndarray, weight: np.float32, out: np.ndarray) -> None:
+def _interpolate(low: np.ndarray, high: np.ndarray, weight: float, out: np.ndarray) -> None:
+    """Write values between ``low`` and ``high`` (pixel,), in double precision: values of opposite signs may cancel."""
     for p in range(CHUNK_PIXELS):
-        out[p] = low[p] + (high[p] - low[p]) * weight if weight > 0 else low[p]
+        first = np.float64(low[p])
+        out[p] = first + (np.float64(high[p]) - first) * weight if weight > 0 else first
