@@ -27,6 +27,8 @@ Every file of the output folder, as declared in `src/iota2/layout.py`. Names in 
 | `part` | strips of {PART_ROWS} rows of a tile, numbered from 0: the unit of work of extraction and classification |
 | `sensor` | name of a sensor, such as `Sentinel2` |
 | `region` | names of the regions that overlap the tile; `1` without a region file |
+| `submodel` | empty; `f1`, `f2` … for the models of a region that is split (`classif_mode: fusion`) |
+| `source` | empty; `_SAR` for models of radar images (`dempster_shafer_sar_opt_fusion`) |
 | `seed` | runs, numbered from 0 to `arg_train.runs` − 1 |
 | `region_base` | from the name of the region file, or `MyRegion` without one |
 | `cloud` | `chain.cloud_threshold` |

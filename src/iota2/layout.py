@@ -20,6 +20,8 @@ CONSTANTS = ("region_base", "cloud", "samples")
 
 class _Classification(Protocol):
     @property
+    def classif_mode(self) -> str: ...
+    @property
     def enable_probability_map(self) -> bool: ...
     @property
     def generate_final_probability_map(self) -> bool: ...
@@ -62,6 +64,8 @@ class _ArgTrain(Protocol):
     def sampling_validation(self) -> bool: ...
     @property
     def feature_importance(self) -> bool: ...
+    @property
+    def dempster_shafer_sar_opt_fusion(self) -> bool: ...
 
 
 class OutputOptions(Protocol):
@@ -77,6 +81,16 @@ class OutputOptions(Protocol):
     def dim_red(self) -> _DimRed: ...
     @property
     def learner(self) -> _Learner: ...
+
+
+def with_submodels(config: OutputOptions) -> bool:
+    """Whether large regions have several models."""
+    return config.arg_classification.classif_mode == "fusion"
+
+
+def with_sar_fusion(config: OutputOptions) -> bool:
+    """Whether radar and optical images have models of their own."""
+    return config.arg_train.dempster_shafer_sar_opt_fusion
 
 
 def with_probabilities(config: OutputOptions) -> bool:
@@ -174,6 +188,12 @@ LISTING = Artifact(
     "Fingerprint of every image file of the tile; jobs that read a changed file run again.",
 )
 
+SUBMODELS = Artifact(
+    "config_model/submodels.json",
+    "Number of models of each region (with `classif_mode: fusion`).",
+    when=with_submodels,
+)
+
 # ---- preparation
 SHIFTS = Artifact(
     "features/{tile}/tmp/coregistration.json",
@@ -267,30 +287,31 @@ REGION_MASK = Artifact(
     "Area in which the region's model is applied: inside the region, with a margin of some pixels around the envelope.",
 )
 MODEL_POLYGONS = Artifact(
-    "samplesSelection/samples_region_{region}_seed_{seed}.shp",
+    "samplesSelection/samples_region_{region}{submodel}_seed_{seed}.shp",
     "Learning polygons of the model over all tiles.",
 )
 TILE_STATISTICS = Artifact(
-    "samplesSelection/{tile}_region_{region}_seed_{seed}_stats.xml",
+    "samplesSelection/{tile}_region_{region}{submodel}_seed_{seed}_stats.xml",
     "Pixels per class and per polygon on one tile.",
 )
 MODEL_STATISTICS = Artifact(
-    "samplesSelection/samples_region_{region}_seed_{seed}.xml", "Pixels per class and per polygon over all tiles."
+    "samplesSelection/samples_region_{region}{submodel}_seed_{seed}.xml",
+    "Pixels per class and per polygon over all tiles.",
 )
 RATES = Artifact(
-    "samplesSelection/samples_region_{region}_seed_{seed}_outrates.csv",
+    "samplesSelection/samples_region_{region}{submodel}_seed_{seed}_outrates.csv",
     "Requested, available and selected pixels of each class.",
 )
 SELECTION = Artifact(
-    "samplesSelection/samples_region_{region}_seed_{seed}_selection.sqlite",
+    "samplesSelection/samples_region_{region}{submodel}_seed_{seed}_selection.sqlite",
     "Pixels selected for the model, as points in `proj`.",
 )
 TILE_SELECTION = Artifact(
-    "samplesSelection/{tile}_samples_region_{region}_seed_{seed}_selection.sqlite",
+    "samplesSelection/{tile}_samples_region_{region}{submodel}_seed_{seed}_selection.sqlite",
     "Selected pixels of one tile, with row and column on its grid.",
 )
 VALIDATION_SELECTION = Artifact(
-    "samplesSelection/{tile}_samples_region_{region}_seed_{seed}_val_selection.sqlite",
+    "samplesSelection/{tile}_samples_region_{region}{submodel}_seed_{seed}_val_selection.sqlite",
     "Selected validation pixels of one tile (with `sampling_validation`), with row and column on its grid.",
     when=with_sampled_validation,
 )
@@ -298,19 +319,19 @@ TILE_SELECTION_MERGE = Artifact(
     "samplesSelection/{tile}_selection_merge.sqlite", "Selected pixels of one tile, of all models and seeds."
 )
 PART_FEATURES = Artifact(
-    "learningSamples/parts/{tile}_part_{part}_region_{region}_seed{seed}.npz",
+    "learningSamples/parts/{tile}_part_{part}_region_{region}{submodel}_seed{seed}.npz",
     "Feature values of the selected pixels in one part of a tile.",
 )
 TILE_SAMPLES = Artifact(
-    "learningSamples/{tile}_region_{region}_seed{seed}_Samples_learn.{samples}",
+    "learningSamples/{tile}_region_{region}{submodel}_seed{seed}_Samples_learn.{samples}",
     "Feature values of the selected pixels of one tile.",
 )
 MODEL_SAMPLES = Artifact(
-    "learningSamples/Samples_region_{region}_seed{seed}_learn.{samples}",
+    "learningSamples/Samples_region_{region}{submodel}_seed{seed}_learn.{samples}",
     "Feature values of all selected pixels of the model.",
 )
 COPIED_SAMPLES = Artifact(
-    "learningSamples/Samples_region_{region}_seed{seed}_learn_copied.{samples}",
+    "learningSamples/Samples_region_{region}{submodel}_seed{seed}_learn_copied.{samples}",
     "Samples of the model and those copied from other models (with `sample_management`).",
     when=with_copies,
 )
@@ -320,12 +341,12 @@ COPY_COUNTS = Artifact(
     when=with_copies,
 )
 AUGMENTED_SAMPLES = Artifact(
-    "learningSamples/Samples_region_{region}_seed{seed}_learn_augmented.{samples}",
+    "learningSamples/Samples_region_{region}{submodel}_seed{seed}_learn_augmented.{samples}",
     "Samples of the model, and the added ones with 1 in the column `augmented` (with `sample_augmentation`).",
     when=with_augmentation,
 )
 AUGMENTATION_COUNTS = Artifact(
-    "learningSamples/augmentation_region_{region}_seed{seed}.csv",
+    "learningSamples/augmentation_region_{region}{submodel}_seed{seed}.csv",
     "Samples of each class of the model before and after the augmentation (with `sample_augmentation`).",
     when=with_augmentation,
 )
@@ -340,40 +361,42 @@ LEARNED_SAMPLES = first(AUGMENTED_SAMPLES, COPIED_SAMPLES, MODEL_SAMPLES)
 
 # ---- dimension reduction
 UNREDUCED_SAMPLES = Artifact(
-    "dimRed/before_reduction/Samples_region_{region}_seed{seed}_learn.{samples}",
+    "dimRed/before_reduction/Samples_region_{region}{submodel}_seed{seed}{source}_learn.{samples}",
     "Samples of the model with their features before the reduction (with `dim_red`); a link to the file in "
     "`learningSamples`.",
     when=with_reduction,
 )
 REDUCED_SAMPLES = Artifact(
-    "dimRed/reduced/Samples_region_{region}_seed{seed}_learn.{samples}",
+    "dimRed/reduced/Samples_region_{region}{submodel}_seed{seed}{source}_learn.{samples}",
     "Samples of the model with components instead of features, in the columns `reduced_0` … (with `dim_red`).",
     when=with_reduction,
 )
 REDUCTION = Artifact(
-    "dimRed/reduced/Samples_region_{region}_seed{seed}_learn",
+    "dimRed/reduced/Samples_region_{region}{submodel}_seed{seed}{source}_learn",
     "Reduction of the model (with `dim_red`): a folder with the components (`model_<g>`) of each group of features, "
     "numbered from 0, mean and standard deviation of its features (`stats_<g>.xml`), and all of these as arrays.",
     when=with_reduction,
 )
 
 # ---- learning
-MODEL_CARD = Artifact("model/model_{region}_seed_{seed}.txt", "Description of the model as text.", role="note")
-MODEL = Artifact("model/model_{region}_seed_{seed}", "The model: a folder of plain arrays.")
+MODEL_CARD = Artifact(
+    "model/model_{region}{submodel}_seed_{seed}{source}.txt", "Description of the model as text.", role="note"
+)
+MODEL = Artifact("model/model_{region}{submodel}_seed_{seed}{source}", "The model: a folder of plain arrays.")
 STANDARDISATION = Artifact(
-    "stats/Model_{region}_seed_{seed}.xml",
+    "stats/Model_{region}{submodel}_seed_{seed}{source}.xml",
     "Mean and standard deviation of the features in the samples of the model (for classifiers with standardisation).",
     when=with_standardisation,
     role="note",
 )
 SEARCH = Artifact(
-    "model/model_{region}_seed_{seed}_cross_val_param.cv",
+    "model/model_{region}{submodel}_seed_{seed}{source}_cross_val_param.cv",
     "Grid search: accuracy of every combination of parameters as text.",
     when=with_search,
     role="note",
 )
 SEARCH_SCORES = Artifact(
-    "model/model_{region}_seed_{seed}_cross_val_param.json",
+    "model/model_{region}{submodel}_seed_{seed}{source}_cross_val_param.json",
     "Grid search: accuracy of every combination of parameters in each fold.",
     when=with_search,
     role="note",
@@ -381,26 +404,28 @@ SEARCH_SCORES = Artifact(
 
 # ---- classification
 PART_LABELS = Artifact(
-    "classif/tmpClassif/Classif_{tile}_part_{part}_model_{region}_seed_{seed}.tif", "Labels of one part."
+    "classif/tmpClassif/Classif_{tile}_part_{part}_model_{region}{submodel}_seed_{seed}{source}.tif",
+    "Labels of one part.",
 )
 PART_CONFIDENCE = Artifact(
-    "classif/tmpClassif/{tile}_part_{part}_model_{region}_confidence_seed_{seed}.tif",
+    "classif/tmpClassif/{tile}_part_{part}_model_{region}{submodel}_confidence_seed_{seed}{source}.tif",
     "Confidence of one part.",
 )
 PART_PROBABILITIES = Artifact(
-    "classif/tmpClassif/PROBAMAP_{tile}_part_{part}_model_{region}_seed_{seed}.tif",
+    "classif/tmpClassif/PROBAMAP_{tile}_part_{part}_model_{region}{submodel}_seed_{seed}{source}.tif",
     "Class probabilities of one part.",
     when=with_probabilities,
 )
 LABELS = Artifact(
-    "classif/Classif_{tile}_model_{region}_seed_{seed}.tif", "Labels of the model on the tile; 0 outside its area."
+    "classif/Classif_{tile}_model_{region}{submodel}_seed_{seed}{source}.tif",
+    "Labels of the model on the tile; 0 outside its area.",
 )
 CONFIDENCE = Artifact(
-    "classif/{tile}_model_{region}_confidence_seed_{seed}.tif",
+    "classif/{tile}_model_{region}{submodel}_confidence_seed_{seed}{source}.tif",
     "Confidence of the model on the tile, 0 to 1; 0 without label.",
 )
 PROBABILITIES = Artifact(
-    "classif/PROBAMAP_{tile}_model_{region}_seed_{seed}.tif",
+    "classif/PROBAMAP_{tile}_model_{region}{submodel}_seed_{seed}{source}.tif",
     "Class probabilities × 1000, one band for each code; 65535 without label (with `enable_probability_map`).",
     when=with_probabilities,
 )
@@ -483,13 +508,13 @@ TILE_COMPARISON_STYLE = Artifact(
     role="note",
 )
 TILE_VALIDATION_SAMPLES = Artifact(
-    "dataAppVal/{tile}_region_{region}_seed{seed}_Samples_val.{samples}",
+    "dataAppVal/{tile}_region_{region}{submodel}_seed{seed}_Samples_val.{samples}",
     "Feature values of some validation pixels of the tile; `i2weight` is the number of pixels that each one represents "
     "(with `feature_importance`).",
     when=with_importance,
 )
 MODEL_IMPORTANCE = Artifact(
-    "final/TMP/importance_region_{region}_seed_{seed}.json",
+    "final/TMP/importance_region_{region}{submodel}_seed_{seed}{source}.json",
     "Loss in overall accuracy of the model without each date, band and sensor (with `feature_importance`).",
     when=with_importance,
 )

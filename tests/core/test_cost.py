@@ -45,7 +45,7 @@ def test_the_pixels_of_a_job_are_those_of_a_part_a_tile_or_all_tiles(facts: Fact
     assert pixels(tile="B", region="2", seed=0) == SHAPE[0] * 50
     assert pixels() == pixels(seed=1) == 2 * SHAPE[0] * 50
     assert JobFacts(facts, {"tile": "A"}, 0).regions == 2
-    assert facts.region_count == 2
+    assert facts.model_count == 2
     assert facts.label_bytes == 2, "the code 300 takes two bytes"
 
 
@@ -64,7 +64,7 @@ def test_the_cost_of_classification_grows_with_regions_runs_and_probabilities(fa
 
 @pytest.mark.parametrize("name", STEPS)
 def test_every_step_has_a_cost(name: str, facts: Facts, case: Case) -> None:
-    values = {"tile": "A", "part": 0, "sensor": "Sentinel2", "region": "1", "seed": 0}
+    values = {"tile": "A", "part": 0, "sensor": "Sentinel2", "region": "1", "submodel": "", "seed": 0, "source": ""}
     key = {axis: values[axis] for axis in STEPS[name].over}
     cost = STEPS[name].cost(load_config(case.configured()), JobFacts(facts, key, 1 << 20))
     assert cost.seconds > 0
@@ -78,7 +78,7 @@ def test_the_training_is_estimated_with_added_samples(facts: Facts, case: Case) 
     augmentation = {"activate": True, "strategy": "smote", "samples.strategy": "balance"}
     plain = load_config(case.configured())
     grown = load_config(case.configured(arg_train={"sample_augmentation": augmentation}))
-    job = JobFacts(facts, {"region": "1", "seed": 0}, 0)
+    job = JobFacts(facts, {"region": "1", "submodel": "", "seed": 0, "source": ""}, 0)
     before, after = (STEPS["learnModel"].cost(config, job).memory for config in (plain, grown))
     assert after == pytest.approx(2 * before, abs=2)
     assert STEPS["samplesAugmentation"].cost(grown, job).disk == 2 * STEPS["samplesByModels"].cost(plain, job).disk
@@ -92,7 +92,11 @@ def test_the_time_of_the_training_counts_the_grid_search_and_the_models_of_the_c
         config = load_config(
             case.configured(arg_classification={"calibration": calibration}, scikit_models_parameters=chosen)
         )
-        return STEPS["learnModel"].cost(config, JobFacts(facts, {"region": "1", "seed": 0}, 0)).seconds
+        return (
+            STEPS["learnModel"]
+            .cost(config, JobFacts(facts, {"region": "1", "submodel": "", "seed": 0, "source": ""}, 0))
+            .seconds
+        )
 
     grid = {"cross_validation_parameters": {"C": [1, 10, 100]}, "cross_validation_folds": 2}
     once = seconds("none") - SECONDS_PER_JOB
@@ -109,7 +113,7 @@ def test_numbers_of_added_samples_are_those_of_the_options(facts: Facts, case: C
     def added(**options: object) -> float:
         given = {"activate": True, "strategy": "replicate", **options}
         config = load_config(case.configured(arg_train={"sample_augmentation": given}))
-        job = JobFacts(facts, {"region": "1", "seed": 0}, 0)
+        job = JobFacts(facts, {"region": "1", "submodel": "", "seed": 0, "source": ""}, 0)
         plain = STEPS["samplesByModels"].cost(config, job).disk
         return 500 * (STEPS["samplesAugmentation"].cost(config, job).disk / plain - 1)
 
@@ -127,7 +131,7 @@ def test_added_samples_count_where_models_are_used_and_reduced(name: str, facts:
     sections = {"scikit_models_parameters": {"model_type": "KNeighborsClassifier"}}
     plain = load_config(case.configured(**sections))
     grown = load_config(case.configured(**sections, arg_train={"sample_augmentation": augmentation}))
-    values = {"tile": "A", "part": 0, "region": "1", "seed": 0}
+    values = {"tile": "A", "part": 0, "region": "1", "submodel": "", "seed": 0, "source": ""}
     job = JobFacts(facts, {axis: values[axis] for axis in STEPS[name].over}, 0)
     before, after = (STEPS[name].cost(config, job) for config in (plain, grown))
     assert (after.seconds, after.disk) > (before.seconds, before.disk)
@@ -135,7 +139,7 @@ def test_added_samples_count_where_models_are_used_and_reduced(name: str, facts:
 
 def test_the_memory_of_a_search_counts_the_samples_of_a_fold(facts: Facts, case: Case) -> None:
     grid = {"cross_validation_parameters": {"max_depth": [5, 10]}, "cross_validation_folds": 4}
-    job = JobFacts(facts, {"region": "1", "seed": 0}, 0)
+    job = JobFacts(facts, {"region": "1", "submodel": "", "seed": 0, "source": ""}, 0)
 
     def memory(**options: object) -> int:
         chosen = {"model_type": "ExtraTreesClassifier", **options}

@@ -94,14 +94,14 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "value_notes": several("tile", {TILE: "values.json"}),
         "reference_notes": "polygons.json",
         "classes": write_codes(folder),
-        "rates": several("region seed", {("1", 0): "rates.csv"}),
+        "rates": several("region submodel seed", {("1", "", 0): "rates.csv"}),
         "samples": several("seed", {0: "samples.csv"}),
         "losses": several("seed", {0: "losses.csv"}),
         "envelopes": several("tile", {TILE: "envelope.shp"}),
         "confusion": several("seed", {0: "confusion.csv"}),
         "validation": several("seed", {0: "validation.csv"}),
         "confidences": several("seed", {0: "confidences.csv"}),
-        "models": several("region seed", {("1", 0): "model"}),
+        "models": several("region submodel seed source", {("1", "", 0, ""): "model"}),
         "map": several(
             "seed", {0: write_raster(folder / "map.tif", np.where(np.arange(8) < 2, 1, 2) + np.zeros((6, 8)))}
         ),

@@ -20,7 +20,7 @@ from iota2.core.target import Quantity
 from iota2.core.words import counted, some
 from iota2.io.tables.classes import read_classes
 
-_IN_A_RUN = f"{layout.MODEL.path.format(region='*', seed='*')}/{models.FILE}"
+_IN_A_RUN = f"{layout.MODEL.path.format(region='*', submodel='', seed='*', source='')}/{models.FILE}"
 """Files of the models in the output folder of a run."""
 
 

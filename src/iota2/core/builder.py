@@ -34,7 +34,7 @@ Ask = Literal["images", "regions", "reference", "classes"]
 """Kinds of input data: images of the tiles, regions, reference polygons, and names and colours of classes."""
 AXES_OF: Mapping[Ask, tuple[str, ...]] = {
     "images": ("tile", "part", "sensor"),
-    "regions": ("region",),
+    "regions": ("region", "submodel", "source"),
     "reference": ("seed",),
     "classes": (),
 }

@@ -13,6 +13,8 @@ from iota2.core.nomenclature import Nomenclature
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
 
+MODEL_AXES = ("region", "submodel", "source")
+"""Axes of a run whose values together are the name of a model."""
 COMPRESSION_RATIO = 0.5
 """Compressed size of a raster divided by its uncompressed size; lower for labels, higher for confidence."""
 SECONDS_PER_JOB = 0.3
@@ -53,6 +55,10 @@ class Facts:
     recipe: FeatureRecipe = field(default_factory=lambda: FeatureRecipe(()))
     """Empty until the recipe is known."""
     classes: Nomenclature | None = None
+    submodels: Mapping[str, int] = field(default_factory=dict)
+    """Number of models of each region that has several."""
+    sources: int = 1
+    """Number of models for the images of different kinds of sensors."""
     samples: float = 0.0
     """Maximum number of selected pixels, for all models and seeds."""
 
@@ -90,13 +96,14 @@ class Facts:
         }
 
     @cached_property
-    def region_count(self) -> int:
-        """Number of regions that intersect at least one tile."""
-        return len({region for regions in self.regions.values() for region in regions})
+    def model_count(self) -> int:
+        """Number of models with samples of their own in one run."""
+        regions = {region for regions in self.regions.values() for region in regions}
+        return sum(self.submodels.get(region, 1) for region in regions)
 
     def samples_of_model(self, runs: int) -> float:
-        """Assumed number of samples of one model in one of ``runs``: with several regions, twice the mean."""
-        return self.samples / runs * min(1.0, 2 / max(1, self.region_count))
+        """Assumed number of samples of one model in one of ``runs``: with several models, twice the mean."""
+        return self.samples / runs * min(1.0, 2 / max(1, self.model_count))
 
 
 @dataclass(frozen=True)
@@ -133,6 +140,17 @@ class JobFacts:
     def regions(self) -> int:
         """Number of regions that intersect the tile; 1 for a job on all tiles."""
         return 1 if self.tile is None else len(self.run.regions[self.tile])
+
+    @property
+    def model(self) -> str:
+        """Name of the model of the job, as ``Key.model``."""
+        return "".join(str(self.key.get(axis, "")) for axis in MODEL_AXES)
+
+    @property
+    def models(self) -> int:
+        """Number of models that classify the tile in one run; 1 for a job on all tiles."""
+        names = () if self.tile is None else self.run.regions[self.tile]
+        return self.run.sources * sum(self.run.submodels.get(name, 1) for name in names) or 1
 
     def raster_cost(self, bytes_per_pixel: float = 0.0, seconds_per_pixel: float = READING_SECONDS) -> Cost:
         """Cost of processing the area block by block and writing rasters of ``bytes_per_pixel``."""

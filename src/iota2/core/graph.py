@@ -15,13 +15,19 @@ from typing import Any, ClassVar, Generic, Literal, NamedTuple, cast, get_args
 
 from typing_extensions import TypeVar
 
-from iota2.core.cost import Cost, Facts, JobFacts
+from iota2.core.cost import MODEL_AXES, Cost, Facts, JobFacts
 from iota2.core.remarks import Remark
 from iota2.core.words import counted, did_you_mean
 from iota2.errors import OptionPath, UserError
 
-AXES = ("tile", "part", "sensor", "region", "seed")
-"""The axes of a run. A step has one job for each value of its axes. A part is a strip of rows of a tile."""
+AXES = ("tile", "part", "sensor", "region", "submodel", "seed", "source")
+"""The axes of a run. A step has one job for each value of its axes. A part is a strip of rows of a tile.
+
+Region, submodel, seed and source identify a model. ``submodel`` is empty, or ``f1``, ``f2`` … for the models of a
+region that is split; ``source`` is empty, or ``_SAR`` for the models of radar images beside those of optical images."""
+
+SOURCES = ("", "_SAR")
+"""Values of the axis ``source`` if optical and radar images have models of their own."""
 
 P = TypeVar("P", default=Any)
 P_co = TypeVar("P_co", covariant=True, default=object)
@@ -42,12 +48,19 @@ class Key(tuple[str | int, ...]):
     part: int
     sensor: str
     region: str
+    submodel: str
     seed: int
+    source: str
 
     @staticmethod
     def of(**values: str | int) -> Key:
         """A key of these values, in the given order: ``Key.of(tile="T31TCJ", part=0)``."""
         return _key(tuple(values), tuple(values.values()))
+
+    @property
+    def model(self) -> str:
+        """Name of the model in files and messages, without the seed: ``1``, ``1f2``, ``1_SAR``."""
+        return "".join(str(self[k]) for k, axis in enumerate(self.axes) if axis in MODEL_AXES)
 
     def by_axis(self) -> dict[str, str | int]:
         """The values by axis name."""

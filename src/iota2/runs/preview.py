@@ -191,7 +191,7 @@ def plan_run(config: Config, found: Survey) -> Plan:
         config,
         root=config.chain.output_path,
         constants=path_constants(config, found),
-        given=SURVEY,
+        given=[artifact for artifact in SURVEY if artifact.when(config)],
     )
     _require_short_names(plan)
     return plan

@@ -67,7 +67,7 @@ def _training_notes(inp: Paths, classes: Nomenclature) -> Iterator[str]:
     """Notes on classes with polygons from which a model did not learn, and on selected pixels that were not used."""
     seeds: dict[tuple[str, int, str], list[str]] = {}
     for key, path in inp.each("rates"):
-        region, seed = key.region, key.seed
+        region, seed = key.model, key.seed
         learned = read_class_statistics(inp.at("samples", seed=seed), region)
         lost = losses(path.read_text(encoding="utf-8"), learned)
         copied = {one.rule.code for one in copy_counts(inp, seed) if one.rule.destination == region and one.copied}
@@ -108,7 +108,7 @@ def _convergence_remarks(inp: Paths) -> Iterator[str]:
         made = read_training(path)
         if CONVERGENCE in made.summary:
             method = method_name(made.kind, made.parameters)
-            yield f"Region {key.region}, seed {key.seed}, {method}: {made.summary[CONVERGENCE]}."
+            yield f"Region {key.model}, seed {key.seed}, {method}: {made.summary[CONVERGENCE]}."
 
 
 def _calibrations(inp: Paths) -> Iterator[CalibratedModel]:
@@ -118,7 +118,7 @@ def _calibrations(inp: Paths) -> Iterator[CalibratedModel]:
         if one is not None:
             samples = (SampleReliability(SPLITS[name], **asdict(given)) for name, given in one.reliability.items())
             fitted = one.calibration is not None
-            yield CalibratedModel(key.region, key.seed, fitted, tuple(one.sentences), tuple(samples))
+            yield CalibratedModel(key.model, key.seed, fitted, tuple(one.sentences), tuple(samples))
 
 
 def _reductions(inp: Paths) -> tuple[ReducedModel, ...]:
@@ -126,13 +126,13 @@ def _reductions(inp: Paths) -> tuple[ReducedModel, ...]:
     if "reductions" not in inp:
         return ()
     found = [(key, Components.load(path)) for key, path in inp.each("reductions")]
-    return tuple(ReducedModel(key.region, key.seed, _reduced_groups(components)) for key, components in found)
+    return tuple(ReducedModel(key.model, key.seed, _reduced_groups(components)) for key, components in found)
 
 
 def _searches(inp: Paths) -> tuple[SearchedModel, ...]:
     """The grid search of each model; empty without."""
     found = inp.each("searches") if "searches" in inp else ()
-    return tuple(SearchedModel(key.region, key.seed, json.loads(read_text(path))) for key, path in found)
+    return tuple(SearchedModel(key.model, key.seed, json.loads(read_text(path))) for key, path in found)
 
 
 def _reduced_groups(components: Components) -> tuple[ReducedGroup, ...]:

@@ -19,16 +19,17 @@ def model_samples(inp: Paths) -> tuple[ClassSamples, ...]:
     """Samples of each class in each model, from the inputs of the report."""
     found: list[ClassSamples] = []
     for key, path in inp.each("models"):
+        region = f"{key.region}{key.submodel}"  # the models of all sources have the same samples
         copied = Counter[int]()
         for one in copy_counts(inp, key.seed):
-            if one.rule.destination == key.region:
+            if one.rule.destination == region:
                 copied[one.rule.code] += one.copied
         added: Mapping[int, int] = {}
         if "augmentation" in inp:
-            added = read_augmentation(inp.at("augmentation", region=key.region, seed=key.seed))
-        extracted = read_class_statistics(inp.at("samples", seed=key.seed), key.region)
+            added = read_augmentation(inp.at("augmentation", region=key.region, submodel=key.submodel, seed=key.seed))
+        extracted = read_class_statistics(inp.at("samples", seed=key.seed), region)
         weights = read_training(path).weights
-        found += class_samples(key.region, key.seed, extracted, copied=copied, added=added, weights=weights)
+        found += class_samples(key.model, key.seed, extracted, copied=copied, added=added, weights=weights)
     return tuple(found)
 
 

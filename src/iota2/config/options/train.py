@@ -23,7 +23,6 @@ Classifier = Annotated[str, OneOf(lambda: (*selectable_names(), *_OTHER_CLASSIFI
 Index = Annotated[str, OneOf(lambda: (*INDICES,))]
 TemporalFeature = Annotated[str, OneOf(lambda: TEMPORAL_FEATURES)]
 Weight = Annotated[float, Field(gt=0, le=1e9)]
-_FUSION_ONLY = "it requires classif_mode 'fusion', which is not available yet"
 _NO_TERRAIN = "pixels are selected on the grid of the images, without an elevation model"
 
 MAX_RUNS = 200
@@ -343,9 +342,19 @@ class ArgTrain(Section):
         "sqlite", "Format of the learning samples.", about=About(later=("csv",))
     )
 
-    mode_outside_regionsplit: float = no_effect(0.1, "Area above which a region is split, km².", _FUSION_ONLY)
+    mode_outside_regionsplit: float = option(
+        0.1,
+        "Learning area of one model in km²: with `classif_mode: fusion`, a region with a larger area of learning "
+        "polygons has several models, each of which learns from a part of the polygons.",
+        gt=0,
+        le=1e6,
+    )
     features_from_raw_dates: bool = planned(False, "Learn on the acquired dates instead of interpolated ones.")
-    dempster_shafer_sar_opt_fusion: bool = planned(False, "Fuse the maps of radar and optical images.")
+    dempster_shafer_sar_opt_fusion: bool = option(
+        False,
+        "Learn one model from optical and one from radar images (Sentinel-1), and combine their maps: where they "
+        "disagree, the one that is more precise in its class counts.",
+    )
     enable_autocontext: bool = planned(False, "Learn again with the classes around each pixel as features.")
     autocontext_iterations: int = no_effect_without(
         3, "Number of iterations with context features.", "enable_autocontext"
@@ -388,7 +397,9 @@ class ArgClassification(Section):
     builders: ClassVar[str] = "C"
 
     classif_mode: Literal["separate", "fusion"] = option(
-        "separate", "One model for each region, or several models that vote.", about=About(later=("fusion",))
+        "separate",
+        "`separate`: one model for each region. `fusion`: several models for each region with much learning area (see "
+        "`arg_train.mode_outside_regionsplit`), whose results are combined by `fusion_options`.",
     )
     enable_probability_map: bool = option(False, "Write the probability of every class.")
     generate_final_probability_map: bool = option(
@@ -407,10 +418,15 @@ class ArgClassification(Section):
     boundary_fusion_epsilon: float = no_effect_without(0.0, "Smallest weight of a model.", "enable_boundary_fusion")
     boundary_comparison_mode: bool = planned(False, "Also write the map without blending.")
     boundary_buffer: tuple[float, ...] | None = planned(None, "Widths of the blending to compare, m.")
-    no_label_management: Literal["maxConfidence", "learningPriority"] = no_effect(
-        "maxConfidence", "Label of pixels without a majority of the models.", _FUSION_ONLY
+    no_label_management: Literal["maxConfidence", "learningPriority"] = option(
+        "maxConfidence",
+        "Label of pixels on which the models of a region do not agree (`classif_mode: fusion`): that of the model with "
+        "the greatest confidence, or of the first model.",
     )
-    fusion_options: str = no_effect("-nodatalabel 0 -method majorityvoting", "Options of the vote.", _FUSION_ONLY)
+    fusion_options: str = option(
+        "-nodatalabel 0 -method majorityvoting",
+        "Combination of the models of a region with `classif_mode: fusion`.",
+    )
 
     @field_validator("calibration", mode="before")
     @classmethod

@@ -115,7 +115,7 @@ def planned_view(job: Job, verdict: Verdict, existing_pages: set[str]) -> JobVie
         step=job.step.name,
         task=job.task,
         tile=str(job.key["tile"]) if "tile" in job.key else None,
-        key=" · ".join(_axis_text(axis, job.key[axis]) for axis in AXES if axis in job.key),
+        key=" · ".join(_axis_text(axis, job.key[axis]) for axis in AXES if job.key.get(axis, "") != ""),
         needs=job.needs,
         state="fresh" if fresh else "waiting",
         reason=verdict.reason,

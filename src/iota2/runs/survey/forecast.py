@@ -202,7 +202,15 @@ class _JobEstimate:
     def __init__(self, config: Config, found: Survey) -> None:
         samples = _samples(config, found, len(found.classes.codes) if found.classes else 1)
         self._config = config
-        self.facts = Facts(found.scenes, found.regions, found.recipe, found.classes, samples)
+        self.facts = Facts(
+            found.scenes,
+            found.regions,
+            found.recipe,
+            found.classes,
+            submodels=found.submodels or {},
+            sources=len(found.sources),
+            samples=samples,
+        )
 
     def cost(self, job: Job, allowed: int = 0) -> Cost:
         """Cost of a job whose blocks may take ``allowed`` bytes."""
@@ -225,7 +233,8 @@ def _samples(config: Config, found: Survey, classes: int) -> float:
     seeds = config.arg_train.runs
     scenes = list(found.scenes.values())
     labelled = seeds * config.arg_train.ratio * found.labelled / _pixel_area(scenes)
-    models = seeds * len({region for regions in found.regions.values() for region in regions})
+    regions = {region for names in found.regions.values() for region in names}
+    models = seeds * sum((found.submodels or {}).get(region, 1) for region in regions)
     chosen = config.arg_train.sample_selection
     wanted = {
         "constant": (chosen.constant or 0) * classes * models,

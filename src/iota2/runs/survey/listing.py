@@ -49,6 +49,8 @@ def survey_texts(found: Survey, root: Path) -> dict[Path, str]:
             (layout.LISTING, listing),
         ):
             texts[root / artifact.path.format(tile=tile)] = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    if found.submodels is not None:
+        texts[root / layout.SUBMODELS.path] = json.dumps(found.submodels, indent=1, ensure_ascii=False) + "\n"
     texts[root / CACHE] = json.dumps(cache, ensure_ascii=False) + "\n"
     return texts
 

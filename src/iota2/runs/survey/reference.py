@@ -12,26 +12,32 @@ import shapely
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
+from iota2.compute.areas import home_regions
 from iota2.compute.class_weights import weights_by_code
 from iota2.compute.sample_copies import rules_of_unknown_regions
+from iota2.compute.submodels import learning_polygons, submodel_count, submodel_names
 from iota2.config.options.schema import Config
 from iota2.core.labels import whole_number
 from iota2.core.losses import MIN_USABLE_SHARE
 from iota2.core.nomenclature import Listing, Nomenclature, Value, build_nomenclature
 from iota2.core.remarks import Remark, remarks_about
 from iota2.core.scene import Scene
+from iota2.core.tables import REGION
 from iota2.core.words import counted, some
 from iota2.errors import InputError, InputProblems
-from iota2.io.files.crs import to_crs
+from iota2.io.files.crs import to_crs, units_per_metre
 from iota2.io.tables.class_counts import read_class_counts, read_counts
 from iota2.io.tables.classes import read_colors, read_names
 from iota2.io.tables.point_areas import PointRule
 from iota2.io.tables.reference import FieldValues, ReferenceData, fields_with_labels, read_field, read_reference
 from iota2.io.tables.sample_rules import read_copies, read_rules
+from iota2.layout import with_submodels
 from iota2.runs.survey.images import Images
 from iota2.runs.survey.problems import Problems, about_field
 from iota2.runs.survey.regions import Regions
 
+MANY_SUBMODELS = 10
+"""Number of models of a region above which a remark is written."""
 BYCLASS_KEY, AUGMENTATION_KEY = "strategy.byclass.in", "samples.strategy.byClass"
 
 
@@ -44,6 +50,8 @@ class Reference:
     labelled: float
     """Area of the polygons on the tiles, in units of the first tile's CRS; 0 if they were not read."""
     remarks: tuple[Remark, ...]
+    submodels: Mapping[str, int] | None = None
+    """Number of models of each region with `classif_mode` fusion; None without."""
 
 
 def find_reference(problems: Problems, images: Images, regions: Regions) -> Reference:
@@ -52,19 +60,21 @@ def find_reference(problems: Problems, images: Images, regions: Regions) -> Refe
     Problems of the data, and missing data for these images and regions, are added to ``problems``.
     """
     config = problems.config
-    data = _polygons(problems, images) if problems.checks("reference") else None
+    split = "reference" in problems.asks and problems.usable("arg_classification") and with_submodels(config)
+    data = _polygons(problems, images) if problems.checks("reference") or split else None
+    submodels, submodel_texts = _submodels(config, images, regions, data) if split else (None, ())
     classes = _classes(problems, data)
     split_values = _split_field(problems) if data is not None else None
     tables = problems.checks("reference") and problems.usable("arg_train.sample_selection")
     count_remarks = problems.attempt(lambda: _class_count_remarks(config, classes)) if tables else None
     if problems.checks("reference"):
         _check_sample_options(problems, classes)
-    copy_remarks = _copy_remarks(problems, regions, classes) if "reference" in problems.asks else ()
+    copy_remarks = _copy_remarks(problems, regions, classes, submodels or {}) if "reference" in problems.asks else ()
     if images.complete and regions.usable and data is not None:
         for text in _coverage_problems(regions.frame, images.footprints, data, config):
             problems.add(("chain", "ground_truth"), text)
     if problems.exist:
-        return Reference(classes, 0.0, ())
+        return Reference(classes, 0.0, (), submodels)
     texts = (
         *((*data.warnings, *data.notes) if data else ()),
         *(classes.warnings if classes else ()),
@@ -72,9 +82,50 @@ def find_reference(problems: Problems, images: Images, regions: Regions) -> Refe
         *_class_coverage_remarks(data, images.footprints, classes),
         *(count_remarks or ()),
         *copy_remarks,
+        *submodel_texts,
     )
     labelled = _labelled_area(data, images.footprints, images.scenes) if data is not None else 0.0
-    return Reference(classes, labelled, remarks_about(texts, "reference"))
+    return Reference(classes, labelled, remarks_about(texts, "reference"), submodels)
+
+
+def _submodels(
+    config: Config, images: Images, regions: Regions, data: ReferenceData | None
+) -> tuple[Mapping[str, int], tuple[str, ...]]:
+    """Number of models of each region on the tiles, and remarks on regions with many models."""
+    names = sorted({name for of_tile in regions.by_tile.values() for name in of_tile})
+    if data is None or regions.frame is None or not images.scenes:
+        return dict.fromkeys(names, 1), ()
+    given = config.arg_train
+    outlines = dict(zip(regions.frame[REGION], regions.frame.geometry, strict=True))
+    on_tiles = data.frame[data.frame.intersects(shapely.union_all(list(images.footprints.values())))]
+    homes = home_regions(on_tiles.geometry.to_numpy(), {name: outlines[name] for name in names})
+    grid = next(iter(images.scenes.values())).geobox
+    hectares = shapely.area(to_crs(on_tiles.geometry, str(grid.crs)).to_numpy()) / units_per_metre(grid.crs) ** 2 / 1e4
+    ratio = given.ratio if given.split_ground_truth else 1.0
+    learners = learning_polygons(on_tiles["label"].tolist(), homes, ratio)
+    counts, remarks = {}, []
+    for name in names:
+        area = ratio * sum(size for size, home in zip(hectares.tolist(), homes, strict=True) if home == name) / 100
+        numbers = learners.get(name, {})
+        counts[name] = submodel_count(area, given.mode_outside_regionsplit, [*numbers.values()])
+        remarks += _submodel_remarks(name, area, counts[name], numbers)
+    return counts, tuple(remarks)
+
+
+def _submodel_remarks(region: str, area: float, count: int, learners: Mapping[int | str, int]) -> list[str]:
+    """Remarks on a region with many models, and on classes that some of its models do not know."""
+    remarks = []
+    if count > MANY_SUBMODELS:
+        remarks.append(
+            f"Region {region} has {count} models: about {area:.3g} km² of learning polygons. Fewer, larger models are "
+            "faster and usually better: raise arg_train.mode_outside_regionsplit."
+        )
+    if rare := [f"{label} ({number})" for label, number in learners.items() if number < count]:
+        remarks.append(
+            f"Region {region} has {count} models, but some classes have fewer learning "
+            f"polygons: {some(rare)}. Models without a polygon of a class do not vote for it."
+        )
+    return remarks
 
 
 def _polygons(problems: Problems, images: Images) -> ReferenceData | None:
@@ -196,7 +247,9 @@ def _check_sample_options(problems: Problems, classes: Nomenclature | None) -> N
         )
 
 
-def _copy_remarks(problems: Problems, regions: Regions, classes: Nomenclature | None) -> list[str]:
+def _copy_remarks(
+    problems: Problems, regions: Regions, classes: Nomenclature | None, submodels: Mapping[str, int]
+) -> list[str]:
     """Remarks on lines of ``sample_management`` that are ignored; problems of the file are added.
 
     If the classes are not known, also without ``chain.check_inputs``, labels are not checked; if the regions are not
@@ -205,7 +258,8 @@ def _copy_remarks(problems: Problems, regions: Regions, classes: Nomenclature | 
     copies, option = problems.config.arg_train.sample_management, ("arg_train", "sample_management")
     if copies is None or not problems.usable(".".join(option)):
         return []
-    names = sorted({name for of_tile in regions.by_tile.values() for name in of_tile})
+    whole = sorted({name for of_tile in regions.by_tile.values() for name in of_tile})
+    names = [f"{name}{submodel}" for name in whole for submodel in submodel_names(submodels.get(name, 1))]
     if not names or not regions.usable:
         problems.attempt(lambda: read_rules(copies), *option)
         return []

@@ -9,11 +9,13 @@ import geopandas as gpd
 import shapely
 
 from iota2.config.options.schema import Config
+from iota2.config.options.train import whole_region
 from iota2.core.remarks import Remark
 from iota2.core.tables import REGION, SINGLE_REGION
 from iota2.core.words import did_you_mean
 from iota2.errors import OptionPath
 from iota2.io.tables.reference import read_regions
+from iota2.layout import with_submodels
 from iota2.runs.survey.images import Images
 from iota2.runs.survey.problems import Problems, about_field
 
@@ -76,7 +78,7 @@ def _unknown_models(config: Config, regions: gpd.GeoDataFrame | None) -> list[tu
             + (did_you_mean(name, names) or f"; expected one of {', '.join(names)}"),
         )
         for option, what, name in given
-        if name not in names
+        if name not in names and not (with_submodels(config) and whole_region(name) in names)
     ]
 
 

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import geopandas as gpd
 
+from iota2 import layout
 from iota2.chains import chain_of
+from iota2.compute.submodels import submodel_names
 from iota2.config.options.schema import Config
 from iota2.config.sensors import expression_remarks
 from iota2.core.cost import Facts
-from iota2.core.graph import AXES, Finding
+from iota2.core.graph import AXES, SOURCES, Finding
 from iota2.core.grid import part_count
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.recipe import FeatureRecipe
@@ -58,15 +60,29 @@ class Survey:
     """Options of the sensors with images on any tile."""
     extent: Extent = field(default_factory=Extent)
     """Size of the tiles and the map."""
+    submodels: Mapping[str, int] | None = None
+    """Number of models of each region with `classif_mode` fusion, else None."""
+    sources: tuple[str, ...] = ("",)
+    """Values of the axis ``source``."""
 
     def rows(self, runs: int, axes: Sequence[str] = AXES) -> list[dict[str, str | int]]:
         """Combinations of tile, part and sensor with dates, crossed with regions and seeds if ``axes`` names them."""
         rows = self._image_rows()
         if "region" in axes:
-            rows = [{**row, "region": region} for row in rows for region in self.regions[str(row["tile"])]]
+            rows = [{**row, **model} for row in rows for model in self._models(str(row["tile"]))]
         if "seed" in axes:
             rows = [{**row, "seed": seed} for row in rows for seed in range(runs)]
         return rows
+
+    def _models(self, tile: str) -> list[dict[str, str | int]]:
+        """Region, sub-model and source of each model of a tile."""
+        counts = self.submodels or {}
+        return [
+            {"region": region, "submodel": submodel, "source": source}
+            for region in self.regions[tile]
+            for submodel in submodel_names(counts.get(region, 1))
+            for source in self.sources
+        ]
 
     def _image_rows(self) -> list[dict[str, str | int]]:
         """The combinations of tile, part, and sensor with dates, in the order of the recipe."""
@@ -108,10 +124,18 @@ def _collect(problems: Problems) -> Survey | None:
     if problems.usable("chain.output_path"):
         problems.attempt(lambda: require_usable(config.chain.output_path), "chain", "output_path")
     regions = find_regions(problems, images)
-    extent = _extent(problems, images, regions) if images.complete else Extent()
     reference = find_reference(problems, images, regions)
+    extent = _extent(problems, images, regions, reference.submodels or {}) if images.complete else Extent()
     recipe = images.recipe or FeatureRecipe(())
-    facts = Facts(images.scenes, regions.by_tile, recipe, reference.classes)
+    sources = SOURCES if layout.with_sar_fusion(config) else ("",)
+    facts = Facts(
+        images.scenes,
+        regions.by_tile,
+        recipe,
+        reference.classes,
+        submodels=reference.submodels or {},
+        sources=len(sources),
+    )
     findings = _findings(problems, facts) if problems.builders_known else []
     for finding in findings:
         if finding.remark is None:
@@ -138,6 +162,8 @@ def _collect(problems: Problems) -> Survey | None:
         config.coregistration.vhr_path,
         images.sensors,
         extent,
+        reference.submodels,
+        sources,
     )
 
 
@@ -153,7 +179,12 @@ def _findings(problems: Problems, facts: Facts) -> list[Finding]:
     return found
 
 
-def _extent(problems: Problems, images: Images, regions: Regions) -> Extent:
+def _model_count(config: Config, regions: Sequence[str], submodels: Mapping[str, int]) -> int:
+    """Number of models of a tile in one run."""
+    return len(SOURCES if layout.with_sar_fusion(config) else ("",)) * sum(submodels.get(name, 1) for name in regions)
+
+
+def _extent(problems: Problems, images: Images, regions: Regions, submodels: Mapping[str, int]) -> Extent:
     """The size of the map; a map that is too large and too many jobs are added as problems."""
     config = problems.config
     outlines = {tile: gpd.GeoSeries([outline]) for tile, outline in images.footprints.items()}
@@ -162,7 +193,10 @@ def _extent(problems: Problems, images: Images, regions: Regions) -> Extent:
         problems.add(RESOLUTION_OPTION if config.chain.spatial_resolution else ("chain", "list_tile"), text)
     runs = config.arg_train.runs
     rows = sum(
-        part_count(scene.geobox.shape[0]) * len(scene.sensors) * len(regions.by_tile[tile]) * runs
+        part_count(scene.geobox.shape[0])
+        * len(scene.sensors)
+        * _model_count(config, regions.by_tile[tile], submodels)
+        * runs
         for tile, scene in images.scenes.items()
     )
     for text in table_problems(rows, runs):

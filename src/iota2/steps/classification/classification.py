@@ -162,7 +162,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of a job: features are computed once, and each model classifies the area of its region."""
     run, models = facts.run, facts.regions * config.arg_train.runs
     probabilities = 2 * run.class_count if config.arg_classification.enable_probability_map else 0
-    before, classes = run.samples / config.arg_train.runs, run.class_count * run.region_count
+    before, classes = run.samples / config.arg_train.runs, run.class_count * run.model_count
     samples = learned_samples(config.arg_train, before, classes)
     features = learned_features(config.dim_red, run.recipe)
     prediction_seconds = config.learner.untrained().pixel_seconds(samples, features, run.class_count)

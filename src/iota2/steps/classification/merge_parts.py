@@ -47,9 +47,9 @@ STEP = Step(
     name="classificationMerge",
     group="classification",
     about="Assemble the strips of each tile.",
-    task="classification_{tile}_model_{region}_seed_{seed}",
+    task="classification_{tile}_model_{region}{submodel}_seed_{seed}{source}",
     run=run,
-    over=("tile", "region", "seed"),
+    over=("tile", "region", "submodel", "seed", "source"),
     needs={
         "scene": layout.SCENE,
         "classes": layout.CODES,

@@ -48,7 +48,7 @@ def run(job: JobContext[ReductionParams]) -> None:
     recipe = read_recipe(job.inp.recipe)
     features = sample_columns(recipe)
     x = read_columns(job.inp.samples, features)
-    require_finite(x, recipe.names, f"region {job.key.region}, seed {job.key.seed}")
+    require_finite(x, recipe.names, f"region {job.key.model}, seed {job.key.seed}")
     components = Components.fitted(x, feature_groups(recipe, job.params.mode), job.params.target)
     reduced = components.apply(x)
     del x  # so that features and attributes are not in memory together
@@ -76,8 +76,8 @@ def _write_texts(components: Components, recipe: FeatureRecipe, folder: Path) ->
 
 def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of a job: the samples of a model are in memory, and written with their components."""
-    run, given, region = facts.run, params(config), str(facts.key["region"])
-    before = run.samples_of_model(config.arg_train.runs), run.samples / max(1, run.region_count * config.arg_train.runs)
+    run, given, region = facts.run, params(config), facts.model
+    before = run.samples_of_model(config.arg_train.runs), run.samples / max(1, run.model_count * config.arg_train.runs)
     samples, mean = (learned_samples(config.arg_train, count, run.class_count, region) for count in before)
     reduced = max_components(run.recipe, given.mode, given.target)
     memory = int(samples * (4 * (run.features + reduced) + POINT_BYTES))
@@ -89,9 +89,9 @@ STEP = Step(
     name="reduceFeatures",
     group="dimred",
     about="Replace the features of the samples by principal components (with `dim_red`).",
-    task="reduction_model_{region}_seed_{seed}",
+    task="reduction_model_{region}{submodel}_seed_{seed}{source}",
     run=run,
-    over=("region", "seed"),
+    over=("region", "submodel", "seed", "source"),
     needs={"recipe": layout.RECIPE, "samples": layout.LEARNED_SAMPLES},
     makes={
         "before": layout.UNREDUCED_SAMPLES,

@@ -71,7 +71,7 @@ def _effective(given: Balanced | Mapping[str, float] | None) -> Balanced | Mappi
 
 def run(job: JobContext[TrainingParams]) -> None:
     """Train the classifier on the model's samples; write the model and its card."""
-    region, seed = job.key.region, job.key.seed
+    region, seed = job.key.model, job.key.seed
     recipe = read_recipe(job.inp.recipe)
     codes, polygons = read_columns(job.inp.samples, [CODE, ORIGIN], int).T
     if not len(codes):
@@ -167,7 +167,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
 
     A calibration trains further models, one after the other, on a copy of two thirds of the samples, without search.
     """
-    run, region = facts.run, str(facts.key["region"])
+    run, region = facts.run, facts.model
     before = run.samples_of_model(config.arg_train.runs)
     samples = learned_samples(config.arg_train, before, run.class_count, region)
     features = learned_features(config.dim_red, run.recipe)
@@ -193,9 +193,9 @@ STEP = Step(
     version=3,
     group="learning",
     about="Train one model per region and seed.",
-    task="learning_model_{region}_seed_{seed}",
+    task="learning_model_{region}{submodel}_seed_{seed}{source}",
     run=run,
-    over=("region", "seed"),
+    over=("region", "submodel", "seed", "source"),
     needs={
         "recipe": layout.RECIPE,
         "samples": first(layout.REDUCED_SAMPLES, *layout.LEARNED_SAMPLES.choices),

@@ -165,7 +165,7 @@ def _confidence_tags(job: JobContext, seed: int) -> dict[str, str]:
     kinds: dict[str, list[str]] = {}
     for key, path in sorted(job.inp.each("models")):
         if key.seed == seed:
-            kinds.setdefault(_confidence_kind(read_calibration(path)), []).append(key.region)
+            kinds.setdefault(_confidence_kind(read_calibration(path)), []).append(key.model)
     if len(kinds) == 1:
         return {CONFIDENCE_TAG: next(iter(kinds))}
     return {CONFIDENCE_TAG: "; ".join(f"region {', '.join(regions)}: {kind}" for kind, regions in kinds.items())}

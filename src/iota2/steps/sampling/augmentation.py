@@ -51,7 +51,7 @@ def params(config: Config) -> AugmentationParams:
 
 def run(job: JobContext[AugmentationParams]) -> None:
     """Append new samples of small classes to those of the model; they keep the polygon of their parent."""
-    region, options = job.key.region, job.params.sample_augmentation
+    region, options = job.key.model, job.params.sample_augmentation
     classes, names = read_classes(job.inp.classes), sample_columns(read_recipe(job.inp.recipe))
     codes = read_columns(job.inp.samples, [CODE], int)[:, 0]
     counts = counts_by_code(codes)
@@ -97,9 +97,9 @@ def method(options: SampleAugmentation) -> Augmentation:
 
 def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of a job: the samples of the model and the new ones are in memory, and written again."""
-    run, region = facts.run, str(facts.key["region"])
+    run, region = facts.run, facts.model
     in_memory = learned_samples(config.arg_train, run.samples_of_model(config.arg_train.runs), run.class_count, region)
-    mean = run.samples / max(1, run.region_count * config.arg_train.runs)
+    mean = run.samples / max(1, run.model_count * config.arg_train.runs)
     written = learned_samples(config.arg_train, mean, run.class_count, region)
     disk = written * (SAMPLE_BYTES + SAMPLE_VALUE_BYTES * run.features)
     return replace(facts.raster_cost(), memory=max(facts.allowed, int(in_memory * 4 * run.features)), disk=disk)
@@ -109,9 +109,9 @@ STEP = Step(
     name="samplesAugmentation",
     group="sampling",
     about="Add samples of small classes (with `sample_augmentation`).",
-    task="augmentation_model_{region}_seed_{seed}",
+    task="augmentation_model_{region}{submodel}_seed_{seed}",
     run=run,
-    over=("region", "seed"),
+    over=("region", "submodel", "seed"),
     needs={
         "samples": first(layout.COPIED_SAMPLES, layout.MODEL_SAMPLES),
         "recipe": layout.RECIPE,

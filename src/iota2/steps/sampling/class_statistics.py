@@ -28,7 +28,7 @@ def run(job: JobContext) -> None:
     counts = {}
     for key, path in job.inp.each("samples"):
         codes, found = np.unique(read_columns(path, [CODE], int), return_counts=True)
-        counts[key.region] = pd.Series(found, index=codes)
+        counts[key.model] = pd.Series(found, index=codes)
     table = pd.DataFrame(counts).fillna(0).astype(int).sort_index()
     table.insert(0, "all", table.sum(axis=1))
     samples = {int(str(code)): int(count) for code, count in table["all"].items()}

@@ -41,7 +41,7 @@ def params(config: Config) -> CopyingParams:
 
 def run(job: JobContext[CopyingParams]) -> None:
     """Append copied samples to those of each model; all copies are drawn from the samples before any copy."""
-    tables = {key.region: path for key, path in job.inp.each("samples")}
+    tables = {key.model: path for key, path in job.inp.each("samples")}
     classes = read_classes(job.inp.classes)
     rules, warnings = read_copies(job.params.sample_management, tables, classes)
     for text in warnings:
@@ -50,11 +50,11 @@ def run(job: JobContext[CopyingParams]) -> None:
     rows = drawn(codes, rules, seed=job.params.random_seed + job.key.seed)
     counts = []
     for key, path in job.out.each("copied"):
-        kept = _new_places(tables, key.region, {rule: rows[rule] for rule in rules if rule.destination == key.region})
+        kept = _new_places(tables, key.model, {rule: rows[rule] for rule in rules if rule.destination == key.model})
         if any(len(at) for at in kept.values()):
-            append_rows(tables[key.region], _by_source(tables, kept), path)
+            append_rows(tables[key.model], _by_source(tables, kept), path)
         else:
-            link_or_copy(tables[key.region], path)
+            link_or_copy(tables[key.model], path)
         counts += [
             CopyCount(rule, int((codes[rule.source] == rule.code).sum()), len(at), len(rows[rule]) - len(at))
             for rule, at in kept.items()

@@ -34,7 +34,7 @@ def run(job: JobContext) -> None:
     for key, path in job.out.each("features"):
         at = numbers[key]
         if unclear := np.count_nonzero(~clear[at]):
-            where = f"region {key.region}, seed {key.seed}"
+            where = f"region {key.model}, seed {key.seed}"
             log.warning("%s: %d selected pixels have no clear date and are left out", where, unclear)
         write_pixel_features(PixelFeatures(positions[key], values[at], clear[at]), path)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
+
 import geopandas as gpd
 import numpy as np
 import pandas as pd
@@ -12,12 +15,14 @@ from iota2 import layout
 from iota2.compute.area_losses import usable_area
 from iota2.compute.polygons import polygonal
 from iota2.compute.sampling import BOTH
+from iota2.compute.submodels import dealing_order, models_of
 from iota2.config.options.schema import Config
 from iota2.core.cost import Cost, JobFacts
-from iota2.core.graph import JobContext, Step
+from iota2.core.files import read_text
+from iota2.core.graph import JobContext, Step, optional
 from iota2.core.grid import blocks, resolution
 from iota2.core.scene import Scene
-from iota2.core.tables import LEARN, ORIGIN, REGION, TILE, UNUSED, VALIDATION, seed_column, seed_columns
+from iota2.core.tables import CODE, LEARN, ORIGIN, REGION, TILE, UNUSED, VALIDATION, seed_column, seed_columns
 from iota2.io.files.atomic import write_text
 from iota2.io.files.crs import sliver_area, to_crs, units_per_metre
 from iota2.io.rasters.files import RasterProfile, RasterWriter, read_block
@@ -31,23 +36,59 @@ MARGIN_PIXELS = 3.0
 nearest pixel of the tile."""
 
 
-def run(job: JobContext) -> None:
-    """Write the polygons of the tile by seed and side of the split, and the shapes and masks of its regions."""
+@dataclass(frozen=True)
+class FormattingParams:
+    """Random seed of the run, by which polygons are divided between the models of a region."""
+
+    random_seed: int | None
+    """None if no region has several models."""
+
+
+def params(config: Config) -> FormattingParams:
+    """The random seed if regions may have several models."""
+    return FormattingParams(config.arg_train.seed if layout.with_submodels(config) else None)
+
+
+def run(job: JobContext[FormattingParams]) -> None:
+    """Write the polygons of the tile by seed and side of the split, and the shapes and masks of its regions.
+
+    The polygons of each seed have the name of their model in the field of the region.
+    """
     scene, tile = read_scene(job.inp.scene), job.key.tile
     envelope, regions = read_vector(job.inp.envelope), read_vector(job.inp.regions)
     area = usable_area(envelope.union_all(), read_vector(job.inp.clear).union_all())
-    pieces = cut_polygons(read_vector(job.inp.reference), regions, area, tile)
+    reference = read_vector(job.inp.reference)
+    pieces = cut_polygons(reference, regions, area, tile)
     write_shapefile(pieces, job.out.formatted)
     write_text(job.out.pixels, pixels_csv(pieces, scene.geobox))
     sides = seed_columns(pieces.columns)
     for name, side in (("learn", LEARN), ("validation", VALIDATION)):
         for key, path in job.out.each(name):
             selected = pieces[pieces[seed_column(key.seed)].isin([side, BOTH])]
+            if "submodels" in job.inp:
+                selected = _with_models(selected, reference, key.seed, job)
             write_sqlite(selected.drop(columns=sides), path)
     tile_regions = {key.region for key, _ in job.out.each("region_shape")}
     for row in regions.itertuples():
         if row.region in tile_regions:
             _write_region(job, scene, str(row.region), row.geometry, envelope)
+
+
+def _with_models(
+    pieces: gpd.GeoDataFrame, reference: gpd.GeoDataFrame, seed: int, job: JobContext[FormattingParams]
+) -> gpd.GeoDataFrame:
+    """The pieces with the name of their model instead of that of their region."""
+    assert job.params.random_seed is not None, "regions have several models"
+    counts = json.loads(read_text(job.inp.submodels))
+    homes = [str(region) or None for region in reference[REGION]]
+    places = dealing_order(
+        reference[CODE].tolist(),
+        homes,
+        reference[seed_column(seed)].tolist(),
+        random_seed=job.params.random_seed + seed,
+    )
+    of_piece = pieces[ORIGIN].map(dict(zip(reference[ORIGIN], places.tolist(), strict=True))).to_numpy()
+    return pieces.assign(**{REGION: models_of(pieces[REGION].tolist(), of_piece, counts)})
 
 
 def cut_polygons(
@@ -130,6 +171,7 @@ STEP = Step(
         "envelope": layout.ENVELOPE,
         "clear": layout.CLOUD_THRESHOLD,
         "mask": layout.COMMON_MASK,
+        "submodels": optional(layout.SUBMODELS),
     },
     makes={
         "formatted": layout.FORMATTED,
@@ -140,6 +182,7 @@ STEP = Step(
         "region_raster": layout.REGION_RASTER,
         "region_mask": layout.REGION_MASK,
     },
+    params=params,
     version=2,
     cost=cost,
 )

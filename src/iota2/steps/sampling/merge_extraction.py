@@ -44,9 +44,9 @@ STEP = Step(
     name="samplesExtractionMerge",
     group="sampling",
     about="Assemble the samples of each tile.",
-    task="extraction_{tile}_region_{region}_seed_{seed}",
+    task="extraction_{tile}_region_{region}{submodel}_seed_{seed}",
     run=run,
-    over=("tile", "region", "seed"),
+    over=("tile", "region", "submodel", "seed"),
     needs={
         "recipe": layout.RECIPE,
         "selection": layout.TILE_SELECTION,

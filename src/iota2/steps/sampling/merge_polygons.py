@@ -12,7 +12,7 @@ from iota2.io.tables.vectors import read_sqlite, write_shapefile
 def run(job: JobContext) -> None:
     """Merge the model's learning polygons of all tiles."""
     frames = [read_sqlite(path) for path in job.inp.all("polygons").values()]
-    merged = concatenated([frame[frame[REGION] == job.key.region] for frame in frames])
+    merged = concatenated([frame[frame[REGION] == job.key.model] for frame in frames])
     write_shapefile(merged, job.out.merged)
 
 
@@ -20,9 +20,9 @@ STEP = Step(
     name="samplesMerge",
     group="sampling",
     about="Merge the learning polygons of each model.",
-    task="merge_model_{region}_seed_{seed}",
+    task="merge_model_{region}{submodel}_seed_{seed}",
     run=run,
-    over=("region", "seed"),
+    over=("region", "submodel", "seed"),
     needs={"polygons": layout.LEARN_POLYGONS},
     makes={"merged": layout.MODEL_POLYGONS},
 )

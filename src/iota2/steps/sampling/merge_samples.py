@@ -19,7 +19,7 @@ def run(job: JobContext) -> None:
 def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of a job: its disk space is a second copy of the samples of the tiles."""
     run = facts.run
-    models = run.region_count * config.arg_train.runs
+    models = run.model_count * config.arg_train.runs
     disk = run.samples * (SAMPLE_BYTES + SAMPLE_VALUE_BYTES * run.features) / models
     return replace(facts.raster_cost(), disk=disk)
 
@@ -28,9 +28,9 @@ STEP = Step(
     name="samplesByModels",
     group="sampling",
     about="Merge the samples of each model.",
-    task="merge_model_{region}_seed_{seed}_usually",
+    task="merge_model_{region}{submodel}_seed_{seed}_usually",
     run=run,
-    over=("region", "seed"),
+    over=("region", "submodel", "seed"),
     needs={"samples": layout.TILE_SAMPLES},
     makes={"merged": layout.MODEL_SAMPLES},
     cost=cost,

@@ -20,7 +20,7 @@ from iota2.io.tables.vectors import read_sqlite
 def run(job: JobContext) -> None:
     """Count the pixels whose centre is in a learning polygon of the model."""
     scene, polygons = read_scene(job.inp.scene), read_sqlite(job.inp.polygons)
-    polygons = polygons[polygons[REGION] == job.key.region]
+    polygons = polygons[polygons[REGION] == job.key.model]
     polygon_of_pixel, _, _ = pixels_inside(to_crs(polygons, scene.geobox.crs), scene.geobox)
     counts = PixelCounts(
         _pixels_by_value(polygons[CODE], polygon_of_pixel), _pixels_by_value(polygons[ORIGIN], polygon_of_pixel)
@@ -39,9 +39,9 @@ STEP = Step(
     name="statsSamplesModel",
     group="sampling",
     about="Count the pixels of each class and polygon.",
-    task="stats_{region}_S_{seed}_T_{tile}",
+    task="stats_{region}{submodel}_S_{seed}_T_{tile}",
     run=run,
-    over=("tile", "region", "seed"),
+    over=("tile", "region", "submodel", "seed"),
     needs={"scene": layout.SCENE, "polygons": layout.LEARN_POLYGONS},
     makes={"statistics": layout.TILE_STATISTICS},
 )

@@ -61,7 +61,7 @@ def params(config: Config) -> SelectionParams:
 
 def run(job: JobContext[SelectionParams]) -> None:
     """Select pixels of each class over all tiles of the model and write them as points; also validation pixels."""
-    region, seed = job.key.region, job.key.seed
+    region, seed = job.key.model, job.key.seed
     options = selection_options(job.params.selection, region)
     counts = total(read_statistics(path) for path in job.inp.all("statistics").values())
     classes = read_classes(job.inp.classes)
@@ -94,7 +94,7 @@ def _select_validation(job: JobContext[SelectionParams], options: SelectionOptio
     codes, numbers = np.unique(np.concatenate([tile.codes for tile in tiles.values()]), return_counts=True)
     available = dict(zip(codes.astype(int).tolist(), numbers.tolist(), strict=True))
     targets = _targets(options, available, classes)
-    draw = Draw(job.params.random_seed + job.key.seed, "validation selection", job.key.region)
+    draw = Draw(job.params.random_seed + job.key.seed, "validation selection", job.key.model)
     points = _selected(tiles, options, targets, draw, job.params.proj)
     for key, path in job.out.each("validation_selections"):
         write_sqlite(points[key.tile], path)
@@ -177,15 +177,15 @@ class TilePixels:
 
 
 def _tile_pixels(scene_path: Path, polygons_path: Path, region: str) -> TilePixels:
-    """Pixels of the learning polygons of a region on one tile."""
+    """Pixels on one tile of the learning polygons of a model, named by its region and sub-model."""
     geobox, polygons = read_scene(scene_path).geobox, read_sqlite(polygons_path)
     polygons = polygons[polygons[REGION] == region]
     return TilePixels(geobox, polygons, *pixels_inside(to_crs(polygons, geobox.crs), geobox))
 
 
 def _pixels_by_tile(job: JobContext[SelectionParams], name: str) -> dict[str, TilePixels]:
-    """Pixels by tile of the polygons of the input ``name`` in the region of the job."""
-    region = job.key.region
+    """Pixels by tile of the polygons of the input ``name`` that belong to the model of the job."""
+    region = job.key.model
     return {
         key.tile: _tile_pixels(job.inp.at("scenes", tile=key.tile), path, region) for key, path in job.inp.each(name)
     }
@@ -221,9 +221,9 @@ STEP = Step(
     name="samplingLearningPolygons",
     group="sampling",
     about="Select the learning pixels of each model.",
-    task="s_sel_model_{region}_seed_{seed}",
+    task="s_sel_model_{region}{submodel}_seed_{seed}",
     run=run,
-    over=("region", "seed"),
+    over=("region", "submodel", "seed"),
     needs={
         "scenes": layout.SCENE,
         "polygons": layout.LEARN_POLYGONS,

@@ -42,7 +42,7 @@ def params(config: Config) -> ImportanceParams:
 
 def run(job: JobContext[ImportanceParams]) -> None:
     """Measure the loss in accuracy of the model without each group of features."""
-    region, seed = job.key.region, job.key.seed
+    region, seed = job.key.model, job.key.seed
     model = load_model(job.inp.model)
     sample = _read_sample(job, model)
     groups = {kind: feature_groups(model.recipe, kind) for kind in KINDS}
@@ -94,7 +94,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     run = facts.run
     pixels = PIXELS_PER_CLASS * run.class_count
     features = learned_features(config.dim_red, run.recipe)
-    before, classes = run.samples / config.arg_train.runs, run.class_count * run.region_count
+    before, classes = run.samples / config.arg_train.runs, run.class_count * run.model_count
     samples = learned_samples(config.arg_train, before, classes)
     seconds = config.learner.untrained().pixel_seconds(samples, features, run.class_count)
     groups = sum(len(feature_groups(run.recipe, kind)) for kind in KINDS)
@@ -107,9 +107,9 @@ STEP = Step(
     name="featureImportance",
     group="validation",
     about="Measure the importance of dates, bands and sensors for each model (with `feature_importance`).",
-    task="importance_model_{region}_seed_{seed}",
+    task="importance_model_{region}{submodel}_seed_{seed}{source}",
     run=run,
-    over=("region", "seed"),
+    over=("region", "submodel", "seed", "source"),
     needs={"model": layout.MODEL, "samples": layout.TILE_VALIDATION_SAMPLES},
     makes={"importance": layout.MODEL_IMPORTANCE},
     params=params,

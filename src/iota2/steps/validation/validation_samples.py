@@ -66,8 +66,8 @@ def run(job: JobContext[ValidationSampleParams]) -> None:
     drawn = {}
     for key, path in job.out.each("samples"):
         polygons = read_sqlite(job.inp.at("polygons", seed=key.seed))
-        rng = generator(job.params.random_seed + key.seed, "validation samples", key.region, scene.tile)
-        drawn[path] = draw_pixels(polygons[polygons[REGION] == key.region], scene.geobox, job.params.most, rng)
+        rng = generator(job.params.random_seed + key.seed, "validation samples", key.model, scene.tile)
+        drawn[path] = draw_pixels(polygons[polygons[REGION] == key.model], scene.geobox, job.params.most, rng)
     places = np.unique(np.concatenate([frame[PLACE].to_numpy() for frame in drawn.values()]))
     values, clear = features_at(scene, recipe, *np.divmod(places, scene.geobox.shape[1]), job.use)
     for path, frame in drawn.items():

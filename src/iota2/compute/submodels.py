@@ -1,0 +1,80 @@
+"""Sub-models: several models of one region, each of which learns from a part of the polygons."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from iota2.compute.groups import Label, learners_wanted
+from iota2.core.random import generator
+
+
+def submodel_names(count: int) -> tuple[str, ...]:
+    """Names of the sub-models of a region, ``f1``, ``f2`` …; the empty name for a single model."""
+    return tuple(f"f{k}" for k in range(1, count + 1)) if count > 1 else ("",)
+
+
+def submodel_count(area: float, threshold: float, learners: Sequence[int]) -> int:
+    """Number of models of a region: one for each ``threshold`` of learning area or part of it.
+
+    ``learners``: number of learning polygons of each class. There are at most as many models as polygons of the class
+    with the most, so that every model has polygons to learn from.
+    """
+    if area <= threshold:
+        return 1
+    return max(1, min(math.ceil(area / threshold), max(learners, default=1)))
+
+
+def learning_polygons(
+    labels: Sequence[Label], homes: Sequence[str | None], ratio: float
+) -> dict[str, dict[Label, int]]:
+    """Number of learning polygons by region and label; ``ratio`` 1 if all polygons learn."""
+    counts: dict[str, dict[Label, int]] = {}
+    for label, home in zip(labels, homes, strict=True):
+        if home is not None:
+            of_region = counts.setdefault(home, {})
+            of_region[label] = of_region.get(label, 0) + 1
+    if ratio == 1:
+        return counts
+    return {
+        region: {label: learners_wanted(count, ratio) for label, count in of_region.items()}
+        for region, of_region in counts.items()
+    }
+
+
+def dealing_order(
+    labels: Sequence[Label], homes: Sequence[str | None], sides: Sequence[str], *, random_seed: int
+) -> np.ndarray:
+    """(polygon,) int64: place of each polygon in the order in which the polygons of its region and side are dealt.
+
+    A region with n sub-models gives place p to sub-model p mod n: the polygons of each class are divided evenly, and so
+    are all polygons. Classes follow each other in the order of their text; polygons of a class are in random order.
+    Polygons outside all regions have the place 0. ``sides``: those of one seed, ``random_seed`` included its number.
+    """
+    groups: dict[tuple[str, str], dict[Label, list[int]]] = {}
+    for k, (label, home, side) in enumerate(zip(labels, homes, sides, strict=True)):
+        if home is not None:
+            groups.setdefault((home, side), {}).setdefault(label, []).append(k)
+    places = np.zeros(len(labels), np.int64)
+    for (home, side), by_label in groups.items():
+        start = 0
+        for label in sorted(by_label, key=str):
+            members = np.array(by_label[label])
+            rng = generator(random_seed, "sub-models", home, side, label)
+            places[rng.permutation(members)] = start + np.arange(len(members))
+            start += len(members)
+    return places
+
+
+def models_of(regions: Sequence[str], places: np.ndarray, counts: Mapping[str, int]) -> list[str]:
+    """Name of the model of each piece of a polygon, such as ``1f2``: its region and sub-model.
+
+    ``regions`` and ``places`` are those of the pieces; ``counts``: number of sub-models by region, 1 if absent.
+    """
+    names = {region: submodel_names(counts.get(region, 1)) for region in set(regions)}
+    return [
+        f"{region}{names[region][place % len(names[region])]}"
+        for region, place in zip(regions, places.tolist(), strict=True)
+    ]
