@@ -7,10 +7,13 @@ from datetime import date
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from iota2.compute.features import feature_block
 from iota2.core.cube import Cube
 from iota2.core.recipe import MISSING, TEMPORAL_FEATURES, FeatureRecipe, SensorRecipe
+from iota2.core.tables import sample_columns
 from iota2.errors import FeatureMismatch
 
 DAYS = (date(2018, 3, 1), date(2018, 5, 1))
@@ -82,3 +85,102 @@ def test_feature_names_follow_the_order_of_the_sensors() -> None:
     names = FeatureRecipe((OPTICAL, RADAR, LAYERS)).names
     assert names[0] == "A_B4_20180301"
     assert names[-3:] == ("R_vv_20180401", "ALT_band_0", "SLP_band_0")
+
+
+def test_a_partial_recipe_has_features_of_the_sensors_that_see_a_pixel() -> None:
+    recipe = FeatureRecipe((OPTICAL, RADAR, LAYERS), partial=True)
+    found = feature_block(cubes(), recipe)
+    assert found.n_valid.tolist() == [[3, 1, 2, 0, 0]], "of any sensor, where all layers have data"
+    assert found.sensors == ("A", "R", "userFeatures")
+    assert found.clear.tolist() == [[[2, 0, 2, 0, 2]], [[1, 1, 0, 0, 1]], [[1, 1, 1, 1, 0]]]
+    assert found.clear.dtype == np.uint16
+    whole = feature_block(cubes(), FeatureRecipe((OPTICAL, RADAR, LAYERS)))
+    for sensor, counts in zip(recipe.sensors, found.clear, strict=True):
+        rows = [found.names.index(name) for name in sensor.names]
+        values, seen = found.values[rows], (counts > 0) | sensor.static
+        np.testing.assert_array_equal(values[:, seen], whole.values[rows][:, seen])
+        assert np.isnan(values[:, ~seen]).all()
+
+
+def test_a_partial_recipe_accepts_tiles_without_a_sensor_but_not_without_layers() -> None:
+    recipe = FeatureRecipe((OPTICAL, RADAR, LAYERS), partial=True)
+    there = cubes()
+    del there["A"]
+    found = feature_block(there, recipe)
+    assert np.isnan(found.values[: len(OPTICAL.names)]).all()
+    assert found.n_valid.tolist() == [[1, 1, 0, 0, 0]]
+    del there["userFeatures"]
+    with pytest.raises(FeatureMismatch, match="userFeatures: the features need images"):
+        feature_block(there, recipe)
+
+
+def test_sensors_of_a_recipe_are_selected_in_its_order_with_all_layers() -> None:
+    recipe = FeatureRecipe((OPTICAL, RADAR, LAYERS))
+    assert recipe.dated == ("A", "R")
+    assert recipe.of_sensors(("R", "A")) is recipe
+    assert recipe.of_sensors(["R"]).sensors == (RADAR, LAYERS)
+    assert recipe.of_sensors(()).sensors == (LAYERS,)
+    assert replace(recipe, allow_missing=True).of_sensors(["A"]).allow_missing
+    with pytest.raises(ValueError, match="no sensor 'B'; expected some of A, R, userFeatures"):
+        recipe.of_sensors(["B"])
+    silent = replace(RADAR, copy_input=False)
+    assert FeatureRecipe((OPTICAL, silent)).dated == ("A",), "a sensor without features is not counted"
+
+
+def test_standard_names_keep_their_numbers_in_a_selection_of_sensors() -> None:
+    recipe = FeatureRecipe((OPTICAL, RADAR, LAYERS), standard_labels=True)
+    some = recipe.of_sensors(["R"])
+    assert some.names == recipe.names[-3:]
+    assert some.of_sensors(()).names == recipe.names[-2:]
+    assert FeatureRecipe.from_json(some.to_json()) == some
+    assert sample_columns(some) == [f"value_{len(OPTICAL.names) + k}" for k in range(3)]
+    damaged = {**some.to_json(), "numbers": [1, 1, 2]}
+    with pytest.raises(ValueError, match="numbers"):
+        FeatureRecipe.from_json(damaged)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    valid=st.lists(st.booleans(), min_size=20, max_size=20),
+    names=st.sets(st.sampled_from("ABR")),
+    kind=st.sampled_from(["mask", "partial", "allow_missing"]),
+)
+def test_features_of_some_sensors_are_those_of_their_recipe(valid: list[bool], names: set[str], kind: str) -> None:
+    there, other = cubes(), replace(OPTICAL, sensor="B")
+    flags = np.array(valid).reshape(4, 1, 5)
+    there["B"] = replace(there["A"], valid=flags[:2])
+    there["A"], there["R"] = replace(there["A"], valid=flags[1:3]), replace(there["R"], valid=flags[3:])
+    recipe = FeatureRecipe(
+        (OPTICAL, other, RADAR, LAYERS), allow_missing=kind == "allow_missing", partial=kind == "partial"
+    )
+    whole, some = feature_block(there, recipe), recipe.of_sensors(names)
+    found, expected = whole.of(some), feature_block(there, some)
+    assert found.names == expected.names
+    assert found.sensors == expected.sensors
+    np.testing.assert_array_equal(found.values, expected.values)
+    np.testing.assert_array_equal(found.n_valid, expected.n_valid)
+    np.testing.assert_array_equal(found.clear, expected.clear)
+
+
+def test_features_are_copied_only_where_they_are_not_contiguous() -> None:
+    recipe = FeatureRecipe((OPTICAL, RADAR, LAYERS))
+    block = feature_block(cubes(), recipe)
+    assert np.shares_memory(block.of(recipe.of_sensors(["R"])).values, block.values)
+    assert not np.shares_memory(block.of(recipe.of_sensors(["A"])).values, block.values)
+    with pytest.raises(FeatureMismatch, match="lack B; they are of A, R, userFeatures"):
+        block.of(FeatureRecipe((replace(OPTICAL, sensor="B"),)))
+
+
+def test_an_empty_block_has_features_of_some_sensors() -> None:
+    recipe = FeatureRecipe((OPTICAL, RADAR), partial=True)
+    none = {
+        name: replace(cube, values=cube.values[..., :0], valid=cube.valid[..., :0])
+        for name, cube in cubes().items()
+        if name != "userFeatures"
+    }
+    found = feature_block(none, recipe).of(recipe.of_sensors(["A"]))
+    assert (found.values.shape, found.n_valid.shape, found.clear.shape) == (
+        (len(OPTICAL.names), 1, 0),
+        (1, 0),
+        (1, 1, 0),
+    )

@@ -163,7 +163,7 @@ class _BlockMemory:
             flags = _FLAG_BYTES * dates if wanted.temporal and not wanted.gapfilling else 0
             unused = 0 if wanted.copy_input else 4 * len(wanted.dates) * bands
             temporary = max(temporary, filtered + flags + unused)
-        features = 4 * len(self.recipe.names)
+        features = 4 * len(self.recipe.names) + 2 * len(self.recipe.sensors)
         return max(series + resampling, series + temporary + features, features + self.extra_bytes) + _COUNT_BYTES
 
     def decoded(self, shape: tuple[int, int]) -> float:

@@ -19,7 +19,7 @@ from iota2.compute.speckle import multitemporal_filter
 from iota2.compute.stack import evaluate
 from iota2.compute.temporal import gapfill
 from iota2.compute.temporal_features import temporal_features
-from iota2.core.cube import Cube, FeatureBlock
+from iota2.core.cube import Cube, FeatureBlock, observations
 from iota2.core.recipe import DIFFERENCES, MISSING, STATISTIC_NAMES, STATISTICS, FeatureRecipe, SensorRecipe
 from iota2.core.words import some
 from iota2.errors import FeatureMismatch
@@ -36,10 +36,10 @@ def feature_block(cubes: Mapping[str, Cube], recipe: FeatureRecipe) -> FeatureBl
     expression without a finite value is ``MISSING``. Temporal features are computed from these values, but never from
     ``MISSING``; with raw dates, only from valid dates on which all bands have data.
 
-    ``n_valid`` is the sum of the clear observations of the sensors with dates. It is 0 where any sensor has no
-    observation or any layer has no data; predictions exclude these pixels, because series without observations are
-    set to 0. With ``allow_missing``, these features and those of a sensor without a cube are ``MISSING``, and
-    ``n_valid`` is 0 only where no sensor with dates has an observation.
+    ``clear`` has the clear observations of each sensor, 0 for a sensor without a cube, and ``n_valid`` their sum
+    (``observations``). It is 0 where any sensor has no observation or any layer has no data; predictions exclude these
+    pixels, because series without observations are set to 0. With ``allow_missing``, these features and those of a
+    sensor without a cube are ``MISSING``; in a ``partial`` recipe, those of sensors with dates are NaN.
 
     Raises FeatureMismatch with all reasons if the features cannot be computed from the cubes; ValueError if a series is
     not sorted by day.
@@ -50,23 +50,21 @@ def feature_block(cubes: Mapping[str, Cube], recipe: FeatureRecipe) -> FeatureBl
     space = next(cubes[sensor.sensor].block_shape for sensor in recipe.sensors if sensor.sensor in cubes)
     names = recipe.names
     values = np.empty((len(names), *space), np.float32)
-    n_valid, seen = np.zeros(space, np.uint16), np.ones(space, bool)
-    undated = all(sensor.static for sensor in recipe.sensors)
+    clear = np.zeros((len(recipe.sensors), *space), np.uint16)
+    absent = np.float32(np.nan) if recipe.partial else MISSING
     start = 0
-    for sensor in recipe.sensors:
+    for number, sensor in enumerate(recipe.sensors):
         features = values[start : start + len(sensor.names)]
         start += len(sensor.names)
         if sensor.sensor not in cubes:
-            features[:] = MISSING
+            features[:] = absent
             continue
-        clear = _write_features(cubes[sensor.sensor], sensor, MISSING if recipe.allow_missing else 0.0, features)
-        if not sensor.static or undated:
-            n_valid += clear
-        if not recipe.allow_missing:
-            seen &= clear > 0
-        elif not sensor.static:
-            features[:, clear == 0] = MISSING
-    return FeatureBlock(values, names, np.where(seen, n_valid, 0).astype(np.uint16))
+        missing = MISSING if recipe.allow_missing else 0.0
+        clear[number] = _write_features(cubes[sensor.sensor], sensor, missing, features)
+        if not sensor.static and (recipe.allow_missing or recipe.partial):
+            features[:, clear[number] == 0] = absent
+    sensors = tuple(sensor.sensor for sensor in recipe.sensors)
+    return FeatureBlock(values, names, observations(clear, recipe), sensors, clear)
 
 
 def filtered_block(cube: Cube, recipe: SensorRecipe) -> Cube:
@@ -188,7 +186,7 @@ def _mismatches(cubes: Mapping[str, Cube], recipe: FeatureRecipe) -> Iterator[st
         yield from (f"{sensor.sensor}: {problem}" for problem in expression_problems(sensor.expressions, sensor.bands))
         if sensor.sensor in cubes:
             yield from _cube_problems(cubes[sensor.sensor], sensor)
-        elif not recipe.allow_missing or not cubes:
+        elif not (recipe.allow_missing or (recipe.partial and not sensor.static)) or not cubes:
             given = _listed(cubes) or "no sensor"
             yield f"{sensor.sensor}: the features need images of this sensor; the given images are of {given}"
     shapes = {s.sensor: cubes[s.sensor].block_shape for s in recipe.sensors if s.sensor in cubes}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 import numpy as np
 
 from iota2.core.grid import NO_MARGINS, Margins
+from iota2.core.recipe import FeatureRecipe
+from iota2.errors import FeatureMismatch
 
 
 @dataclass(frozen=True)
@@ -70,4 +72,51 @@ class FeatureBlock:
     """(feature, y, x) float32."""
     names: tuple[str, ...]
     n_valid: np.ndarray
-    """(y, x) uint16: number of clear observations of all sensors together; 0 where one of the sensors has none."""
+    """(y, x) uint16: number of clear observations as counted by ``observations``; 0 for pixels without a label."""
+    sensors: tuple[str, ...] = ()
+    """Names of the sensors and layers of the recipe, in order; empty if ``clear`` is unknown."""
+    clear: np.ndarray = field(default_factory=lambda: np.empty((0, 0, 0), np.uint16))
+    """(sensor, y, x) uint16: number of clear observations of each sensor; of layers, 1 where all of them have data."""
+
+    def of(self, recipe: FeatureRecipe) -> FeatureBlock:
+        """The features of a recipe of some of the sensors, with ``n_valid`` of these sensors only.
+
+        ``values`` are a view where its features are contiguous in the block, otherwise a copy. Raises FeatureMismatch
+        if the block lacks features of the recipe, or does not know the observations of each sensor.
+        """
+        sensors = tuple(one.sensor for one in recipe.sensors)
+        lacking = [*set(sensors).difference(self.sensors), *set(recipe.names).difference(self.names)]
+        if lacking:
+            raise FeatureMismatch(f"the features of the block lack {lacking[0]}; they are of {', '.join(self.sensors)}")
+        rows = feature_rows(self.names, recipe.names)
+        clear = self.clear[[self.sensors.index(name) for name in sensors]]
+        return FeatureBlock(self.values[rows], recipe.names, observations(clear, recipe), sensors, clear)
+
+
+def feature_rows(names: Sequence[str], wanted: Sequence[str]) -> slice | np.ndarray:
+    """Positions of ``wanted`` in ``names``: a slice if they are contiguous, otherwise (feature,) int64.
+
+    ``KeyError`` for an unknown name.
+    """
+    position = {name: k for k, name in enumerate(names)}
+    rows = np.array([position[name] for name in wanted], np.int64)
+    first = int(rows[0]) if len(rows) else 0
+    contiguous = np.array_equal(rows, np.arange(first, first + len(rows)))
+    return slice(first, first + len(rows)) if contiguous else rows
+
+
+def observations(clear: np.ndarray, recipe: FeatureRecipe) -> np.ndarray:
+    """(y, x) uint16: number of clear observations of the sensors with dates together; 0 for pixels without a label.
+
+    ``clear`` (sensor, y, x) uint16: those of each sensor and layer of the recipe. A pixel has a label if all sensors
+    have an observation and all layers data; with ``partial``, if any sensor and all layers; with ``allow_missing``, if
+    any sensor. Layers are counted only in a recipe without dates.
+    """
+    static = np.array([sensor.static for sensor in recipe.sensors], bool)
+    counted = np.ones_like(static) if static.all() else ~static
+    if recipe.partial and not static.all():
+        counted = np.array([sensor.sensor in recipe.dated for sensor in recipe.sensors], bool)
+    total = clear[counted].sum(axis=0, dtype=np.uint16)
+    required = np.zeros_like(static) if recipe.allow_missing else static if recipe.partial else np.ones_like(static)
+    seen = (clear[required] > 0).all(axis=0)
+    return np.where(seen, total, 0).astype(np.uint16)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 from functools import cached_property
+from itertools import compress
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 DEFAULT_INDICES = ("NDVI", "NDWI", "Brightness")
@@ -143,7 +144,13 @@ class FeatureRecipe:
     """``force_standard_labels``: features are named ``value_0`` …"""
     allow_missing: bool = False
     """Whether pixels without observations of a sensor are classified: its features are ``MISSING``, and the other
-    sensors determine the label. If False, such pixels have no label."""
+    sensors determine the label. If False, such pixels have no label, unless the recipe is ``partial``."""
+    partial: bool = False
+    """Whether pixels with observations of only some sensors have features: those of the other sensors are NaN, and
+    models of fewer sensors predict these pixels. Not together with ``allow_missing``."""
+    numbers: tuple[int, ...] = ()
+    """With ``standard_labels``, in a recipe of some of the sensors: the number of each feature among those of all
+    sensors. Empty: 0, 1, 2 …"""
 
     def __repr__(self) -> str:
         return f"FeatureRecipe({len(self.names)} features of {', '.join(sensor.sensor for sensor in self.sensors)})"
@@ -152,7 +159,30 @@ class FeatureRecipe:
     def names(self) -> tuple[str, ...]:
         """All feature names, in order. Every other list of names is derived from this one."""
         names = tuple(name for sensor in self.sensors for name in sensor.names)
-        return tuple(f"value_{k}" for k in range(len(names))) if self.standard_labels else names
+        if not self.standard_labels:
+            return names
+        return tuple(f"value_{k}" for k in self.numbers or range(len(names)))
+
+    @property
+    def dated(self) -> tuple[str, ...]:
+        """Names of the sensors with dates that have features, in order."""
+        return tuple(one.sensor for one in self.sensors if not one.static and one.names)
+
+    def of_sensors(self, names: Collection[str]) -> FeatureRecipe:
+        """The recipe restricted to some of its sensors with dates, in its order; layers belong to every selection.
+
+        Names of the features are those in the whole recipe. ``ValueError`` for a name that is not a sensor of the
+        recipe.
+        """
+        known = [one.sensor for one in self.sensors]
+        if unknown := [name for name in names if name not in known]:
+            raise ValueError(f"the recipe has no sensor {unknown[0]!r}; expected some of {', '.join(known)}")
+        kept = [one.static or one.sensor in names for one in self.sensors]
+        if all(kept):
+            return self
+        used = [keep for keep, one in zip(kept, self.sensors, strict=True) for _ in one.names]
+        numbers = compress(self.numbers or range(len(used)), used) if self.standard_labels else ()
+        return replace(self, sensors=tuple(compress(self.sensors, kept)), numbers=tuple(numbers))
 
     @property
     def series_shape(self) -> tuple[int, int] | None:
@@ -179,8 +209,15 @@ class FeatureRecipe:
         return replace(self, sensors=tuple(sensor.pointwise for sensor in self.sensors))
 
     def to_json(self) -> dict[str, Any]:
-        """The recipe as values for ``recipe.json``; ``temporal`` only for sensors with temporal features."""
+        """The recipe as values for ``recipe.json``.
+
+        ``temporal`` only for sensors with temporal features, ``partial`` and ``numbers`` only if they differ from their
+        default.
+        """
         content = asdict(self)
+        for name in ("partial", "numbers"):
+            if not content[name]:
+                del content[name]
         for sensor in content["sensors"]:
             if not sensor["temporal"]:
                 del sensor["temporal"]
@@ -188,7 +225,7 @@ class FeatureRecipe:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> FeatureRecipe:
-        """The recipe written by ``to_json``. ``allow_missing`` may be absent, as in files of earlier versions.
+        """The recipe written by ``to_json``. Fields with a default may be absent, as in files of earlier versions.
 
         Raises KeyError, TypeError or ValueError for an invalid recipe, date or kind of temporal features.
         """
@@ -196,7 +233,15 @@ class FeatureRecipe:
         for sensor in content["sensors"]:
             fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in sensor.items()}
             sensors.append(_checked(SensorRecipe(**fields)))
-        return _checked(cls(tuple(sensors), content["standard_labels"], content.get("allow_missing", False)))
+        return _checked(
+            cls(
+                tuple(sensors),
+                content["standard_labels"],
+                content.get("allow_missing", False),
+                content.get("partial", False),
+                tuple(content.get("numbers", ())),
+            )
+        )
 
 
 def _checked(recipe: Any) -> Any:
@@ -210,6 +255,14 @@ def _checked(recipe: Any) -> Any:
             raise ValueError(f"speckle_radius is {recipe.speckle_radius}")
         if recipe.temporal != ordered_temporal(recipe.temporal) or (recipe.static and recipe.temporal):
             raise ValueError(f"temporal is {recipe.temporal!r}")
+    elif isinstance(recipe, FeatureRecipe):
+        count = sum(len(sensor.names) for sensor in recipe.sensors)
+        if recipe.numbers and (not recipe.standard_labels or len(set(recipe.numbers)) != count):
+            raise ValueError(f"numbers is {recipe.numbers!r}")
+        if recipe.numbers and len(recipe.numbers) != count:
+            raise ValueError(f"{len(recipe.numbers)} numbers of {count} features")
+        if recipe.partial and recipe.allow_missing:
+            raise ValueError("both partial and allow_missing")
     return recipe
 
 
