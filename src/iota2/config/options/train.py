@@ -13,6 +13,7 @@ from iota2.classifiers.scikit.options import ScikitParams
 from iota2.compute.augmentation import DEFAULT_FACTOR, DEFAULT_NEIGHBOURS, Method, Wanted
 from iota2.compute.class_weights import Balanced
 from iota2.compute.indices import INDICES
+from iota2.config.fusion_options import DEFAULT_FUSION, FusionOptions, read_fusion_options
 from iota2.config.options.fields import AnyPath, InputFile, Section, Words
 from iota2.core.recipe import DEFAULT_INDICES, TEMPORAL_FEATURES
 from iota2.core.reduction import ReductionMode
@@ -424,9 +425,25 @@ class ArgClassification(Section):
         "the greatest confidence, or of the first model.",
     )
     fusion_options: str = option(
-        "-nodatalabel 0 -method majorityvoting",
-        "Combination of the models of a region with `classif_mode: fusion`.",
+        DEFAULT_FUSION,
+        "Fusion of the models of a region (`classif_mode: fusion`): `majorityvoting`, `dempstershafer` or `mean` (of probabilities), as a word "
+        "or as in `-nodatalabel 0 -method dempstershafer -method.dempstershafer.mob precision`.",
     )
+
+    @property
+    def fusion(self) -> FusionOptions:
+        """The parsed ``fusion_options``."""
+        return read_fusion_options(self.fusion_options)
+
+    @field_validator("fusion_options", mode="before")
+    @classmethod
+    def _readable_fusion(cls, given: Any) -> Any:
+        """Replace None, in every spelling, by the default, and reject unknown words."""
+        if given is None or (isinstance(given, str) and given.strip().lower() in ("", "none")):
+            return DEFAULT_FUSION
+        if isinstance(given, str):
+            read_fusion_options(given)
+        return given
 
     @field_validator("calibration", mode="before")
     @classmethod
