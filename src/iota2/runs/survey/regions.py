@@ -111,4 +111,4 @@ def _regions_by_tile(
 def _within(regions: gpd.GeoDataFrame, footprint: shapely.Geometry, reach: float) -> set[str]:
     """Names of the regions at most ``reach`` metres from the footprint of a tile, which may not meet them."""
     distance = reach * units_per_metre(regions.crs, footprint.centroid.y)
-    return {*regions[REGION][regions.distance(footprint) <= distance]}
+    return {*regions[REGION][shapely.distance(regions.geometry.to_numpy(), footprint) <= distance]}
