@@ -25,6 +25,10 @@ class _Classification(Protocol):
     def enable_probability_map(self) -> bool: ...
     @property
     def generate_final_probability_map(self) -> bool: ...
+    @property
+    def enable_boundary_fusion(self) -> bool: ...
+    @property
+    def boundary_comparison_mode(self) -> bool: ...
 
 
 class _Coregistration(Protocol):
@@ -68,9 +72,16 @@ class _ArgTrain(Protocol):
     def dempster_shafer_sar_opt_fusion(self) -> bool: ...
 
 
+class _Chain(Protocol):
+    @property
+    def region_path(self) -> Path | None: ...
+
+
 class OutputOptions(Protocol):
     """The part of the configuration that enables optional files."""
 
+    @property
+    def chain(self) -> _Chain: ...
     @property
     def arg_train(self) -> _ArgTrain: ...
     @property
@@ -147,6 +158,11 @@ def with_sampled_validation(config: OutputOptions) -> bool:
 def with_importance(config: OutputOptions) -> bool:
     """Whether the importance of dates, bands and sensors is measured."""
     return config.arg_train.feature_importance
+
+
+def with_boundary_fusion(config: OutputOptions) -> bool:
+    """Whether models are blended near the borders of regions; a single region has no border."""
+    return config.arg_classification.enable_boundary_fusion and config.chain.region_path is not None
 
 
 def artifacts() -> tuple[Artifact, ...]:
@@ -285,6 +301,12 @@ REGION_RASTER = Artifact(
 REGION_MASK = Artifact(
     "classif/MASK/MASK_region_{region}_{tile}.tif",
     "Area in which the region's model is applied: inside the region, with a margin of some pixels around the envelope.",
+)
+REGION_WEIGHTS = Artifact(
+    "shapeRegion/{region_base}_weights_region_{region}_{tile}.tif",
+    "Weight of the region's model × 1000 near borders of regions; 0 where it is not used (with "
+    "`enable_boundary_fusion`).",
+    when=with_boundary_fusion,
 )
 MODEL_POLYGONS = Artifact(
     "samplesSelection/samples_region_{region}{submodel}_seed_{seed}.shp",

@@ -109,3 +109,14 @@ def index_value(spectrum: Mapping[str, float], index: str, recipe: SensorRecipe)
         return math.sqrt(sum(value**2 for value in spectrum.values()))
     plus, minus = {"NDVI": ("nir", "red"), "NDWI": ("swir", "nir")}[index]
     return difference(spectrum[recipe.roles[plus]], spectrum[recipe.roles[minus]], recipe)
+
+
+def slow_distances(inside: np.ndarray, size: tuple[float, float], reach: float) -> np.ndarray:
+    """Distance of each centre to every pixel, a rectangle, of the other side."""
+    found = np.full(inside.shape, np.inf)
+    for i, j in np.ndindex(inside.shape):
+        rows, cols = np.nonzero(inside != inside[i, j])
+        across, down = np.maximum(abs(cols - j) - 0.5, 0) * size[0], np.maximum(abs(rows - i) - 0.5, 0) * size[1]
+        found[i, j] = np.hypot(across, down).min(initial=np.inf)
+    found[found > reach] = np.inf
+    return np.where(inside, -found, found)

@@ -46,6 +46,9 @@ def test_runs_are_bounded(tmp_path: Path, value: Any) -> None:
         ("task_retry_limits", "maximum_ram", "> 0 and ≤ 1000000"),
         ("task_retry_limits", "maximum_cpu", "≤ 65536"),
         ("coregistration", "band_src", "≤ 10000"),
+        ("arg_classification", "boundary_interior_buffer_size", "≤ 100000"),
+        ("arg_classification", "boundary_exterior_buffer_size", "≤ 100000"),
+        ("arg_classification", "boundary_fusion_epsilon", "≤ 1"),
     ],
 )
 @pytest.mark.parametrize("value", [1e30, 10**30, -1, 1e300, float("inf"), float("nan")])
@@ -153,3 +156,17 @@ def test_both_syntaxes_have_the_same_bounds(tmp_path: Path) -> None:
         (tmp_path / "a.cfg").write_text(text.format(value), encoding="utf-8")
         with pytest.raises(ConfigError, match=r"chain\.spatial_resolution"):
             load_config(tmp_path / "a.cfg")
+
+
+def test_a_minimum_weight_that_would_be_stored_as_zero_is_rejected(tmp_path: Path) -> None:
+    problem = refused(tmp_path, {}, arg_classification={"boundary_fusion_epsilon": 0.0009})
+    assert "expected 0 or a number from 0.001" in problem
+    on = {"enable_boundary_fusion": True, "boundary_exterior_buffer_size": 10}
+    for epsilon in (0, 0.001, 1):
+        given = configured(tmp_path, {}, arg_classification={"boundary_fusion_epsilon": epsilon, **on})
+        assert given.arg_classification.boundary_fusion_epsilon == epsilon
+
+
+@pytest.mark.parametrize("widths", [[0], [-5, 10], [1e6]])
+def test_distances_from_borders_are_bounded(tmp_path: Path, widths: list[float]) -> None:
+    assert "boundary_buffer" in refused(tmp_path, {}, arg_classification={"boundary_buffer": widths})

@@ -36,6 +36,10 @@ def seasons(start: int, end: int) -> dict[str, dict[str, Any]]:
     return {"Sentinel_2": {"start_date": start, "end_date": end}, "sensors_data_interpolation": {"auto_date": False}}
 
 
+def blended(**options: Any) -> dict[str, dict[str, Any]]:
+    return {"arg_classification": {"enable_boundary_fusion": True, **options}}
+
+
 def aligned(**options: Any) -> dict[str, dict[str, Any]]:
     return {"coregistration": {"vhr_path": "reference.tif", **options}}
 
@@ -131,6 +135,36 @@ CASES = (
         "probability_map_enabled",
         "enable_probability_map is False",
         sections={"arg_classification": {"generate_final_probability_map": True}},
+        refused=False,
+    ),
+    Case(
+        "boundary_options_used",
+        "boundary_buffer: has no effect: enable_boundary_fusion is False",
+        sections={"arg_classification": {"boundary_buffer": [100]}},
+        refused=False,
+    ),
+    Case(
+        "boundary_options_used",
+        "enable_boundary_fusion: has no effect: without chain.region_path there is a single region",
+        sections=blended(boundary_exterior_buffer_size=100),
+        refused=False,
+    ),
+    Case("boundary_options_used", "enable_boundary_fusion: needs a width", sections=blended()),
+    Case(
+        "boundary_options_used",
+        "has no effect: boundary_exterior_buffer_size is 0",
+        sections=blended(boundary_interior_buffer_size=100),
+        refused=False,
+    ),
+    Case(
+        "boundary_options_used",
+        "boundary_buffer: is needed by boundary_comparison_mode",
+        sections=blended(boundary_exterior_buffer_size=100, boundary_comparison_mode=True),
+    ),
+    Case(
+        "boundary_options_used",
+        "boundary_buffer: has no effect: boundary_comparison_mode is False",
+        sections=blended(boundary_exterior_buffer_size=100, boundary_buffer=[50]),
         refused=False,
     ),
     Case(

@@ -278,6 +278,36 @@ def probability_map_enabled(arg_classification: ArgClassification) -> Iterator[F
         yield Finding("arg_classification", ("generate_final_probability_map",), text, fatal=False)
 
 
+_WIDTHS = ("boundary_interior_buffer_size", "boundary_exterior_buffer_size")
+"""Options of the widths of the blending at borders of regions."""
+
+
+def boundary_options_used(chain: Chain, arg_classification: ArgClassification) -> Iterator[Finding]:
+    """The blending at borders of regions has a width, and options without effect are reported."""
+    given, section = arg_classification, ArgClassification.section_name
+    others = (*_WIDTHS, "boundary_fusion_epsilon", "boundary_comparison_mode", "boundary_buffer")
+    if not given.enable_boundary_fusion:
+        for name in sorted({*others} & given.model_fields_set):
+            if _changed(given, name):
+                yield Finding(section, (name,), "has no effect: enable_boundary_fusion is False", fatal=False)
+        return
+    if chain.region_path is None:
+        text = "has no effect: without chain.region_path there is a single region"
+        yield Finding(section, ("enable_boundary_fusion",), text, fatal=False)
+    if not any(getattr(given, name) for name in _WIDTHS):
+        text = f"needs a width: set {' and '.join(_WIDTHS)}, in metres"
+        yield Finding(section, ("enable_boundary_fusion",), text)
+    elif given.boundary_exterior_buffer_size == 0:
+        text = "has no effect: boundary_exterior_buffer_size is 0, so no model is used outside its region"
+        yield Finding(section, ("enable_boundary_fusion",), text, fatal=False)
+    if given.boundary_comparison_mode and not given.boundary_buffer:
+        text = "is needed by boundary_comparison_mode; give distances in metres, such as [100, 500]"
+        yield Finding(section, ("boundary_buffer",), text)
+    if given.boundary_buffer and not given.boundary_comparison_mode:
+        text = "has no effect: boundary_comparison_mode is False"
+        yield Finding(section, ("boundary_buffer",), text, fatal=False)
+
+
 def season_given(
     chain: Chain, interpolation: Interpolation, sentinel_1: Sentinel1, *sensors: Sensor
 ) -> Iterator[Finding]:
@@ -405,6 +435,7 @@ RULES: tuple[tuple[Callable[..., Iterator[Finding]], tuple[str, ...]], ...] = (
     (coregistration_options_used, ("coregistration",)),
     (coregistration_dates_match_tiles, ("chain", "coregistration")),
     (sensor_sections_used, ("chain", LAYERS, *_DATED)),
+    (boundary_options_used, ("chain", "arg_classification")),
 )
 """Every rule, with the sections that are its arguments."""
 

@@ -51,7 +51,8 @@ class Facts:
     scenes: Mapping[str, Scene]
     """Scenes by tile."""
     regions: Mapping[str, tuple[str, ...]]
-    """Names of the regions that intersect each tile."""
+    """Names of the regions whose models each tile uses: those that intersect it, and near ones if they
+    are blended."""
     recipe: FeatureRecipe = field(default_factory=lambda: FeatureRecipe(()))
     """Empty until the recipe is known."""
     classes: Nomenclature | None = None
@@ -138,7 +139,7 @@ class JobFacts:
 
     @property
     def regions(self) -> int:
-        """Number of regions that intersect the tile; 1 for a job on all tiles."""
+        """Number of regions whose models the tile uses; 1 for a job on all tiles."""
         return 1 if self.tile is None else len(self.run.regions[self.tile])
 
     @property

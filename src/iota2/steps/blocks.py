@@ -77,9 +77,12 @@ def mask_shape(scene: Scene, use: Resources) -> tuple[int, int]:
     return use.block_shape or mask_block_shape(scene, use.memory, threads=use.threads)
 
 
-def copy_shape(use: Resources, pixel_bytes: int) -> tuple[int, int]:
-    """Rows and columns of blocks in which rasters are copied: ``COPY_SHAPE``, or fewer for large pixels."""
-    rows, cols = COPY_SHAPE
-    while rows * cols * pixel_bytes > use.memory and max(rows, cols) > _MIN_SIDE_PIXELS:
+def copy_shape(use: Resources, pixel_bytes: int, halo: tuple[int, int] = (0, 0)) -> tuple[int, int]:
+    """Rows and columns of blocks in which rasters are copied: ``COPY_SHAPE``, or fewer for large pixels.
+
+    ``halo``: rows and columns that are also in memory on each side of a block.
+    """
+    (rows, cols), (down, across) = COPY_SHAPE, (2 * halo[0], 2 * halo[1])
+    while (rows + down) * (cols + across) * pixel_bytes > use.memory and max(rows, cols) > _MIN_SIDE_PIXELS:
         rows, cols = (rows, cols // 2) if cols > rows else (rows // 2, cols)
     return rows, cols

@@ -31,6 +31,11 @@ MAX_RUNS = 200
 fields."""
 MAX_SAMPLES = 2**31 - 1
 """Maximum value of options that limit numbers of pixels."""
+MAX_BLENDING_METRES = 100_000
+"""Maximum width of the blending at borders of regions."""
+MIN_EPSILON = 0.001
+"""Minimum weight of a model above 0: weights are stored in thousandths."""
+BufferMetres = Annotated[float, Field(gt=0, le=MAX_BLENDING_METRES)]
 MAX_COMPONENTS = 10_000
 """Maximum number of components of a group of features."""
 RESERVED_SELECTION_KEYS = ("in", "mask", "vec", "out", "instats", "field", "layer", "rand", "inxml", "outrates")
@@ -413,12 +418,36 @@ class ArgClassification(Section):
         "probabilities worse. Fitted by cross-validation on polygons, which trains four further models for each; with "
         "less than 50 polygons or 10 by class, or with `none`, probabilities are those of the classifier.",
     )
-    enable_boundary_fusion: bool = planned(False, "Blend the probabilities of models near the borders of regions.")
-    boundary_interior_buffer_size: int = planned(0, "Width of the blending inside a region, m.")
-    boundary_exterior_buffer_size: int = planned(0, "Width of the blending outside a region, m.")
-    boundary_fusion_epsilon: float = no_effect_without(0.0, "Smallest weight of a model.", "enable_boundary_fusion")
-    boundary_comparison_mode: bool = planned(False, "Also write the map without blending.")
-    boundary_buffer: tuple[float, ...] | None = planned(None, "Widths of the blending to compare, m.")
+    enable_boundary_fusion: bool = option(
+        False,
+        "Blend the class probabilities of the models of neighbouring regions near their borders, so that classes do "
+        "not change abruptly there. The weight of a model decreases linearly from "
+        "`boundary_interior_buffer_size` inside its region to `boundary_exterior_buffer_size` outside.",
+    )
+    boundary_interior_buffer_size: int = option(
+        0,
+        "Distance from the border, inside a region, up to which models are blended, in metres.",
+        ge=0,
+        le=MAX_BLENDING_METRES,
+    )
+    boundary_exterior_buffer_size: int = option(
+        0,
+        "Distance from the border, outside a region, up to which its model is used, in metres.",
+        ge=0,
+        le=MAX_BLENDING_METRES,
+    )
+    boundary_fusion_epsilon: float = option(
+        0.0, f"Minimum weight of a model that is used: 0, or at least {MIN_EPSILON}.", ge=0, le=1
+    )
+    boundary_comparison_mode: bool = option(
+        False,
+        "Also write the map without blending, and report the accuracy of both maps within the distances "
+        "`boundary_buffer` of borders.",
+    )
+    boundary_buffer: tuple[BufferMetres, ...] | None = option(
+        None,
+        "Distances from borders of regions in metres for `boundary_comparison_mode`; both sides of a border count.",
+    )
     no_label_management: Literal["maxConfidence", "learningPriority"] = option(
         "maxConfidence",
         "Label of pixels on which the models of a region do not agree (`classif_mode: fusion`): that of the model with "
@@ -426,8 +455,8 @@ class ArgClassification(Section):
     )
     fusion_options: str = option(
         DEFAULT_FUSION,
-        "Fusion of the models of a region (`classif_mode: fusion`): `majorityvoting`, `dempstershafer` or `mean` (of probabilities), as a word "
-        "or as in `-nodatalabel 0 -method dempstershafer -method.dempstershafer.mob precision`.",
+        "Fusion of the models of a region (`classif_mode: fusion`): `majorityvoting`, `dempstershafer` or `mean` (of "
+        "probabilities), as a word or as in `-nodatalabel 0 -method dempstershafer -method.dempstershafer.mob precision`.",
     )
 
     @property
@@ -443,6 +472,14 @@ class ArgClassification(Section):
             return DEFAULT_FUSION
         if isinstance(given, str):
             read_fusion_options(given)
+        return given
+
+    @field_validator("boundary_fusion_epsilon")
+    @classmethod
+    def _storable(cls, given: float) -> float:
+        """Reject weights that would be stored as 0."""
+        if 0 < given < MIN_EPSILON:
+            raise ValueError(f"expected 0 or a number from {MIN_EPSILON}: weights are stored in thousandths")
         return given
 
     @field_validator("calibration", mode="before")

@@ -8,10 +8,12 @@ from typing import Any, TypeVar
 import geopandas as gpd
 import numpy as np
 import shapely
+from odc.geo.geobox import GeoBox
 from pyproj import CRS
 from pyproj.exceptions import ProjError
 
 from iota2.compute.polygons import MAX_SLIVER_AREA
+from iota2.core.grid import resolution
 from iota2.errors import InputError
 
 _EARTH_RADIUS_METRES = 6_371_000.0
@@ -33,6 +35,13 @@ def units_per_metre(crs: Any, y: float = 0.0) -> float:
     furthest = math.radians(_MAX_LATITUDE_DEGREES)
     latitude = abs(y) * factor if abs(y) * factor < furthest else furthest
     return 1.0 / (factor * _EARTH_RADIUS_METRES * math.cos(latitude))
+
+
+def pixel_metres(geobox: GeoBox) -> tuple[float, float]:
+    """Pixel size (x, y) in metres; for a grid in degrees, at the latitude of its centre."""
+    across, down = resolution(geobox)
+    middle = geobox.affine.f + geobox.affine.e * geobox.shape[0] / 2
+    return across / units_per_metre(geobox.crs, middle), down / units_per_metre(geobox.crs)
 
 
 def square_metres(area: np.ndarray, crs: Any, y: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from iota2.core.remarks import Remark
 from iota2.core.tables import REGION, SINGLE_REGION
 from iota2.core.words import did_you_mean
 from iota2.errors import OptionPath
+from iota2.io.files.crs import units_per_metre
 from iota2.io.tables.reference import read_regions
 from iota2.layout import with_submodels
 from iota2.runs.survey.images import Images
@@ -27,7 +28,8 @@ class Regions:
     frame: gpd.GeoDataFrame | None
     """Names and outlines; None without a file or for an unreadable one."""
     by_tile: Mapping[str, tuple[str, ...]]
-    """Names of the regions that each tile meets."""
+    """Names of the regions whose models each tile uses: those it meets and, if models are blended near the borders of
+    regions, those at most ``boundary_exterior_buffer_size`` away."""
     usable: bool
     """Whether the options of regions are valid."""
     remarks: tuple[Remark, ...] = ()
@@ -38,7 +40,7 @@ def find_regions(problems: Problems, images: Images) -> Regions:
     config = problems.config
     usable = "regions" in problems.asks and problems.usable("chain.region_path", "chain.region_field", "chain.proj")
     frame = problems.attempt(lambda: _read_regions(config), "chain", "region_path") if usable else None
-    by_tile, remarks = _regions_by_tile(frame, images.footprints)
+    by_tile, remarks = _regions_by_tile(frame, images.footprints, _reach(config))
     for tile in images.scenes if images.complete else ():
         if not by_tile[tile]:
             problems.add(("chain", "region_path"), f"tile {tile} meets no region of {config.chain.region_path}.")
@@ -82,15 +84,33 @@ def _unknown_models(config: Config, regions: gpd.GeoDataFrame | None) -> list[tu
     ]
 
 
+def _reach(config: Config) -> float:
+    """Distance in metres from a region up to which its model is used."""
+    given = config.arg_classification
+    return given.boundary_exterior_buffer_size if given.enable_boundary_fusion else 0.0
+
+
 def _regions_by_tile(
-    regions: gpd.GeoDataFrame | None, footprints: Mapping[str, shapely.Geometry]
+    regions: gpd.GeoDataFrame | None, footprints: Mapping[str, shapely.Geometry], reach: float
 ) -> tuple[dict[str, tuple[str, ...]], tuple[Remark, ...]]:
-    """Regions of each tile, and a remark on regions outside all tiles."""
+    """Regions at most ``reach`` metres from each tile, and a remark on regions outside all tiles.
+
+    A tile that meets no region has none, and a region outside all tiles, which has no samples, is near no tile.
+    """
     if regions is None:
         return dict.fromkeys(footprints, (SINGLE_REGION,)), ()
-    met = {
-        tile: tuple(sorted(regions[REGION][regions.intersects(footprint)])) for tile, footprint in footprints.items()
-    }
-    outside = sorted(set(regions[REGION]) - {region for names in met.values() for region in names})
+    met = {tile: {*regions[REGION][regions.intersects(footprint)]} for tile, footprint in footprints.items()}
+    known = {region for names in met.values() for region in names}
+    outside = sorted(set(regions[REGION]) - known)
     text = f"Regions outside all tiles are ignored: {', '.join(outside)}."
-    return met, (Remark(text, "regions"),) if outside else ()
+    near = {
+        tile: tuple(sorted(names | (known & _within(regions, footprints[tile], reach) if names else set())))
+        for tile, names in met.items()
+    }
+    return near, (Remark(text, "regions"),) if outside else ()
+
+
+def _within(regions: gpd.GeoDataFrame, footprint: shapely.Geometry, reach: float) -> set[str]:
+    """Names of the regions at most ``reach`` metres from the footprint of a tile, which may not meet them."""
+    distance = reach * units_per_metre(regions.crs, footprint.centroid.y)
+    return {*regions[REGION][shapely.distance(regions.geometry.to_numpy(), footprint) <= distance]}

@@ -47,7 +47,7 @@ class Survey:
     notes: Mapping[str, tuple[Remark, ...]]
     """Remarks of the scan of each tile, such as ignored files."""
     regions: Mapping[str, tuple[str, ...]]
-    """Names of the regions that each tile meets."""
+    """Names of the regions whose models each tile uses; see ``Regions.by_tile``."""
     recipe: FeatureRecipe
     remarks: tuple[Remark, ...] = ()
     """Other remarks for the user."""
