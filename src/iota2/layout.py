@@ -18,9 +18,16 @@ CONSTANTS = ("region_base", "cloud", "samples")
 """Constants of a run in paths: name of the file of regions, cloud threshold, extension of files of samples."""
 
 
+class _Fusion(Protocol):
+    @property
+    def method(self) -> str: ...
+
+
 class _Classification(Protocol):
     @property
     def classif_mode(self) -> str: ...
+    @property
+    def fusion(self) -> _Fusion: ...
     @property
     def enable_probability_map(self) -> bool: ...
     @property
@@ -70,6 +77,8 @@ class _ArgTrain(Protocol):
     def feature_importance(self) -> bool: ...
     @property
     def dempster_shafer_sar_opt_fusion(self) -> bool: ...
+    @property
+    def fusion_masses(self) -> str: ...
 
 
 class _Chain(Protocol):
@@ -104,9 +113,45 @@ def with_sar_fusion(config: OutputOptions) -> bool:
     return config.arg_train.dempster_shafer_sar_opt_fusion
 
 
+def with_masses(config: OutputOptions) -> bool:
+    """Whether models are combined by their accuracy."""
+    given = config.arg_classification
+    return with_sar_fusion(config) or (with_submodels(config) and given.fusion.method == "dempstershafer")
+
+
+def with_learned_masses(config: OutputOptions) -> bool:
+    """Whether the accuracy by which models are combined is that of learning polygons."""
+    return with_masses(config) and config.arg_train.fusion_masses == "learning"
+
+
+def with_validated_masses(config: OutputOptions) -> bool:
+    """Whether the accuracy by which models are combined is that of validation polygons."""
+    return with_masses(config) and config.arg_train.fusion_masses == "validation"
+
+
+def with_validation_samples(config: OutputOptions) -> bool:
+    """Whether features of validation pixels are computed."""
+    return with_importance(config) or with_validated_masses(config)
+
+
 def with_probabilities(config: OutputOptions) -> bool:
     """Whether probability maps are enabled."""
     return config.arg_classification.enable_probability_map
+
+
+def with_fused_probabilities(config: OutputOptions) -> bool:
+    """Whether probabilities of several models of a region are combined and written."""
+    return with_submodels(config) and with_probabilities(config)
+
+
+def with_sar_probabilities(config: OutputOptions) -> bool:
+    """Whether probabilities of optical and radar models are combined and written."""
+    return with_sar_fusion(config) and with_probabilities(config)
+
+
+def with_blended_probabilities(config: OutputOptions) -> bool:
+    """Whether probabilities near borders of regions are blended and written."""
+    return with_boundary_fusion(config) and with_probabilities(config)
 
 
 def with_final_probabilities(config: OutputOptions) -> bool:
@@ -424,6 +469,19 @@ SEARCH_SCORES = Artifact(
     role="note",
 )
 
+LEARNED_CONFUSION = Artifact(
+    "dataAppVal/bymodels/model_{region}{submodel}_seed_{seed}{source}_learn.csv",
+    "Confusion matrix of the model in learning samples, each predicted by a model of other polygons, from which its "
+    "weight in Dempster-Shafer fusion follows.",
+    when=with_learned_masses,
+)
+VALIDATED_CONFUSION = Artifact(
+    "dataAppVal/bymodels/model_{region}{submodel}_seed_{seed}{source}_val.csv",
+    "Confusion matrix of the model in validation pixels, from which its weight in Dempster-Shafer fusion follows (with "
+    "`fusion_masses: validation`).",
+    when=with_validated_masses,
+)
+
 # ---- classification
 PART_LABELS = Artifact(
     "classif/tmpClassif/Classif_{tile}_part_{part}_model_{region}{submodel}_seed_{seed}{source}.tif",
@@ -451,6 +509,115 @@ PROBABILITIES = Artifact(
     "Class probabilities × 1000, one band for each code; 65535 without label (with `enable_probability_map`).",
     when=with_probabilities,
 )
+
+# ---- fusion of models
+PART_FUSED_LABELS = Artifact(
+    "classif/tmpClassif/{tile}_part_{part}_FUSION_model_{region}_seed_{seed}.tif",
+    "Labels of one part, from all models of the region (with `classif_mode: fusion`).",
+    when=with_submodels,
+)
+PART_FUSED_CONFIDENCE = Artifact(
+    "classif/tmpClassif/{tile}_part_{part}_FUSION_model_{region}_confidence_seed_{seed}.tif",
+    "Confidence of one part, from all models of the region (with `classif_mode: fusion`).",
+    when=with_submodels,
+)
+PART_FUSED_PROBABILITIES = Artifact(
+    "classif/tmpClassif/PROBAMAP_{tile}_part_{part}_FUSION_model_{region}_seed_{seed}.tif",
+    "Class probabilities of one part, from all models of the region (with `classif_mode: fusion`).",
+    when=with_fused_probabilities,
+)
+FUSED_LABELS = Artifact(
+    "classif/{tile}_FUSION_model_{region}_seed_{seed}.tif",
+    "Labels of the region on the tile, from all its models (with `classif_mode: fusion`).",
+    when=with_submodels,
+)
+FUSED_CONFIDENCE = Artifact(
+    "classif/{tile}_FUSION_model_{region}_confidence_seed_{seed}.tif",
+    "Confidence of the region on the tile, from all its models, 0 to 1 (with `classif_mode: fusion`).",
+    when=with_submodels,
+)
+FUSED_PROBABILITIES = Artifact(
+    "classif/PROBAMAP_{tile}_FUSION_model_{region}_seed_{seed}.tif",
+    "Mean class probabilities × 1000 of all models of the region (with `classif_mode: fusion`).",
+    when=with_fused_probabilities,
+)
+PART_DS_LABELS = Artifact(
+    "classif/tmpClassif/Classif_{tile}_part_{part}_model_{region}_seed_{seed}_DS.tif",
+    "Labels of one part, from optical and radar models (with `dempster_shafer_sar_opt_fusion`).",
+    when=with_sar_fusion,
+)
+PART_DS_CONFIDENCE = Artifact(
+    "classif/tmpClassif/{tile}_part_{part}_model_{region}_confidence_seed_{seed}_DS.tif",
+    "Confidence of one part, from optical and radar models (with `dempster_shafer_sar_opt_fusion`).",
+    when=with_sar_fusion,
+)
+PART_DS_PROBABILITIES = Artifact(
+    "classif/tmpClassif/PROBAMAP_{tile}_part_{part}_model_{region}_seed_{seed}_DS.tif",
+    "Class probabilities of one part, from optical and radar models (with `dempster_shafer_sar_opt_fusion`).",
+    when=with_sar_probabilities,
+)
+PART_DS_CHOICE = Artifact(
+    "classif/tmpClassif/DSchoice_{tile}_part_{part}_model_{region}_seed_{seed}.tif",
+    "Model that gave the label, in one part (with `dempster_shafer_sar_opt_fusion`).",
+    when=with_sar_fusion,
+)
+DS_LABELS = Artifact(
+    "classif/Classif_{tile}_model_{region}_seed_{seed}_DS.tif",
+    "Labels of the region on the tile, from optical and radar models (with `dempster_shafer_sar_opt_fusion`).",
+    when=with_sar_fusion,
+)
+DS_CONFIDENCE = Artifact(
+    "classif/{tile}_model_{region}_confidence_seed_{seed}_DS.tif",
+    "Confidence of the region on the tile, 0 to 1 (with `dempster_shafer_sar_opt_fusion`).",
+    when=with_sar_fusion,
+)
+DS_PROBABILITIES = Artifact(
+    "classif/PROBAMAP_{tile}_model_{region}_seed_{seed}_DS.tif",
+    "Class probabilities × 1000 of the model that gave the label (with `dempster_shafer_sar_opt_fusion`).",
+    when=with_sar_probabilities,
+)
+DS_CHOICE = Artifact(
+    "final/TMP/DSchoice_{tile}_model_{region}_seed_{seed}.tif",
+    "Model that gave the label: 0 none, 1 both, 2 radar, 3 optical (with `dempster_shafer_sar_opt_fusion`).",
+    when=with_sar_fusion,
+)
+
+PART_BLENDED_LABELS = Artifact(
+    "classif/tmpClassif/{tile}_part_{part}_BLENDED_seed_{seed}.tif",
+    "Labels of one part, blended near borders of regions (with `enable_boundary_fusion`).",
+    when=with_boundary_fusion,
+)
+PART_BLENDED_CONFIDENCE = Artifact(
+    "classif/tmpClassif/{tile}_part_{part}_BLENDED_confidence_seed_{seed}.tif",
+    "Confidence of one part, blended near borders of regions (with `enable_boundary_fusion`).",
+    when=with_boundary_fusion,
+)
+PART_BLENDED_PROBABILITIES = Artifact(
+    "classif/tmpClassif/PROBAMAP_{tile}_part_{part}_BLENDED_seed_{seed}.tif",
+    "Class probabilities of one part, blended near borders of regions (with `enable_boundary_fusion`).",
+    when=with_blended_probabilities,
+)
+BLENDED_LABELS = Artifact(
+    "classif/{tile}_BLENDED_seed_{seed}.tif",
+    "Labels of the tile, blended near borders of regions (with `enable_boundary_fusion`).",
+    when=with_boundary_fusion,
+)
+BLENDED_CONFIDENCE = Artifact(
+    "classif/{tile}_BLENDED_confidence_seed_{seed}.tif",
+    "Confidence of the tile, 0 to 1, blended near borders of regions (with `enable_boundary_fusion`).",
+    when=with_boundary_fusion,
+)
+BLENDED_PROBABILITIES = Artifact(
+    "classif/PROBAMAP_{tile}_BLENDED_seed_{seed}.tif",
+    "Class probabilities × 1000 of the tile, blended near borders of regions (with `enable_boundary_fusion`).",
+    when=with_blended_probabilities,
+)
+REGION_LABELS = first(FUSED_LABELS, DS_LABELS, LABELS)
+"""Labels of each region on a tile, from all its models."""
+REGION_CONFIDENCE = first(FUSED_CONFIDENCE, DS_CONFIDENCE, CONFIDENCE)
+"""Confidence of each region on a tile, from all its models."""
+REGION_PROBABILITIES = first(FUSED_PROBABILITIES, DS_PROBABILITIES, PROBABILITIES)
+"""Class probabilities of each region on a tile, from all its models."""
 
 # ---- mosaic
 TILE_LABELS = Artifact("final/TMP/{tile}_seed_{seed}.tif", "Labels of all models on the tile.")
@@ -532,8 +699,8 @@ TILE_COMPARISON_STYLE = Artifact(
 TILE_VALIDATION_SAMPLES = Artifact(
     "dataAppVal/{tile}_region_{region}{submodel}_seed{seed}_Samples_val.{samples}",
     "Feature values of some validation pixels of the tile; `i2weight` is the number of pixels that each one represents "
-    "(with `feature_importance`).",
-    when=with_importance,
+    "(with `feature_importance` or `fusion_masses: validation`).",
+    when=with_validation_samples,
 )
 MODEL_IMPORTANCE = Artifact(
     "final/TMP/importance_region_{region}{submodel}_seed_{seed}{source}.json",

@@ -40,7 +40,8 @@ from iota2.io.series.reader import CubeReader
 from iota2.io.series.scene_file import scene_to_json, shifted
 from iota2.io.tables.classes import write_classes
 from iota2.steps.blocks import copy_shape, feature_shapes, fitting_threads, mask_shape, prediction_shapes
-from iota2.steps.classification.classification import Maps, fitting_shapes
+from iota2.steps.classification.classification import fitting_shapes
+from iota2.steps.map_writers import Maps
 from iota2.steps.pixels import feature_blocks
 from iota2.steps.profiles import confidence_profile, label_profile, probability_profile
 from iota2.testing.products import Layer, write_product
@@ -126,7 +127,7 @@ def classify(scene: Scene, model: Model, shapes: BlockShapes, folder: Path, coun
 
         order = blocks(TILE, GRID, shapes.decoded)
         for part, features, _ in feature_blocks(scene, model.recipe, order, wanted):
-            maps.write(part, model.predict(features, np.ones(part.shape, bool)), np.arange(len(CODES)))
+            maps.write(part, model.predict(features, np.ones(part.shape, bool)))
             del features
 
 
@@ -167,12 +168,13 @@ from iota2.core.graph import JobContext, Key, Paths, Resources
 from iota2.io.files.gdal import gdal_environment
 from iota2.runs.workers.peak_memory import reset_peak, peak_mib
 from iota2.steps.classification.classification import run
+from iota2.steps.tile_models import RegionFusion
 from tests.steps.test_memory import paths_of_job
 
 def classified(root, megabytes, part):
     use = Resources(threads=2, memory=megabytes << 20)
     with gdal_environment(threads=2, cache_mb=4):
-        run(JobContext(*paths_of_job(root, part), Key.of(tile="T31TCJ", part=part), None, use))
+        run(JobContext(*paths_of_job(root, part), Key.of(tile="T31TCJ", part=part), RegionFusion(), use))
 
 root, megabytes = Path(sys.argv[1]), int(sys.argv[2])
 classified(root / "small", 24, 1)  # compiles
@@ -183,16 +185,16 @@ print(before, peak_mib())
 """
 
 
-RUNS = ("region", "seed")
+RUNS = ("region", "submodel", "seed", "source")
 
 
 def paths_of_job(root: Path, part: int) -> tuple[Paths, Paths]:
     """The paths of a job that classifies a strip with the models of two regions and two seeds."""
-    models = {(region, seed): f"model_{region}_{seed}" for region in ("1", "2") for seed in (0, 1)}
+    models = {(region, "", seed, ""): f"model_{region}_{seed}" for region in ("1", "2") for seed in (0, 1)}
     kinds = ("labels", "confidence", "probabilities")
     needs = {"scene": "scene.json", "classes": "classes.json", "models": MultiplePaths(RUNS, models), "listing": "none"}
     masks = MultiplePaths(("region",), {("1",): "region_1.tif", ("2",): "region_2.tif"})
-    makes = {kind: MultiplePaths(RUNS, {(r, s): f"{kind}_{r}_{s}_{part}.tif" for r, s in models}) for kind in kinds}
+    makes = {kind: MultiplePaths(RUNS, {(r, b, s, o): f"{kind}_{r}_{s}_{part}.tif" for r, b, s, o in models}) for kind in kinds}
     return Paths(root, {**needs, "masks": masks}), Paths(root, makes)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from iota2.core.builder import Builder
 from iota2.steps.classification import classification, merge_parts
-from iota2.steps.learning import reduction, training
+from iota2.steps.learning import model_confusion, reduction, training
 from iota2.steps.prepare import common_mask, coregistration, preprocess, recipe, validity
 from iota2.steps.products import mosaic, shaping
 from iota2.steps.sampling import (
@@ -53,19 +53,23 @@ STEPS = (
     merge_extraction.STEP,
     merge_samples.STEP,
     class_statistics.STEP,
+    validation_samples.STEP,
     copying.STEP,
     augmentation.STEP,
     reduction.STEP,
     training.STEP,
+    model_confusion.STEP,
     classification.STEP,
     merge_parts.STEP,
+    merge_parts.FUSION_STEP,
+    merge_parts.SAR_STEP,
+    merge_parts.BLENDING_STEP,
     shaping.STEP,
     mosaic.STEP,
     confusion.STEP,
     merge_confusions.STEP,
     confusion_figure.STEP,
     difference.STEP,
-    validation_samples.STEP,
     importance.STEP,
     report.STEP,
 )
@@ -76,7 +80,7 @@ FOLDERS = {
     "classif/tmpClassif": "Classifications per part of a tile, model and seed.",
     "config_model": "Classes of the map, and notes on the reference data.",
     "dataAppVal": "Reference polygons of each tile, split between learning and validation.",
-    "dataAppVal/bymodels": "Empty: for the fusion of optical and radar classifications.",
+    "dataAppVal/bymodels": "Confusion matrices of the models; empty without Dempster-Shafer fusion of models.",
     "dataRegion": "Empty: kept for scripts that expect the folder.",
     "dimRed": "Dimension reduction of the features; empty without `dim_red`.",
     "envelope": "Area of the map that each tile contributes; envelopes do not overlap.",

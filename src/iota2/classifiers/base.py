@@ -22,6 +22,7 @@ from iota2.compute.predict import (
 )
 from iota2.core.cube import FeatureBlock
 from iota2.core.recipe import FeatureRecipe
+from iota2.core.tables import Confusion
 from iota2.core.target import Classes, Target
 from iota2.errors import FeatureMismatch, InputError, UserError
 
@@ -265,6 +266,9 @@ class Model:
     """Applied to the recipe's features in order, before the classifier."""
     calibration: ModelCalibration | None = None
     """Applied to the probabilities of the classifier; None if it was not requested."""
+    confusion: Confusion | None = None
+    """Confusion matrix of the training samples, predicted by models of other polygons; not stored with the model. None
+    if it was not requested."""
 
     def __post_init__(self) -> None:
         given = len(self.recipe.names)

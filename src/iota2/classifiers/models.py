@@ -22,6 +22,7 @@ from iota2 import __version__
 from iota2.classifiers.base import SERIES_NEEDED, Model, ModelError, Training
 from iota2.classifiers.calibrated import Choice, ModelCalibration, calibrate
 from iota2.classifiers.card import card_text
+from iota2.classifiers.evidence import out_of_fold_confusion
 from iota2.classifiers.fitting import Fitting
 from iota2.classifiers.registry import KINDS, untrained
 from iota2.classifiers.samples import Samples
@@ -63,6 +64,7 @@ def train_model(
     reduction: Components | None = None,
     calibration: Choice = "none",
     augmented: np.ndarray | None = None,
+    evidence: Sequence[int] = (),
 ) -> Model:
     """A model fitted to ``x`` (sample, feature) and class codes ``y`` (sample,) 1..65535, or values of a ``quantity``.
 
@@ -70,9 +72,10 @@ def train_model(
     (sample,). With a ``reduction``, ``x`` contains its components instead of the recipe's features. With a
     ``calibration``, which needs ``groups``, further models are fitted (``calibrate``); it is not fitted to samples made
     from others, ``augmented`` (sample,) bool. One class, and one sample, are enough. The result depends on the samples
-    in their order, the parameters, ``seed`` and ``region``, not on ``threads``. Raises ``InputError`` for no samples,
-    values that are not finite, a number of features other than expected, and codes out of range; ``ModelError`` if the
-    classifier needs series and gets other features.
+    in their order, the parameters, ``seed`` and ``region``, not on ``threads``. With ``evidence``, the codes of all
+    classes, the model has the confusion matrix of ``out_of_fold_confusion``, which needs ``groups``. Raises
+    ``InputError`` for no samples, values that are not finite, a number of features other than expected, and codes out
+    of range; ``ModelError`` if the classifier needs series and gets other features.
     """
     title = f"region {region}, random seed {seed}"
     x, y = np.asarray(x, np.float32), np.asarray(y)
@@ -98,7 +101,10 @@ def train_model(
         weights=_mean_weights(y, weight) if quantity is None else {},
     )
     transforms = fitted.transforms if reduction is None else (reduction, *fitted.transforms)
-    return Model(fitted.method, recipe, target, meta, transforms, calibrated)
+    confusion = None
+    if evidence and groups is not None:
+        confusion = out_of_fold_confusion(fit, y, groups, evidence, seed=seed, name=region, augmented=augmented)
+    return Model(fitted.method, recipe, target, meta, transforms, calibrated, confusion)
 
 
 def _class_target(y: np.ndarray, title: str) -> tuple[Target, dict[int, int]]:

@@ -228,6 +228,46 @@ def samples_copied_between_regions(chain: Chain, arg_train: ArgTrain) -> Iterato
         yield Finding("arg_train", ("sample_management",), text, fatal=False)
 
 
+def models_of_regions_split(
+    chain: Chain, arg_train: ArgTrain, arg_classification: ArgClassification
+) -> Iterator[Finding]:
+    if arg_classification.classif_mode == "fusion":
+        if chain.region_path is None:
+            text = "'fusion' divides large regions between models, but there are no regions; give chain.region_path"
+            yield Finding("arg_classification", ("classif_mode",), text)
+        if arg_train.dempster_shafer_sar_opt_fusion:
+            text = "'fusion' is not possible together with arg_train.dempster_shafer_sar_opt_fusion; remove one"
+            yield Finding("arg_classification", ("classif_mode",), text)
+        if arg_classification.fusion.method == "mean" and _changed(arg_classification, "no_label_management"):
+            text = "has no effect: with the mean of probabilities, no pixel is undecided"
+            yield Finding("arg_classification", ("no_label_management",), text, fatal=False)
+        return
+    for section, name in (
+        (arg_train, "mode_outside_regionsplit"),
+        (arg_classification, "fusion_options"),
+        (arg_classification, "no_label_management"),
+    ):
+        if _changed(section, name):
+            text = "has no effect: arg_classification.classif_mode is 'separate'"
+            yield Finding(section.section_name, (name,), text, fatal=False)
+
+
+def radar_and_optical(chain: Chain, arg_train: ArgTrain, arg_classification: ArgClassification) -> Iterator[Finding]:
+    if arg_train.dempster_shafer_sar_opt_fusion:
+        path = ("dempster_shafer_sar_opt_fusion",)
+        if chain.s1_path is None:
+            text = "combines radar and optical maps, but no radar images are given; give chain.s1_path"
+            yield Finding("arg_train", path, text)
+        if not (any(_enabled(chain, section) for section in FOLDER_KEYS) or chain.user_sensors):
+            text = "combines radar and optical maps, but no optical sensor is enabled; give chain.s2_path or another"
+            yield Finding("arg_train", path, text)
+        return
+    masses = arg_classification.classif_mode == "fusion" and arg_classification.fusion.method == "dempstershafer"
+    if _changed(arg_train, "fusion_masses") and not masses:
+        text = "has no effect: no models are combined by Dempster-Shafer"
+        yield Finding("arg_train", ("fusion_masses",), text, fatal=False)
+
+
 def classifier_options_known(arg_train: ArgTrain, scikit: ScikitModels) -> Iterator[Finding]:
     path = ("otb_classifier_options",)
     if scikit.model_type is not None:
@@ -424,6 +464,8 @@ RULES: tuple[tuple[Callable[..., Iterator[Finding]], tuple[str, ...]], ...] = (
     (default_indices_included, ("arg_train",)),
     (augmentation_options_used, ("arg_train",)),
     (samples_copied_between_regions, ("chain", "arg_train")),
+    (models_of_regions_split, ("chain", "arg_train", "arg_classification")),
+    (radar_and_optical, ("chain", "arg_train", "arg_classification")),
     (classifier_options_known, ("arg_train", "scikit_models_parameters")),
     (scikit_options_known, ("arg_train", "scikit_models_parameters")),
     (reduction_options_used, ("dim_red",)),

@@ -201,14 +201,14 @@ def first(*choices: Artifact) -> Need:
     return Need(choices)
 
 
-def optional(artifact: Artifact) -> Need:
-    """A need for an artifact that the step reads if the run makes it for another reason."""
-    return Need((artifact,), may_be_absent=True)
+def optional(*choices: Artifact) -> Need:
+    """A need for an artifact, or the first of several, that the step reads if the run makes it for another reason."""
+    return Need(choices, may_be_absent=True)
 
 
-def only_for(output: Artifact, artifact: Artifact) -> Need:
-    """A need for an artifact that is only read if the step makes ``output``."""
-    return Need((artifact,), output=output)
+def only_for(output: Artifact, *choices: Artifact) -> Need:
+    """A need for an artifact, or the first of several that the run makes, only read if the step makes ``output``."""
+    return Need(choices, output=output)
 
 
 @cache

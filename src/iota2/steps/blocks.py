@@ -42,13 +42,21 @@ def feature_shapes(scene: Scene, recipe: FeatureRecipe, use: Resources) -> Block
 
 
 def prediction_shapes(
-    scene: Scene, recipe: FeatureRecipe, use: Resources, classes: int, *, regions: int = 1, model_bytes: int = 0
+    scene: Scene,
+    recipe: FeatureRecipe,
+    use: Resources,
+    classes: int,
+    *,
+    regions: int = 1,
+    model_bytes: int = 0,
+    predictions: int = 1,
 ) -> BlockShapes:
     """Rows and columns of blocks in which features are computed and classified, and the results written.
 
-    ``classes`` and ``regions`` are numbers; ``model_bytes`` is the memory of all models.
+    ``classes`` and ``regions`` are numbers; ``model_bytes`` is the memory of all models; ``predictions`` is the number
+    of predictions that are in memory at once.
     """
-    per_pixel = prediction_bytes(classes) + 2 * classes + _WRITING_BYTES_PER_PIXEL
+    per_pixel = predictions * prediction_bytes(classes) + 2 * classes + _WRITING_BYTES_PER_PIXEL
     return _shapes_set_by_user(use) or block_shapes(
         scene,
         recipe,

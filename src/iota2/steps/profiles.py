@@ -35,13 +35,15 @@ def probability_profile(geobox: GeoBox, classes: Nomenclature) -> RasterProfile:
     return RasterProfile(geobox, "uint16", count=len(named), nodata=NO_PROBABILITY, descriptions=named)
 
 
-def scaled_probabilities(prediction: Prediction, columns: np.ndarray, count: int) -> np.ndarray:
-    """Probabilities × 1000 as (class, y, x) uint16 for ``count`` classes; 65535 where there is no label.
+def choice_profile(geobox: GeoBox) -> RasterProfile:
+    """Profile of rasters of the model that gave the label: 0 none, 1 both, 2 radar, 3 optical."""
+    return RasterProfile(geobox, "uint8", nodata=0)
 
-    ``columns``: positions of the model's classes among all classes. The other classes have probability 0.
-    """
-    layers = np.zeros((count, *prediction.labels.shape), np.uint16)
-    for column, shares in zip(columns, prediction.probabilities, strict=True):
-        layers[column] = np.rint(shares * PROBABILITY_SCALE)
+
+def scaled_probabilities(prediction: Prediction) -> np.ndarray:
+    """Probabilities × 1000 as (class, y, x) uint16; 65535 where there is no label."""
+    layers = np.empty(prediction.probabilities.shape, np.uint16)
+    for layer, shares in zip(layers, prediction.probabilities, strict=True):
+        layer[:] = np.rint(shares * PROBABILITY_SCALE)
     layers[:, prediction.labels == 0] = NO_PROBABILITY
     return layers

@@ -361,6 +361,12 @@ class ArgTrain(Section):
         "Learn one model from optical and one from radar images (Sentinel-1), and combine their maps: where they "
         "disagree, the one that is more precise in its class counts.",
     )
+    fusion_masses: Literal["learning", "validation"] = option(
+        "learning",
+        "Polygons in which the accuracy of models is measured for their combination by Dempster-Shafer: `learning`: "
+        "samples, each predicted by a model that has not learned from its polygon; `validation`: some pixels of "
+        "validation polygons, as in iota2, which makes the accuracy of the map optimistic.",
+    )
     enable_autocontext: bool = planned(False, "Learn again with the classes around each pixel as features.")
     autocontext_iterations: int = no_effect_without(
         3, "Number of iterations with context features.", "enable_autocontext"
@@ -456,7 +462,8 @@ class ArgClassification(Section):
     fusion_options: str = option(
         DEFAULT_FUSION,
         "Fusion of the models of a region (`classif_mode: fusion`): `majorityvoting`, `dempstershafer` or `mean` (of "
-        "probabilities), as a word or as in `-nodatalabel 0 -method dempstershafer -method.dempstershafer.mob precision`.",
+        "probabilities), as a word or as in `-nodatalabel 0 -method dempstershafer -method.dempstershafer.mob "
+        "precision`.",
     )
 
     @property

@@ -3,70 +3,66 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from odc.geo.geobox import GeoBox
 
 from iota2 import layout
-from iota2.classifiers.base import Model, Prediction
-from iota2.classifiers.models import load_model, model_bytes
+from iota2.classifiers.models import model_bytes
 from iota2.compute.block_shapes import MIN_SHAPE, BlockShapes
+from iota2.compute.region_weights import WEIGHT_SCALE
 from iota2.config.learner import learned_features, learned_samples
 from iota2.config.options.schema import Config
 from iota2.core.cost import COMPONENT_SECONDS, FEATURE_SECONDS, READING_SECONDS, Cost, Facts, JobFacts
-from iota2.core.graph import JobContext, Key, Resources, Step
+from iota2.core.graph import JobContext, Resources, Step, only_for, optional
 from iota2.core.grid import Block, block_of, blocks, part_rows
-from iota2.core.nomenclature import Nomenclature
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
-from iota2.errors import ConfigError, FeatureMismatch, InputError
-from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
+from iota2.errors import ConfigError
+from iota2.io.rasters.files import RasterReader
 from iota2.io.series.scene_file import read_shifted_scene
 from iota2.io.tables.classes import read_classes
 from iota2.steps.blocks import IMAGE_THREADS, fitting_threads, prediction_shapes
+from iota2.steps.map_writers import MapWriters
 from iota2.steps.pixels import feature_blocks
-from iota2.steps.profiles import confidence_profile, label_profile, probability_profile, scaled_probabilities
+from iota2.steps.tile_models import Area, RegionFusion, TileModels
 
 log = logging.getLogger(__name__)
 
+FUSION_SECONDS = 0.02e-6
+"""Seconds per pixel, class and map to combine predictions, measured by ``make bench``."""
 
-def run(job: JobContext) -> None:
-    """Compute features block by block and classify the pixels of each region with the region's models."""
+
+def params(config: Config) -> RegionFusion:
+    """Options of the fusion, as far as they have an effect."""
+    given = config.arg_classification
+    if not layout.with_submodels(config):
+        return RegionFusion()
+    undecided = given.no_label_management if given.fusion.method != "mean" else None
+    return RegionFusion(given.fusion.method, given.fusion.measure, undecided)
+
+
+def run(job: JobContext[RegionFusion]) -> None:
+    """Compute features block by block, classify the pixels of each region by its models, and combine their results."""
     scene, classes = read_shifted_scene(job.inp), read_classes(job.inp.classes)
-    models = {key: load_model(path) for key, path in job.inp.all("models").items()}
-    for key, model in models.items():
-        _require_known_classes(model, classes, job.inp.all("models")[key])
-    recipe = common_recipe(models)
+    models = TileModels(job.inp, classes, job.params)
+    recipe = models.recipe
     rows = part_rows(job.key.part, scene.geobox.shape[0])
     strip = block_of(scene.tile, scene.geobox, rows, (0, scene.geobox.shape[1]))
     use = fitting_threads(job.use, partial(_shapes, job, scene, recipe, len(classes.codes)))
     shapes = fitting_shapes(replace(job, use=use), scene, recipe, len(classes.codes))
     with ExitStack() as stack:
-        masks = {key: stack.enter_context(RasterReader(path)) for key, path in job.inp.all("masks").items()}
-        maps = {key: stack.enter_context(_open_maps(job, key, strip.geobox, classes)) for key in models}
-        columns = {key: np.searchsorted(classes.codes, model.classes) for key, model in models.items()}
+        regions = _RegionBlocks.opened(job, scene.geobox, shapes.computed, stack)
+        maps = MapWriters(job.out, strip.geobox, classes, stack)
         order = shapes.in_order(scene.tile, scene.geobox, rows)
-        select = _RegionBlocks(masks, scene.geobox, shapes.computed).inside
-        for block, features, regions in feature_blocks(scene, recipe, order, select, threads=use.threads):
-            for key, model in models.items():
-                prediction = model.predict(features, regions[Key.of(region=key.region)], threads=use.threads)
-                maps[key].write(block, prediction, columns[key])
+        for block, features, areas in feature_blocks(scene, recipe, order, regions.inside, threads=use.threads):
+            for result in models.results(features, areas, use.threads):
+                maps.write(block, result)
             del features  # so that only one block of features is in memory
-
-
-def _require_known_classes(model: Model, classes: Nomenclature, path: Path) -> None:
-    """Raise InputError if a model predicts classes that are not classes of the run."""
-    unknown = [str(code) for code in model.classes if code not in classes.codes]
-    if unknown:
-        raise InputError(
-            f"{path}: predicts class {', '.join(unknown)}; expected only classes of the run: "
-            f"{', '.join(map(str, classes.codes))}. Train the model again."
-        )
 
 
 def fitting_shapes(job: JobContext, scene: Scene, recipe: FeatureRecipe, classes: int) -> BlockShapes:
@@ -89,7 +85,22 @@ def fitting_shapes(job: JobContext, scene: Scene, recipe: FeatureRecipe, classes
 def _shapes(job: JobContext, scene: Scene, recipe: FeatureRecipe, classes: int, use: Resources) -> BlockShapes:
     """Rows and columns of blocks that fit ``use`` together with the models; ConfigError if none fits."""
     regions = len(job.inp.all("masks"))
-    return prediction_shapes(scene, recipe, use, classes, regions=regions, model_bytes=_model_bytes(job))
+    keys = [*job.inp.all("models")]
+    together = max(sum(other[:1] == key[:1] and other.seed == key.seed for other in keys) for key in keys)
+    return prediction_shapes(
+        scene,
+        recipe,
+        use,
+        classes,
+        regions=regions,
+        model_bytes=_model_bytes(job),
+        predictions=_predictions_in_memory(together, "weights" in job.inp),
+    )
+
+
+def _predictions_in_memory(models: int, blended: bool) -> int:
+    """Number of predictions that are in memory at once, for the models of a region and their fusions."""
+    return (1 if models == 1 else 2 * models + 2) + (3 if blended else 0)
 
 
 def _model_bytes(job: JobContext) -> int:
@@ -101,81 +112,79 @@ def _model_bytes(job: JobContext) -> int:
 class _RegionBlocks:
     """Selection of the blocks that contain pixels of a region."""
 
-    masks: Mapping[Key, RasterReader]
+    masks: Mapping[str, RasterReader]
+    """Areas of the regions, by name."""
+    weights: Mapping[str, RasterReader]
+    """Weights of the regions near borders, by name; empty without blending."""
     geobox: GeoBox
     """Grid of the tile."""
     shape: tuple[int, int]
     """Rows and columns of the blocks that are classified at once."""
 
-    def inside(self, whole: Block) -> list[tuple[Block, dict[Key, np.ndarray]]]:
-        """Blocks inside ``whole`` that contain pixels of a region, each with the mask (y, x) bool of every region."""
+    @classmethod
+    def opened(cls, job: JobContext, geobox: GeoBox, shape: tuple[int, int], stack: ExitStack) -> _RegionBlocks:
+        """With the rasters of the job, which ``stack`` closes."""
+
+        def readers(name: str) -> dict[str, RasterReader]:
+            paths = job.inp.each(name) if name in job.inp else ()
+            return {key.region: stack.enter_context(RasterReader(path)) for key, path in paths}
+
+        return cls(readers("masks"), readers("weights"), geobox, shape)
+
+    def inside(self, whole: Block) -> list[tuple[Block, dict[str, Area]]]:
+        """Blocks inside ``whole`` that contain pixels of a region, each with the areas of all regions."""
         found = []
-        regions = {key: mask.read(whole.geobox) > 0 for key, mask in self.masks.items()}
+        own = {region: mask.read(whole.geobox) > 0 for region, mask in self.masks.items()}
+        weights = {region: weight.read(whole.geobox) for region, weight in self.weights.items()}
         for block in blocks(whole.tile, self.geobox, self.shape, whole.rows, whole.cols):
-            in_block = {key: whole.cut(region, block) for key, region in regions.items()}
-            if any(region.any() for region in in_block.values()):
-                found.append((block, in_block))
+            areas = {
+                region: Area(
+                    whole.cut(mask, block),
+                    whole.cut(weights[region], block) / np.float32(WEIGHT_SCALE) if weights else None,
+                )
+                for region, mask in own.items()
+            }
+            if any(area.own.any() for area in areas.values()):
+                found.append((block, areas))
         return found
 
 
-@dataclass(frozen=True)
-class Maps:
-    """Output rasters of one model; pixels that are not written have the nodata value of the raster."""
-
-    labels: RasterWriter
-    confidence: RasterWriter
-    probabilities: RasterWriter | None
-
-    def write(self, block: Block, prediction: Prediction, columns: np.ndarray) -> None:
-        """Write one block; ``columns``: positions of the model's classes among all classes."""
-        self.labels.write(block, prediction.labels.astype(self.labels.profile.dtype))
-        self.confidence.write(block, prediction.confidence)
-        if self.probabilities is not None:
-            self.probabilities.write(block, scaled_probabilities(prediction, columns, self.probabilities.profile.count))
-
-
-def common_recipe(models: Mapping[Key, Model]) -> FeatureRecipe:
-    """Feature recipe shared by all models; FeatureMismatch if they differ."""
-    first, *others = (model.recipe for model in models.values())
-    if any(other != first for other in others):
-        raise FeatureMismatch("The models of this tile were trained on different features. Train them again.")
-    return first
-
-
-@contextmanager
-def _open_maps(job: JobContext, key: Key, geobox: GeoBox, classes: Nomenclature) -> Iterator[Maps]:
-    """Open the output rasters of the strip for one model."""
-    with ExitStack() as stack:
-
-        def writer(name: str, profile: RasterProfile) -> RasterWriter:
-            return stack.enter_context(RasterWriter(job.out.all(name)[key], profile))
-
-        with_probabilities = "probabilities" in job.out
-        yield Maps(
-            writer("labels", label_profile(geobox, classes)),
-            writer("confidence", confidence_profile(geobox)),
-            writer("probabilities", probability_profile(geobox, classes)) if with_probabilities else None,
-        )
-
-
 def cost(config: Config, facts: JobFacts) -> Cost:
-    """Cost of a job: features are computed once, and each model classifies the area of its region."""
-    run, models = facts.run, facts.regions * config.arg_train.runs
-    probabilities = 2 * run.class_count if config.arg_classification.enable_probability_map else 0
-    before, classes = run.samples / config.arg_train.runs, run.class_count * run.model_count
+    """Cost of a job: features are computed once, and each model classifies the area of its region.
+
+    With blending, pixels near borders are predicted by several models: half as many again is assumed.
+    """
+    run, runs = facts.run, config.arg_train.runs
+    models = facts.models * runs
+    maps = models + _fused_maps(config, facts) * runs
+    probabilities = 2 * run.class_count if layout.with_probabilities(config) else 0
+    before, classes = run.samples / runs, run.class_count * run.model_count
     samples = learned_samples(config.arg_train, before, classes)
     features = learned_features(config.dim_red, run.recipe)
     prediction_seconds = config.learner.untrained().pixel_seconds(samples, features, run.class_count)
     if config.dim_red.dim_red:
         prediction_seconds += COMPONENT_SECONDS * run.features * config.dim_red.target_dimension
-    seconds = READING_SECONDS * facts.layers + FEATURE_SECONDS * run.features + prediction_seconds
-    return facts.raster_cost((run.label_bytes + 4 + probabilities) * models, seconds)
+    predictions = models / facts.regions * (1.5 if layout.with_boundary_fusion(config) else 1.0)
+    fusions = FUSION_SECONDS * run.class_count * (maps - models)
+    seconds = READING_SECONDS * facts.layers + FEATURE_SECONDS * run.features
+    seconds += prediction_seconds * predictions + fusions
+    return facts.raster_cost((run.label_bytes + 4 + probabilities) * maps, seconds)
+
+
+def _fused_maps(config: Config, facts: JobFacts) -> int:
+    """Number of maps of a run that combine models: one for each region, and one of the tile."""
+    fused = layout.with_submodels(config) or layout.with_sar_fusion(config)
+    return (facts.regions if fused else 0) + layout.with_boundary_fusion(config)
 
 
 def block_shape(config: Config, facts: Facts, tile: str, use: Resources) -> tuple[int, int]:
     """Rows and columns of the blocks that are classified at once."""
-    regions = len(facts.regions[tile])
-    return prediction_shapes(facts.scenes[tile], facts.recipe, use, facts.class_count, regions=regions).computed
+    names = facts.regions[tile]
+    together = facts.sources * max((facts.submodels.get(name, 1) for name in names), default=1)
+    predictions = _predictions_in_memory(together, layout.with_boundary_fusion(config))
+    return prediction_shapes(
+        facts.scenes[tile], facts.recipe, use, facts.class_count, regions=len(names), predictions=predictions
+    ).computed
 
 
 STEP = Step(
@@ -190,12 +199,26 @@ STEP = Step(
         "classes": layout.CODES,
         "models": layout.MODEL,
         "masks": layout.REGION_MASK,
+        "weights": optional(layout.REGION_WEIGHTS),
+        "confusions": optional(layout.LEARNED_CONFUSION, layout.VALIDATED_CONFUSION),
+        "recipe": only_for(layout.PART_DS_LABELS, layout.RECIPE),
     },
     makes={
         "labels": layout.PART_LABELS,
         "confidence": layout.PART_CONFIDENCE,
         "probabilities": layout.PART_PROBABILITIES,
+        "fused_labels": layout.PART_FUSED_LABELS,
+        "fused_confidence": layout.PART_FUSED_CONFIDENCE,
+        "fused_probabilities": layout.PART_FUSED_PROBABILITIES,
+        "ds_labels": layout.PART_DS_LABELS,
+        "ds_confidence": layout.PART_DS_CONFIDENCE,
+        "ds_probabilities": layout.PART_DS_PROBABILITIES,
+        "ds_choice": layout.PART_DS_CHOICE,
+        "blended_labels": layout.PART_BLENDED_LABELS,
+        "blended_confidence": layout.PART_BLENDED_CONFIDENCE,
+        "blended_probabilities": layout.PART_BLENDED_PROBABILITIES,
     },
+    params=params,
     version=2,
     cost=cost,
     block_shape=block_shape,

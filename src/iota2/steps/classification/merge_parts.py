@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from iota2 import layout
 from iota2.config.options.schema import Config
 from iota2.core.cost import Cost, JobFacts
-from iota2.core.graph import JobContext, Key, Resources, Step, only_for
+from iota2.core.graph import Artifact, JobContext, Key, Resources, Step, only_for
 from iota2.core.grid import blocks
 from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
 from iota2.io.series.scene_file import read_scene
 from iota2.io.tables.classes import read_classes
 from iota2.steps.blocks import WRITING_THREADS, copy_shape
-from iota2.steps.profiles import confidence_profile, label_profile, probability_profile
+from iota2.steps.profiles import choice_profile, confidence_profile, label_profile, probability_profile
 
 
 def run(job: JobContext) -> None:
-    """Write the tile's labels, confidence and probabilities from its strips."""
+    """Write the tile's labels, confidence and probabilities from its strips, and which model gave the labels."""
     geobox, classes = read_scene(job.inp.scene).geobox, read_classes(job.inp.classes)
-    _join(job.inp.all("labels"), job.out.labels, label_profile(geobox, classes), job.use)
-    _join(job.inp.all("confidence"), job.out.confidence, confidence_profile(geobox), job.use)
-    if "probabilities" in job.out:
-        _join(job.inp.all("probabilities"), job.out.probabilities, probability_profile(geobox, classes), job.use)
+    profiles = {
+        "labels": label_profile(geobox, classes),
+        "confidence": confidence_profile(geobox),
+        "probabilities": probability_profile(geobox, classes),
+        "choice": choice_profile(geobox),
+    }
+    for name, profile in profiles.items():
+        if name in job.out:
+            _join(job.inp.all(name), getattr(job.out, name), profile, job.use)
 
 
 def _join(parts: Mapping[Key, Path], path: Path, profile: RasterProfile, use: Resources) -> None:
@@ -43,26 +48,66 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     return facts.raster_cost(run.label_bytes + 4 + probabilities)
 
 
-STEP = Step(
-    name="classificationMerge",
-    group="classification",
-    about="Assemble the strips of each tile.",
-    task="classification_{tile}_model_{region}{submodel}_seed_{seed}{source}",
-    run=run,
+def _step(
+    name: str,
+    about: str,
+    *,
+    over: tuple[str, ...],
+    task: str,
+    parts: Sequence[Artifact],
+    whole: Sequence[Artifact],
+) -> Step:
+    """A step that merges the strips of one kind of maps, given as labels, confidence, probabilities and choice."""
+    names = ("labels", "confidence", "probabilities", "choice")[: len(parts)]
+    return Step(
+        name=name,
+        group="classification",
+        about=about,
+        task=task,
+        run=run,
+        over=over,
+        needs={
+            "scene": layout.SCENE,
+            "classes": layout.CODES,
+            **{kind: only_for(whole[k], parts[k]) for k, kind in enumerate(names)},
+        },
+        makes=dict(zip(names, whole, strict=False)),
+        when=whole[0].when,
+        cost=cost,
+        leaves_gap=True,
+        max_threads=WRITING_THREADS,
+    )
+
+
+STEP = _step(
+    "classificationMerge",
+    "Assemble the strips of each tile.",
     over=("tile", "region", "submodel", "seed", "source"),
-    needs={
-        "scene": layout.SCENE,
-        "classes": layout.CODES,
-        "labels": layout.PART_LABELS,
-        "confidence": layout.PART_CONFIDENCE,
-        "probabilities": only_for(layout.PROBABILITIES, layout.PART_PROBABILITIES),
-    },
-    makes={
-        "labels": layout.LABELS,
-        "confidence": layout.CONFIDENCE,
-        "probabilities": layout.PROBABILITIES,
-    },
-    cost=cost,
-    leaves_gap=True,
-    max_threads=WRITING_THREADS,
+    task="classification_{tile}_model_{region}{submodel}_seed_{seed}{source}",
+    parts=(layout.PART_LABELS, layout.PART_CONFIDENCE, layout.PART_PROBABILITIES),
+    whole=(layout.LABELS, layout.CONFIDENCE, layout.PROBABILITIES),
+)
+FUSION_STEP = _step(
+    "fusionMerge",
+    "Assemble the strips of the maps of all models of a region (with `classif_mode: fusion`).",
+    over=("tile", "region", "seed"),
+    task="fusion_{tile}_model_{region}_seed_{seed}",
+    parts=(layout.PART_FUSED_LABELS, layout.PART_FUSED_CONFIDENCE, layout.PART_FUSED_PROBABILITIES),
+    whole=(layout.FUSED_LABELS, layout.FUSED_CONFIDENCE, layout.FUSED_PROBABILITIES),
+)
+SAR_STEP = _step(
+    "sarOptFusionMerge",
+    "Assemble the strips of the maps of optical and radar models (with `dempster_shafer_sar_opt_fusion`).",
+    over=("tile", "region", "seed"),
+    task="sar_opt_fusion_{tile}_model_{region}_seed_{seed}",
+    parts=(layout.PART_DS_LABELS, layout.PART_DS_CONFIDENCE, layout.PART_DS_PROBABILITIES, layout.PART_DS_CHOICE),
+    whole=(layout.DS_LABELS, layout.DS_CONFIDENCE, layout.DS_PROBABILITIES, layout.DS_CHOICE),
+)
+BLENDING_STEP = _step(
+    "boundaryFusionMerge",
+    "Assemble the strips of the maps that are blended at borders of regions (with `enable_boundary_fusion`).",
+    over=("tile", "seed"),
+    task="boundary_fusion_{tile}_seed_{seed}",
+    parts=(layout.PART_BLENDED_LABELS, layout.PART_BLENDED_CONFIDENCE, layout.PART_BLENDED_PROBABILITIES),
+    whole=(layout.BLENDED_LABELS, layout.BLENDED_CONFIDENCE, layout.BLENDED_PROBABILITIES),
 )

@@ -13,6 +13,7 @@ from iota2.classifiers.models import require_finite
 from iota2.classifiers.transforms import Components
 from iota2.config.learner import learned_samples
 from iota2.config.options.schema import Config
+from iota2.config.sources import radar_sensors, recipe_of_source
 from iota2.core.cost import POINT_BYTES, SAMPLE_BYTES, SAMPLE_VALUE_BYTES, Cost, JobFacts
 from iota2.core.graph import JobContext, Step
 from iota2.core.recipe import FeatureRecipe
@@ -32,27 +33,31 @@ class ReductionParams:
 
     mode: ReductionMode
     target: int
+    radar: tuple[str, ...] = ()
+    """Names of radar sensors, if they have models of their own."""
 
     def by_user_name(self) -> Mapping[str, object]:
         """The parameters by option name of the configuration."""
-        return {"dim_red.reduction_mode": self.mode, "dim_red.target_dimension": self.target}
+        fusion = {"arg_train.dempster_shafer_sar_opt_fusion": bool(self.radar)}
+        return {"dim_red.reduction_mode": self.mode, "dim_red.target_dimension": self.target, **fusion}
 
 
 def params(config: Config) -> ReductionParams:
     """Parameters of the reduction from the configuration."""
-    return ReductionParams(config.dim_red.reduction_mode, config.dim_red.target_dimension)
+    return ReductionParams(config.dim_red.reduction_mode, config.dim_red.target_dimension, radar_sensors(config))
 
 
 def run(job: JobContext[ReductionParams]) -> None:
     """Fit the components to the samples, and write them with the reduced samples."""
-    recipe = read_recipe(job.inp.recipe)
+    whole = read_recipe(job.inp.recipe)
+    recipe = recipe_of_source(whole, job.key.source, job.params.radar)
     features = sample_columns(recipe)
     x = read_columns(job.inp.samples, features)
     require_finite(x, recipe.names, f"region {job.key.model}, seed {job.key.seed}")
     components = Components.fitted(x, feature_groups(recipe, job.params.mode), job.params.target)
     reduced = components.apply(x)
     del x  # so that features and attributes are not in memory together
-    excluded = set(features)
+    excluded = set(sample_columns(whole))
     attributes = [name for name in column_names(job.inp.samples) if name not in excluded]
     points = read_samples(job.inp.samples, attributes)
     write_points(points, reduced_columns(components.n_outputs), reduced, np.arange(len(points)), job.out.samples)

@@ -17,6 +17,7 @@ from iota2.classifiers.transforms import Components, Standardisation
 from iota2.compute.class_weights import Balanced, class_weights, counts_by_code, sample_weights, weights_by_code
 from iota2.config.learner import Learner, learned_features, learned_samples, misfits, options_of_learner
 from iota2.config.options.schema import Config
+from iota2.config.sources import radar_sensors, recipe_of_source
 from iota2.core.cost import SECONDS_PER_JOB, Cost, Facts, JobFacts
 from iota2.core.graph import Finding, JobContext, Step, first, optional
 from iota2.core.nomenclature import Nomenclature
@@ -24,6 +25,7 @@ from iota2.core.tables import AUGMENTED, CODE, ORIGIN, reduced_columns, sample_c
 from iota2.errors import InputError
 from iota2.io.files.atomic import replacing, replacing_folder, write_json, write_text
 from iota2.io.tables.classes import read_classes
+from iota2.io.tables.confusions import confusion_csv
 from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.reductions import statistics_xml
 from iota2.io.tables.samples import column_names, read_columns
@@ -48,18 +50,30 @@ class TrainingParams:
     calibration: Choice = "none"
     class_weight: Balanced | Mapping[str, float] | None = None
     """``balanced``, or weights by the user's label."""
+    radar: tuple[str, ...] = ()
+    """Names of radar sensors, if they have models of their own."""
+    evidence: bool = False
+    """Whether the confusion matrix of the model on other polygons is needed."""
 
     def by_user_name(self) -> Mapping[str, Any]:
         """The parameters by option name of the configuration."""
         others = {"arg_train.random_seed": self.random_seed, "arg_classification.calibration": self.calibration}
         weights = {"arg_train.class_weight": self.class_weight}
+        others["arg_train.dempster_shafer_sar_opt_fusion"] = bool(self.radar)
         return {**options_of_learner(self.learner), **weights, **others}
 
 
 def params(config: Config) -> TrainingParams:
     """Parameters of training from the configuration."""
     arg_train, calibration = config.arg_train, config.arg_classification.calibration
-    return TrainingParams(config.learner, arg_train.seed, calibration, _effective(arg_train.class_weight))
+    return TrainingParams(
+        config.learner,
+        arg_train.seed,
+        calibration,
+        _effective(arg_train.class_weight),
+        radar_sensors(config),
+        layout.with_learned_masses(config),
+    )
 
 
 def _effective(given: Balanced | Mapping[str, float] | None) -> Balanced | Mapping[str, float] | None:
@@ -72,7 +86,8 @@ def _effective(given: Balanced | Mapping[str, float] | None) -> Balanced | Mappi
 def run(job: JobContext[TrainingParams]) -> None:
     """Train the classifier on the model's samples; write the model and its card."""
     region, seed = job.key.model, job.key.seed
-    recipe = read_recipe(job.inp.recipe)
+    recipe = recipe_of_source(read_recipe(job.inp.recipe), job.key.source, job.params.radar)
+    classes = read_classes(job.inp.classes)
     codes, polygons = read_columns(job.inp.samples, [CODE, ORIGIN], int).T
     if not len(codes):
         raise InputError(
@@ -91,12 +106,15 @@ def run(job: JobContext[TrainingParams]) -> None:
         seed=job.params.random_seed + seed,
         region=region,
         threads=job.use.threads,
-        weight=weights_of(codes, job.params.class_weight, read_classes(job.inp.classes)),
+        weight=weights_of(codes, job.params.class_weight, classes),
         groups=_groups(job, polygons),
         reduction=reduction,
         calibration=job.params.calibration,
         augmented=_augmented(job.inp.samples),
+        evidence=classes.codes if job.params.evidence else (),
     )
+    if model.confusion is not None:
+        write_text(job.out.confusion, confusion_csv(model.confusion))
     if "statistics" in job.out:
         write_text(job.out.statistics, _statistics(model))
     if "search" in job.out:
@@ -209,6 +227,7 @@ STEP = Step(
         "statistics": layout.STANDARDISATION,
         "search": layout.SEARCH,
         "search_scores": layout.SEARCH_SCORES,
+        "confusion": layout.LEARNED_CONFUSION,
     },
     params=params,
     cost=cost,

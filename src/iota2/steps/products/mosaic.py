@@ -251,7 +251,9 @@ STEP = Step(
         "confidence": layout.TILE_CONFIDENCE,
         "validity": layout.TILE_VALIDITY,
         "models": optional(layout.MODEL),
-        "probabilities": only_for(layout.FINAL_PROBABILITIES, layout.PROBABILITIES),
+        "probabilities": only_for(
+            layout.FINAL_PROBABILITIES, layout.BLENDED_PROBABILITIES, *layout.REGION_PROBABILITIES.choices
+        ),
     },
     makes={
         "map": layout.MAP,

@@ -11,7 +11,7 @@ import numpy as np
 from iota2 import layout
 from iota2.config.options.schema import Config
 from iota2.core.cost import Cost, JobFacts
-from iota2.core.graph import JobContext, Step
+from iota2.core.graph import JobContext, Step, first
 from iota2.core.grid import Block, blocks
 from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
 from iota2.io.tables.classes import read_classes
@@ -87,8 +87,8 @@ STEP = Step(
     run=run,
     over=("tile",),
     needs={
-        "labels": layout.LABELS,
-        "confidence": layout.CONFIDENCE,
+        "labels": first(layout.BLENDED_LABELS, *layout.REGION_LABELS.choices),
+        "confidence": first(layout.BLENDED_CONFIDENCE, *layout.REGION_CONFIDENCE.choices),
         "validity": layout.VALIDITY,
         "classes": layout.CODES,
     },

@@ -7,20 +7,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from iota2 import layout
-from iota2.classifiers.base import Model
 from iota2.classifiers.models import load_model
-from iota2.compute.permutation import PermutationLosses, ValidationSample, permutation_losses
+from iota2.compute.permutation import PermutationLosses, permutation_losses
 from iota2.config.learner import learned_features, learned_samples
 from iota2.config.options.schema import Config
 from iota2.core.cost import Cost, JobFacts
-from iota2.core.cube import FeatureBlock
 from iota2.core.graph import JobContext, Step
 from iota2.core.importance import KINDS, GroupImportance, ModelImportance, importance_json
 from iota2.core.random import generator
 from iota2.core.reduction import FeatureGroup, feature_groups
-from iota2.core.tables import CODE, ORIGIN, WEIGHT, sample_columns
 from iota2.io.files.atomic import write_json
-from iota2.io.tables.samples import read_columns
+from iota2.steps.validation_pixels import predicted, read_validation_samples
 
 REPEATS = 3
 """Number of permutations of each group."""
@@ -44,7 +41,7 @@ def run(job: JobContext[ImportanceParams]) -> None:
     """Measure the loss in accuracy of the model without each group of features."""
     region, seed = job.key.model, job.key.seed
     model = load_model(job.inp.model)
-    sample = _read_sample(job, model)
+    sample = read_validation_samples(job.inp.all("samples").values(), model.recipe)
     groups = {kind: feature_groups(model.recipe, kind) for kind in KINDS}
     listed = [group for kind in KINDS for group in groups[kind]]
     found = permutation_losses(
@@ -65,23 +62,6 @@ def run(job: JobContext[ImportanceParams]) -> None:
         groups={kind: tuple(by_group[id(group)] for group in groups[kind]) for kind in KINDS},
     )
     write_json(job.out.importance, importance_json(importance))
-
-
-def _read_sample(job: JobContext, model: Model) -> ValidationSample:
-    """Validation pixels of all tiles, in the order of tiles."""
-    columns = [*sample_columns(model.recipe), WEIGHT]
-    tables = [read_columns(path, columns) for path in job.inp.all("samples").values()]
-    keys = np.concatenate([read_columns(path, [CODE, ORIGIN], int) for path in job.inp.all("samples").values()])
-    rows = np.concatenate(tables)
-    values = np.ascontiguousarray(rows[:, :-1].T)
-    return ValidationSample(values, keys[:, 0], keys[:, 1], rows[:, -1].astype(np.float64))
-
-
-def predicted(model: Model, values: np.ndarray, threads: int) -> np.ndarray:
-    """Class codes (pixel,) that a model predicts from features (feature, pixel)."""
-    shape = 1, values.shape[1]
-    block = FeatureBlock(values.reshape(len(values), *shape), model.recipe.names, np.ones(shape, np.uint16))
-    return model.predict(block, np.ones(shape, bool), threads=threads).labels[0]
 
 
 def _importances(groups: list[FeatureGroup], found: PermutationLosses) -> list[GroupImportance]:

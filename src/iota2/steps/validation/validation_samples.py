@@ -106,14 +106,14 @@ def cost(config: Config, facts: JobFacts) -> Cost:
 
 STEP = Step(
     name="validationSamples",
-    group="validation",
-    about="Compute the features of some validation pixels (with `feature_importance`).",
+    group="sampling",
+    about="Compute the features of some validation pixels (with `feature_importance` or `fusion_masses`).",
     task="validation_samples_{tile}",
     run=run,
     over=("tile",),
     needs={**layout.IMAGES, "recipe": layout.RECIPE, "polygons": layout.VALIDATION_POLYGONS},
     makes={"samples": layout.TILE_VALIDATION_SAMPLES},
     params=params,
-    when=layout.with_importance,
+    when=layout.with_validation_samples,
     cost=cost,
 )

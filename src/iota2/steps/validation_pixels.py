@@ -1,0 +1,32 @@
+"""Validation pixels with their features, and the classes that a model predicts for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from iota2.classifiers.base import Model
+from iota2.compute.permutation import ValidationSample
+from iota2.core.cube import FeatureBlock
+from iota2.core.recipe import FeatureRecipe
+from iota2.core.tables import CODE, ORIGIN, WEIGHT, sample_columns
+from iota2.io.tables.samples import read_columns
+
+
+def read_validation_samples(paths: Iterable[Path], recipe: FeatureRecipe) -> ValidationSample:
+    """Validation pixels of all tiles with the features of a recipe, in the order of tiles."""
+    columns, files = [*sample_columns(recipe), WEIGHT], [*paths]
+    tables = [read_columns(path, columns) for path in files]
+    keys = np.concatenate([read_columns(path, [CODE, ORIGIN], int) for path in files])
+    rows = np.concatenate(tables)
+    values = np.ascontiguousarray(rows[:, :-1].T)
+    return ValidationSample(values, keys[:, 0], keys[:, 1], rows[:, -1].astype(np.float64))
+
+
+def predicted(model: Model, values: np.ndarray, threads: int) -> np.ndarray:
+    """Class codes (pixel,) that a model predicts from features (feature, pixel)."""
+    shape = 1, values.shape[1]
+    block = FeatureBlock(values.reshape(len(values), *shape), model.recipe.names, np.ones(shape, np.uint16))
+    return model.predict(block, np.ones(shape, bool), threads=threads).labels[0]
