@@ -16,6 +16,7 @@ from iota2.errors import FeatureMismatch, InputError
 from iota2.io.rasters.files import RasterReader
 from iota2.steps.classification import classification, merge_parts
 from iota2.steps.profiles import NO_PROBABILITY
+from iota2.steps.tile_models import RegionFusion
 from tests.steps.helpers import (
     CLASSES,
     DAYS,
@@ -30,6 +31,7 @@ from tests.steps.helpers import (
     write_scene,
 )
 
+MODEL_AXES = "region submodel seed source"
 PART = Key.of(tile=TILE, part=0)
 ROW, COLUMN = np.indices(GRID.shape)
 HIGH = (ROW + COLUMN) % 2 == 0
@@ -56,7 +58,7 @@ def inputs(folder: Path, models: dict[str, Model]) -> dict[str, str | MultiplePa
     return {
         "scene": write_scene(folder, dict.fromkeys(DAYS, image)),
         "classes": write_codes(folder),
-        "models": several("region submodel seed source", {(region, "", 0, ""): f"model_{region}" for region in models}),
+        "models": several(MODEL_AXES, {(region, "", 0, ""): f"model_{region}" for region in models}),
         "masks": several("region", {name: write_raster(folder / f"{name}.tif", mask) for name, mask in masks.items()}),
     }
 
@@ -64,8 +66,8 @@ def inputs(folder: Path, models: dict[str, Model]) -> dict[str, str | MultiplePa
 def test_each_region_is_labelled_by_its_model_where_a_date_is_clear(tmp_path: Path) -> None:
     inp = inputs(tmp_path, {"west": model(1, 2), "east": model(2, 1)})
     kinds = ("labels", "confidence", "probabilities")
-    out = {kind: several("region submodel seed source", {(r, "", 0, ""): f"{kind}_{r}.tif" for r in ("west", "east")}) for kind in kinds}
-    run(classification.STEP, tmp_path, inp, out, key=PART)
+    out = {kind: several(MODEL_AXES, {(r, "", 0, ""): f"{kind}_{r}.tif" for r in ("west", "east")}) for kind in kinds}
+    run(classification.STEP, tmp_path, inp, out, key=PART, params=RegionFusion())
     expected = {"west": np.where(HIGH, 2, 1) * (WEST & ~CLOUDY), "east": np.where(HIGH, 1, 2) * (EAST & ~CLOUDY)}
     for region, labels in expected.items():
         np.testing.assert_array_equal(read_raster(tmp_path / f"labels_{region}.tif"), labels)
@@ -76,13 +78,58 @@ def test_each_region_is_labelled_by_its_model_where_a_date_is_clear(tmp_path: Pa
             np.testing.assert_array_equal(share, np.where(labels > 0, 1000 * (labels == code), NO_PROBABILITY))
 
 
+def test_models_of_a_region_vote_where_they_have_a_label(tmp_path: Path) -> None:
+    inp = inputs(tmp_path, {})
+    models = {"f1": model(1, 2), "f2": model(1, 1), "f3": model(2, 1)}
+    for name, one in models.items():
+        save_model(one, tmp_path / name, tmp_path / f"{name}.txt")
+    inp |= {
+        "models": several(MODEL_AXES, {("west", name, 0, ""): name for name in models}),
+        "masks": several("region", {"west": "west.tif"}),
+    }
+    kinds = ("labels", "confidence", "probabilities")
+    out = {kind: several(MODEL_AXES, {("west", n, 0, ""): f"{kind}_{n}.tif" for n in models}) for kind in kinds}
+    out |= {f"fused_{kind}": several("region seed", {("west", 0): f"fused_{kind}.tif"}) for kind in kinds}
+    for fusion in (RegionFusion("majorityvoting", None, "maxConfidence"), RegionFusion("mean")):
+        run(classification.STEP, tmp_path, inp, out, key=PART, params=fusion)
+        seen = WEST & ~CLOUDY  # high pixels have the votes 2, 1, 1; low pixels 1, 1, 2
+        np.testing.assert_array_equal(read_raster(tmp_path / "fused_labels.tif"), 1 * seen)
+        confidence = read_raster(tmp_path / "fused_confidence.tif")
+        np.testing.assert_allclose(confidence, np.float32(2 / 3) * seen, rtol=1e-6)
+        with RasterReader(tmp_path / "fused_probabilities.tif") as reader:
+            shares = reader.read_bands(GRID)
+        np.testing.assert_array_equal(shares, np.where(seen, np.array([667, 333])[:, None, None], NO_PROBABILITY))
+        np.testing.assert_array_equal(read_raster(tmp_path / "labels_f1.tif"), np.where(HIGH, 2, 1) * seen)
+
+
+def test_regions_are_blended_by_their_weights(tmp_path: Path) -> None:
+    inp = inputs(tmp_path, {"west": model(1, 1), "east": model(2, 2)})
+    weights = {"west": np.clip(7 - COLUMN, 0, 4) * 250, "east": np.clip(COLUMN - 3, 0, 4) * 250}
+    for name, values in weights.items():
+        write_raster(tmp_path / f"weights_{name}.tif", values, "uint16")
+    inp["weights"] = several("region", {name: f"weights_{name}.tif" for name in weights})
+    kinds = ("labels", "confidence", "probabilities")
+    out = {kind: several(MODEL_AXES, {(r, "", 0, ""): f"{kind}_{r}.tif" for r in weights}) for kind in kinds}
+    out |= {f"blended_{kind}": several("seed", {0: f"blended_{kind}.tif"}) for kind in kinds}
+    run(classification.STEP, tmp_path, inp, out, key=PART, params=RegionFusion())
+    west, east = (weights[name] / 1000 for name in ("west", "east"))
+    seen = ~CLOUDY  # where weights are equal, the smaller code
+    np.testing.assert_array_equal(read_raster(tmp_path / "blended_labels.tif"), np.where(west >= east, 1, 2) * seen)
+    share = np.maximum(west, east) / (west + east)
+    np.testing.assert_allclose(read_raster(tmp_path / "blended_confidence.tif"), share * seen, atol=1e-6)
+    np.testing.assert_array_equal(read_raster(tmp_path / "labels_west.tif"), 1 * (WEST & seen))
+    np.testing.assert_array_equal(read_raster(tmp_path / "labels_east.tif"), 2 * (EAST & seen))
+
+
 def test_models_with_other_features_or_classes_are_errors(tmp_path: Path) -> None:
     other = replace(RECIPE, sensors=(replace(RECIPE.sensors[0], dates=("20180101",)),))
+    inp = inputs(tmp_path, {"west": model(1, 2), "east": model(1, 2, other)})
     with pytest.raises(FeatureMismatch, match="trained on different features"):
-        run(classification.STEP, tmp_path, inputs(tmp_path, {"west": model(1, 2), "east": model(1, 2, other)}), {})
+        run(classification.STEP, tmp_path, inp, {}, params=RegionFusion())
     (tmp_path / "unknown").mkdir()
+    inp = inputs(tmp_path / "unknown", {"west": model(1, 7)})
     with pytest.raises(InputError, match="model_west: predicts class 7; expected only classes of the run: 1, 2"):
-        run(classification.STEP, tmp_path / "unknown", inputs(tmp_path / "unknown", {"west": model(1, 7)}), {})
+        run(classification.STEP, tmp_path / "unknown", inp, {}, params=RegionFusion())
 
 
 def test_strips_are_placed_on_the_tile_and_rows_without_strip_are_nodata(tmp_path: Path) -> None:

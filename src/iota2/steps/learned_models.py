@@ -58,6 +58,7 @@ def read_learned_models(inp: Paths, classes: Nomenclature) -> LearnedModels:
         *reduction_remarks(reductions),
         *search_remarks(searches),
         *_convergence_remarks(inp),
+        *_submodel_remarks(inp),
     )
     calibrations = tuple(_calibrations(inp))
     return LearnedModels(tuple(_models(inp)), model_samples(inp), reductions, searches, calibrations, remarks)
@@ -109,6 +110,17 @@ def _convergence_remarks(inp: Paths) -> Iterator[str]:
         if CONVERGENCE in made.summary:
             method = method_name(made.kind, made.parameters)
             yield f"Region {key.model}, seed {key.seed}, {method}: {made.summary[CONVERGENCE]}."
+
+
+def _submodel_remarks(inp: Paths) -> Iterator[str]:
+    """A sentence for each region with several models."""
+    counts = json.loads(read_text(inp.submodels)) if "submodels" in inp else {}
+    for region, count in counts.items():
+        if count > 1:
+            yield (
+                f"Region {region} has {count} models, each of which learns from a part of the polygons; their results "
+                "are combined by arg_classification.fusion_options."
+            )
 
 
 def _calibrations(inp: Paths) -> Iterator[CalibratedModel]:

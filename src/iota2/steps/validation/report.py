@@ -360,6 +360,7 @@ STEP = Step(
         "reductions": optional(layout.REDUCTION),
         "searches": optional(layout.SEARCH_SCORES),
         "importances": optional(layout.MODEL_IMPORTANCE),
+        "submodels": optional(layout.SUBMODELS),
         "map": layout.MAP,
         "confidence": layout.FINAL_CONFIDENCE,
         "validity": layout.FINAL_VALIDITY,

@@ -1,0 +1,180 @@
+"""Whole runs in which several models label a pixel: sub-models, optical and radar models, blended regions."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+
+from iota2.chains.load import load_config
+from iota2.compute.label_fusion import majority_vote, resolve_undecided, vote_confidence
+from iota2.core.graph import Resources
+from iota2.core.tables import ORIGIN, REGION
+from iota2.io.tables.vectors import read_sqlite
+from iota2.runs import runner
+from tests.chain.helpers import EAST, SMALL, WEST, Case, made, read, refused, run, said
+
+SUFFIXES = ("", "_SAR", "_DS")
+"""Ends of the names of files of optical models, radar models and their fusion."""
+pytestmark = pytest.mark.long
+
+
+def configured(case: Case, *, chain: dict[str, Any] | None = None, **sections: dict[str, Any]) -> Path:
+    """A configuration of two tiles and two regions."""
+    regions = {"region_path": str(case.files.regions), "region_field": "region", "list_tile": f"{WEST} {EAST}"}
+    return case.configured(chain=regions | (chain or {}), **sections)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def again_with_small_blocks(config: Path) -> None:
+    """Classify again with other blocks and threads."""
+    use = Resources(threads=2, block_shape=(16, 32))
+    runner.run(load_config(config), runner.Options(workers=0, use=use, force=("classification",)), runner.Watcher())
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    return made(replace(SMALL, size=96, sensors=("Sentinel2", "Sentinel1")), tmp_path_factory.mktemp("fusion"))
+
+
+FUSION = {
+    "arg_train": {"mode_outside_regionsplit": 0.01},
+    "arg_classification": {"classif_mode": "fusion", "enable_probability_map": True},
+}
+
+
+def test_the_models_of_a_region_learn_from_different_polygons_and_vote(world: Case) -> None:
+    config = configured(world, **FUSION)
+    run(config)
+    root = world.output
+    counts = json.loads((root / "config_model/submodels.json").read_text(encoding="utf-8"))
+    assert set(counts) == {"1", "2"}
+    assert min(counts.values()) > 1
+    learned = {}
+    for tile in (WEST, EAST):
+        polygons = read_sqlite(root / f"dataAppVal/{tile}_seed_0_learn.sqlite")
+        for model, origin in zip(polygons[REGION], polygons[ORIGIN], strict=True):
+            assert learned.setdefault((model.partition("f")[0], origin), model) == model, "one model for each polygon"
+    assert set(learned.values()) == {f"{region}f{k + 1}" for region, count in counts.items() for k in range(count)}
+    for tile in (WEST, EAST):
+        for region, count in counts.items():
+            names = [f"{region}f{k + 1}" for k in range(count)]
+            labels = np.stack([read(root / f"classif/Classif_{tile}_model_{name}_seed_0.tif") for name in names])
+            paths = [root / f"classif/{tile}_model_{name}_confidence_seed_0.tif" for name in names]
+            confidence = np.stack([read(path) for path in paths])
+            fused = read(root / f"classif/{tile}_FUSION_model_{region}_seed_0.tif")
+            votes = majority_vote(labels)
+            np.testing.assert_array_equal(fused, resolve_undecided(votes, labels, confidence, "maxConfidence"))
+            found = read(root / f"classif/{tile}_FUSION_model_{region}_confidence_seed_0.tif")
+            np.testing.assert_allclose(found, vote_confidence(fused, labels, confidence), atol=1e-6)
+    maps = files(root / "classif")
+    again_with_small_blocks(config)
+    assert files(root / "classif") == maps
+    texts = said(root)
+    assert "1f1" in texts["report.html"]
+    for text in texts.values():
+        assert f"Region 1 has {counts['1']} models, each of which learns from a part of the polygons" in text
+
+
+@pytest.mark.parametrize("masses", ["learning", "validation"])
+def test_models_of_a_region_are_weighted_by_their_accuracy(world: Case, masses: str) -> None:
+    options = {
+        "arg_train": FUSION["arg_train"] | {"fusion_masses": masses},
+        "arg_classification": FUSION["arg_classification"] | {"fusion_options": "-method dempstershafer"},
+    }
+    run(configured(world, **options))
+    suffix = {"learning": "learn", "validation": "val"}[masses]
+    found = sorted(path.name for path in (world.output / "dataAppVal/bymodels").glob(f"*_{suffix}.csv"))
+    counts = json.loads((world.output / "config_model/submodels.json").read_text(encoding="utf-8"))
+    assert found == sorted(
+        f"model_{region}f{k + 1}_seed_0_{suffix}.csv" for region, count in counts.items() for k in range(count)
+    )
+    assert (read(world.output / f"final/TMP/{WEST}_seed_0.tif") > 0).any()
+
+
+SAR: dict[str, dict[str, Any]] = {
+    "arg_train": {"dempster_shafer_sar_opt_fusion": True},
+    "arg_classification": {"enable_probability_map": True},
+}
+
+
+def test_optical_and_radar_models(world: Case) -> None:
+    config = configured(world, chain={"s1_path": str(world.files.s1_path)}, **SAR)
+    run(config)
+    root = world.output
+    for tile in (WEST, EAST):
+        for region in ("1", "2"):
+            optical, sar, fused = (
+                read(root / f"classif/Classif_{tile}_model_{region}_seed_0{suffix}.tif") for suffix in SUFFIXES
+            )
+            choice = read(root / f"final/TMP/DSchoice_{tile}_model_{region}_seed_0.tif")
+            np.testing.assert_array_equal(fused > 0, (optical > 0) | (sar > 0))
+            np.testing.assert_array_equal(choice == 1, (optical == sar) & (optical > 0))
+            np.testing.assert_array_equal(fused[choice == 2], sar[choice == 2])
+            np.testing.assert_array_equal(fused[choice == 3], optical[choice == 3])
+            np.testing.assert_array_equal(choice == 0, fused == 0)
+            confidence = [
+                read(root / f"classif/{tile}_model_{region}_confidence_seed_0{suffix}.tif") for suffix in SUFFIXES
+            ]
+            expected = np.select(
+                [choice == 1, choice == 2, choice == 3], [np.maximum(*confidence[:2]), confidence[1], confidence[0]], 0
+            )
+            np.testing.assert_array_equal(confidence[2], expected)
+    labels = read(root / f"final/TMP/{WEST}_seed_0.tif")
+    regions = [read(root / f"classif/Classif_{WEST}_model_{region}_seed_0_DS.tif") for region in ("1", "2")]
+    np.testing.assert_array_equal(labels, np.where(regions[0] > 0, regions[0], regions[1]))
+    with rasterio.open(root / f"classif/PROBAMAP_{WEST}_model_1_seed_0_DS.tif") as file:
+        assert file.read().max() > 0
+    maps = files(root / "classif")
+    again_with_small_blocks(config)
+    assert files(root / "classif") == maps
+    learned = json.loads((root / "model/model_1_seed_0_SAR/model.json").read_text(encoding="utf-8"))
+    names = {sensor["sensor"].lower() for sensor in learned["recipe"]["sensors"]}
+    assert names
+    assert all(name.startswith("sentinel1") for name in names)
+
+
+def test_blended_regions_keep_their_labels_away_from_borders(world: Case) -> None:
+    blending = {
+        "enable_boundary_fusion": True,
+        "boundary_interior_buffer_size": 80,
+        "boundary_exterior_buffer_size": 80,
+    }
+    config = configured(world, arg_classification=blending)
+    run(config)
+    root, near_borders = world.output, 0
+    for tile in (WEST, EAST):
+        weights = [
+            read(next((root / "shapeRegion").glob(f"*_weights_region_{region}_{tile}.tif"))) for region in ("1", "2")
+        ]
+        own = [read(root / f"classif/Classif_{tile}_model_{region}_seed_0.tif") for region in ("1", "2")]
+        blended = read(root / f"classif/{tile}_BLENDED_seed_0.tif")
+        for weight, labels in zip(weights, own, strict=True):
+            alone = weight == 1000
+            np.testing.assert_array_equal(blended[alone], labels[alone])
+        near = (weights[0] > 0) & (weights[1] > 0)
+        near_borders += int(near.sum())
+        np.testing.assert_array_equal(blended > 0, (own[0] > 0) | (own[1] > 0))
+        np.testing.assert_array_equal(read(root / f"final/TMP/{tile}_seed_0.tif"), blended)
+    assert near_borders
+    maps = files(root / "classif")
+    again_with_small_blocks(config)
+    assert files(root / "classif") == maps
+
+
+def test_fusions_that_are_not_possible_are_refused(world: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    text = refused(capsys, world.configured(**FUSION))
+    assert "'fusion' divides large regions between models, but there are no regions; give chain.region_path" in text
+    text = refused(capsys, configured(world, **SAR))
+    assert "combines radar and optical maps, but no radar images are given; give chain.s1_path" in text
+    both = {"arg_train": SAR["arg_train"], "arg_classification": FUSION["arg_classification"]}
+    text = refused(capsys, configured(world, chain={"s1_path": str(world.files.s1_path)}, **both))
+    assert "'fusion' is not possible together with arg_train.dempster_shafer_sar_opt_fusion; remove one" in text
