@@ -14,11 +14,14 @@ from iota2.core.random import generator
 SMALL_CELLS = 7
 
 
-def whole(labels: np.ndarray, zones: np.ndarray, others: np.ndarray) -> SeamCounts:
-    return count_seams(labels, Borders.of(zones, others), (slice(None), slice(None)), (0, 0))
+def whole(labels: np.ndarray, zones: np.ndarray, others: np.ndarray, coinciding: bool = False) -> SeamCounts:
+    borders = Borders.of(zones, others, coinciding=coinciding)
+    return count_seams(labels, borders, (slice(None), slice(None)), (0, 0))
 
 
-def slow_counts(labels: np.ndarray, zones: np.ndarray, others: np.ndarray) -> dict[tuple[int, int], list[list[int]]]:
+def slow_counts(
+    labels: np.ndarray, zones: np.ndarray, others: np.ndarray, coinciding: bool
+) -> dict[tuple[int, int], list[list[int]]]:
     """Counts by cell, with the row from the border as the distance to each pixel next to it."""
     height, width = labels.shape
     pairs = [((y, x), (y + dy, x + dx)) for y in range(height) for x in range(width) for dy, dx in ((0, 1), (1, 0))]
@@ -31,9 +34,9 @@ def slow_counts(labels: np.ndarray, zones: np.ndarray, others: np.ndarray) -> di
     }
     found: dict[tuple[int, int], list[list[int]]] = {}
     for a, b in pairs:
-        if not (labels[a] and labels[b]) or others[a] != others[b]:
-            continue
         across = zones[a] != zones[b]
+        if not (labels[a] and labels[b]) or (others[a] != others[b] and not (across and coinciding)):
+            continue
         if across or all(2 <= row[pixel] <= 10 for pixel in (a, b)):
             cell = found.setdefault((a[0] // SMALL_CELLS, a[1] // SMALL_CELLS), [[0, 0], [0, 0]])
             cell[0 if across else 1][0] += 1
@@ -62,9 +65,11 @@ def small_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(seams, "CELL_PIXELS", SMALL_CELLS)
 
 
-@given(maps())
-def test_counts_are_those_of_a_loop_over_pairs(given: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
-    assert as_dict(whole(*given)) == slow_counts(*given)
+@given(maps(), st.booleans())
+def test_counts_are_those_of_a_loop_over_pairs(
+    given: tuple[np.ndarray, np.ndarray, np.ndarray], coinciding: bool
+) -> None:
+    assert as_dict(whole(*given, coinciding)) == slow_counts(*given, coinciding)
 
 
 @given(maps(), st.integers(1, 9), st.integers(1, 13))
@@ -78,7 +83,7 @@ def test_counts_of_blocks_add_up_in_any_order(
             upper, west = max(0, top - HALO), max(0, left - HALO)
             window = slice(upper, top + height + HALO), slice(west, left + width + HALO)
             core = slice(top - upper, top - upper + height), slice(left - west, left - west + width)
-            borders = Borders.of(zones[window], others[window])
+            borders = Borders.of(zones[window], others[window], coinciding=False)
             found.append(count_seams(labels[window], borders, core, (upper, west)))
     assert as_dict(sum_seams(found[::-1])) == as_dict(whole(*given))
 

@@ -77,14 +77,17 @@ class Borders:
     zones: np.ndarray
     """Integers from 1; 0 outside all zones."""
     others: np.ndarray
-    """Integers: pairs across a border of these zones are not counted."""
+    """Integers: pairs across a border of these zones are not counted as near pairs."""
     near: np.ndarray
     """Bool: in the rows ``NEAR_PIXELS`` from a border of ``zones``."""
 
+    coinciding: bool
+    """Whether pairs across a border of ``zones`` that is also one of ``others`` are counted."""
+
     @classmethod
-    def of(cls, zones: np.ndarray, others: np.ndarray) -> Borders:
-        """The borders of ``zones`` apart from those of ``others``."""
-        return cls(zones, others, near_border(zones))
+    def of(cls, zones: np.ndarray, others: np.ndarray, *, coinciding: bool) -> Borders:
+        """The borders of ``zones``, with or without those that they share with ``others``."""
+        return cls(zones, others, near_border(zones), coinciding)
 
 
 def near_border(zones: np.ndarray) -> np.ndarray:
@@ -128,9 +131,9 @@ def count_seams(labels: np.ndarray, borders: Borders, core: Core, origin: tuple[
     found = [SeamCounts.none()]
     for first, second in _adjacent():
         known = own[first] & (labels[first] > 0) & (labels[second] > 0) & (zones[first] > 0) & (zones[second] > 0)
-        known &= others[first] == others[second]
-        across = known & (zones[first] != zones[second])
-        beside = known & (zones[first] == zones[second]) & near[first] & near[second]
+        border, same = zones[first] != zones[second], others[first] == others[second]
+        across = known & border & (same | borders.coinciding)
+        beside = known & ~border & same & near[first] & near[second]
         for place, chosen in enumerate((across, beside)):
             row, col = np.nonzero(chosen)
             differ = labels[first][row, col] != labels[second][row, col]

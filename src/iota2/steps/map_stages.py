@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from iota2 import layout
+from iota2.config.options.schema import Config
 from iota2.core.graph import Artifact, Need
 
 
@@ -23,6 +24,10 @@ class MapStage:
     def need(self) -> Need:
         """The map as the input of a step; only the last stage always exists."""
         return Need(self.artifacts, may_be_absent=self != STAGES[-1])
+
+    def made(self, config: Config) -> bool:
+        """Whether a run with these options makes it."""
+        return any(artifact.when(config) for artifact in self.artifacts)
 
 
 STAGES = (
