@@ -83,6 +83,8 @@ class _ArgTrain(Protocol):
 
 class _Chain(Protocol):
     @property
+    def list_tile(self) -> tuple[str, ...]: ...
+    @property
     def region_path(self) -> Path | None: ...
 
 
@@ -208,6 +210,21 @@ def with_importance(config: OutputOptions) -> bool:
 def with_boundary_fusion(config: OutputOptions) -> bool:
     """Whether models are blended near the borders of regions; a single region has no border."""
     return config.arg_classification.enable_boundary_fusion and config.chain.region_path is not None
+
+
+def with_cut_map(config: OutputOptions) -> bool:
+    """Whether the map without boundary fusion is a product."""
+    return with_boundary_fusion(config) and config.arg_classification.boundary_comparison_mode
+
+
+def with_hidden_cut_map(config: OutputOptions) -> bool:
+    """Whether the map without boundary fusion is an intermediate file."""
+    return with_boundary_fusion(config) and not config.arg_classification.boundary_comparison_mode
+
+
+def with_borders(config: OutputOptions) -> bool:
+    """Whether the map may have borders of regions or tiles."""
+    return config.chain.region_path is not None or len(config.chain.list_tile) > 1
 
 
 def artifacts() -> tuple[Artifact, ...]:
@@ -652,6 +669,23 @@ COLOR_MAP_STYLE = Artifact(
     "QGIS style of the coloured map: the classes that occur, with names.",
     role="note",
 )
+CUT_MAP = Artifact(
+    "final/Classif_Seed_{seed}_no_boundary_fusion.tif",
+    "The land-cover map without boundary fusion: each region with its own model (with `boundary_comparison_mode`).",
+    when=with_cut_map,
+    role="product",
+)
+CUT_MAP_STYLE = Artifact(
+    "final/Classif_Seed_{seed}_no_boundary_fusion.qml",
+    "QGIS style of the map without boundary fusion: names and colours.",
+    when=with_cut_map,
+    role="note",
+)
+HIDDEN_CUT_MAP = Artifact(
+    "final/TMP/Classif_Seed_{seed}_no_boundary_fusion.tif",
+    "The land-cover map without boundary fusion: each region with its own model (with `enable_boundary_fusion`).",
+    when=with_hidden_cut_map,
+)
 FINAL_CONFIDENCE = Artifact(
     "final/Confidence_Seed_{seed}.tif",
     "Confidence: probability of the label in %, calibrated if the model is, 1 to 100; 0 where not classified.",
@@ -714,6 +748,11 @@ VALIDATION = Artifact(
 )
 CONFIDENCES = Artifact(
     "final/TMP/Confidence_Seed_{seed}.csv", "Validation pixels by polygon, class in the map, and confidence."
+)
+MAP_STAGES = Artifact(
+    "final/TMP/map_stages_seed_{seed}.json",
+    "Change of class across borders of regions and tiles, accuracy, and changed pixels of the stages of the map.",
+    when=with_borders,
 )
 CLASSIFICATION_RESULTS = Artifact(
     "final/TMP/ClassificationResults_seed_{seed}.txt", "Accuracy measures of each class, as text."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ import pytest
 from shapely import box
 
 from iota2.chains.load import load_config
+from iota2.core.graph import Resources
+from iota2.io.rasters.files import raster_geobox
 from iota2.io.tables.vectors import read_vector
-from tests.chain.helpers import EAST, IMAGES, WEST, Case, copied, read, run, small
+from iota2.runs import runner
+from tests.chain.helpers import EAST, IMAGES, WEST, Case, copied, read, run, said, small
 
 __all__ = ["small"]
 BLENDED = {
@@ -69,6 +73,60 @@ def test_weights_of_two_tiles_agree_in_their_overlap(outside: Case) -> None:
     (west, mapped), (east, also) = found[WEST], found[EAST]
     both = mapped[:, -shared:] & also[:, :shared]
     np.testing.assert_array_equal(west[:, -shared:][both], east[:, :shared][both])
+
+
+@pytest.fixture(scope="module")
+def compared(small: Case, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    """A run that compares the maps with and without blending, whose region border crosses both tiles."""
+    found = copied(small, tmp_path_factory.mktemp("compared") / "case")
+    given = {"boundary_comparison_mode": True, "boundary_buffer": [100, 30]}
+    run(with_border(found, -80, **BLENDED, **given))
+    return found
+
+
+def test_the_report_compares_both_maps_at_borders(compared: Case) -> None:
+    texts = said(compared.output)
+    assert "<h2>Borders</h2>" in texts["report.html"]
+    assert "Without boundary fusion, borders of regions" in texts["report.html"]
+    assert "Final map, limits of tiles" in texts["RESULTS.txt"]
+    assert "Within 30 m of borders of regions, Final map: overall accuracy" in texts["RESULTS.txt"]
+    borders = json.loads(texts["metrics.json"])["borders"]
+    assert borders["blended"]
+    (found,) = borders["seeds"]
+    assert [stage["name"] for stage in found["stages"]] == ["no_boundary_fusion", "final"]
+    assert [one["metres"] for one in found["borders"]] == [30, 100]
+    assert (found["regions"], found["tiles"]) == (2, 2)
+
+
+def test_numbers_of_the_stages_are_those_of_the_maps(compared: Case) -> None:
+    content = json.loads((compared.output / "final/TMP/map_stages_seed_0.json").read_text(encoding="utf-8"))
+    whole = json.loads(said(compared.output)["metrics.json"])["summary"]["overall_accuracy"]
+    final, cut = (read(compared.output / f"final/Classif_Seed_0{end}.tif") for end in ("", "_no_boundary_fusion"))
+    last = content["stages"][-1]
+    assert last["accuracy"]["overall"] == whole["mean"]
+    assert last["accuracy"]["overall_bounds"] == [whole["low"], whole["high"]]
+    (change,) = content["changes"]
+    both = (final > 0) & (cut > 0)
+    assert change["pixels"] == both.sum()
+    assert sum(count for _, _, count in change["classes"]) == (both & (final != cut)).sum()
+    grid = raster_geobox(compared.output / "final/Classif_Seed_0.tif")
+    border = compared.world.tile_geobox(WEST).extent.boundingbox.right - 80
+    column = round((border - grid.affine.c) / grid.affine.a)
+    for stage, labels in zip(content["stages"], (cut, final), strict=True):
+        west, east = labels[:, column - 1], labels[:, column]
+        known = (west > 0) & (east > 0)
+        seam = stage["regions"]
+        assert (seam["pairs_across"], seam["different_across"]) == (known.sum(), (known & (west != east)).sum())
+
+
+def test_stages_do_not_depend_on_the_shape_of_blocks(compared: Case) -> None:
+    path = compared.output / "final/TMP/map_stages_seed_0.json"
+    expected = path.read_bytes()
+    path.unlink()
+    config = load_config(compared.files.folder / "case.yaml")
+    use = Resources(block_shape=(17, 29))
+    runner.run(config, runner.Options(workers=0, use=use), runner.Watcher())
+    assert path.read_bytes() == expected
 
 
 def test_without_a_region_file_nothing_is_weighted(small: Case, tmp_path: Path) -> None:

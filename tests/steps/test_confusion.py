@@ -24,6 +24,7 @@ from iota2.io.tables.confidence_counts import read_confidence_counts
 from iota2.io.tables.confusions import read_confusion
 from iota2.io.tables.polygon_counts import read_polygon_counts
 from iota2.io.tables.vectors import write_shapefile, write_sqlite
+from iota2.steps import reference_pixels
 from iota2.steps.validation import confusion, merge_confusions
 from iota2.steps.validation.merge_confusions import distances_to_learning
 
@@ -218,6 +219,6 @@ def test_distances_are_in_metres_also_for_projections_in_feet_and_degrees() -> N
 def test_without_validation_polygons_no_pixel_has_a_position(folder: Path, tmp_path: Path) -> None:
     nothing = confusion.outlines_of(reference().iloc[:0], reference())
     assert nothing == {}
-    owner = confusion.rasterize_positions(reference().iloc[:0], next(blocks("", GRID, GRID.shape)))
+    owner = reference_pixels.rasterize_positions(reference().iloc[:0], next(blocks("", GRID, GRID.shape)))
     assert not owner.any()
     assert shapely.is_prepared(list(confusion.outlines_of(reference(), reference()).values())).all()

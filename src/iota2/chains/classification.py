@@ -29,6 +29,7 @@ from iota2.steps.validation import (
     confusion_figure,
     difference,
     importance,
+    map_stages,
     merge_confusions,
     report,
     validation_samples,
@@ -71,6 +72,7 @@ STEPS = (
     confusion_figure.STEP,
     difference.STEP,
     importance.STEP,
+    map_stages.STEP,
     report.STEP,
 )
 

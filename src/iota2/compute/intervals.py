@@ -194,7 +194,7 @@ def _bounds(value: float, drawn: np.ndarray, units: int) -> _Interval | None:
     """Interval of a proportion ``value``; None if the value is NaN."""
     if math.isnan(value):
         return None
-    low, high = _percentiles(drawn)
+    low, high = percentiles(drawn)
     few = units < MIN_BOOTSTRAP_POLYGONS or not low < high
     if few:
         low, high = wilson(value, units)
@@ -206,14 +206,14 @@ def _kappa_bounds(truth: _Measures, drawn: np.ndarray, overall: Bounds | None, u
     value = float(truth.kappa[0])
     if math.isnan(value) or overall is None:
         return None
-    low, high = _percentiles(drawn)
+    low, high = percentiles(drawn)
     if units < MIN_BOOTSTRAP_POLYGONS or not low < high:
         chance = float(truth.chance[0])
         low, high = ((bound - chance) / (1 - chance) for bound in overall)
     return max(-1.0, min(low, value)), min(1.0, max(high, value))
 
 
-def _percentiles(drawn: np.ndarray) -> Bounds:
+def percentiles(drawn: np.ndarray) -> Bounds:
     """2.5th and 97.5th percentile of the values without NaN; NaN without values."""
     defined = drawn[~np.isnan(drawn)]
     if not len(defined):

@@ -12,7 +12,11 @@ from odc.geo.geobox import GeoBox
 
 from iota2.core.grid import Block, aligned_grid, resolution
 from iota2.errors import InputError
+from iota2.io.rasters.files import nearest_pixels
 from iota2.io.rasters.rasterize import rasterize
+
+POSITION_BYTES_PER_PIXEL = 96
+"""Memory per pixel of a block while its position on a tile is computed, in double precision."""
 
 
 def product_grid(
@@ -50,3 +54,22 @@ class TileOwnership:
         owner = rasterize([(self._outlines[tile], k + 1) for k, tile in enumerate(near)], block.geobox, "uint16")
         owned = {tile: owner == k + 1 for k, tile in enumerate(near)}
         return {tile: where for tile, where in owned.items() if where.any()}
+
+
+@dataclass(frozen=True, eq=False)
+class OwnedPixels:
+    """Pixels of one block that belong to one tile."""
+
+    position: np.ndarray
+    """(pixel,) positions in the flattened block, ascending."""
+    row: np.ndarray
+    """(pixel,) rows of the nearest pixels of the tile; -1 outside the tile."""
+    col: np.ndarray
+    """(pixel,) columns of the nearest pixels of the tile."""
+
+    @classmethod
+    def of(cls, mask: np.ndarray, block: Block, geobox: GeoBox, grid: GeoBox) -> OwnedPixels:
+        """Pixels of a block of ``geobox`` selected by ``mask`` (y, x) bool, with their positions on the grid of a
+        tile."""
+        row, col = nearest_pixels(grid, geobox, block.rows, block.cols)
+        return cls(np.flatnonzero(mask), row[mask], col[mask])

@@ -11,6 +11,7 @@ from iota2.compute.accuracy import scores as scores_of
 from iota2.compute.validation import NEIGHBOUR_METRES, SubsetAccuracy, ValidationAccuracy
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import Confusion
+from iota2.report.results.borders import BordersData, borders_json
 from iota2.report.results.reliability import ReliabilityData, reliability_json
 from iota2.report.results.remarks import reasons_not_validated, remarks
 from iota2.report.results.validation import PARTS, counted_pixels, neighbour_notes
@@ -26,6 +27,7 @@ def metrics(
     validated: ValidationAccuracy | None = None,
     *,
     reliability: ReliabilityData | None = None,
+    borders: BordersData | None = None,
 ) -> dict[str, Any]:
     """All measures of the accuracy as JSON values; undefined measures are None.
 
@@ -50,6 +52,7 @@ def metrics(
                         {about, polygons, pixels, overall_accuracy, kappa, f_score, seeds}: polygons, pixels and
                         f_score by class, seeds as above; the others are means over the runs
         reliability     with ``reliability`` only: see ``reliability_json``
+        borders         with ``borders`` only, for maps of several regions or tiles: see ``borders_json``
         not_validated   [{code, name, reason}]
         notes           [sentence]
         provenance      the argument ``provenance``
@@ -75,6 +78,7 @@ def metrics(
         },
         **({"validation": _validation(validated)} if validated else {}),
         **({"reliability": reliability_json(reliability)} if reliability else {}),
+        **({"borders": borders_json(borders)} if borders and borders.shown else {}),
         "not_validated": [
             {"code": code, "name": nomenclature.name(code), "reason": reason}
             for code, reason in reasons_not_validated(confusions).items()

@@ -16,6 +16,7 @@ from iota2.compute.validation import NEIGHBOUR_METRES, ValidationAccuracy
 from iota2.core.losses import DRAWN, SAMPLES, USABLE, VALIDATION, ClassLosses, losses_sentence
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import Confusion
+from iota2.report.results.borders import BordersData, border_tables
 from iota2.report.results.importance import ImportanceView, importance_tables
 from iota2.report.results.measures import UNDEFINED, measure, spread_text
 from iota2.report.results.reductions import ReducedModel, reduction_table
@@ -128,6 +129,8 @@ class ReportData:
     """Dimension reduction of each model; empty without."""
     searches: tuple[SearchedModel, ...] = ()
     """Grid search of each model; empty without."""
+    borders: BordersData | None = None
+    """Borders and stages of the map; None without."""
     importance: ImportanceView | None = None
     """Importance of groups of features; None if it was not measured."""
     files: tuple[tuple[str, str], ...] = ()
@@ -160,6 +163,7 @@ def render_report(data: ReportData) -> str:
         reduction=reduction_table(data.reductions) if data.reductions else None,
         searches=search_tables(data.searches),
         importance=importance_tables(data.importance) if data.importance else None,
+        borders=border_tables(data.borders, data.nomenclature) if data.borders else None,
         fates=[_fate_row(fate, data.nomenclature) for fate in data.fates],
         notes=(
             *remarks(data.confusions, data.nomenclature),

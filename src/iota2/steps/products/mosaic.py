@@ -16,11 +16,11 @@ from iota2.classifiers.models import read_calibration
 from iota2.config.options.schema import Config
 from iota2.core.cost import READING_SECONDS, Cost, JobFacts
 from iota2.core.graph import JobContext, Resources, Step, only_for, optional
-from iota2.core.grid import Block, blocks
+from iota2.core.grid import blocks
 from iota2.core.nomenclature import Nomenclature
 from iota2.io.files.atomic import write_text
-from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter, nearest_pixels, raster_geobox
-from iota2.io.rasters.ownership import TileOwnership, product_grid
+from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter, raster_geobox
+from iota2.io.rasters.ownership import POSITION_BYTES_PER_PIXEL, OwnedPixels, TileOwnership, product_grid
 from iota2.io.rasters.qgis import class_style, confidence_style, probability_style, validity_style
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.vectors import read_vector
@@ -29,8 +29,6 @@ from iota2.steps.profiles import probability_profile
 
 CONFIDENCE_TAG, CONFIDENCE_BAND = "CONFIDENCE", "probability of the label, %"
 """Metadata item of confidence maps that says whether they are calibrated, and description of their band."""
-_POSITION_BYTES_PER_PIXEL = 96
-"""Memory per pixel of a block while its position on a tile is computed, in double precision."""
 _PRODUCT_COPIES = 4
 """Copies of a block of a product while its values are read, merged and converted."""
 
@@ -85,18 +83,6 @@ class Product:
         return values
 
 
-@dataclass(frozen=True, eq=False)
-class OwnedPixels:
-    """Pixels of one block that belong to one tile."""
-
-    position: np.ndarray
-    """(pixel,) positions in the flattened block, ascending."""
-    row: np.ndarray
-    """(pixel,) rows of the nearest pixels of the tile; -1 outside the tile."""
-    col: np.ndarray
-    """(pixel,) columns of the nearest pixels of the tile."""
-
-
 def run(job: JobContext[MosaicParams]) -> None:
     """Write map, coloured map, styles, confidence, validity and probabilities."""
     envelopes = {key.tile: read_vector(path).geometry for key, path in job.inp.each("envelopes")}
@@ -120,6 +106,7 @@ def _write_styles(job: JobContext, classes: Nomenclature) -> None:
     styles = {
         "style": classified,
         "colors_style": classified,
+        "cut_style": classified,
         "tile_labels_style": classified,
         "confidence_style": confident,
         "tile_confidence_style": confident,
@@ -148,6 +135,7 @@ def _seed_products(job: JobContext, seed: int, classes: Nomenclature, geobox: Ge
     )
     maps = [(job.out.at("map", seed=seed), labels), (job.out.at("colors", seed=seed), colored)]
     products = [
+        *_cut_products(job, seed, labels),
         Product(maps, _sources(job, "labels", seed)),
         Product([(job.out.at("confidence", seed=seed), confidence)], _sources(job, "confidence", seed)),
     ]
@@ -156,6 +144,15 @@ def _seed_products(job: JobContext, seed: int, classes: Nomenclature, geobox: Ge
         target = (job.out.at("final_probabilities", seed=seed), profile)
         products.append(Product([target], _sources(job, "probabilities", seed)))
     return products
+
+
+def _cut_products(job: JobContext, seed: int, labels: RasterProfile) -> list[Product]:
+    """The map in which each region keeps the labels of its own models, if models are blended near borders."""
+    return [
+        Product([(job.out.at(target, seed=seed), labels)], _sources(job, source, seed))
+        for target, source in (("cut_map", "cut_labels"), ("hidden_cut_map", "hidden_cut_labels"))
+        if target in job.out
+    ]
 
 
 def _confidence_tags(job: JobContext, seed: int) -> dict[str, str]:
@@ -205,23 +202,17 @@ def _write_products(
     geobox = ownership.geobox
     shape = copy_shape(
         use,
-        _POSITION_BYTES_PER_PIXEL + _PRODUCT_COPIES * max(product.profile.pixel_bytes for product in products),
+        POSITION_BYTES_PER_PIXEL + _PRODUCT_COPIES * max(product.profile.pixel_bytes for product in products),
     )
     with ExitStack() as stack:
         writers = [[stack.enter_context(RasterWriter(*target)) for target in p.targets] for p in products]
         for block in blocks("", geobox, shape):
             masks = ownership.of(block)
-            owned = {tile: _owned_pixels(mask, block, geobox, grids[tile]) for tile, mask in masks.items()}
+            owned = {tile: OwnedPixels.of(mask, block, geobox, grids[tile]) for tile, mask in masks.items()}
             for product, targets in zip(products, writers, strict=True):
                 values = product.pixels(owned, block.shape)
                 for writer in targets:
                     writer.write(block, values)
-
-
-def _owned_pixels(mask: np.ndarray, block: Block, geobox: GeoBox, grid: GeoBox) -> OwnedPixels:
-    """Pixels of ``block`` selected by ``mask`` (y, x) bool, with their positions on the grid of a tile."""
-    row, col = nearest_pixels(grid, geobox, block.rows, block.cols)
-    return OwnedPixels(np.flatnonzero(mask), row[mask], col[mask])
 
 
 def _dtype(path: Path) -> str:
@@ -233,7 +224,8 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of a job: map, coloured map, confidence and, if requested, probabilities of each seed, and validity."""
     run = facts.run
     probabilities = 2 * run.class_count if config.arg_classification.enable_probability_map else 0
-    pixel = (2 * run.label_bytes + 1 + probabilities) * config.arg_train.runs + 1
+    maps = 3 if layout.with_boundary_fusion(config) else 2
+    pixel = (maps * run.label_bytes + 1 + probabilities) * config.arg_train.runs + 1
     return facts.raster_cost(pixel, 4 * READING_SECONDS)
 
 
@@ -254,12 +246,17 @@ STEP = Step(
         "probabilities": only_for(
             layout.FINAL_PROBABILITIES, layout.BLENDED_PROBABILITIES, *layout.REGION_PROBABILITIES.choices
         ),
+        "cut_labels": only_for(layout.CUT_MAP, *layout.REGION_LABELS.choices),
+        "hidden_cut_labels": only_for(layout.HIDDEN_CUT_MAP, *layout.REGION_LABELS.choices),
     },
     makes={
         "map": layout.MAP,
         "colors": layout.COLOR_MAP,
         "style": layout.MAP_STYLE,
         "colors_style": layout.COLOR_MAP_STYLE,
+        "cut_map": layout.CUT_MAP,
+        "cut_style": layout.CUT_MAP_STYLE,
+        "hidden_cut_map": layout.HIDDEN_CUT_MAP,
         "confidence": layout.FINAL_CONFIDENCE,
         "confidence_style": layout.CONFIDENCE_STYLE,
         "validity": layout.FINAL_VALIDITY,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import geopandas as gpd
 import numpy as np
@@ -21,14 +20,13 @@ from iota2.core.grid import Block, blocks, grid_covering, resolution
 from iota2.core.tables import CODE, ORIGIN, ConfidenceCounts, Confusion, PolygonCounts
 from iota2.io.files.atomic import write_text
 from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
-from iota2.io.rasters.rasterize import rasterize
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.confidence_counts import confidence_counts_csv
 from iota2.io.tables.confusions import confusion_csv
-from iota2.io.tables.frames import concatenated
 from iota2.io.tables.polygon_counts import polygon_counts_csv
 from iota2.io.tables.vectors import read_sqlite, read_vector
 from iota2.steps.blocks import COPY_SHAPE, WRITING_THREADS
+from iota2.steps.reference_pixels import ValidationPixels, pixels_at, pixels_in, rasterize_positions, selected_points
 
 VALIDATION_WRONG, VALIDATION_RIGHT, LEARNING_WRONG, LEARNING_RIGHT = 1, 2, 3, 4
 """Values of the comparison raster: wrong and correct pixels in validation and learning polygons."""
@@ -39,7 +37,7 @@ def run(job: JobContext) -> None:
     codes = read_classes(job.inp.classes).codes
     validation, learning = read_sqlite(job.inp.validation), read_sqlite(job.inp.learning)
     outlines = outlines_of(validation, read_vector(job.inp.reference))
-    points = _selected_points(job)
+    points = selected_points(job)
     counts: list[PolygonCounts] = []
     confidences: list[ConfidenceCounts] = []
     total = Confusion(codes, np.zeros((len(codes), len(codes)), np.int64), np.zeros(len(codes), np.int64))
@@ -77,12 +75,6 @@ def compare(produced: np.ndarray, validation: np.ndarray, learning: np.ndarray) 
     return result
 
 
-def rasterize_positions(polygons: gpd.GeoDataFrame, block: Block) -> np.ndarray:
-    """For each pixel, the position in ``polygons`` (from 1) of the polygon that contains it, (y, x) uint32; else 0."""
-    near = np.sort(polygons.sindex.query(block.geobox.extent.geom))
-    return rasterize(zip(polygons.geometry.iloc[near], near + 1, strict=True), block.geobox, "uint32")
-
-
 def outlines_of(pieces: gpd.GeoDataFrame, reference: gpd.GeoDataFrame) -> dict[int, shapely.Geometry]:
     """Outlines of the polygons that ``pieces`` were cut from, by row of the reference data.
 
@@ -97,44 +89,6 @@ def outlines_of(pieces: gpd.GeoDataFrame, reference: gpd.GeoDataFrame) -> dict[i
 def _codes(polygons: gpd.GeoDataFrame, position: np.ndarray) -> np.ndarray:
     """Class code (y, x) of the polygon of each pixel; 0 elsewhere. ``position``: from ``rasterize_positions``."""
     return np.concatenate([[0], polygons[CODE].to_numpy()]).astype(np.uint16)[position]
-
-
-@dataclass(frozen=True, eq=False)
-class ValidationPixels:
-    """Pixels of a block of the map from which the accuracy is computed, (pixel,) each; a pixel may occur repeatedly."""
-
-    rows: np.ndarray
-    cols: np.ndarray
-    origins: np.ndarray
-    """``originfid`` of the polygon, int64."""
-    codes: np.ndarray
-    """Class code of the polygon."""
-
-
-def pixels_in(polygons: gpd.GeoDataFrame, position: np.ndarray) -> ValidationPixels:
-    """All pixels of a block with their centre in a polygon. ``position``: from ``rasterize_positions``."""
-    rows, cols = np.nonzero(position)
-    polygon = position[rows, cols].astype(np.int64) - 1
-    origins = polygons[ORIGIN].to_numpy().astype(np.int64)[polygon]
-    return ValidationPixels(rows, cols, origins, polygons[CODE].to_numpy()[polygon])
-
-
-def pixels_at(points: gpd.GeoDataFrame, block: Block) -> ValidationPixels:
-    """The pixels of a block that contain selected points; ``points`` are in the projection of the block."""
-    affine = block.geobox.affine
-    cols = np.floor((points.geometry.x.to_numpy() - affine.c) / affine.a).astype(np.int64)
-    rows = np.floor((points.geometry.y.to_numpy() - affine.f) / affine.e).astype(np.int64)
-    height, width = block.shape
-    inside = (rows >= 0) & (rows < height) & (cols >= 0) & (cols < width)
-    origins, codes = points[ORIGIN].to_numpy().astype(np.int64), points[CODE].to_numpy()
-    return ValidationPixels(rows[inside], cols[inside], origins[inside], codes[inside])
-
-
-def _selected_points(job: JobContext) -> gpd.GeoDataFrame | None:
-    """Centres of the selected validation pixels of the tile; None if all pixels of the polygons count."""
-    if "selection" not in job.inp:
-        return None
-    return concatenated([read_sqlite(path) for path in job.inp.all("selection").values()])
 
 
 def _polygon_counts(

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from iota2 import __version__, layout
 from iota2.compute.map_reliability import MapReliability, map_reliability
+from iota2.compute.map_stages import MapStages, map_stages_from_json
 from iota2.compute.validation import validation_accuracy
 from iota2.config.options.schema import Config, describe
 from iota2.core.graph import Artifact, JobContext, Step, optional
@@ -42,6 +43,7 @@ from iota2.io.tables.polygon_losses import read_losses_csv
 from iota2.io.tables.remark_lists import read_remarks
 from iota2.io.tables.vectors import read_vector
 from iota2.options import Options
+from iota2.report.results.borders import BordersData, border_remarks, borders_text
 from iota2.report.results.importance import ImportanceView, importance_view, importances_json
 from iota2.report.results.metrics import metrics
 from iota2.report.results.page import AlignedSeries, Picture, ReportData, Series, render_report
@@ -72,6 +74,8 @@ class ReportParams:
     files: tuple[Artifact, ...]
     """Products to list."""
     runs: int
+    blended: bool = False
+    """Whether models are blended near borders of regions."""
     sampled_validation: bool = False
     """Whether validation pixels are selected like learning pixels."""
 
@@ -89,6 +93,7 @@ def params(config: Config) -> ReportParams:
         options={f"{s.section}.{s.key}": _value_text(s.value) for s in changed},
         files=tuple(artifact for artifact in layout.products() if artifact != layout.REPORT and artifact.when(config)),
         runs=config.arg_train.runs,
+        blended=layout.with_boundary_fusion(config),
         sampled_validation=config.arg_train.sampling_validation,
     )
 
@@ -104,12 +109,15 @@ def run(job: JobContext[ReportParams]) -> None:
     counts = {key.seed: read_polygon_counts(path) for key, path in job.inp.each("validation")}
     found = validation_accuracy(counts, classes.codes, sampled=job.params.sampled_validation)
     reliable = ReliabilityData(_map_reliability(job, classes, counts), learned.calibrations)
-    notes = (*notes, *calibration_remarks(reliable))
+    borders = BordersData(_map_stages(job), job.params.blended)
+    notes = (*notes, *calibration_remarks(reliable), *border_remarks(borders))
     remarks = (*classes.warnings, *notes)
     results = results_text(confusions, classes, remarks, found)
     further = f"{samples_text(fates, classes.name)}{model_samples_text(learned.samples, classes.name)}"
-    write_text(job.out.results, printable(f"{results}\n{reliability_text(reliable, classes)}\n{further}"))
-    values = metrics(confusions, classes, remarks, _provenance(job, scenes, learned), found, reliability=reliable)
+    parts = (f"{results}\n{reliability_text(reliable, classes)}\n", borders_text(borders, classes), further)
+    write_text(job.out.results, printable("".join(parts)))
+    origin = _provenance(job, scenes, learned)
+    values = metrics(confusions, classes, remarks, origin, found, reliability=reliable, borders=borders)
     write_json(job.out.metrics, values)
     diagrams = _write_diagrams(job, reliable)
     page = replace(
@@ -125,6 +133,7 @@ def run(job: JobContext[ReportParams]) -> None:
         reductions=learned.reductions,
         searches=learned.searches,
         importance=_importance(job),
+        borders=borders,
     )
     write_text(job.out.page, render_report(page))
 
@@ -280,6 +289,12 @@ def _map_reliability(
     return maps
 
 
+def _map_stages(job: JobContext[ReportParams]) -> dict[int, MapStages]:
+    """The stages of the map, by seed; empty for a single region and tile."""
+    each = job.inp.each("map_stages") if "map_stages" in job.inp else ()
+    return {key.seed: map_stages_from_json(json.loads(path.read_text(encoding="utf-8"))) for key, path in each}
+
+
 def _importance(job: JobContext) -> ImportanceView | None:
     """Write the file of importances, and return what the page shows; None if they were not measured."""
     if "importances" not in job.inp:
@@ -361,6 +376,7 @@ STEP = Step(
         "searches": optional(layout.SEARCH_SCORES),
         "importances": optional(layout.MODEL_IMPORTANCE),
         "submodels": optional(layout.SUBMODELS),
+        "map_stages": optional(layout.MAP_STAGES),
         "map": layout.MAP,
         "confidence": layout.FINAL_CONFIDENCE,
         "validity": layout.FINAL_VALIDITY,
@@ -373,5 +389,5 @@ STEP = Step(
         "page": layout.REPORT,
     },
     params=params,
-    version=6,
+    version=7,
 )
