@@ -173,5 +173,5 @@ def test_even_windows_and_missing_smoothness_are_rejected() -> None:
 
 
 def test_smoothness_by_class_has_a_default() -> None:
-    assert smoothness_of({11: 5.0}, (11, 12), 20.0) == (5.0, 20.0)
-    assert smoothness_of(7, (11, 12), 20.0) == (7.0, 7.0)
+    assert smoothness_of({11: 5.0}, (11, 12)) == (5.0, 20.0)
+    assert smoothness_of(7.0, (11, 12)) == (7.0, 7.0)

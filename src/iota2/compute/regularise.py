@@ -17,6 +17,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+MAX_UNIT_PIXELS = 10_000
+"""Largest minimum size of patches: larger ones need more memory for a block than most machines have."""
 Connectivity = int
 """Number of neighbours of a pixel in a patch: 4 (common edges), or 8 (also common corners)."""
 

@@ -9,7 +9,7 @@ Sums are whole numbers, so the result at a pixel depends only on the pixels in i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -22,6 +22,8 @@ MIN_PROBABILITY = 0.5 / SCALE
 """Probabilities are clipped to half a step from 0 and 1, where the logit is infinite."""
 MAX_WINDOW = 31
 """Largest side of the window, in pixels: sums of squared logits fit 64 bits."""
+DEFAULT_SMOOTHNESS = 20.0
+"""Smoothness of classes without another value."""
 _LOGIT_SCALE = 1 << 16
 """Value of the logit 1 in whole numbers."""
 _GROUP = 16
@@ -102,11 +104,11 @@ def _wanted(given: BayesianSmoothing) -> np.ndarray:
     return np.maximum(1, np.ceil(counts * given.fraction - 1e-9)).astype(np.int64)
 
 
-def smoothness_of(smoothness: float | dict[int, float], codes: Sequence[int], default: float) -> tuple[float, ...]:
-    """The smoothness of each class code; ``default`` for codes that a dictionary does not contain."""
-    if isinstance(smoothness, dict):
-        return tuple(float(smoothness.get(code, default)) for code in codes)
-    return (float(smoothness),) * len(codes)
+def smoothness_of(given: float | Mapping[int, float], codes: Sequence[int]) -> tuple[float, ...]:
+    """The smoothness of each class code, from a number or from values by code; the default for other codes."""
+    if isinstance(given, Mapping):
+        return tuple(given.get(code, DEFAULT_SMOOTHNESS) for code in codes)
+    return (given,) * len(codes)
 
 
 def smoothed_labels(labels: np.ndarray, window: int) -> np.ndarray:
