@@ -78,7 +78,7 @@ def regularised_block(
 
 def halo_of(minimum: int, rounds: int) -> int:
     """Pixels around a block that its result after some rounds, and its small patches, depend on."""
-    return (rounds + 1) * 2 * minimum
+    return (2 * rounds + 1) * minimum
 
 
 def _one_round(labels: np.ndarray, minimum: int, diagonal: bool, corner: tuple[int, int], small: np.ndarray) -> bool:

@@ -17,7 +17,8 @@ def entropy(probabilities: np.ndarray, labelled: np.ndarray) -> np.ndarray:
     entropy −Σ p ln p (Shannon, 1948) is divided by the logarithm of the number of classes; with one class, it is 0.
     """
     total = np.zeros(labelled.shape)
-    for shares in probabilities.astype(np.float64):
+    for layer in probabilities:
+        shares = layer.astype(np.float64)
         total -= shares * np.log(shares, out=np.zeros_like(shares), where=labelled & (shares > 0))
     return _percent(total / np.log(max(2, len(probabilities))), labelled)
 
