@@ -64,10 +64,7 @@ def inputs(folder: Path, models: dict[str, Model]) -> dict[str, str | MultiplePa
 def test_each_region_is_labelled_by_its_model_where_a_date_is_clear(tmp_path: Path) -> None:
     inp = inputs(tmp_path, {"west": model(1, 2), "east": model(2, 1)})
     kinds = ("labels", "confidence", "probabilities")
-    out = {
-        kind: several("region submodel seed source", {(r, "", 0, ""): f"{kind}_{r}.tif" for r in ("west", "east")})
-        for kind in kinds
-    }
+    out = {kind: several("region submodel seed source", {(r, "", 0, ""): f"{kind}_{r}.tif" for r in ("west", "east")}) for kind in kinds}
     run(classification.STEP, tmp_path, inp, out, key=PART)
     expected = {"west": np.where(HIGH, 2, 1) * (WEST & ~CLOUDY), "east": np.where(HIGH, 1, 2) * (EAST & ~CLOUDY)}
     for region, labels in expected.items():

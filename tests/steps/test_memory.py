@@ -194,10 +194,7 @@ def paths_of_job(root: Path, part: int) -> tuple[Paths, Paths]:
     kinds = ("labels", "confidence", "probabilities")
     needs = {"scene": "scene.json", "classes": "classes.json", "models": MultiplePaths(RUNS, models), "listing": "none"}
     masks = MultiplePaths(("region",), {("1",): "region_1.tif", ("2",): "region_2.tif"})
-    makes = {
-        kind: MultiplePaths(RUNS, {(r, b, s, o): f"{kind}_{r}_{s}_{part}.tif" for r, b, s, o in models})
-        for kind in kinds
-    }
+    makes = {kind: MultiplePaths(RUNS, {(r, b, s, o): f"{kind}_{r}_{s}_{part}.tif" for r, b, s, o in models}) for kind in kinds}
     return Paths(root, {**needs, "masks": masks}), Paths(root, makes)
 
 

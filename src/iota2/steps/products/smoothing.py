@@ -218,7 +218,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of a job: probabilities of all classes are read and smoothed, and the requested rasters written."""
     given, run = config.arg_classification, facts.run
     layers = len(given.uncertainty_layers)
-    written = layers * 2 + (run.label_bytes + 4 if given.smoothing != "none" else 0)
+    written = run.label_bytes + 4 + layers * 2
     written += 2 * run.class_count if layout.with_smoothed_probabilities(config) else 0
     seconds = READING_SECONDS + _LAYER_SECONDS * layers * run.class_count
     seconds += {"none": 0.0, "majority": _MAJORITY_SECONDS, "bayesian": _BAYESIAN_SECONDS * run.class_count}[
