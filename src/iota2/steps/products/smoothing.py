@@ -46,7 +46,7 @@ _BYTES_PER_CLASS = 26
 those sorted for sets of likely classes."""
 _BYTES_PER_PIXEL = 80
 """Memory per pixel of a block for labels, confidence, layers and their intermediate results."""
-_BAYESIAN_SECONDS, _MAJORITY_SECONDS, _LAYER_SECONDS = 0.15e-6, 0.2e-6, 0.05e-6
+_BAYESIAN_SECONDS, _MAJORITY_SECONDS, _LAYER_SECONDS = 0.27e-6, 0.2e-6, 0.03e-6
 """Seconds per pixel and class for a window of 9 pixels, per pixel, and per pixel, class and layer; measured by
 ``make bench``."""
 
