@@ -36,6 +36,14 @@ class _Classification(Protocol):
     def enable_boundary_fusion(self) -> bool: ...
     @property
     def boundary_comparison_mode(self) -> bool: ...
+    @property
+    def smoothing(self) -> str: ...
+    @property
+    def uncertainty_layers(self) -> tuple[str, ...]: ...
+    @property
+    def minimum_mapping_unit(self) -> int | None: ...
+    @property
+    def writes_probabilities(self) -> bool: ...
 
 
 class _Coregistration(Protocol):
@@ -137,8 +145,8 @@ def with_validation_samples(config: OutputOptions) -> bool:
 
 
 def with_probabilities(config: OutputOptions) -> bool:
-    """Whether probability maps are enabled."""
-    return config.arg_classification.enable_probability_map
+    """Whether probabilities of tiles are written, as a product or for later steps."""
+    return config.arg_classification.writes_probabilities
 
 
 def with_fused_probabilities(config: OutputOptions) -> bool:
@@ -158,7 +166,43 @@ def with_blended_probabilities(config: OutputOptions) -> bool:
 
 def with_final_probabilities(config: OutputOptions) -> bool:
     """Whether the mosaic of probability maps is enabled."""
-    return with_probabilities(config) and config.arg_classification.generate_final_probability_map
+    given = config.arg_classification
+    return given.enable_probability_map and given.generate_final_probability_map
+
+
+def with_smoothing(config: OutputOptions) -> bool:
+    """Whether the map is smoothed."""
+    return config.arg_classification.smoothing != "none"
+
+
+def with_smoothed_probabilities(config: OutputOptions) -> bool:
+    """Whether the mosaic of probability maps has smoothed probabilities."""
+    return config.arg_classification.smoothing == "bayesian" and with_final_probabilities(config)
+
+
+def with_entropy(config: OutputOptions) -> bool:
+    """Whether the entropy of the probabilities is mapped."""
+    return "entropy" in config.arg_classification.uncertainty_layers
+
+
+def with_margin(config: OutputOptions) -> bool:
+    """Whether the difference of the two highest probabilities is mapped."""
+    return "margin" in config.arg_classification.uncertainty_layers
+
+
+def with_likely_classes(config: OutputOptions) -> bool:
+    """Whether the sets of likely classes are mapped."""
+    return "likely_classes" in config.arg_classification.uncertainty_layers
+
+
+def with_neighbourhood(config: OutputOptions) -> bool:
+    """Whether tiles are smoothed, or have uncertainty layers."""
+    return with_smoothing(config) or bool(config.arg_classification.uncertainty_layers)
+
+
+def with_mapping_unit(config: OutputOptions) -> bool:
+    """Whether there is also a map without small patches."""
+    return config.arg_classification.minimum_mapping_unit is not None
 
 
 def with_coregistration(config: OutputOptions) -> bool:
@@ -523,7 +567,8 @@ CONFIDENCE = Artifact(
 )
 PROBABILITIES = Artifact(
     "classif/PROBAMAP_{tile}_model_{region}{submodel}_seed_{seed}{source}.tif",
-    "Class probabilities × 1000, one band for each code; 65535 without label (with `enable_probability_map`).",
+    "Class probabilities × 1000, one band for each code; 65535 without label (with `enable_probability_map`, bayesian "
+    "smoothing or `uncertainty_layers`).",
     when=with_probabilities,
 )
 
@@ -636,6 +681,39 @@ REGION_CONFIDENCE = first(FUSED_CONFIDENCE, DS_CONFIDENCE, CONFIDENCE)
 REGION_PROBABILITIES = first(FUSED_PROBABILITIES, DS_PROBABILITIES, PROBABILITIES)
 """Class probabilities of each region on a tile, from all its models."""
 
+# ---- smoothing
+SMOOTHED_LABELS = Artifact(
+    "classif/Smoothed_{tile}_seed_{seed}.tif",
+    "Smoothed labels of all models on the tile (with `smoothing`).",
+    when=with_smoothing,
+)
+SMOOTHED_CONFIDENCE = Artifact(
+    "classif/Smoothed_{tile}_confidence_seed_{seed}.tif",
+    "Confidence of the smoothed labels, 0 to 1 (with `smoothing`).",
+    when=with_smoothing,
+)
+SMOOTHED_PROBABILITIES = Artifact(
+    "classif/Smoothed_PROBAMAP_{tile}_seed_{seed}.tif",
+    "Smoothed class probabilities × 1000, one band for each code; 65535 without label (with `smoothing: bayesian` and "
+    "`enable_probability_map`).",
+    when=with_smoothed_probabilities,
+)
+TILE_ENTROPY = Artifact(
+    "final/TMP/{tile}_Entropy_seed_{seed}.tif",
+    "Entropy on the tile, in % of its maximum; 255 without label (with `uncertainty_layers`).",
+    when=with_entropy,
+)
+TILE_MARGIN = Artifact(
+    "final/TMP/{tile}_Margin_seed_{seed}.tif",
+    "Difference of the two highest probabilities on the tile, in %; 255 without label (with `uncertainty_layers`).",
+    when=with_margin,
+)
+TILE_LIKELY_CLASSES = Artifact(
+    "final/TMP/{tile}_LikelyClasses_seed_{seed}.tif",
+    "Sets of likely classes on the tile, as bit masks; 0 without label (with `uncertainty_layers`).",
+    when=with_likely_classes,
+)
+
 # ---- mosaic
 TILE_LABELS = Artifact("final/TMP/{tile}_seed_{seed}.tif", "Labels of all models on the tile.")
 TILE_CONFIDENCE = Artifact("final/TMP/{tile}_GlobalConfidence_seed_{seed}.tif", "Confidence on the tile, 0 to 100.")
@@ -708,6 +786,60 @@ PROBABILITIES_STYLE = Artifact(
     "final/ProbabilityMap_seed_{seed}.qml",
     "QGIS style of a band of the probability map: a ramp from 0 to 1000 (with `enable_probability_map`).",
     when=with_final_probabilities,
+    role="note",
+)
+UNSMOOTHED_MAP = Artifact(
+    "final/TMP/Classif_Seed_{seed}_unsmoothed.tif",
+    "The map before smoothing, for comparison (with `smoothing`).",
+    when=with_smoothing,
+)
+ENTROPY = Artifact(
+    "final/Entropy_Seed_{seed}.tif",
+    "Entropy of the class probabilities, in % of its maximum; 255 without label (with `uncertainty_layers`).",
+    when=with_entropy,
+    role="product",
+)
+ENTROPY_STYLE = Artifact(
+    "final/Entropy_Seed_{seed}.qml",
+    "QGIS style of the entropy: a ramp from 0 to 100 (with `uncertainty_layers`).",
+    when=with_entropy,
+    role="note",
+)
+MARGIN = Artifact(
+    "final/Margin_Seed_{seed}.tif",
+    "Difference of the two highest probabilities, in %; 255 without label (with `uncertainty_layers`).",
+    when=with_margin,
+    role="product",
+)
+MARGIN_STYLE = Artifact(
+    "final/Margin_Seed_{seed}.qml",
+    "QGIS style of the margin: a ramp from 0 to 100 (with `uncertainty_layers`).",
+    when=with_margin,
+    role="note",
+)
+LIKELY_CLASSES = Artifact(
+    "final/LikelyClasses_Seed_{seed}.tif",
+    "Smallest set of classes with the probability `likely_classes_share`, as a bit mask; the description of the band "
+    "has the class of each bit; 0 without label (with `uncertainty_layers`).",
+    when=with_likely_classes,
+    role="product",
+)
+LIKELY_CLASSES_STYLE = Artifact(
+    "final/LikelyClasses_Seed_{seed}.qml",
+    "QGIS style of the likely classes: pixels with a single likely class in its colour (with `uncertainty_layers`).",
+    when=with_likely_classes,
+    role="note",
+)
+REGULARISED_MAP = Artifact(
+    "final/Classif_Seed_{seed}_regularised.tif",
+    "The land-cover map without patches below `minimum_mapping_unit`, with an embedded colour table.",
+    when=with_mapping_unit,
+    role="product",
+)
+REGULARISED_STYLE = Artifact(
+    "final/Classif_Seed_{seed}_regularised.qml",
+    "QGIS style of the map without small patches: names and colours (with `minimum_mapping_unit`).",
+    when=with_mapping_unit,
     role="note",
 )
 

@@ -170,3 +170,30 @@ def test_a_minimum_weight_that_would_be_stored_as_zero_is_rejected(tmp_path: Pat
 @pytest.mark.parametrize("widths", [[0], [-5, 10], [1e6]])
 def test_distances_from_borders_are_bounded(tmp_path: Path, widths: list[float]) -> None:
     assert "boundary_buffer" in refused(tmp_path, {}, arg_classification={"boundary_buffer": widths})
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("smoothing_window", 4, "expected an odd number, got 4"),
+        ("smoothing_window", 33, "≥ 3 and ≤ 31"),
+        ("smoothing_fraction", 0, "> 0 and ≤ 1"),
+        ("smoothness", -1, "expected a number ≥ 0, or a dictionary of labels and numbers"),
+        ("uncertainty_layers", ["entropie"], "entropy"),
+        ("minimum_mapping_unit", 1, "≥ 2 and ≤ 10000"),
+    ],
+)
+def test_smoothing_is_bounded(tmp_path: Path, key: str, value: Any, message: str) -> None:
+    assert message in refused(tmp_path, {}, arg_classification={"smoothing": "bayesian", key: value})
+
+
+def test_smoothing_options_have_one_form(tmp_path: Path) -> None:
+    given = {
+        "smoothing": "None",
+        "smoothness": {},
+        "uncertainty_layers": ["margin", "entropy", "margin"],
+        "minimum_mapping_unit": "None",
+    }
+    found = configured(tmp_path, {}, arg_classification=given).arg_classification
+    assert (found.smoothing, found.smoothness, found.minimum_mapping_unit) == ("none", 20.0, None)
+    assert found.uncertainty_layers == ("entropy", "margin")

@@ -168,6 +168,24 @@ CASES = (
         refused=False,
     ),
     Case(
+        "smoothing_options_used",
+        "smoothing_window: has no effect: smoothing is 'none'",
+        sections={"arg_classification": {"smoothing_window": 5}},
+        refused=False,
+    ),
+    Case(
+        "smoothing_options_used",
+        "smoothness: has no effect: smoothing is 'majority', not 'bayesian'",
+        sections={"arg_classification": {"smoothing": "majority", "smoothness": {"11": 3}}},
+        refused=False,
+    ),
+    Case(
+        "smoothing_options_used",
+        "likely_classes_share: has no effect: uncertainty_layers does not contain likely_classes",
+        sections={"arg_classification": {"likely_classes_share": 0.8, "uncertainty_layers": ["entropy"]}},
+        refused=False,
+    ),
+    Case(
         "scikit_options_known",
         "model_type: scikit-learn has no classifier 'SCV'; did you mean 'SVC'?",
         sections={"scikit_models_parameters": {"model_type": "SCV"}},

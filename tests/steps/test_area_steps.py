@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import geopandas as gpd
 import numpy as np
@@ -156,7 +157,7 @@ def formatted(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "region_raster": several("region", {name: path.format("raster") + ".tif" for name, path in met.items()}),
         "region_mask": several("region", {name: path.format("mask") + ".tif" for name, path in met.items()}),
     }
-    run(formatting.STEP, folder, inp, out, key=Key.of(tile=TILE))
+    run(formatting.STEP, folder, inp, out, key=Key.of(tile=TILE), params=formatting.FormattingParams(None))
     return folder
 
 
@@ -189,6 +190,14 @@ def test_the_mask_of_a_model_extends_three_pixels_beyond_the_envelope_inside_ima
     np.testing.assert_array_equal(read_raster(formatted / "mask_west.tif"), (column < 4) & imaged)
     np.testing.assert_array_equal(read_raster(formatted / "mask_east.tif"), (column >= 4) & imaged)
     assert read_vector(formatted / "shape_east.shp").geometry[0].equals(area((0, 6), (4, 6)))
+
+
+def test_the_margin_is_wider_if_the_map_is_smoothed() -> None:
+    options = {"arg_train": SimpleNamespace(seed=1)}
+    for method, pixels in (("none", 3), ("bayesian", 18), ("majority", 18)):
+        given = SimpleNamespace(classif_mode="separate", smoothing=method)
+        config = SimpleNamespace(arg_classification=given, **options)
+        assert formatting.params(config).margin_pixels == pixels  # type: ignore[arg-type]
 
 
 def test_learning_polygons_of_a_model_are_merged_from_its_region_on_all_tiles(tmp_path: Path) -> None:

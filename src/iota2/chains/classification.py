@@ -6,7 +6,7 @@ from iota2.core.builder import Builder
 from iota2.steps.classification import classification, merge_parts
 from iota2.steps.learning import model_confusion, reduction, training
 from iota2.steps.prepare import common_mask, coregistration, preprocess, recipe, validity
-from iota2.steps.products import mosaic, shaping
+from iota2.steps.products import mosaic, regularisation, shaping, smoothing
 from iota2.steps.sampling import (
     augmentation,
     class_statistics,
@@ -65,8 +65,10 @@ STEPS = (
     merge_parts.FUSION_STEP,
     merge_parts.SAR_STEP,
     merge_parts.BLENDING_STEP,
+    smoothing.STEP,
     shaping.STEP,
     mosaic.STEP,
+    regularisation.STEP,
     confusion.STEP,
     merge_confusions.STEP,
     confusion_figure.STEP,

@@ -49,7 +49,9 @@ _ADVICE = re.compile(f", but relative paths start at .*: {re.escape(PATHS_FROM_A
 
 MAX_PROBLEMS_WITH_HINTS = 50
 """Number of problems after which unknown keys get no suggestions."""
-NONE_IS_A_VALUE = frozenset({("arg_train", "features"), ("arg_classification", "calibration")})
+NONE_IS_A_VALUE = frozenset(
+    {("arg_train", "features"), ("arg_classification", "calibration"), ("arg_classification", "smoothing")}
+)
 """Options with a default for which None is not read as the default."""
 _NOT_YET: Mapping[str, str] = {
     **{normalised_name(name): "sensor" for name in legacy.SENSORS_NOT_YET},

@@ -348,6 +348,19 @@ def boundary_options_used(chain: Chain, arg_classification: ArgClassification) -
         yield Finding(section, ("boundary_buffer",), text, fatal=False)
 
 
+def smoothing_options_used(arg_classification: ArgClassification) -> Iterator[Finding]:
+    given = arg_classification
+    unused = {} if given.smoothing != "none" else {"smoothing_window": "smoothing is 'none'"}
+    if given.smoothing != "bayesian":
+        reason = f"smoothing is '{given.smoothing}', not 'bayesian'"
+        unused |= dict.fromkeys(("smoothing_fraction", "smoothness"), reason)
+    if "likely_classes" not in given.uncertainty_layers:
+        unused["likely_classes_share"] = "uncertainty_layers does not contain likely_classes"
+    for name, reason in unused.items():
+        if _changed(given, name):
+            yield Finding("arg_classification", (name,), f"has no effect: {reason}", fatal=False)
+
+
 def season_given(
     chain: Chain, interpolation: Interpolation, sentinel_1: Sentinel1, *sensors: Sensor
 ) -> Iterator[Finding]:
@@ -470,6 +483,7 @@ RULES: tuple[tuple[Callable[..., Iterator[Finding]], tuple[str, ...]], ...] = (
     (scikit_options_known, ("arg_train", "scikit_models_parameters")),
     (reduction_options_used, ("dim_red",)),
     (probability_map_enabled, ("arg_classification",)),
+    (smoothing_options_used, ("arg_classification",)),
     (season_given, ("chain", "sensors_data_interpolation", *_DATED)),
     (keep_bands_used, ("chain", "iota2_feature_extraction", *_DATED)),
     (expressions_used, ("chain", "sensors_data_interpolation", *_DATED)),

@@ -6,6 +6,7 @@ import numpy as np
 from odc.geo.geobox import GeoBox
 
 from iota2.classifiers.base import Prediction
+from iota2.compute.uncertainty import PERCENT_NODATA, mask_dtype
 from iota2.core.nomenclature import Nomenclature
 from iota2.io.rasters.files import RasterProfile
 
@@ -30,14 +31,45 @@ def probability_profile(geobox: GeoBox, classes: Nomenclature) -> RasterProfile:
 
     Bands are named by code and name of the class.
     """
-    pairs = zip(map(str, classes.codes), classes.names, strict=True)
-    named = tuple(code if name == code else f"{code} {name}" for code, name in pairs)
+    named = _named(classes)
     return RasterProfile(geobox, "uint16", count=len(named), nodata=NO_PROBABILITY, descriptions=named)
 
 
 def choice_profile(geobox: GeoBox) -> RasterProfile:
     """Profile of rasters of the model that gave the label: 0 none, 1 both, 2 radar, 3 optical."""
     return RasterProfile(geobox, "uint8", nodata=0)
+
+
+def entropy_profile(geobox: GeoBox) -> RasterProfile:
+    """Profile of rasters of the normalised entropy, in %."""
+    return _percent_profile(geobox, "entropy of the probabilities, % of its maximum")
+
+
+def margin_profile(geobox: GeoBox) -> RasterProfile:
+    """Profile of rasters of the difference of the two highest probabilities, in %."""
+    return _percent_profile(geobox, "difference of the two highest probabilities, %")
+
+
+def _percent_profile(geobox: GeoBox, description: str) -> RasterProfile:
+    return RasterProfile(geobox, "uint8", nodata=PERCENT_NODATA, descriptions=(description,))
+
+
+def likely_classes_profile(geobox: GeoBox, classes: Nomenclature, share: float) -> RasterProfile:
+    """Profile of rasters of sets of classes; the description of the band names the class of each bit."""
+    bits = "; ".join(f"bit {k}: {name}" for k, name in enumerate(_named(classes)))
+    description = f"classes with a probability of {100 * share:g} %, as a bit mask ({bits})"
+    return RasterProfile(geobox, mask_dtype(len(classes.codes)), nodata=0, descriptions=(description,))
+
+
+def _named(classes: Nomenclature) -> tuple[str, ...]:
+    """Code and name of each class; the code alone if it is the name."""
+    pairs = zip(map(str, classes.codes), classes.names, strict=True)
+    return tuple(code if name == code else f"{code} {name}" for code, name in pairs)
+
+
+def scaled_shares(shares: np.ndarray, labelled: np.ndarray) -> np.ndarray:
+    """Probabilities × 1000 (class, y, x) uint16; 65535 where ``labelled`` (y, x) is False."""
+    return np.where(labelled, np.rint(shares * PROBABILITY_SCALE), NO_PROBABILITY).astype(np.uint16)
 
 
 def scaled_probabilities(prediction: Prediction) -> np.ndarray:

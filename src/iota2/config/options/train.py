@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import Field, field_validator, model_validator
 
@@ -13,6 +13,8 @@ from iota2.classifiers.scikit.options import ScikitParams
 from iota2.compute.augmentation import DEFAULT_FACTOR, DEFAULT_NEIGHBOURS, Method, Wanted
 from iota2.compute.class_weights import Balanced
 from iota2.compute.indices import INDICES
+from iota2.compute.regularise import MAX_UNIT_PIXELS
+from iota2.compute.smoothing import DEFAULT_SMOOTHNESS, MAX_WINDOW
 from iota2.config.fusion_options import DEFAULT_FUSION, FusionOptions, read_fusion_options
 from iota2.config.options.fields import AnyPath, InputFile, Section, Words
 from iota2.core.recipe import DEFAULT_INDICES, TEMPORAL_FEATURES
@@ -24,6 +26,8 @@ Classifier = Annotated[str, OneOf(lambda: (*selectable_names(), *_OTHER_CLASSIFI
 Index = Annotated[str, OneOf(lambda: (*INDICES,))]
 TemporalFeature = Annotated[str, OneOf(lambda: TEMPORAL_FEATURES)]
 Weight = Annotated[float, Field(gt=0, le=1e9)]
+Smoothness = Annotated[float, Field(ge=0, le=1e6)]
+UncertaintyLayer = Literal["entropy", "margin", "likely_classes"]
 _NO_TERRAIN = "pixels are selected on the grid of the images, without an elevation model"
 
 MAX_RUNS = 200
@@ -465,6 +469,36 @@ class ArgClassification(Section):
         "probabilities), as a word or as in `-nodatalabel 0 -method dempstershafer -method.dempstershafer.mob "
         "precision`.",
     )
+    smoothing: Literal["none", "bayesian", "majority"] = option(
+        "none",
+        "Smoothing of the map in a moving window: `bayesian` combines the probabilities of each pixel with those of "
+        "its neighbours, `majority` takes the most frequent label.",
+    )
+    smoothing_window: int = option(9, "Side of the window of `smoothing`, in pixels, odd.", ge=3, le=MAX_WINDOW)
+    smoothing_fraction: float = option(
+        0.5,
+        "Share of the neighbours that bayesian smoothing uses for each class: those with the highest probability.",
+        gt=0,
+        le=1,
+    )
+    smoothness: Smoothness | dict[str, Smoothness] = option(
+        DEFAULT_SMOOTHNESS,
+        "Strength of bayesian smoothing: variance (of logits) at which the neighbours weigh as much as the pixel. A "
+        "dictionary has a value for each label, and other classes have 20. With 0, a class is not smoothed.",
+        about=About(form="a number ≥ 0, or a dictionary of labels and numbers"),
+    )
+    uncertainty_layers: tuple[UncertaintyLayer, ...] = option(
+        (),
+        "Additional maps: `entropy` of the probabilities, `margin` between the two highest ones, and `likely_classes`, "
+        "the smallest set of classes whose probabilities add up to `likely_classes_share`.",
+    )
+    likely_classes_share: float = option(0.9, "Probability of the set of likely classes.", gt=0, le=1)
+    minimum_mapping_unit: int | None = option(
+        None,
+        "Also write a map without patches of fewer than this number of pixels. None: no such map.",
+        ge=2,
+        le=MAX_UNIT_PIXELS,
+    )
 
     @property
     def fusion(self) -> FusionOptions:
@@ -489,9 +523,33 @@ class ArgClassification(Section):
             raise ValueError(f"expected 0 or a number from {MIN_EPSILON}: weights are stored in thousandths")
         return given
 
-    @field_validator("calibration", mode="before")
+    @property
+    def writes_probabilities(self) -> bool:
+        """Whether probabilities of tiles are written, as a product or for later steps."""
+        return self.enable_probability_map or self.smoothing == "bayesian" or bool(self.uncertainty_layers)
+
+    @field_validator("smoothing_window")
     @classmethod
-    def _no_calibration(cls, given: Any) -> Any:
+    def _odd(cls, given: int) -> int:
+        if given % 2 == 0:
+            raise ValueError(f"expected an odd number, got {given}; the window is centred on a pixel")
+        return given
+
+    @field_validator("smoothness")
+    @classmethod
+    def _sorted_smoothness(cls, given: Any) -> Any:
+        """Sort the values by label; a dictionary without values means the default."""
+        return dict(sorted(given.items())) or DEFAULT_SMOOTHNESS if isinstance(given, dict) else given
+
+    @field_validator("uncertainty_layers")
+    @classmethod
+    def _layers_in_order(cls, given: tuple[UncertaintyLayer, ...]) -> tuple[UncertaintyLayer, ...]:
+        """Each layer once, in a fixed order."""
+        return tuple(layer for layer in get_args(UncertaintyLayer) if layer in given)
+
+    @field_validator("calibration", "smoothing", mode="before")
+    @classmethod
+    def _none_is_a_value(cls, given: Any) -> Any:
         """Read None, in every spelling, as the value ``none`` instead of the default."""
         return "none" if given is None or (isinstance(given, str) and given.strip().lower() == "none") else given
 

@@ -53,6 +53,22 @@ def probability_style() -> str:
     return ramp_style(PROBABILITY, 0, MAX_PROBABILITY)
 
 
+def entropy_style() -> str:
+    """Style of the entropy, with values from 0 (certain) to 100 %."""
+    return ramp_style(CONFIDENCE[::-1], 0, MAX_CONFIDENCE, unit=" %")
+
+
+def margin_style() -> str:
+    """Style of the difference of the two highest probabilities, with values from 0 to 100 % (certain)."""
+    return ramp_style(CONFIDENCE, 0, MAX_CONFIDENCE, unit=" %")
+
+
+def likely_classes_style(nomenclature: Nomenclature) -> str:
+    """Style of a bit mask of likely classes: pixels with a single likely class in its colour, others transparent."""
+    named = zip(nomenclature.names, nomenclature.colors, strict=True)
+    return paletted_style([Entry(1 << k, _hex(color), name) for k, (name, color) in enumerate(named)])
+
+
 def difference_style(*, split: bool) -> str:
     """Style of the raster that compares the map with the reference data.
 

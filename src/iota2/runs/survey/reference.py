@@ -231,13 +231,16 @@ def _class_count_remarks(config: Config, classes: Nomenclature | None) -> list[s
 
 
 def _check_sample_options(problems: Problems, classes: Nomenclature | None) -> None:
-    """Add problems of the table of additional samples, and of weights of classes.
+    """Add problems of the table of additional samples, and of weights and smoothness of classes.
 
     If the classes are not known, only the format of the table is checked.
     """
     weights, table = problems.config.arg_train.class_weight, problems.config.arg_train.sample_augmentation.byclass
     if isinstance(weights, dict) and classes is not None and problems.usable("arg_train.class_weight"):
         problems.attempt(lambda: weights_by_code(weights, classes.code_by_label), "arg_train", "class_weight")
+    smoothness = problems.config.arg_classification.smoothness
+    if isinstance(smoothness, dict) and classes is not None and problems.usable("arg_classification.smoothness"):
+        problems.attempt(lambda: weights_by_code(smoothness, classes.code_by_label), "arg_classification", "smoothness")
     if table is not None and problems.usable("arg_train.sample_augmentation"):
         problems.attempt(
             lambda: read_counts(table) if classes is None else read_class_counts(table, classes),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,30 +21,50 @@ from iota2.core.nomenclature import Nomenclature
 from iota2.io.files.atomic import write_text
 from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter, raster_geobox
 from iota2.io.rasters.ownership import POSITION_BYTES_PER_PIXEL, OwnedPixels, TileOwnership, product_grid
-from iota2.io.rasters.qgis import class_style, confidence_style, probability_style, validity_style
+from iota2.io.rasters.qgis import (
+    class_style,
+    confidence_style,
+    entropy_style,
+    likely_classes_style,
+    margin_style,
+    probability_style,
+    validity_style,
+)
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.vectors import read_vector
 from iota2.steps.blocks import COPY_SHAPE, WRITING_THREADS, copy_shape
-from iota2.steps.profiles import probability_profile
+from iota2.steps.profiles import entropy_profile, likely_classes_profile, margin_profile, probability_profile
 
 CONFIDENCE_TAG, CONFIDENCE_BAND = "CONFIDENCE", "probability of the label, %"
 """Metadata item of confidence maps that says whether they are calibrated, and description of their band."""
+_SMOOTHED = {
+    "none": "",
+    "bayesian": ", smoothed (bayesian)",
+    "majority": ", of the smoothed label (majority)",
+}
+"""Addition to the metadata item, by method of smoothing."""
 _PRODUCT_COPIES = 4
 """Copies of a block of a product while its values are read, merged and converted."""
 
 
 @dataclass(frozen=True)
 class MosaicParams:
-    """Grid of the products."""
+    """Grid of the products, and options that their metadata name."""
 
     proj: str
     resolution: tuple[float, float] | None
     """Pixel size in units of ``proj``; None uses that of the tiles."""
+    smoothing: str = "none"
+    """Method of the smoothing, which changes the confidence."""
+    likely_share: float | None = None
+    """Probability of the sets of likely classes; None if they are not mapped."""
 
 
 def params(config: Config) -> MosaicParams:
-    """The options for the grid of the products."""
-    return MosaicParams(config.chain.proj, config.chain.spatial_resolution)
+    """The options for the grid of the products and their metadata."""
+    given = config.arg_classification
+    share = given.likely_classes_share if layout.with_likely_classes(config) else None
+    return MosaicParams(config.chain.proj, config.chain.spatial_resolution, given.smoothing, share)
 
 
 @dataclass(frozen=True)
@@ -113,6 +133,9 @@ def _write_styles(job: JobContext, classes: Nomenclature) -> None:
         "validity_style": observed,
         "tile_validity_style": observed,
         "probabilities_style": probability_style(),
+        "entropy_style": entropy_style(),
+        "margin_style": margin_style(),
+        "likely_classes_style": likely_classes_style(classes),
     }
     for name, style in styles.items():
         for path in job.out.all(name).values() if name in job.out else ():
@@ -125,7 +148,7 @@ def _maximum(path: Path) -> int:
         return max(int(reader.read(block.geobox).max()) for block in blocks("", reader.geobox, COPY_SHAPE))
 
 
-def _seed_products(job: JobContext, seed: int, classes: Nomenclature, geobox: GeoBox) -> list[Product]:
+def _seed_products(job: JobContext[MosaicParams], seed: int, classes: Nomenclature, geobox: GeoBox) -> list[Product]:
     """Map, confidence and, if requested, probabilities of one seed."""
     labels = RasterProfile(geobox, classes.dtype, nodata=0, overviews="mode")
     colored = replace(labels, colours=dict(zip(classes.codes, classes.colors, strict=True)))
@@ -143,10 +166,13 @@ def _seed_products(job: JobContext, seed: int, classes: Nomenclature, geobox: Ge
         profile = replace(probability_profile(geobox, classes), overviews="average")
         target = (job.out.at("final_probabilities", seed=seed), profile)
         products.append(Product([target], _sources(job, "probabilities", seed)))
-    return products
+    if "unsmoothed" in job.out:
+        profile = replace(labels, overviews="none")
+        products.append(Product([(job.out.at("unsmoothed", seed=seed), profile)], _sources(job, "raw_labels", seed)))
+    return [*products, *_uncertainty_products(job, seed, classes, geobox)]
 
 
-def _cut_products(job: JobContext, seed: int, labels: RasterProfile) -> list[Product]:
+def _cut_products(job: JobContext[MosaicParams], seed: int, labels: RasterProfile) -> list[Product]:
     """The map in which each region keeps the labels of its own models, if models are blended near borders."""
     return [
         Product([(job.out.at(target, seed=seed), labels)], _sources(job, source, seed))
@@ -155,14 +181,30 @@ def _cut_products(job: JobContext, seed: int, labels: RasterProfile) -> list[Pro
     ]
 
 
-def _confidence_tags(job: JobContext, seed: int) -> dict[str, str]:
+def _uncertainty_products(
+    job: JobContext[MosaicParams], seed: int, classes: Nomenclature, geobox: GeoBox
+) -> Iterator[Product]:
+    """The requested layers of the uncertainty of one seed."""
+    if "entropy" in job.out:
+        profile = replace(entropy_profile(geobox), overviews="average")
+        yield Product([(job.out.at("entropy", seed=seed), profile)], _sources(job, "tile_entropy", seed))
+    if "margin" in job.out:
+        profile = replace(margin_profile(geobox), overviews="average")
+        yield Product([(job.out.at("margin", seed=seed), profile)], _sources(job, "tile_margin", seed))
+    if "likely_classes" in job.out and job.params.likely_share is not None:
+        profile = replace(likely_classes_profile(geobox, classes, job.params.likely_share), overviews="nearest")
+        yield Product([(job.out.at("likely_classes", seed=seed), profile)], _sources(job, "tile_likely_classes", seed))
+
+
+def _confidence_tags(job: JobContext[MosaicParams], seed: int) -> dict[str, str]:
     """Metadata of the confidence of one seed: whether it is calibrated, for each region if they differ."""
     if "models" not in job.inp:
         return {}
     kinds: dict[str, list[str]] = {}
     for key, path in sorted(job.inp.each("models")):
         if key.seed == seed:
-            kinds.setdefault(_confidence_kind(read_calibration(path)), []).append(key.model)
+            kind = _confidence_kind(read_calibration(path)) + _SMOOTHED[job.params.smoothing]
+            kinds.setdefault(kind, []).append(key.model)
     if len(kinds) == 1:
         return {CONFIDENCE_TAG: next(iter(kinds))}
     return {CONFIDENCE_TAG: "; ".join(f"region {', '.join(regions)}: {kind}" for kind, regions in kinds.items())}
@@ -223,9 +265,10 @@ def _dtype(path: Path) -> str:
 def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of a job: map, coloured map, confidence and, if requested, probabilities of each seed, and validity."""
     run = facts.run
-    probabilities = 2 * run.class_count if config.arg_classification.enable_probability_map else 0
-    maps = 3 if layout.with_boundary_fusion(config) else 2
-    pixel = (maps * run.label_bytes + 1 + probabilities) * config.arg_train.runs + 1
+    probabilities = 2 * run.class_count if layout.with_final_probabilities(config) else 0
+    maps = 2 + layout.with_boundary_fusion(config) + layout.with_smoothing(config)
+    layers = 2 * len(config.arg_classification.uncertainty_layers)
+    pixel = (maps * run.label_bytes + 1 + probabilities + layers) * config.arg_train.runs + 1
     return facts.raster_cost(pixel, 4 * READING_SECONDS)
 
 
@@ -244,10 +287,17 @@ STEP = Step(
         "validity": layout.TILE_VALIDITY,
         "models": optional(layout.MODEL),
         "probabilities": only_for(
-            layout.FINAL_PROBABILITIES, layout.BLENDED_PROBABILITIES, *layout.REGION_PROBABILITIES.choices
+            layout.FINAL_PROBABILITIES,
+            layout.SMOOTHED_PROBABILITIES,
+            layout.BLENDED_PROBABILITIES,
+            *layout.REGION_PROBABILITIES.choices,
         ),
         "cut_labels": only_for(layout.CUT_MAP, *layout.REGION_LABELS.choices),
         "hidden_cut_labels": only_for(layout.HIDDEN_CUT_MAP, *layout.REGION_LABELS.choices),
+        "raw_labels": only_for(layout.UNSMOOTHED_MAP, layout.BLENDED_LABELS, *layout.REGION_LABELS.choices),
+        "tile_entropy": only_for(layout.ENTROPY, layout.TILE_ENTROPY),
+        "tile_margin": only_for(layout.MARGIN, layout.TILE_MARGIN),
+        "tile_likely_classes": only_for(layout.LIKELY_CLASSES, layout.TILE_LIKELY_CLASSES),
     },
     makes={
         "map": layout.MAP,
@@ -263,6 +313,13 @@ STEP = Step(
         "validity_style": layout.VALIDITY_STYLE,
         "final_probabilities": layout.FINAL_PROBABILITIES,
         "probabilities_style": layout.PROBABILITIES_STYLE,
+        "unsmoothed": layout.UNSMOOTHED_MAP,
+        "entropy": layout.ENTROPY,
+        "entropy_style": layout.ENTROPY_STYLE,
+        "margin": layout.MARGIN,
+        "margin_style": layout.MARGIN_STYLE,
+        "likely_classes": layout.LIKELY_CLASSES,
+        "likely_classes_style": layout.LIKELY_CLASSES_STYLE,
         "tile_labels_style": layout.TILE_LABELS_STYLE,
         "tile_confidence_style": layout.TILE_CONFIDENCE_STYLE,
         "tile_validity_style": layout.TILE_VALIDITY_STYLE,

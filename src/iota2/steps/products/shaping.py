@@ -87,8 +87,8 @@ STEP = Step(
     run=run,
     over=("tile",),
     needs={
-        "labels": first(layout.BLENDED_LABELS, *layout.REGION_LABELS.choices),
-        "confidence": first(layout.BLENDED_CONFIDENCE, *layout.REGION_CONFIDENCE.choices),
+        "labels": first(layout.SMOOTHED_LABELS, layout.BLENDED_LABELS, *layout.REGION_LABELS.choices),
+        "confidence": first(layout.SMOOTHED_CONFIDENCE, layout.BLENDED_CONFIDENCE, *layout.REGION_CONFIDENCE.choices),
         "validity": layout.VALIDITY,
         "classes": layout.CODES,
     },

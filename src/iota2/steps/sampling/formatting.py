@@ -15,6 +15,7 @@ from iota2 import layout
 from iota2.compute.area_losses import usable_area
 from iota2.compute.polygons import polygonal
 from iota2.compute.sampling import BOTH
+from iota2.compute.smoothing import MAX_WINDOW
 from iota2.compute.submodels import dealing_order, models_of
 from iota2.config.options.schema import Config
 from iota2.core.cost import Cost, JobFacts
@@ -34,19 +35,28 @@ from iota2.steps.blocks import COPY_SHAPE
 MARGIN_PIXELS = 3.0
 """Width of the margin around the envelope that is also classified: the map has another grid, and a map pixel uses the
 nearest pixel of the tile."""
+SMOOTHING_MARGIN_PIXELS = MAX_WINDOW // 2
+"""Further width of the margin if the map is smoothed: pixels near the envelope have the same neighbours on both tiles.
+That of the largest window, so that the classification does not depend on the window."""
 
 
 @dataclass(frozen=True)
 class FormattingParams:
-    """Random seed of the run, by which polygons are divided between the models of a region."""
+    """Options for the division of polygons and for the area of models."""
 
     random_seed: int | None
-    """None if no region has several models."""
+    """Random seed of the run, by which polygons are divided between the models of a region; None if no region has
+    several models."""
+    margin_pixels: float = MARGIN_PIXELS
+    """Width of the margin around the envelope that is also classified."""
 
 
 def params(config: Config) -> FormattingParams:
-    """The random seed if regions may have several models."""
-    return FormattingParams(config.arg_train.seed if layout.with_submodels(config) else None)
+    """The random seed if regions may have several models, and the margin."""
+    return FormattingParams(
+        config.arg_train.seed if layout.with_submodels(config) else None,
+        MARGIN_PIXELS + (SMOOTHING_MARGIN_PIXELS if layout.with_smoothing(config) else 0),
+    )
 
 
 def run(job: JobContext[FormattingParams]) -> None:
@@ -116,11 +126,11 @@ def pixels_csv(pieces: gpd.GeoDataFrame, geobox: GeoBox) -> str:
 
 
 def _write_region(
-    job: JobContext, scene: Scene, region: str, geometry: shapely.Geometry, envelope: gpd.GeoDataFrame
+    job: JobContext[FormattingParams], scene: Scene, region: str, geometry: shapely.Geometry, envelope: gpd.GeoDataFrame
 ) -> None:
     """Write the region on the tile, as polygons and raster, and the mask of its model."""
     tile_area = envelope.union_all()
-    margin = MARGIN_PIXELS * _pixel_side(scene.geobox, envelope)
+    margin = job.params.margin_pixels * _pixel_side(scene.geobox, envelope)
     shape = _region_frame(shapely.intersection(geometry, tile_area), region, envelope.crs)
     with_margin = _region_frame(shapely.intersection(geometry, tile_area.buffer(margin)), region, envelope.crs)
     write_shapefile(shape, job.out.at("region_shape", region=region))

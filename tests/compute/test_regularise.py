@@ -1,0 +1,145 @@
+"""Removal of small patches against a slow version that changes one patch at a time, and block by block."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from iota2.compute.regularise import _rank, halo_of, regularised, regularised_block
+
+SQUARE = {4: ndimage.generate_binary_structure(2, 1), 8: ndimage.generate_binary_structure(2, 2)}
+STEPS = {4: [(-1, 0), (0, -1), (0, 1), (1, 0)]}
+STEPS[8] = [*STEPS[4], (-1, -1), (-1, 1), (1, -1), (1, 1)]
+
+
+def noisy(seed: int, shape: tuple[int, int], classes: int = 3, missing: float = 0.1) -> np.ndarray:
+    """Random labels with codes 7, 14 …, in fields with noise; some pixels have no label."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(1, classes + 1, (shape[0] // 4 + 1, shape[1] // 4 + 1))
+    fields = np.kron(coarse, np.ones((4, 4), int))[: shape[0], : shape[1]]
+    labels = np.where(rng.random(shape) < 0.4, rng.integers(1, classes + 1, shape), fields) * 7
+    return np.where(rng.random(shape) < missing, 0, labels).astype(np.uint8)
+
+
+def patches(labels: np.ndarray, connectivity: int) -> list[np.ndarray]:
+    """Pixels (pixel, 2) of each patch in the order of rows and columns."""
+    found = []
+    for code in np.unique(labels[labels > 0]):
+        numbers, count = ndimage.label(labels == code, SQUARE[connectivity])
+        found += [np.argwhere(numbers == k + 1) for k in range(count)]
+    return found
+
+
+def contacts(labels: np.ndarray, patch: np.ndarray, connectivity: int) -> dict[int, int]:
+    """Number of contacts of a patch with each other label."""
+    found: dict[int, int] = {}
+    inside = {(int(y), int(x)) for y, x in patch}
+    for y, x in inside:
+        for row, col in ((y + dy, x + dx) for dy, dx in STEPS[connectivity]):
+            if 0 <= row < labels.shape[0] and 0 <= col < labels.shape[1] and (row, col) not in inside:
+                label = int(labels[row, col])
+                found[label] = found.get(label, 0) + (label > 0)
+    return {label: count for label, count in found.items() if count}
+
+
+def slow(labels: np.ndarray, minimum: int, connectivity: int) -> np.ndarray:
+    """Change the smallest patch, one at a time."""
+    out = labels.copy()
+    while True:
+        small = [p for p in patches(out, connectivity) if len(p) < minimum and contacts(out, p, connectivity)]
+        if not small:
+            return out
+        patch = min(small, key=lambda p: (len(p), int(_rank(int(p[0][0]), int(p[0][1])))))
+        around = contacts(out, patch, connectivity)
+        out[tuple(patch.T)] = min(around, key=lambda label: (-around[label], label))
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.integers(0, 9999), st.tuples(st.integers(1, 12), st.integers(1, 12)), st.integers(0, 7),
+    st.sampled_from([4, 8]), st.sampled_from([0.0, 0.1, 0.5]),
+)  # fmt: skip
+def test_result_equals_the_change_of_one_patch_at_a_time(
+    seed: int, shape: tuple[int, int], minimum: int, connectivity: int, missing: float
+) -> None:
+    labels = noisy(seed, shape, missing=missing)
+    found = regularised(labels, minimum, connectivity=connectivity)
+    np.testing.assert_array_equal(found, slow(labels, minimum, connectivity))
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    st.integers(0, 9999), st.integers(2, 4), st.integers(1, 3), st.tuples(st.integers(5, 50), st.integers(5, 50)),
+    st.sampled_from([4, 8]),
+)  # fmt: skip
+def test_blocks_with_a_halo_equal_the_whole(
+    seed: int, minimum: int, rounds: int, block: tuple[int, int], connectivity: int
+) -> None:
+    shape, (rows, cols) = (50, 60), block
+    labels, halo = noisy(seed, shape, missing=0.03), halo_of(minimum, rounds)
+    padded = np.pad(labels, halo)
+    expected = regularised_block(labels, minimum, rounds=rounds, connectivity=connectivity)
+    for top in range(0, shape[0], rows):
+        for left in range(0, shape[1], cols):
+            window = padded[top : top + rows + 2 * halo, left : left + cols + 2 * halo]
+            corner = top - halo, left - halo
+            found = regularised_block(window, minimum, rounds=rounds, connectivity=connectivity, corner=corner)
+            own = np.s_[top : top + rows, left : left + cols]
+            for part, whole in zip(found, expected, strict=True):
+                np.testing.assert_array_equal(part[halo:-halo, halo:-halo], whole[own])
+
+
+@pytest.mark.parametrize("connectivity", [4, 8])
+def test_no_small_patch_remains_unless_it_is_isolated(connectivity: int) -> None:
+    labels = noisy(1, (200, 200), classes=5)
+    found = regularised(labels, 9, connectivity=connectivity)
+    for patch in patches(found, connectivity):
+        assert len(patch) >= 9 or not contacts(found, patch, connectivity)
+    np.testing.assert_array_equal(found == 0, labels == 0)
+
+
+def test_rounds_until_no_patch_is_small_equal_the_whole() -> None:
+    labels = noisy(2, (150, 150))
+    state, used = regularised_block(labels, 6, rounds=1), 1
+    while state.small.any():
+        state, used = regularised_block(state.labels, 6, rounds=1), used + 1
+    np.testing.assert_array_equal(state.labels, regularised(labels, 6))
+    assert 1 < used < 40
+
+
+def test_a_checkerboard_needs_few_rounds() -> None:
+    labels = (np.indices((100, 100)).sum(axis=0) % 2 + 1).astype(np.uint8)
+    assert not regularised_block(labels, 5, rounds=20).small.any()
+
+
+def test_the_longest_border_decides_and_ties_go_to_the_smallest_code() -> None:
+    labels = np.array([[3, 3, 3, 3], [3, 9, 5, 5], [3, 9, 5, 5], [5, 5, 5, 5]], np.uint16)
+    found = regularised(labels, 3)
+    assert (found == np.where(labels == 9, 3, labels)).all(), "3 and 5 have three contacts each"
+    assert (regularised(labels, 2) == labels).all()
+
+
+def test_diagonal_patches_count_as_one_with_8_neighbours() -> None:
+    labels = np.ones((4, 4), np.uint8)
+    labels[[0, 1, 2], [0, 1, 2]] = 2
+    assert (regularised(labels, 3, connectivity=4) == 1).all()
+    assert (regularised(labels, 3, connectivity=8) == labels).all()
+
+
+def test_isolated_patches_and_unlabelled_pixels_stay() -> None:
+    labels = np.zeros((5, 5), np.uint8)
+    labels[2, 2] = 4
+    assert (regularised(labels, 10) == labels).all()
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (0, 3)])
+def test_an_empty_raster_stays_empty(shape: tuple[int, int]) -> None:
+    assert regularised(np.zeros(shape, np.uint8), 5).shape == shape
+
+
+def test_other_connectivities_are_rejected() -> None:
+    with pytest.raises(ValueError, match="4 or 8"):
+        regularised(np.ones((2, 2), np.uint8), 2, connectivity=6)

@@ -1,0 +1,69 @@
+"""The map without small patches: the same for every block shape and memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from odc.geo.geobox import GeoBox
+
+from iota2.compute.regularise import halo_of, regularised
+from iota2.core.graph import Key, Resources
+from iota2.errors import ConfigError
+from iota2.steps.products import regularisation
+from iota2.steps.products.regularisation import passes_of
+from tests.steps.helpers import CLASSES, read_raster, run, several, write_codes, write_raster
+
+GRID = GeoBox((90, 120), Affine(10, 0, 300_000, 0, -10, 4_900_000), "EPSG:32631")
+
+
+def noisy() -> np.ndarray:
+    rng = np.random.default_rng(4)
+    fields = np.kron(rng.integers(1, 3, (9, 12)), np.ones((10, 10), int))
+    labels = np.where(rng.random(GRID.shape) < 0.35, rng.integers(1, 3, GRID.shape), fields)
+    labels[20:30, 40:55] = 0
+    return labels.astype(np.uint8)
+
+
+def made(folder: Path, minimum: int, use: Resources) -> np.ndarray:
+    inp = {"map": write_raster(folder / "map.tif", noisy(), "uint8", GRID, nodata=0), "classes": write_codes(folder)}
+    run(regularisation.STEP, folder, inp, {"map": "out.tif", "style": "out.qml"}, params=minimum, use=use)
+    return read_raster(folder / "out.tif")
+
+
+@pytest.mark.parametrize("use", [Resources(), Resources(block_shape=(17, 40)), Resources(block_shape=(90, 33))])
+def test_result_does_not_depend_on_blocks(tmp_path: Path, use: Resources) -> None:
+    found = made(tmp_path, 6, use)
+    np.testing.assert_array_equal(found, regularised(noisy(), 6))
+    assert (found == 0).sum() == 150
+    assert (found != noisy()).mean() > 0.1
+
+
+def test_the_map_has_colours_and_a_style(tmp_path: Path) -> None:
+    made(tmp_path, 6, Resources())
+    with rasterio.open(tmp_path / "out.tif") as source:
+        assert source.colormap(1)[2][:3] == CLASSES.colors[1]
+    assert "maize" in (tmp_path / "out.qml").read_text(encoding="utf-8")
+
+
+def test_every_seed_is_a_job() -> None:
+    assert regularisation.STEP.over == ("seed",)
+    assert several("seed", {0: "a"}).axes == Key.of(seed=0).axes
+
+
+@pytest.mark.parametrize("minimum", [2, 5, 25, 100, 1000])
+def test_blocks_fit_the_memory(minimum: int) -> None:
+    use = Resources(memory=1 << 30)
+    shape, rounds = passes_of((40_000, 50_000), minimum, use)
+    side = shape[0] + 2 * halo_of(minimum, rounds)
+    assert side**2 * 26 <= use.memory
+    assert shape[0] >= 64
+    assert passes_of((100, 100), minimum, use).shape == (100, 100)
+
+
+def test_too_little_memory_is_reported() -> None:
+    with pytest.raises(ConfigError, match=r"minimum_mapping_unit: 1000 pixels need \d+ MB .* a job has 256 MB"):
+        passes_of((40_000, 50_000), 1000, Resources())
