@@ -271,6 +271,11 @@ def with_borders(config: OutputOptions) -> bool:
     return config.chain.region_path is not None or len(config.chain.list_tile) > 1
 
 
+def with_map_stages(config: OutputOptions) -> bool:
+    """Whether the map is compared with its earlier stages, or across borders."""
+    return with_borders(config) or with_sar_fusion(config) or with_smoothing(config)
+
+
 def artifacts() -> tuple[Artifact, ...]:
     """All kinds of files of the output folder."""
     return tuple(value for value in globals().values() if isinstance(value, Artifact))
@@ -788,6 +793,16 @@ PROBABILITIES_STYLE = Artifact(
     when=with_final_probabilities,
     role="note",
 )
+OPTICAL_MAP = Artifact(
+    "final/TMP/Classif_Seed_{seed}_optical.tif",
+    "The map of the optical models, for comparison (with `dempster_shafer_sar_opt_fusion`).",
+    when=with_sar_fusion,
+)
+RADAR_MAP = Artifact(
+    "final/TMP/Classif_Seed_{seed}_SAR.tif",
+    "The map of the radar models, for comparison (with `dempster_shafer_sar_opt_fusion`).",
+    when=with_sar_fusion,
+)
 UNSMOOTHED_MAP = Artifact(
     "final/TMP/Classif_Seed_{seed}_unsmoothed.tif",
     "The map before smoothing, for comparison (with `smoothing`).",
@@ -884,7 +899,7 @@ CONFIDENCES = Artifact(
 MAP_STAGES = Artifact(
     "final/TMP/map_stages_seed_{seed}.json",
     "Change of class across borders of regions and tiles, accuracy, and changed pixels of the stages of the map.",
-    when=with_borders,
+    when=with_map_stages,
 )
 CLASSIFICATION_RESULTS = Artifact(
     "final/TMP/ClassificationResults_seed_{seed}.txt", "Accuracy measures of each class, as text."

@@ -31,7 +31,10 @@ class MapStage:
 
 
 STAGES = (
+    MapStage("optical", "Optical images alone", (layout.OPTICAL_MAP,)),
+    MapStage("radar", "Radar images alone", (layout.RADAR_MAP,)),
     MapStage("no_boundary_fusion", "Without boundary fusion", (layout.CUT_MAP, layout.HIDDEN_CUT_MAP)),
+    MapStage("unsmoothed", "Before smoothing", (layout.UNSMOOTHED_MAP,)),
     MapStage("final", "Final map", (layout.MAP,)),
 )
-"""All stages, in the order of the processing; the last one is the map of the run."""
+"""All stages, in the order of the processing, first the maps of single sources; the last one is the map of the run."""

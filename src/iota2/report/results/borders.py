@@ -35,18 +35,19 @@ class BordersData:
 
     @property
     def shown(self) -> MapStages | None:
-        """The map of the first seed, which the report shows; None if it has one region and one tile."""
+        """The map of the first seed, which the report shows; None if it has no border and no earlier stage."""
         found = self.maps[min(self.maps)] if self.maps else None
-        return found if found is not None and (found.regions > 1 or found.tiles > 1) else None
+        return found if found is not None and (_has_borders(found) or len(found.stages) > 1) else None
 
 
 def border_tables(data: BordersData, nomenclature: Nomenclature) -> dict[str, Any] | None:
-    """Values of the section of the page; None if the map has no border."""
+    """Values of the section of the page; None if the map has no border and no earlier stage."""
     found = data.shown
     if found is None:
         return None
     return {
-        "about": ABOUT,
+        "title": _title(found),
+        "about": ABOUT if _has_borders(found) else "",
         "heads": HEADS,
         "seams": [
             {"name": _where(stage, kind, found), "cells": _seam_cells(one)} for stage, kind, one in _seams(found)
@@ -63,11 +64,11 @@ def border_tables(data: BordersData, nomenclature: Nomenclature) -> dict[str, An
 
 
 def borders_text(data: BordersData, nomenclature: Nomenclature) -> str:
-    """Lines of ``RESULTS.txt``; empty if the map has no border."""
+    """Lines of ``RESULTS.txt``; empty if the map has no border and no earlier stage."""
     tables = border_tables(data, nomenclature)
     if tables is None:
         return ""
-    lines = ["Borders", tables["about"], ""]
+    lines = [tables["title"], *([tables["about"], ""] if tables["about"] else [])]
     for row in tables["seams"]:
         cells = "; ".join(f"{head.lower()} {cell}" for head, cell in zip(HEADS, row["cells"], strict=True))
         lines.append(f"{row['name']}: {cells}")
@@ -109,6 +110,17 @@ def borders_json(data: BordersData) -> dict[str, Any]:
         "blended": data.blended,
         "seeds": [{"seed": seed, **found.to_json()} for seed, found in data.maps.items()],
     }
+
+
+def _has_borders(found: MapStages) -> bool:
+    return found.regions > 1 or found.tiles > 1
+
+
+def _title(found: MapStages) -> str:
+    """Title of the section."""
+    if len(found.stages) == 1:
+        return "Borders"
+    return "Stages of the map, and borders" if _has_borders(found) else "Stages of the map"
 
 
 def _seams(found: MapStages) -> Iterator[tuple[Stage, str, Seam]]:

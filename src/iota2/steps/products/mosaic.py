@@ -15,7 +15,7 @@ from iota2.classifiers.calibrated import ModelCalibration
 from iota2.classifiers.models import read_calibration
 from iota2.config.options.schema import Config
 from iota2.core.cost import READING_SECONDS, Cost, JobFacts
-from iota2.core.graph import JobContext, Resources, Step, only_for, optional
+from iota2.core.graph import SOURCES, JobContext, Resources, Step, only_for, optional
 from iota2.core.grid import blocks
 from iota2.core.nomenclature import Nomenclature
 from iota2.io.files.atomic import write_text
@@ -159,6 +159,7 @@ def _seed_products(job: JobContext[MosaicParams], seed: int, classes: Nomenclatu
     maps = [(job.out.at("map", seed=seed), labels), (job.out.at("colors", seed=seed), colored)]
     products = [
         *_cut_products(job, seed, labels),
+        *_source_products(job, seed, labels),
         Product(maps, _sources(job, "labels", seed)),
         Product([(job.out.at("confidence", seed=seed), confidence)], _sources(job, "confidence", seed)),
     ]
@@ -177,6 +178,15 @@ def _cut_products(job: JobContext[MosaicParams], seed: int, labels: RasterProfil
     return [
         Product([(job.out.at(target, seed=seed), labels)], _sources(job, source, seed))
         for target, source in (("cut_map", "cut_labels"), ("hidden_cut_map", "hidden_cut_labels"))
+        if target in job.out
+    ]
+
+
+def _source_products(job: JobContext[MosaicParams], seed: int, labels: RasterProfile) -> list[Product]:
+    """The maps of the optical and of the radar models, if there are both."""
+    return [
+        Product([(job.out.at(target, seed=seed), labels)], _sources(job, "source_labels", seed, source))
+        for target, source in zip(("optical_map", "radar_map"), SOURCES, strict=True)
         if target in job.out
     ]
 
@@ -224,11 +234,11 @@ def _validity_product(job: JobContext, sources: Mapping[str, Path], geobox: GeoB
     return Product([(job.out.validity, profile)], {tile: [path] for tile, path in sources.items()})
 
 
-def _sources(job: JobContext, name: str, seed: int) -> dict[str, list[Path]]:
-    """Paths by tile for one seed; probabilities have one file per region, sorted by region name."""
+def _sources(job: JobContext, name: str, seed: int, source: str | None = None) -> dict[str, list[Path]]:
+    """Paths by tile for one seed, and one ``source`` unless it is None; files of regions are sorted by region name."""
     found: dict[str, list[Path]] = {}
     for key, path in sorted(job.inp.each(name)):
-        if key.seed == seed:
+        if key.seed == seed and (source is None or key.source == source):
             found.setdefault(key.tile, []).append(path)
     return found
 
@@ -266,7 +276,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of a job: map, coloured map, confidence and, if requested, probabilities of each seed, and validity."""
     run = facts.run
     probabilities = 2 * run.class_count if layout.with_final_probabilities(config) else 0
-    maps = 2 + layout.with_boundary_fusion(config) + layout.with_smoothing(config)
+    maps = 2 + 2 * layout.with_sar_fusion(config) + layout.with_boundary_fusion(config) + layout.with_smoothing(config)
     layers = 2 * len(config.arg_classification.uncertainty_layers)
     pixel = (maps * run.label_bytes + 1 + probabilities + layers) * config.arg_train.runs + 1
     return facts.raster_cost(pixel, 4 * READING_SECONDS)
@@ -294,6 +304,7 @@ STEP = Step(
         ),
         "cut_labels": only_for(layout.CUT_MAP, *layout.REGION_LABELS.choices),
         "hidden_cut_labels": only_for(layout.HIDDEN_CUT_MAP, *layout.REGION_LABELS.choices),
+        "source_labels": only_for(layout.OPTICAL_MAP, layout.LABELS),
         "raw_labels": only_for(layout.UNSMOOTHED_MAP, layout.BLENDED_LABELS, *layout.REGION_LABELS.choices),
         "tile_entropy": only_for(layout.ENTROPY, layout.TILE_ENTROPY),
         "tile_margin": only_for(layout.MARGIN, layout.TILE_MARGIN),
@@ -307,6 +318,8 @@ STEP = Step(
         "cut_map": layout.CUT_MAP,
         "cut_style": layout.CUT_MAP_STYLE,
         "hidden_cut_map": layout.HIDDEN_CUT_MAP,
+        "optical_map": layout.OPTICAL_MAP,
+        "radar_map": layout.RADAR_MAP,
         "confidence": layout.FINAL_CONFIDENCE,
         "confidence_style": layout.CONFIDENCE_STYLE,
         "validity": layout.FINAL_VALIDITY,

@@ -220,7 +220,7 @@ STEP = Step(
     },
     makes={"stages": layout.MAP_STAGES},
     params=params,
-    when=layout.with_borders,
+    when=layout.with_map_stages,
     cost=cost,
     max_threads=WRITING_THREADS,
 )
