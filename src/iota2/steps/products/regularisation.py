@@ -9,7 +9,7 @@ from typing import NamedTuple
 from iota2 import layout
 from iota2.compute.regularise import halo_of, regularised_block
 from iota2.config.options.schema import Config
-from iota2.core.cost import READING_SECONDS, Cost, JobFacts
+from iota2.core.cost import READING_SECONDS, Cost, Facts, JobFacts
 from iota2.core.graph import JobContext, Resources, Step
 from iota2.core.grid import blocks, padded
 from iota2.errors import ConfigError
@@ -107,6 +107,12 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     return facts.raster_cost(facts.run.label_bytes, READING_SECONDS + _SECONDS)
 
 
+def block_shape(config: Config, facts: Facts, tile: str, use: Resources) -> tuple[int, int]:
+    """Rows and columns of the blocks of a square map of all tiles."""
+    side = math.isqrt(facts.all_pixels)
+    return passes_of((side, side), params(config), use).shape
+
+
 STEP = Step(
     name="regularisation",
     group="mosaic",
@@ -119,5 +125,6 @@ STEP = Step(
     params=params,
     when=layout.with_mapping_unit,
     cost=cost,
+    block_shape=block_shape,
     max_threads=WRITING_THREADS,
 )
