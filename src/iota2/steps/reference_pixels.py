@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import geopandas as gpd
 import numpy as np
 
-from iota2.core.graph import JobContext
+from iota2.core.graph import Paths
 from iota2.core.grid import Block
 from iota2.core.tables import CODE, ORIGIN
 from iota2.io.rasters.rasterize import rasterize
@@ -52,8 +52,8 @@ def rasterize_positions(polygons: gpd.GeoDataFrame, block: Block) -> np.ndarray:
     return rasterize(zip(polygons.geometry.iloc[near], near + 1, strict=True), block.geobox, "uint32")
 
 
-def selected_points(job: JobContext) -> gpd.GeoDataFrame | None:
-    """Centres of the selected validation pixels of the tile; None if all pixels of the polygons count."""
-    if "selection" not in job.inp:
+def selected_points(inp: Paths) -> gpd.GeoDataFrame | None:
+    """Centres of the selected validation pixels; None if all pixels of the polygons count."""
+    if "selection" not in inp:
         return None
-    return concatenated([read_sqlite(path) for path in job.inp.all("selection").values()])
+    return concatenated([read_sqlite(path) for path in inp.all("selection").values()])

@@ -37,7 +37,7 @@ def run(job: JobContext) -> None:
     codes = read_classes(job.inp.classes).codes
     validation, learning = read_sqlite(job.inp.validation), read_sqlite(job.inp.learning)
     outlines = outlines_of(validation, read_vector(job.inp.reference))
-    points = selected_points(job)
+    points = selected_points(job.inp)
     counts: list[PolygonCounts] = []
     confidences: list[ConfidenceCounts] = []
     total = Confusion(codes, np.zeros((len(codes), len(codes)), np.int64), np.zeros(len(codes), np.int64))

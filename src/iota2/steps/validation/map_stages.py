@@ -29,7 +29,7 @@ from iota2.compute.seams import HALO, Borders, Seam, SeamCounts, count_seams, se
 from iota2.compute.validation import count_pixels, sum_counts
 from iota2.config.options.schema import Config
 from iota2.core.cost import READING_SECONDS, Cost, JobFacts
-from iota2.core.graph import JobContext, Step, optional
+from iota2.core.graph import Artifact, JobContext, Need, Step, optional
 from iota2.core.grid import Block, blocks, padded, pixel_centres
 from iota2.core.random import generator
 from iota2.core.tables import PolygonCounts
@@ -42,13 +42,40 @@ from iota2.io.tables.classes import read_classes
 from iota2.io.tables.frames import concatenated
 from iota2.io.tables.vectors import read_sqlite, read_vector
 from iota2.steps.blocks import WRITING_THREADS, copy_shape
-from iota2.steps.map_stages import STAGES, MapStage
 from iota2.steps.reference_pixels import ValidationPixels, pixels_at, pixels_in, rasterize_positions, selected_points
 
 _BYTES_PER_PIXEL = 64
 """Memory per pixel of a block for zones, borders and pairs of pixels."""
 _SECONDS = 0.1e-6
 """Seconds per pixel and stage, measured by ``make bench``."""
+
+
+@dataclass(frozen=True)
+class MapStage:
+    """A map in the projection of the products, before or after a part of the processing."""
+
+    name: str
+    """Name in files, and of the input of the step that compares the stages."""
+    about: str
+    """Name for the reader of the report."""
+    artifacts: tuple[Artifact, ...]
+    """The files that may contain it; the run makes at most one."""
+
+    @property
+    def need(self) -> Need:
+        """The map as the input of a step; only the last stage always exists."""
+        return Need(self.artifacts, may_be_absent=self != STAGES[-1])
+
+    def made(self, config: Config) -> bool:
+        """Whether a run with these options makes it."""
+        return any(artifact.when(config) for artifact in self.artifacts)
+
+
+STAGES = (
+    MapStage("no_boundary_fusion", "Without boundary fusion", (layout.CUT_MAP, layout.HIDDEN_CUT_MAP)),
+    MapStage("final", "Final map", (layout.MAP,)),
+)
+"""All stages, in the order of the processing; the last one is the map of the run."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +107,8 @@ def run(job: JobContext[StageParams]) -> None:
     """Read all stages block by block, and write what differs between them."""
     stages = [stage for stage in STAGES if stage.name in job.inp]
     with ExitStack() as stack:
-        maps = {stage.name: stack.enter_context(RasterReader(getattr(job.inp, stage.name))) for stage in stages}
+        paths = {stage.name: path for stage in stages for _, path in job.inp.each(stage.name)}
+        maps = {name: stack.enter_context(RasterReader(path)) for name, path in paths.items()}
         grid = next(iter(maps.values())).geobox
         zones = _zones(job, maps[STAGES[-1].name])
         reference = _Reference.of(job)
@@ -136,12 +164,12 @@ class _Reference:
         """Read the validation data of the job's seed."""
         polygons = concatenated([read_sqlite(path) for path in job.inp.all("validation").values()])
         if not job.params.widths:
-            return cls(polygons, selected_points(job), (), {})
+            return cls(polygons, selected_points(job.inp), (), {})
         regions = read_vector(job.inp.regions)
         outlines = tuple(regions.geometry)
         shapely.prepare(outlines)
         unit = units_per_metre(regions.crs, float(regions.total_bounds[[1, 3]].mean()))
-        return cls(polygons, selected_points(job), outlines, {width: width * unit for width in job.params.widths})
+        return cls(polygons, selected_points(job.inp), outlines, {width: width * unit for width in job.params.widths})
 
     def pixels(self, block: Block) -> ValidationPixels:
         """The validation pixels of a block of the map."""
