@@ -59,9 +59,10 @@ def _fill_distances(inside: np.ndarray, width: float, height: float, reach: floa
     rows, cols = inside.shape
     steps = _rows_to_other_side(inside)
     for i in range(rows):
+        gap = _columns_to_border(inside[i], steps[i], reach / height + 1.5)
         for j in range(cols):
             best = ((steps[i, j] - 0.5) * height) ** 2
-            for k in range(1, cols):
+            for k in range(max(1, gap[j]), cols):
                 across = (k - 0.5) * width
                 if across > reach or across**2 >= best:
                     break
@@ -70,6 +71,20 @@ def _fill_distances(inside: np.ndarray, width: float, height: float, reach: floa
                         down = 0.0 if inside[i, other] != inside[i, j] else (steps[i, other] - 0.5) * height
                         best = min(best, across**2 + down**2)
             out[i, j] = np.sqrt(best) if best <= reach**2 else np.inf
+
+
+@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def _columns_to_border(inside: np.ndarray, steps: np.ndarray, furthest: float) -> np.ndarray:
+    """(x,) int32: number of columns in a row to the nearest one with a border beside it, or at most ``furthest`` rows
+    above or below it. Nearer columns give no distance within reach."""
+    cols = len(inside)
+    gap = np.full(cols, _FAR, np.int32)
+    for j in range(cols):
+        beside = (j > 0 and inside[j] != inside[j - 1]) or (j < cols - 1 and inside[j] != inside[j + 1])
+        gap[j] = 0 if beside or steps[j] <= furthest else (min(gap[j - 1] + 1, _FAR) if j > 0 else _FAR)
+    for j in range(cols - 2, -1, -1):
+        gap[j] = min(gap[j], gap[j + 1] + 1)
+    return gap
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]

@@ -28,7 +28,7 @@ _BYTES_PER_PIXEL = 40
 """Memory per pixel of a block and its halo while the weights of one region are computed."""
 _BYTES_PER_REGION = 3
 """Memory per pixel of the mask and of the weights of a region."""
-_SECONDS = 0.15e-6
+_SECONDS = 0.1e-6
 """Seconds per pixel and region, for widths of 500 m and pixels of 10 m, measured by ``make bench``."""
 
 
