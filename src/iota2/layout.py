@@ -68,6 +68,17 @@ class _Augmentation(Protocol):
     def activate(self) -> bool: ...
 
 
+class _MultiRunFusion(Protocol):
+    @property
+    def merge_run(self) -> bool: ...
+    @property
+    def averages(self) -> bool: ...
+    @property
+    def reserved_share(self) -> float | None: ...
+    @property
+    def keep_runs_results(self) -> bool: ...
+
+
 class _ArgTrain(Protocol):
     @property
     def split_ground_truth(self) -> bool: ...
@@ -111,6 +122,8 @@ class OutputOptions(Protocol):
     def dim_red(self) -> _DimRed: ...
     @property
     def learner(self) -> _Learner: ...
+    @property
+    def multi_run_fusion(self) -> _MultiRunFusion: ...
 
 
 def with_submodels(config: OutputOptions) -> bool:
@@ -145,8 +158,8 @@ def with_validation_samples(config: OutputOptions) -> bool:
 
 
 def with_probabilities(config: OutputOptions) -> bool:
-    """Whether probabilities of tiles are written, as a product or for later steps."""
-    return config.arg_classification.writes_probabilities
+    """Whether probabilities of tiles are written, as a product, for later steps or for the fusion of runs."""
+    return config.arg_classification.writes_probabilities or config.multi_run_fusion.averages
 
 
 def with_fused_probabilities(config: OutputOptions) -> bool:
@@ -165,9 +178,9 @@ def with_blended_probabilities(config: OutputOptions) -> bool:
 
 
 def with_final_probabilities(config: OutputOptions) -> bool:
-    """Whether the mosaic of probability maps is enabled."""
+    """Whether the mosaic of probability maps is made: for the user, or for the fusion of runs."""
     given = config.arg_classification
-    return given.enable_probability_map and given.generate_final_probability_map
+    return config.multi_run_fusion.averages or (given.enable_probability_map and given.generate_final_probability_map)
 
 
 def with_smoothing(config: OutputOptions) -> bool:
@@ -274,6 +287,26 @@ def with_borders(config: OutputOptions) -> bool:
 def with_map_stages(config: OutputOptions) -> bool:
     """Whether the map is compared with its earlier stages, or across borders."""
     return with_borders(config) or with_sar_fusion(config) or with_smoothing(config)
+
+
+def with_merged_runs(config: OutputOptions) -> bool:
+    """Whether the maps of all runs are fused."""
+    return config.multi_run_fusion.merge_run
+
+
+def with_averaged_runs(config: OutputOptions) -> bool:
+    """Whether the fusion of runs has a confidence: that of averaged probabilities."""
+    return config.multi_run_fusion.averages
+
+
+def with_reserved_polygons(config: OutputOptions) -> bool:
+    """Whether polygons are reserved to validate the fusion of runs."""
+    return config.multi_run_fusion.reserved_share is not None
+
+
+def with_results_of_runs(config: OutputOptions) -> bool:
+    """Whether the accuracy of the runs is reported beside that of their fusion."""
+    return config.multi_run_fusion.merge_run and config.multi_run_fusion.keep_runs_results
 
 
 def artifacts() -> tuple[Artifact, ...]:
@@ -401,6 +434,11 @@ POLYGON_PIXELS = Artifact(
 )
 LEARN_POLYGONS = Artifact("dataAppVal/{tile}_seed_{seed}_learn.sqlite", "Learning polygons of the tile.")
 VALIDATION_POLYGONS = Artifact("dataAppVal/{tile}_seed_{seed}_val.sqlite", "Validation polygons of the tile.")
+RESERVED_POLYGONS = Artifact(
+    "final/merge_final_classifications/{tile}_majvote.sqlite",
+    "Polygons of the tile that validate the fusion of runs; no run uses them (with `merge_run`).",
+    when=with_reserved_polygons,
+)
 REGION_SHAPE = Artifact(
     "shapeRegion/{region_base}_region_{region}_{tile}.shp",
     "Intersection of the region and the tile's envelope, in `proj`.",
@@ -921,7 +959,9 @@ CONFUSION_FIGURE = Artifact(
     "final/Confusion_Matrix_Classif_Seed_{seed}.png", "Figure of the confusion matrix.", role="product"
 )
 RESULTS = Artifact(
-    "final/RESULTS.txt", "The accuracy report, with mean and confidence interval over the runs.", role="product"
+    "final/RESULTS.txt",
+    "The accuracy report, with mean and confidence interval over the runs; with `merge_run`, that of their fusion.",
+    role="product",
 )
 METRICS = Artifact("final/metrics.json", "Accuracy measures in machine-readable form.", role="product")
 IMPORTANCE = Artifact(
@@ -934,6 +974,84 @@ CLASS_TABLE = Artifact(
     "final/Classif_table.csv", "User label, code in the map and colour of each class.", role="product"
 )
 REPORT = Artifact("final/report.html", "Map, confidence, validity and accuracy on one page.", role="product")
+
+# ---- fusion of runs
+MERGED_MAP = Artifact(
+    "final/Classifications_fusion.tif",
+    "Fusion of the maps of all runs: class codes, label of undecided pixels; 0 where not classified (with "
+    "`merge_run`).",
+    when=with_merged_runs,
+    role="product",
+)
+MERGED_COLOR_MAP = Artifact(
+    "final/Classifications_fusion_ColorIndexed.tif",
+    "Fusion of the maps of all runs with an embedded colour table (with `merge_run`).",
+    when=with_merged_runs,
+    role="product",
+)
+MERGED_CONFIDENCE = Artifact(
+    "final/Confidence_fusion.tif",
+    "Mean probability of the label over all runs in %, 1 to 100; 0 where not classified (with `merge_run_method` "
+    "`mean`).",
+    when=with_averaged_runs,
+    role="product",
+)
+MERGED_MAP_STYLE = Artifact(
+    "final/Classifications_fusion.qml",
+    "QGIS style of the fusion of runs: names and colours (with `merge_run`).",
+    when=with_merged_runs,
+    role="note",
+)
+MERGED_COLOR_MAP_STYLE = Artifact(
+    "final/Classifications_fusion_ColorIndexed.qml",
+    "QGIS style of the coloured fusion of runs: names and colours (with `merge_run`).",
+    when=with_merged_runs,
+    role="note",
+)
+MERGED_CONFIDENCE_STYLE = Artifact(
+    "final/Confidence_fusion.qml",
+    "QGIS style of the confidence of the fusion: a ramp from 0 to 100 (with `merge_run_method` `mean`).",
+    when=with_averaged_runs,
+    role="note",
+)
+TILE_MERGED_VALIDATION = Artifact(
+    "final/TMP/{tile}_fusion_validation.csv",
+    "Pixels of the tile that validate the fusion of runs, by polygon and label in the fusion (with `merge_run`).",
+    when=with_merged_runs,
+)
+TILE_RUN_VALIDATION = Artifact(
+    "final/TMP/{tile}_seed_{seed}_fusion_validation.csv",
+    "The same pixels by polygon and class in the map of a run (with `merge_run`).",
+    when=with_merged_runs,
+)
+MERGED_VALIDATION = Artifact(
+    "final/TMP/Validation_fusion.csv",
+    "Pixels that validate the fusion of runs, by polygon, and distance in metres to the nearest learning polygon of "
+    "the same class of any run (with `merge_run`).",
+    when=with_merged_runs,
+)
+RUN_VALIDATION = Artifact(
+    "final/TMP/Validation_fusion_seed_{seed}.csv",
+    "The same pixels by polygon and class in the map of a run (with `merge_run`).",
+    when=with_merged_runs,
+)
+MERGED_CONFUSION = Artifact(
+    "final/TMP/Classifications_fusion.csv",
+    "Confusion matrix of the fusion of runs, in pixels; undecided pixels count as not classified (with `merge_run`).",
+    when=with_merged_runs,
+)
+MERGED_CONFUSION_FIGURE = Artifact(
+    "final/fusionConfusion.png",
+    "Figure of the confusion matrix of the fusion of runs (with `merge_run`).",
+    when=with_merged_runs,
+    role="product",
+)
+RUN_RESULTS = Artifact(
+    "final/RESULTS_seeds.txt",
+    "The accuracy report of the runs (with `merge_run` and `keep_runs_results`).",
+    when=with_results_of_runs,
+    role="product",
+)
 
 # ---- written by the run itself
 STATUS = Artifact("IOTA2_tasks_status.txt", "State of every job of the last run, as text.", role="note")

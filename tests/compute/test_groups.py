@@ -130,3 +130,47 @@ def test_learning_and_validation_polygons_of_a_class_are_further_apart_than_the_
 def test_without_polygons_there_are_no_groups():
     nothing = np.zeros(0, np.int64)
     assert len(merged_groups([nothing])) == len(group_numbers([])) == len(linked_groups(boxes(), nothing, 5)) == 0
+
+
+# ---- polygons reserved for the fusion of runs
+
+
+@given(worlds, st.floats(0.01, 0.99), st.booleans())
+def test_reserved_polygons_are_those_of_whole_groups_and_the_same_for_all_seeds(world, share, together):
+    first, second = split(world, together, reserved_share=share)
+    np.testing.assert_array_equal(first == "fusion", second == "fusion")
+    aside = first == "fusion"
+    assert not any(aside[k] for k, (_, region, _) in enumerate(world) if region is None)
+    if together:
+        groups = np.array([group for _, _, group in world], int)
+        used = np.array([region is not None for _, region, _ in world], bool)
+        assert not set(groups[aside]) & set(groups[used & ~aside])
+    for key in {(label, region) for label, region, _ in world if region}:
+        members = [k for k, one in enumerate(world) if one[:2] == key]
+        left = {world[k][2] if together else k for k in members if not aside[k]}
+        if aside[members].any():
+            assert len(left) >= 2
+            assert {"learn", "validation"} <= set(first[members]) or together
+        elif not together:
+            assert len(members) < 3
+
+
+@pytest.mark.parametrize(("count", "share", "expected"), [(100, 0.1, 10), (3, 0.1, 1), (5, 0.99, 3), (2, 0.5, 0)])
+def test_the_share_of_each_class_and_region_is_reserved(count, share, expected):
+    world = [(label, region, 0) for label in (1, 2) for region in ("a", "b") for _ in range(count)]
+    for side in split(world, together=False, reserved_share=share):
+        for first in range(0, len(world), count):
+            assert (side[first : first + count] == "fusion").sum() == expected
+
+
+def test_large_groups_are_reserved_only_if_the_others_suffice():
+    world = [(1, "a", group) for group in range(3) for _ in range(10)]
+    assert {(side == "fusion").sum() for side in split(world, reserved_share=0.1)} == {10}
+    assert {(side == "fusion").sum() for side in split(world[:20], reserved_share=0.1)} == {0}
+
+
+def test_without_a_share_nothing_is_reserved_and_the_seed_selects_the_polygons():
+    world = [(1, "a", k) for k in range(50)]
+    assert not any((side == "fusion").any() for side in split(world))
+    one, other = (split(world, reserved_share=0.2, random_seed=seed)[0] == "fusion" for seed in (0, 7))
+    assert (one != other).any()

@@ -151,8 +151,8 @@ def test_two_sources_agree_or_the_one_with_the_greater_mass_has_the_label(first,
 
 
 def test_products_that_are_equal_but_for_rounding_tie():
-    masses = np.array([[0.7, 0, 0, 0, 0], [0.6, 0, 0, 0, 0], [0, 0.8, 0, 0, 0], [0, 0.4, 0, 0, 0]])
-    assert (1 - 0.7) * (1 - 0.6) != (1 - 0.8) * (1 - 0.4)
+    masses = np.array([[0.1, 0, 0, 0, 0], [0.6, 0, 0, 0, 0], [0, 0.2, 0, 0, 0], [0, 0.55, 0, 0, 0]])
+    assert math.log1p(-0.1) + math.log1p(-0.6) != math.log1p(-0.2) + math.log1p(-0.55)
     assert one([3, 3, 7, 7], masses) == UNDECIDED
 
 

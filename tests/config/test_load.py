@@ -205,7 +205,7 @@ def test_all_missing_mandatory_options_are_reported_together(world: Path) -> Non
 def test_all_problems_are_reported_together_with_their_lines(world: Path) -> None:
     text = chain(proj="'2154 m'", cloud_threshold="-1", grnd_truth="'x'") + (
         "arg_train : {\n runs : 0\n ratio : 1\n sample_selection : {\n  sampler : randm\n  foo : 1\n }\n}\n"
-        "arg_clasification : {}\nmulti_run_fusion : {merge_run : True}"
+        "arg_clasification : {}\nmulti_run_fusion : {merge_run_ratio : 2}"
     )
     said = refusals(world, text)
     lines = text.splitlines()
@@ -218,7 +218,7 @@ def test_all_problems_are_reported_together_with_their_lines(world: Path) -> Non
         ("sampler", "arg_train.sample_selection.sampler: expected 'random' or 'periodic', got 'randm'"),
         ("foo", "arg_train.sample_selection.foo: unknown option"),
         ("arg_clasification", "arg_clasification: unknown section; did you mean 'arg_classification'?"),
-        ("multi_run", "multi_run_fusion.merge_run: is known but not available yet"),
+        ("multi_run", "multi_run_fusion.merge_run_ratio: expected a number > 0 and < 1, got 2"),
     ]:
         line = 1 + next(i for i, text in enumerate(lines) if text.strip().startswith(word))
         assert any(problem.startswith(f"line {line}: {part}") for problem in said), (part, said)
@@ -414,8 +414,6 @@ def test_a_key_given_twice_by_two_names_or_in_two_sections_is_an_error(world: Pa
         ("arg_train", "features_from_raw_dates : True"),
         ("arg_classification", "classif_mode : fusion"),
         ("external_features", "module : 'x.py'"),
-        ("multi_run_fusion", "merge_run : True"),
-        ("chain", "merge_final_classifications : True"),
         ("chain", "l8_usgs_thermal_path : 'x'"),
         ("chain", "last_step : vectorisation"),
         ("builders", "builders_class_name : [I2Obia]"),

@@ -40,6 +40,10 @@ def blended(**options: Any) -> dict[str, dict[str, Any]]:
     return {"arg_classification": {"enable_boundary_fusion": True, **options}}
 
 
+def fused(runs: int = 3, **options: Any) -> dict[str, dict[str, Any]]:
+    return {"arg_train": {"runs": runs}, "multi_run_fusion": {"merge_run": True, **options}}
+
+
 def aligned(**options: Any) -> dict[str, dict[str, Any]]:
     return {"coregistration": {"vhr_path": "reference.tif", **options}}
 
@@ -253,6 +257,46 @@ CASES = (
         "reduction_options_used",
         "reduction_mode: has no effect: dim_red.dim_red is False",
         sections={"dim_red": {"reduction_mode": "date"}},
+        refused=False,
+    ),
+    Case(
+        "runs_can_be_fused",
+        "merge_run: True requires several runs; set arg_train.runs to 3 or more",
+        sections={"multi_run_fusion": {"merge_run": True}},
+    ),
+    Case(
+        "runs_can_be_fused",
+        "merge_run: True requires arg_train.split_ground_truth True",
+        sections={"arg_train": {"split_ground_truth": False}, "multi_run_fusion": {"merge_run": True}},
+    ),
+    Case(
+        "runs_can_be_fused",
+        "all pixels in which they differ are undecided",
+        sections=fused(runs=2),
+        refused=False,
+    ),
+    Case(
+        "run_fusion_options_used",
+        "merge_run_method: has no effect: merge_run is False",
+        sections={"multi_run_fusion": {"merge_run_method": "mean"}},
+        refused=False,
+    ),
+    Case(
+        "run_fusion_options_used",
+        "dempstershafer_mob: has no effect: merge_run_method is majorityvoting",
+        sections=fused(dempstershafer_mob="kappa"),
+        refused=False,
+    ),
+    Case(
+        "run_fusion_options_used",
+        "merge_run_undecidedlabel: has no effect: merge_run_method is mean",
+        sections=fused(merge_run_method="mean", merge_run_undecidedlabel=99),
+        refused=False,
+    ),
+    Case(
+        "run_fusion_options_used",
+        "merge_run_ratio: has no effect: fusion_of_classification_all_samples_validation is True",
+        sections=fused(merge_run_ratio=0.2, fusion_of_classification_all_samples_validation=True),
         refused=False,
     ),
     Case("season_given", "start_date: has no effect", sections={"Sentinel_2": {"start_date": 20180101}}, refused=False),

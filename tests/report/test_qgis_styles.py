@@ -26,6 +26,7 @@ from iota2.io.rasters.qgis import (
     paletted_style,
     probability_style,
     ramp_style,
+    undecided_entry,
     validity_style,
 )
 
@@ -42,6 +43,9 @@ STYLED = {
     layout.TILE_CONFIDENCE: layout.TILE_CONFIDENCE_STYLE,
     layout.TILE_VALIDITY: layout.TILE_VALIDITY_STYLE,
     layout.TILE_COMPARISON: layout.TILE_COMPARISON_STYLE,
+    layout.MERGED_MAP: layout.MERGED_MAP_STYLE,
+    layout.MERGED_COLOR_MAP: layout.MERGED_COLOR_MAP_STYLE,
+    layout.MERGED_CONFIDENCE: layout.MERGED_CONFIDENCE_STYLE,
 }
 
 
@@ -83,6 +87,10 @@ def test_the_style_of_the_map_has_exactly_the_classes_with_names_and_colours() -
         ("211", "#000009", "eau", "255"),
         ("300", "#010203", "a�b�", "255"),
     ]
+
+
+def test_undecided_pixels_of_a_fusion_are_named() -> None:
+    assert entries(class_style(CLASSES, [undecided_entry(255, (1, 2, 3))]))[3] == ("255", "#010203", "undecided", "255")
 
 
 def test_ramps_cover_the_range_of_values() -> None:

@@ -31,6 +31,9 @@ from iota2.steps.validation import (
     importance,
     map_stages,
     merge_confusions,
+    merge_runs,
+    merge_runs_accuracy,
+    merge_runs_confusion,
     report,
     validation_samples,
 )
@@ -75,6 +78,9 @@ STEPS = (
     difference.STEP,
     importance.STEP,
     map_stages.STEP,
+    merge_runs.STEP,
+    merge_runs_confusion.STEP,
+    merge_runs_accuracy.STEP,
     report.STEP,
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -140,8 +140,8 @@ def estimate(values: Iterable[float], lowest: float = 0.0) -> Estimate:
     return Estimate(mean, runs, (max(lowest, mean - half_width), min(1.0, mean + half_width)), "student")
 
 
-def summarise(confusions: Mapping[int, Confusion], intervals: Intervals | None = None) -> Summary:
-    """Measures over the confusion matrices of all seeds, by seed; all matrices have the same labels.
+def summarise(confusions: Mapping[Any, Confusion], intervals: Intervals | None = None) -> Summary:
+    """Measures over the confusion matrices of all seeds, by seed or name; all matrices have the same labels.
 
     ``intervals`` are used with a single seed only. Raises ValueError without matrices, or if labels differ.
     """

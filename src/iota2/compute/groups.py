@@ -66,6 +66,55 @@ def split_groups(
     return side
 
 
+def reserved_polygons(
+    strata: Mapping[Stratum, np.ndarray], groups: np.ndarray, share: float, random_seed: int
+) -> np.ndarray:
+    """(polygon,) bool: the polygons that no seed uses; all polygons of a group are reserved, or none.
+
+    Arguments are those of ``split_groups``. Strata are processed in ascending order of their number of groups. In
+    random order, the groups of a stratum are reserved as long as this brings the number of its reserved polygons closer
+    to round(share x polygons), at least 1. No group is reserved if it would leave less than two groups of any of its
+    strata, one to learn and one to validate. If thereby no group is reserved because all are too large, the first one
+    that leaves two others is reserved. A stratum with less than three groups has no reserved polygons.
+    """
+    sizes = {key: _sizes(groups[members]) for key, members in strata.items()}
+    owners: dict[int, list[Stratum]] = {}
+    for key, of_stratum in sizes.items():
+        for group in of_stratum:
+            owners.setdefault(group, []).append(key)
+    left = {key: len(of_stratum) for key, of_stratum in sizes.items()}
+    reserved: set[int] = set()
+
+    def reserve(group: int) -> None:
+        reserved.add(group)
+        for key in owners[group]:
+            left[key] -= 1
+
+    for key in sorted(strata, key=lambda key: (len(sizes[key]), key)):
+        found = sizes[key]
+        wanted = reserved_wanted(sum(found.values()), share)
+        count = sum(size for group, size in found.items() if group in reserved)
+        order = generator(random_seed, "fusion", *key).permutation(np.array(sorted(found), np.int64)).tolist()
+        for group in order:
+            nearer = abs(count + found[group] - wanted) < abs(count - wanted)
+            if group not in reserved and nearer and all(left[one] > 2 for one in owners[group]):
+                reserve(group)
+                count += found[group]
+        for group in order if count == 0 else ():
+            if count == 0 and all(left[one] > 2 for one in owners[group]):
+                reserve(group)
+                count += found[group]
+    return np.isin(groups, sorted(reserved)) & _in_strata(strata, len(groups))
+
+
+def _in_strata(strata: Mapping[Stratum, np.ndarray], count: int) -> np.ndarray:
+    """(polygon,) bool: whether a polygon is in any stratum."""
+    found = np.zeros(count, bool)
+    for members in strata.values():
+        found[members] = True
+    return found
+
+
 def _sizes(groups: np.ndarray) -> dict[int, int]:
     """Number of polygons of each group, sorted by group number."""
     numbers, counts = np.unique(groups, return_counts=True)
@@ -92,6 +141,11 @@ def _decide(learns: dict[int, bool], sizes: Mapping[int, int], ratio: float, rng
 def learners_wanted(count: int, ratio: float) -> int:
     """Number of learning polygons of ``count``: round(count x ratio), half to even, from 1 to count - 1 (1 for one)."""
     return min(max(round(count * ratio), 1), max(count - 1, 1))
+
+
+def reserved_wanted(count: int, share: float) -> int:
+    """Number of reserved polygons of ``count``: round(share x count), from 1 to count - 2; 0 for less than three."""
+    return min(max(round(share * count), 1), max(count - 2, 0))
 
 
 def _order(count: int, ratio: float, rng: np.random.Generator) -> np.ndarray:

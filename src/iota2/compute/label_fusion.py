@@ -6,7 +6,7 @@ has no label in the pixel; it does not vote. All functions work pixel by pixel.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,7 +26,7 @@ NONE, BOTH, SAR, OPTICAL = 0, 1, 2, 3
 """Values of ``SensorFusion.choice``."""
 TIE = 1e-9
 """Difference of the logarithms of products of ``1 - mass`` up to which two classes have equal belief. It exceeds
-the rounding errors of the sums, so that masses such as 0.7 and 0.6 for one class, and 0.8 and 0.4 for another, tie."""
+the rounding errors of the sums, so that masses such as 0.1 and 0.6 for one class, and 0.2 and 0.55 for another, tie."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,6 +137,32 @@ def mean_probabilities(labels: np.ndarray, probabilities: np.ndarray) -> np.ndar
     for label, shares in zip(labels, probabilities, strict=True):
         total += np.where(label != 0, shares, 0.0)
     return (total / np.maximum((labels != 0).sum(axis=0), 1)).astype(np.float32)
+
+
+def undecided_problem(undecided: int, codes: Sequence[int]) -> str:
+    """The problem of a label of undecided pixels that is the code of a class; empty if it is not."""
+    if undecided not in codes:
+        return ""
+    free = next(code for code in (*range(255, 0, -1), *range(256, MAX_CODE + 1)) if code not in codes)
+    return f"{undecided} is the code of a class; give a number that is not one, such as {free}"
+
+
+def most_probable(
+    maps: Iterable[np.ndarray], codes: Sequence[int], *, scale: int, missing: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Label (y, x) uint16 of the highest mean probability of several maps, and that mean (y, x) float64 in 0..1.
+
+    Each map is (class, y, x) uint16: probabilities times ``scale``, by ascending ``codes``; pixels of the value
+    ``missing`` do not count. Of equal means, the label is the smallest code. Both results are 0 in pixels that are
+    missing in all maps, and without maps. Sums are integers, so the order of the maps does not matter.
+    """
+    totals, counts = np.zeros((len(codes), 1, 1), np.int64), np.zeros((1, 1), np.int64)
+    for shares in maps:
+        known = shares[0] != missing
+        totals = totals + np.where(known, shares, 0)
+        counts = counts + known
+    labels = np.where(counts > 0, np.asarray(codes, np.uint16)[totals.argmax(axis=0)], 0).astype(np.uint16)
+    return labels, totals.max(axis=0) / (scale * np.maximum(counts, 1))
 
 
 def fuse_sensors(

@@ -10,10 +10,10 @@ from typing import Literal
 
 import numpy as np
 
-from iota2.compute.groups import Label, learners_wanted, split_groups
+from iota2.compute.groups import Label, learners_wanted, reserved_polygons, split_groups
 from iota2.core.labels import normalised, whole_number
 from iota2.core.random import generator
-from iota2.core.tables import LEARN, UNUSED, VALIDATION
+from iota2.core.tables import FUSION, LEARN, UNUSED, VALIDATION
 from iota2.core.words import nearest
 from iota2.errors import InputError
 
@@ -36,19 +36,28 @@ def split_polygons(
     random_seed: int,
     split_ground_truth: bool = True,
     together: np.ndarray | None = None,
+    reserved_share: float | None = None,
 ) -> list[np.ndarray]:
-    """The side of each polygon, for each of ``runs`` seeds: LEARN, VALIDATION, BOTH or UNUSED.
+    """The side of each polygon, for each of ``runs`` seeds: LEARN, VALIDATION, BOTH, FUSION or UNUSED.
 
     ``labels`` and ``regions`` are in order of originfid; a region is None, and the side UNUSED, outside all regions.
     The split is drawn per region, label and seed. Polygons are not divided, so no area is on both sides. Of n polygons,
     round(n x ratio) learn (half to even), at least 1 and at most n - 1; a single polygon learns (see
     ``unvalidated``). Polygons with the same number in ``together`` have the same side (``split_groups``).
+
+    With ``reserved_share``, this share of the polygons of each region and label is on the side FUSION for all seeds
+    (``reserved_polygons``), and the others are split.
     """
-    strata = polygons_by_stratum(labels, regions)
+    reserved = np.zeros(len(labels), bool)
+    if reserved_share is not None:
+        groups = np.arange(len(labels)) if together is None else together
+        reserved = reserved_polygons(polygons_by_stratum(labels, regions), groups, reserved_share, random_seed)
+    split = [None if aside else region for region, aside in zip(regions, reserved, strict=True)]
+    strata = polygons_by_stratum(labels, split)
     sides = []
     for k in range(runs):
         if split_ground_truth and together is not None:
-            sides.append(split_groups(strata, together, ratio, random_seed + k))
+            sides.append(np.where(reserved, FUSION, split_groups(strata, together, ratio, random_seed + k)))
             continue
         side = np.full(len(labels), UNUSED, dtype="<U10")
         for (region, label), members in strata.items():
@@ -58,7 +67,7 @@ def split_polygons(
             learners = _draw(len(members), ratio, generator(random_seed + k, "split", region, label))
             side[members] = VALIDATION
             side[members[learners]] = LEARN
-        sides.append(side)
+        sides.append(np.where(reserved, FUSION, side))
     return sides
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from iota2.compute.groups import Label, learners_wanted
+from iota2.compute.groups import Label, learners_wanted, reserved_wanted
 from iota2.core.random import generator
 
 
@@ -28,14 +28,22 @@ def submodel_count(area: float, threshold: float, learners: Sequence[int]) -> in
 
 
 def learning_polygons(
-    labels: Sequence[Label], homes: Sequence[str | None], ratio: float
+    labels: Sequence[Label], homes: Sequence[str | None], ratio: float, reserved_share: float | None = None
 ) -> dict[str, dict[Label, int]]:
-    """Number of learning polygons by region and label; ``ratio`` 1 if all polygons learn."""
+    """Number of learning polygons by region and label; ``ratio`` 1 if all polygons learn.
+
+    ``reserved_share``: share of the polygons that no run uses; None for none.
+    """
     counts: dict[str, dict[Label, int]] = {}
     for label, home in zip(labels, homes, strict=True):
         if home is not None:
             of_region = counts.setdefault(home, {})
             of_region[label] = of_region.get(label, 0) + 1
+    if reserved_share is not None:
+        counts = {
+            region: {label: count - reserved_wanted(count, reserved_share) for label, count in of_region.items()}
+            for region, of_region in counts.items()
+        }
     if ratio == 1:
         return counts
     return {

@@ -191,13 +191,14 @@ STEP_BLOCKS = {
     "confusionMatrix": "confusionCmd",
     "confusionMatrixFusion": "confusionsMerge",
     "reportGen": "reportGeneration",
+    "merge_final_classifications": "mergeRuns",
 }
 """Step name by block name in legacy resources files."""
 BLOCKS_WITHOUT_STEP = (
     "iota2_dir", "samplesManagement", "samplesAugmentation", "dimensionalityReduction",
     "superPixPos", "superPixSplit", "slic_segmentation", "cmdClassifications", "SAROptConfusionMatrix",
     "SAROptConfusionMatrixFusion", "SAROptFusion", "fusion", "noData", "gen_confusionMatrix",
-    "merge_final_classifications", "statsReport", "mergeOutStats", "regularisation", "mergeregularisation", "clump",
+    "statsReport", "mergeOutStats", "regularisation", "mergeregularisation", "clump",
     "grid", "crownsearch", "crownbuild", "mosaictiles", "vectorisation", "simplification", "smoothing", "clipvectors",
     "statistics", "prodVectors",
 )  # fmt: skip

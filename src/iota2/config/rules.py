@@ -25,7 +25,7 @@ from iota2.config.options.sensors import (
     Sentinel1,
     UserFeat,
 )
-from iota2.config.options.train import ArgClassification, ArgTrain, DimRed, ScikitModels
+from iota2.config.options.train import ArgClassification, ArgTrain, DimRed, MultiRunFusion, ScikitModels
 from iota2.core.recipe import DEFAULT_INDICES
 from iota2.core.words import counted, did_you_mean
 from iota2.errors import ConfigError
@@ -361,6 +361,38 @@ def smoothing_options_used(arg_classification: ArgClassification) -> Iterator[Fi
             yield Finding("arg_classification", (name,), f"has no effect: {reason}", fatal=False)
 
 
+def runs_can_be_fused(arg_train: ArgTrain, fusion: MultiRunFusion) -> Iterator[Finding]:
+    """The fusion of runs has several runs, with polygons that are split."""
+    if not fusion.merge_run:
+        return
+    section, path = MultiRunFusion.section_name, ("merge_run",)
+    if not arg_train.split_ground_truth:
+        text = "True requires arg_train.split_ground_truth True; without a split, all runs are identical"
+        yield Finding(section, path, text)
+    elif arg_train.runs == 1:
+        text = "True requires several runs; set arg_train.runs to 3 or more, or merge_run to False"
+        yield Finding(section, path, text)
+    elif arg_train.runs == 2 and fusion.merge_run_method == "majorityvoting":
+        text = "with two runs, all pixels in which they differ are undecided; set arg_train.runs to 3 or more"
+        yield Finding(section, ("merge_run_method",), text, fatal=False)
+
+
+def run_fusion_options_used(fusion: MultiRunFusion) -> Iterator[Finding]:
+    method = fusion.merge_run_method
+    for name in sorted(fusion.model_fields_set - {"merge_run"}):
+        text = ""
+        if not fusion.merge_run:
+            text = "merge_run is False"
+        elif name == "dempstershafer_mob" and method != "dempstershafer":
+            text = f"merge_run_method is {method}"
+        elif name == "merge_run_undecidedlabel" and method == "mean":
+            text = "merge_run_method is mean, which decides every pixel"
+        elif name == "merge_run_ratio" and fusion.fusion_of_classification_all_samples_validation:
+            text = "fusion_of_classification_all_samples_validation is True, so no polygon is reserved"
+        if text and _changed(fusion, name):
+            yield Finding(MultiRunFusion.section_name, (name,), f"has no effect: {text}", fatal=False)
+
+
 def season_given(
     chain: Chain, interpolation: Interpolation, sentinel_1: Sentinel1, *sensors: Sensor
 ) -> Iterator[Finding]:
@@ -484,6 +516,8 @@ RULES: tuple[tuple[Callable[..., Iterator[Finding]], tuple[str, ...]], ...] = (
     (reduction_options_used, ("dim_red",)),
     (probability_map_enabled, ("arg_classification",)),
     (smoothing_options_used, ("arg_classification",)),
+    (runs_can_be_fused, ("arg_train", "multi_run_fusion")),
+    (run_fusion_options_used, ("multi_run_fusion",)),
     (season_given, ("chain", "sensors_data_interpolation", *_DATED)),
     (keep_bands_used, ("chain", "iota2_feature_extraction", *_DATED)),
     (expressions_used, ("chain", "sensors_data_interpolation", *_DATED)),
@@ -501,6 +535,12 @@ READS: Mapping[Callable[..., Iterator[Finding]], tuple[str, ...]] = {
     pixel_size_fits: ("chain.spatial_resolution", "chain.proj"),
     classes_in_two_files: ("chain.color_table", "chain.nomenclature_path"),
     several_runs_split: ("arg_train.split_ground_truth", "arg_train.runs"),
+    runs_can_be_fused: (
+        "arg_train.split_ground_truth",
+        "arg_train.runs",
+        "multi_run_fusion.merge_run",
+        "multi_run_fusion.merge_run_method",
+    ),
     classifier_options_known: (
         "arg_train.classifier",
         "arg_train.otb_classifier_options",

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import geopandas as gpd
 import numpy as np
+import shapely
 
+from iota2.compute.polygons import squares_touch
+from iota2.compute.validation import count_pixels
 from iota2.core.graph import Paths
-from iota2.core.grid import Block
-from iota2.core.tables import CODE, ORIGIN
+from iota2.core.grid import Block, resolution
+from iota2.core.tables import CODE, ORIGIN, PolygonCounts
 from iota2.io.rasters.rasterize import rasterize
 from iota2.io.tables.frames import concatenated
 from iota2.io.tables.vectors import read_sqlite
@@ -57,3 +61,27 @@ def selected_points(inp: Paths) -> gpd.GeoDataFrame | None:
     if "selection" not in inp:
         return None
     return concatenated([read_sqlite(path) for path in inp.all("selection").values()])
+
+
+def outlines_of(pieces: gpd.GeoDataFrame, reference: gpd.GeoDataFrame) -> dict[int, shapely.Geometry]:
+    """Outlines of the polygons that ``pieces`` were cut from, by row of the reference data.
+
+    Cuts at the border of a tile, a region or the clear area are not edges: the polygon continues behind the cut.
+    """
+    whole = reference[reference[ORIGIN].isin(pieces[ORIGIN])]
+    edges = shapely.boundary(whole.geometry.to_numpy())
+    shapely.prepare(edges)
+    return dict(zip(whole[ORIGIN].astype(int), edges, strict=True))
+
+
+def polygon_pixels(
+    pixels: ValidationPixels, outlines: Mapping[int, shapely.Geometry], produced: np.ndarray, block: Block
+) -> PolygonCounts:
+    """Number of pixels of a block by polygon, class of the map and contact with the edge of the polygon."""
+    affine, size, origin = block.geobox.affine, resolution(block.geobox), pixels.origins
+    x, y = affine.c + (pixels.cols + 0.5) * affine.a, affine.f + (pixels.rows + 0.5) * affine.e
+    edge = np.zeros(len(origin), dtype=bool)
+    order = np.argsort(origin, kind="stable")
+    for some in np.split(order, np.flatnonzero(np.diff(origin[order])) + 1) if len(order) else []:
+        edge[some] = squares_touch(outlines[int(origin[some[0]])], x[some], y[some], size)
+    return count_pixels(origin, pixels.codes, produced[pixels.rows, pixels.cols], edge)

@@ -13,10 +13,12 @@ from iota2.classifiers.scikit.options import ScikitParams
 from iota2.compute.augmentation import DEFAULT_FACTOR, DEFAULT_NEIGHBOURS, Method, Wanted
 from iota2.compute.class_weights import Balanced
 from iota2.compute.indices import INDICES
+from iota2.compute.label_fusion import Measure
 from iota2.compute.regularise import MAX_UNIT_PIXELS
 from iota2.compute.smoothing import DEFAULT_SMOOTHNESS, MAX_WINDOW
-from iota2.config.fusion_options import DEFAULT_FUSION, FusionOptions, read_fusion_options
+from iota2.config.fusion_options import DEFAULT_FUSION, FusionMethod, FusionOptions, read_fusion_options
 from iota2.config.options.fields import AnyPath, InputFile, Section, Words
+from iota2.core.nomenclature import MAX_CODE
 from iota2.core.recipe import DEFAULT_INDICES, TEMPORAL_FEATURES
 from iota2.core.reduction import ReductionMode
 from iota2.options import About, OneOf, Options, no_effect, no_effect_without, option, planned, same_as
@@ -561,19 +563,53 @@ class MultiRunFusion(Section):
     about_section: ClassVar[str] = "Fusion of the maps of several runs."
     builders: ClassVar[str] = "C"
 
-    merge_run: bool = planned(False, "Fuse the maps of all runs.")
-    merge_run_method: Literal["majorityvoting", "dempstershafer"] = no_effect_without(
-        "majorityvoting", "Method of the fusion.", "merge_run"
+    merge_run: bool = option(
+        False,
+        "Fuse the maps of all runs into one, and validate it on polygons that no run uses: "
+        "[how to](../howto/fusion-of-runs.md).",
     )
-    merge_run_undecidedlabel: int = no_effect_without(255, "Label of undecided pixels.", "merge_run")
-    merge_run_ratio: float = no_effect_without(0.1, "Share of polygons reserved to validate the fusion.", "merge_run")
-    dempstershafer_mob: Literal["precision", "recall", "accuracy", "kappa"] = no_effect_without(
-        "precision", "Accuracy measure used as belief in a run.", "merge_run"
+    merge_run_method: FusionMethod = option(
+        "majorityvoting",
+        "Method of the fusion: most votes; maximum belief by the rule of Dempster and Shafer; highest mean probability "
+        "of the runs. The last one also writes a confidence.",
     )
-    keep_runs_results: bool = no_effect_without(True, "Keep the report of each run.", "merge_run")
-    fusion_of_classification_all_samples_validation: bool = no_effect_without(
-        False, "Validate the fusion on all polygons.", "merge_run"
+    merge_run_undecidedlabel: int = option(
+        255,
+        "Label of pixels that the votes or beliefs of the runs do not decide. It must not be the code of a class. Not "
+        "used by the method `mean`.",
+        ge=1,
+        le=MAX_CODE,
     )
+    merge_run_ratio: float = option(
+        0.1,
+        "Share of the polygons of each class and region that are reserved to validate the fusion: no run uses them for "
+        "learning or validation.",
+        gt=0,
+        lt=1,
+    )
+    dempstershafer_mob: Measure = option(
+        "precision",
+        "Accuracy measure, from the confusion matrix of a run, that is used as its mass (method `dempstershafer`). "
+        "`precision` and `recall` are those of the class.",
+    )
+    keep_runs_results: bool = option(True, "Write the report on the accuracy of the runs to `final/RESULTS_seeds.txt`.")
+    fusion_of_classification_all_samples_validation: bool = option(
+        False,
+        "Validate the fusion on all polygons, and reserve none. The runs have learned from these polygons, so its "
+        "accuracy is optimistic.",
+    )
+
+    @property
+    def reserved_share(self) -> float | None:
+        """Share of the polygons that are reserved for the fusion; None if none are."""
+        if self.merge_run and not self.fusion_of_classification_all_samples_validation:
+            return self.merge_run_ratio
+        return None
+
+    @property
+    def averages(self) -> bool:
+        """Whether the probabilities of the runs are averaged."""
+        return self.merge_run and self.merge_run_method == "mean"
 
 
 class DimRed(Section):

@@ -28,14 +28,14 @@ class Entry:
     """0 is transparent."""
 
 
-def class_style(nomenclature: Nomenclature) -> str:
-    """Style of the map, with names and colours of the classes.
+def class_style(nomenclature: Nomenclature, others: Sequence[Entry] = ()) -> str:
+    """Style of the map, with names and colours of the classes, and of ``others``, values that are not classes.
 
     All styles are the text of a ``.qml`` file. QGIS loads it when it has the name of the raster and is in the same
     folder. Values that are not classes, such as 0 for not classified, are transparent.
     """
     named = zip(nomenclature.codes, nomenclature.names, nomenclature.colors, strict=True)
-    return paletted_style([Entry(code, _hex(color), name) for code, name, color in named])
+    return paletted_style([*(Entry(code, _hex(color), name) for code, name, color in named), *others])
 
 
 def confidence_style() -> str:
@@ -132,6 +132,11 @@ def _document(renderer: Element) -> str:
     SubElement(root, "blendMode").text = "0"
     ElementTree.indent(root)
     return DOCTYPE + ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def undecided_entry(value: int, color: Color) -> Entry:
+    """Entry of the pixels of a fusion that are not decided."""
+    return Entry(value, _hex(color), "undecided")
 
 
 def _hex(color: Color) -> str:

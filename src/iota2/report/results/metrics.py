@@ -28,6 +28,7 @@ def metrics(
     *,
     reliability: ReliabilityData | None = None,
     borders: BordersData | None = None,
+    fusion: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """All measures of the accuracy as JSON values; undefined measures are None.
 
@@ -53,6 +54,7 @@ def metrics(
                         f_score by class, seeds as above; the others are means over the runs
         reliability     with ``reliability`` only: see ``reliability_json``
         borders         with ``borders`` only, for maps of several regions or tiles: see ``borders_json``
+        fusion          with ``fusion`` only: see ``fusion_json``
         not_validated   [{code, name, reason}]
         notes           [sentence]
         provenance      the argument ``provenance``
@@ -68,17 +70,18 @@ def metrics(
         "rows": "reference",
         "columns": "map",
         "labels": [_label(code, nomenclature) for code in summary.labels],
-        "seeds": [_seed(seed, confusion) for seed, confusion in confusions.items()],
+        "seeds": [seed_json(seed, confusion) for seed, confusion in confusions.items()],
         "summary": {
             "runs": summary.runs,
             "mean_confusion": summary.mean_counts.tolist(),
-            "overall_accuracy": _estimate(summary.overall_accuracy),
-            "kappa": _estimate(summary.kappa),
-            **{name: [_estimate(value) for value in values] for name, values in per_class.items()},
+            "overall_accuracy": estimate_json(summary.overall_accuracy),
+            "kappa": estimate_json(summary.kappa),
+            **{name: [estimate_json(value) for value in values] for name, values in per_class.items()},
         },
         **({"validation": _validation(validated)} if validated else {}),
         **({"reliability": reliability_json(reliability)} if reliability else {}),
         **({"borders": borders_json(borders)} if borders and borders.shown else {}),
+        **({"fusion": dict(fusion)} if fusion else {}),
         "not_validated": [
             {"code": code, "name": nomenclature.name(code), "reason": reason}
             for code, reason in reasons_not_validated(confusions).items()
@@ -97,23 +100,25 @@ def _label(code: int, nomenclature: Nomenclature) -> dict[str, Any]:
     return {"code": code, "label": label, "name": nomenclature.name(code)}
 
 
-def _seed(seed: int, confusion: Confusion) -> dict[str, Any]:
+def seed_json(seed: int, confusion: Confusion) -> dict[str, Any]:
+    """Matrix and measures of one map."""
     scores = scores_of(confusion)
     return {
         "seed": seed,
         "confusion": confusion.counts.tolist(),
         "unmapped": confusion.unmapped.tolist(),
         "support": scores.support.tolist(),
-        "overall_accuracy": _defined(scores.overall_accuracy),
-        "kappa": _defined(scores.kappa),
-        "precision": [_defined(value) for value in scores.precision.tolist()],
-        "recall": [_defined(value) for value in scores.recall.tolist()],
-        "f_score": [_defined(value) for value in scores.f_score.tolist()],
+        "overall_accuracy": defined(scores.overall_accuracy),
+        "kappa": defined(scores.kappa),
+        "precision": [defined(value) for value in scores.precision.tolist()],
+        "recall": [defined(value) for value in scores.recall.tolist()],
+        "f_score": [defined(value) for value in scores.f_score.tolist()],
     }
 
 
-def _estimate(value: Estimate) -> dict[str, Any]:
-    known = {"mean": _defined(value.mean), "half_width": value.half_width, "runs": value.runs}
+def estimate_json(value: Estimate) -> dict[str, Any]:
+    """A measure with its interval."""
+    known = {"mean": defined(value.mean), "half_width": value.half_width, "runs": value.runs}
     if value.bounds is None:
         return known
     low, high = value.bounds
@@ -133,13 +138,13 @@ def _part(part: SubsetAccuracy) -> dict[str, Any]:
     return {
         "polygons": part.polygons.tolist(),
         "pixels": part.pixels.tolist(),
-        "overall_accuracy": _defined(part.summary.overall_accuracy.mean),
-        "kappa": _defined(part.summary.kappa.mean),
-        "f_score": [_defined(value.mean) for value in part.summary.f_score],
-        "seeds": [_seed(seed, confusion) for seed, confusion in part.confusions.items()],
+        "overall_accuracy": defined(part.summary.overall_accuracy.mean),
+        "kappa": defined(part.summary.kappa.mean),
+        "f_score": [defined(value.mean) for value in part.summary.f_score],
+        "seeds": [seed_json(seed, confusion) for seed, confusion in part.confusions.items()],
     }
 
 
-def _defined(value: float) -> float | None:
+def defined(value: float) -> float | None:
     """The value, or None for NaN."""
     return None if math.isnan(value) else value

@@ -17,6 +17,7 @@ from iota2.core.losses import DRAWN, SAMPLES, USABLE, VALIDATION, ClassLosses, l
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import Confusion
 from iota2.report.results.borders import BordersData, border_tables
+from iota2.report.results.fusion import FusionReport, fusion_remarks, fusion_rows, fusion_sentences
 from iota2.report.results.importance import ImportanceView, importance_tables
 from iota2.report.results.measures import UNDEFINED, measure, spread_text
 from iota2.report.results.reductions import ReducedModel, reduction_table
@@ -133,6 +134,9 @@ class ReportData:
     """Borders and stages of the map; None without."""
     importance: ImportanceView | None = None
     """Importance of groups of features; None if it was not measured."""
+    fusion: FusionReport | None = None
+    """The fusion of the runs; None without."""
+    fusion_map: Picture | None = None
     files: tuple[tuple[str, str], ...] = ()
     """Paths relative to the folder of the page, with one sentence each."""
     models: tuple[ModelView, ...] = ()
@@ -158,6 +162,7 @@ def render_report(data: ReportData) -> str:
         spreads=spread_sentences(summary) if summary else (),
         validation=_validation(validated, data.nomenclature) if validated else None,
         seeds=_seed_rows(data.confusions),
+        fusion={"sentences": fusion_sentences(data.fusion), "rows": fusion_rows(data.fusion)} if data.fusion else None,
         samples=model_samples_rows(data.samples, data.nomenclature),
         reliability=reliability_table(data.reliability, data.nomenclature) if data.reliability else None,
         reduction=reduction_table(data.reductions) if data.reductions else None,
@@ -169,6 +174,7 @@ def render_report(data: ReportData) -> str:
             *remarks(data.confusions, data.nomenclature),
             *(neighbour_notes(validated) if validated else ()),
             *data.nomenclature.warnings,
+            *(fusion_remarks(data.fusion, data.nomenclature) if data.fusion else ()),
             *data.notes,
         ),
     )

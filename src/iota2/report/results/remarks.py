@@ -10,17 +10,20 @@ from iota2.compute.accuracy import not_validated, scores
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import Confusion
 
+Matrices = Mapping[int, Confusion] | Mapping[str, Confusion]
+"""Confusion matrices by seed, or by the name of a map."""
 
-def reasons_not_validated(confusions: Mapping[int, Confusion]) -> dict[int, str]:
+
+def reasons_not_validated(confusions: Matrices) -> dict[int, str]:
     """Reasons why classes are not validated for at least one seed, by class code. ``confusions``: matrices by seed."""
-    seeds: dict[int, list[int]] = {}
+    seeds: dict[int, list[int | str]] = {}
     for seed, confusion in confusions.items():
         for code in not_validated(confusion):
             seeds.setdefault(code, []).append(seed)
     return {code: _reason(code, missing, confusions) for code, missing in sorted(seeds.items())}
 
 
-def remarks(confusions: Mapping[int, Confusion], nomenclature: Nomenclature) -> tuple[str, ...]:
+def remarks(confusions: Matrices, nomenclature: Nomenclature) -> tuple[str, ...]:
     """Remarks on the measures for the reader of the accuracy report; empty if there are none."""
     return (
         *_not_validated(confusions, nomenclature),
@@ -29,22 +32,23 @@ def remarks(confusions: Mapping[int, Confusion], nomenclature: Nomenclature) -> 
     )
 
 
-def _reason(code: int, missing: list[int], confusions: Mapping[int, Confusion]) -> str:
+def _reason(code: int, missing: list[int | str], confusions: Matrices) -> str:
     when = "" if len(missing) == len(confusions) else f" for {_seeds(missing)}"
-    left = sum(int(confusions[seed].unmapped[confusions[seed].labels.index(code)]) for seed in missing)
+    matrices = [confusion for seed, confusion in confusions.items() if seed in missing]
+    left = sum(int(confusion.unmapped[confusion.labels.index(code)]) for confusion in matrices)
     if left:
         return f"none of its {left:,} validation pixels is classified (0 in the map){when}"
     return f"no validation pixel{when}"
 
 
-def _not_validated(confusions: Mapping[int, Confusion], nomenclature: Nomenclature) -> Iterator[str]:
+def _not_validated(confusions: Matrices, nomenclature: Nomenclature) -> Iterator[str]:
     for code, reason in reasons_not_validated(confusions).items():
         yield f"Class {nomenclature.name(code)} ({code}) is not validated: {reason}."
 
 
-def _never_mapped(confusions: Mapping[int, Confusion], nomenclature: Nomenclature) -> Iterator[str]:
+def _never_mapped(confusions: Matrices, nomenclature: Nomenclature) -> Iterator[str]:
     """Remarks on classes that are mapped on no validation pixel: precision undefined, F-score 0."""
-    missing: dict[int, list[int]] = {}
+    missing: dict[int, list[int | str]] = {}
     for seed, confusion in confusions.items():
         found = scores(confusion)
         for code, precision, support in zip(found.labels, found.precision, found.support, strict=True):
@@ -57,7 +61,7 @@ def _never_mapped(confusions: Mapping[int, Confusion], nomenclature: Nomenclatur
         )
 
 
-def _unmapped(confusions: Mapping[int, Confusion], nomenclature: Nomenclature) -> Iterator[str]:
+def _unmapped(confusions: Matrices, nomenclature: Nomenclature) -> Iterator[str]:
     for seed, confusion in confusions.items():
         total = int(confusion.unmapped.sum())
         if total:
@@ -67,10 +71,13 @@ def _unmapped(confusions: Mapping[int, Confusion], nomenclature: Nomenclature) -
                 if count
             )
             yield (
-                f"Seed {seed}: {total:,} validation pixels are not classified and are excluded from all measures "
-                f"({parts})."
+                f"{_seeds([seed]).capitalize()}: {total:,} validation pixels are not classified and are excluded from "
+                f"all measures ({parts})."
             )
 
 
-def _seeds(seeds: list[int]) -> str:
+def _seeds(seeds: list[int | str]) -> str:
+    """Seeds, or names of maps, as text: ``seeds 0, 1``."""
+    if any(isinstance(seed, str) for seed in seeds):
+        return ", ".join(map(str, seeds))
     return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(str(seed) for seed in seeds)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from iota2.compute.validation import ValidationAccuracy
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import PRODUCED, REFERENCE, Confusion
 from iota2.report.results.measures import UNDEFINED, interval, measure
-from iota2.report.results.remarks import remarks
+from iota2.report.results.remarks import Matrices, remarks
 from iota2.report.results.validation import neighbour_notes, validation_lines
 
 
@@ -35,16 +35,17 @@ def classification_results(confusion: Confusion) -> str:
 
 
 def results_text(
-    confusions: Mapping[int, Confusion],
+    confusions: Matrices,
     nomenclature: Nomenclature,
     notes: Sequence[str] = (),
     validated: ValidationAccuracy | None = None,
 ) -> str:
     """Text of ``RESULTS.txt``: mean matrix over seeds, kappa, overall accuracy, measures of each class.
 
-    ``confusions``: matrices by seed. Undefined measures are shown as ``–``. The table is followed by the measures of
-    ``validated``, the remarks on the measures, and ``notes``. With one run, the table has plain numbers, and the
-    intervals follow below. A ``|`` in a class name is replaced by ``¦``, because ``|`` separates columns.
+    ``confusions``: matrices by seed, or the one of a map by its name. Undefined measures are shown as ``–``. The table
+    is followed by the measures of ``validated``, the remarks on the measures, and ``notes``. With one run, the table
+    has plain numbers, and the intervals follow below. A ``|`` in a class name is replaced by ``¦``, because ``|``
+    separates columns.
     """
     summary = summarise(confusions, validated.intervals if validated else None)
     names = [nomenclature.name(code).replace("|", "¦") for code in summary.labels]

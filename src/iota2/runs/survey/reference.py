@@ -14,6 +14,7 @@ from odc.geo.geobox import GeoBox
 
 from iota2.compute.areas import home_regions
 from iota2.compute.class_weights import weights_by_code
+from iota2.compute.label_fusion import undecided_problem
 from iota2.compute.sample_copies import rules_of_unknown_regions
 from iota2.compute.submodels import learning_polygons, submodel_count, submodel_names
 from iota2.config.options.schema import Config
@@ -69,6 +70,7 @@ def find_reference(problems: Problems, images: Images, regions: Regions) -> Refe
     count_remarks = problems.attempt(lambda: _class_count_remarks(config, classes)) if tables else None
     if problems.checks("reference"):
         _check_sample_options(problems, classes)
+        _check_undecided_label(problems, classes)
     copy_remarks = _copy_remarks(problems, regions, classes, submodels or {}) if "reference" in problems.asks else ()
     if images.complete and regions.usable and data is not None:
         for text in _coverage_problems(regions.frame, images.footprints, data, config):
@@ -102,10 +104,13 @@ def _submodels(
     grid = next(iter(images.scenes.values())).geobox
     hectares = shapely.area(to_crs(on_tiles.geometry, str(grid.crs)).to_numpy()) / units_per_metre(grid.crs) ** 2 / 1e4
     ratio = given.ratio if given.split_ground_truth else 1.0
-    learners = learning_polygons(on_tiles["label"].tolist(), homes, ratio)
+    reserved = config.multi_run_fusion.reserved_share
+    learners = learning_polygons(on_tiles["label"].tolist(), homes, ratio, reserved)
+    learning_share = ratio * (1 - (reserved or 0.0))
     counts, remarks = {}, []
     for name in names:
-        area = ratio * sum(size for size, home in zip(hectares.tolist(), homes, strict=True) if home == name) / 100
+        total = sum(size for size, home in zip(hectares.tolist(), homes, strict=True) if home == name)
+        area = learning_share * total / 100
         numbers = learners.get(name, {})
         counts[name] = submodel_count(area, given.mode_outside_regionsplit, [*numbers.values()])
         remarks += _submodel_remarks(name, area, counts[name], numbers)
@@ -248,6 +253,14 @@ def _check_sample_options(problems: Problems, classes: Nomenclature | None) -> N
             "sample_augmentation",
             AUGMENTATION_KEY,
         )
+
+
+def _check_undecided_label(problems: Problems, classes: Nomenclature | None) -> None:
+    """Add a problem if the label of undecided pixels in the fusion of runs is the code of a class."""
+    fusion, option = problems.config.multi_run_fusion, ("multi_run_fusion", "merge_run_undecidedlabel")
+    used = fusion.merge_run and not fusion.averages and problems.usable(".".join(option))
+    if used and classes is not None and (text := undecided_problem(fusion.merge_run_undecidedlabel, classes.codes)):
+        problems.add(option, text)
 
 
 def _copy_remarks(

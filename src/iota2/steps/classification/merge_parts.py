@@ -44,7 +44,7 @@ def _join(parts: Mapping[Key, Path], path: Path, profile: RasterProfile, use: Re
 def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of a job: labels, confidence and, if requested, probabilities of one model are written."""
     run = facts.run
-    probabilities = 2 * run.class_count if config.arg_classification.writes_probabilities else 0
+    probabilities = 2 * run.class_count if layout.with_probabilities(config) else 0
     return facts.raster_cost(run.label_bytes + 4 + probabilities)
 
 

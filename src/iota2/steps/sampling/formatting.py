@@ -23,7 +23,7 @@ from iota2.core.files import read_text
 from iota2.core.graph import JobContext, Step, optional
 from iota2.core.grid import blocks, resolution
 from iota2.core.scene import Scene
-from iota2.core.tables import CODE, LEARN, ORIGIN, REGION, TILE, UNUSED, VALIDATION, seed_column, seed_columns
+from iota2.core.tables import CODE, FUSION, LEARN, ORIGIN, REGION, TILE, UNUSED, VALIDATION, seed_column, seed_columns
 from iota2.io.files.atomic import write_text
 from iota2.io.files.crs import sliver_area, to_crs, units_per_metre
 from iota2.io.rasters.files import RasterProfile, RasterWriter, read_block
@@ -79,6 +79,9 @@ def run(job: JobContext[FormattingParams]) -> None:
                 selected = _with_models(selected, reference, key.seed, job)
             write_sqlite(selected.drop(columns=sides), path)
     tile_regions = {key.region for key, _ in job.out.each("region_shape")}
+    if "reserved" in job.out:
+        selected = pieces[pieces[seed_column(0)] == FUSION]
+        write_sqlite(selected.drop(columns=sides), job.out.reserved)
     for row in regions.itertuples():
         if row.region in tile_regions:
             _write_region(job, scene, str(row.region), row.geometry, envelope)
@@ -188,6 +191,7 @@ STEP = Step(
         "pixels": layout.POLYGON_PIXELS,
         "learn": layout.LEARN_POLYGONS,
         "validation": layout.VALIDATION_POLYGONS,
+        "reserved": layout.RESERVED_POLYGONS,
         "region_shape": layout.REGION_SHAPE,
         "region_raster": layout.REGION_RASTER,
         "region_mask": layout.REGION_MASK,

@@ -18,7 +18,8 @@ from iota2.config.options.schema import Config
 from iota2.core.graph import JobContext, Step
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.remarks import remarks_about
-from iota2.core.tables import CODE, ORIGIN, REGION, label_column, seed_column
+from iota2.core.tables import CODE, FUSION, ORIGIN, REGION, label_column, seed_column
+from iota2.core.words import counted
 from iota2.errors import InputError
 from iota2.io.files.atomic import write_text
 from iota2.io.files.crs import sliver_area
@@ -55,6 +56,8 @@ class ReferenceParams:
     split_field: str | None = None
     split_distance: float | None = None
     """Metres."""
+    reserved_share: float | None = None
+    """Share of the polygons that validate the fusion of runs; None without."""
 
 
 def params(config: Config) -> ReferenceParams:
@@ -75,6 +78,7 @@ def params(config: Config) -> ReferenceParams:
         split_ground_truth=arg_train.split_ground_truth,
         split_field=arg_train.split_field if arg_train.split_ground_truth else None,
         split_distance=arg_train.split_distance if arg_train.split_ground_truth else None,
+        reserved_share=config.multi_run_fusion.reserved_share,
     )
 
 
@@ -101,13 +105,15 @@ def run(job: JobContext[ReferenceParams]) -> None:
     field = read_field(source, given.split_field) if given.split_field else None
     groups = polygon_groups(data, home, field, given.split_distance)
     frame = split_frame(data, classes, home, given, groups)
-    group_texts = group_notes(frame, classes, given, groups, field) if groups is not None else []
+    reserved = (frame[seed_column(0)] == FUSION).to_numpy()
+    group_texts = group_notes(frame[~reserved], classes, given, groups[~reserved], field) if groups is not None else []
     write_shapefile(frame, job.out.reference)
     write_classes(classes, job.out.classes)
     write_classes(classes.unnamed, job.out.codes)
     write_text(job.out.table, label_table_csv(classes))
     split_notes = _split_notes(data, classes, home, given.split_ground_truth)
-    texts = (*data.warnings, *data.notes, *split_notes, *group_texts)
+    fusion_notes = _fusion_notes(frame, classes, reserved) if given.reserved_share is not None else []
+    texts = (*data.warnings, *data.notes, *split_notes, *group_texts, *fusion_notes)
     write_remarks(job.out.notes, remarks_about(texts, "reference"))
     write_class_losses(losses, job.out.losses)
     if groups is not None:
@@ -150,6 +156,7 @@ def split_frame(
         random_seed=given.random_seed,
         split_ground_truth=given.split_ground_truth,
         together=groups,
+        reserved_share=given.reserved_share,
     )
     columns = {ORIGIN: frame[ORIGIN].to_numpy(), label: frame["label"].to_numpy(), CODE: codes}
     columns[REGION] = [region or "" for region in home]
@@ -195,6 +202,22 @@ def _split_notes(data: ReferenceData, classes: Nomenclature, home: list[str | No
     lost = sorted(set(classes.codes) - {code for code, region in zip(codes, home, strict=True) if region})
     for code in lost:
         notes.append(f"Class {classes.name(code)} ({code}) has no usable polygon: the map does not contain it.")
+    return notes
+
+
+def _fusion_notes(frame: gpd.GeoDataFrame, classes: Nomenclature, reserved: np.ndarray) -> list[str]:
+    """Notes on the polygons reserved for the fusion of runs; ``reserved`` is (polygon,) bool."""
+    used = (frame[REGION] != "").to_numpy()
+    notes = [
+        f"{counted(int(reserved.sum()), 'polygon')} of {int(used.sum())} validate the fusion of runs "
+        "(multi_run_fusion.merge_run_ratio) and are not used by any run."
+    ]
+    codes = frame[CODE].to_numpy()
+    for code in sorted(set(codes[used].tolist()) - set(codes[reserved].tolist())):
+        notes.append(
+            f"Class {classes.name(code)} ({code}) has too few polygons, or groups of polygons, to reserve one: the "
+            "fusion of runs is not validated for this class."
+        )
     return notes
 
 

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import geopandas as gpd
 import numpy as np
-import shapely
 
 from iota2 import layout
 from iota2.compute.accuracy import confusion_matrix
 from iota2.compute.map_reliability import count_confidences, sum_confidences
-from iota2.compute.polygons import squares_touch
-from iota2.compute.validation import count_pixels, sum_counts
+from iota2.compute.validation import sum_counts
 from iota2.config.options.schema import Config
 from iota2.core.cost import Cost, JobFacts
 from iota2.core.graph import JobContext, Step, optional
-from iota2.core.grid import Block, blocks, grid_covering, resolution
-from iota2.core.tables import CODE, ORIGIN, ConfidenceCounts, Confusion, PolygonCounts
+from iota2.core.grid import blocks, grid_covering
+from iota2.core.tables import CODE, ConfidenceCounts, Confusion, PolygonCounts
 from iota2.io.files.atomic import write_text
 from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
 from iota2.io.tables.classes import read_classes
@@ -26,7 +22,14 @@ from iota2.io.tables.confusions import confusion_csv
 from iota2.io.tables.polygon_counts import polygon_counts_csv
 from iota2.io.tables.vectors import read_sqlite, read_vector
 from iota2.steps.blocks import COPY_SHAPE, WRITING_THREADS
-from iota2.steps.reference_pixels import ValidationPixels, pixels_at, pixels_in, rasterize_positions, selected_points
+from iota2.steps.reference_pixels import (
+    outlines_of,
+    pixels_at,
+    pixels_in,
+    polygon_pixels,
+    rasterize_positions,
+    selected_points,
+)
 
 VALIDATION_WRONG, VALIDATION_RIGHT, LEARNING_WRONG, LEARNING_RIGHT = 1, 2, 3, 4
 """Values of the comparison raster: wrong and correct pixels in validation and learning polygons."""
@@ -50,7 +53,7 @@ def run(job: JobContext) -> None:
                 position = rasterize_positions(validation, block)
                 pixels = pixels_in(validation, position) if points is None else pixels_at(points, block)
                 learning_codes = _codes(learning, rasterize_positions(learning, block))
-                counts.append(_polygon_counts(pixels, outlines, produced, block))
+                counts.append(polygon_pixels(pixels, outlines, produced, block))
                 seen, sure = produced[pixels.rows, pixels.cols], confidence.read(block.geobox)[pixels.rows, pixels.cols]
                 confidences.append(count_confidences(pixels.origins, pixels.codes, seen, sure))
                 total += confusion_matrix(pixels.codes, seen, codes)
@@ -75,33 +78,9 @@ def compare(produced: np.ndarray, validation: np.ndarray, learning: np.ndarray) 
     return result
 
 
-def outlines_of(pieces: gpd.GeoDataFrame, reference: gpd.GeoDataFrame) -> dict[int, shapely.Geometry]:
-    """Outlines of the polygons that ``pieces`` were cut from, by row of the reference data.
-
-    Cuts at the border of a tile, a region or the clear area are not edges: the polygon continues behind the cut.
-    """
-    whole = reference[reference[ORIGIN].isin(pieces[ORIGIN])]
-    edges = shapely.boundary(whole.geometry.to_numpy())
-    shapely.prepare(edges)
-    return dict(zip(whole[ORIGIN].astype(int), edges, strict=True))
-
-
 def _codes(polygons: gpd.GeoDataFrame, position: np.ndarray) -> np.ndarray:
     """Class code (y, x) of the polygon of each pixel; 0 elsewhere. ``position``: from ``rasterize_positions``."""
     return np.concatenate([[0], polygons[CODE].to_numpy()]).astype(np.uint16)[position]
-
-
-def _polygon_counts(
-    pixels: ValidationPixels, outlines: Mapping[int, shapely.Geometry], produced: np.ndarray, block: Block
-) -> PolygonCounts:
-    """Number of pixels of a block by polygon, class of the map and contact with the edge of the polygon."""
-    affine, size, origin = block.geobox.affine, resolution(block.geobox), pixels.origins
-    x, y = affine.c + (pixels.cols + 0.5) * affine.a, affine.f + (pixels.rows + 0.5) * affine.e
-    edge = np.zeros(len(origin), dtype=bool)
-    order = np.argsort(origin, kind="stable")
-    for some in np.split(order, np.flatnonzero(np.diff(origin[order])) + 1) if len(order) else []:
-        edge[some] = squares_touch(outlines[int(origin[some[0]])], x[some], y[some], size)
-    return count_pixels(origin, pixels.codes, produced[pixels.rows, pixels.cols], edge)
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:

@@ -44,6 +44,7 @@ from iota2.io.tables.remark_lists import read_remarks
 from iota2.io.tables.vectors import read_vector
 from iota2.options import Options
 from iota2.report.results.borders import BordersData, border_remarks, borders_text
+from iota2.report.results.fusion import NOT_AN_INTERVAL, FusionReport, fusion_json, fusion_remarks, fusion_results
 from iota2.report.results.importance import ImportanceView, importance_view, importances_json
 from iota2.report.results.metrics import metrics
 from iota2.report.results.page import AlignedSeries, Picture, ReportData, Series, render_report
@@ -57,6 +58,7 @@ from iota2.report.results.samples import model_samples_json, model_samples_text
 from iota2.report.results.text import results_text
 from iota2.steps.blocks import COPY_SHAPE
 from iota2.steps.drawing import figures_module
+from iota2.steps.fused_runs import FusionParams, fusion_params, read_fusion
 from iota2.steps.learned_models import TRAINING_OPTIONS, LearnedModels, read_learned_models
 
 MAX_QUICKLOOK_PIXELS = 1_000_000
@@ -78,6 +80,8 @@ class ReportParams:
     """Whether models are blended near borders of regions."""
     sampled_validation: bool = False
     """Whether validation pixels are selected like learning pixels."""
+    fusion: FusionParams | None = None
+    """The fusion of the runs; None without."""
 
 
 def params(config: Config) -> ReportParams:
@@ -95,6 +99,7 @@ def params(config: Config) -> ReportParams:
         runs=config.arg_train.runs,
         blended=layout.with_boundary_fusion(config),
         sampled_validation=config.arg_train.sampling_validation,
+        fusion=fusion_params(config),
     )
 
 
@@ -114,10 +119,19 @@ def run(job: JobContext[ReportParams]) -> None:
     remarks = (*classes.warnings, *notes)
     results = results_text(confusions, classes, remarks, found)
     further = f"{samples_text(fates, classes.name)}{model_samples_text(learned.samples, classes.name)}"
+    fusion = read_fusion(job.inp, job.params.fusion, classes) if job.params.fusion else None
     parts = (f"{results}\n{reliability_text(reliable, classes)}\n", borders_text(borders, classes), further)
-    write_text(job.out.results, printable("".join(parts)))
-    origin = _provenance(job, scenes, learned)
-    values = metrics(confusions, classes, remarks, origin, found, reliability=reliable, borders=borders)
+    _write_results(job, printable("".join(parts)), fusion, classes)
+    values = metrics(
+        confusions,
+        classes,
+        (*remarks, *(fusion_remarks(fusion, classes) if fusion else ())),
+        _provenance(job, scenes, learned),
+        found,
+        reliability=reliable,
+        borders=borders,
+        fusion=fusion_json(fusion) if fusion else None,
+    )
     write_json(job.out.metrics, values)
     diagrams = _write_diagrams(job, reliable)
     page = replace(
@@ -134,8 +148,31 @@ def run(job: JobContext[ReportParams]) -> None:
         searches=learned.searches,
         importance=_importance(job),
         borders=borders,
+        fusion=fusion,
+        fusion_map=_fusion_picture(job, classes) if fusion else None,
     )
     write_text(job.out.page, render_report(page))
+
+
+def _write_results(
+    job: JobContext[ReportParams], text: str, fusion: FusionReport | None, classes: Nomenclature
+) -> None:
+    """Write the report of the runs, ``text``; with a fusion, its report in place of that of the runs, which moves."""
+    if fusion is None:
+        write_text(job.out.results, text)
+        return
+    write_text(job.out.results, printable(fusion_results(fusion, classes, classes.warnings)))
+    if "run_results" in job.out:
+        write_text(job.out.run_results, text + "\n" + NOT_AN_INTERVAL + "\n")
+
+
+def _fusion_picture(job: JobContext[ReportParams], classes: Nomenclature) -> Picture:
+    """The fusion of the runs; undecided pixels are shown like pixels that are not classified."""
+    with RasterReader(job.inp.fused_map) as reader:
+        metres = reader.geobox.crs is not None and reader.geobox.crs.projected
+    small, pixel_size = _quicklook(job.inp.fused_map, metres)
+    shown = np.where(np.isin(small, classes.codes), small, 0)
+    return Picture("Fusion", layout.MERGED_MAP.about, figures_module().map_quicklook(shown, classes, pixel_size))
 
 
 def _write_diagrams(job: JobContext[ReportParams], reliable: ReliabilityData) -> Mapping[int, bytes]:
@@ -380,9 +417,13 @@ STEP = Step(
         "map": layout.MAP,
         "confidence": layout.FINAL_CONFIDENCE,
         "validity": layout.FINAL_VALIDITY,
+        "fused_map": optional(layout.MERGED_MAP),
+        "fused_validation": optional(layout.MERGED_VALIDATION),
+        "run_validation": optional(layout.RUN_VALIDATION),
     },
     makes={
         "results": layout.RESULTS,
+        "run_results": layout.RUN_RESULTS,
         "metrics": layout.METRICS,
         "reliability": layout.RELIABILITY_FIGURE,
         "importance": layout.IMPORTANCE,
