@@ -26,9 +26,7 @@ def bench_weights(benchmark: Any, figures: Figures, rounds: int, metres: int) ->
     """Weights of one region in a block with a border, with pixels of 10 m."""
     inside, blending = region(), Blending(metres, metres)
     benchmark.pedantic(lambda: scaled_weights(inside, (10, 10), blending), rounds=rounds, warmup_rounds=1)
-    figures.add(
-        "borders", f"weights, {metres} m on each side", benchmark.stats.stats.data, pixels=inside.size, cores=1
-    )
+    figures.add("borders", f"weights, {metres} m on each side", benchmark.stats.stats.data, pixels=inside.size, cores=1)
 
 
 def bench_seams(benchmark: Any, figures: Figures, rounds: int) -> None:

@@ -33,8 +33,8 @@ from iota2.steps.tile_models import Area, RegionFusion, TileModels
 
 log = logging.getLogger(__name__)
 
-FUSION_SECONDS = 0.02e-6
-"""Seconds per pixel, class and map to combine predictions, measured by ``make bench``."""
+FUSION_SECONDS = 0.03e-6
+"""Seconds per pixel, class and model to combine predictions, measured by ``make bench``."""
 
 
 def params(config: Config) -> RegionFusion:
@@ -84,7 +84,7 @@ def fitting_shapes(job: JobContext, scene: Scene, recipe: FeatureRecipe, classes
 
 def _shapes(job: JobContext, scene: Scene, recipe: FeatureRecipe, classes: int, use: Resources) -> BlockShapes:
     """Rows and columns of blocks that fit ``use`` together with the models; ConfigError if none fits."""
-    regions = len(job.inp.all("masks"))
+    blended = "weights" in job.inp
     keys = [*job.inp.all("models")]
     together = max(sum(other[:1] == key[:1] and other.seed == key.seed for other in keys) for key in keys)
     return prediction_shapes(
@@ -92,10 +92,15 @@ def _shapes(job: JobContext, scene: Scene, recipe: FeatureRecipe, classes: int, 
         recipe,
         use,
         classes,
-        regions=regions,
+        regions=_layers(len(job.inp.all("masks")), blended),
         model_bytes=_model_bytes(job),
-        predictions=_predictions_in_memory(together, "weights" in job.inp),
+        predictions=_predictions_in_memory(together, blended),
     )
+
+
+def _layers(regions: int, blended: bool) -> int:
+    """Bytes per pixel of the masks of regions, and of their weights."""
+    return regions * (1 + 2 * blended)
 
 
 def _predictions_in_memory(models: int, blended: bool) -> int:
@@ -165,7 +170,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     if config.dim_red.dim_red:
         prediction_seconds += COMPONENT_SECONDS * run.features * config.dim_red.target_dimension
     predictions = models / facts.regions * (1.5 if layout.with_boundary_fusion(config) else 1.0)
-    fusions = FUSION_SECONDS * run.class_count * (maps - models)
+    fusions = FUSION_SECONDS * run.class_count * predictions * (maps > models)
     seconds = READING_SECONDS * facts.layers + FEATURE_SECONDS * run.features
     seconds += prediction_seconds * predictions + fusions
     return facts.raster_cost((run.label_bytes + 4 + probabilities) * maps, seconds)
@@ -181,9 +186,11 @@ def block_shape(config: Config, facts: Facts, tile: str, use: Resources) -> tupl
     """Rows and columns of the blocks that are classified at once."""
     names = facts.regions[tile]
     together = facts.sources * max((facts.submodels.get(name, 1) for name in names), default=1)
-    predictions = _predictions_in_memory(together, layout.with_boundary_fusion(config))
+    blended = layout.with_boundary_fusion(config)
+    predictions = _predictions_in_memory(together, blended)
+    masks = _layers(len(names), blended)
     return prediction_shapes(
-        facts.scenes[tile], facts.recipe, use, facts.class_count, regions=len(names), predictions=predictions
+        facts.scenes[tile], facts.recipe, use, facts.class_count, regions=masks, predictions=predictions
     ).computed
 
 
