@@ -39,11 +39,13 @@ def names_in(module: ModuleType, side: Side) -> Names:
     tree.body = [node for node in tree.body if not _is_step(node)]
     found = _names(tree, lambda node: isinstance(node, ast.Attribute) and node.attr == side)
     for helper in _helpers(tree, module, lambda node: isinstance(node, ast.Attribute) and node.attr == side):
-        found.used |= _used_by(helper)
+        further = _used_by(helper)
+        found.used |= further.used
+        found.any_of |= further.any_of
     return found
 
 
-def _used_by(helper: Callable[..., Any]) -> set[str]:
+def _used_by(helper: Callable[..., Any]) -> Names:
     """Names used by a function whose first parameter is the paths, and by the functions to which it passes them."""
     code = ast.parse(textwrap.dedent(inspect.getsource(helper)))
     (parameter, *_) = inspect.signature(helper).parameters
@@ -51,14 +53,18 @@ def _used_by(helper: Callable[..., Any]) -> set[str]:
     def are_paths(node: ast.AST) -> bool:
         return isinstance(node, ast.Name) and node.id == parameter
 
-    used = _names(code, are_paths).used
+    found = _names(code, are_paths)
     for further in _helpers(code, sys.modules[helper.__module__], are_paths):
-        used |= _used_by(further)
-    return used
+        names = _used_by(further)
+        found.used |= names.used
+        found.any_of |= names.any_of
+    return found
 
 
 def _is_step(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "STEP"
+    return (
+        isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id.endswith("STEP")
+    )
 
 
 def _helpers(tree: ast.AST, module: ModuleType, are_paths: Callable[[ast.AST], bool]) -> Iterator[Callable[..., Any]]:

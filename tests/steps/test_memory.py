@@ -44,6 +44,7 @@ from iota2.steps.classification.classification import fitting_shapes
 from iota2.steps.map_writers import Maps
 from iota2.steps.pixels import feature_blocks
 from iota2.steps.profiles import confidence_profile, label_profile, probability_profile
+from iota2.steps.tile_models import RegionFusion
 from iota2.testing.products import Layer, write_product
 
 TILE = "T31TCJ"
@@ -266,9 +267,9 @@ def test_models_larger_than_the_memory_are_reported_and_use_the_smallest_blocks(
     scene = scene_of(parse_spec(SPEC, source="small.yaml"), tmp_path)
     recipe = FeatureRecipe((SensorRecipe("Small", ("RED", "NIR"), {}, ("20180101",), indices=()),))
     save_model(random_forest_model(recipe, 500_000, np.random.default_rng(0)), tmp_path / "model", tmp_path / "card")
-    job = JobContext(
-        Paths(tmp_path, {"models": "model", "masks": "m"}), Paths(tmp_path, {}), Key(), None, Resources(memory=8 << 20)
-    )
+    models = MultiplePaths(RUNS, {("1", "", 0, ""): "model"})
+    inp = Paths(tmp_path, {"models": models, "masks": MultiplePaths(("region",), {("1",): "m"})})
+    job = JobContext(inp, Paths(tmp_path, {}), Key(), RegionFusion(), Resources(memory=8 << 20))
     shapes = fitting_shapes(job, scene, recipe, len(CODES))
     assert shapes.decoded == (16, 64)
     assert "iota2 run --memory" in caplog.text

@@ -15,6 +15,7 @@ from odc.geo.geobox import GeoBox
 from shapely import box
 
 from iota2.classifiers import Prediction, save_model, train_model
+from iota2.compute.model_fusion import in_all_classes
 from iota2.core.graph import JobContext, Key, MultiplePaths, Paths, Resources
 from iota2.core.grid import blocks
 from iota2.core.nomenclature import Nomenclature
@@ -137,7 +138,7 @@ def test_the_mosaic_stays_within_its_memory(tile: Tile) -> None:
 def test_probabilities_are_scaled_and_absent_without_label() -> None:
     shares = np.array([[[0.25, 0]], [[0.75, 0]]], np.float32)
     prediction = Prediction(np.array([[2, 0]], np.uint16), shares[1], shares)
-    found = scaled_probabilities(prediction, np.array([0, 2]), 3)
+    found = scaled_probabilities(in_all_classes(prediction, np.array([0, 2]), 3))
     assert found.tolist() == [[[250, NO_PROBABILITY]], [[0, NO_PROBABILITY]], [[750, NO_PROBABILITY]]]
 
 

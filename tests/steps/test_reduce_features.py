@@ -25,7 +25,7 @@ from tests.steps.helpers import RECIPE, area, frame, run, write_codes, write_rec
 
 FORMATS = (".sqlite", ".parquet")
 COUNT = 60
-KEY = Key.of(region="1", seed=0)
+KEY = Key.of(region="1", submodel="", seed=0, source="")
 
 
 def write_input(folder: Path, suffix: str, *, count: int = COUNT) -> tuple[np.ndarray, np.ndarray]:

@@ -48,7 +48,7 @@ def job_of(root: Path, suffix: str, count: int) -> JobContext:
     return JobContext(
         Paths(root, {"recipe": "recipe.json", "samples": f"samples{suffix}", "classes": write_codes(root)}),
         Paths(root, {"model": f"model{suffix}", "card": f"card{suffix}.txt"}),
-        Key.of(region="1", seed=0),
+        Key.of(region="1", submodel="", seed=0, source=""),
         training.TrainingParams(Learner("rf", parameters), 0),
         Resources(threads=2),
     )

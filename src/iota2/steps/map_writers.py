@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -19,7 +20,7 @@ from iota2.steps.profiles import (
     probability_profile,
     scaled_probabilities,
 )
-from iota2.steps.tile_models import BLENDED, DS, FUSED, Result
+from iota2.steps.tile_models import BLENDED, DS, FUSED, MODEL, Result
 
 
 @dataclass(frozen=True)
@@ -38,27 +39,38 @@ class Maps:
             self.probabilities.write(block, scaled_probabilities(prediction))
 
 
+@dataclass(frozen=True)
 class MapWriters:
     """Output rasters of a strip: of models, of fusions of the models of a region, and of the blended tile."""
 
-    def __init__(self, out: Paths, geobox: GeoBox, classes: Nomenclature, stack: ExitStack) -> None:
-        def writer(name: str, key: Key, profile: RasterProfile) -> RasterWriter:
-            return stack.enter_context(RasterWriter(out.all(name)[key], profile))
-
-        self._maps: dict[tuple[str, Key], Maps] = {}
-        for kind in ("", FUSED, DS, BLENDED):
-            name = f"{kind}probabilities"
-            for key, _ in out.each(f"{kind}labels") if f"{kind}labels" in out else ():
-                self._maps[kind, key] = Maps(
-                    writer(f"{kind}labels", key, label_profile(geobox, classes)),
-                    writer(f"{kind}confidence", key, confidence_profile(geobox)),
-                    writer(name, key, probability_profile(geobox, classes)) if name in out else None,
-                )
-        choices = out.each("ds_choice") if "ds_choice" in out else ()
-        self._choices = {key: writer("ds_choice", key, choice_profile(geobox)) for key, _ in choices}
+    maps: Mapping[tuple[str, Key], Maps]
+    """By kind of result and key."""
+    choices: Mapping[Key, RasterWriter]
+    """By region and seed: which model gave the labels."""
 
     def write(self, block: Block, result: Result) -> None:
         """Write the result of a model or fusion for a block."""
-        self._maps[result.kind, result.key].write(block, result.prediction)
+        self.maps[result.kind, result.key].write(block, result.prediction)
         if result.choice is not None:
-            self._choices[result.key].write(block, result.choice)
+            self.choices[result.key].write(block, result.choice)
+
+
+def open_maps(out: Paths, geobox: GeoBox, classes: Nomenclature, stack: ExitStack) -> MapWriters:
+    """Open the output rasters of a job on the grid of its strip; ``stack`` closes them."""
+
+    def writers(name: str, profile: RasterProfile) -> dict[Key, RasterWriter]:
+        paths = out.each(name) if name in out else ()
+        return {key: stack.enter_context(RasterWriter(path, profile)) for key, path in paths}
+
+    maps: dict[tuple[str, Key], Maps] = {}
+    for kind, names in {
+        MODEL: ("labels", "confidence", "probabilities"),
+        FUSED: ("fused_labels", "fused_confidence", "fused_probabilities"),
+        DS: ("ds_labels", "ds_confidence", "ds_probabilities"),
+        BLENDED: ("blended_labels", "blended_confidence", "blended_probabilities"),
+    }.items():
+        profiles = label_profile(geobox, classes), confidence_profile(geobox), probability_profile(geobox, classes)
+        labels, confidence, probabilities = map(writers, names, profiles)
+        for key, writer in labels.items():
+            maps[kind, key] = Maps(writer, confidence[key], probabilities.get(key))
+    return MapWriters(maps, writers("ds_choice", choice_profile(geobox)))

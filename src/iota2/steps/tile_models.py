@@ -23,8 +23,8 @@ from iota2.errors import FeatureMismatch, InputError
 from iota2.io.tables.confusions import read_confusion
 from iota2.io.tables.recipes import read_recipe
 
-FUSED, DS, BLENDED = "fused_", "ds_", "blended_"
-"""Kinds of fusions: models of a region, optical and radar models, regions."""
+MODEL, FUSED, DS, BLENDED = "model", "models of a region", "optical and radar models", "regions"
+"""Kinds of results: the prediction of one model, or a fusion."""
 _OTHER_FEATURES = "The models of this tile were trained on different features. Train them again."
 
 
@@ -64,7 +64,7 @@ class Result:
     """The prediction of a model or fusion for a block, with probabilities of all classes."""
 
     kind: str
-    """Empty for a model, else one of the kinds of fusions."""
+    """``MODEL``, or one of the kinds of fusions."""
     key: Key
     """Region, sub-model, seed and source of a model; region and seed of a fusion of its models; seed of the tile."""
     prediction: Prediction
@@ -79,28 +79,23 @@ class Result:
         return Result(self.kind, self.key, inside(self.prediction, area.own), choice)
 
 
+@dataclass(frozen=True, eq=False)
 class TileModels:
     """The models of a tile, and how their predictions are combined."""
 
-    def __init__(self, inp: Paths, classes: Nomenclature, fusion: RegionFusion) -> None:
-        self._inp, self._fusion_options = inp, fusion
-        self._codes = tuple(classes.codes)
-        paths = inp.all("models")
-        self.models = {key: load_model(path) for key, path in paths.items()}
-        for key, model in self.models.items():
-            _require_known_classes(model, classes, paths[key])
-        self._columns = {key: np.searchsorted(classes.codes, model.classes) for key, model in self.models.items()}
+    models: Mapping[Key, Model]
+    codes: tuple[int, ...]
+    """Ascending codes of all classes."""
+    recipe: FeatureRecipe
+    """Recipe of all features that the models need."""
+    fusion: RegionFusion
+    masses: Mapping[Key, np.ndarray]
+    """(class,) float64 by model: masses in all classes; empty if none are needed."""
 
     @cached_property
-    def recipe(self) -> FeatureRecipe:
-        """Recipe of all features that the models need; FeatureMismatch if models have other features."""
-        if not self._by_source:
-            return common_recipe(self.models)
-        whole = read_recipe(self._inp.recipe)
-        for model in self.models.values():
-            if model.recipe != whole.of_sensors([one.sensor for one in model.recipe.sensors if not one.static]):
-                raise FeatureMismatch(_OTHER_FEATURES)
-        return whole
+    def _columns(self) -> Mapping[Key, np.ndarray]:
+        """Positions of the classes of each model among all classes."""
+        return {key: np.searchsorted(self.codes, model.classes) for key, model in self.models.items()}
 
     @cached_property
     def _by_source(self) -> bool:
@@ -134,7 +129,7 @@ class TileModels:
             if region is not found[0]:
                 yield region.inside(area)
             if area.weights is not None:
-                blend = blends.setdefault(group.seed, Blend(self._codes, area.own.shape))
+                blend = blends.setdefault(group.seed, Blend(self.codes, area.own.shape))
                 blend.add(region.prediction, area.weights)
         for seed, blend in blends.items():
             yield Result(BLENDED, Key.of(seed=seed), blend.result())
@@ -142,36 +137,44 @@ class TileModels:
     @property
     def _fuses(self) -> bool:
         """Whether maps of regions are written that combine their models, also of regions with one model."""
-        return self._by_source or self._fusion_options.method is not None
+        return self._by_source or self.fusion.method is not None
 
     def _predicted(self, key: Key, features: FeatureBlock, area: Area, threads: int) -> Result:
         """Prediction of one model, where its region is used."""
         model = self.models[key]
         seen = features.of(model.recipe) if self._by_source else features
         found = model.predict(seen, area.used, threads=threads)
-        return Result("", key, in_all_classes(found, self._columns[key], len(self._codes)))
+        return Result(MODEL, key, in_all_classes(found, self._columns[key], len(self.codes)))
 
     def _of_region(self, group: Key, found: Sequence[Result]) -> Result:
         """Fusion of the predictions of the models of a region."""
-        predictions, masses = [one.prediction for one in found], [self._masses(one.key) for one in found]
+        predictions = [one.prediction for one in found]
+        masses = [self.masses.get(one.key, np.zeros(len(self.codes))) for one in found]
         if self._by_source:
             (optical, sar), (optical_masses, sar_masses) = predictions, masses
-            fused = fuse_sensors(optical, sar, optical_masses, sar_masses, self._codes)
+            fused = fuse_sensors(optical, sar, optical_masses, sar_masses, self.codes)
             return Result(DS, group, fused.prediction, fused.choice)
-        given = self._fusion_options
+        given = self.fusion
         assert given.method is not None, "regions may have several models"
         rule = given.undecided or "maxConfidence"
-        return Result(FUSED, group, ModelFusion(self._codes, given.method, rule, np.stack(masses)).fused(predictions))
+        return Result(FUSED, group, ModelFusion(self.codes, given.method, rule, np.stack(masses)).fused(predictions))
 
-    def _masses(self, key: Key) -> np.ndarray:
-        """(class,) float64: masses of a model in all classes, from its confusion matrix; 0 without one."""
-        return self._all_masses.get(key, np.zeros(len(self._codes)))
 
-    @cached_property
-    def _all_masses(self) -> Mapping[Key, np.ndarray]:
-        measure = self._fusion_options.measure or "precision"
-        paths = self._inp.each("confusions") if "confusions" in self._inp else ()
-        return {key: label_masses(read_confusion(path), measure, self._codes) for key, path in paths}
+def read_tile_models(inp: Paths, classes: Nomenclature, fusion: RegionFusion) -> TileModels:
+    """The models of a tile from the inputs of a job.
+
+    InputError for a model that predicts classes of another run, FeatureMismatch for models of other features.
+    """
+    paths = inp.all("models")
+    models = {key: load_model(path) for key, path in paths.items()}
+    for key, model in models.items():
+        _require_known_classes(model, classes, paths[key])
+    whole = read_recipe(inp.recipe) if "recipe" in inp else None
+    recipe = common_recipe(models) if whole is None else _whole_recipe(models, whole)
+    codes, measure = tuple(classes.codes), fusion.measure or "precision"
+    matrices = inp.each("confusions") if "confusions" in inp else ()
+    masses = {key: label_masses(read_confusion(path), measure, codes) for key, path in matrices}
+    return TileModels(models, codes, recipe, fusion, masses)
 
 
 def _require_known_classes(model: Model, classes: Nomenclature, path: Path) -> None:
@@ -182,6 +185,14 @@ def _require_known_classes(model: Model, classes: Nomenclature, path: Path) -> N
             f"{path}: predicts class {', '.join(unknown)}; expected only classes of the run: "
             f"{', '.join(map(str, classes.codes))}. Train the model again."
         )
+
+
+def _whole_recipe(models: Mapping[Key, Model], whole: FeatureRecipe) -> FeatureRecipe:
+    """The recipe of all features, if each model needs those of some sensors; FeatureMismatch otherwise."""
+    for model in models.values():
+        if model.recipe != whole.of_sensors([one.sensor for one in model.recipe.sensors if not one.static]):
+            raise FeatureMismatch(_OTHER_FEATURES)
+    return whole
 
 
 def common_recipe(models: Mapping[Key, Model]) -> FeatureRecipe:

@@ -27,9 +27,9 @@ from iota2.io.rasters.files import RasterReader
 from iota2.io.series.scene_file import read_shifted_scene
 from iota2.io.tables.classes import read_classes
 from iota2.steps.blocks import IMAGE_THREADS, fitting_threads, prediction_shapes
-from iota2.steps.map_writers import MapWriters
+from iota2.steps.map_writers import open_maps
 from iota2.steps.pixels import feature_blocks
-from iota2.steps.tile_models import Area, RegionFusion, TileModels
+from iota2.steps.tile_models import Area, RegionFusion, read_tile_models
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ def params(config: Config) -> RegionFusion:
 def run(job: JobContext[RegionFusion]) -> None:
     """Compute features block by block, classify the pixels of each region by its models, and combine their results."""
     scene, classes = read_shifted_scene(job.inp), read_classes(job.inp.classes)
-    models = TileModels(job.inp, classes, job.params)
+    models = read_tile_models(job.inp, classes, job.params)
     recipe = models.recipe
     rows = part_rows(job.key.part, scene.geobox.shape[0])
     strip = block_of(scene.tile, scene.geobox, rows, (0, scene.geobox.shape[1]))
@@ -57,7 +57,7 @@ def run(job: JobContext[RegionFusion]) -> None:
     shapes = fitting_shapes(replace(job, use=use), scene, recipe, len(classes.codes))
     with ExitStack() as stack:
         regions = _RegionBlocks.opened(job, scene.geobox, shapes.computed, stack)
-        maps = MapWriters(job.out, strip.geobox, classes, stack)
+        maps = open_maps(job.out, strip.geobox, classes, stack)
         order = shapes.in_order(scene.tile, scene.geobox, rows)
         for block, features, areas in feature_blocks(scene, recipe, order, regions.inside, threads=use.threads):
             for result in models.results(features, areas, use.threads):

@@ -27,8 +27,8 @@ def run(job: JobContext) -> None:
         "choice": choice_profile(geobox),
     }
     for name, profile in profiles.items():
-        if name in job.out:
-            _join(job.inp.all(name), getattr(job.out, name), profile, job.use)
+        for path in job.out.all(name).values() if name in job.out else ():
+            _join(job.inp.all(name), path, profile, job.use)
 
 
 def _join(parts: Mapping[Key, Path], path: Path, profile: RasterProfile, use: Resources) -> None:
