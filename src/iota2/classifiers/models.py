@@ -303,7 +303,12 @@ def _combinations(
         raise ValueError("models of fewer sensors, but the recipe is for all of them")
     for names in listed:
         folder = folder_of(names)
-        if not names or tuple(names) != recipe.of_sensors(names).dated or PurePath(folder).name != folder:
+        if (
+            not isinstance(names, list)
+            or not names
+            or tuple(names) != recipe.of_sensors(names).dated
+            or PurePath(folder).name != folder
+        ):
             raise ValueError(f"sensors {names!r}; expected some of {', '.join(recipe.dated)}")
     return None if own is None else tuple(own), tuple(tuple(names) for names in others)
 

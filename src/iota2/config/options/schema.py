@@ -80,9 +80,9 @@ class Config:
     @property
     def sensor_models(self) -> bool:
         """Whether pixels without observations of some sensors are predicted by models of the others."""
-        dated = [one for one in self.enabled.sensors if not one.spec.static]
-        wanted = self.arg_classification.missing_sensors == "models" and not self.chain.allow_missing_sensor
-        return wanted and len(dated) > 1
+        if self.arg_classification.missing_sensors == "mask" or self.chain.allow_missing_sensor:
+            return False
+        return len([one for one in self.enabled.sensors if not one.spec.static]) > 1
 
     def section(self, name: str) -> Section:
         """The section ``name``, such as ``Sentinel_2``. Raises KeyError for an unknown section."""

@@ -88,10 +88,9 @@ class ObservationReader:
         Without ``every``, one sensor with dates is enough. With ``layers``, every layer without dates must cover the
         pixel as well.
         """
-        combined = np.logical_and if every else np.logical_or
-        found = combined.reduce([self._series_footprint(series, block) for series in self.scene.series])
-        static = self.scene.layers if layers else ()
-        return np.logical_and.reduce([found, *(self._layers_footprint(one, block) for one in static)])
+        dated = [self._series_footprint(series, block) for series in self.scene.series]
+        static = [self._layers_footprint(one, block) for one in self.scene.layers] if layers else []
+        return np.logical_and.reduce([*(dated if every else [np.logical_or.reduce(dated)]), *static])
 
     def _layers_footprint(self, layers: SensorScene, block: Block) -> np.ndarray:
         """(y, x) bool: all layers cover the pixel."""

@@ -69,12 +69,12 @@ class TrainingParams:
         others = {"arg_train.random_seed": self.random_seed, "arg_classification.calibration": self.calibration}
         weights = {"arg_train.class_weight": self.class_weight}
         others["arg_train.dempster_shafer_sar_opt_fusion"] = bool(self.radar)
-        mode, dimension = self.reduction or (None, None)
-        sensors = {
-            "arg_classification.missing_sensors_share": self.share,
-            "dim_red.reduction_mode": mode,
-            "dim_red.target_dimension": dimension,
-        }
+        sensors: dict[str, Any] = {}
+        if self.share is not None:
+            sensors["arg_classification.missing_sensors_share"] = self.share
+        if self.reduction is not None:
+            names = ("dim_red.reduction_mode", "dim_red.target_dimension")
+            sensors |= dict(zip(names, self.reduction, strict=True))
         return {**options_of_learner(self.learner), **weights, **others, **sensors}
 
 
