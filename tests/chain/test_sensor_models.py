@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -77,3 +79,62 @@ def test_each_combination_has_its_own_model(mapped: Config) -> None:
     assert ("Sentinel2",) in [one.recipe.dated for one in model.alternatives]
     card = made_by(mapped, layout.MODEL_CARD).read_text(encoding="utf-8")
     assert "Landsat8 + Sentinel2" in card
+
+
+def test_the_report_says_which_model_predicts_which_pixels(mapped: Config) -> None:
+    results = made_by(mapped, layout.RESULTS).read_text(encoding="utf-8")
+    assert "Sensors that see a pixel, and the model that predicts it" in results
+    found = json.loads(made_by(mapped, layout.METRICS).read_text(encoding="utf-8"))["provenance"]
+    by_sensors = {tuple(one["sensors"]): one for one in found["sensor_combinations"]}
+    pixels = read_combinations(made_by(mapped, layout.SENSOR_COMBINATIONS))
+    assert {names: one["pixels"] for names, one in by_sensors.items()} == {n: c for n, c in pixels.items() if n}
+    for names, one in by_sensors.items():
+        assert tuple(one["models"][0]["sensors"]) == names
+        assert one["models"][0]["samples"] > 0
+    assert "own model" in made_by(mapped, layout.REPORT).read_text(encoding="utf-8")
+
+
+def test_models_fill_what_a_mask_leaves_without_label(case: Case, mapped: Config) -> None:
+    masked = run(configured(case, "mask", missing_sensors="mask"))
+    labels, holes = (read(made_by(config, layout.TILE_LABELS)) for config in (mapped, masked))
+    assert (labels[holes > 0] > 0).all()
+    assert (holes[:, 72:] == 0).all(), "Landsat 8 does not see the east"
+    truth = case.world.truth(case.world.tile_geobox(WEST))
+    assert (labels == truth).mean() > (holes == truth).mean() + 0.2
+
+
+@pytest.mark.long
+def test_where_all_sensors_see_all_pixels_the_forest_has_the_bytes_of_a_run_with_mask(tmp_path: Path) -> None:
+    clear = made(replace(WORLD, size=64, overlap=16, clouds=False, orbit_edge=False), tmp_path / "world")
+    forests = []
+    for name in ("models", "mask"):
+        chain = {"l8_path": str(clear.files.l8_path), "output_path": str(tmp_path / name)}
+        config = run(clear.configured(chain=chain, arg_classification={"missing_sensors": name}))
+        folder = made_by(config, layout.MODEL)
+        forests.append((folder / "forest.npz").read_bytes())
+        assert not [*folder.glob("sensors_*")]
+    assert forests[0] == forests[1]
+
+
+def test_a_second_run_makes_nothing_again(case: Case, mapped: Config) -> None:
+    before = made_by(mapped, layout.MAP).stat().st_mtime_ns
+    run(configured(case, "models"))
+    assert made_by(mapped, layout.MAP).stat().st_mtime_ns == before
+
+
+def test_reductions_importances_and_new_samples_are_those_of_complete_samples(case: Case) -> None:
+    chain = {"l8_path": str(case.files.folder / "western"), "output_path": str(case.files.folder / "reduced")}
+    augmentation = {"activate": True, "samples.strategy": "balance", "strategy": "smote"}
+    config = run(
+        case.configured(
+            chain=chain,
+            dim_red={"dim_red": True, "target_dimension": 3, "reduction_mode": "sensor_band"},
+            arg_train={"sample_augmentation": augmentation, "feature_importance": True, "class_weight": "balanced"},
+        )
+    )
+    labels, seen = read(made_by(config, layout.TILE_LABELS)), read(made_by(config, layout.VALIDITY))
+    assert (labels[seen > 0] > 0).all()
+    truth = case.world.truth(case.world.tile_geobox(WEST))
+    assert (labels == truth)[labels > 0].mean() > 0.8
+    model = load_model(made_by(config, layout.MODEL))
+    assert all(one.transforms[0].name == "components" for one in (model, *model.alternatives))

@@ -185,6 +185,11 @@ def read_training(folder: Path) -> Training:
     return _parsed(folder / FILE).meta
 
 
+def read_recipe_of(folder: Path) -> FeatureRecipe:
+    """Recipe of the model that ``save_model`` wrote; ``ModelError`` as in ``load_model``. No array is read."""
+    return _parsed(folder / FILE).recipe
+
+
 def read_combinations(folder: Path) -> dict[tuple[str, ...], Training]:
     """Origin of the models by their sensors with dates, by preference; only one without models of fewer sensors.
 

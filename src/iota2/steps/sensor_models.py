@@ -9,11 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from iota2.classifiers.base import Model
-from iota2.compute.sensor_combinations import Combination, lack_of_samples, summed, trainable
+from iota2.classifiers.base import Model, Training
+from iota2.classifiers.models import read_combinations, read_recipe_of
+from iota2.compute.sensor_combinations import Combination, first_subset, lack_of_samples, summed, trainable
+from iota2.core.graph import Key, Paths
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.tables import sample_columns
 from iota2.io.tables.samples import read_columns
+from iota2.io.tables.sensor_combinations import read_combinations as read_pixels
+from iota2.report.results.sensors import CombinationModel, SensorCombination
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +42,36 @@ class SeenSamples:
         """Number of samples that all these sensors see, and what they lack for a model of their own."""
         codes = self.codes[self.of(names)]
         return len(codes), lack_of_samples(codes, self.codes)
+
+
+def read_uses(inp: Paths) -> tuple[SensorCombination, ...]:
+    """Combinations of sensors with pixels, the most frequent first, and the models that predict them.
+
+    From the inputs of the report; empty without models of fewer sensors.
+    """
+    if "combinations" not in inp:
+        return ()
+    models = {key: read_combinations(path) for key, path in inp.each("models")}
+    sensors = next(iter(inp.all("models").values()))
+    pixels = summed([read_pixels(path) for path in inp.all("combinations").values()], read_recipe_of(sensors).dated)
+    total = sum(pixels.values())
+    ordered = sorted(pixels, key=lambda names: (-pixels[names], names))
+    return tuple(
+        SensorCombination(
+            names,
+            pixels[names],
+            pixels[names] / total,
+            tuple(_use(names, key, found) for key, found in models.items()),
+        )
+        for names in ordered
+    )
+
+
+def _use(names: Combination, key: Key, found: Mapping[Combination, Training]) -> CombinationModel:
+    """The model of one region and seed that predicts a combination."""
+    used = first_subset(names, found) or ()
+    samples = sum(found[used].samples.values()) if used else 0
+    return CombinationModel(key.region, key.seed, used, samples)
 
 
 def read_seen(path: Path, recipe: FeatureRecipe, codes: np.ndarray) -> SeenSamples:
