@@ -16,13 +16,13 @@ CLASSES = Nomenclature((1,), ("a",), ((1, 2, 3),), (1,))
 BOTH, ONE = ("Landsat8", "Sentinel2"), ("Sentinel2",)
 
 
-def model(sensors: tuple[str, ...], samples: int, region: str = "1") -> CombinationModel:
-    return CombinationModel(region, 0, sensors, samples)
+def model(sensors: tuple[str, ...], samples: int, region: str = "1", *, own: bool = False) -> CombinationModel:
+    return CombinationModel(region, 0, sensors, samples, own)
 
 
 FOUND = (
-    SensorCombination(BOTH, 9000, 0.9, (model(BOTH, 1234), model(ONE, 900, "2"))),
-    SensorCombination(ONE, 999, 0.0999, (model(ONE, 1500), model(ONE, 900, "2"))),
+    SensorCombination(BOTH, 9000, 0.9, (model(BOTH, 1234, own=True), model(ONE, 900, "2"))),
+    SensorCombination(ONE, 999, 0.0999, (model(ONE, 1500, own=True), model(ONE, 900, "2", own=True))),
     SensorCombination(("Landsat8",), 1, 0.00001, (model((), 0), model((), 0, "2"))),
 )
 

@@ -232,8 +232,8 @@ def load_model(folder: Path) -> Model:
         found.meta,
         transforms,
         found.calibration,
-        found.sensors,
-        alternatives,
+        sensors=found.sensors,
+        alternatives=alternatives,
     )
 
 

@@ -15,6 +15,7 @@ from iota2.compute.sensor_combinations import Combination, first_subset, lack_of
 from iota2.core.graph import Key, Paths
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.tables import sample_columns
+from iota2.errors import InputError
 from iota2.io.tables.samples import read_columns
 from iota2.io.tables.sensor_combinations import read_combinations as read_pixels
 from iota2.report.results.sensors import CombinationModel, SensorCombination
@@ -52,8 +53,9 @@ def read_uses(inp: Paths) -> tuple[SensorCombination, ...]:
     if "combinations" not in inp:
         return ()
     models = {key: read_combinations(path) for key, path in inp.each("models")}
-    sensors = next(iter(inp.all("models").values()))
-    pixels = summed([read_pixels(path) for path in inp.all("combinations").values()], read_recipe_of(sensors).dated)
+    sensors = {key: read_recipe_of(path).dated for key, path in inp.each("models")}
+    names = tuple(dict.fromkeys(name for known in sensors.values() for name in known))
+    pixels = summed([read_pixels(path) for path in inp.all("combinations").values()], names)
     total = sum(pixels.values())
     ordered = sorted(pixels, key=lambda names: (-pixels[names], names))
     return tuple(
@@ -61,17 +63,17 @@ def read_uses(inp: Paths) -> tuple[SensorCombination, ...]:
             names,
             pixels[names],
             pixels[names] / total,
-            tuple(_use(names, key, found) for key, found in models.items()),
+            tuple(_use(names, sensors[key], key, found) for key, found in models.items()),
         )
         for names in ordered
     )
 
 
-def _use(names: Combination, key: Key, found: Mapping[Combination, Training]) -> CombinationModel:
-    """The model of one region and seed that predicts a combination."""
+def _use(names: Combination, known: Combination, key: Key, found: Mapping[Combination, Training]) -> CombinationModel:
+    """The model of one region and seed that predicts a combination; ``known``: all sensors of its recipe."""
     used = first_subset(names, found) or ()
     samples = sum(found[used].samples.values()) if used else 0
-    return CombinationModel(key.region, key.seed, used, samples)
+    return CombinationModel(key.model, key.seed, used, samples, used == tuple(one for one in known if one in names))
 
 
 def read_seen(path: Path, recipe: FeatureRecipe, codes: np.ndarray) -> SeenSamples:
@@ -96,8 +98,11 @@ def model_of_sensors(
     """The model of all sensors with those of fewer sensors as alternatives, for a ``partial`` recipe.
 
     ``tables``: pixels by combination on the tiles of the model. If too few samples are seen by all sensors, the first
-    of the other models takes the place of the main one. There must be a sample that a sensor sees.
+    of the other models takes the place of the main one. InputError if no sensor sees a sample.
     """
+    if not any(seen.any() for seen in samples.seen.values()):
+        listed = ", ".join(recipe.dated)
+        raise InputError(f"No sample is seen by any of the sensors {listed}. Draw polygons where they see the area.")
     features = {sensor.sensor: len(sensor.names) for sensor in recipe.sensors if sensor.sensor in recipe.dated}
     pixels = summed(tables, recipe.dated)
     models = []

@@ -16,10 +16,13 @@ class CombinationModel:
     """The model of one region and seed that predicts the pixels of a combination of sensors."""
 
     region: str
+    """Name of the model: region, with the numbers of its sub-models and its source."""
     seed: int
     sensors: tuple[str, ...]
     """Sensors of the model; empty if no model predicts these pixels."""
     samples: int
+    own: bool
+    """Whether these are all sensors of the combination of which the model could know."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,8 @@ def combination_remarks(found: Sequence[SensorCombination], share: float) -> Ite
     ``share``: that above which a combination gets its own model.
     """
     for one in found:
-        others = [model for model in one.models if model.sensors != one.sensors]
-        if not others or not one.pixels:
+        others = [model for model in one.models if not model.own]
+        if not others:
             continue
         used = dict.fromkeys(joined(model.sensors) for model in others)
         instead = "; ".join(f"the model of {name}" if name else "no model, so there is no label" for name in used)
@@ -65,10 +68,7 @@ def combination_table(found: Sequence[SensorCombination]) -> dict[str, Any]:
             "sensors": joined(one.sensors),
             "pixels": one.pixels,
             "share": _percent(one.share),
-            "cells": [
-                {"model": _model(one, model), "samples": model.samples, "own": model.sensors == one.sensors}
-                for model in one.models
-            ],
+            "cells": [{"model": _model(model), "samples": model.samples, "own": model.own} for model in one.models],
         }
         for one in found
     ]
@@ -84,7 +84,7 @@ def combinations_text(found: Sequence[SensorCombination]) -> str:
     for one in found:
         lines.append(f"  {joined(one.sensors):<{width}}  {one.pixels:>12,} pixels  {_percent(one.share):>8}")
         lines += [
-            f"    region {model.region}, seed {model.seed}: {_model(one, model)}, {counted(model.samples, 'sample')}"
+            f"    region {model.region}, seed {model.seed}: {_model(model)}, {counted(model.samples, 'sample')}"
             for model in one.models
         ]
     return "\n".join(lines) + "\n"
@@ -106,8 +106,8 @@ def combinations_json(found: Sequence[SensorCombination]) -> list[Mapping[str, A
     ]
 
 
-def _model(one: SensorCombination, model: CombinationModel) -> str:
-    if model.sensors == one.sensors:
+def _model(model: CombinationModel) -> str:
+    if model.own and model.sensors:
         return "own model"
     return f"model of {joined(model.sensors)}" if model.sensors else "no model"
 
