@@ -33,6 +33,8 @@ WORLD = WorldOptions(size=200, overlap=60, tiles=(TILE,), classes=10, cover=0.5,
 """On a usual date half of the area is under clouds; a part of it is never seen by any optical sensor."""
 TOGETHER = {"models": "missing_sensors : 'models'", "mask": "missing_sensors : 'mask'", "missing values": ""}
 """Ways to combine all sensors, by their name in the table, with the option; without it ``allow_missing_sensor``."""
+SEEDS = (0, 1, 3, 4, 5, 6, 7, 8, 10, 11)
+"""The first ten seeds with which every class occurs in such a world."""
 TOLERANCE = 0.005
 """Share of the area by which all sensors may be worse than the best of them."""
 
@@ -87,7 +89,7 @@ def row(seed: str, found: dict[str, float]) -> list[str]:
 def main() -> None:
     """Measure some worlds, and print the table of all worlds measured so far."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, nargs="*", default=[0])
+    parser.add_argument("--seeds", type=int, nargs="*", default=SEEDS)
     parser.add_argument("--results", type=Path, help="JSON file with figures by seed")
     given = parser.parse_args()
     known = json.loads(given.results.read_text(encoding="utf-8")) if given.results and given.results.exists() else {}

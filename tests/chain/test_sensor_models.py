@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import rasterio
 
+import iota2
 from iota2 import layout
 from iota2.classifiers.models import load_model
 from iota2.config.options.schema import Config
@@ -59,7 +60,9 @@ def mapped(case: Case) -> Config:
 
 
 def made_by(config: Config, artifact: layout.Artifact, **key: object) -> Path:
-    return config.chain.output_path / artifact.path.format(**{"tile": WEST, "region": 1, "seed": 0, **key})
+    return config.chain.output_path / artifact.path.format(
+        **{"tile": WEST, "region": 1, "seed": 0, "submodel": "", "source": "", **key}
+    )
 
 
 def test_no_pixel_that_a_sensor_saw_is_without_label(case: Case, mapped: Config) -> None:
@@ -138,3 +141,10 @@ def test_reductions_importances_and_new_samples_are_those_of_complete_samples(ca
     assert (labels == truth)[labels > 0].mean() > 0.8
     model = load_model(made_by(config, layout.MODEL))
     assert all(one.transforms[0].name == "components" for one in (model, *model.alternatives))
+
+
+def test_predictions_from_python_are_those_of_the_map(mapped: Config) -> None:
+    model = iota2.load_model(made_by(mapped, layout.MODEL))
+    window = iota2.features(iota2.open_scene(mapped.chain.output_path, WEST), model.recipe)
+    found = model.predict(window)
+    np.testing.assert_array_equal(found["label"].to_numpy(), read(made_by(mapped, layout.TILE_LABELS)))
