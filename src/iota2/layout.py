@@ -124,6 +124,8 @@ class OutputOptions(Protocol):
     def learner(self) -> _Learner: ...
     @property
     def multi_run_fusion(self) -> _MultiRunFusion: ...
+    @property
+    def sensor_models(self) -> bool: ...
 
 
 def with_submodels(config: OutputOptions) -> bool:
@@ -309,6 +311,11 @@ def with_results_of_runs(config: OutputOptions) -> bool:
     return config.multi_run_fusion.merge_run and config.multi_run_fusion.keep_runs_results
 
 
+def with_sensor_models(config: OutputOptions) -> bool:
+    """Whether pixels without observations of some sensors are predicted by models of the others."""
+    return config.sensor_models
+
+
 def artifacts() -> tuple[Artifact, ...]:
     """All kinds of files of the output folder."""
     return tuple(value for value in globals().values() if isinstance(value, Artifact))
@@ -382,7 +389,7 @@ INTERPOLATION_DATES = Artifact(
 )
 COMMON_MASK = Artifact(
     "features/{tile}/tmp/MaskCommunSL.tif",
-    "1 where every sensor has an image on at least one date (with `allow_missing_sensor`: any sensor); 0 elsewhere.",
+    "1 where any sensor has an image on at least one date (every sensor with `missing_sensors: mask`); 0 elsewhere.",
 )
 COMMON_MASK_VECTOR = Artifact("features/{tile}/tmp/MaskCommunSL.shp", "The common mask as polygons, in `proj`.")
 VALIDITY = Artifact(
@@ -392,6 +399,11 @@ VALIDITY = Artifact(
 CLEAR_DATES = Artifact(
     "features/{tile}/clear_dates.csv",
     "For each date: pixels of the tile inside the image, clear pixels, and their share.",
+)
+SENSOR_COMBINATIONS = Artifact(
+    "features/{tile}/sensor_combinations.csv",
+    "Pixels of the tile by combination of the sensors with a clear date (with several sensors).",
+    when=with_sensor_models,
 )
 VALUE_NOTES = Artifact(
     "features/{tile}/value_notes.json",

@@ -99,7 +99,7 @@ def test_where_one_sensor_ends_the_others_go_on_only_if_that_is_allowed(case: Ca
             file.write(values)
     for allowed in (False, True):
         chain = {"l8_path": str(archive), "allow_missing_sensor": allowed, "output_path": str(tmp_path / str(allowed))}
-        config = run(case.configured(chain=chain))
+        config = run(case.configured(chain=chain, arg_classification={"missing_sensors": "mask"}))
         mask = read(made_by(config, layout.COMMON_MASK.path, tile=WEST))
         labels = read(made_by(config, layout.TILE_LABELS.path, tile=WEST, seed=0))
         assert mask[:, :36].mean() > 0.9

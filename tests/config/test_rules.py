@@ -190,6 +190,19 @@ CASES = (
         refused=False,
     ),
     Case(
+        "missing_sensors_used",
+        "missing_sensors: has no effect: chain.allow_missing_sensor is True",
+        S2 | {"l8_path": "own", "allow_missing_sensor": True},
+        sections={"arg_classification": {"missing_sensors": "models"}},
+        refused=False,
+    ),
+    Case(
+        "missing_sensors_used",
+        "missing_sensors_share: has no effect: missing_sensors is mask",
+        sections={"arg_classification": {"missing_sensors": "mask", "missing_sensors_share": 0.1}},
+        refused=False,
+    ),
+    Case(
         "scikit_options_known",
         "model_type: scikit-learn has no classifier 'SCV'; did you mean 'SVC'?",
         sections={"scikit_models_parameters": {"model_type": "SCV"}},

@@ -31,10 +31,14 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
     return made(WORLD, tmp_path_factory.mktemp("scan") / "world")
 
 
-def found(case: Case, **chain: Any) -> Survey:
-    """The survey of both tiles with Sentinel-2, Landsat 8 and layers, with the given options."""
+def found(case: Case, *, missing: str = "models", **chain: Any) -> Survey:
+    """The survey of both tiles with Sentinel-2, Landsat 8 and layers, with the given options of ``chain``.
+
+    ``missing``: option ``missing_sensors``.
+    """
     given = {"list_tile": BOTH, "l8_path": str(case.files.l8_path), "user_feat_path": str(case.files.user_feat_path)}
-    config = case.configured(chain=given | chain, userFeat={"patterns": "ALT,SLP"})
+    options = {"userFeat": {"patterns": "ALT,SLP"}, "arg_classification": {"missing_sensors": missing}}
+    config = case.configured(chain=given | chain, **options)
     return survey(load_config(config))
 
 
@@ -154,9 +158,30 @@ def test_the_folder_of_s1tiling_is_listed_once_per_survey(case: Case, monkeypatc
 def test_a_tile_without_a_sensor_is_rejected_with_the_remedy(case: Case, tmp_path: Path) -> None:
     l8 = only(case.files.l8_path, WEST, tmp_path / "l8")
     with pytest.raises(UserError) as message:
-        found(case, l8_path=l8)
+        found(case, l8_path=l8, missing="mask")
     assert f"Landsat8: no folder for tile {EAST} in {l8}; it contains {WEST}" in str(message.value)
+    assert "models: then models of the other sensors are used there." in str(message.value)
+
+
+def test_a_tile_without_a_sensor_is_predicted_by_models_of_the_others_but_needs_all_layers(
+    case: Case, tmp_path: Path
+) -> None:
+    l8, layers = (only(path, WEST, tmp_path / path.name) for path in (case.files.l8_path, case.files.user_feat_path))
+    whole, part = found(case), found(case, l8_path=l8)
+    assert part.recipe == whole.recipe
+    assert part.recipe.partial
+    assert [s.spec.name for s in part.scenes[EAST].sensors] == ["Sentinel2", "userFeatures"]
+    (note,) = (note for note in texts_of(part.notes[EAST]) if "no folder for tile" in note)
+    assert "Models of the other sensors are used there (arg_classification.missing_sensors)." in note
+    with pytest.raises(UserError, match="userFeat: no folder for tile") as message:
+        found(case, user_feat_path=layers)
     assert "Or set chain.allow_missing_sensor to True" in str(message.value)
+
+
+def test_models_of_fewer_sensors_need_several_sensors_with_dates(case: Case) -> None:
+    assert not found(case, l8_path=None).recipe.partial
+    assert not found(case, missing="mask").recipe.partial
+    assert not found(case, allow_missing_sensor=True).recipe.partial
 
 
 def test_a_tile_may_lack_a_sensor_with_allow_missing_sensor(case: Case, tmp_path: Path) -> None:
@@ -195,8 +220,9 @@ def test_a_tile_without_the_finest_sensor_has_the_same_pixel_size(case: Case, tm
 def test_problems_of_all_sensors_and_tiles_are_reported_together(case: Case, tmp_path: Path) -> None:
     s2 = only(case.files.s2_path, EAST, tmp_path / "s2")
     layers = only(case.files.user_feat_path, WEST, tmp_path / "layers")
+    regions = {"region_path": str(case.files.regions), "region_field": "nowhere"}
     with pytest.raises(UserError) as message:
-        found(case, s2_path=s2, user_feat_path=layers, region_path=str(case.files.regions), region_field="nowhere")
+        found(case, missing="mask", s2_path=s2, user_feat_path=layers, **regions)
     for part in (f"Sentinel_2: no folder for tile {WEST}", f"userFeat: no folder for tile {EAST}", "nowhere"):
         assert part in str(message.value)
 

@@ -118,7 +118,7 @@ def test_declared_names_are_used_and_used_names_are_declared(step: Step) -> None
 def test_names_are_found_in_helpers_of_other_modules(step: Step) -> None:
     module = sys.modules[step.run.__module__]
     assert {"scene", "shifts"} <= names_in(module, "inp").used, "by a helper of another module"
-    assert {"validity", "clear", "dates", "notes"} == names_in(module, "out").used
+    assert {"validity", "clear", "dates", "notes", "combinations"} == names_in(module, "out").used
 
 
 def test_names_are_found_in_every_kind_of_access() -> None:

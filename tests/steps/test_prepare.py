@@ -58,6 +58,7 @@ def test_the_recipe_has_the_dates_of_all_tiles_at_the_step_of_the_sensor(tmp_pat
         atmospheric_correction=False,
         standard_labels=False,
         allow_missing=False,
+        partial=False,
         temporal_features=(),
     )
     inp = {"scene": several("tile", {tile: f"{tile.lower()}/{name}" for tile, name in scenes.items()})}
@@ -89,7 +90,7 @@ def test_the_footprint_is_where_every_sensor_or_any_sensor_has_an_image(
     scene = scene_file(
         tmp_path, [(SPEC, dict(zip(DAYS, west, strict=False))), (OTHER, dict(zip(DAYS, east, strict=False)))]
     )
-    params = common_mask.MaskParams(CRS, every_sensor=every)
+    params = common_mask.MaskParams(CRS, every_sensor=every, layers=every)
     run(
         common_mask.STEP,
         tmp_path,

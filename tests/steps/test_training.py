@@ -18,7 +18,7 @@ from iota2.classifiers import load_model, save_model, train_model, validate_opti
 from iota2.classifiers.base import Model
 from iota2.config.learner import Learner
 from iota2.config.options.schema import Config
-from iota2.config.options.train import ArgTrain, ScikitModels
+from iota2.config.options.train import ArgClassification, ArgTrain, ScikitModels
 from iota2.core.cost import Facts
 from iota2.core.graph import JobContext, Key, Paths, Resources
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
@@ -32,6 +32,7 @@ from tests.steps.helpers import write_codes
 DATES = tuple(f"{date(2018, 1, 1) + timedelta(days=5 * k):%Y%m%d}" for k in range(60))
 RECIPE = FeatureRecipe((SensorRecipe("Sentinel2", ("B2", "B4"), {"red": "B4"}, DATES),))
 FORMATS = (".sqlite", ".parquet")
+MASK = ArgClassification(missing_sensors="mask")
 
 
 def job_of(root: Path, suffix: str, count: int) -> JobContext:
@@ -153,7 +154,10 @@ def test_a_classifier_without_weights_is_a_problem_of_the_option(classifier: str
 
 def test_weights_of_one_do_not_change_the_parameters() -> None:
     given = ({"1": 1, "2": 3}, {"2": 3.0}, {"1": 1.0}, None)
-    found = [training.params(Config(chain=None, arg_train=ArgTrain(class_weight=one))) for one in given]
+    found = [
+        training.params(Config(chain=None, arg_train=ArgTrain(class_weight=one), arg_classification=MASK))
+        for one in given
+    ]
     assert found[0] == found[1] != found[2] == found[3]
 
 
@@ -166,11 +170,17 @@ def test_arguments_without_effect_do_not_change_the_parameters() -> None:
         keyword_arguments={"estimators": {**members, "a": members["a"]}, "n_jobs": 4},
         cross_validation_folds=3,
     )
-    one, other = (training.params(Config(chain=None, scikit_models_parameters=section)) for section in (given, same))
+    one, other = (
+        training.params(Config(chain=None, scikit_models_parameters=section, arg_classification=MASK))
+        for section in (given, same)
+    )
     nested = one.learner.parameters["keyword_arguments"]["estimators"]
     assert nested == {"a": {"model_type": "SVC", "keyword_arguments": {"C": 2}}, "verbose": "GaussianNB"}
     assert one.learner.parameters | {"keyword_arguments": {}} == other.learner.parameters | {"keyword_arguments": {}}
     former = ScikitModels(model_type="SupportVectorClassification")
     assert (
-        training.params(Config(chain=None, scikit_models_parameters=former)).learner.parameters["model_type"] == "SVC"
+        training.params(
+            Config(chain=None, scikit_models_parameters=former, arg_classification=MASK)
+        ).learner.parameters["model_type"]
+        == "SVC"
     )

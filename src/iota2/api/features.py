@@ -40,7 +40,8 @@ class Features:
         """(feature, y, x) float32, NaN in pixels without clear observation.
 
         The coordinate ``n_valid`` (y, x) uint16 counts the clear observations of each pixel. A sensor without data in a
-        pixel that another sensor observed has -10000 there, if the recipe allows missing sensors.
+        pixel that another sensor observed has -10000 there, if the recipe allows missing sensors, and NaN if the recipe
+        is ``partial``.
         """
         return features_array(self.block, self.geobox)
 

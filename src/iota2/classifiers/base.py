@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, cast, runtime_checkable
 
@@ -16,11 +16,14 @@ from iota2.compute.predict import (
     Estimates,
     Prediction,
     Probabilities,
+    add_prediction,
     estimate_slices,
     from_predict_proba,
+    no_prediction,
+    of_rows,
     predict_slices,
 )
-from iota2.core.cube import FeatureBlock
+from iota2.core.cube import FeatureBlock, feature_rows
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.tables import Confusion
 from iota2.core.target import Classes, Target
@@ -269,9 +272,14 @@ class Model:
     confusion: Confusion | None = None
     """Confusion matrix of the training samples, predicted by models of other polygons; not stored with the model. None
     if it was not requested."""
+    sensors: tuple[str, ...] | None = None
+    """With a ``partial`` recipe: the sensors with dates of whose features the classifier has learned; None: of all."""
+    alternatives: tuple[Model, ...] = ()
+    """With a ``partial`` recipe: models of fewer sensors, by preference. A pixel is predicted by the first model, of
+    this one and the alternatives, all of whose sensors have a clear observation."""
 
     def __post_init__(self) -> None:
-        given = len(self.recipe.names)
+        given = len(self.learned.names)
         for transform in self.transforms:
             if transform.n_inputs != given:
                 raise ModelError(
@@ -283,7 +291,7 @@ class Model:
         if not hasattr(self.classifier, method):
             kind = "classes" if isinstance(self.target, Classes) else "a quantity"
             raise ModelError(f"{self.title}: {self.meta.kind} does not predict {kind}. Train the model again.")
-        expected = given, len(self.classes)
+        expected = given, len(self._own_classes)
         n_classes = self._classifier.n_classes if isinstance(self.target, Classes) else 0
         found = self.classifier.n_features, n_classes
         if found != expected:
@@ -294,8 +302,28 @@ class Model:
 
     @property
     def classes(self) -> tuple[int, ...]:
-        """Class codes, ascending, 1..65535; empty for a quantity."""
+        """Class codes, ascending, 1..65535, also of the alternatives; empty for a quantity."""
+        if not self.alternatives:
+            return self._own_classes
+        return tuple(sorted({code for model in (self, *self.alternatives) for code in model._own_classes}))
+
+    @property
+    def _own_classes(self) -> tuple[int, ...]:
+        """Classes of this classifier."""
         return self.target.codes if isinstance(self.target, Classes) else ()
+
+    @property
+    def learned(self) -> FeatureRecipe:
+        """The recipe of the features from which this classifier has learned."""
+        if not self.recipe.partial:
+            return self.recipe
+        sensors = self.recipe.dated if self.sensors is None else self.sensors
+        return replace(self.recipe.of_sensors(sensors), partial=False)
+
+    @property
+    def alone(self) -> Model:
+        """This classifier without alternatives, as a model of its own features; itself if there are no others."""
+        return replace(self, recipe=self.learned, sensors=None, alternatives=()) if self.recipe.partial else self
 
     @property
     def _classifier(self) -> Classifier:
@@ -326,33 +354,71 @@ class Model:
         """Labels, confidence and probabilities of a block; the latter two are calibrated if the model is.
 
         Pixels outside ``where`` (y, x) bool, and pixels without any valid observation, get 0 in all three, regardless
-        of their features. Of classes with equal probability the smallest code is chosen. ``threads`` work in parallel
-        and do not change the result. Raises ``FeatureMismatch`` for features other than the recipe's, ``InputError``
-        for NaN at classified pixels, ``ModelError`` for a model of a quantity.
+        of their features. With a ``partial`` recipe, each pixel is predicted by the model of the sensors that see it,
+        and probabilities are those of the classes of all models. Of classes with equal probability the smallest code is
+        chosen. ``threads`` work in parallel and do not change the result. Raises ``FeatureMismatch`` for features other
+        than the recipe's, ``InputError`` for NaN at classified pixels, ``ModelError`` for a model of a quantity.
         """
-        probabilities = self._probabilities
         selected = self._selected(features, where)
-        with self._missing_values_named(features, selected):
+        if not self.recipe.partial:
+            return self._predicted(features.values, slice(None), selected, threads)
+        classes, total = self.classes, None
+        for model, rows, seen in self._by_sensors(features, selected):
+            part = model._predicted(features.values, rows, seen, threads)
+            if total is None and model.classes == classes:
+                total = part
+                continue
+            total = total or no_prediction(len(classes), selected.shape)
+            add_prediction(total, part, np.searchsorted(classes, model.classes))
+        return total or no_prediction(len(classes), selected.shape)
+
+    def _predicted(
+        self, values: np.ndarray, rows: slice | np.ndarray, selected: np.ndarray, threads: int
+    ) -> Prediction:
+        """Prediction of pixels from some rows of features (feature, y, x): those of this classifier."""
+        with self._missing_values_named(values, rows, selected):
             return predict_slices(
-                probabilities,
-                features.values,
+                of_rows(self._probabilities, rows),
+                values,
                 selected,
-                self.classes,
+                self._own_classes,
                 calibrate=self._calibrate,
                 threads=threads,
             )
+
+    def _by_sensors(
+        self, features: FeatureBlock, selected: np.ndarray
+    ) -> Iterator[tuple[Model, slice | np.ndarray, np.ndarray]]:
+        """Models with pixels of a block: model, rows of its features, its pixels (y, x) bool. Each pixel occurs once.
+
+        Selected pixels that no model can predict are omitted.
+        """
+        left = selected
+        for model in (self.alone, *self.alternatives):
+            counts = features.clear[[features.sensors.index(name) for name in model.recipe.dated]]
+            seen = left & (counts > 0).all(axis=0)
+            if seen.any():
+                yield model, feature_rows(features.names, model.recipe.names), seen
+                left = left & ~seen
 
     def estimate(self, features: FeatureBlock, where: np.ndarray, *, threads: int = 1) -> Estimates:
         """Values of the quantity in a block; NaN in pixels that ``predict`` would not classify.
 
         Arguments and errors are those of ``predict``; ``ModelError`` for a model of classes.
         """
-        regressor = self._regressor
         selected = self._selected(features, where)
-        with self._missing_values_named(features, selected):
-            return estimate_slices(
-                lambda x: regressor.predict(self._inputs(x)), features.values, selected, threads=threads
-            )
+        if not self.recipe.partial:
+            return self._estimated(features.values, selected, threads)
+        values = np.full(selected.shape, np.nan, np.float32)
+        for model, rows, seen in self._by_sensors(features, selected):
+            values[seen] = model._estimated(features.values[rows], seen, threads).values[seen]
+        return Estimates(values)
+
+    def _estimated(self, values: np.ndarray, selected: np.ndarray, threads: int) -> Estimates:
+        """Estimates of pixels from the features (feature, y, x) of this regressor."""
+        regressor = self._regressor
+        with self._missing_values_named(values, slice(None), selected):
+            return estimate_slices(lambda x: regressor.predict(self._inputs(x)), values, selected, threads=threads)
 
     def _selected(self, features: FeatureBlock, where: np.ndarray) -> np.ndarray:
         """(y, x) bool: pixels of ``where`` with a valid observation; ``FeatureMismatch`` for other features."""
@@ -360,12 +426,14 @@ class Model:
         return where & (features.n_valid > 0)
 
     @contextmanager
-    def _missing_values_named(self, features: FeatureBlock, selected: np.ndarray) -> Iterator[None]:
+    def _missing_values_named(
+        self, values: np.ndarray, rows: slice | np.ndarray, selected: np.ndarray
+    ) -> Iterator[None]:
         """Convert the ``ValueError`` for NaN to an ``InputError`` that names the feature."""
         try:
             yield
         except ValueError as err:
-            missing = np.array([np.count_nonzero(np.isnan(layer[selected])) for layer in features.values])
+            missing = np.array([np.count_nonzero(np.isnan(layer[selected])) for layer in values[rows]])
             if not missing.any():
                 raise
             raise InputError(

@@ -28,6 +28,7 @@ def card_text(model: Model) -> str:
         *_transforms_section(model),
         *_calibration_section(model),
         *_missing_section(model),
+        *_sensors_section(model),
         *_importance_sections(model),
         ("Versions", _pairs(meta.versions)),
     ]
@@ -88,17 +89,26 @@ def _missing_section(model: Model) -> list[tuple[str, list[str]]]:
     return [(f"Missing values ({MISSING:g} where a sensor has no observation)", [model.classifier.missing])]
 
 
+def _sensors_section(model: Model) -> list[tuple[str, list[str]]]:
+    """Sensors of the model, and the models of fewer sensors with their samples; empty without a choice of models."""
+    if not model.recipe.partial:
+        return []
+    models = (model.alone, *model.alternatives)
+    samples = {" + ".join(one.recipe.dated): f"{sum(one.meta.samples.values())} samples" for one in models}
+    return [("Models by the sensors that see a pixel (the first one whose sensors all do)", _pairs(samples))]
+
+
 def _importance_sections(model: Model) -> list[tuple[str, list[str]]]:
     importances = model.importances
     if importances is None:
         return []
-    origins = feature_origins(model.recipe)
+    origins = feature_origins(model.learned)
     per_band = total_by((band for band, _ in origins), importances)
     per_date = total_by((date for _, date in origins), importances)
     return [
         ("Importance by band or index, % (sum over dates)", _shares(per_band)),
         ("Importance by date, % (sum over bands and indices)", _shares(dict(sorted(per_date.items())))),
-        *_kind_section(model.recipe, importances),
+        *_kind_section(model.learned, importances),
     ]
 
 

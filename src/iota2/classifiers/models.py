@@ -11,9 +11,9 @@ import math
 import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -41,9 +41,12 @@ from iota2.errors import ConfigError, InputError, remedy_of
 MAX_HALO = 1000
 """Maximum number of pixels around a pixel on which features may depend."""
 FORMAT = "iota2 model"
-FORMAT_VERSION, TRANSFORMED_VERSION, QUANTITY_VERSION, CALIBRATED_VERSION = 1, 2, 3, 4
-"""Format versions: classes, with transforms, a quantity, and calibrated. Older program versions reject newer ones."""
+FORMAT_VERSION, TRANSFORMED_VERSION, QUANTITY_VERSION, CALIBRATED_VERSION, PARTIAL_VERSION = 1, 2, 3, 4, 5
+"""Format versions: classes, with transforms, a quantity, calibrated, and with models of fewer sensors. Older program
+versions reject newer ones."""
 FILE = "model.json"
+CARD = "card.txt"
+"""Name of the card of a model of fewer sensors, in its folder."""
 SAMPLES_PER_CHECK = 4096
 """Number of samples per batch of the check for values that are not finite."""
 
@@ -132,7 +135,7 @@ def _quantity_target(quantity: Quantity, y: np.ndarray, title: str) -> tuple[Tar
 def save_model(model: Model, folder: Path, card: Path) -> None:
     """Write the model and the readable ``card`` into ``folder``, created if absent.
 
-    The same model gives the same bytes.
+    Models of fewer sensors are in folders of it, complete models with cards. The same model gives the same bytes.
     """
     folder.mkdir(parents=True, exist_ok=True)
     model.classifier.save(folder)
@@ -143,7 +146,7 @@ def save_model(model: Model, folder: Path, card: Path) -> None:
         "kind": meta.kind,
         "region": meta.region,
         "seed": meta.seed,
-        "classes": list(model.classes),
+        "classes": list(model.alone.classes),
         "samples": {str(code): count for code, count in meta.samples.items()},
         "parameters": dict(meta.parameters),
         "summary": dict(meta.summary),
@@ -156,6 +159,13 @@ def save_model(model: Model, folder: Path, card: Path) -> None:
         content["quantity"] = asdict(model.target)
     if model.calibration is not None:
         content["calibration"] = model.calibration.to_json()
+    if model.sensors is not None:
+        content["sensors"] = list(model.sensors)
+    if model.alternatives:
+        content["alternatives"] = [list(other.recipe.dated) for other in model.alternatives]
+    for other in model.alternatives:
+        inner = folder / folder_of(other.recipe.dated)
+        save_model(other, inner, inner / CARD)
     if model.transforms:
         content["transforms"] = [transform.name for transform in model.transforms]
     for number, transform in enumerate(model.transforms):
@@ -165,15 +175,36 @@ def save_model(model: Model, folder: Path, card: Path) -> None:
     card.write_text(card_text(model), encoding="utf-8")
 
 
+def folder_of(sensors: Sequence[str]) -> str:
+    """Name of the folder with the model of some sensors, inside the folder of the model."""
+    return f"sensors_{'+'.join(sensors)}"
+
+
 def read_training(folder: Path) -> Training:
     """Origin of the model that ``save_model`` wrote; ``ModelError`` as in ``load_model``. No array is read."""
-    return _parsed(folder / FILE)[2]
+    return _parsed(folder / FILE).meta
+
+
+def read_recipe_of(folder: Path) -> FeatureRecipe:
+    """Recipe of the model that ``save_model`` wrote; ``ModelError`` as in ``load_model``. No array is read."""
+    return _parsed(folder / FILE).recipe
+
+
+def read_combinations(folder: Path) -> dict[tuple[str, ...], Training]:
+    """Origin of the models by their sensors with dates, by preference; only one without models of fewer sensors.
+
+    ``ModelError`` as in ``load_model``; no array is read.
+    """
+    found = _parsed(folder / FILE)
+    own = found.recipe.dated if found.sensors is None else found.sensors
+    others = {sensors: read_training(folder / folder_of(sensors)) for sensors in found.alternatives}
+    return {own: found.meta, **others}
 
 
 def read_calibration(folder: Path) -> ModelCalibration | None:
     """Calibration of the model that ``save_model`` wrote; None if it was not requested. ``ModelError`` as in
     ``load_model``; no array is read."""
-    return _parsed(folder / FILE)[4]
+    return _parsed(folder / FILE).calibration
 
 
 def model_bytes(folder: Path) -> int:
@@ -188,9 +219,22 @@ def load_model(folder: Path) -> Model:
     Raises ``ModelError`` if something is missing, damaged, of a newer version or inconsistent. No code of the folder is
     executed, and indices are checked against the sizes of arrays.
     """
-    recipe, target, meta, names, calibration = _parsed(folder / FILE)
-    transforms = tuple(LOADERS[name](folder / f"{number}_{name}") for number, name in enumerate(names))
-    return Model(KINDS[meta.kind].implementation.load(folder), recipe, target, meta, transforms, calibration)
+    found = _parsed(folder / FILE)
+    alternatives = tuple(load_model(folder / folder_of(sensors)) for sensors in found.alternatives)
+    for sensors, other in zip(found.alternatives, alternatives, strict=True):
+        if other.recipe != replace(found.recipe.of_sensors(sensors), partial=False):
+            raise ModelError(f"{folder / folder_of(sensors)}: not the features of {folder}. Train the model again.")
+    transforms = tuple(LOADERS[name](folder / f"{number}_{name}") for number, name in enumerate(found.transforms))
+    return Model(
+        KINDS[found.meta.kind].implementation.load(folder),
+        found.recipe,
+        found.target,
+        found.meta,
+        transforms,
+        found.calibration,
+        sensors=found.sensors,
+        alternatives=alternatives,
+    )
 
 
 def _version_of(model: Model) -> int:
@@ -198,6 +242,8 @@ def _version_of(model: Model) -> int:
 
     A model without a fitted calibration predicts the same with programs that do not know calibrations.
     """
+    if model.recipe.partial:
+        return PARTIAL_VERSION
     if model.calibration is not None and model.calibration.calibration is not None:
         return CALIBRATED_VERSION
     if isinstance(model.target, Quantity):
@@ -210,15 +256,28 @@ def _target(content: Mapping[str, Any]) -> Target:
     return Quantity(**content["quantity"]) if "quantity" in content else Classes(tuple(content["classes"]))
 
 
-def _parsed(path: Path) -> tuple[FeatureRecipe, Target, Training, tuple[str, ...], ModelCalibration | None]:
-    """Recipe, classes, origin, names of the transforms, and calibration of a model."""
+@dataclass(frozen=True)
+class _Parsed:
+    """Content of ``model.json``."""
+
+    recipe: FeatureRecipe
+    target: Target
+    meta: Training
+    transforms: tuple[str, ...]
+    calibration: ModelCalibration | None
+    sensors: tuple[str, ...] | None
+    alternatives: tuple[tuple[str, ...], ...]
+
+
+def _parsed(path: Path) -> _Parsed:
+    """The checked content of ``model.json``."""
     content = _read_json(path)
     if content.get("format") != FORMAT:
         raise ModelError(f"{path}: not a model of this program. Give the folder that the training wrote.")
-    if content.get("version") not in (FORMAT_VERSION, TRANSFORMED_VERSION, QUANTITY_VERSION, CALIBRATED_VERSION):
+    if content.get("version") not in range(FORMAT_VERSION, PARTIAL_VERSION + 1):
         raise ModelError(
             f"{path}: format version {content.get('version')!r}, this program reads {FORMAT_VERSION} "
-            f"to {CALIBRATED_VERSION}. "
+            f"to {PARTIAL_VERSION}. "
             "Use the version that trained the model, or train it again."
         )
     if not isinstance(content.get("kind"), str) or content["kind"] not in KINDS:
@@ -228,13 +287,35 @@ def _parsed(path: Path) -> tuple[FeatureRecipe, Target, Training, tuple[str, ...
         target, meta = _target(content), _training(content)
         transforms = _transforms(content.get("transforms", []))
         calibration = _calibration(content)
+        sensors, alternatives = _combinations(content, recipe)
         if isinstance(target, Classes) and tuple(sorted(meta.samples)) != target.codes:
             raise ValueError(f"classes {list(target.codes)}, but samples of {sorted(meta.samples)}")
         recipe.names  # noqa: B018 - evaluated to detect a recipe whose features cannot be named
     except (KeyError, TypeError, ValueError, AttributeError, ConfigError) as err:
         detail = f"{type(err).__name__}: {err}"
         raise ModelError(f"{path}: damaged ({detail}). Copy the model again or train it again.") from err
-    return recipe, target, meta, transforms, calibration
+    return _Parsed(recipe, target, meta, transforms, calibration, sensors, alternatives)
+
+
+def _combinations(
+    content: Mapping[str, Any], recipe: FeatureRecipe
+) -> tuple[tuple[str, ...] | None, tuple[tuple[str, ...], ...]]:
+    """Sensors of the model, and those of its alternatives; ValueError for unknown sensors, or without a partial
+    recipe."""
+    own, others = content.get("sensors"), content.get("alternatives", [])
+    listed = [names for names in (own, *others) if names is not None]
+    if listed and not recipe.partial:
+        raise ValueError("models of fewer sensors, but the recipe is for all of them")
+    for names in listed:
+        folder = folder_of(names)
+        if (
+            not isinstance(names, list)
+            or not names
+            or tuple(names) != recipe.of_sensors(names).dated
+            or PurePath(folder).name != folder
+        ):
+            raise ValueError(f"sensors {names!r}; expected some of {', '.join(recipe.dated)}")
+    return None if own is None else tuple(own), tuple(tuple(names) for names in others)
 
 
 def _check_samples(x: np.ndarray, y: np.ndarray, names: Sequence[str], title: str) -> None:

@@ -99,6 +99,29 @@ def estimate_slices(
     return Estimates(found.reshape(selected.shape))
 
 
+def add_prediction(total: Prediction, part: Prediction, columns: np.ndarray) -> None:
+    """Add the prediction of other pixels to ``total``, in place.
+
+    ``columns`` (class,): positions of the classes of ``part`` among those of ``total``.
+    """
+    total.labels[...] += part.labels
+    total.confidence[...] += part.confidence
+    for column, probabilities in zip(columns.tolist(), part.probabilities, strict=True):
+        total.probabilities[column] += probabilities
+
+
+def no_prediction(classes: int, shape: tuple[int, ...]) -> Prediction:
+    """The prediction of a block without classified pixels."""
+    return Prediction(np.zeros(shape, np.uint16), np.zeros(shape, np.float32), np.zeros((classes, *shape), np.float32))
+
+
+def of_rows(probabilities: Probabilities, rows: slice | np.ndarray) -> Probabilities:
+    """Probabilities from some rows of the features: a view if they are contiguous, else a copy of the pixels."""
+    if isinstance(rows, slice):
+        return lambda x, at: probabilities(x[rows], at)
+    return lambda x, at: probabilities(x[np.ix_(rows, at)], np.arange(len(at)))
+
+
 def balanced_slices(step: int, pixels: int, threads: int) -> int:
     """Number of pixels of a slice, 1 to ``step``, so that all ``threads`` end nearly at the same time."""
     slices = threads * math.ceil(pixels / (step * threads))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from iota2.compute.features import recipe_problems
@@ -32,6 +32,7 @@ class RecipeParams:
     atmospheric_correction: bool
     standard_labels: bool
     allow_missing: bool
+    partial: bool
     temporal_features: tuple[str, ...]
 
 
@@ -43,6 +44,7 @@ def recipe_params(config: Config) -> RecipeParams:
         config.iota2_feature_extraction,
         config.arg_train,
         allow_missing=config.chain.allow_missing_sensor,
+        partial=config.sensor_models,
     )
 
 
@@ -53,6 +55,7 @@ def params_of(
     train: ArgTrain,
     *,
     allow_missing: bool = False,
+    partial: bool = False,
 ) -> RecipeParams:
     """The options that define features, from the sections of a configuration."""
     return RecipeParams(
@@ -66,6 +69,7 @@ def params_of(
         atmospheric_correction=extraction.acor_feat,
         standard_labels=train.force_standard_labels,
         allow_missing=allow_missing,
+        partial=partial,
         temporal_features=ordered_temporal(train.temporal_features),
     )
 
@@ -82,6 +86,7 @@ def build_recipe(scenes: Mapping[str, Scene], params: RecipeParams) -> FeatureRe
     used = [one for one in params.sensors if series[one.spec.name] or not (radar and one.spec.section == RADAR)]
     sensors = tuple(_sensor_recipe(options, series[options.spec.name], params) for options in used)
     recipe = FeatureRecipe(sensors, params.standard_labels, params.allow_missing)
+    recipe = replace(recipe, partial=params.partial and len(recipe.dated) > 1)
     if not recipe.names:
         raise InputError(
             "There are no features: copy_input is False, and there are no indices and no expressions. Set "

@@ -393,6 +393,18 @@ def run_fusion_options_used(fusion: MultiRunFusion) -> Iterator[Finding]:
             yield Finding(MultiRunFusion.section_name, (name,), f"has no effect: {text}", fatal=False)
 
 
+def missing_sensors_used(chain: Chain, arg_classification: ArgClassification) -> Iterator[Finding]:
+    given, why = arg_classification, ""
+    if chain.allow_missing_sensor:
+        why = "chain.allow_missing_sensor is True"
+    elif given.missing_sensors == "mask":
+        why = "missing_sensors is mask"
+    for name in ("missing_sensors", "missing_sensors_share"):
+        same = name == "missing_sensors" and not chain.allow_missing_sensor
+        if why and name in given.model_fields_set and not same:
+            yield Finding("arg_classification", (name,), f"has no effect: {why}", fatal=False)
+
+
 def season_given(
     chain: Chain, interpolation: Interpolation, sentinel_1: Sentinel1, *sensors: Sensor
 ) -> Iterator[Finding]:
@@ -518,6 +530,7 @@ RULES: tuple[tuple[Callable[..., Iterator[Finding]], tuple[str, ...]], ...] = (
     (smoothing_options_used, ("arg_classification",)),
     (runs_can_be_fused, ("arg_train", "multi_run_fusion")),
     (run_fusion_options_used, ("multi_run_fusion",)),
+    (missing_sensors_used, ("chain", "arg_classification")),
     (season_given, ("chain", "sensors_data_interpolation", *_DATED)),
     (keep_bands_used, ("chain", "iota2_feature_extraction", *_DATED)),
     (expressions_used, ("chain", "sensors_data_interpolation", *_DATED)),

@@ -56,6 +56,7 @@ def prediction_shapes(
     ``classes`` and ``regions`` are numbers; ``model_bytes`` is the memory of all models; ``predictions`` is the number
     of predictions that are in memory at once.
     """
+    predictions += recipe.partial  # of one model, and of all of a region
     per_pixel = predictions * prediction_bytes(classes) + 2 * classes + _WRITING_BYTES_PER_PIXEL
     return _shapes_set_by_user(use) or block_shapes(
         scene,

@@ -22,7 +22,9 @@ from iota2.report.results.reductions import ReducedGroup, ReducedModel, reductio
 from iota2.report.results.reliability import CalibratedModel, SampleReliability
 from iota2.report.results.samples import ClassSamples
 from iota2.report.results.searches import SearchedModel, search_remarks
+from iota2.report.results.sensors import SensorCombination
 from iota2.steps.model_samples import copy_counts, copy_notes, model_samples
+from iota2.steps.sensor_models import read_uses
 
 TRAINING_OPTIONS = ("arg_train.classifier", "arg_train.otb_classifier_options")
 """Training options; the report reads their values from the models, not from the configuration."""
@@ -41,6 +43,8 @@ class LearnedModels:
     """The grid search of each model; empty without."""
     calibrations: tuple[CalibratedModel, ...]
     """The calibration of each model; empty without."""
+    combinations: tuple[SensorCombination, ...]
+    """Combinations of sensors with their models; empty without models of fewer sensors."""
     remarks: tuple[str, ...]
 
     @property
@@ -61,7 +65,9 @@ def read_learned_models(inp: Paths, classes: Nomenclature) -> LearnedModels:
         *_submodel_remarks(inp),
     )
     calibrations = tuple(_calibrations(inp))
-    return LearnedModels(tuple(_models(inp)), model_samples(inp), reductions, searches, calibrations, remarks)
+    return LearnedModels(
+        tuple(_models(inp)), model_samples(inp), reductions, searches, calibrations, read_uses(inp), remarks
+    )
 
 
 def _training_notes(inp: Paths, classes: Nomenclature) -> Iterator[str]:

@@ -16,11 +16,16 @@ from iota2.io.tables.samples import read_columns
 
 
 def read_validation_samples(paths: Iterable[Path], recipe: FeatureRecipe) -> ValidationSample:
-    """Validation pixels of all tiles with the features of a recipe, in the order of tiles."""
+    """Validation pixels of all tiles with the features of a recipe, in the order of tiles.
+
+    Pixels that some of its sensors do not see are omitted.
+    """
     columns, files = [*sample_columns(recipe), WEIGHT], [*paths]
     tables = [read_columns(path, columns) for path in files]
     keys = np.concatenate([read_columns(path, [CODE, ORIGIN], int) for path in files])
     rows = np.concatenate(tables)
+    complete = ~np.isnan(rows).any(axis=1)
+    rows, keys = rows[complete], keys[complete]
     values = np.ascontiguousarray(rows[:, :-1].T)
     return ValidationSample(values, keys[:, 0], keys[:, 1], rows[:, -1].astype(np.float64))
 

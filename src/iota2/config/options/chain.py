@@ -221,8 +221,8 @@ class Chain(_Folders):
     )
     allow_missing_sensor: bool = option(
         False,
-        "Classify pixels without clear observation of a sensor from the other sensors, with missing values for its "
-        "features; False gives them no label, and rejects tiles without images of a sensor.",
+        "Classify pixels without clear observation of a sensor, or without data of a layer, by one model that learns "
+        "missing values; False leaves them to `arg_classification.missing_sensors`.",
         about=About(builders="C F O R"),
     )
     user_sensors: dict[str, UserSensor] = option(

@@ -77,6 +77,13 @@ class Config:
         """The classifier with its parameters, resolved on first access; ``ConfigError`` for invalid options."""
         return learner_of(self.arg_train, self.scikit_models_parameters)
 
+    @property
+    def sensor_models(self) -> bool:
+        """Whether pixels without observations of some sensors are predicted by models of the others."""
+        if self.arg_classification.missing_sensors == "mask" or self.chain.allow_missing_sensor:
+            return False
+        return len([one for one in self.enabled.sensors if not one.spec.static]) > 1
+
     def section(self, name: str) -> Section:
         """The section ``name``, such as ``Sentinel_2``. Raises KeyError for an unknown section."""
         found = self.sensors[name] if name in SENSOR_SECTIONS else getattr(self, ATTRIBUTES[name])

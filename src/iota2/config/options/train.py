@@ -430,6 +430,18 @@ class ArgClassification(Section):
         "probabilities worse. Fitted by cross-validation on polygons, which trains four further models for each; with "
         "less than 50 polygons or 10 by class, or with `none`, probabilities are those of the classifier.",
     )
+    missing_sensors: Literal["models", "mask"] = option(
+        "models",
+        "Pixels without clear observation of one of several sensors: `models` predicts them by further models, trained "
+        "on the features of the other sensors; `mask` gives them no label. chain.allow_missing_sensor has precedence.",
+    )
+    missing_sensors_share: float = option(
+        0.001,
+        "Smallest share of the pixels of its tiles, 0 to 1, for which a combination of sensors gets its own model "
+        "(with `missing_sensors: models`). A rarer combination uses the model of some of its sensors.",
+        ge=0.0,
+        le=1.0,
+    )
     enable_boundary_fusion: bool = option(
         False,
         "Blend the class probabilities of the models of neighbouring regions near their borders, so that classes do "

@@ -82,16 +82,15 @@ class ObservationReader:
         call_on_threads(self.threads, len(alike), fill)
         return Observed(valid, inside, shown)
 
-    def footprint(self, block: Block, *, every: bool = True) -> np.ndarray:
+    def footprint(self, block: Block, *, every: bool = True, layers: bool = True) -> np.ndarray:
         """(y, x) bool footprint: every sensor with dates has an image that contains the pixel, see ``Observed.inside``.
 
-        Every layer without dates must cover the pixel as well. Without ``every``, one sensor with dates is enough, and
-        layers are ignored.
+        Without ``every``, one sensor with dates is enough. With ``layers``, every layer without dates must cover the
+        pixel as well.
         """
         dated = [self._series_footprint(series, block) for series in self.scene.series]
-        if not every:
-            return np.logical_or.reduce(dated)
-        return np.logical_and.reduce([*dated, *(self._layers_footprint(one, block) for one in self.scene.layers)])
+        static = [self._layers_footprint(one, block) for one in self.scene.layers] if layers else []
+        return np.logical_and.reduce([*(dated if every else [np.logical_or.reduce(dated)]), *static])
 
     def _layers_footprint(self, layers: SensorScene, block: Block) -> np.ndarray:
         """(y, x) bool: all layers cover the pixel."""

@@ -257,9 +257,9 @@ class CubeReader:
         """Observations of a block by sensor name, see ``ObservationReader.observed``."""
         return self._observations.observed(block)
 
-    def footprint(self, block: Block, *, every: bool = True) -> np.ndarray:
+    def footprint(self, block: Block, *, every: bool = True, layers: bool = True) -> np.ndarray:
         """(y, x) bool footprint of the sensors in a block, see ``ObservationReader.footprint``."""
-        return self._observations.footprint(block, every=every)
+        return self._observations.footprint(block, every=every, layers=layers)
 
     def _cube_type(self, sensor: SensorScene) -> np.dtype[Any]:
         """Data type of a cube: int16 when all files are int16 in product units, else float32; layers are float32."""

@@ -25,6 +25,7 @@ from iota2.report.results.reliability import ReliabilityData, reliability_table
 from iota2.report.results.remarks import remarks
 from iota2.report.results.samples import ClassSamples, model_samples_rows
 from iota2.report.results.searches import SearchedModel, search_tables
+from iota2.report.results.sensors import SensorCombination, combination_table
 from iota2.report.results.validation import (
     class_rows,
     counted_pixels,
@@ -132,6 +133,8 @@ class ReportData:
     """Grid search of each model; empty without."""
     borders: BordersData | None = None
     """Borders and stages of the map; None without."""
+    combinations: tuple[SensorCombination, ...] = ()
+    """Combinations of sensors with their models; empty without models of fewer sensors."""
     importance: ImportanceView | None = None
     """Importance of groups of features; None if it was not measured."""
     fusion: FusionReport | None = None
@@ -166,6 +169,7 @@ def render_report(data: ReportData) -> str:
         samples=model_samples_rows(data.samples, data.nomenclature),
         reliability=reliability_table(data.reliability, data.nomenclature) if data.reliability else None,
         reduction=reduction_table(data.reductions) if data.reductions else None,
+        combinations=combination_table(data.combinations) if data.combinations else None,
         searches=search_tables(data.searches),
         importance=importance_tables(data.importance) if data.importance else None,
         borders=border_tables(data.borders, data.nomenclature) if data.borders else None,

@@ -34,6 +34,7 @@ Series = tuple[SensorScene, ...]
 """Series of the sensors on one tile, in the order of features."""
 
 ALLOW_MISSING_HINT = " Or set chain.allow_missing_sensor to True: then its features are missing values there."
+MODELS_HINT = " Or set arg_classification.missing_sensors to models: then models of the other sensors are used there."
 
 MIN_COVERAGE = 0.1
 """Share of a tile below which the coverage of a sensor or layer is reported."""
@@ -103,9 +104,9 @@ def scan(
 ) -> tuple[Series, tuple[Remark, ...]]:
     """The series of the enabled sensors on one tile (headers only), and remarks on ignored files.
 
-    With ``allow_missing_sensor``, a sensor without images on the tile gives a remark. InputError with the problems of
-    all sensors at once, or if no sensor with dates has images. A tile that all sensors lack, although they have others,
-    is a problem of ``list_tile``.
+    With ``allow_missing_sensor``, a sensor without images on the tile gives a remark; with models for combinations of
+    sensors, one with dates. InputError with the problems of all sensors at once, or if no sensor with dates has images.
+    A tile that all sensors lack, although they have others, is a problem of ``list_tile``.
     """
     unknown_tile = True
     found: list[SensorScene] = []
@@ -118,11 +119,11 @@ def scan(
             series, of_series = _series(config, options, tile, items)
         except MissingTile as err:
             missing = err.other_tiles
-            if config.chain.allow_missing_sensor:
-                text = f"{err} With chain.allow_missing_sensor, its features are missing values there."
-                remarks.append(Remark(text, "images", tile, options.spec.name))
+            if consequence := _without_images(config, options):
+                remarks.append(Remark(f"{err} {consequence}", "images", tile, options.spec.name))
             else:
-                problems.append((option, str(err) + ALLOW_MISSING_HINT * (len(sensors) > 1)))
+                hint = ALLOW_MISSING_HINT if options.spec.static else MODELS_HINT
+                problems.append((option, str(err) + hint * (len(sensors) > 1)))
         except InputError as err:
             problems.append((option, str(err)))
         else:
@@ -133,6 +134,15 @@ def scan(
         problems = problems or [(_option_of(remark, sensors), remark.text) for remark in remarks]
         raise InputProblems([(("chain", "list_tile"), text) for _, text in problems] if unknown_tile else problems)
     return tuple(found), tuple(dict.fromkeys(remarks))  # the series of a section share remarks on the section
+
+
+def _without_images(config: Config, options: SensorOptions) -> str:
+    """What happens on a tile without images of a sensor; empty if such a tile is a problem."""
+    if config.chain.allow_missing_sensor:
+        return "With chain.allow_missing_sensor, its features are missing values there."
+    if config.sensor_models and not options.spec.static:
+        return "Models of the other sensors are used there (arg_classification.missing_sensors)."
+    return ""
 
 
 def _series(config: Config, options: SensorOptions, tile: str, items: Items) -> tuple[SensorScene, tuple[Remark, ...]]:

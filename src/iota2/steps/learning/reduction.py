@@ -53,8 +53,8 @@ def run(job: JobContext[ReductionParams]) -> None:
     recipe = recipe_of_source(whole, job.key.source, job.params.radar)
     features = sample_columns(recipe)
     x = read_columns(job.inp.samples, features)
-    require_finite(x, recipe.names, f"region {job.key.model}, seed {job.key.seed}")
-    components = Components.fitted(x, feature_groups(recipe, job.params.mode), job.params.target)
+    groups = feature_groups(recipe, job.params.mode)
+    components = Components.fitted(_complete(x, recipe, job), groups, job.params.target)
     reduced = components.apply(x)
     del x  # so that features and attributes are not in memory together
     excluded = set(sample_columns(whole))
@@ -65,6 +65,18 @@ def run(job: JobContext[ReductionParams]) -> None:
     with replacing_folder(job.out.reduction) as folder:
         components.save(folder)
         _write_texts(components, recipe, folder)
+
+
+def _complete(x: np.ndarray, recipe: FeatureRecipe, job: JobContext) -> np.ndarray:
+    """The samples that all sensors see, of ``x`` (sample, feature): components of the others have no value.
+
+    Without any, zeros in place of missing values; these components are not used.
+    """
+    if recipe.partial and np.isnan(x).any():
+        complete = x[~np.isnan(x).any(axis=1)]
+        x = complete if len(complete) else np.nan_to_num(x)
+    require_finite(x, recipe.names, f"region {job.key.model}, seed {job.key.seed}")
+    return x
 
 
 def _write_texts(components: Components, recipe: FeatureRecipe, folder: Path) -> None:
@@ -85,7 +97,8 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     before = run.samples_of_model(config.arg_train.runs), run.samples / max(1, run.model_count * config.arg_train.runs)
     samples, mean = (learned_samples(config.arg_train, count, run.class_count, region) for count in before)
     reduced = max_components(run.recipe, given.mode, given.target)
-    memory = int(samples * (4 * (run.features + reduced) + POINT_BYTES))
+    copies = 2 if config.sensor_models else 1  # the samples that all sensors see
+    memory = int(samples * (4 * (copies * run.features + reduced) + POINT_BYTES))
     disk = mean * (SAMPLE_BYTES + SAMPLE_VALUE_BYTES * reduced)
     return replace(facts.raster_cost(), memory=max(facts.allowed, memory), disk=disk)
 

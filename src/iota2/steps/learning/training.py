@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,15 @@ from iota2.classifiers.calibrated import CALIBRATION_FOLDS, Choice
 from iota2.classifiers.models import save_model, train_model
 from iota2.classifiers.transforms import Components, Standardisation
 from iota2.compute.class_weights import Balanced, class_weights, counts_by_code, sample_weights, weights_by_code
+from iota2.compute.sensor_combinations import Combination
 from iota2.config.learner import Learner, learned_features, learned_samples, misfits, options_of_learner
 from iota2.config.options.schema import Config
 from iota2.config.sources import radar_sensors, recipe_of_source
 from iota2.core.cost import SECONDS_PER_JOB, Cost, Facts, JobFacts
 from iota2.core.graph import Finding, JobContext, Step, first, optional
 from iota2.core.nomenclature import Nomenclature
+from iota2.core.recipe import FeatureRecipe
+from iota2.core.reduction import ReductionMode, feature_groups
 from iota2.core.tables import AUGMENTED, CODE, ORIGIN, reduced_columns, sample_columns
 from iota2.errors import InputError
 from iota2.io.files.atomic import replacing, replacing_folder, write_json, write_text
@@ -29,7 +32,9 @@ from iota2.io.tables.confusions import confusion_csv
 from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.reductions import statistics_xml
 from iota2.io.tables.samples import column_names, read_columns
+from iota2.io.tables.sensor_combinations import read_combinations
 from iota2.io.tables.split_groups import read_split_groups
+from iota2.steps.sensor_models import model_of_sensors, read_seen
 
 PROBABILITY_BYTES = 48
 """Bytes per sample and class while a calibration is fitted: six copies of a probability in double precision."""
@@ -54,19 +59,30 @@ class TrainingParams:
     """Names of radar sensors, if they have models of their own."""
     evidence: bool = False
     """Whether the confusion matrix of the model on other polygons is needed."""
+    share: float | None = None
+    """Share of the pixels above which a combination of sensors gets its own model; None without such models."""
+    reduction: tuple[ReductionMode, int] | None = None
+    """Groups of features and their maximum number of components, for models of fewer sensors; None without."""
 
     def by_user_name(self) -> Mapping[str, Any]:
         """The parameters by option name of the configuration."""
         others = {"arg_train.random_seed": self.random_seed, "arg_classification.calibration": self.calibration}
         weights = {"arg_train.class_weight": self.class_weight}
         others["arg_train.dempster_shafer_sar_opt_fusion"] = bool(self.radar)
-        return {**options_of_learner(self.learner), **weights, **others}
+        sensors: dict[str, Any] = {}
+        if self.share is not None:
+            sensors["arg_classification.missing_sensors_share"] = self.share
+        if self.reduction is not None:
+            names = ("dim_red.reduction_mode", "dim_red.target_dimension")
+            sensors |= dict(zip(names, self.reduction, strict=True))
+        return {**options_of_learner(self.learner), **weights, **others, **sensors}
 
 
 def params(config: Config) -> TrainingParams:
     """Parameters of training from the configuration."""
     arg_train, calibration = config.arg_train, config.arg_classification.calibration
-    return TrainingParams(
+    given = config.dim_red
+    plain = TrainingParams(
         config.learner,
         arg_train.seed,
         calibration,
@@ -74,6 +90,10 @@ def params(config: Config) -> TrainingParams:
         radar_sensors(config),
         layout.with_learned_masses(config),
     )
+    if not config.sensor_models:
+        return plain
+    reduction = (given.reduction_mode, given.target_dimension) if given.dim_red else None
+    return replace(plain, share=config.arg_classification.missing_sensors_share, reduction=reduction)
 
 
 def _effective(given: Balanced | Mapping[str, float] | None) -> Balanced | Mapping[str, float] | None:
@@ -87,7 +107,6 @@ def run(job: JobContext[TrainingParams]) -> None:
     """Train the classifier on the model's samples; write the model and its card."""
     region, seed = job.key.model, job.key.seed
     recipe = recipe_of_source(read_recipe(job.inp.recipe), job.key.source, job.params.radar)
-    classes = read_classes(job.inp.classes)
     codes, polygons = read_columns(job.inp.samples, [CODE, ORIGIN], int).T
     if not len(codes):
         raise InputError(
@@ -95,24 +114,11 @@ def run(job: JobContext[TrainingParams]) -> None:
             "thinner than a pixel or all be used for validation. Draw more polygons there, merge the region with "
             "another, or lower chain.cloud_threshold."
         )
-    reduction = Components.load(job.inp.reduction) if "reduction" in job.inp else None
-    columns = sample_columns(recipe) if reduction is None else reduced_columns(reduction.n_outputs)
-    model = train_model(
-        job.params.learner.classifier,
-        job.params.learner.parameters,
-        read_columns(job.inp.samples, columns),
-        codes,
-        recipe=recipe,
-        seed=job.params.random_seed + seed,
-        region=region,
-        threads=job.use.threads,
-        weight=weights_of(codes, job.params.class_weight, classes),
-        groups=_groups(job, polygons),
-        reduction=reduction,
-        calibration=job.params.calibration,
-        augmented=_augmented(job.inp.samples),
-        evidence=classes.codes if job.params.evidence else (),
-    )
+    samples = _Samples(codes, _groups(job, polygons), _augmented(job.inp.samples))
+    if recipe.partial:
+        model = _model_of_sensors(job, recipe, samples)
+    else:
+        model = _trained(job, recipe, samples, *_features(job, recipe))
     if model.confusion is not None:
         write_text(job.out.confusion, confusion_csv(model.confusion))
     if "statistics" in job.out:
@@ -123,9 +129,79 @@ def run(job: JobContext[TrainingParams]) -> None:
         save_model(model, folder, card)
 
 
+@dataclass(frozen=True, eq=False)
+class _Samples:
+    """Samples of a model without their features; all arrays are (sample,)."""
+
+    codes: np.ndarray
+    groups: np.ndarray
+    augmented: np.ndarray | None
+
+    def where(self, rows: np.ndarray) -> _Samples:
+        """The samples of some rows (sample,) bool."""
+        augmented = None if self.augmented is None else self.augmented[rows]
+        return _Samples(self.codes[rows], self.groups[rows], augmented)
+
+
+def _trained(
+    job: JobContext[TrainingParams],
+    recipe: FeatureRecipe,
+    samples: _Samples,
+    x: np.ndarray,
+    reduction: Components | None,
+) -> Model:
+    """A model of the features of ``recipe``, trained on ``x``: (sample, feature), or components of a reduction."""
+    classes = read_classes(job.inp.classes)
+    return train_model(
+        job.params.learner.classifier,
+        job.params.learner.parameters,
+        x,
+        samples.codes,
+        recipe=recipe,
+        seed=job.params.random_seed + job.key.seed,
+        region=job.key.model,
+        threads=job.use.threads,
+        weight=weights_of(samples.codes, job.params.class_weight, classes),
+        groups=samples.groups,
+        reduction=reduction,
+        calibration=job.params.calibration,
+        augmented=samples.augmented,
+        evidence=classes.codes if job.params.evidence else (),
+    )
+
+
+def _features(job: JobContext[TrainingParams], recipe: FeatureRecipe) -> tuple[np.ndarray, Components | None]:
+    """Features of all samples, (sample, feature) float32; or their components, with the reduction."""
+    reduction = Components.load(job.inp.reduction) if "reduction" in job.inp else None
+    columns = sample_columns(recipe) if reduction is None else reduced_columns(reduction.n_outputs)
+    return read_columns(job.inp.samples, columns), reduction
+
+
+def _model_of_sensors(job: JobContext[TrainingParams], recipe: FeatureRecipe, samples: _Samples) -> Model:
+    """The models of all combinations of sensors; that of all sensors is the same as without the others."""
+    table = job.inp.features if "features" in job.inp else job.inp.samples
+
+    def train(names: Combination, rows: np.ndarray) -> Model:
+        learned = replace(recipe.of_sensors(names), partial=False)
+        if names == recipe.dated:
+            x, reduction = _features(job, learned)
+            return _trained(job, learned, samples.where(rows), x if rows.all() else x[rows], reduction)
+        x, reduction = read_columns(table, sample_columns(learned))[rows], None
+        if job.params.reduction is not None:
+            mode, dimension = job.params.reduction
+            reduction = Components.fitted(x, feature_groups(learned, mode), dimension)
+            x = reduction.apply(x)
+        return _trained(job, learned, samples.where(rows), x, reduction)
+
+    pixels = [read_combinations(path) for path in job.inp.all("combinations").values()]
+    share = job.params.share
+    assert share is not None, "a partial recipe has a share"
+    return model_of_sensors(recipe, read_seen(table, recipe, samples.codes), pixels, share, train)
+
+
 def _statistics(model: Model) -> str:
     """The standardisation of a model as XML."""
-    names: Sequence[str] = model.recipe.names
+    names: Sequence[str] = model.learned.names
     for transform in model.transforms:
         if isinstance(transform, Standardisation):
             return statistics_xml(names, transform.mean, transform.scale)
@@ -198,6 +274,12 @@ def cost(config: Config, facts: JobFacts) -> Cost:
         memory = max(memory, partly + int(samples * (4 * features + PROBABILITY_BYTES * run.class_count)))
         again = method.without_search() if isinstance(method, Searching) else method
         seconds += CALIBRATION_MODELS * _training_seconds(again, share * samples, features, run.class_count)
+    if config.sensor_models:
+        # Usually some pixels lack one sensor: one further model for each, of the features of the others. Samples that
+        # all sensors see are copied.
+        others = len(run.recipe.dated)
+        seconds += others * (1 - 1 / max(1, others)) * (seconds - SECONDS_PER_JOB)
+        memory += int(4 * samples * features)
     return Cost(max(facts.allowed, memory), seconds)
 
 
@@ -218,6 +300,8 @@ STEP = Step(
         "recipe": layout.RECIPE,
         "samples": first(layout.REDUCED_SAMPLES, *layout.LEARNED_SAMPLES.choices),
         "reduction": optional(layout.REDUCTION),
+        "features": optional(layout.UNREDUCED_SAMPLES),
+        "combinations": optional(layout.SENSOR_COMBINATIONS),
         "groups": optional(layout.SPLIT_GROUPS),
         "classes": layout.CODES,
     },

@@ -27,11 +27,14 @@ class MaskParams:
     proj: str
     every_sensor: bool
     """Whether the footprint needs images of every sensor; otherwise images of one sensor are enough."""
+    layers: bool
+    """Whether the footprint needs every layer without dates."""
 
 
 def params(config: Config) -> MaskParams:
     """The options that affect the mask."""
-    return MaskParams(config.chain.proj, not config.chain.allow_missing_sensor)
+    missing = config.chain.allow_missing_sensor
+    return MaskParams(config.chain.proj, not missing and not config.sensor_models, layers=not missing)
 
 
 def run(job: JobContext[MaskParams]) -> None:
@@ -40,7 +43,7 @@ def run(job: JobContext[MaskParams]) -> None:
     profile = RasterProfile(scene.geobox, "uint8", nodata=0, overviews="nearest")
     with CubeReader(scene, {}) as reader, RasterWriter(job.out.mask, profile) as writer:
         for block in reader.observation_blocks(blocks(scene.tile, scene.geobox, mask_shape(scene, job.use))):
-            footprint = reader.footprint(block, every=job.params.every_sensor)
+            footprint = reader.footprint(block, every=job.params.every_sensor, layers=job.params.layers)
             writer.write(block, footprint.astype(np.uint8))
     polygons = mask_polygons(job.out.mask)
     write_shapefile(polygon_frame(polygons, scene.geobox.crs, job.params.proj, tile=scene.tile), job.out.vector)
@@ -55,8 +58,8 @@ STEP = Step(
     name="CommonMasks",
     group="init",
     about=(
-        "Compute the footprint of each tile: the area with images of every sensor (of any sensor with "
-        "`allow_missing_sensor`)."
+        "Compute the footprint of each tile: the area with images of any sensor (of every sensor with "
+        "`missing_sensors: mask`)."
     ),
     task="common_mask_{tile}",
     run=run,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from iota2 import layout
+from iota2.compute.sensor_combinations import count_combinations, named_counts
 from iota2.config.options.schema import Config
 from iota2.config.sensors import enabled_sensors
 from iota2.core.cost import READING_SECONDS, Cost, JobFacts
@@ -27,6 +28,7 @@ from iota2.io.series.scene_file import read_shifted_scene
 from iota2.io.tables.clear_dates import clear_dates_csv
 from iota2.io.tables.frames import polygon_frame
 from iota2.io.tables.remark_lists import write_remarks
+from iota2.io.tables.sensor_combinations import combinations_csv
 from iota2.io.tables.vectors import write_shapefile
 from iota2.steps.blocks import mask_shape
 
@@ -58,7 +60,11 @@ def run(job: JobContext[ValidityParams]) -> None:
     """
     scene = read_shifted_scene(job.inp)
     write_remarks(job.out.notes, check_values(scene, job.params.bands, threads=job.use.threads))
-    write_text(job.out.dates, clear_dates_csv(scene, _count_clear_dates(job, scene)))
+    seen, combinations = _count_clear_dates(job, scene)
+    write_text(job.out.dates, clear_dates_csv(scene, seen))
+    if "combinations" in job.out:
+        names = [sensor.spec.name for sensor in scene.series]
+        write_text(job.out.combinations, combinations_csv(named_counts(combinations, names)))
     middle = scene.geobox.extent.centroid.coords[0][1]
     erosion = EROSION_METRES * units_per_metre(scene.geobox.crs, middle)
     polygons = polygons_at_least(job.out.validity, job.params.cloud_threshold, erosion)
@@ -66,21 +72,26 @@ def run(job: JobContext[ValidityParams]) -> None:
     write_shapefile(frame, job.out.clear)
 
 
-def _count_clear_dates(job: JobContext, scene: Scene) -> Mapping[str, np.ndarray]:
-    """Write the number of clear dates; return pixels inside the image and clear pixels (day, 2), by sensor."""
+def _count_clear_dates(job: JobContext, scene: Scene) -> tuple[Mapping[str, np.ndarray], np.ndarray]:
+    """Write the number of clear dates.
+
+    Returns the pixels inside the image and clear pixels (day, 2), by sensor, and ``count_combinations`` of the sensors.
+    """
     sensors = scene.series
     dtype = "uint8" if sum(len(sensor.by_day) for sensor in sensors) < 255 else "uint16"
     profile = RasterProfile(scene.geobox, dtype, overviews="nearest")
     seen = {sensor.spec.name: np.zeros((len(sensor.by_day), 2), np.int64) for sensor in sensors}
+    combinations = np.zeros(1 << len(sensors), np.int64)
     with CubeReader(scene, {}) as reader, RasterWriter(job.out.validity, profile) as writer:
         for block in reader.observation_blocks(blocks(scene.tile, scene.geobox, mask_shape(scene, job.use))):
             found = reader.observed(block)
             observed = {sensor.spec.name: found[sensor.spec.name].by_day(sensor.by_day) for sensor in sensors}
             counts = [of_days.valid.sum(axis=0, dtype=dtype) for of_days in observed.values()]
             writer.write(block, np.sum(counts, axis=0, dtype=dtype))
+            combinations += count_combinations(np.stack(counts) > 0)
             for name, of_days in observed.items():
                 seen[name] += np.stack([of_days.inside, np.count_nonzero(of_days.valid, axis=(1, 2))], axis=1)
-    return seen
+    return seen, combinations
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:
@@ -101,6 +112,7 @@ STEP = Step(
         "clear": layout.CLOUD_THRESHOLD,
         "dates": layout.CLEAR_DATES,
         "notes": layout.VALUE_NOTES,
+        "combinations": layout.SENSOR_COMBINATIONS,
     },
     params=params,
     version=7,

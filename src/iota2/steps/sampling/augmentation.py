@@ -24,6 +24,7 @@ from iota2.config.options.train import SampleAugmentation
 from iota2.core.cost import SAMPLE_BYTES, SAMPLE_VALUE_BYTES, Cost, JobFacts
 from iota2.core.graph import JobContext, Step, first
 from iota2.core.nomenclature import Nomenclature
+from iota2.core.recipe import FeatureRecipe
 from iota2.core.tables import CODE, sample_columns
 from iota2.io.files.atomic import write_text
 from iota2.io.tables.augmentation_counts import augmentation_csv
@@ -32,6 +33,7 @@ from iota2.io.tables.classes import read_classes
 from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.sample_tables import append_samples
 from iota2.io.tables.samples import read_columns
+from iota2.steps.sensor_models import read_seen
 
 log = logging.getLogger(__name__)
 
@@ -52,21 +54,35 @@ def params(config: Config) -> AugmentationParams:
 def run(job: JobContext[AugmentationParams]) -> None:
     """Append new samples of small classes to those of the model; they keep the polygon of their parent."""
     region, options = job.key.model, job.params.sample_augmentation
-    classes, names = read_classes(job.inp.classes), sample_columns(read_recipe(job.inp.recipe))
+    classes, recipe = read_classes(job.inp.classes), read_recipe(job.inp.recipe)
+    names = sample_columns(recipe)
     codes = read_columns(job.inp.samples, [CODE], int)[:, 0]
-    counts = counts_by_code(codes)
-    numbers = numbers_to_add(options, region, counts, classes)
+    parents = _complete(job, recipe, codes)
+    counts = counts_by_code(codes[parents])
+    numbers = numbers_to_add(options, region, counts, classes) if counts else {}
     how = method(options)
     new = NewSamples(np.zeros((0, len(names)), np.float32), np.zeros(0, np.int64))
     if numbers:
         values = read_columns(job.inp.samples, names)
-        new = augmented(values, codes, numbers, how, seed=job.params.random_seed + job.key.seed, region=region)
+        if len(parents) < len(values):
+            values = values[parents]
+        seed = job.params.random_seed + job.key.seed
+        new = augmented(values, codes[parents], numbers, how, seed=seed, region=region)
+        new = replace(new, parents=parents[new.parents])
     append_samples(job.inp.samples, names, new.values, new.parents, job.out.augmented)
     write_text(job.out.counts, augmentation_csv(counts, numbers))
     for code, count in numbers.items():
         log.info("class %s: %d samples added to %d", classes.label(code), count, counts[code])
         if counts[code] == 1 and how.method != "replicate":
             log.warning("class %s has a single sample, which is copied: %s needs two", classes.label(code), how.method)
+
+
+def _complete(job: JobContext, recipe: FeatureRecipe, codes: np.ndarray) -> np.ndarray:
+    """Positions (sample,) int64 of the samples that all sensors see, from which new ones are made."""
+    if not recipe.partial:
+        return np.arange(len(codes))
+    seen = read_seen(job.inp.samples, recipe, codes)
+    return np.flatnonzero(seen.of(recipe.dated))
 
 
 def numbers_to_add(

@@ -40,7 +40,7 @@ def params(config: Config) -> ImportanceParams:
 def run(job: JobContext[ImportanceParams]) -> None:
     """Measure the loss in accuracy of the model without each group of features."""
     region, seed = job.key.model, job.key.seed
-    model = load_model(job.inp.model)
+    model = load_model(job.inp.model).alone
     sample = read_validation_samples(job.inp.all("samples").values(), model.recipe)
     groups = {kind: feature_groups(model.recipe, kind) for kind in KINDS}
     listed = [group for kind in KINDS for group in groups[kind]]

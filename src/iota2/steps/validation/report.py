@@ -55,6 +55,7 @@ from iota2.report.results.reliability import (
     reliability_text,
 )
 from iota2.report.results.samples import model_samples_json, model_samples_text
+from iota2.report.results.sensors import combination_remarks, combinations_json, combinations_text
 from iota2.report.results.text import results_text
 from iota2.steps.blocks import COPY_SHAPE
 from iota2.steps.drawing import figures_module
@@ -82,6 +83,8 @@ class ReportParams:
     """Whether validation pixels are selected like learning pixels."""
     fusion: FusionParams | None = None
     """The fusion of the runs; None without."""
+    sensors_share: float = 0.0
+    """Share of the pixels above which a combination of sensors gets its own model."""
 
 
 def params(config: Config) -> ReportParams:
@@ -100,6 +103,7 @@ def params(config: Config) -> ReportParams:
         blended=layout.with_boundary_fusion(config),
         sampled_validation=config.arg_train.sampling_validation,
         fusion=fusion_params(config),
+        sensors_share=config.arg_classification.missing_sensors_share,
     )
 
 
@@ -110,7 +114,8 @@ def run(job: JobContext[ReportParams]) -> None:
     scenes = [read_scene(path) for path in job.inp.all("scenes").values()]
     fates = {key.seed: read_losses_csv(path) for key, path in job.inp.each("losses")}
     learned = read_learned_models(job.inp, classes)
-    notes = (*warnings(fates, classes.name), *_notes(job), *learned.remarks)
+    others = combination_remarks(learned.combinations, job.params.sensors_share)
+    notes = (*warnings(fates, classes.name), *_notes(job), *learned.remarks, *others)
     counts = {key.seed: read_polygon_counts(path) for key, path in job.inp.each("validation")}
     found = validation_accuracy(counts, classes.codes, sampled=job.params.sampled_validation)
     reliable = ReliabilityData(_map_reliability(job, classes, counts), learned.calibrations)
@@ -120,7 +125,12 @@ def run(job: JobContext[ReportParams]) -> None:
     results = results_text(confusions, classes, remarks, found)
     further = f"{samples_text(fates, classes.name)}{model_samples_text(learned.samples, classes.name)}"
     fusion = read_fusion(job.inp, job.params.fusion, classes) if job.params.fusion else None
-    parts = (f"{results}\n{reliability_text(reliable, classes)}\n", borders_text(borders, classes), further)
+    parts = (
+        f"{results}\n{reliability_text(reliable, classes)}\n",
+        borders_text(borders, classes),
+        further,
+        combinations_text(learned.combinations),
+    )
     _write_results(job, printable("".join(parts)), fusion, classes)
     values = metrics(
         confusions,
@@ -146,6 +156,7 @@ def run(job: JobContext[ReportParams]) -> None:
         reliability_figure=Picture("Reliability", layout.RELIABILITY_FIGURE.about, diagrams[min(diagrams)]),
         reductions=learned.reductions,
         searches=learned.searches,
+        combinations=learned.combinations,
         importance=_importance(job),
         borders=borders,
         fusion=fusion,
@@ -353,6 +364,7 @@ def _provenance(job: JobContext[ReportParams], scenes: list[Scene], learned: Lea
         "samples": _samples(job),
         "model_samples": model_samples_json(learned.samples),
         "reductions": reductions_json(learned.reductions),
+        "sensor_combinations": combinations_json(learned.combinations),
         "grid_searches": {search.title: search.scores for search in learned.searches},
         "configuration": dict(job.params.options),
         "versions": _versions(),
@@ -407,6 +419,7 @@ STEP = Step(
         "validation": layout.VALIDATION,
         "confidences": layout.CONFIDENCES,
         "models": layout.MODEL,
+        "combinations": optional(layout.SENSOR_COMBINATIONS),
         "copies": optional(layout.COPY_COUNTS),
         "augmentation": optional(layout.AUGMENTATION_COUNTS),
         "reductions": optional(layout.REDUCTION),

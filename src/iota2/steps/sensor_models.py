@@ -1,0 +1,115 @@
+"""Models of one region and seed for the combinations of sensors that see its pixels."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from iota2.classifiers.base import Model, Training
+from iota2.classifiers.models import read_combinations, read_recipe_of
+from iota2.compute.sensor_combinations import Combination, first_subset, lack_of_samples, summed, trainable
+from iota2.core.graph import Key, Paths
+from iota2.core.recipe import FeatureRecipe
+from iota2.core.tables import sample_columns
+from iota2.errors import InputError
+from iota2.io.tables.samples import read_columns
+from iota2.io.tables.sensor_combinations import read_combinations as read_pixels
+from iota2.report.results.sensors import CombinationModel, SensorCombination
+
+log = logging.getLogger(__name__)
+
+Train = Callable[[Combination, np.ndarray], Model]
+"""Function that trains the model of some sensors on the samples of rows (sample,) bool."""
+
+
+@dataclass(frozen=True, eq=False)
+class SeenSamples:
+    """Class codes of the samples of a model, and the sensors that see them."""
+
+    codes: np.ndarray
+    """(sample,) int64."""
+    seen: Mapping[str, np.ndarray]
+    """(sample,) bool by name of the sensor, in the order of the recipe."""
+
+    def of(self, names: Iterable[str]) -> np.ndarray:
+        """(sample,) bool: samples that all these sensors see."""
+        return np.logical_and.reduce([self.seen[name] for name in names])
+
+    def lack(self, names: Combination) -> tuple[int, str]:
+        """Number of samples that all these sensors see, and what they lack for a model of their own."""
+        codes = self.codes[self.of(names)]
+        return len(codes), lack_of_samples(codes, self.codes)
+
+
+def read_uses(inp: Paths) -> tuple[SensorCombination, ...]:
+    """Combinations of sensors with pixels, the most frequent first, and the models that predict them.
+
+    From the inputs of the report; empty without models of fewer sensors.
+    """
+    if "combinations" not in inp:
+        return ()
+    models = {key: read_combinations(path) for key, path in inp.each("models")}
+    sensors = {key: read_recipe_of(path).dated for key, path in inp.each("models")}
+    names = tuple(dict.fromkeys(name for known in sensors.values() for name in known))
+    pixels = summed([read_pixels(path) for path in inp.all("combinations").values()], names)
+    total = sum(pixels.values())
+    ordered = sorted(pixels, key=lambda names: (-pixels[names], names))
+    return tuple(
+        SensorCombination(
+            names,
+            pixels[names],
+            pixels[names] / total,
+            tuple(_use(names, sensors[key], key, found) for key, found in models.items()),
+        )
+        for names in ordered
+    )
+
+
+def _use(names: Combination, known: Combination, key: Key, found: Mapping[Combination, Training]) -> CombinationModel:
+    """The model of one region and seed that predicts a combination; ``known``: all sensors of its recipe."""
+    used = first_subset(names, found) or ()
+    samples = sum(found[used].samples.values()) if used else 0
+    return CombinationModel(key.model, key.seed, used, samples, used == tuple(one for one in known if one in names))
+
+
+def read_seen(path: Path, recipe: FeatureRecipe, codes: np.ndarray) -> SeenSamples:
+    """The sensors that see each sample of a table; features of the others have no value."""
+    names, first = sample_columns(recipe), 0
+    columns = {}
+    for sensor in recipe.sensors:
+        if sensor.sensor in recipe.dated:
+            columns[sensor.sensor] = names[first]
+        first += len(sensor.names)
+    values = read_columns(path, list(columns.values()))
+    return SeenSamples(codes, {name: ~np.isnan(values[:, k]) for k, name in enumerate(columns)})
+
+
+def model_of_sensors(
+    recipe: FeatureRecipe,
+    samples: SeenSamples,
+    tables: Iterable[Mapping[Combination, int]],
+    share: float,
+    train: Train,
+) -> Model:
+    """The model of all sensors with those of fewer sensors as alternatives, for a ``partial`` recipe.
+
+    ``tables``: pixels by combination on the tiles of the model. If too few samples are seen by all sensors, the first
+    of the other models takes the place of the main one. InputError if no sensor sees a sample.
+    """
+    if not any(seen.any() for seen in samples.seen.values()):
+        listed = ", ".join(recipe.dated)
+        raise InputError(f"No sample is seen by any of the sensors {listed}. Draw polygons where they see the area.")
+    features = {sensor.sensor: len(sensor.names) for sensor in recipe.sensors if sensor.sensor in recipe.dated}
+    pixels = summed(tables, recipe.dated)
+    models = []
+    for names in trainable(pixels, features, share, samples.lack):
+        rows = samples.of(names)
+        log.info("model of %s: %d samples", " + ".join(names), np.count_nonzero(rows))
+        models.append(train(names, rows))
+    main, *others = models
+    sensors = None if main.recipe.dated == recipe.dated else main.recipe.dated
+    return replace(main, recipe=recipe, sensors=sensors, alternatives=tuple(others))
