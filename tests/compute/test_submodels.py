@@ -30,6 +30,7 @@ def test_learning_polygons_by_region_and_label() -> None:
     labels, homes = ["wheat", "wheat", "wheat", "water", "water"], ["1", "1", "1", "1", None]
     assert learning_polygons(labels, homes, 1) == {"1": {"wheat": 3, "water": 1}}
     assert learning_polygons(labels, homes, 0.5) == {"1": {"wheat": 2, "water": 1}}
+    assert learning_polygons(labels, homes, 1, 0.1) == {"1": {"wheat": 2, "water": 1}}, "one is reserved"
 
 
 polygons = st.lists(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,9 @@ RNG = np.random.default_rng(3)
 MAPS = RNG.integers(0, 3, (3, *GRID.shape)).astype(np.uint8)
 MAPS[:, 0] = 0
 WIDE = Nomenclature((1, 300), ("wheat", "maize"), ((255, 0, 0), (0, 255, 0)), (1, 300))
+
+inputs: dict[Path, tuple[Any, Any]] = {}
+"""Inputs and outputs of the step, by folder."""
 
 
 def merged(
@@ -62,9 +66,15 @@ def merged(
     if params.method == "mean":
         inp["probabilities"] = several("seed", {seed: f"p{seed}.tif" for seed in range(3)})
         names |= {"confidence": "conf.tif", "confidence_style": "conf.qml"}
+    inputs[folder] = inp, names
     run(merge_runs.STEP, folder, inp, names, params=params, **more)
     np.testing.assert_array_equal(read_raster(folder / "f.tif"), read_raster(folder / "c.tif"))
     return read_raster(folder / "f.tif")
+
+
+def again(folder: Path, params: MergeRunsParams, memory: int) -> None:
+    """Run the step of ``merged`` again on the same files."""
+    run(merge_runs.STEP, folder, *inputs[folder], params=params, use=Resources(memory=memory))
 
 
 def votes(y: int, x: int) -> list[int]:
@@ -120,6 +130,23 @@ def test_the_memory_of_a_job_does_not_change_the_result(tmp_path: Path, method: 
         found.append(merged(tmp_path / name, given, maps=maps, geobox=geobox, use=Resources(memory=memory)))
     assert copy_shape(Resources(memory=1), 1) == (64, 64)
     np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize("method", ["majorityvoting", "dempstershafer", "mean"])
+def test_a_job_stays_within_its_memory(tmp_path: Path, method: Any) -> None:
+    measure, undecided = ("precision" if method == "dempstershafer" else None), (None if method == "mean" else 255)
+    geobox, memory = GRID.zoom_to((1200, 1500)), 8 << 20
+    maps = RNG.integers(0, 3, (3, *geobox.shape)).astype(np.uint8)
+    given = MergeRunsParams(method, undecided, measure)
+    merged(tmp_path, given, maps=maps, geobox=geobox)  # compiles, and writes the inputs
+    whole, peaks = geobox.shape[0] * geobox.shape[1], []
+    for limit in (256 << 20, memory):
+        tracemalloc.start()
+        again(tmp_path, given, limit)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert merge_runs.pixel_bytes(given, 3, 2) * whole > 2 * memory, "the map has several blocks"
+    assert peaks[1] < 1.1 * memory < peaks[0]
 
 
 def test_codes_above_255_and_labels_above_255_have_16_bits(tmp_path: Path) -> None:
