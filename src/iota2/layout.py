@@ -698,6 +698,12 @@ DS_CHOICE = Artifact(
     "Model that gave the label: 0 none, 1 both, 2 radar, 3 optical (with `dempster_shafer_sar_opt_fusion`).",
     when=with_sar_fusion,
 )
+DS_CHOICE_STYLE = Artifact(
+    "final/TMP/DSchoice_{tile}_model_{region}_seed_{seed}.qml",
+    "QGIS style of the model that gave the label (with `dempster_shafer_sar_opt_fusion`).",
+    when=with_sar_fusion,
+    role="note",
+)
 
 PART_BLENDED_LABELS = Artifact(
     "classif/tmpClassif/{tile}_part_{part}_BLENDED_seed_{seed}.tif",

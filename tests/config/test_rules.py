@@ -359,6 +359,50 @@ CASES = (
         sections={"arg_train": {"sample_management": "empty.ini"}},
         refused=False,
     ),
+    Case(
+        "models_of_regions_split",
+        "there are no regions; give chain.region_path",
+        sections={"arg_classification": {"classif_mode": "fusion"}},
+    ),
+    Case(
+        "models_of_regions_split",
+        "is not possible together with arg_train.dempster_shafer_sar_opt_fusion",
+        S2 | {"region_path": "empty.ini", "s1_path": "empty.ini"},
+        sections={
+            "arg_classification": {"classif_mode": "fusion"},
+            "arg_train": {"dempster_shafer_sar_opt_fusion": True},
+        },
+    ),
+    Case(
+        "models_of_regions_split",
+        "with the mean of probabilities, no pixel is undecided",
+        S2 | {"region_path": "empty.ini"},
+        sections={
+            "arg_classification": {
+                "classif_mode": "fusion",
+                "fusion_options": "mean",
+                "no_label_management": "learningPriority",
+            }
+        },
+        refused=False,
+    ),
+    Case(
+        "models_of_regions_split",
+        "mode_outside_regionsplit: has no effect: arg_classification.classif_mode is 'separate'",
+        sections={"arg_train": {"mode_outside_regionsplit": 3}},
+        refused=False,
+    ),
+    Case(
+        "radar_and_optical",
+        "no radar images are given; give chain.s1_path",
+        sections={"arg_train": {"dempster_shafer_sar_opt_fusion": True}},
+    ),
+    Case(
+        "radar_and_optical",
+        "no models are combined by Dempster-Shafer",
+        sections={"arg_train": {"fusion_masses": "validation"}},
+        refused=False,
+    ),
     Case("coregistration_options_used", "vhr_path is not set", sections={"coregistration": {"prec": 5}}, refused=False),
     Case(
         "coregistration_options_used",

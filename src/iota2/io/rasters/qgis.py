@@ -90,6 +90,18 @@ def difference_style(*, split: bool) -> str:
     )
 
 
+def choice_style() -> str:
+    """Style of the raster of the model that gave the label, of optical and radar models."""
+    return paletted_style(
+        [
+            Entry(0, "#ffffff", "not classified", alpha=0),
+            Entry(1, "#4dac26", "both models"),
+            Entry(2, "#7b3294", "radar model"),
+            Entry(3, "#2c7bb6", "optical model"),
+        ]
+    )
+
+
 def paletted_style(entries: Sequence[Entry]) -> str:
     """Style of a raster with a list of values; other values are transparent."""
     renderer = _renderer("paletted")

@@ -22,6 +22,7 @@ from iota2.io.files.atomic import write_text
 from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter, raster_geobox
 from iota2.io.rasters.ownership import POSITION_BYTES_PER_PIXEL, OwnedPixels, TileOwnership, product_grid
 from iota2.io.rasters.qgis import (
+    choice_style,
     class_style,
     confidence_style,
     entropy_style,
@@ -133,6 +134,7 @@ def _write_styles(job: JobContext, classes: Nomenclature) -> None:
         "validity_style": observed,
         "tile_validity_style": observed,
         "probabilities_style": probability_style(),
+        "choice_style": choice_style(),
         "entropy_style": entropy_style(),
         "margin_style": margin_style(),
         "likely_classes_style": likely_classes_style(classes),
@@ -158,8 +160,8 @@ def _seed_products(job: JobContext[MosaicParams], seed: int, classes: Nomenclatu
     )
     maps = [(job.out.at("map", seed=seed), labels), (job.out.at("colors", seed=seed), colored)]
     products = [
-        *_cut_products(job, seed, labels),
-        *_source_products(job, seed, labels),
+        *_cut_products(job, seed, colored),
+        *_source_products(job, seed, colored),
         Product(maps, _sources(job, "labels", seed)),
         Product([(job.out.at("confidence", seed=seed), confidence)], _sources(job, "confidence", seed)),
     ]
@@ -168,24 +170,24 @@ def _seed_products(job: JobContext[MosaicParams], seed: int, classes: Nomenclatu
         target = (job.out.at("final_probabilities", seed=seed), profile)
         products.append(Product([target], _sources(job, "probabilities", seed)))
     if "unsmoothed" in job.out:
-        profile = replace(labels, overviews="none")
+        profile = replace(colored, overviews="none")
         products.append(Product([(job.out.at("unsmoothed", seed=seed), profile)], _sources(job, "raw_labels", seed)))
     return [*products, *_uncertainty_products(job, seed, classes, geobox)]
 
 
-def _cut_products(job: JobContext[MosaicParams], seed: int, labels: RasterProfile) -> list[Product]:
+def _cut_products(job: JobContext[MosaicParams], seed: int, profile: RasterProfile) -> list[Product]:
     """The map in which each region keeps the labels of its own models, if models are blended near borders."""
     return [
-        Product([(job.out.at(target, seed=seed), labels)], _sources(job, source, seed))
+        Product([(job.out.at(target, seed=seed), profile)], _sources(job, source, seed))
         for target, source in (("cut_map", "cut_labels"), ("hidden_cut_map", "hidden_cut_labels"))
         if target in job.out
     ]
 
 
-def _source_products(job: JobContext[MosaicParams], seed: int, labels: RasterProfile) -> list[Product]:
+def _source_products(job: JobContext[MosaicParams], seed: int, profile: RasterProfile) -> list[Product]:
     """The maps of the optical and of the radar models, if there are both."""
     return [
-        Product([(job.out.at(target, seed=seed), labels)], _sources(job, "source_labels", seed, source))
+        Product([(job.out.at(target, seed=seed), profile)], _sources(job, "source_labels", seed, source))
         for target, source in zip(("optical_map", "radar_map"), SOURCES, strict=True)
         if target in job.out
     ]
@@ -333,6 +335,7 @@ STEP = Step(
         "margin_style": layout.MARGIN_STYLE,
         "likely_classes": layout.LIKELY_CLASSES,
         "likely_classes_style": layout.LIKELY_CLASSES_STYLE,
+        "choice_style": layout.DS_CHOICE_STYLE,
         "tile_labels_style": layout.TILE_LABELS_STYLE,
         "tile_confidence_style": layout.TILE_CONFIDENCE_STYLE,
         "tile_validity_style": layout.TILE_VALIDITY_STYLE,
