@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from shapely import box
 
+from iota2 import layout
 from iota2.chains.load import load_config
 from iota2.core.graph import Resources
 from iota2.io.rasters.files import raster_geobox
@@ -133,3 +134,6 @@ def test_without_a_region_file_nothing_is_weighted(small: Case, tmp_path: Path) 
     case = copied(small, tmp_path / "case")
     config = load_config(case.configured(arg_classification=BLENDED))
     assert any("without chain.region_path there is a single region" in text for text in config.warnings)
+    assert not layout.REGION_WEIGHTS.when(config)
+    assert not layout.HIDDEN_CUT_MAP.when(config)
+    assert not layout.with_borders(config), "one region and one tile"

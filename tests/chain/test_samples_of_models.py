@@ -67,6 +67,16 @@ def validation(case: Case) -> dict[str, Any]:
     return found
 
 
+def test_a_run_of_several_regions_and_tiles_reports_their_borders(plain: Case) -> None:
+    texts = said(plain.output)
+    assert "Borders of regions: pairs across" in texts["RESULTS.txt"]
+    assert "Limits of tiles: pairs across" in texts["RESULTS.txt"]
+    assert "<h2>Borders</h2>" in texts["report.html"]
+    borders = json.loads(texts["metrics.json"])["borders"]
+    assert not borders["blended"]
+    assert [[stage["name"] for stage in one["stages"]] for one in borders["seeds"]] == [["final"]]
+
+
 def test_models_learn_from_copied_and_added_samples(changed: Case) -> None:
     for region in "12":
         extracted, with_copies, learned = (

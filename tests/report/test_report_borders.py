@@ -36,7 +36,9 @@ def test_a_map_with_one_region_and_one_tile_shows_nothing() -> None:
         assert border_tables(data, CLASSES) is None
         assert borders_text(data, CLASSES) == ""
         assert border_remarks(data) == ()
-        assert "<h2>Borders</h2>" not in render_report(ReportData("map", CLASSES, borders=data))
+        page = render_report(ReportData("map", CLASSES, borders=data))
+        assert "<h2>Borders</h2>" not in page
+        assert "Stages of the map" not in page
 
 
 def test_only_kinds_of_borders_that_the_map_has_are_shown() -> None:
@@ -80,7 +82,7 @@ def test_a_visible_border_without_boundary_fusion_is_a_remark_that_names_the_opt
 def test_the_page_has_the_section_and_escapes_names() -> None:
     confusions = {0: Confusion((1, 2), np.array([[5, 1], [0, 4]]), np.zeros(2, np.int64))}
     page = render_report(ReportData("map", CLASSES, confusions, borders=BordersData({0: COMPARED}, blended=True)))
-    section = page.partition("<h2>Borders</h2>")[2].partition("</section>")[0]
+    section = page.partition("<h2>Stages of the map, and borders</h2>")[2].partition("</section>")[0]
     assert "<td>2.00 [1.30, 2.80]</td>" in section
     assert "Final map, within 250 m of borders of regions" in section
     assert "wheat to &lt;b&gt;maize 1.50 %" in section
