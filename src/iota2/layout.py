@@ -286,7 +286,7 @@ def with_borders(config: OutputOptions) -> bool:
 
 def with_map_stages(config: OutputOptions) -> bool:
     """Whether the map is compared with its earlier stages, or across borders."""
-    return with_borders(config) or with_sar_fusion(config) or with_smoothing(config)
+    return any((with_borders(config), with_sar_fusion(config), with_smoothing(config), with_mapping_unit(config)))
 
 
 def with_merged_runs(config: OutputOptions) -> bool:

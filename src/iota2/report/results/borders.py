@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from iota2.compute.intervals import Bounds
-from iota2.compute.map_stages import Change, MapStages, Stage, StageAccuracy
+from iota2.compute.map_stages import FINAL_STAGE, UNSMOOTHED_STAGE, Change, MapStages, Stage, StageAccuracy
 from iota2.compute.seams import NEAR_PIXELS, Seam
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.words import counted
@@ -45,6 +45,8 @@ def border_tables(data: BordersData, nomenclature: Nomenclature) -> dict[str, An
     found = data.shown
     if found is None:
         return None
+    # changes by smoothing have their own section
+    changes = [change for change in found.changes if change.before not in (UNSMOOTHED_STAGE, FINAL_STAGE)]
     return {
         "title": _title(found),
         "about": ABOUT if _has_borders(found) else "",
@@ -53,10 +55,10 @@ def border_tables(data: BordersData, nomenclature: Nomenclature) -> dict[str, An
             {"name": _where(stage, kind, found), "cells": _seam_cells(one)} for stage, kind, one in _seams(found)
         ],
         "undefined": [*_undefined(found)],
-        "accuracy": [_accuracy_row(stage.about, stage.accuracy) for stage in found.stages] if found.changes else [],
-        "changes": [_change_sentence(change, found, nomenclature) for change in found.changes],
+        "accuracy": [accuracy_row(stage.about, stage.accuracy) for stage in found.stages] if changes else [],
+        "changes": [change_sentence(change, found, nomenclature) for change in changes],
         "distances": [
-            {"metres": f"{one.metres:g}", **_accuracy_row(stage.about, one.stages[stage.name])}
+            {"metres": f"{one.metres:g}", **accuracy_row(stage.about, one.stages[stage.name])}
             for one in found.borders
             for stage in found.stages
         ],
@@ -73,10 +75,10 @@ def borders_text(data: BordersData, nomenclature: Nomenclature) -> str:
         cells = "; ".join(f"{head.lower()} {cell}" for head, cell in zip(HEADS, row["cells"], strict=True))
         lines.append(f"{row['name']}: {cells}")
     lines += tables["undefined"]
-    lines += [_accuracy_line(row["name"], row) for row in tables["accuracy"]]
+    lines += [accuracy_line(row["name"], row) for row in tables["accuracy"]]
     lines += tables["changes"]
     for row in tables["distances"]:
-        lines.append(_accuracy_line(f"Within {row['metres']} m of borders of regions, {row['name']}", row))
+        lines.append(accuracy_line(f"Within {row['metres']} m of borders of regions, {row['name']}", row))
     return "\n".join(lines) + "\n\n"
 
 
@@ -85,7 +87,7 @@ def border_remarks(data: BordersData) -> tuple[str, ...]:
     found = data.shown
     if found is None or data.blended:
         return ()
-    seam = found.stages[-1].regions
+    seam = next(stage.regions for stage in found.stages if stage.name == FINAL_STAGE)
     if seam.score is None or seam.score_bounds is None or seam.score_bounds[0] <= VISIBLE_SCORE:
         return ()
     low, high = seam.score_bounds
@@ -100,11 +102,11 @@ def borders_json(data: BordersData) -> dict[str, Any]:
     """The stages as JSON values, for all seeds.
 
     Keys: blended; seeds [{seed, regions, tiles, stages, changes, borders}]. stages [{name, about, regions, tiles,
-    accuracy}], the last one is the map; regions and tiles are seams at borders of regions and tiles: {pairs_across,
-    different_across, pairs_near, different_near, score, score_bounds, difference, difference_bounds, undefined}.
-    accuracy {polygons, pixels, overall, overall_bounds, f_scores by class code}. changes [{before, after, pixels,
-    classes [[code before, code after, pixels]]}]. borders [{metres, stages by name: accuracy}]. Undefined values are
-    None.
+    accuracy, pixels by class code}], the one named ``final`` is the map; regions and tiles are seams at borders of
+    regions and tiles: {pairs_across, different_across, pairs_near, different_near, score, score_bounds, difference,
+    difference_bounds, undefined}. accuracy {polygons, pixels, overall, overall_bounds, f_scores by class code}. changes
+    [{before, after, pixels, classes [[code before, code after, pixels]]}]. borders [{metres, stages by name:
+    accuracy}]. Undefined values are None.
     """
     return {
         "blended": data.blended,
@@ -167,7 +169,8 @@ def _percent(share: float | None) -> str:
     return UNDEFINED if share is None else f"{100 * share:.1f} %"
 
 
-def _accuracy_row(name: str, found: StageAccuracy) -> dict[str, str]:
+def accuracy_row(name: str, found: StageAccuracy) -> dict[str, str]:
+    """Cells of a row: name, validation polygons and pixels, overall accuracy with its interval."""
     return {
         "name": name,
         "polygons": f"{found.polygons:,}",
@@ -176,11 +179,12 @@ def _accuracy_row(name: str, found: StageAccuracy) -> dict[str, str]:
     }
 
 
-def _accuracy_line(name: str, row: Mapping[str, str]) -> str:
+def accuracy_line(name: str, row: Mapping[str, str]) -> str:
+    """The cells of ``accuracy_row`` as a line of text."""
     return f"{name}: overall accuracy {row['accuracy']} ({row['pixels']} pixels of {row['polygons']} polygons)"
 
 
-def _change_sentence(change: Change, found: MapStages, nomenclature: Nomenclature) -> str:
+def change_sentence(change: Change, found: MapStages, nomenclature: Nomenclature) -> str:
     """The share of changed pixels, and the most frequent changes of class."""
     names = {stage.name: stage.about for stage in found.stages}
     after = names[change.after]
