@@ -104,7 +104,7 @@ def test_the_report_compares_the_stages(noisy: Case) -> None:
     assert "Before smoothing: overall accuracy 0." in texts["RESULTS.txt"]
     assert "Before smoothing to final map: " in texts["RESULTS.txt"]
     content = json.loads(texts["metrics.json"])
-    (found,) = content["smoothing"]["seeds"]
+    (found,) = content["borders"]["seeds"]
     assert [stage["name"] for stage in found["stages"]] == ["unsmoothed", "final", "regularised"]
     before, after, _ = found["stages"]
     assert after["accuracy"]["overall"] == content["summary"]["overall_accuracy"]["mean"]

@@ -10,10 +10,10 @@ from iota2.compute.map_stages import Change, MapStages, Stage, StageAccuracy
 from iota2.compute.seams import Seam
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import Confusion
-from iota2.report.results.borders import BordersData, border_tables
+from iota2.report.results.borders import BordersData
 from iota2.report.results.metrics import metrics
 from iota2.report.results.page import ReportData, render_report
-from iota2.report.results.smoothing import smoothing_json, smoothing_remarks, smoothing_tables, smoothing_text
+from iota2.report.results.smoothing import smoothing_remarks, smoothing_tables, smoothing_text
 
 CLASSES = Nomenclature((1, 2, 3), ("wheat", "<b>hedge", "lake"), ((1, 1, 1),) * 3, (1, 2, 3))
 SEAM = Seam(10, 4, 20, 7, 1.14, None, 0.05, None)
@@ -38,7 +38,6 @@ def test_a_map_without_smoothing_shows_nothing() -> None:
         assert smoothing_tables(maps, CLASSES) is None
         assert smoothing_text(maps, CLASSES) == ""
         assert smoothing_remarks(maps, CLASSES) == ()
-        assert smoothing_json(maps) is None
         assert "<h2>Smoothing</h2>" not in render_report(
             ReportData("map", CLASSES, borders=BordersData(maps, blended=False))
         )
@@ -50,9 +49,7 @@ def test_classes_have_pixels_and_f_scores_of_each_stage() -> None:
         "lake: Before smoothing: pixels 500; Before smoothing: F-score –; Final map: pixels 500; Final map: F-score –; "
         "Without small patches: pixels 0; Without small patches: F-score –"
     ) in text
-    assert "Before smoothing: overall accuracy 0.900 [0.850, 0.940] (3,456 pixels of 12 polygons)" in text
-    assert "Before smoothing to final map: 2.11 % of 9500 pixels have another class; most: <b>hedge to wheat" in text
-    assert "Final map to without small patches: 8.42 % of 9500 pixels have another class" in text
+    assert "Before smoothing: F-score 0.500; Final map: pixels 800" in text
 
 
 def test_losses_above_the_limits_are_remarks() -> None:
@@ -78,16 +75,9 @@ def test_the_page_and_the_measures_have_the_section() -> None:
     page = render_report(ReportData("map", CLASSES, confusions, borders=data))
     section = page.partition("<h2>Smoothing</h2>")[2].partition("</section>")[0]
     assert '<td class="left">&lt;b&gt;hedge</td><td>1,000</td><td>0.500</td><td>800</td>' in section
-    values = metrics(confusions, CLASSES, borders=data)
-    assert [stage["name"] for stage in values["smoothing"]["seeds"][0]["stages"]] == [
-        "unsmoothed",
-        "final",
-        "regularised",
+    values = metrics(confusions, CLASSES, borders=data)["borders"]["seeds"][0]["stages"]
+    assert [(stage["name"], stage["pixels"][2]) for stage in values] == [
+        ("unsmoothed", 1000),
+        ("final", 800),
+        ("regularised", 500),
     ]
-    assert "borders" not in values
-
-
-def test_changes_by_smoothing_are_not_repeated_in_the_section_on_borders() -> None:
-    tables = border_tables(BordersData({0: replace(FOUND, regions=2)}, blended=False), CLASSES)
-    assert tables is not None
-    assert tables["changes"] == tables["accuracy"] == []

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from iota2.compute.intervals import Bounds
-from iota2.compute.map_stages import FINAL_STAGE, UNSMOOTHED_STAGE, Change, MapStages, Stage, StageAccuracy
+from iota2.compute.map_stages import FINAL_STAGE, Change, MapStages, Stage, StageAccuracy
 from iota2.compute.seams import NEAR_PIXELS, Seam
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.words import counted
@@ -45,8 +45,6 @@ def border_tables(data: BordersData, nomenclature: Nomenclature) -> dict[str, An
     found = data.shown
     if found is None:
         return None
-    # changes by smoothing have their own section
-    changes = [change for change in found.changes if change.before not in (UNSMOOTHED_STAGE, FINAL_STAGE)]
     return {
         "title": _title(found),
         "about": ABOUT if _has_borders(found) else "",
@@ -55,10 +53,10 @@ def border_tables(data: BordersData, nomenclature: Nomenclature) -> dict[str, An
             {"name": _where(stage, kind, found), "cells": _seam_cells(one)} for stage, kind, one in _seams(found)
         ],
         "undefined": [*_undefined(found)],
-        "accuracy": [accuracy_row(stage.about, stage.accuracy) for stage in found.stages] if changes else [],
-        "changes": [change_sentence(change, found, nomenclature) for change in changes],
+        "accuracy": [_accuracy_row(stage.about, stage.accuracy) for stage in found.stages] if found.changes else [],
+        "changes": [_change_sentence(change, found, nomenclature) for change in found.changes],
         "distances": [
-            {"metres": f"{one.metres:g}", **accuracy_row(stage.about, one.stages[stage.name])}
+            {"metres": f"{one.metres:g}", **_accuracy_row(stage.about, one.stages[stage.name])}
             for one in found.borders
             for stage in found.stages
         ],
@@ -75,10 +73,10 @@ def borders_text(data: BordersData, nomenclature: Nomenclature) -> str:
         cells = "; ".join(f"{head.lower()} {cell}" for head, cell in zip(HEADS, row["cells"], strict=True))
         lines.append(f"{row['name']}: {cells}")
     lines += tables["undefined"]
-    lines += [accuracy_line(row["name"], row) for row in tables["accuracy"]]
+    lines += [_accuracy_line(row["name"], row) for row in tables["accuracy"]]
     lines += tables["changes"]
     for row in tables["distances"]:
-        lines.append(accuracy_line(f"Within {row['metres']} m of borders of regions, {row['name']}", row))
+        lines.append(_accuracy_line(f"Within {row['metres']} m of borders of regions, {row['name']}", row))
     return "\n".join(lines) + "\n\n"
 
 
@@ -169,8 +167,7 @@ def _percent(share: float | None) -> str:
     return UNDEFINED if share is None else f"{100 * share:.1f} %"
 
 
-def accuracy_row(name: str, found: StageAccuracy) -> dict[str, str]:
-    """Cells of a row: name, validation polygons and pixels, overall accuracy with its interval."""
+def _accuracy_row(name: str, found: StageAccuracy) -> dict[str, str]:
     return {
         "name": name,
         "polygons": f"{found.polygons:,}",
@@ -179,12 +176,11 @@ def accuracy_row(name: str, found: StageAccuracy) -> dict[str, str]:
     }
 
 
-def accuracy_line(name: str, row: Mapping[str, str]) -> str:
-    """The cells of ``accuracy_row`` as a line of text."""
+def _accuracy_line(name: str, row: Mapping[str, str]) -> str:
     return f"{name}: overall accuracy {row['accuracy']} ({row['pixels']} pixels of {row['polygons']} polygons)"
 
 
-def change_sentence(change: Change, found: MapStages, nomenclature: Nomenclature) -> str:
+def _change_sentence(change: Change, found: MapStages, nomenclature: Nomenclature) -> str:
     """The share of changed pixels, and the most frequent changes of class."""
     names = {stage.name: stage.about for stage in found.stages}
     after = names[change.after]

@@ -14,7 +14,6 @@ from iota2.core.tables import Confusion
 from iota2.report.results.borders import BordersData, borders_json
 from iota2.report.results.reliability import ReliabilityData, reliability_json
 from iota2.report.results.remarks import reasons_not_validated, remarks
-from iota2.report.results.smoothing import smoothing_json
 from iota2.report.results.validation import PARTS, counted_pixels, neighbour_notes
 
 SCHEMA_VERSION = 2
@@ -55,7 +54,6 @@ def metrics(
                         f_score by class, seeds as above; the others are means over the runs
         reliability     with ``reliability`` only: see ``reliability_json``
         borders         with ``borders`` only, for maps of several regions or tiles: see ``borders_json``
-        smoothing       with ``borders`` only, for maps with smoothing or a minimum mapping unit: see ``smoothing_json``
         fusion          with ``fusion`` only: see ``fusion_json``
         not_validated   [{code, name, reason}]
         notes           [sentence]
@@ -83,7 +81,6 @@ def metrics(
         **({"validation": _validation(validated)} if validated else {}),
         **({"reliability": reliability_json(reliability)} if reliability else {}),
         **({"borders": borders_json(borders)} if borders and borders.shown else {}),
-        **({"smoothing": smoothed} if borders and (smoothed := smoothing_json(borders.maps)) else {}),
         **({"fusion": dict(fusion)} if fusion else {}),
         "not_validated": [
             {"code": code, "name": nomenclature.name(code), "reason": reason}

@@ -1,4 +1,4 @@
-"""Effect of smoothing and of the minimum mapping unit in the accuracy report: tables, sentences and remarks."""
+"""Effect of smoothing and of the minimum mapping unit on each class, in the accuracy report: table and remarks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 from iota2.compute.map_stages import FINAL_STAGE, REGULARISED_STAGE, UNSMOOTHED_STAGE, MapStages, Stage
 from iota2.core.nomenclature import Nomenclature
-from iota2.report.results.borders import accuracy_line, accuracy_row, change_sentence
 from iota2.report.results.measures import measure
 
 MAX_PIXEL_LOSS, MAX_F_LOSS = 0.2, 0.02
@@ -37,13 +36,10 @@ def compared_stages(found: MapStages) -> list[Stage]:
 
 def smoothing_tables(maps: Mapping[int, MapStages], nomenclature: Nomenclature) -> dict[str, Any] | None:
     """Values of the section of the page, for the first seed; None without smoothing and minimum mapping unit."""
-    if not maps or not (stages := compared_stages(found := maps[min(maps)])):
+    if not maps or not (stages := compared_stages(maps[min(maps)])):
         return None
-    after = [stage.name for stage in stages[1:]]
     return {
         "about": ABOUT,
-        "accuracy": [accuracy_row(stage.about, stage.accuracy) for stage in stages],
-        "changes": [change_sentence(one, found, nomenclature) for one in found.changes if one.after in after],
         "heads": [f"{stage.about}: {what}" for stage in stages for what in ("pixels", "F-score")],
         "classes": [
             {"name": name, "cells": [cell for stage in stages for cell in _cells(stage, code)]}
@@ -58,8 +54,6 @@ def smoothing_text(maps: Mapping[int, MapStages], nomenclature: Nomenclature) ->
     if tables is None:
         return ""
     lines = ["Smoothing", tables["about"], ""]
-    lines += [accuracy_line(row["name"], row) for row in tables["accuracy"]]
-    lines += tables["changes"]
     for row in tables["classes"]:
         cells = "; ".join(f"{head} {cell}" for head, cell in zip(tables["heads"], row["cells"], strict=True))
         lines.append(f"{row['name']}: {cells}")
@@ -74,26 +68,6 @@ def smoothing_remarks(maps: Mapping[int, MapStages], nomenclature: Nomenclature)
         for before, after in pairwise(compared_stages(found))
         for text in _losses(before, after, nomenclature, f" (seed {seed})" if len(maps) > 1 else "")
     )
-
-
-def smoothing_json(maps: Mapping[int, MapStages]) -> dict[str, Any] | None:
-    """The stages as JSON values; None without smoothing and minimum mapping unit.
-
-    Keys: seeds [{seed, stages, changes}]. stages [{name, about, accuracy, pixels by class code}] in the order of the
-    processing: ``unsmoothed``, ``final``, ``regularised``; accuracy and changes as in ``borders_json``.
-    """
-    seeds = []
-    for seed, found in sorted(maps.items()):
-        names = [stage.name for stage in compared_stages(found)]
-        values = found.to_json()
-        stages = [
-            {key: one[key] for key in ("name", "about", "accuracy", "pixels")}
-            for one in values["stages"]
-            if one["name"] in names
-        ]
-        changes = [one for one in values["changes"] if one["after"] in names[1:]]
-        seeds.append({"seed": seed, "stages": stages, "changes": changes})
-    return {"seeds": seeds} if any(one["stages"] for one in seeds) else None
 
 
 def _cells(stage: Stage, code: int) -> tuple[str, str]:
