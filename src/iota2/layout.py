@@ -288,7 +288,7 @@ def with_borders(config: OutputOptions) -> bool:
 
 def with_map_stages(config: OutputOptions) -> bool:
     """Whether the map is compared with its earlier stages, or across borders."""
-    return with_borders(config) or with_sar_fusion(config) or with_smoothing(config)
+    return any((with_borders(config), with_sar_fusion(config), with_smoothing(config), with_mapping_unit(config)))
 
 
 def with_merged_runs(config: OutputOptions) -> bool:
@@ -774,6 +774,24 @@ TILE_LIKELY_CLASSES = Artifact(
     "Sets of likely classes on the tile, as bit masks; 0 without label (with `uncertainty_layers`).",
     when=with_likely_classes,
 )
+TILE_ENTROPY_STYLE = Artifact(
+    "final/TMP/{tile}_Entropy_seed_{seed}.qml",
+    "QGIS style of the entropy: a ramp from 0 to 100 (with `uncertainty_layers`).",
+    when=with_entropy,
+    role="note",
+)
+TILE_MARGIN_STYLE = Artifact(
+    "final/TMP/{tile}_Margin_seed_{seed}.qml",
+    "QGIS style of the margin: a ramp from 0 to 100 (with `uncertainty_layers`).",
+    when=with_margin,
+    role="note",
+)
+TILE_LIKELY_CLASSES_STYLE = Artifact(
+    "final/TMP/{tile}_LikelyClasses_seed_{seed}.qml",
+    "QGIS style of the likely classes: pixels with a single likely class in its colour (with `uncertainty_layers`).",
+    when=with_likely_classes,
+    role="note",
+)
 
 # ---- mosaic
 TILE_LABELS = Artifact("final/TMP/{tile}_seed_{seed}.tif", "Labels of all models on the tile.")
@@ -863,6 +881,12 @@ UNSMOOTHED_MAP = Artifact(
     "final/TMP/Classif_Seed_{seed}_unsmoothed.tif",
     "The map before smoothing, for comparison (with `smoothing`).",
     when=with_smoothing,
+)
+UNSMOOTHED_STYLE = Artifact(
+    "final/TMP/Classif_Seed_{seed}_unsmoothed.qml",
+    "QGIS style of the map before smoothing: names and colours (with `smoothing`).",
+    when=with_smoothing,
+    role="note",
 )
 ENTROPY = Artifact(
     "final/Entropy_Seed_{seed}.tif",

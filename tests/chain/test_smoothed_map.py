@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from iota2.io.tables.vectors import read_vector
 from iota2.runs import runner
 from iota2.runs.preview import preview_run
 from iota2.testing.world import WorldOptions
-from tests.chain.helpers import DATES, EAST, WEST, Case, copied, made, on_tile, read, refused, run
+from tests.chain.helpers import DATES, EAST, WEST, Case, copied, made, on_tile, read, refused, run, said
 
 # an overlap of more than 600 m: the border of the tiles lies inside the images of both
 NOISY = WorldOptions(size=130, overlap=90, classes=4, dates=DATES, noise=900, clouds=False, orbit_edge=False)
@@ -95,6 +96,21 @@ def test_the_regularised_map_has_no_small_patch(noisy: Case) -> None:
     found = read(noisy.output / "final/Classif_Seed_0_regularised.tif")
     np.testing.assert_array_equal(found, regularised(labels, 8))
     assert (found != labels).any()
+
+
+def test_the_report_compares_the_stages(noisy: Case) -> None:
+    texts = said(noisy.output)
+    assert "<h2>Smoothing</h2>" in texts["report.html"]
+    assert "Before smoothing: overall accuracy 0." in texts["RESULTS.txt"]
+    assert "Before smoothing to final map: " in texts["RESULTS.txt"]
+    content = json.loads(texts["metrics.json"])
+    (found,) = content["borders"]["seeds"]
+    assert [stage["name"] for stage in found["stages"]] == ["unsmoothed", "final", "regularised"]
+    before, after, _ = found["stages"]
+    assert after["accuracy"]["overall"] == content["summary"]["overall_accuracy"]["mean"]
+    assert after["accuracy"]["overall"] > before["accuracy"]["overall"]
+    labels = read(noisy.output / "final/Classif_Seed_0.tif")
+    assert after["pixels"] == {str(code): int((labels == code).sum()) for code in np.unique(labels[labels > 0])}
 
 
 def test_another_window_repeats_only_the_smoothing_and_what_follows(noisy: Case, tmp_path: Path) -> None:

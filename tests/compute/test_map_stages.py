@@ -17,8 +17,10 @@ from iota2.compute.map_stages import (
     StageAccuracy,
     change,
     count_changes,
+    count_labels,
     map_stages_from_json,
     stage_accuracy,
+    sum_pixels,
 )
 from iota2.compute.seams import Seam
 from iota2.compute.validation import count_pixels
@@ -39,6 +41,14 @@ def test_changes_of_strips_add_up_to_those_of_a_loop(maps: tuple[np.ndarray, np.
     assert found.changed == sum(a != b for a, b in both)
     assert {(a, b): n for a, b, n in found.classes} == {pair: both.count(pair) for pair in both if pair[0] != pair[1]}
     assert [n for _, _, n in found.classes] == sorted((n for _, _, n in found.classes), reverse=True)
+
+
+@given(PAIRS, st.integers(1, 4))
+def test_pixels_of_strips_add_up_to_those_of_the_map(maps: tuple[np.ndarray, np.ndarray], rows: int) -> None:
+    labels, _ = maps
+    found = sum_pixels(count_labels(labels[k : k + rows]) for k in range(0, len(labels), rows))
+    values = labels.ravel().tolist()
+    assert found == {code: values.count(code) for code in (1, 2, 3) if code in values}
 
 
 def test_accuracy_counts_classified_pixels_of_polygons() -> None:
@@ -63,7 +73,10 @@ def test_stages_survive_their_file(bounds: tuple[float, float] | None) -> None:
     seam = Seam(10, 4, 20, 7, 1.14, bounds, 0.05, bounds)
     nothing = Seam(0, 0, 20, 7, None, None, None, None, "no border")
     accuracy = StageAccuracy(3, 50, 0.9, bounds, {1: 0.8, 11: None})
-    stages = (Stage("before", "Before", seam, nothing, accuracy), Stage("final", "Final map", nothing, seam, accuracy))
+    stages = (
+        Stage("before", "Before", seam, nothing, accuracy, {1: 300, 11: 20}),
+        Stage("final", "Final map", nothing, seam, accuracy),
+    )
     changes = (change("before", "final", [count_changes(np.array([[1, 1, 2]]), np.array([[1, 2, 1]]))]),)
     given = MapStages(2, 1, stages, changes, (BorderAccuracy(100.0, {"before": accuracy, "final": accuracy}),))
     assert map_stages_from_json(json.loads(json.dumps(given.to_json()))) == given

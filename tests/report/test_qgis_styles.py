@@ -23,6 +23,9 @@ from iota2.io.rasters.qgis import (
     class_style,
     confidence_style,
     difference_style,
+    entropy_style,
+    likely_classes_style,
+    margin_style,
     paletted_style,
     probability_style,
     ramp_style,
@@ -43,6 +46,14 @@ STYLED = {
     layout.TILE_CONFIDENCE: layout.TILE_CONFIDENCE_STYLE,
     layout.TILE_VALIDITY: layout.TILE_VALIDITY_STYLE,
     layout.TILE_COMPARISON: layout.TILE_COMPARISON_STYLE,
+    layout.UNSMOOTHED_MAP: layout.UNSMOOTHED_STYLE,
+    layout.REGULARISED_MAP: layout.REGULARISED_STYLE,
+    layout.ENTROPY: layout.ENTROPY_STYLE,
+    layout.MARGIN: layout.MARGIN_STYLE,
+    layout.LIKELY_CLASSES: layout.LIKELY_CLASSES_STYLE,
+    layout.TILE_ENTROPY: layout.TILE_ENTROPY_STYLE,
+    layout.TILE_MARGIN: layout.TILE_MARGIN_STYLE,
+    layout.TILE_LIKELY_CLASSES: layout.TILE_LIKELY_CLASSES_STYLE,
     layout.MERGED_MAP: layout.MERGED_MAP_STYLE,
     layout.MERGED_COLOR_MAP: layout.MERGED_COLOR_MAP_STYLE,
     layout.MERGED_CONFIDENCE: layout.MERGED_CONFIDENCE_STYLE,
@@ -101,6 +112,22 @@ def test_the_style_of_the_map_has_exactly_the_classes_with_names_and_colours() -
 
 def test_undecided_pixels_of_a_fusion_are_named() -> None:
     assert entries(class_style(CLASSES, [undecided_entry(255, (1, 2, 3))]))[3] == ("255", "#010203", "undecided", "255")
+
+
+def test_a_single_likely_class_has_its_colour() -> None:
+    assert entries(likely_classes_style(CLASSES)) == [
+        ("1", "#ff5500", NAMES[0], "255"),
+        ("2", "#000009", "eau", "255"),
+        ("4", "#010203", "a�b�", "255"),
+    ]
+
+
+def test_certain_pixels_have_the_same_colour_in_both_layers() -> None:
+    assert stops(entropy_style()) == stops(margin_style()) == [0, 25, 50, 75, 100]
+    first, last = (
+        [item.get("color") for item in renderer(style()).iter("item")] for style in (entropy_style, margin_style)
+    )
+    assert first == last[::-1]
 
 
 def test_ramps_cover_the_range_of_values() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from iota2.compute.map_stages import MapStages, map_stages_from_json
+from iota2.compute.map_stages import FINAL_STAGE, REGULARISED_STAGE, UNSMOOTHED_STAGE, MapStages, map_stages_from_json
 from iota2.core.graph import Key, Resources
 from iota2.io.tables.vectors import write_shapefile, write_sqlite
 from iota2.steps.validation import map_stages
@@ -104,3 +104,7 @@ def test_a_map_without_other_stage_has_no_changes(tmp_path: Path) -> None:
     found = stages(tmp_path, cut=False)
     assert [stage.name for stage in found.stages] == ["final"]
     assert found.changes == ()
+
+
+def test_names_of_stages_are_those_that_the_report_looks_for() -> None:
+    assert [stage.name for stage in map_stages.STAGES[-3:]] == [UNSMOOTHED_STAGE, FINAL_STAGE, REGULARISED_STAGE]

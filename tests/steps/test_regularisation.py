@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -67,3 +68,17 @@ def test_blocks_fit_the_memory(minimum: int) -> None:
 def test_too_little_memory_is_reported() -> None:
     with pytest.raises(ConfigError, match=r"minimum_mapping_unit: 1000 pixels need \d+ MB .* a job has 256 MB"):
         passes_of((40_000, 50_000), 1000, Resources())
+
+
+def test_blocks_stay_within_the_memory_of_the_job(tmp_path: Path) -> None:
+    grid = GeoBox((1500, 1500), GRID.affine, GRID.crs)
+    labels = np.random.default_rng(0).integers(1, 3, grid.shape)
+    inp = {"map": write_raster(tmp_path / "map.tif", labels, "uint8", grid, nodata=0), "classes": write_codes(tmp_path)}
+    use = Resources(memory=16 << 20)
+    assert passes_of((1500, 1500), 10, use).shape[0] < 1500
+    tracemalloc.start()
+    run(regularisation.STEP, tmp_path, inp, {"map": "out.tif", "style": "out.qml"}, params=10, use=use)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert use.memory / 4 < peak <= use.memory
+    np.testing.assert_array_equal(read_raster(tmp_path / "out.tif"), regularised(labels.astype(np.uint8), 10))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -156,3 +157,31 @@ def test_more_classes_than_bits_are_reported(tmp_path: Path) -> None:
     inp = {"classes": write_codes(tmp_path, many), "labels": "", "confidence": ""}
     with pytest.raises(InputError, match="65 classes, and a set of likely classes at most 64"):
         run(smoothing.STEP, tmp_path, inp, {"likely_classes": "l.tif"}, key=Key.of(tile="T", seed=0), params=BAYESIAN)
+
+
+@pytest.mark.parametrize("method", ["bayesian", "majority"])
+def test_blocks_stay_within_the_memory_of_the_job(tmp_path: Path, method: str) -> None:
+    codes = tuple(range(1, 18))
+    classes = Nomenclature(codes, tuple(map(str, codes)), ((1, 1, 1),) * 17, codes)
+    grid = GeoBox((700, 700), GRID.affine, GRID.crs)
+    values = np.rint(np.random.default_rng(0).dirichlet([0.5] * 17, grid.shape).transpose(2, 0, 1) * 1000)
+    inp = {
+        "classes": write_codes(tmp_path, classes),
+        "labels": write_raster(tmp_path / "l.tif", values.argmax(axis=0) + 1, "uint8", grid, nodata=0),
+        "confidence": write_raster(tmp_path / "c.tif", values.max(axis=0) / 1000, "float32", grid, nodata=0),
+        "probabilities": write_raster(tmp_path / "p.tif", values, "uint16", grid, nodata=65535),
+    }
+    several_regions = {
+        name: several("region seed", {(region, 0): path for region in "abc"}) if name != "classes" else path
+        for name, path in inp.items()
+    }
+    del values
+    out = {name: f"{name}.tif" for name in OUTPUTS if method == "bayesian" or name != "probabilities"}
+    use, given = Resources(memory=24 << 20), SmoothingParams(method, 9, 0.5, 20.0, 0.9)
+    key = Key.of(tile="T", seed=0)
+    run(smoothing.STEP, tmp_path, several_regions, out, key=key, params=given, use=Resources(memory=1 << 20))
+    tracemalloc.start()
+    run(smoothing.STEP, tmp_path, several_regions, out, key=key, params=given, use=use)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert use.memory / 4 < peak <= use.memory

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,11 @@ from iota2.compute.intervals import Bounds, polygon_intervals
 from iota2.compute.seams import Seam
 from iota2.compute.validation import confusion_of
 from iota2.core.tables import PolygonCounts
+
+FINAL_STAGE = "final"
+"""Name of the stage that is the map of the run."""
+UNSMOOTHED_STAGE, REGULARISED_STAGE = "unsmoothed", "regularised"
+"""Names of the stages before smoothing, and without patches below the minimum mapping unit."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,8 @@ class Stage:
     tiles: Seam
     """Change of class across limits of tiles, inside regions."""
     accuracy: StageAccuracy
+    pixels: Mapping[int, int] = field(default_factory=dict)
+    """Pixels of the map by class code, without classes that it does not contain."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +88,7 @@ class MapStages:
     """Number of regions in the map."""
     tiles: int
     stages: tuple[Stage, ...]
-    """In the order of the processing; the last one is the map of the run."""
+    """In the order of the processing; the map of the run is ``FINAL_STAGE``."""
     changes: tuple[Change, ...] = ()
     borders: tuple[BorderAccuracy, ...] = ()
 
@@ -96,7 +103,14 @@ def map_stages_from_json(content: Mapping[str, Any]) -> MapStages:
         content["regions"],
         content["tiles"],
         tuple(
-            Stage(one["name"], one["about"], _seam(one["regions"]), _seam(one["tiles"]), _accuracy_of(one["accuracy"]))
+            Stage(
+                one["name"],
+                one["about"],
+                _seam(one["regions"]),
+                _seam(one["tiles"]),
+                _accuracy_of(one["accuracy"]),
+                {int(code): count for code, count in one["pixels"].items()},
+            )
             for one in content["stages"]
         ),
         tuple(
@@ -112,6 +126,21 @@ def map_stages_from_json(content: Mapping[str, Any]) -> MapStages:
 
 def _seam(content: Mapping[str, Any]) -> Seam:
     return Seam(**{one.name: _bounds(content[one.name]) for one in fields(Seam)})
+
+
+def sum_pixels(counts: Iterable[Mapping[int, int]]) -> dict[int, int]:
+    """Sum of numbers of pixels by class, by ascending code."""
+    total: dict[int, int] = {}
+    for one in counts:
+        for code, count in one.items():
+            total[code] = total.get(code, 0) + count
+    return dict(sorted(total.items()))
+
+
+def count_labels(labels: np.ndarray) -> dict[int, int]:
+    """Number of pixels of each class in a map (y, x) of class codes, without 0."""
+    codes, counts = np.unique(labels[labels > 0], return_counts=True)
+    return dict(zip(codes.tolist(), counts.tolist(), strict=True))
 
 
 def _accuracy_of(content: Mapping[str, Any]) -> StageAccuracy:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from iota2.compute.intervals import Bounds
-from iota2.compute.map_stages import Change, MapStages, Stage, StageAccuracy
+from iota2.compute.map_stages import FINAL_STAGE, Change, MapStages, Stage, StageAccuracy
 from iota2.compute.seams import NEAR_PIXELS, Seam
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.words import counted
@@ -85,7 +85,7 @@ def border_remarks(data: BordersData) -> tuple[str, ...]:
     found = data.shown
     if found is None or data.blended:
         return ()
-    seam = found.stages[-1].regions
+    seam = next(stage.regions for stage in found.stages if stage.name == FINAL_STAGE)
     if seam.score is None or seam.score_bounds is None or seam.score_bounds[0] <= VISIBLE_SCORE:
         return ()
     low, high = seam.score_bounds
@@ -100,11 +100,11 @@ def borders_json(data: BordersData) -> dict[str, Any]:
     """The stages as JSON values, for all seeds.
 
     Keys: blended; seeds [{seed, regions, tiles, stages, changes, borders}]. stages [{name, about, regions, tiles,
-    accuracy}], the last one is the map; regions and tiles are seams at borders of regions and tiles: {pairs_across,
-    different_across, pairs_near, different_near, score, score_bounds, difference, difference_bounds, undefined}.
-    accuracy {polygons, pixels, overall, overall_bounds, f_scores by class code}. changes [{before, after, pixels,
-    classes [[code before, code after, pixels]]}]. borders [{metres, stages by name: accuracy}]. Undefined values are
-    None.
+    accuracy, pixels by class code}], the one named ``final`` is the map; regions and tiles are seams at borders of
+    regions and tiles: {pairs_across, different_across, pairs_near, different_near, score, score_bounds, difference,
+    difference_bounds, undefined}. accuracy {polygons, pixels, overall, overall_bounds, f_scores by class code}. changes
+    [{before, after, pixels, classes [[code before, code after, pixels]]}]. borders [{metres, stages by name:
+    accuracy}]. Undefined values are None.
     """
     return {
         "blended": data.blended,

@@ -26,6 +26,7 @@ from iota2.report.results.remarks import remarks
 from iota2.report.results.samples import ClassSamples, model_samples_rows
 from iota2.report.results.searches import SearchedModel, search_tables
 from iota2.report.results.sensors import SensorCombination, combination_table
+from iota2.report.results.smoothing import smoothing_tables
 from iota2.report.results.validation import (
     class_rows,
     counted_pixels,
@@ -173,6 +174,7 @@ def render_report(data: ReportData) -> str:
         searches=search_tables(data.searches),
         importance=importance_tables(data.importance) if data.importance else None,
         borders=border_tables(data.borders, data.nomenclature) if data.borders else None,
+        smoothing=smoothing_tables(data.borders.maps, data.nomenclature) if data.borders else None,
         fates=[_fate_row(fate, data.nomenclature) for fate in data.fates],
         notes=(
             *remarks(data.confusions, data.nomenclature),

@@ -135,9 +135,13 @@ def _write_styles(job: JobContext, classes: Nomenclature) -> None:
         "tile_validity_style": observed,
         "probabilities_style": probability_style(),
         "choice_style": choice_style(),
+        "unsmoothed_style": classified,
         "entropy_style": entropy_style(),
+        "tile_entropy_style": entropy_style(),
         "margin_style": margin_style(),
+        "tile_margin_style": margin_style(),
         "likely_classes_style": likely_classes_style(classes),
+        "tile_likely_classes_style": likely_classes_style(classes),
     }
     for name, style in styles.items():
         for path in job.out.all(name).values() if name in job.out else ():
@@ -329,6 +333,10 @@ STEP = Step(
         "final_probabilities": layout.FINAL_PROBABILITIES,
         "probabilities_style": layout.PROBABILITIES_STYLE,
         "unsmoothed": layout.UNSMOOTHED_MAP,
+        "unsmoothed_style": layout.UNSMOOTHED_STYLE,
+        "tile_entropy_style": layout.TILE_ENTROPY_STYLE,
+        "tile_margin_style": layout.TILE_MARGIN_STYLE,
+        "tile_likely_classes_style": layout.TILE_LIKELY_CLASSES_STYLE,
         "entropy": layout.ENTROPY,
         "entropy_style": layout.ENTROPY_STYLE,
         "margin": layout.MARGIN,

@@ -16,6 +16,7 @@ import shapely
 
 from iota2 import layout
 from iota2.compute.map_stages import (
+    FINAL_STAGE,
     BorderAccuracy,
     ChangeCounts,
     MapStages,
@@ -23,7 +24,9 @@ from iota2.compute.map_stages import (
     StageAccuracy,
     change,
     count_changes,
+    count_labels,
     stage_accuracy,
+    sum_pixels,
 )
 from iota2.compute.seams import HALO, Borders, Seam, SeamCounts, count_seams, seam, sum_seams
 from iota2.compute.validation import count_pixels, sum_counts
@@ -63,8 +66,8 @@ class MapStage:
 
     @property
     def need(self) -> Need:
-        """The map as the input of a step; only the last stage always exists."""
-        return Need(self.artifacts, may_be_absent=self != STAGES[-1])
+        """The map as the input of a step; only the map of the run always exists."""
+        return Need(self.artifacts, may_be_absent=self.name != FINAL_STAGE)
 
     def made(self, config: Config) -> bool:
         """Whether a run with these options makes it."""
@@ -77,8 +80,9 @@ STAGES = (
     MapStage("no_boundary_fusion", "Without boundary fusion", (layout.CUT_MAP, layout.HIDDEN_CUT_MAP)),
     MapStage("unsmoothed", "Before smoothing", (layout.UNSMOOTHED_MAP,)),
     MapStage("final", "Final map", (layout.MAP,)),
+    MapStage("regularised", "Without small patches", (layout.REGULARISED_MAP,)),
 )
-"""All stages, in the order of the processing, first the maps of single sources; the last one is the map of the run."""
+"""All stages, in the order of the processing, first the maps of single sources."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,8 @@ class _Totals:
     """By stage and kind of border."""
     changes: dict[str, list[ChangeCounts]] = field(default_factory=lambda: defaultdict(list))
     """By name of the later stage."""
+    pixels: dict[str, list[dict[int, int]]] = field(default_factory=lambda: defaultdict(list))
+    """Pixels by class, by stage."""
     polygons: dict[tuple[str, float], list[PolygonCounts]] = field(default_factory=lambda: defaultdict(list))
     """By stage and distance from borders in metres; infinite for all pixels."""
 
@@ -113,7 +119,7 @@ def run(job: JobContext[StageParams]) -> None:
         paths = {stage.name: path for stage in stages for _, path in job.inp.each(stage.name)}
         maps = {name: stack.enter_context(RasterReader(path)) for name, path in paths.items()}
         grid = next(iter(maps.values())).geobox
-        zones = _zones(job, maps[STAGES[-1].name])
+        zones = _zones(job, maps[FINAL_STAGE])
         reference = _Reference.of(job)
         totals = _Totals()
         size = POSITION_BYTES_PER_PIXEL + _BYTES_PER_PIXEL
@@ -124,6 +130,8 @@ def run(job: JobContext[StageParams]) -> None:
             own = {name: around.cut(values, block) for name, values in labels.items()}
             for before, after in pairwise(own):
                 totals.changes[after].append(count_changes(own[before], own[after]))
+            for name, values in own.items():
+                totals.pixels[name].append(count_labels(values))
             _add_pixels(totals, own, reference, block)
     write_json(job.out.stages, _result(job, stages, zones, totals).to_json())
 
@@ -216,7 +224,14 @@ def _result(job: JobContext[StageParams], stages: Sequence[MapStage], zones: Map
         len(zones.regions),
         len(zones.tiles),
         tuple(
-            Stage(one.name, one.about, border(one.name, "regions"), border(one.name, "tiles"), accuracy(one.name))
+            Stage(
+                one.name,
+                one.about,
+                border(one.name, "regions"),
+                border(one.name, "tiles"),
+                accuracy(one.name),
+                sum_pixels(totals.pixels[one.name]),
+            )
             for one in stages
         ),
         tuple(change(a.name, b.name, totals.changes[b.name]) for a, b in pairwise(stages)),
@@ -252,6 +267,7 @@ STEP = Step(
     makes={"stages": layout.MAP_STAGES},
     params=params,
     when=layout.with_map_stages,
+    version=2,
     cost=cost,
     max_threads=WRITING_THREADS,
 )

@@ -56,6 +56,7 @@ from iota2.report.results.reliability import (
 )
 from iota2.report.results.samples import model_samples_json, model_samples_text
 from iota2.report.results.sensors import combination_remarks, combinations_json, combinations_text
+from iota2.report.results.smoothing import smoothing_remarks, smoothing_text
 from iota2.report.results.text import results_text
 from iota2.steps.blocks import COPY_SHAPE
 from iota2.steps.drawing import figures_module
@@ -120,7 +121,12 @@ def run(job: JobContext[ReportParams]) -> None:
     found = validation_accuracy(counts, classes.codes, sampled=job.params.sampled_validation)
     reliable = ReliabilityData(_map_reliability(job, classes, counts), learned.calibrations)
     borders = BordersData(_map_stages(job), job.params.blended)
-    notes = (*notes, *calibration_remarks(reliable), *border_remarks(borders))
+    notes = (
+        *notes,
+        *calibration_remarks(reliable),
+        *border_remarks(borders),
+        *smoothing_remarks(borders.maps, classes),
+    )
     remarks = (*classes.warnings, *notes)
     results = results_text(confusions, classes, remarks, found)
     further = f"{samples_text(fates, classes.name)}{model_samples_text(learned.samples, classes.name)}"
@@ -128,6 +134,7 @@ def run(job: JobContext[ReportParams]) -> None:
     parts = (
         f"{results}\n{reliability_text(reliable, classes)}\n",
         borders_text(borders, classes),
+        smoothing_text(borders.maps, classes),
         further,
         combinations_text(learned.combinations),
     )
