@@ -12,6 +12,7 @@ import rasterio
 from iota2 import layout
 from iota2.config.options.schema import Config
 from iota2.core.recipe import MISSING
+from iota2.io.tables.sensor_combinations import read_combinations
 from iota2.io.tables.vectors import read_sqlite
 from iota2.testing.world import DATES, WorldOptions
 from tests.chain.helpers import EAST, WEST, Case, made, read, run
@@ -40,7 +41,7 @@ def mapped(case: Case) -> Config:
 
 
 def made_by(config: Config, artifact: str, **key: object) -> Path:
-    return config.chain.output_path / artifact.format(**key)
+    return config.chain.output_path / artifact.format(**{"submodel": "", "source": "", **key})
 
 
 def test_what_a_tile_lacks_is_missing_in_its_samples_and_its_map_is_whole(case: Case, mapped: Config) -> None:
@@ -57,6 +58,17 @@ def test_what_a_tile_lacks_is_missing_in_its_samples_and_its_map_is_whole(case: 
         usual = np.bincount(truth[labels > 0]).max() / np.count_nonzero(labels)
         assert (labels == truth)[labels > 0].mean() > usual + 0.2, (tile, (labels == truth)[labels > 0].mean(), usual)
         assert (labels > 0).mean() > 0.7
+
+
+def test_a_tile_without_a_sensor_is_mapped_by_models_of_the_others(case: Case, mapped: Config, tmp_path: Path) -> None:
+    """The same pixels are mapped as by one model with missing values, which also accepts missing layers."""
+    chain = {"list_tile": f"{WEST} {EAST}", "l8_path": str(case.files.l8_path), "output_path": str(tmp_path)}
+    config = run(case.configured(chain=chain))
+    for tile in (WEST, EAST):
+        labels, others = (read(made_by(one, layout.TILE_LABELS.path, tile=tile, seed=0)) for one in (config, mapped))
+        np.testing.assert_array_equal(labels > 0, others > 0)
+    pixels = read_combinations(made_by(config, layout.SENSOR_COMBINATIONS.path, tile=EAST))
+    assert set(pixels) <= {(), ("Sentinel2",)}
 
 
 def test_layers_count_no_observation(case: Case, mapped: Config) -> None:

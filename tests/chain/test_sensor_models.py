@@ -15,6 +15,7 @@ from iota2 import layout
 from iota2.classifiers.models import load_model
 from iota2.config.options.schema import Config
 from iota2.io.tables.sensor_combinations import read_combinations
+from iota2.io.tables.vectors import read_sqlite
 from iota2.testing.world import DATES, WorldOptions
 from tests.chain.helpers import WEST, Case, made, read, run
 
@@ -132,9 +133,19 @@ def test_reductions_importances_and_new_samples_are_those_of_complete_samples(ca
         case.configured(
             chain=chain,
             dim_red={"dim_red": True, "target_dimension": 3, "reduction_mode": "sensor_band"},
-            arg_train={"sample_augmentation": augmentation, "feature_importance": True, "class_weight": "balanced"},
+            arg_train={
+                "sample_augmentation": augmentation,
+                "feature_importance": True,
+                "class_weight": "balanced",
+                "force_standard_labels": True,
+            },
         )
     )
+    samples = read_sqlite(made_by(config, layout.AUGMENTED_SAMPLES, samples="sqlite"))
+    incomplete = samples.filter(like="value_").isna().any(axis=1)
+    assert incomplete.any()
+    assert not incomplete[samples["augmented"] == 1].any()
+    assert (samples["augmented"] == 1).any()
     labels, seen = read(made_by(config, layout.TILE_LABELS)), read(made_by(config, layout.VALIDITY))
     assert (labels[seen > 0] > 0).all()
     truth = case.world.truth(case.world.tile_geobox(WEST))
@@ -148,3 +159,16 @@ def test_predictions_from_python_are_those_of_the_map(mapped: Config) -> None:
     window = iota2.features(iota2.open_scene(mapped.chain.output_path, WEST), model.recipe)
     found = model.predict(window)
     np.testing.assert_array_equal(found["label"].to_numpy(), read(made_by(mapped, layout.TILE_LABELS)))
+
+
+def test_with_too_few_samples_of_all_sensors_the_models_of_fewer_sensors_do(tmp_path: Path) -> None:
+    """In this world all samples that both sensors see have one class."""
+    small = made(replace(WORLD, size=64, overlap=16), tmp_path / "world")
+    cut(small.files.l8_path, small.files.folder / "western", slice(0, 12))
+    config = run(configured(small, "few"))
+    model = load_model(made_by(config, layout.MODEL))
+    assert model.sensors == ("Sentinel2",)
+    labels, seen = read(made_by(config, layout.TILE_LABELS)), read(made_by(config, layout.VALIDITY))
+    assert (labels[seen > 0] > 0).all()
+    results = made_by(config, layout.RESULTS).read_text(encoding="utf-8")
+    assert "seen only by Landsat8 + Sentinel2 are predicted by the model of Sentinel2" in " ".join(results.split())

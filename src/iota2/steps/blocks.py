@@ -64,7 +64,7 @@ def prediction_shapes(
         use.memory,
         extra_bytes=per_pixel,
         regions=regions,
-        reserved=model_bytes + use.threads * SLICE_BYTES,
+        reserved=model_bytes + use.threads * SLICE_BYTES * (1 + recipe.partial),
         share=_BLOCK_MEMORY_SHARE,
         threads=use.threads,
     )
