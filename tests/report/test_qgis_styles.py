@@ -58,16 +58,10 @@ STYLED = {
     layout.MERGED_COLOR_MAP: layout.MERGED_COLOR_MAP_STYLE,
     layout.MERGED_CONFIDENCE: layout.MERGED_CONFIDENCE_STYLE,
     layout.CUT_MAP: layout.CUT_MAP_STYLE,
-    layout.ENTROPY: layout.ENTROPY_STYLE,
-    layout.MARGIN: layout.MARGIN_STYLE,
-    layout.LIKELY_CLASSES: layout.LIKELY_CLASSES_STYLE,
-    layout.REGULARISED_MAP: layout.REGULARISED_STYLE,
     layout.DS_CHOICE: layout.DS_CHOICE_STYLE,
 }
-COLOURED = {layout.HIDDEN_CUT_MAP, layout.OPTICAL_MAP, layout.RADAR_MAP, layout.UNSMOOTHED_MAP}
+COLOURED = {layout.HIDDEN_CUT_MAP, layout.OPTICAL_MAP, layout.RADAR_MAP}
 """Maps for comparison, which have the colours of the classes in the file."""
-UNSTYLED = {layout.TILE_ENTROPY, layout.TILE_MARGIN, layout.TILE_LIKELY_CLASSES}
-"""Layers of tiles, which are products after the mosaic."""
 
 
 def renderer(text: str) -> ElementTree.Element:
@@ -96,7 +90,7 @@ def stops(text: str) -> list[float]:
 
 def test_every_raster_of_final_has_a_style_of_its_name_under_the_same_condition() -> None:
     rasters = {one for one in layout.artifacts() if one.path.startswith("final/") and one.path.endswith(".tif")}
-    assert rasters == set(STYLED) | COLOURED | UNSTYLED
+    assert rasters == set(STYLED) | COLOURED
     for raster, style in STYLED.items():
         assert style.path == raster.path.removesuffix(".tif") + ".qml"
         assert style.when is raster.when
