@@ -62,8 +62,9 @@ def test_shares_scores_and_reasons_are_written_out() -> None:
         "Final map, borders of regions: pairs across 1,000; different across 40.0 %; different beside 20.0 %; "
         "seam score 2.00 [1.30, 2.80]; difference 20.0 points [10.0, 30.0]"
     ) in text
-    assert "Final map, limits of tiles: no seam score, because no two adjacent pixels lie on different sides" in text
-    assert "Without boundary fusion to final map: 2.00 % of 2000 pixels have another class" in text
+    assert "No seam score, because no two adjacent pixels lie on different sides" in text
+    assert ": Without boundary fusion, limits of tiles; Final map, limits of tiles." in text
+    assert "Without boundary fusion to final map: 2.00 % of 2,000 pixels have another class" in text
     assert "wheat to <b>maize 1.50 %, <b>maize to wheat 0.50 %" in text
     assert "Without boundary fusion: overall accuracy 0.900 [0.850, 0.940] (3,456 pixels of 12 polygons)" in text
     assert "Within 250 m of borders of regions, Final map: overall accuracy – (3,456 pixels" in text

@@ -10,7 +10,6 @@ from iota2.compute.intervals import Bounds
 from iota2.compute.map_stages import FINAL_STAGE, Change, MapStages, Stage, StageAccuracy
 from iota2.compute.seams import NEAR_PIXELS, Seam
 from iota2.core.nomenclature import Nomenclature
-from iota2.core.words import counted
 from iota2.report.results.measures import UNDEFINED
 
 VISIBLE_SCORE = 1.2
@@ -138,11 +137,17 @@ def _where(stage: Stage, kind: str, found: MapStages) -> str:
 
 
 def _undefined(found: MapStages) -> Iterator[str]:
+    """A sentence for each reason why there is no score or no interval, with the rows concerned."""
+    rows: dict[str, list[str]] = {}
     for stage, kind, seam in _seams(found):
         if seam.score is None:
-            yield f"{_where(stage, kind, found)}: no seam score, because {seam.undefined}."
+            rows.setdefault(f"No seam score, because {seam.undefined}", []).append(_where(stage, kind, found))
         elif seam.score_bounds is None:
-            yield f"{_where(stage, kind, found)}: no interval, because the border lies in too few parts of the map."
+            reason = "No interval, because the border lies in too few parts of the map"
+            rows.setdefault(reason, []).append(_where(stage, kind, found))
+    total = sum(1 for _ in _seams(found))
+    for reason, names in rows.items():
+        yield f"{reason}." if len(names) == total else f"{reason}: {'; '.join(names)}."
 
 
 def _seam_cells(seam: Seam) -> tuple[str, ...]:
@@ -186,7 +191,7 @@ def _change_sentence(change: Change, found: MapStages, nomenclature: Nomenclatur
     after = names[change.after]
     if not change.pixels:
         return f"{names[change.before]} to {after}: no pixel is classified in both."
-    share = f"{100 * change.changed / change.pixels:.2f} % of {counted(change.pixels, 'pixel')} have another class"
+    share = f"{100 * change.changed / change.pixels:.2f} % of {change.pixels:,} pixels have another class"
     listed = [
         f"{nomenclature.name(a)} to {nomenclature.name(b)} {100 * n / change.pixels:.2f} %"
         for a, b, n in change.classes[:MOST_CHANGES]
