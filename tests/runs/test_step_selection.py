@@ -15,7 +15,7 @@ from iota2.errors import UserError
 from iota2.options import about
 from iota2.runs.options import Options, chosen_steps, step_notes, steps_named
 
-CONFIG = Config(Chain.model_construct(first_step="init", last_step="validation"))
+CONFIG = Config(Chain.model_construct(first_step="init", last_step="validation", list_tile=("T31TCJ",)))
 CHAIN = Steps((CLASSIFICATION,))
 ALL = CHAIN.steps
 ACTIVE_STEPS = tuple(step for step in CHAIN.steps if step.when(CONFIG) and step.name != "samplesByTiles")
@@ -106,7 +106,9 @@ def test_a_bound_without_an_active_step_gives_a_note(options: Options, message: 
 
 
 def test_an_inactive_bound_of_the_configuration_is_named() -> None:
-    config = replace(CONFIG, chain=Chain.model_construct(first_step="dimred", last_step="validation"))
+    config = replace(
+        CONFIG, chain=Chain.model_construct(first_step="dimred", last_step="validation", list_tile=("T31TCJ",))
+    )
     (note,) = step_notes(ACTIVE_STEPS, config, Options())
     assert note.startswith("chain.first_step: group dimred is not active")
 
@@ -170,7 +172,7 @@ def test_every_group_of_the_chain_is_accepted() -> None:
 def test_defaults_of_the_configuration_are_no_bounds() -> None:
     """Only what a configuration says excludes steps, so that no note names an option that nobody wrote."""
     without = [step for step in ALL if step.group not in ("init", "validation")]
-    defaults = Config(Chain.model_construct())
+    defaults = Config(Chain.model_construct(list_tile=("T31TCJ",)))
     assert all(chosen for _, chosen in chosen_steps(without, defaults, Options()))
     assert step_notes(without, defaults, Options()) == []
     assert len(step_notes(without, CONFIG, Options())) == 2
