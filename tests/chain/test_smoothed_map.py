@@ -14,9 +14,12 @@ import shapely
 
 from iota2.chains.load import load_config
 from iota2.compute.regularise import regularised
+from iota2.core.nomenclature import Nomenclature
 from iota2.io.tables.vectors import read_vector
 from iota2.runs import runner
 from iota2.runs.preview import preview_run
+from iota2.runs.survey.problems import Problems
+from iota2.runs.survey.reference import check_class_options
 from iota2.testing.world import WorldOptions
 from tests.chain.helpers import DATES, EAST, WEST, Case, copied, made, on_tile, read, refused, run, said
 
@@ -139,6 +142,15 @@ def test_majority_needs_no_probabilities(noisy: Case, tmp_path: Path) -> None:
     )
     confidence = read(final / "Confidence_Seed_0.tif")
     np.testing.assert_array_equal(confidence > 0, read(final / "Classif_Seed_0.tif") > 0)
+
+
+def test_more_classes_than_a_set_can_have_are_reported(noisy: Case) -> None:
+    codes = tuple(range(1, 66))
+    many = Nomenclature(codes, tuple(map(str, codes)), ((1, 1, 1),) * 65, codes)
+    problems = Problems(load_config(configured(noisy)))
+    check_class_options(problems, many)
+    ((_, text),) = problems.lines()
+    assert "arg_classification.uncertainty_layers: likely_classes: the map has 65 classes" in text
 
 
 def test_labels_of_no_class_in_smoothness_are_reported(noisy: Case, capsys: pytest.CaptureFixture[str]) -> None:

@@ -162,6 +162,13 @@ def test_pixels_without_label_contribute_nothing() -> None:
     np.testing.assert_array_equal(smoothed_probabilities(values, labelled, options), expected)
 
 
+def test_threads_do_not_change_the_result() -> None:
+    values, labelled = shares(5, 7, (40, 50), 0.9)
+    options = BayesianSmoothing(5, 0.5, (20.0, 1.0, 0.0, 5.0, 20.0, 20.0, 3.0))
+    alone = smoothed_probabilities(values, labelled, options)
+    np.testing.assert_array_equal(smoothed_probabilities(values, labelled, options, threads=3), alone)
+
+
 def test_even_windows_and_missing_smoothness_are_rejected() -> None:
     values, labelled = shares(1, 2, (3, 3), 1.0)
     with pytest.raises(ValueError, match="window 4"):

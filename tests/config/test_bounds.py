@@ -197,3 +197,5 @@ def test_smoothing_options_have_one_form(tmp_path: Path) -> None:
     found = configured(tmp_path, {}, arg_classification=given).arg_classification
     assert (found.smoothing, found.smoothness, found.minimum_mapping_unit) == ("none", 20.0, None)
     assert found.uncertainty_layers == ("entropy", "margin")
+    found = configured(tmp_path, {}, arg_classification={"smoothing": "bayesian", "smoothness": {12: 3, "011": 5}})
+    assert found.arg_classification.smoothness == {"011": 5.0, "12": 3.0}

@@ -155,7 +155,9 @@ def test_more_classes_than_bits_are_reported(tmp_path: Path) -> None:
     codes = tuple(range(1, 66))
     many = Nomenclature(codes, tuple(map(str, codes)), ((1, 1, 1),) * 65, codes)
     inp = {"classes": write_codes(tmp_path, many), "labels": "", "confidence": ""}
-    with pytest.raises(InputError, match="65 classes, and a set of likely classes at most 64"):
+    with pytest.raises(
+        InputError, match="uncertainty_layers: likely_classes: the map has 65 classes, and a set has at most 64"
+    ):
         run(smoothing.STEP, tmp_path, inp, {"likely_classes": "l.tif"}, key=Key.of(tile="T", seed=0), params=BAYESIAN)
 
 

@@ -10,6 +10,7 @@ Sums are whole numbers, so the result at a pixel depends only on the pixels in i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -48,13 +49,15 @@ class BayesianSmoothing:
         return self.window // 2
 
 
-def smoothed_probabilities(thousandths: np.ndarray, labelled: np.ndarray, given: BayesianSmoothing) -> np.ndarray:
+def smoothed_probabilities(
+    thousandths: np.ndarray, labelled: np.ndarray, given: BayesianSmoothing, *, threads: int = 1
+) -> np.ndarray:
     """Smoothed probabilities (class, y, x) float32, with sum 1 at each labelled pixel; 0 at other pixels.
 
     ``thousandths``: (class, y, x) probabilities × 1000, whole numbers. ``labelled``: (y, x) bool; other pixels are not
     read. Windows are clipped at the edges of the arrays. Of n labelled pixels in a window, including the centre, the
     ⌈fraction · n⌉ highest logits of each class give its mean and its variance (divided by their number). If variance
-    and smoothness are both 0, the logit does not change.
+    and smoothness are both 0, the logit does not change. Each of the ``threads`` smooths some classes.
     """
     if given.window % 2 == 0 or not 1 <= given.window <= MAX_WINDOW:
         raise ValueError(f"the window {given.window} is not an odd number from 1 to {MAX_WINDOW}")
@@ -62,9 +65,12 @@ def smoothed_probabilities(thousandths: np.ndarray, labelled: np.ndarray, given:
         raise ValueError(f"{len(given.smoothness)} values of smoothness for {len(thousandths)} classes")
     levels = np.where(labelled, np.minimum(thousandths, SCALE), _NO_CLASS).astype(np.int16)
     out = np.zeros(levels.shape, np.float32)
-    counts = _Counts.of(given)
-    for layer, target, smoothness in zip(levels, out, given.smoothness, strict=True):
-        _smooth_class(layer, given.halo, counts, float(smoothness), target)
+
+    def smooth(k: int) -> None:
+        _smooth_class(levels[k], given.halo, _Counts.of(given), float(given.smoothness[k]), out[k])
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(smooth, range(len(levels))))
     total = out.sum(axis=0)
     return np.divide(out, total, out=out, where=labelled)
 

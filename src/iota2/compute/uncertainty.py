@@ -49,10 +49,17 @@ def likely_classes(probabilities: np.ndarray, labelled: np.ndarray, share: float
     return mask
 
 
+def mask_problem(n_classes: int) -> str | None:
+    """The reason why these classes have no bit mask, for the user; None if they have one."""
+    if n_classes <= MASK_BITS:
+        return None
+    return f"likely_classes: the map has {n_classes} classes, and a set has at most {MASK_BITS}; remove likely_classes"
+
+
 def mask_dtype(n_classes: int) -> str:
     """Type of a bit mask of classes: uint16, uint32 or uint64; ValueError for more than 64 classes."""
-    if n_classes > MASK_BITS:
-        raise ValueError(f"a mask of likely classes has at most {MASK_BITS} classes, not {n_classes}")
+    if problem := mask_problem(n_classes):
+        raise ValueError(problem)
     return "uint16" if n_classes <= 16 else "uint32" if n_classes <= 32 else "uint64"
 
 

@@ -17,6 +17,7 @@ from iota2.compute.class_weights import weights_by_code
 from iota2.compute.label_fusion import undecided_problem
 from iota2.compute.sample_copies import rules_of_unknown_regions
 from iota2.compute.submodels import learning_polygons, submodel_count, submodel_names
+from iota2.compute.uncertainty import mask_problem
 from iota2.config.options.schema import Config
 from iota2.core.labels import whole_number
 from iota2.core.losses import MIN_USABLE_SHARE
@@ -69,7 +70,7 @@ def find_reference(problems: Problems, images: Images, regions: Regions) -> Refe
     tables = problems.checks("reference") and problems.usable("arg_train.sample_selection")
     count_remarks = problems.attempt(lambda: _class_count_remarks(config, classes)) if tables else None
     if problems.checks("reference"):
-        _check_sample_options(problems, classes)
+        check_class_options(problems, classes)
         _check_undecided_label(problems, classes)
     copy_remarks = _copy_remarks(problems, regions, classes, submodels or {}) if "reference" in problems.asks else ()
     if images.complete and regions.usable and data is not None:
@@ -235,8 +236,8 @@ def _class_count_remarks(config: Config, classes: Nomenclature | None) -> list[s
     ]
 
 
-def _check_sample_options(problems: Problems, classes: Nomenclature | None) -> None:
-    """Add problems of the table of additional samples, and of weights and smoothness of classes.
+def check_class_options(problems: Problems, classes: Nomenclature | None) -> None:
+    """Add problems of the table of additional samples, of weights and smoothness of classes, and of their number.
 
     If the classes are not known, only the format of the table is checked.
     """
@@ -246,6 +247,10 @@ def _check_sample_options(problems: Problems, classes: Nomenclature | None) -> N
     smoothness = problems.config.arg_classification.smoothness
     if isinstance(smoothness, dict) and classes is not None and problems.usable("arg_classification.smoothness"):
         problems.attempt(lambda: weights_by_code(smoothness, classes.code_by_label), "arg_classification", "smoothness")
+    layers = "arg_classification", "uncertainty_layers"
+    wanted = problems.usable(".".join(layers)) and problems.config.arg_classification.uncertainty_layers
+    if classes is not None and "likely_classes" in (wanted or ()) and (text := mask_problem(len(classes.codes))):
+        problems.add(layers, f"{text}.")
     if table is not None and problems.usable("arg_train.sample_augmentation"):
         problems.attempt(
             lambda: read_counts(table) if classes is None else read_class_counts(table, classes),

@@ -19,7 +19,7 @@ from iota2.compute.smoothing import (
     smoothed_probabilities,
     smoothness_of,
 )
-from iota2.compute.uncertainty import MASK_BITS, entropy, likely_classes, margin
+from iota2.compute.uncertainty import entropy, likely_classes, margin, mask_problem
 from iota2.config.options.schema import Config
 from iota2.core.cost import READING_SECONDS, Cost, JobFacts
 from iota2.core.graph import JobContext, Step, first, optional
@@ -89,11 +89,8 @@ def params(config: Config) -> SmoothingParams:
 def run(job: JobContext[SmoothingParams]) -> None:
     """Write smoothed labels, their confidence, smoothed probabilities and uncertainty layers, block by block."""
     classes = read_classes(job.inp.classes)
-    if "likely_classes" in job.out and len(classes.codes) > MASK_BITS:
-        raise InputError(
-            f"The map has {len(classes.codes)} classes, and a set of likely classes at most {MASK_BITS}: remove "
-            "likely_classes from arg_classification.uncertainty_layers."
-        )
+    if "likely_classes" in job.out and (problem := mask_problem(len(classes.codes))):
+        raise InputError(f"arg_classification.uncertainty_layers: {problem}.")
     with ExitStack() as stack:
         maps = _TileMaps({name: _open(job, name, stack) for name in ("labels", "confidence", "probabilities")})
         geobox = maps.geobox
@@ -106,7 +103,7 @@ def run(job: JobContext[SmoothingParams]) -> None:
         shape = job.use.block_shape or copy_shape(job.use, pixel_bytes, (job.params.halo, job.params.halo))
         for block in blocks(job.key.tile, geobox, shape):
             around = padded(block, job.params.halo, geobox)
-            for name, values in _results(maps, around, classes, job.params, writers.keys()).items():
+            for name, values in _results(maps, around, classes, job, writers.keys()).items():
                 if name in writers:
                     writers[name].write(block, around.cut(values, block))
 
@@ -168,16 +165,17 @@ class _TileMaps:
 
 
 def _results(
-    maps: _TileMaps, block: Block, classes: Nomenclature, given: SmoothingParams, wanted: Set[str]
+    maps: _TileMaps, block: Block, classes: Nomenclature, job: JobContext[SmoothingParams], wanted: Set[str]
 ) -> dict[str, np.ndarray]:
     """The ``wanted`` outputs by name, (y, x) or (class, y, x), on a block with its halo."""
+    given = job.params
     thousandths = maps.probabilities(block)
     found = _majority(maps, block, classes, given, thousandths) if given.method == "majority" else {}
     if thousandths is None:
         return found
     labelled = thousandths[0] != NO_PROBABILITY
     if given.method == "bayesian":
-        shares = smoothed_probabilities(thousandths, labelled, given.bayesian(classes))
+        shares = smoothed_probabilities(thousandths, labelled, given.bayesian(classes), threads=job.use.threads)
         codes = np.array(classes.codes, classes.dtype)
         found["labels"] = np.where(labelled, codes[shares.argmax(axis=0)], 0).astype(classes.dtype)
         found["confidence"] = shares.max(axis=0)
