@@ -124,11 +124,14 @@ def test_the_options_of_training_are_named_as_in_the_configuration() -> None:
         "arg_train.dempster_shafer_sar_opt_fusion": False,
     }
     params = training.TrainingParams(Learner("rf", {}), 7, share=0.01, reduction=("global", 3))
-    assert params.by_user_name().items() >= {
-        "arg_classification.missing_sensors_share": 0.01,
-        "dim_red.reduction_mode": "global",
-        "dim_red.target_dimension": 3,
-    }.items()
+    assert (
+        params.by_user_name().items()
+        >= {
+            "arg_classification.missing_sensors_share": 0.01,
+            "dim_red.reduction_mode": "global",
+            "dim_red.target_dimension": 3,
+        }.items()
+    )
 
 
 @pytest.mark.parametrize("given", ["balanced", {"1": 5.0}])
