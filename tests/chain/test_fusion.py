@@ -25,14 +25,15 @@ CLOUDY = WorldOptions(size=200, overlap=60, tiles=(TILE,), classes=10, cover=0.5
 """On a usual date half of the ground is under cloud, and more is lost with shadows and what masks take beside."""
 
 
-def map_of(files: WorldFiles, sensors: tuple[str, ...], folder: Path) -> np.ndarray:
-    """Labels of the tile from some of the world's sensors, with one model; 0 where there is none."""
+def map_of(files: WorldFiles, sensors: tuple[str, ...], folder: Path, *, models: bool = False) -> np.ndarray:
+    """Labels of the tile from some of the world's sensors, with one model or one per combination; 0 without label."""
     text = files.config.read_text(encoding="utf-8").replace(str(files.output), str(folder / "results"))
     for name in set(EVERY) - set(sensors):
         text = re.sub(rf"  {SENSOR_PATHS[name]} : .*\n", "", text)
     text = re.sub(r"  region_(path|field) : .*\n", "", text)
     text = text.replace("strategy.constant.nb' : 300", "strategy.constant.nb' : 600")
-    text = text.replace("  spatial_resolution", "  allow_missing_sensor : True\n  spatial_resolution")
+    if not models:
+        text = text.replace("  spatial_resolution", "  allow_missing_sensor : True\n  spatial_resolution")
     text = text.replace("enable_probability_map : True", "enable_probability_map : False")
     folder.mkdir()
     (folder / "run.cfg").write_text(text, encoding="utf-8")
@@ -50,8 +51,12 @@ def test_all_sensors_together_map_more_ground_right_than_each_alone(seed: int, t
     truth = world.truth(world.tile_geobox(TILE))
     alone = {name: map_of(files, (name,), tmp_path / name) for name in EVERY if name != "userFeat"}
     together = map_of(files, EVERY, tmp_path / "together")
-    right = {name: float((labels == truth).mean()) for name, labels in (*alone.items(), ("together", together))}
+    models = map_of(files, EVERY, tmp_path / "models", models=True)
+    maps = {**alone, "together": together, "models": models}
+    right = {name: float((labels == truth).mean()) for name, labels in maps.items()}
     assert np.median([world.sky(day).invalid.mean() for day in CLOUDY.dates]) > 0.5
     assert (together > 0).all()
+    assert (models > 0).all()
     assert all((labels > 0).mean() < 1 for name, labels in alone.items() if name != "Sentinel1")
     assert right["together"] > max(right[name] for name in alone), right
+    assert right["models"] > max(right[name] for name in alone), right

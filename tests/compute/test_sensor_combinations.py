@@ -77,6 +77,8 @@ def test_a_combination_without_enough_samples_uses_the_model_of_fewer_sensors() 
     alone = {("B",): (5, "only 5"), ("A", "B", "C"): (0, "none")}
     found = trainable(pixels, FEATURES, 0.0, lambda names: alone.get(names, (100, "")))
     assert found == [("A", "B"), ("B",)], "B has no subset, so few samples must do"
+    counts = {("A", "B", "C"): 5, ("A", "B"): 6, ("B",): 8}
+    assert trainable(pixels, FEATURES, 0.0, lambda names: (counts[names], "few")) == [("B",)], "most samples"
 
 
 def test_without_samples_of_a_combination_its_first_subset_with_samples_is_used() -> None:

@@ -28,13 +28,14 @@ FOUND = (
 
 
 def test_combinations_without_a_model_of_their_own_are_reported() -> None:
-    first, second = combination_remarks(FOUND, 0.001)
-    assert first == (
-        "9000 pixels (90.00 %) seen only by Landsat8 + Sentinel2 are predicted by the model of Sentinel2 (region 2, "
-        "seed 0): too few samples are seen by all of them."
-    )
-    assert "1 pixel (< 0.01 %) seen only by Landsat8" in second
-    assert "no model, so there is no label (region 1, seed 0, region 2, seed 0): they are rare." in second
+    assert [*combination_remarks(FOUND, 0.001)] == [
+        "9000 pixels (90.00 %) seen only by Landsat8 + Sentinel2 are predicted by the model of Sentinel2: the samples "
+        "that all of them see are too few, or lack classes (region 2, seed 0).",
+        "1 pixel (< 0.01 %) seen only by Landsat8 have no label: no sample is seen by any of these sensors (region 1, "
+        "seed 0; region 2, seed 0).",
+    ]
+    (rare,) = combination_remarks(FOUND[:1], 0.95)
+    assert "the model of Sentinel2: they are rare (region 2, seed 0)." in rare
     assert [*combination_remarks(FOUND[1:2], 0.001)] == []
 
 

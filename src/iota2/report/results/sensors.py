@@ -43,22 +43,24 @@ def joined(sensors: Sequence[str]) -> str:
 
 
 def combination_remarks(found: Sequence[SensorCombination], share: float) -> Iterator[str]:
-    """A remark for each combination with pixels but without a model of its own in some regions or seeds.
+    """Remarks on combinations without a model of their own in some regions or seeds.
 
     ``share``: that above which a combination gets its own model.
     """
     for one in found:
-        others = [model for model in one.models if not model.own]
-        if not others:
-            continue
-        used = dict.fromkeys(joined(model.sensors) for model in others)
-        instead = "; ".join(f"the model of {name}" if name else "no model, so there is no label" for name in used)
-        reason = "they are rare" if one.share < share else "too few samples are seen by all of them"
-        where = ", ".join(dict.fromkeys(f"region {model.region}, seed {model.seed}" for model in others))
-        yield (
-            f"{counted(one.pixels, 'pixel')} ({_percent(one.share)}) seen only by {joined(one.sensors)} are predicted "
-            f"by {instead} ({where}): {reason}."
+        pixels = f"{counted(one.pixels, 'pixel')} ({_percent(one.share)}) seen only by {joined(one.sensors)}"
+        reason = (
+            "they are rare" if one.share < share else "the samples that all of them see are too few, or lack classes"
         )
+        others = [model for model in one.models if not model.own]
+        for used in dict.fromkeys(model.sensors for model in others):
+            same = [f"region {model.region}, seed {model.seed}" for model in others if model.sensors == used]
+            what = (
+                f"are predicted by the model of {joined(used)}: {reason}"
+                if used
+                else "have no label: no sample is seen by any of these sensors"
+            )
+            yield f"{pixels} {what} ({'; '.join(same)})."
 
 
 def combination_table(found: Sequence[SensorCombination]) -> dict[str, Any]:
