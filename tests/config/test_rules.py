@@ -158,8 +158,14 @@ CASES = (
     ),
     Case(
         "context_possible",
-        "enable_autocontext: cannot be combined with arg_train.sample_augmentation",
-        sections={"arg_train": {"enable_autocontext": True, "sample_augmentation": {"activate": True}}},
+        "enable_autocontext: cannot be combined with arg_train.feature_importance",
+        sections={"arg_train": {"enable_autocontext": True, "feature_importance": True}},
+    ),
+    Case(
+        "context_possible",
+        "missing_sensors: has no effect with a context",
+        sections={"arg_train": {"context": "smooth"}, "arg_classification": {"missing_sensors": "models"}},
+        refused=False,
     ),
     Case(
         "context_possible",

@@ -323,7 +323,9 @@ AUTOCONTEXT_CLASSIFIERS = ("rf", "sharkrf")
 """Classifiers with which auto-context is available."""
 
 
-def context_possible(arg_train: ArgTrain, scikit: ScikitModels, dim_red: DimRed) -> Iterator[Finding]:
+def context_possible(
+    arg_train: ArgTrain, arg_classification: ArgClassification, scikit: ScikitModels, dim_red: DimRed
+) -> Iterator[Finding]:
     """The context of pixels fits the other options of the training."""
     section, path = "arg_train", ("context",)
     if arg_train.enable_autocontext:
@@ -349,6 +351,9 @@ def context_possible(arg_train: ArgTrain, scikit: ScikitModels, dim_red: DimRed)
     }
     for name in (name for name, given in others.items() if given):
         yield Finding(section, path, f"cannot be combined with {name}; remove one of the two")
+    if "missing_sensors" in arg_classification.model_fields_set and arg_classification.missing_sensors == "models":
+        text = "has no effect with a context: pixels that a sensor never observes clear have no label"
+        yield Finding("arg_classification", ("missing_sensors",), text, fatal=False)
     if needs_series(arg_train, scikit):
         yield Finding(section, path, "cannot be used with a classifier that needs series; choose another classifier")
 
@@ -574,7 +579,7 @@ RULES: tuple[tuple[Callable[..., Iterator[Finding]], tuple[str, ...]], ...] = (
     (coregistration_dates_match_tiles, ("chain", "coregistration")),
     (sensor_sections_used, ("chain", LAYERS, *_DATED)),
     (boundary_options_used, ("chain", "arg_classification")),
-    (context_possible, ("arg_train", "scikit_models_parameters", "dim_red")),
+    (context_possible, ("arg_train", "arg_classification", "scikit_models_parameters", "dim_red")),
 )
 """Every rule, with the sections that are its arguments."""
 

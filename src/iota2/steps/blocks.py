@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
-from iota2.compute.block_shapes import MIN_ROWS, BlockShapes, block_shapes, mask_block_shape
+from iota2.compute.block_shapes import COMPUTED_SHAPES, MIN_ROWS, BlockShapes, block_shapes, mask_block_shape
 from iota2.compute.predict import SLICE_BYTES, prediction_bytes
 from iota2.core.graph import Resources
 from iota2.core.recipe import FeatureRecipe
@@ -36,6 +36,12 @@ def fitting_threads(use: Resources, shapes: Callable[[Resources], BlockShapes]) 
     except ConfigError:
         return replace(use, threads=1)
     return use
+
+
+def enlarged(halo: int) -> float:
+    """Pixels of a computed block with a halo, divided by those of the block, for estimates of time."""
+    rows, cols = COMPUTED_SHAPES[0]
+    return (rows + 2 * halo) * (cols + 2 * halo) / (rows * cols)
 
 
 def feature_shapes(scene: Scene, recipe: FeatureRecipe, use: Resources) -> BlockShapes:

@@ -26,7 +26,7 @@ from iota2.errors import ConfigError
 from iota2.io.rasters.files import RasterReader
 from iota2.io.series.scene_file import read_shifted_scene
 from iota2.io.tables.classes import read_classes
-from iota2.steps.blocks import IMAGE_THREADS, fitting_threads, prediction_shapes
+from iota2.steps.blocks import IMAGE_THREADS, enlarged, fitting_threads, prediction_shapes
 from iota2.steps.map_writers import open_maps
 from iota2.steps.pixels import feature_blocks
 from iota2.steps.tile_models import Area, RegionFusion, read_tile_models
@@ -179,10 +179,10 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     if config.dim_red.dim_red:
         prediction_seconds += COMPONENT_SECONDS * run.features * config.dim_red.target_dimension
     if layout.with_context(config):
-        prediction_seconds *= config.arg_train.passes
+        prediction_seconds *= 1 + enlarged(config.arg_train.context_halo) * (config.arg_train.passes - 1)
     predictions = models / facts.regions * (1.5 if layout.with_boundary_fusion(config) else 1.0)
     fusions = FUSION_SECONDS * run.class_count * predictions * (maps > models)
-    seconds = READING_SECONDS * facts.layers + FEATURE_SECONDS * run.features
+    seconds = READING_SECONDS * facts.layers + FEATURE_SECONDS * run.features * enlarged(config.arg_train.context_halo)
     seconds += prediction_seconds * predictions + fusions
     return facts.raster_cost((run.label_bytes + 4 + probabilities) * maps, seconds)
 
