@@ -355,8 +355,8 @@ class ArgTrain(Section):
     context: Literal["none", "smooth"] = option(
         "none",
         "Context of pixels. `smooth`: a second model for each region and run also learns the class probabilities of a "
-        "first model, averaged over the pixels around each pixel. Training takes about four times as long, the prediction "
-        "of pixels twice as long.",
+        "first model, averaged over the pixels around each pixel. Training takes about four times as long, and the "
+        "prediction of pixels twice as long.",
     )
     context_window: int = option(7, "Width of the window of `context`, in pixels; odd.", ge=3, le=MAX_CONTEXT_WINDOW)
     force_standard_labels: bool = option(
