@@ -123,7 +123,6 @@ def test_the_options_of_training_are_named_as_in_the_configuration() -> None:
         "arg_train.autocontext_iterations": None,
         "arg_train.random_seed": 7,
         "arg_classification.calibration": "isotonic",
-        "arg_train.dempster_shafer_sar_opt_fusion": False,
     }
     params = training.TrainingParams(Learner("rf", {}), 7, share=0.01, reduction=("global", 3))
     assert params.by_user_name().items() >= {
