@@ -95,6 +95,10 @@ class _ArgTrain(Protocol):
     @property
     def feature_importance(self) -> bool: ...
     @property
+    def window(self) -> int | None: ...
+    @property
+    def enable_autocontext(self) -> bool: ...
+    @property
     def dempster_shafer_sar_opt_fusion(self) -> bool: ...
     @property
     def fusion_masses(self) -> str: ...
@@ -316,6 +320,21 @@ def with_sensor_models(config: OutputOptions) -> bool:
     return config.sensor_models
 
 
+def with_window(config: OutputOptions) -> bool:
+    """Whether models learn from the classes in windows around pixels."""
+    return config.arg_train.window is not None
+
+
+def with_superpixels(config: OutputOptions) -> bool:
+    """Whether models learn from the classes in superpixels."""
+    return config.arg_train.enable_autocontext
+
+
+def with_context(config: OutputOptions) -> bool:
+    """Whether models learn from the context of pixels."""
+    return with_window(config) or with_superpixels(config)
+
+
 def artifacts() -> tuple[Artifact, ...]:
     """All kinds of files of the output folder."""
     return tuple(value for value in globals().values() if isinstance(value, Artifact))
@@ -413,6 +432,12 @@ VALUE_NOTES = Artifact(
 CLOUD_THRESHOLD = Artifact(
     "features/{tile}/CloudThreshold_{cloud}.shp",
     "Area with at least `cloud_threshold` clear dates, in `proj`; samples are selected in this area.",
+)
+
+SUPERPIXELS = Artifact(
+    "features/{tile}/tmp/SLIC_{tile}.tif",
+    "Superpixels of the tile: a number for each, 0 without clear date (with `enable_autocontext`).",
+    when=with_superpixels,
 )
 
 # ---- sampling
@@ -596,6 +621,27 @@ VALIDATED_CONFUSION = Artifact(
     "Confusion matrix of the model in validation pixels, from which its weight in Dempster-Shafer fusion follows (with "
     "`fusion_masses: validation`).",
     when=with_validated_masses,
+)
+CONTEXT_MODELS = Artifact(
+    "model/context/models_{region}{submodel}_seed_{seed}{source}",
+    "First models of the context (with `context`): one that learned from all samples, and one without the polygons of "
+    "each fold.",
+    when=with_window,
+)
+AUTOCONTEXT_MODELS = Artifact(
+    "model/context/chain_{region}{submodel}_seed_{seed}{source}",
+    "Models of auto-context before the last one, and the context of the samples (with `enable_autocontext`).",
+    when=with_superpixels,
+)
+PART_CONTEXT = Artifact(
+    "learningSamples/parts/{tile}_part_{part}_region_{region}{submodel}_seed{seed}{source}_context.npz",
+    "Context of the selected pixels in one part of a tile: mean class probabilities around them (with `context`).",
+    when=with_window,
+)
+PART_SUPERPIXELS = Artifact(
+    "learningSamples/parts/{tile}_part_{part}_region_{region}{submodel}_seed{seed}_superpixels.npz",
+    "Feature values of all pixels of the superpixels with selected pixels (with `enable_autocontext`).",
+    when=with_superpixels,
 )
 
 # ---- classification

@@ -452,7 +452,7 @@ def test_a_changed_byte_is_rejected_or_harmless(model, tmp_path, name, where, by
     ("key", "value", "said"),
     [
         ("format", "another", "not a model"),
-        ("version", 6, "format version 6"),
+        ("version", 7, "format version 7"),
         ("kind", "svms", "'svms' is unknown"),
         ("classes", [3, 11], "but samples of"),
         ("classes", [11, 3, 500], "damaged"),

@@ -407,7 +407,6 @@ def test_a_key_given_twice_by_two_names_or_in_two_sections_is_an_error(world: Pa
     ("section", "option"),
     [
         ("arg_train", "classifier : sharkkm"),
-        ("arg_train", "enable_autocontext : True"),
         ("arg_train", "crop_mix : True"),
         ("arg_train", "deep_learning_parameters : {dl_name : ANN}"),
         ("arg_train", "features_from_raw_dates : True"),
@@ -432,6 +431,17 @@ def test_no_calibration_is_a_value_not_the_default(world: Path, written: str, ex
     config = load(world, chain() + f"arg_classification : {{ calibration : {written} }}")
     assert config.arg_classification.calibration == expected
     assert load(world, chain()).arg_classification.calibration == "auto"
+
+
+@pytest.mark.parametrize(("written", "window"), [("none", None), ("'None'", None), ("None", None), ("smooth", 9)])
+def test_no_context_is_a_value(world: Path, written: str, window: int | None) -> None:
+    config = load(world, chain() + f"arg_train : {{ context : {written}, context_window : 9 }}")
+    assert config.arg_train.window == window
+
+
+@pytest.mark.parametrize(("given", "said"), [("8", "expected an odd number, got 8; choose 7 or 9"), ("1", "≥ 3")])
+def test_windows_have_a_pixel_in_the_middle(world: Path, given: str, said: str) -> None:
+    assert said in refusal(world, chain() + f"arg_train : {{ context : smooth, context_window : {given} }}")
 
 
 def test_defaults_of_options_that_are_not_available_yet_are_accepted(world: Path) -> None:

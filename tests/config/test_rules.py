@@ -136,6 +136,49 @@ CASES = (
         refused=False,
     ),
     Case(
+        "context_possible",
+        "context_window: has no effect: context is 'none'",
+        sections={"arg_train": {"context_window": 5}},
+        refused=False,
+    ),
+    Case(
+        "context_possible",
+        "context: cannot be combined with arg_train.feature_importance",
+        sections={"arg_train": {"context": "smooth", "feature_importance": True}},
+    ),
+    Case(
+        "context_possible",
+        "enable_autocontext: needs a forest: set arg_train.classifier to rf or sharkrf",
+        sections={"arg_train": {"enable_autocontext": True, "classifier": "trees"}},
+    ),
+    Case(
+        "context_possible",
+        "enable_autocontext: cannot be combined with arg_train.context",
+        sections={"arg_train": {"enable_autocontext": True, "context": "smooth"}},
+    ),
+    Case(
+        "context_possible",
+        "enable_autocontext: cannot be combined with arg_train.feature_importance",
+        sections={"arg_train": {"enable_autocontext": True, "feature_importance": True}},
+    ),
+    Case(
+        "context_possible",
+        "missing_sensors: has no effect with a context",
+        sections={"arg_train": {"context": "smooth"}, "arg_classification": {"missing_sensors": "models"}},
+        refused=False,
+    ),
+    Case(
+        "context_possible",
+        "autocontext_iterations: has no effect: enable_autocontext is False",
+        sections={"arg_train": {"autocontext_iterations": 2}},
+        refused=False,
+    ),
+    Case(
+        "context_possible",
+        "context: cannot be combined with dim_red.dim_red",
+        sections={"arg_train": {"context": "smooth"}, "dim_red": {"dim_red": True}},
+    ),
+    Case(
         "probability_map_enabled",
         "enable_probability_map is False",
         sections={"arg_classification": {"generate_final_probability_map": True}},

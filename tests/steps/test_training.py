@@ -119,6 +119,8 @@ def test_the_options_of_training_are_named_as_in_the_configuration() -> None:
         "classifier.rf.nbtrees": 3,
         "arg_train.class_weight": None,
         "arg_train.dempster_shafer_sar_opt_fusion": False,
+        "arg_train.context_window": None,
+        "arg_train.autocontext_iterations": None,
         "arg_train.random_seed": 7,
         "arg_classification.calibration": "isotonic",
     }

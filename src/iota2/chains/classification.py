@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from iota2.core.builder import Builder
 from iota2.steps.classification import classification, merge_parts
-from iota2.steps.learning import model_confusion, reduction, training
-from iota2.steps.prepare import common_mask, coregistration, preprocess, recipe, validity
+from iota2.steps.learning import (
+    autocontext_models,
+    context_features,
+    context_models,
+    model_confusion,
+    reduction,
+    training,
+)
+from iota2.steps.prepare import common_mask, coregistration, preprocess, recipe, superpixels, validity
 from iota2.steps.products import mosaic, regularisation, shaping, smoothing
 from iota2.steps.sampling import (
     augmentation,
@@ -22,6 +29,7 @@ from iota2.steps.sampling import (
     region_weights,
     regions,
     selection,
+    superpixel_samples,
     tile_selection,
 )
 from iota2.steps.validation import (
@@ -44,6 +52,7 @@ STEPS = (
     coregistration.STEP,
     common_mask.STEP,
     validity.STEP,
+    superpixels.STEP,
     envelopes.STEP,
     regions.STEP,
     reference.STEP,
@@ -54,6 +63,7 @@ STEPS = (
     selection.STEP,
     tile_selection.STEP,
     extraction.STEP,
+    superpixel_samples.STEP,
     merge_extraction.STEP,
     merge_samples.STEP,
     class_statistics.STEP,
@@ -61,6 +71,9 @@ STEPS = (
     copying.STEP,
     augmentation.STEP,
     reduction.STEP,
+    autocontext_models.STEP,
+    context_models.STEP,
+    context_features.STEP,
     training.STEP,
     model_confusion.STEP,
     classification.STEP,

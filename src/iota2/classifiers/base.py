@@ -11,7 +11,9 @@ from typing import Any, ClassVar, Protocol, Self, cast, runtime_checkable
 import numpy as np
 
 from iota2.classifiers.calibrated import ModelCalibration
+from iota2.classifiers.context import ModelContext
 from iota2.classifiers.options import Params as Options
+from iota2.classifiers.superpixel_context import SuperpixelContext
 from iota2.compute.predict import (
     Estimates,
     Prediction,
@@ -277,9 +279,11 @@ class Model:
     alternatives: tuple[Model, ...] = ()
     """With a ``partial`` recipe: models of fewer sensors, by preference. A pixel is predicted by the first model, of
     this one and the alternatives, all of whose sensors have a clear observation."""
+    context: ModelContext | SuperpixelContext | None = None
+    """Features of the neighbourhood, after those of the recipe; None if they were not requested."""
 
     def __post_init__(self) -> None:
-        given = len(self.learned.names)
+        given = len(self.inputs)
         for transform in self.transforms:
             if transform.n_inputs != given:
                 raise ModelError(
@@ -299,6 +303,16 @@ class Model:
                 f"{self.title}: the classifier has {found[0]} features and {found[1]} classes, but its recipe "
                 f"and class list have {expected[0]} and {expected[1]}. Train the model again."
             )
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the features before the transforms: those of the recipe, then those of the context."""
+        return self.learned.names + (self.context.names if self.context else ())
+
+    @property
+    def halo(self) -> int:
+        """Number of pixels around a block on which its prediction depends, in addition to the halo of the recipe."""
+        return self.context.halo if self.context else 0
 
     @property
     def classes(self) -> tuple[int, ...]:
@@ -341,7 +355,7 @@ class Model:
 
     @property
     def importances(self) -> np.ndarray | None:
-        """Importances (feature,) float64 of the recipe's features; None if unavailable or mixed by transforms."""
+        """Importances (input,) float64 of the ``inputs``; None if unavailable or mixed by transforms."""
         unmixed = all(transform.keeps_features for transform in self.transforms)
         return self.classifier.importances if unmixed else None
 
@@ -353,15 +367,18 @@ class Model:
     def predict(self, features: FeatureBlock, where: np.ndarray, *, threads: int = 1) -> Prediction:
         """Labels, confidence and probabilities of a block; the latter two are calibrated if the model is.
 
-        Pixels outside ``where`` (y, x) bool, and pixels without any valid observation, get 0 in all three, regardless
-        of their features. With a ``partial`` recipe, each pixel is predicted by the model of the sensors that see it,
-        and probabilities are those of the classes of all models. Of classes with equal probability the smallest code is
-        chosen. ``threads`` work in parallel and do not change the result. Raises ``FeatureMismatch`` for features other
-        than the recipe's, ``InputError`` for NaN at classified pixels, ``ModelError`` for a model of a quantity.
+        ``features`` may have margins around the block; a model with context needs margins of ``halo`` pixels, or to the
+        edge of the tile: without them, windows are clipped. Pixels outside ``where`` (y, x) bool of the block, and
+        pixels without any valid observation, get 0 in all three, regardless of their features. With a ``partial``
+        recipe, each pixel is predicted by the model of the sensors that see it, and probabilities are those of the
+        classes of all models. Of classes with equal probability the smallest code is chosen. ``threads`` work in
+        parallel and do not change the result. Raises ``FeatureMismatch`` for features other than the recipe's,
+        ``InputError`` for NaN at classified pixels, ``ModelError`` for a model of a quantity.
         """
+        whole, features = features, features.without_margins()
         selected = self._selected(features, where)
         if not self.recipe.partial:
-            return self._predicted(features.values, slice(None), selected, threads)
+            return self._predicted(self._values(whole, selected, threads), slice(None), selected, threads)
         classes, total = self.classes, None
         for model, rows, seen in self._by_sensors(features, selected):
             part = model._predicted(features.values, rows, seen, threads)
@@ -401,11 +418,16 @@ class Model:
                 yield model, feature_rows(features.names, model.recipe.names), seen
                 left = left & ~seen
 
+    def probabilities_of(self, x: np.ndarray) -> np.ndarray:
+        """Probabilities (sample, class) float64, not calibrated, of samples (sample, input) float32 without NaN."""
+        return self._classifier.predict_proba(self._inputs(x))
+
     def estimate(self, features: FeatureBlock, where: np.ndarray, *, threads: int = 1) -> Estimates:
         """Values of the quantity in a block; NaN in pixels that ``predict`` would not classify.
 
         Arguments and errors are those of ``predict``; ``ModelError`` for a model of classes.
         """
+        features = features.without_margins()
         selected = self._selected(features, where)
         if not self.recipe.partial:
             return self._estimated(features.values, selected, threads)
@@ -419,6 +441,14 @@ class Model:
         regressor = self._regressor
         with self._missing_values_named(values, slice(None), selected):
             return estimate_slices(lambda x: regressor.predict(self._inputs(x)), values, selected, threads=threads)
+
+    def _values(self, features: FeatureBlock, selected: np.ndarray, threads: int) -> np.ndarray:
+        """(input, y, x) float32: the features of the block, and its context at the selected pixels."""
+        if not self.halo or self.context is None:
+            return features.without_margins().values
+        if not selected.any():
+            return np.zeros((len(self.inputs), *selected.shape), np.float32)
+        return self.context.extended(features, selected, threads=threads)
 
     def _selected(self, features: FeatureBlock, where: np.ndarray) -> np.ndarray:
         """(y, x) bool: pixels of ``where`` with a valid observation; ``FeatureMismatch`` for other features."""

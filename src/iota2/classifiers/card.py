@@ -27,6 +27,7 @@ def card_text(model: Model) -> str:
         ("Properties of the fitted classifier", _pairs(meta.summary)),
         *_transforms_section(model),
         *_calibration_section(model),
+        *_context_section(model),
         *_missing_section(model),
         *_sensors_section(model),
         *_importance_sections(model),
@@ -72,6 +73,17 @@ def _calibration_section(model: Model) -> list[tuple[str, list[str]]]:
     return [("Calibration of the probabilities", rows)]
 
 
+def _context_section(model: Model) -> list[tuple[str, list[str]]]:
+    """Context of the pixels, and its importance; empty if it was not requested."""
+    if model.context is None:
+        return []
+    rows = [model.context.sentence]
+    if model.importances is not None and model.halo:
+        share = float(model.importances[len(model.learned.names) :].sum())
+        rows.append(f"Share of the importance of all features: {100 * share:.1f} %.")
+    return [("Context", rows)]
+
+
 def measures_of(one: OutOfFold) -> dict[str, str]:
     """Names and values of the measures of reliability as text."""
     return {
@@ -99,9 +111,9 @@ def _sensors_section(model: Model) -> list[tuple[str, list[str]]]:
 
 
 def _importance_sections(model: Model) -> list[tuple[str, list[str]]]:
-    importances = model.importances
-    if importances is None:
+    if model.importances is None:
         return []
+    importances = model.importances[: len(model.learned.names)]
     origins = feature_origins(model.learned)
     per_band = total_by((band for band, _ in origins), importances)
     per_date = total_by((date for _, date in origins), importances)

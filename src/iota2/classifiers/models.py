@@ -19,13 +19,15 @@ from typing import Any
 import numpy as np
 
 from iota2 import __version__
-from iota2.classifiers.base import SERIES_NEEDED, Model, ModelError, Training
+from iota2.classifiers.base import SERIES_NEEDED, Classifier, Model, ModelError, Regressor, Training
 from iota2.classifiers.calibrated import Choice, ModelCalibration, calibrate
 from iota2.classifiers.card import card_text
+from iota2.classifiers.context import ModelContext, context_from_json
 from iota2.classifiers.evidence import out_of_fold_confusion
 from iota2.classifiers.fitting import Fitting
 from iota2.classifiers.registry import KINDS, untrained
 from iota2.classifiers.samples import Samples
+from iota2.classifiers.superpixel_context import SuperpixelContext
 from iota2.classifiers.transforms import LOADERS, Components
 from iota2.compute.class_weights import counts_by_code
 from iota2.compute.expressions import expression_problems
@@ -42,11 +44,14 @@ MAX_HALO = 1000
 """Maximum number of pixels around a pixel on which features may depend."""
 FORMAT = "iota2 model"
 FORMAT_VERSION, TRANSFORMED_VERSION, QUANTITY_VERSION, CALIBRATED_VERSION, PARTIAL_VERSION = 1, 2, 3, 4, 5
-"""Format versions: classes, with transforms, a quantity, calibrated, and with models of fewer sensors. Older program
-versions reject newer ones."""
+CONTEXT_VERSION = 6
+"""Format versions: classes, with transforms, a quantity, calibrated, with models of fewer sensors, and with context.
+Older program versions reject newer ones."""
 FILE = "model.json"
 CARD = "card.txt"
 """Name of the card of a model of fewer sensors, in its folder."""
+FIRST_MODEL = "first"
+"""Subfolder of the first model of a model with context."""
 SAMPLES_PER_CHECK = 4096
 """Number of samples per batch of the check for values that are not finite."""
 
@@ -68,28 +73,33 @@ def train_model(
     calibration: Choice = "none",
     augmented: np.ndarray | None = None,
     evidence: Sequence[int] = (),
+    context: ModelContext | SuperpixelContext | None = None,
+    found: Classifier | Regressor | None = None,
 ) -> Model:
     """A model fitted to ``x`` (sample, feature) and class codes ``y`` (sample,) 1..65535, or values of a ``quantity``.
 
     ``parameters`` come from ``validate_options``; ``weight`` and ``groups``, the polygons of the samples, are
     (sample,). With a ``reduction``, ``x`` contains its components instead of the recipe's features. With a
     ``calibration``, which needs ``groups``, further models are fitted (``calibrate``); it is not fitted to samples made
-    from others, ``augmented`` (sample,) bool. One class, and one sample, are enough. The result depends on the samples
-    in their order, the parameters, ``seed`` and ``region``, not on ``threads``. With ``evidence``, the codes of all
-    classes, the model has the confusion matrix of ``out_of_fold_confusion``, which needs ``groups``. Raises
+    from others, ``augmented`` (sample,) bool. With a ``context``, its features follow those of the recipe in ``x``.
+    ``found``: a fitted method, whose search for parameters is not repeated. With ``evidence``, the codes of all
+    classes, the model has the confusion matrix of ``out_of_fold_confusion``, which needs ``groups``. One class, and one
+    sample, are enough. The result depends on the samples in their order, the parameters, ``seed`` and ``region``, not
+    on ``threads``. Raises
     ``InputError`` for no samples, values that are not finite, a number of features other than expected, and codes out
     of range; ``ModelError`` if the classifier needs series and gets other features.
     """
     title = f"region {region}, random seed {seed}"
     x, y = np.asarray(x, np.float32), np.asarray(y)
-    _check_samples(x, y, recipe.names if reduction is None else reduced_columns(reduction.n_outputs), title)
+    names: Sequence[str] = recipe.names if reduction is None else reduced_columns(reduction.n_outputs)
+    _check_samples(x, y, [*names, *(context.names if context else ())], title)
     target, samples = _class_target(y, title) if quantity is None else _quantity_target(quantity, y, title)
     if reduction is not None and untrained(classifier_name, parameters).needs_series:
         raise ModelError(SERIES_NEEDED)
     drawn = int(generator(seed, "train_model", region).integers(2**32))
     fitting = Fitting(classifier_name, parameters, recipe, drawn, threads)
     given = Samples(x, y, weight, groups)
-    fitted = fitting.fit(given)
+    fitted = fitting.fit(given, found)
     fit = fitting.to_some(given, fitted.method)
     choice = calibration if quantity is None else "none"
     calibrated = calibrate(choice, fit, y, groups, seed=seed, region=region, augmented=augmented)
@@ -107,7 +117,7 @@ def train_model(
     confusion = None
     if evidence and groups is not None:
         confusion = out_of_fold_confusion(fit, y, groups, evidence, seed=seed, name=region, augmented=augmented)
-    return Model(fitted.method, recipe, target, meta, transforms, calibrated, confusion)
+    return Model(fitted.method, recipe, target, meta, transforms, calibrated, confusion, context=context)
 
 
 def _class_target(y: np.ndarray, title: str) -> tuple[Target, dict[int, int]]:
@@ -171,6 +181,10 @@ def save_model(model: Model, folder: Path, card: Path) -> None:
     for number, transform in enumerate(model.transforms):
         (folder / f"{number}_{transform.name}").mkdir(exist_ok=True)
         transform.save(folder / f"{number}_{transform.name}")
+    if model.context is not None:
+        content["context"] = model.context.to_json()
+        if isinstance(model.context.first, Model):
+            save_model(model.context.first, folder / FIRST_MODEL, folder / f"{FIRST_MODEL}.txt")
     (folder / FILE).write_text(json_text(content, indent=1) + "\n", encoding="utf-8")
     card.write_text(card_text(model), encoding="utf-8")
 
@@ -225,6 +239,9 @@ def load_model(folder: Path) -> Model:
         if other.recipe != replace(found.recipe.of_sensors(sensors), partial=False):
             raise ModelError(f"{folder / folder_of(sensors)}: not the features of {folder}. Train the model again.")
     transforms = tuple(LOADERS[name](folder / f"{number}_{name}") for number, name in enumerate(found.transforms))
+    context = read_context(folder)
+    if context is not None and not context.reason:
+        context = _with_first_model(context, folder / FIRST_MODEL, found.recipe)
     return Model(
         KINDS[found.meta.kind].implementation.load(folder),
         found.recipe,
@@ -234,7 +251,40 @@ def load_model(folder: Path) -> Model:
         found.calibration,
         sensors=found.sensors,
         alternatives=alternatives,
+        context=context,
     )
+
+
+def read_context(folder: Path) -> ModelContext | SuperpixelContext | None:
+    """Context of the model that ``save_model`` wrote, without its first model; None if it was not requested.
+
+    ``ModelError`` as in ``load_model``; no array is read.
+    """
+    path = folder / FILE
+    content = _read_json(path).get("context")
+    if content is None:
+        return None
+    try:
+        if content["kind"] == "superpixels":
+            return SuperpixelContext.from_json(content)
+        return context_from_json(content)
+    except (KeyError, TypeError, ValueError) as err:
+        detail = f"{type(err).__name__}: {err}"
+        raise ModelError(f"{path}: damaged ({detail}). Copy the model again or train it again.") from err
+
+
+def _with_first_model(
+    context: ModelContext | SuperpixelContext, folder: Path, recipe: FeatureRecipe
+) -> ModelContext | SuperpixelContext:
+    """A context with its first model; ``ModelError`` if this has another context or other features."""
+    own = read_context(folder)
+    found, needed = (one.iterations if isinstance(one, SuperpixelContext) else 0 for one in (own, context))
+    if found != max(0, needed - 1) or isinstance(own, ModelContext):
+        raise ModelError(f"{folder}: the first model does not fit the context of the second. Train the model again.")
+    first = load_model(folder)
+    if first.recipe != recipe or not first.classes:
+        raise ModelError(f"{folder}: the first model has other features than the second. Train the model again.")
+    return replace(context, first=first)
 
 
 def _version_of(model: Model) -> int:
@@ -242,6 +292,8 @@ def _version_of(model: Model) -> int:
 
     A model without a fitted calibration predicts the same with programs that do not know calibrations.
     """
+    if model.halo:
+        return CONTEXT_VERSION
     if model.recipe.partial:
         return PARTIAL_VERSION
     if model.calibration is not None and model.calibration.calibration is not None:
@@ -274,10 +326,10 @@ def _parsed(path: Path) -> _Parsed:
     content = _read_json(path)
     if content.get("format") != FORMAT:
         raise ModelError(f"{path}: not a model of this program. Give the folder that the training wrote.")
-    if content.get("version") not in range(FORMAT_VERSION, PARTIAL_VERSION + 1):
+    if content.get("version") not in range(FORMAT_VERSION, CONTEXT_VERSION + 1):
         raise ModelError(
             f"{path}: format version {content.get('version')!r}, this program reads {FORMAT_VERSION} "
-            f"to {PARTIAL_VERSION}. "
+            f"to {CONTEXT_VERSION}. "
             "Use the version that trained the model, or train it again."
         )
     if not isinstance(content.get("kind"), str) or content["kind"] not in KINDS:

@@ -71,6 +71,7 @@ def block_shapes(
     reserved: int = 0,
     share: float = 1.0,
     threads: int = 1,
+    margin: int = 0,
 ) -> BlockShapes:
     """Shapes of the blocks in which ``scene`` is decoded and its features are computed within ``memory`` bytes.
 
@@ -78,13 +79,14 @@ def block_shapes(
     features and filter buffers; the features and ``extra_bytes`` of the caller. Memory per decoded pixel: stored values
     of the block and its margins, and masks of ``regions``; twice with several ``threads``, because the next block is
     decoded in the background. Memory per thread: a tile or strip of a file. ``reserved`` bytes of the caller do not
-    depend on the shape. The sum is kept below ``share`` of the memory.
+    depend on the shape. ``margin``: pixels around a block whose features are also computed. The sum is kept below
+    ``share`` of the memory.
 
     Full-width strips are preferred, since most archives store images in strips; narrower blocks of 16 rows are the
     fallback. For files stored in tiles: rows of whole tiles, some tiles of one row, or parts of a tile. Raises
     ConfigError with the required memory if the smallest blocks do not fit.
     """
-    needs = _BlockMemory(scene, recipe, extra_bytes, regions, decodes_ahead=threads > 1)
+    needs = _BlockMemory(scene, recipe, extra_bytes, regions, decodes_ahead=threads > 1, margin=margin)
     reserved += threads * needs.piece_bytes()
     height, width = scene.geobox.shape
     least = MIN_ROWS, min(MIN_COLS, width)
@@ -150,20 +152,22 @@ class _BlockMemory:
     extra_bytes: int
     regions: int
     decodes_ahead: bool
+    margin: int = 0
+    """Pixels around a block whose features are also computed."""
 
     def computed(self, shape: tuple[int, int]) -> float:
         """Maximum bytes per pixel of a computed block of a shape."""
         series = temporary = resampling = 0.0
         for sensor, wanted in self._sensors():
-            dates, bands, halo = len(sensor.acquisitions), len(wanted.bands), wanted.halo
-            around = (shape[0] + 2 * halo) * (shape[1] + 2 * halo) / (shape[0] * shape[1])
+            dates, bands = len(sensor.acquisitions), len(wanted.bands)
+            around = _enlarged(shape, wanted.halo + self.margin)
             series += around * dates * (4 * bands + 1) + self._placement_bytes(sensor, wanted)
             resampling = max(resampling, around * self._resampling_bytes(sensor, wanted, shape))
             filtered = around * (4 * dates * bands + _FILTER_BYTES) if wanted.speckle_radius else 0
             flags = _FLAG_BYTES * dates if wanted.temporal and not wanted.gapfilling else 0
             unused = 0 if wanted.copy_input else 4 * len(wanted.dates) * bands
-            temporary = max(temporary, filtered + flags + unused)
-        features = 4 * len(self.recipe.names) + 2 * len(self.recipe.sensors)
+            temporary = max(temporary, filtered + _enlarged(shape, self.margin) * (flags + unused))
+        features = _enlarged(shape, self.margin) * (4 * len(self.recipe.names) + 2 * len(self.recipe.sensors))
         return max(series + resampling, series + temporary + features, features + self.extra_bytes) + _COUNT_BYTES
 
     def decoded(self, shape: tuple[int, int]) -> float:
@@ -175,7 +179,7 @@ class _BlockMemory:
         for sensor, wanted in self._sensors():
             for number, names in self._grids(sensor, wanted).items():
                 grid = sensor.grids[names[0]]
-                rows, cols = self._window(sensor, number, shape, around=self.recipe.halo)
+                rows, cols = self._window(sensor, number, shape, around=self.recipe.halo + self.margin)
                 plain = shape[0] * resolution(self.scene.geobox)[1] / resolution(grid)[1]
                 pixels = (rows + max(0.0, rows - plain)) * cols / (shape[0] * shape[1])
                 total += len(sensor.acquisitions) * pixels * sum(self._sizes[sensor.spec.name, name] for name in names)
@@ -211,7 +215,7 @@ class _BlockMemory:
         most = 0.0
         for number, names in self._grids(sensor, wanted).items():
             bands = [self._sizes[sensor.spec.name, name] for name in names if name in wanted.bands]
-            rows, cols = self._window(sensor, number, shape, around=wanted.halo)
+            rows, cols = self._window(sensor, number, shape, around=wanted.halo + self.margin)
             copies = 1 if sensor.grids[names[0]].crs == self.scene.geobox.crs else 2
             ratio = copies * rows * cols / (shape[0] * shape[1])
             most = max(most, sum(size * (ratio + 1) + _SCALING_BYTES for size in bands))
@@ -247,6 +251,11 @@ class _BlockMemory:
         """Maximum rows and columns of a grid that a block of a shape with a margin of ``around`` pixels reads."""
         grid = next(sensor.grids[name] for name in sensor.grid_numbers if sensor.grid_numbers[name] == number)
         return _window(self.scene, sensor, grid, shape, around=around)
+
+
+def _enlarged(shape: tuple[int, int], around: int) -> float:
+    """Pixels of a block of a shape with a margin, divided by those of the block."""
+    return (shape[0] + 2 * around) * (shape[1] + 2 * around) / (shape[0] * shape[1])
 
 
 def _window(

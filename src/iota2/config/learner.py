@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from iota2.classifiers.base import Classifier, Regressor, Rehearsing, Searching
+from iota2.classifiers.base import Classifier, Estimator, Regressor, Rehearsing, Searching, TimedTraining
 from iota2.classifiers.registry import KINDS, SCIKIT, as_options, untrained, validate_options
 from iota2.classifiers.transforms import Standardisation
 from iota2.config.options.train import ArgTrain, DimRed, ScikitModels
@@ -43,6 +43,11 @@ class Learner:
         """Whether the training searches parameters."""
         found = self.untrained()
         return isinstance(found, Searching) and found.searches
+
+
+def training_seconds(method: Estimator, samples: float, features: int, classes: int) -> float:
+    """Estimated seconds of one training; 0 for a method without an estimate."""
+    return method.training_seconds(samples, features, classes) if isinstance(method, TimedTraining) else 0.0
 
 
 def kind_of(arg_train: ArgTrain, scikit: ScikitModels) -> str:

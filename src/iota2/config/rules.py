@@ -11,6 +11,7 @@ from pathlib import Path
 from pyproj import CRS
 
 from iota2.classifiers.registry import SCIKIT, validate_options
+from iota2.config.learner import needs_series
 from iota2.config.options.chain import GROUPS, Chain, UserSensor
 from iota2.config.options.fields import Section
 from iota2.config.options.others import Coregistration
@@ -318,6 +319,45 @@ def probability_map_enabled(arg_classification: ArgClassification) -> Iterator[F
         yield Finding("arg_classification", ("generate_final_probability_map",), text, fatal=False)
 
 
+AUTOCONTEXT_CLASSIFIERS = ("rf", "sharkrf")
+"""Classifiers with which auto-context is available."""
+
+
+def context_possible(
+    arg_train: ArgTrain, arg_classification: ArgClassification, scikit: ScikitModels, dim_red: DimRed
+) -> Iterator[Finding]:
+    """The context of pixels fits the other options of the training."""
+    section, path = "arg_train", ("context",)
+    if arg_train.enable_autocontext:
+        path = ("enable_autocontext",)
+        if scikit.model_type is not None or arg_train.classifier not in AUTOCONTEXT_CLASSIFIERS:
+            text = f"needs a forest: set arg_train.classifier to {' or '.join(AUTOCONTEXT_CLASSIFIERS)}"
+            yield Finding(section, path, f"{text}, without scikit_models_parameters.model_type")
+        if arg_train.context != "none":
+            yield Finding(section, path, "cannot be combined with arg_train.context; remove one of the two")
+    elif "autocontext_iterations" in arg_train.model_fields_set and _changed(arg_train, "autocontext_iterations"):
+        yield Finding(section, ("autocontext_iterations",), "has no effect: enable_autocontext is False", fatal=False)
+    if arg_train.context == "none" and not arg_train.enable_autocontext:
+        if "context_window" in arg_train.model_fields_set and _changed(arg_train, "context_window"):
+            yield Finding(section, ("context_window",), "has no effect: context is 'none'", fatal=False)
+        return
+    others = {
+        "arg_train.sample_augmentation": arg_train.sample_augmentation.activate,
+        "arg_train.sample_management": arg_train.sample_management is not None,
+        "arg_train.feature_importance": arg_train.feature_importance,
+        "arg_train.dempster_shafer_sar_opt_fusion": arg_train.dempster_shafer_sar_opt_fusion,
+        "arg_train.fusion_masses 'validation'": arg_train.fusion_masses == "validation",
+        "dim_red.dim_red": dim_red.dim_red,
+    }
+    for name in (name for name, given in others.items() if given):
+        yield Finding(section, path, f"cannot be combined with {name}; remove one of the two")
+    if "missing_sensors" in arg_classification.model_fields_set and arg_classification.missing_sensors == "models":
+        text = "has no effect with a context: pixels that a sensor never observes clear have no label"
+        yield Finding("arg_classification", ("missing_sensors",), text, fatal=False)
+    if needs_series(arg_train, scikit):
+        yield Finding(section, path, "cannot be used with a classifier that needs series; choose another classifier")
+
+
 _WIDTHS = ("boundary_interior_buffer_size", "boundary_exterior_buffer_size")
 """Options of the widths of the blending at borders of regions."""
 
@@ -539,6 +579,7 @@ RULES: tuple[tuple[Callable[..., Iterator[Finding]], tuple[str, ...]], ...] = (
     (coregistration_dates_match_tiles, ("chain", "coregistration")),
     (sensor_sections_used, ("chain", LAYERS, *_DATED)),
     (boundary_options_used, ("chain", "arg_classification")),
+    (context_possible, ("arg_train", "arg_classification", "scikit_models_parameters", "dim_red")),
 )
 """Every rule, with the sections that are its arguments."""
 

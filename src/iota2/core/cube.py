@@ -77,6 +77,24 @@ class FeatureBlock:
     """Names of the sensors and layers of the recipe, in order; empty if ``clear`` is unknown."""
     clear: np.ndarray = field(default_factory=lambda: np.empty((0, 0, 0), np.uint16))
     """(sensor, y, x) uint16: number of clear observations of each sensor; of layers, 1 where all of them have data."""
+    margins: Margins = NO_MARGINS
+    """Numbers of pixels of the arrays outside the block, for models with context; cropped at the edges of the tile."""
+    segments: np.ndarray = field(default_factory=lambda: np.empty((0, 0), np.uint32))
+    """(y, x) uint32: superpixel of each pixel, for models that need them; 0 for none. Empty if they are unknown."""
+
+    @property
+    def inner(self) -> tuple[slice, slice]:
+        """Rows and columns of the arrays that belong to the block."""
+        (top, bottom, left, right), (height, width) = self.margins, self.n_valid.shape
+        return slice(top, height - bottom), slice(left, width - right)
+
+    def without_margins(self) -> FeatureBlock:
+        """The features without the pixels outside the block."""
+        if self.margins == NO_MARGINS:
+            return self
+        place = (..., *self.inner)
+        clear = self.clear[place] if self.sensors else self.clear
+        return FeatureBlock(self.values[place], self.names, self.n_valid[place], self.sensors, clear)
 
     def of(self, recipe: FeatureRecipe) -> FeatureBlock:
         """The features of a recipe of some of the sensors, with ``n_valid`` of these sensors only.
@@ -90,7 +108,8 @@ class FeatureBlock:
             raise FeatureMismatch(f"the features of the block lack {lacking[0]}; they are of {', '.join(self.sensors)}")
         rows = feature_rows(self.names, recipe.names)
         clear = self.clear[[self.sensors.index(name) for name in sensors]]
-        return FeatureBlock(self.values[rows], recipe.names, observations(clear, recipe), sensors, clear)
+        n_valid = observations(clear, recipe)
+        return FeatureBlock(self.values[rows], recipe.names, n_valid, sensors, clear, self.margins, self.segments)
 
 
 def feature_rows(names: Sequence[str], wanted: Sequence[str]) -> slice | np.ndarray:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
-from iota2.compute.block_shapes import BlockShapes, block_shapes, mask_block_shape
+from iota2.compute.block_shapes import COMPUTED_SHAPES, MIN_ROWS, BlockShapes, block_shapes, mask_block_shape
 from iota2.compute.predict import SLICE_BYTES, prediction_bytes
 from iota2.core.graph import Resources
 from iota2.core.recipe import FeatureRecipe
@@ -19,6 +20,9 @@ COPY_SHAPE = (1024, 2048)
 """Rows and columns of a block when a few rasters are copied or compared."""
 _WRITING_BYTES_PER_PIXEL = 16
 """Memory per pixel of a block while one band of probabilities is scaled and labels are written."""
+_CONTEXT_BYTES = 12
+"""Memory per pixel and class of a block with its halo: probabilities of a first model and their means, also copied to
+the features of the second model."""
 _BLOCK_MEMORY_SHARE = 0.875
 """Share of a job's memory that blocks may use; the rest is for writers, allocators and small objects."""
 _MIN_SIDE_PIXELS = 64
@@ -32,6 +36,12 @@ def fitting_threads(use: Resources, shapes: Callable[[Resources], BlockShapes]) 
     except ConfigError:
         return replace(use, threads=1)
     return use
+
+
+def enlarged(halo: int) -> float:
+    """Pixels of a computed block with a halo, divided by those of the block, for estimates of time."""
+    rows, cols = COMPUTED_SHAPES[0]
+    return (rows + 2 * halo) * (cols + 2 * halo) / (rows * cols)
 
 
 def feature_shapes(scene: Scene, recipe: FeatureRecipe, use: Resources) -> BlockShapes:
@@ -50,14 +60,17 @@ def prediction_shapes(
     regions: int = 1,
     model_bytes: int = 0,
     predictions: int = 1,
+    halo: int = 0,
 ) -> BlockShapes:
     """Rows and columns of blocks in which features are computed and classified, and the results written.
 
     ``classes`` and ``regions`` are numbers; ``model_bytes`` is the memory of all models; ``predictions`` is the number
-    of predictions that are in memory at once.
+    of predictions that are in memory at once; ``halo`` the largest of models with context.
     """
     predictions += recipe.partial  # of one model, and of all of a region
     per_pixel = predictions * prediction_bytes(classes) + 2 * classes + _WRITING_BYTES_PER_PIXEL
+    if halo:
+        per_pixel += 4 * len(recipe.names) + math.ceil(_CONTEXT_BYTES * classes * (1 + 2 * halo / MIN_ROWS) ** 2)
     return _shapes_set_by_user(use) or block_shapes(
         scene,
         recipe,
@@ -67,6 +80,7 @@ def prediction_shapes(
         reserved=model_bytes + use.threads * SLICE_BYTES * (1 + recipe.partial),
         share=_BLOCK_MEMORY_SHARE,
         threads=use.threads,
+        margin=halo,
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from iota2.classifiers.base import CONVERGENCE
 from iota2.classifiers.calibrated import SPLITS
-from iota2.classifiers.models import read_calibration, read_training
+from iota2.classifiers.models import read_calibration, read_context, read_training
 from iota2.classifiers.registry import SCIKIT, as_options, method_name, shown_parameters, validate_options
 from iota2.classifiers.transforms import Components
 from iota2.config.options.train import ArgTrain
@@ -63,6 +63,7 @@ def read_learned_models(inp: Paths, classes: Nomenclature) -> LearnedModels:
         *search_remarks(searches),
         *_convergence_remarks(inp),
         *_submodel_remarks(inp),
+        *_context_remarks(inp),
     )
     calibrations = tuple(_calibrations(inp))
     return LearnedModels(
@@ -105,7 +106,8 @@ def _models(inp: Paths) -> Iterator[ModelView]:
     for path in inp.all("models").values():
         made = read_training(path)
         parameters = as_options(made.kind, shown_parameters(made.kind, made.parameters))
-        method = method_name(made.kind, made.parameters)
+        context = read_context(path)
+        method = method_name(made.kind, made.parameters) + (f", {context.short}" if context else "")
         yield ModelView(made.region, made.seed, made.kind, parameters, sum(made.samples.values()), method)
 
 
@@ -127,6 +129,14 @@ def _submodel_remarks(inp: Paths) -> Iterator[str]:
                 f"Region {region} has {count} models, each of which learns from a part of the polygons; their results "
                 "are combined by arg_classification.fusion_options."
             )
+
+
+def _context_remarks(inp: Paths) -> Iterator[str]:
+    """A remark for each model that uses no context although it was requested."""
+    for key, path in inp.each("models"):
+        found = read_context(path)
+        if found is not None and found.reason:
+            yield f"Region {key.model}, seed {key.seed}: arg_train.context is not used: {found.reason}."
 
 
 def _calibrations(inp: Paths) -> Iterator[CalibratedModel]:

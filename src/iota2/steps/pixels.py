@@ -15,7 +15,7 @@ from iota2.compute.pixel_cells import Cell, cells, selected_blocks
 from iota2.compute.placement import Range
 from iota2.core.cube import Cube, FeatureBlock
 from iota2.core.graph import Resources
-from iota2.core.grid import Block
+from iota2.core.grid import Block, padded
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
 from iota2.io.series.decoded import DecodedBlock
@@ -32,16 +32,22 @@ def feature_blocks(
     wanted: Callable[[Block], Sequence[tuple[Block, T]]],
     *,
     threads: int = 1,
+    margin: int = 0,
 ) -> Iterator[tuple[Block, FeatureBlock, T]]:
     """Yield each computed block with its features and the caller's data for it.
 
     ``order`` lists the blocks to decode. ``wanted`` returns the smaller blocks to compute inside a decoded block, each
-    with data of the caller; a block without any is not decoded. To keep only one block of features in memory, delete
+    with data of the caller; a block without any is not decoded. The features have margins of ``margin`` pixels around
+    each block, or to the edge of the tile. To keep only one block of features in memory, delete
     the features before the next block is requested. With several ``threads``, the next block is decoded during the
     computation.
     """
-    for decoded, (block, prepared) in _decoded(scene, recipe, order, lambda whole: wanted(whole) or None, threads):
-        yield block, feature_block(decoded.cubes(block, recipe.halos), recipe), prepared
+    for decoded, (block, prepared) in _decoded(
+        scene, recipe, order, lambda whole: wanted(whole) or None, threads=threads, margin=margin
+    ):
+        around = padded(block, margin, scene.geobox)
+        features = feature_block(decoded.cubes(around, recipe.halos), recipe)
+        yield block, replace(features, margins=around.margins(block)), prepared
 
 
 def feature_pixels(
@@ -69,7 +75,7 @@ def feature_pixels(
         for batch in _batches(block_cells, shapes.computed[0] * shapes.computed[1]):
             yield at[np.concatenate([cell.at for cell in batch])], batch
 
-    for decoded, (at, batch) in _decoded(scene, recipe, positions, batches, threads):
+    for decoded, (at, batch) in _decoded(scene, recipe, positions, batches, threads=threads):
         yield at, feature_block(_pixel_series(decoded, batch, recipe), pointwise)
 
 
@@ -103,13 +109,16 @@ def _decoded(
     recipe: FeatureRecipe,
     order: Iterable[Block],
     wanted: Callable[[Block], Iterable[T] | None],
+    *,
     threads: int,
+    margin: int = 0,
 ) -> Iterator[tuple[DecodedBlock, T]]:
     """Yield each requested part of a block with the decoded block that contains its series.
 
-    ``wanted`` returns the parts of a block, or None if the block need not be decoded.
+    ``wanted`` returns the parts of a block, or None if the block need not be decoded. ``margin``: pixels around the
+    parts whose series are also requested.
     """
-    with series_reader(scene, recipe, threads=threads) as reader:
+    with series_reader(scene, recipe, threads=threads, margin=margin) as reader:
         for parts, decoded in reader.blocks(order, wanted):
             for part in parts:
                 yield decoded, part

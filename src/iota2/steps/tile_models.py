@@ -93,6 +93,11 @@ class TileModels:
     """(class,) float64 by model: masses in all classes; empty if none are needed."""
 
     @cached_property
+    def halo(self) -> int:
+        """Number of pixels around a block on which predictions depend."""
+        return max(model.halo for model in self.models.values())
+
+    @cached_property
     def _columns(self) -> Mapping[Key, np.ndarray]:
         """Positions of the classes of each model among all classes."""
         return {key: np.searchsorted(self.codes, model.classes) for key, model in self.models.items()}

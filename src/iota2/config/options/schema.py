@@ -82,6 +82,8 @@ class Config:
         """Whether pixels without observations of some sensors are predicted by models of the others."""
         if self.arg_classification.missing_sensors == "mask" or self.chain.allow_missing_sensor:
             return False
+        if self.arg_train.context_halo:
+            return False  # there is no context without the features of all sensors
         return len([one for one in self.enabled.sensors if not one.spec.static]) > 1
 
     def section(self, name: str) -> Section:

@@ -8,14 +8,17 @@ from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import Field, field_validator, model_validator
 
+from iota2.classifiers.context import MAX_CONTEXT_WINDOW
 from iota2.classifiers.registry import selectable_names
 from iota2.classifiers.scikit.options import ScikitParams
+from iota2.classifiers.superpixel_context import MAX_ITERATIONS
 from iota2.compute.augmentation import DEFAULT_FACTOR, DEFAULT_NEIGHBOURS, Method, Wanted
 from iota2.compute.class_weights import Balanced
 from iota2.compute.indices import INDICES
 from iota2.compute.label_fusion import Measure
 from iota2.compute.regularise import MAX_UNIT_PIXELS
 from iota2.compute.smoothing import DEFAULT_SMOOTHNESS, MAX_WINDOW
+from iota2.compute.superpixels import SlicOptions
 from iota2.config.fusion_options import DEFAULT_FUSION, FusionMethod, FusionOptions, read_fusion_options
 from iota2.config.options.fields import AnyPath, InputFile, Section, Words
 from iota2.core.nomenclature import MAX_CODE
@@ -23,6 +26,8 @@ from iota2.core.recipe import DEFAULT_INDICES, TEMPORAL_FEATURES
 from iota2.core.reduction import ReductionMode
 from iota2.options import About, OneOf, Options, no_effect, no_effect_without, option, planned, same_as
 
+SUPERPIXELS = SlicOptions()
+"""Size and shape of superpixels for auto-context."""
 _OTHER_CLASSIFIERS = ("sharkkm",)
 Classifier = Annotated[str, OneOf(lambda: (*selectable_names(), *_OTHER_CLASSIFIERS))]
 Index = Annotated[str, OneOf(lambda: (*INDICES,))]
@@ -347,6 +352,13 @@ class ArgTrain(Section):
         "Measure the importance of each date, band and sensor: the loss in overall accuracy when its values are "
         "exchanged between validation pixels. It is measured in about 1,000 validation pixels of each class and model.",
     )
+    context: Literal["none", "smooth"] = option(
+        "none",
+        "Context of pixels. `smooth`: a second model for each region and run also learns the class probabilities of a "
+        "first model, averaged over the pixels around each pixel. Training takes about four times as long, and the "
+        "prediction of pixels twice as long.",
+    )
+    context_window: int = option(7, "Width of the window of `context`, in pixels; odd.", ge=3, le=MAX_CONTEXT_WINDOW)
     force_standard_labels: bool = option(
         False, "Name features `value_0`, `value_1` …, so that samples of different years can be merged."
     )
@@ -373,9 +385,13 @@ class ArgTrain(Section):
         "samples, each predicted by a model that has not learned from its polygon; `validation`: some pixels of "
         "validation polygons, as in iota2, which makes the accuracy of the map optimistic.",
     )
-    enable_autocontext: bool = planned(False, "Learn again with the classes around each pixel as features.")
-    autocontext_iterations: int = no_effect_without(
-        3, "Number of iterations with context features.", "enable_autocontext"
+    enable_autocontext: bool = option(
+        False,
+        "Auto-context: further models also learn the shares of the classes in the superpixel of each pixel, predicted "
+        "by the model before. Only for forests (`rf`, `sharkrf`).",
+    )
+    autocontext_iterations: int = option(
+        3, "Number of further models with `enable_autocontext`.", ge=1, le=MAX_ITERATIONS
     )
     deep_learning_parameters: DeepLearning = planned(DeepLearning(), "Neural networks on pixel time series.")
     validity_threshold: int = no_effect_without(1, "Minimum number of clear dates of annual samples.", "crop_mix")
@@ -388,6 +404,37 @@ class ArgTrain(Section):
     )
     samples_classif_mix: bool = no_effect_without(False, "Select annual samples from an earlier map.", "crop_mix")
     annual_classes_extraction_source: AnyPath | None = no_effect_without(None, "The earlier map.", "crop_mix")
+
+    @field_validator("context", mode="before")
+    @classmethod
+    def _no_context(cls, given: Any) -> Any:
+        """Read None, in every spelling, as the value ``none``."""
+        return "none" if given is None or (isinstance(given, str) and given.strip().lower() == "none") else given
+
+    @field_validator("context_window")
+    @classmethod
+    def _odd(cls, given: int) -> int:
+        """Reject windows without a pixel in the middle."""
+        if given % 2 == 0:
+            raise ValueError(f"expected an odd number, got {given}; choose {given - 1} or {given + 1}")
+        return given
+
+    @property
+    def context_halo(self) -> int:
+        """Number of pixels around a block on which predictions of its pixels depend."""
+        if self.enable_autocontext:
+            return SUPERPIXELS.extent - 1
+        return (self.window or 1) // 2
+
+    @property
+    def passes(self) -> int:
+        """Number of models that predict each pixel."""
+        return self.autocontext_iterations + 1 if self.enable_autocontext else 2 if self.window else 1
+
+    @property
+    def window(self) -> int | None:
+        """Width of the window of the context in pixels; None without context."""
+        return self.context_window if self.context == "smooth" else None
 
     @field_validator("class_weight")
     @classmethod

@@ -34,9 +34,9 @@ def recipe_bands(recipe: FeatureRecipe) -> dict[str, tuple[str, ...]]:
     return {sensor.sensor: sensor.bands for sensor in recipe.sensors}
 
 
-def series_reader(scene: Scene, recipe: FeatureRecipe, *, threads: int = 1) -> CubeReader:
-    """Reader of the cubes that a recipe needs."""
-    return CubeReader(scene, recipe_bands(recipe), threads=threads, halo=recipe.halo)
+def series_reader(scene: Scene, recipe: FeatureRecipe, *, threads: int = 1, margin: int = 0) -> CubeReader:
+    """Reader of the cubes that a recipe needs, for features of blocks with a ``margin`` in pixels."""
+    return CubeReader(scene, recipe_bands(recipe), threads=threads, halo=recipe.halo + margin)
 
 
 @dataclass(frozen=True)

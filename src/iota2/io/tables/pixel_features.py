@@ -54,6 +54,22 @@ def read_pixel_features(paths: Sequence[Path], count: int, features: int) -> tup
     return values, clear
 
 
+def read_clear_pixels(paths: Sequence[Path], features: int) -> np.ndarray:
+    """Features (pixel, feature) float32 of the pixels with a clear date, in the order of the selection.
+
+    ``paths``: files of all parts of the tile, which together contain all pixels of the selection. Errors as in
+    ``read_pixel_features``.
+    """
+    count = sum(_count(path) for path in paths)
+    values, clear = read_pixel_features(paths, count, features)
+    return values[clear]
+
+
+def _count(path: Path) -> int:
+    with np.load(path, allow_pickle=False) as arrays:
+        return len(arrays["position"])
+
+
 def _read(path: Path, count: int, features: int) -> PixelFeatures:
     try:
         require_regular(path)

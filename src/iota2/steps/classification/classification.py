@@ -19,14 +19,14 @@ from iota2.config.learner import learned_features, learned_samples
 from iota2.config.options.schema import Config
 from iota2.core.cost import COMPONENT_SECONDS, FEATURE_SECONDS, READING_SECONDS, Cost, Facts, JobFacts
 from iota2.core.graph import JobContext, Resources, Step, only_for, optional
-from iota2.core.grid import Block, block_of, blocks, part_rows
+from iota2.core.grid import Block, block_of, blocks, padded, part_rows
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
 from iota2.errors import ConfigError
 from iota2.io.rasters.files import RasterReader
 from iota2.io.series.scene_file import read_shifted_scene
 from iota2.io.tables.classes import read_classes
-from iota2.steps.blocks import IMAGE_THREADS, fitting_threads, prediction_shapes
+from iota2.steps.blocks import IMAGE_THREADS, enlarged, fitting_threads, prediction_shapes
 from iota2.steps.map_writers import open_maps
 from iota2.steps.pixels import feature_blocks
 from iota2.steps.tile_models import Area, RegionFusion, read_tile_models
@@ -53,25 +53,31 @@ def run(job: JobContext[RegionFusion]) -> None:
     recipe = models.recipe
     rows = part_rows(job.key.part, scene.geobox.shape[0])
     strip = block_of(scene.tile, scene.geobox, rows, (0, scene.geobox.shape[1]))
-    use = fitting_threads(job.use, partial(_shapes, job, scene, recipe, len(classes.codes)))
-    shapes = fitting_shapes(replace(job, use=use), scene, recipe, len(classes.codes))
+    use = fitting_threads(job.use, partial(_shapes, job, scene, recipe, len(classes.codes), halo=models.halo))
+    shapes = fitting_shapes(replace(job, use=use), scene, recipe, len(classes.codes), halo=models.halo)
     with ExitStack() as stack:
         regions = _RegionBlocks.opened(job, scene.geobox, shapes.computed, stack)
         maps = open_maps(job.out, strip.geobox, classes, stack)
+        segments = stack.enter_context(RasterReader(job.inp.segments)) if "segments" in job.inp else None
         order = shapes.in_order(scene.tile, scene.geobox, rows)
-        for block, features, areas in feature_blocks(scene, recipe, order, regions.inside, threads=use.threads):
-            for result in models.results(features, areas, use.threads):
+        for block, features, areas in feature_blocks(
+            scene, recipe, order, regions.inside, threads=use.threads, margin=models.halo
+        ):
+            around = padded(block, models.halo, scene.geobox).geobox
+            known = features if segments is None else replace(features, segments=segments.read(around))
+            for result in models.results(known, areas, use.threads):
                 maps.write(block, result)
-            del features  # so that only one block of features is in memory
+            del features, known  # so that only one block of features is in memory
 
 
-def fitting_shapes(job: JobContext, scene: Scene, recipe: FeatureRecipe, classes: int) -> BlockShapes:
+def fitting_shapes(job: JobContext, scene: Scene, recipe: FeatureRecipe, classes: int, *, halo: int = 0) -> BlockShapes:
     """Rows and columns of blocks that fit the job's memory together with the models.
 
-    If no shape fits, the smallest shape is returned and a warning is logged.
+    ``halo``: pixels around a block on which predictions depend. If no shape fits, the smallest shape is returned and a
+    warning is logged.
     """
     try:
-        return _shapes(job, scene, recipe, classes, job.use)
+        return _shapes(job, scene, recipe, classes, job.use, halo=halo)
     except ConfigError:
         log.warning(
             "%d models take %d MB, more than the %d MB of a job. Increase the memory of jobs: iota2 run --memory",
@@ -82,7 +88,9 @@ def fitting_shapes(job: JobContext, scene: Scene, recipe: FeatureRecipe, classes
         return BlockShapes(MIN_SHAPE, MIN_SHAPE, MIN_SHAPE)
 
 
-def _shapes(job: JobContext, scene: Scene, recipe: FeatureRecipe, classes: int, use: Resources) -> BlockShapes:
+def _shapes(
+    job: JobContext, scene: Scene, recipe: FeatureRecipe, classes: int, use: Resources, *, halo: int
+) -> BlockShapes:
     """Rows and columns of blocks that fit ``use`` together with the models; ConfigError if none fits."""
     blended = "weights" in job.inp
     keys = [*job.inp.all("models")]
@@ -95,6 +103,7 @@ def _shapes(job: JobContext, scene: Scene, recipe: FeatureRecipe, classes: int, 
         regions=_layers(len(job.inp.all("masks")), blended),
         model_bytes=_model_bytes(job),
         predictions=_predictions_in_memory(together, blended),
+        halo=halo,
     )
 
 
@@ -169,9 +178,11 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     prediction_seconds = config.learner.untrained().pixel_seconds(samples, features, run.class_count)
     if config.dim_red.dim_red:
         prediction_seconds += COMPONENT_SECONDS * run.features * config.dim_red.target_dimension
+    if layout.with_context(config):
+        prediction_seconds *= 1 + enlarged(config.arg_train.context_halo) * (config.arg_train.passes - 1)
     predictions = models / facts.regions * (1.5 if layout.with_boundary_fusion(config) else 1.0)
     fusions = FUSION_SECONDS * run.class_count * predictions * (maps > models)
-    seconds = READING_SECONDS * facts.layers + FEATURE_SECONDS * run.features
+    seconds = READING_SECONDS * facts.layers + FEATURE_SECONDS * run.features * enlarged(config.arg_train.context_halo)
     seconds += prediction_seconds * predictions + fusions
     return facts.raster_cost((run.label_bytes + 4 + probabilities) * maps, seconds)
 
@@ -190,7 +201,13 @@ def block_shape(config: Config, facts: Facts, tile: str, use: Resources) -> tupl
     predictions = _predictions_in_memory(together, blended)
     masks = _layers(len(names), blended)
     return prediction_shapes(
-        facts.scenes[tile], facts.recipe, use, facts.class_count, regions=masks, predictions=predictions
+        facts.scenes[tile],
+        facts.recipe,
+        use,
+        facts.class_count,
+        regions=masks,
+        predictions=predictions,
+        halo=config.arg_train.context_halo,
     ).computed
 
 
@@ -206,6 +223,7 @@ STEP = Step(
         "classes": layout.CODES,
         "models": layout.MODEL,
         "masks": layout.REGION_MASK,
+        "segments": optional(layout.SUPERPIXELS),
         "weights": optional(layout.REGION_WEIGHTS),
         "confusions": optional(layout.LEARNED_CONFUSION, layout.VALIDATED_CONFUSION),
         "recipe": only_for(layout.PART_DS_LABELS, layout.RECIPE),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,31 +11,52 @@ from typing import Any
 import numpy as np
 
 from iota2 import layout
-from iota2.classifiers.base import Estimator, Model, Searching, TimedTraining
+from iota2.classifiers.autocontext import load_autocontext
+from iota2.classifiers.base import Model, Searching
 from iota2.classifiers.calibrated import CALIBRATION_FOLDS, Choice
+from iota2.classifiers.context import ModelContext
+from iota2.classifiers.context_training import load_context_models
 from iota2.classifiers.models import save_model, train_model
+from iota2.classifiers.superpixel_context import SuperpixelContext
 from iota2.classifiers.transforms import Components, Standardisation
-from iota2.compute.class_weights import Balanced, class_weights, counts_by_code, sample_weights, weights_by_code
+from iota2.compute.class_weights import Balanced
 from iota2.compute.sensor_combinations import Combination
-from iota2.config.learner import Learner, learned_features, learned_samples, misfits, options_of_learner
+from iota2.config.learner import (
+    Learner,
+    learned_features,
+    learned_samples,
+    misfits,
+    options_of_learner,
+    training_seconds,
+)
 from iota2.config.options.schema import Config
+from iota2.config.options.train import SUPERPIXELS
 from iota2.config.sources import radar_sensors, recipe_of_source
 from iota2.core.cost import SECONDS_PER_JOB, Cost, Facts, JobFacts
 from iota2.core.graph import Finding, JobContext, Step, first, optional
-from iota2.core.nomenclature import Nomenclature
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.reduction import ReductionMode, feature_groups
-from iota2.core.tables import AUGMENTED, CODE, ORIGIN, reduced_columns, sample_columns
+from iota2.core.tables import reduced_columns, sample_columns
 from iota2.errors import InputError
 from iota2.io.files.atomic import replacing, replacing_folder, write_json, write_text
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.confusions import confusion_csv
+from iota2.io.tables.pixel_features import read_clear_pixels
 from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.reductions import statistics_xml
-from iota2.io.tables.samples import column_names, read_columns
+from iota2.io.tables.samples import read_columns
 from iota2.io.tables.sensor_combinations import read_combinations
-from iota2.io.tables.split_groups import read_split_groups
 from iota2.steps.sensor_models import model_of_sensors, read_seen
+from iota2.steps.training_samples import (
+    INPUTS,
+    effective_weights,
+    groups_of,
+    read_augmented,
+    read_labels,
+    weights_of,
+)
+
+log = logging.getLogger(__name__)
 
 PROBABILITY_BYTES = 48
 """Bytes per sample and class while a calibration is fitted: six copies of a probability in double precision."""
@@ -64,10 +86,19 @@ class TrainingParams:
     reduction: tuple[ReductionMode, int] | None = None
     """Groups of features and their maximum number of components, for models of fewer sensors; None without."""
 
+    window: int | None = None
+    """Width of the window of the context in pixels; None without context."""
+    iterations: int = 0
+    """Number of models of auto-context before this one."""
+
     def by_user_name(self) -> Mapping[str, Any]:
         """The parameters by option name of the configuration."""
         others = {"arg_train.random_seed": self.random_seed, "arg_classification.calibration": self.calibration}
-        weights = {"arg_train.class_weight": self.class_weight}
+        weights = {
+            "arg_train.class_weight": self.class_weight,
+            "arg_train.context_window": self.window,
+            "arg_train.autocontext_iterations": self.iterations or None,
+        }
         others["arg_train.dempster_shafer_sar_opt_fusion"] = bool(self.radar)
         sensors: dict[str, Any] = {}
         if self.share is not None:
@@ -86,9 +117,11 @@ def params(config: Config) -> TrainingParams:
         config.learner,
         arg_train.seed,
         calibration,
-        _effective(arg_train.class_weight),
+        effective_weights(arg_train.class_weight),
         radar_sensors(config),
         layout.with_learned_masses(config),
+        window=arg_train.window,
+        iterations=arg_train.autocontext_iterations if arg_train.enable_autocontext else 0,
     )
     if not config.sensor_models:
         return plain
@@ -96,25 +129,11 @@ def params(config: Config) -> TrainingParams:
     return replace(plain, share=config.arg_classification.missing_sensors_share, reduction=reduction)
 
 
-def _effective(given: Balanced | Mapping[str, float] | None) -> Balanced | Mapping[str, float] | None:
-    """The weights of classes without those of 1, which other classes also have; None without any."""
-    if given is None or isinstance(given, str):
-        return given
-    return {label: weight for label, weight in given.items() if weight != 1} or None
-
-
 def run(job: JobContext[TrainingParams]) -> None:
     """Train the classifier on the model's samples; write the model and its card."""
-    region, seed = job.key.model, job.key.seed
     recipe = recipe_of_source(read_recipe(job.inp.recipe), job.key.source, job.params.radar)
-    codes, polygons = read_columns(job.inp.samples, [CODE, ORIGIN], int).T
-    if not len(codes):
-        raise InputError(
-            f"Region {region}, seed {seed}: no pixel to learn from. Its polygons may lie under permanent cloud, be "
-            "thinner than a pixel or all be used for validation. Draw more polygons there, merge the region with "
-            "another, or lower chain.cloud_threshold."
-        )
-    samples = _Samples(codes, _groups(job, polygons), _augmented(job.inp.samples))
+    codes, polygons = read_labels(job.inp, job.key)
+    samples = _Samples(codes, groups_of(job.inp, polygons), read_augmented(job.inp.samples))
     if recipe.partial:
         model = _model_of_sensors(job, recipe, samples)
     else:
@@ -152,6 +171,7 @@ def _trained(
 ) -> Model:
     """A model of the features of ``recipe``, trained on ``x``: (sample, feature), or components of a reduction."""
     classes = read_classes(job.inp.classes)
+    context, x = _with_context(job, x)
     return train_model(
         job.params.learner.classifier,
         job.params.learner.parameters,
@@ -167,6 +187,7 @@ def _trained(
         calibration=job.params.calibration,
         augmented=samples.augmented,
         evidence=classes.codes if job.params.evidence else (),
+        context=context,
     )
 
 
@@ -199,9 +220,36 @@ def _model_of_sensors(job: JobContext[TrainingParams], recipe: FeatureRecipe, sa
     return model_of_sensors(recipe, read_seen(table, recipe, samples.codes), pixels, share, train)
 
 
+def _with_context(
+    job: JobContext[TrainingParams], x: np.ndarray
+) -> tuple[ModelContext | SuperpixelContext | None, np.ndarray]:
+    """The context of the model, None if it was not requested; and the features of the samples followed by theirs."""
+    if "chain" in job.inp:
+        chain = load_autocontext(job.inp.chain)
+        before = SuperpixelContext(SUPERPIXELS.extent, job.params.iterations, chain.previous, chain.reason)
+        return before, np.concatenate([x, chain.shares], axis=1)
+    if job.params.window is None:
+        return None, x
+    models = load_context_models(job.inp.first_models, folds=False)
+    if models.first is None:
+        log.warning("region %s, seed %d: no context: %s", job.key.model, job.key.seed, models.reason)
+        return ModelContext(job.params.window, None, models.reason), x
+    context = ModelContext(job.params.window, models.first)
+    parts: dict[str, list[Path]] = {}
+    for key, path in job.inp.each("context"):
+        parts.setdefault(key.tile, []).append(path)
+    found = np.concatenate([read_clear_pixels(paths, len(context.names)) for paths in parts.values()])
+    if len(found) != len(x):
+        raise InputError(
+            f"Region {job.key.model}, seed {job.key.seed}: {len(x)} samples, but the context of {len(found)}. Run the "
+            "step contextExtraction again."
+        )
+    return context, np.concatenate([x, found], axis=1)
+
+
 def _statistics(model: Model) -> str:
     """The standardisation of a model as XML."""
-    names: Sequence[str] = model.learned.names
+    names: Sequence[str] = model.inputs
     for transform in model.transforms:
         if isinstance(transform, Standardisation):
             return statistics_xml(names, transform.mean, transform.scale)
@@ -214,29 +262,6 @@ def _write_search(model: Model, job: JobContext[TrainingParams]) -> None:
     found = model.classifier.search_report if isinstance(model.classifier, Searching) else None
     write_text(job.out.search, found.text() if found else "The samples have one class: nothing was searched.\n")
     write_json(job.out.search_scores, found.to_json() if found else {"candidates": []})
-
-
-def _groups(job: JobContext[TrainingParams], polygons: np.ndarray) -> np.ndarray:
-    """(sample,) int64: the polygon of each sample, or its group if groups of polygons are split as a whole."""
-    if "groups" not in job.inp:
-        return polygons
-    group_of = read_split_groups(job.inp.groups)
-    return np.array([group_of[polygon] for polygon in polygons.tolist()], np.int64)
-
-
-def _augmented(path: Path) -> np.ndarray | None:
-    """(sample,) bool: whether each sample was made from another one; None without such samples."""
-    return read_columns(path, [AUGMENTED], int)[:, 0] > 0 if AUGMENTED in column_names(path) else None
-
-
-def weights_of(
-    codes: np.ndarray, given: Balanced | Mapping[str, float] | None, classes: Nomenclature
-) -> np.ndarray | None:
-    """(sample,) float64: weights of samples from the option `class_weight`; None without it."""
-    if given is None:
-        return None
-    by_code = given if isinstance(given, str) else weights_by_code(given, classes.code_by_label)
-    return sample_weights(codes, class_weights(by_code, counts_by_code(codes)))
 
 
 def check(config: Config, facts: Facts) -> Iterator[Finding]:
@@ -265,15 +290,19 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     before = run.samples_of_model(config.arg_train.runs)
     samples = learned_samples(config.arg_train, before, run.class_count, region)
     features = learned_features(config.dim_red, run.recipe)
+    if layout.with_context(config):
+        features += run.class_count
     method = config.learner.untrained()
     memory = method.training_memory(samples, features, run.class_count)
-    seconds = SECONDS_PER_JOB + _training_seconds(method, samples, features, run.class_count)
+    if layout.with_context(config):
+        memory += int(4 * samples * features)
+    seconds = SECONDS_PER_JOB + training_seconds(method, samples, features, run.class_count)
     if config.arg_classification.calibration != "none":
         share = 1 - 1 / CALIBRATION_FOLDS
         partly = method.training_memory(share * samples, features, run.class_count)
         memory = max(memory, partly + int(samples * (4 * features + PROBABILITY_BYTES * run.class_count)))
         again = method.without_search() if isinstance(method, Searching) else method
-        seconds += CALIBRATION_MODELS * _training_seconds(again, share * samples, features, run.class_count)
+        seconds += CALIBRATION_MODELS * training_seconds(again, share * samples, features, run.class_count)
     if config.sensor_models:
         # Usually some pixels lack one sensor: one further model for each, of the features of the others. Samples that
         # all sensors see are copied.
@@ -281,11 +310,6 @@ def cost(config: Config, facts: JobFacts) -> Cost:
         seconds += others * (1 - 1 / max(1, others)) * (seconds - SECONDS_PER_JOB)
         memory += int(4 * samples * features)
     return Cost(max(facts.allowed, memory), seconds)
-
-
-def _training_seconds(method: Estimator, samples: float, features: int, classes: int) -> float:
-    """Estimated seconds of one training; 0 for a method without an estimate."""
-    return method.training_seconds(samples, features, classes) if isinstance(method, TimedTraining) else 0.0
 
 
 STEP = Step(
@@ -297,13 +321,14 @@ STEP = Step(
     run=run,
     over=("region", "submodel", "seed", "source"),
     needs={
-        "recipe": layout.RECIPE,
+        **INPUTS,
         "samples": first(layout.REDUCED_SAMPLES, *layout.LEARNED_SAMPLES.choices),
         "reduction": optional(layout.REDUCTION),
         "features": optional(layout.UNREDUCED_SAMPLES),
         "combinations": optional(layout.SENSOR_COMBINATIONS),
-        "groups": optional(layout.SPLIT_GROUPS),
-        "classes": layout.CODES,
+        "first_models": optional(layout.CONTEXT_MODELS),
+        "context": optional(layout.PART_CONTEXT),
+        "chain": optional(layout.AUTOCONTEXT_MODELS),
     },
     makes={
         "model": layout.MODEL,

@@ -1,0 +1,80 @@
+"""Samples from which a model learns, read from the inputs of the steps that train models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from iota2 import layout
+from iota2.classifiers.samples import Samples
+from iota2.compute.class_weights import Balanced, class_weights, counts_by_code, sample_weights, weights_by_code
+from iota2.core.graph import Artifact, Key, Need, Paths, optional
+from iota2.core.nomenclature import Nomenclature
+from iota2.core.tables import AUGMENTED, CODE, ORIGIN
+from iota2.errors import InputError
+from iota2.io.tables.classes import read_classes
+from iota2.io.tables.samples import column_names, read_columns
+from iota2.io.tables.split_groups import read_split_groups
+
+INPUTS: Mapping[str, Artifact | Need] = {
+    "recipe": layout.RECIPE,
+    "groups": optional(layout.SPLIT_GROUPS),
+    "classes": layout.CODES,
+}
+"""Inputs of steps that train models, in addition to the samples."""
+
+
+def read_labels(inp: Paths, key: Key) -> tuple[np.ndarray, np.ndarray]:
+    """Class codes and polygons of the samples, (sample,) int64; InputError without samples."""
+    codes, polygons = read_columns(inp.samples, [CODE, ORIGIN], int).T
+    if not len(codes):
+        raise InputError(
+            f"Region {key.model}, seed {key.seed}: no pixel to learn from. Its polygons may lie under permanent cloud, "
+            "be thinner than a pixel or all be used for validation. Draw more polygons there, merge the region with "
+            "another, or lower chain.cloud_threshold."
+        )
+    return codes, polygons
+
+
+def read_samples(
+    inp: Paths, key: Key, columns: list[str], class_weight: Balanced | Mapping[str, float] | None
+) -> tuple[Samples, np.ndarray]:
+    """Features, class codes, weights and groups of the samples, and their polygons (sample,) int64.
+
+    InputError without samples.
+    """
+    codes, polygons = read_labels(inp, key)
+    weight = weights_of(codes, class_weight, read_classes(inp.classes))
+    return Samples(read_columns(inp.samples, columns), codes, weight, groups_of(inp, polygons)), polygons
+
+
+def groups_of(inp: Paths, polygons: np.ndarray) -> np.ndarray:
+    """(sample,) int64: the polygon of each sample, or its group if groups of polygons are split as a whole."""
+    if "groups" not in inp:
+        return polygons
+    group_of = read_split_groups(inp.groups)
+    return np.array([group_of[polygon] for polygon in polygons.tolist()], np.int64)
+
+
+def read_augmented(path: Path) -> np.ndarray | None:
+    """(sample,) bool: whether each sample was made from another one; None without such samples."""
+    return read_columns(path, [AUGMENTED], int)[:, 0] > 0 if AUGMENTED in column_names(path) else None
+
+
+def effective_weights(given: Balanced | Mapping[str, float] | None) -> Balanced | Mapping[str, float] | None:
+    """The weights of classes without those of 1, which other classes also have; None without any."""
+    if given is None or isinstance(given, str):
+        return given
+    return {label: weight for label, weight in given.items() if weight != 1} or None
+
+
+def weights_of(
+    codes: np.ndarray, given: Balanced | Mapping[str, float] | None, classes: Nomenclature
+) -> np.ndarray | None:
+    """(sample,) float64: weights of samples from the option `class_weight`; None without it."""
+    if given is None:
+        return None
+    by_code = given if isinstance(given, str) else weights_by_code(given, classes.code_by_label)
+    return sample_weights(codes, class_weights(by_code, counts_by_code(codes)))
