@@ -13,21 +13,19 @@ from statistics import median
 
 import geopandas as gpd
 import numpy as np
+from odc.geo.geobox import GeoBox
 from pydantic import BaseModel
 
 from iota2 import __version__, layout
-from iota2.compute.map_reliability import MapReliability, map_reliability
-from iota2.compute.map_stages import MapStages, map_stages_from_json
-from iota2.compute.validation import validation_accuracy
 from iota2.config.options.schema import Config, describe
 from iota2.core.graph import Artifact, JobContext, Step, optional
 from iota2.core.grid import blocks, resolution
 from iota2.core.importance import importance_from_json
-from iota2.core.losses import samples_text, warnings
+from iota2.core.losses import warnings
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.remarks import texts_of
 from iota2.core.scene import Scene
-from iota2.core.tables import Confusion, PolygonCounts
+from iota2.core.tables import Confusion
 from iota2.core.words import counted, printable
 from iota2.io.files.atomic import replacing, write_json, write_text
 from iota2.io.files.crs import units_per_metre
@@ -35,33 +33,22 @@ from iota2.io.rasters.files import RasterReader, decimated
 from iota2.io.rasters.ownership import TileOwnership
 from iota2.io.series.scene_file import read_scene
 from iota2.io.tables.alignments import Alignment, read_alignments, unaligned_remarks
-from iota2.io.tables.classes import read_classes
-from iota2.io.tables.confidence_counts import read_confidence_counts
-from iota2.io.tables.confusions import read_confusion
-from iota2.io.tables.polygon_counts import read_polygon_counts
 from iota2.io.tables.polygon_losses import read_losses_csv
 from iota2.io.tables.remark_lists import read_remarks
 from iota2.io.tables.vectors import read_vector
 from iota2.options import Options
-from iota2.report.results.borders import BordersData, border_remarks, borders_text
-from iota2.report.results.fusion import NOT_AN_INTERVAL, FusionReport, fusion_json, fusion_remarks, fusion_results
+from iota2.report.results.fusion import NOT_AN_INTERVAL, FusionReport, fusion_results
 from iota2.report.results.importance import ImportanceView, importance_view, importances_json
-from iota2.report.results.metrics import metrics
 from iota2.report.results.page import AlignedSeries, Picture, ReportData, Series, render_report
 from iota2.report.results.reductions import reductions_json
-from iota2.report.results.reliability import (
-    ReliabilityData,
-    calibration_remarks,
-    reliability_text,
-)
-from iota2.report.results.samples import model_samples_json, model_samples_text
-from iota2.report.results.sensors import combination_remarks, combinations_json, combinations_text
-from iota2.report.results.smoothing import smoothing_remarks, smoothing_text
-from iota2.report.results.text import results_text
+from iota2.report.results.reliability import ReliabilityData
+from iota2.report.results.samples import model_samples_json
+from iota2.report.results.sensors import combinations_json
 from iota2.steps.blocks import COPY_SHAPE
 from iota2.steps.drawing import figures_module
-from iota2.steps.fused_runs import FusionParams, fusion_params, read_fusion
-from iota2.steps.learned_models import TRAINING_OPTIONS, LearnedModels, read_learned_models
+from iota2.steps.fused_runs import FusionParams, fusion_params
+from iota2.steps.learned_models import TRAINING_OPTIONS, LearnedModels
+from iota2.steps.run_results import RunResults
 
 MAX_QUICKLOOK_PIXELS = 1_000_000
 LIBRARIES = ("numpy", "scikit-learn", "rasterio", "numba")
@@ -110,64 +97,31 @@ def params(config: Config) -> ReportParams:
 
 def run(job: JobContext[ReportParams]) -> None:
     """Write RESULTS.txt, the figures, metrics.json and the page."""
-    classes = read_classes(job.inp.classes)
-    confusions = {key.seed: read_confusion(path) for key, path in job.inp.each("confusion")}
+    given = job.params
+    found = RunResults.read(job.inp, sampled=given.sampled_validation, blended=given.blended, fusion=given.fusion)
+    classes, learned, fates = found.classes, found.learned, found.fates
     scenes = [read_scene(path) for path in job.inp.all("scenes").values()]
-    fates = {key.seed: read_losses_csv(path) for key, path in job.inp.each("losses")}
-    learned = read_learned_models(job.inp, classes)
-    others = combination_remarks(learned.combinations, job.params.sensors_share)
-    notes = (*warnings(fates, classes.name), *_notes(job), *learned.remarks, *others)
-    counts = {key.seed: read_polygon_counts(path) for key, path in job.inp.each("validation")}
-    found = validation_accuracy(counts, classes.codes, sampled=job.params.sampled_validation)
-    reliable = ReliabilityData(_map_reliability(job, classes, counts), learned.calibrations)
-    borders = BordersData(_map_stages(job), job.params.blended)
-    notes = (
-        *notes,
-        *calibration_remarks(reliable),
-        *border_remarks(borders),
-        *smoothing_remarks(borders.maps, classes),
-    )
-    remarks = (*classes.warnings, *notes)
-    results = results_text(confusions, classes, remarks, found)
-    further = f"{samples_text(fates, classes.name)}{model_samples_text(learned.samples, classes.name)}"
-    fusion = read_fusion(job.inp, job.params.fusion, classes) if job.params.fusion else None
-    parts = (
-        f"{results}\n{reliability_text(reliable, classes)}\n",
-        borders_text(borders, classes),
-        smoothing_text(borders.maps, classes),
-        further,
-        combinations_text(learned.combinations),
-    )
-    _write_results(job, printable("".join(parts)), fusion, classes)
-    values = metrics(
-        confusions,
-        classes,
-        (*remarks, *(fusion_remarks(fusion, classes) if fusion else ())),
-        _provenance(job, scenes, learned),
-        found,
-        reliability=reliable,
-        borders=borders,
-        fusion=fusion_json(fusion) if fusion else None,
-    )
-    write_json(job.out.metrics, values)
-    diagrams = _write_diagrams(job, reliable)
+    notes = (*warnings(fates, classes.name), *_notes(job), *found.remarks(given.sensors_share))
+    _write_results(job, found.text((*classes.warnings, *notes)), found.fusion, classes)
+    write_json(job.out.metrics, found.metrics((*classes.warnings, *notes), _provenance(job, scenes, learned)))
+    diagrams = _write_diagrams(job, found.reliability)
     page = replace(
-        _page(job, classes, confusions, scenes),
+        _page(job, classes, found.confusions, scenes),
         fates=fates[min(fates)],
-        validated=found,
+        validated=found.validated,
         samples=learned.samples,
         notes=notes,
         models=learned.models,
-        configuration=tuple({**job.params.options, **learned.options}.items()),
-        reliability=reliable,
+        configuration=tuple({**given.options, **learned.options}.items()),
+        reliability=found.reliability,
         reliability_figure=Picture("Reliability", layout.RELIABILITY_FIGURE.about, diagrams[min(diagrams)]),
         reductions=learned.reductions,
         searches=learned.searches,
         combinations=learned.combinations,
         importance=_importance(job),
-        borders=borders,
-        fusion=fusion,
-        fusion_map=_fusion_picture(job, classes) if fusion else None,
+        borders=found.borders,
+        fusion=found.fusion,
+        fusion_map=_fusion_picture(job, classes) if found.fusion else None,
     )
     write_text(job.out.page, render_report(page))
 
@@ -186,9 +140,7 @@ def _write_results(
 
 def _fusion_picture(job: JobContext[ReportParams], classes: Nomenclature) -> Picture:
     """The fusion of the runs; undecided pixels are shown like pixels that are not classified."""
-    with RasterReader(job.inp.fused_map) as reader:
-        metres = reader.geobox.crs is not None and reader.geobox.crs.projected
-    small, pixel_size = _quicklook(job.inp.fused_map, metres)
+    small, pixel_size = _quicklook(job.inp.fused_map)
     shown = np.where(np.isin(small, classes.codes), small, 0)
     return Picture("Fusion", layout.MERGED_MAP.about, figures_module().map_quicklook(shown, classes, pixel_size))
 
@@ -214,27 +166,27 @@ def _page(
     labels, confidence = job.inp.at("map", seed=seed), job.inp.at("confidence", seed=seed)
     with RasterReader(labels) as reader:
         geobox = reader.geobox
-    metres = geobox.crs is not None and geobox.crs.projected
+    pixel_area = float(np.prod(resolution(geobox))) / units_per_metre(geobox.crs) ** 2 if _in_metres(geobox) else 0.0
     return ReportData(
         title=job.params.title,
         nomenclature=classes,
         confusions=confusions,
         mapped=_map_pixels(labels, TileOwnership(_envelopes(job), geobox)),
-        pixel_area=float(np.prod(resolution(geobox))) / units_per_metre(geobox.crs) ** 2 if metres else 0.0,
+        pixel_area=pixel_area,
         tiles=tuple(scene.tile for scene in scenes),
         series=_series(scenes),
         aligned=tuple(one for tile, path in _alignments(job) for one in _aligned_series(tile, path)),
-        map=Picture("Map", layout.MAP.about, _map_picture(labels, classes, metres)),
+        map=Picture("Map", layout.MAP.about, _map_picture(labels, classes)),
         pictures=(
             Picture(
                 "Confidence",
                 layout.FINAL_CONFIDENCE.about,
-                figures.confidence_quicklook(*_quicklook(confidence, metres)),
+                figures.confidence_quicklook(*_quicklook(confidence)),
             ),
             Picture(
                 "Validity",
                 layout.FINAL_VALIDITY.about,
-                figures.validity_quicklook(*_quicklook(job.inp.validity, metres)),
+                figures.validity_quicklook(*_quicklook(job.inp.validity)),
             ),
         ),
         files=_files(job.params),
@@ -242,18 +194,24 @@ def _page(
     )
 
 
-def _map_picture(path: Path, classes: Nomenclature, metres: bool) -> bytes:
-    small, pixel_size = _quicklook(path, metres)
+def _map_picture(path: Path, classes: Nomenclature) -> bytes:
+    small, pixel_size = _quicklook(path)
     return figures_module().map_quicklook(small, classes, pixel_size)
 
 
-def _quicklook(path: Path, metres: bool) -> tuple[np.ndarray, float | None]:
+def _quicklook(path: Path) -> tuple[np.ndarray, float | None]:
     """Decimated raster and its pixel size in metres; the size is None if the map is in degrees."""
     small = decimated(path, MAX_QUICKLOOK_PIXELS)
     with RasterReader(path) as reader:
-        size = resolution(reader.geobox)[0] * reader.geobox.shape[1] / small.shape[1]
-        size /= units_per_metre(reader.geobox.crs)
-    return small, size if metres else None
+        geobox = reader.geobox
+    if not _in_metres(geobox):
+        return small, None
+    return small, resolution(geobox)[0] * geobox.shape[1] / small.shape[1] / units_per_metre(geobox.crs)
+
+
+def _in_metres(geobox: GeoBox) -> bool:
+    """Whether lengths on a grid can be given in metres: not in degrees, or without projection."""
+    return geobox.crs is not None and bool(geobox.crs.projected)
 
 
 def _envelopes(job: JobContext) -> dict[str, gpd.GeoSeries]:
@@ -330,24 +288,6 @@ def _files(given: ReportParams) -> tuple[tuple[str, str], ...]:
         for artifact in given.files
         for seed in (range(given.runs) if artifact.axes else [0])
     )
-
-
-def _map_reliability(
-    job: JobContext, classes: Nomenclature, counts: Mapping[int, PolygonCounts]
-) -> dict[int, MapReliability]:
-    """Reliability of the confidence, by seed."""
-    maps = {}
-    for key, path in job.inp.each("confidences"):
-        seed = key.seed
-        metres = dict(zip(counts[seed].polygon.tolist(), counts[seed].distance.tolist(), strict=True))
-        maps[seed] = map_reliability(read_confidence_counts(path), classes.codes, metres, seed)
-    return maps
-
-
-def _map_stages(job: JobContext[ReportParams]) -> dict[int, MapStages]:
-    """The stages of the map, by seed; empty for a single region and tile."""
-    each = job.inp.each("map_stages") if "map_stages" in job.inp else ()
-    return {key.seed: map_stages_from_json(json.loads(path.read_text(encoding="utf-8"))) for key, path in each}
 
 
 def _importance(job: JobContext) -> ImportanceView | None:

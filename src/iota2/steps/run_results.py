@@ -1,0 +1,124 @@
+"""The results of a run, read for the report: accuracy, models, stages of the map and fusion of runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from iota2.compute.map_reliability import MapReliability, map_reliability
+from iota2.compute.map_stages import MapStages, map_stages_from_json
+from iota2.compute.validation import ValidationAccuracy, validation_accuracy
+from iota2.core.graph import Paths
+from iota2.core.losses import ClassLosses, samples_text
+from iota2.core.nomenclature import Nomenclature
+from iota2.core.tables import Confusion, PolygonCounts
+from iota2.core.words import printable
+from iota2.io.tables.classes import read_classes
+from iota2.io.tables.confidence_counts import read_confidence_counts
+from iota2.io.tables.confusions import read_confusion
+from iota2.io.tables.polygon_counts import read_polygon_counts
+from iota2.io.tables.polygon_losses import read_losses_csv
+from iota2.report.results.borders import BordersData, border_remarks, borders_text
+from iota2.report.results.fusion import FusionReport, fusion_json, fusion_remarks
+from iota2.report.results.metrics import metrics
+from iota2.report.results.reliability import ReliabilityData, calibration_remarks, reliability_text
+from iota2.report.results.samples import model_samples_text
+from iota2.report.results.sensors import combination_remarks, combinations_text
+from iota2.report.results.smoothing import smoothing_remarks, smoothing_text
+from iota2.report.results.text import results_text
+from iota2.steps.fused_runs import FusionParams, read_fusion
+from iota2.steps.learned_models import LearnedModels, read_learned_models
+
+
+@dataclass(frozen=True)
+class RunResults:
+    """What the steps of a run have measured."""
+
+    classes: Nomenclature
+    confusions: Mapping[int, Confusion]
+    """By seed."""
+    fates: Mapping[int, tuple[ClassLosses, ...]]
+    """Losses of reference data by class, by seed."""
+    learned: LearnedModels
+    validated: ValidationAccuracy
+    reliability: ReliabilityData
+    borders: BordersData
+    fusion: FusionReport | None
+
+    @classmethod
+    def read(cls, inp: Paths, *, sampled: bool, blended: bool, fusion: FusionParams | None) -> RunResults:
+        """From the inputs of the report.
+
+        ``sampled``: whether validation pixels are selected like learning pixels. ``blended``: whether models are
+        blended near borders of regions. ``fusion``: options of the fusion of runs; None without.
+        """
+        classes = read_classes(inp.classes)
+        learned = read_learned_models(inp, classes)
+        counts = {key.seed: read_polygon_counts(path) for key, path in inp.each("validation")}
+        return cls(
+            classes,
+            {key.seed: read_confusion(path) for key, path in inp.each("confusion")},
+            {key.seed: read_losses_csv(path) for key, path in inp.each("losses")},
+            learned,
+            validation_accuracy(counts, classes.codes, sampled=sampled),
+            ReliabilityData(_map_reliability(inp, classes, counts), learned.calibrations),
+            BordersData(_map_stages(inp), blended),
+            read_fusion(inp, fusion, classes) if fusion else None,
+        )
+
+    def remarks(self, sensors_share: float) -> tuple[str, ...]:
+        """Remarks on models, sensors, confidence and map; ``sensors_share``: as in ``combination_remarks``."""
+        return (
+            *self.learned.remarks,
+            *combination_remarks(self.learned.combinations, sensors_share),
+            *calibration_remarks(self.reliability),
+            *border_remarks(self.borders),
+            *smoothing_remarks(self.borders.maps, self.classes),
+        )
+
+    def text(self, notes: Sequence[str]) -> str:
+        """The report of the runs as text, with ``notes``."""
+        classes = self.classes
+        parts = (
+            results_text(self.confusions, classes, notes, self.validated),
+            f"\n{reliability_text(self.reliability, classes)}\n",
+            borders_text(self.borders, classes),
+            smoothing_text(self.borders.maps, classes),
+            samples_text(self.fates, classes.name),
+            model_samples_text(self.learned.samples, classes.name),
+            combinations_text(self.learned.combinations),
+        )
+        return printable("".join(parts))
+
+    def metrics(self, notes: Sequence[str], provenance: Mapping[str, object]) -> dict[str, object]:
+        """The values of ``metrics.json``, with ``notes``."""
+        fusion = self.fusion
+        return metrics(
+            self.confusions,
+            self.classes,
+            (*notes, *(fusion_remarks(fusion, self.classes) if fusion else ())),
+            provenance,
+            self.validated,
+            reliability=self.reliability,
+            borders=self.borders,
+            fusion=fusion_json(fusion) if fusion else None,
+        )
+
+
+def _map_reliability(
+    inp: Paths, classes: Nomenclature, counts: Mapping[int, PolygonCounts]
+) -> dict[int, MapReliability]:
+    """Reliability of the confidence, by seed."""
+    maps = {}
+    for key, path in inp.each("confidences"):
+        seed = key.seed
+        metres = dict(zip(counts[seed].polygon.tolist(), counts[seed].distance.tolist(), strict=True))
+        maps[seed] = map_reliability(read_confidence_counts(path), classes.codes, metres, seed)
+    return maps
+
+
+def _map_stages(inp: Paths) -> dict[int, MapStages]:
+    """The stages of the map, by seed; empty for a single region and tile."""
+    each = inp.each("map_stages") if "map_stages" in inp else ()
+    return {key.seed: map_stages_from_json(json.loads(path.read_text(encoding="utf-8"))) for key, path in each}
