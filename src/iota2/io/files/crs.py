@@ -37,6 +37,11 @@ def units_per_metre(crs: Any, y: float = 0.0) -> float:
     return 1.0 / (factor * _EARTH_RADIUS_METRES * math.cos(latitude))
 
 
+def frame_units_per_metre(frame: gpd.GeoDataFrame) -> float:
+    """Map units per metre of a frame; for a CRS in degrees, along the parallel in the middle of its bounds."""
+    return units_per_metre(frame.crs, float(frame.total_bounds[[1, 3]].mean()))
+
+
 def pixel_metres(geobox: GeoBox) -> tuple[float, float]:
     """Pixel size (x, y) in metres; for a grid in degrees, at the latitude of its centre."""
     across, down = resolution(geobox)

@@ -17,6 +17,8 @@ import shapely
 from iota2 import layout
 from iota2.compute.map_stages import (
     FINAL_STAGE,
+    REGULARISED_STAGE,
+    UNSMOOTHED_STAGE,
     BorderAccuracy,
     ChangeCounts,
     MapStages,
@@ -37,7 +39,7 @@ from iota2.core.grid import Block, blocks, padded, pixel_centres
 from iota2.core.random import generator
 from iota2.core.tables import PolygonCounts
 from iota2.io.files.atomic import write_json
-from iota2.io.files.crs import units_per_metre
+from iota2.io.files.crs import frame_units_per_metre
 from iota2.io.rasters.files import RasterReader
 from iota2.io.rasters.ownership import POSITION_BYTES_PER_PIXEL, TileOwnership
 from iota2.io.rasters.zones import MapZones
@@ -77,10 +79,10 @@ class MapStage:
 STAGES = (
     MapStage("optical", "Optical images alone", (layout.OPTICAL_MAP,)),
     MapStage("radar", "Radar images alone", (layout.RADAR_MAP,)),
-    MapStage("no_boundary_fusion", "Without boundary fusion", (layout.CUT_MAP, layout.HIDDEN_CUT_MAP)),
-    MapStage("unsmoothed", "Before smoothing", (layout.UNSMOOTHED_MAP,)),
-    MapStage("final", "Final map", (layout.MAP,)),
-    MapStage("regularised", "Without small patches", (layout.REGULARISED_MAP,)),
+    MapStage("no_boundary_fusion", "Without boundary fusion", (layout.UNBLENDED_MAP, layout.TMP_UNBLENDED_MAP)),
+    MapStage(UNSMOOTHED_STAGE, "Before smoothing", (layout.UNSMOOTHED_MAP,)),
+    MapStage(FINAL_STAGE, "Final map", (layout.MAP,)),
+    MapStage(REGULARISED_STAGE, "Without small patches", (layout.REGULARISED_MAP,)),
 )
 """All stages, in the order of the processing, first the maps of single sources."""
 
@@ -95,7 +97,7 @@ class StageParams:
 def params(config: Config) -> StageParams:
     """The distances of the comparison; none without it."""
     given = config.arg_classification.boundary_buffer
-    return StageParams(tuple(sorted(set(given or ()))) if layout.with_cut_map(config) else ())
+    return StageParams(tuple(sorted(set(given or ()))) if layout.with_unblended_map(config) else ())
 
 
 @dataclass(frozen=True)
@@ -179,7 +181,7 @@ class _Reference:
         regions = read_vector(job.inp.regions)
         outlines = tuple(regions.geometry)
         shapely.prepare(outlines)
-        unit = units_per_metre(regions.crs, float(regions.total_bounds[[1, 3]].mean()))
+        unit = frame_units_per_metre(regions)
         return cls(polygons, selected_points(job.inp), outlines, {width: width * unit for width in job.params.widths})
 
     def pixels(self, block: Block) -> ValidationPixels:

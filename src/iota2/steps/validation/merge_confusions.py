@@ -9,18 +9,17 @@ import geopandas as gpd
 
 from iota2 import layout
 from iota2.compute.map_reliability import sum_confidences
-from iota2.compute.neighbours import nearest_learning_distances
 from iota2.compute.sampling import BOTH
 from iota2.compute.validation import sum_counts, with_distances
 from iota2.core.graph import JobContext, Step
-from iota2.core.tables import CODE, LEARN, ORIGIN, VALIDATION, seed_column
+from iota2.core.tables import LEARN, VALIDATION, seed_column
 from iota2.io.files.atomic import write_text
-from iota2.io.files.crs import units_per_metre
 from iota2.io.tables.confidence_counts import confidence_counts_csv, read_confidence_counts
 from iota2.io.tables.confusions import confusion_csv, read_confusion
 from iota2.io.tables.polygon_counts import polygon_counts_csv, read_polygon_counts
 from iota2.io.tables.vectors import read_vector
 from iota2.report.results.text import classification_results
+from iota2.steps.learning_distances import metres_to_learning
 
 
 def run(job: JobContext) -> None:
@@ -43,15 +42,9 @@ def distances_to_learning(reference: gpd.GeoDataFrame, seed: int) -> dict[int, f
 
     Keys are rows of the reference data. Polygons of a class without learning polygons are omitted.
     """
-    side, origin = reference[seed_column(seed)], reference[ORIGIN].to_numpy()
-    found = nearest_learning_distances(
-        reference.geometry.to_numpy(),
-        reference[CODE].to_numpy(),
-        side.isin([LEARN, BOTH]).to_numpy(),
-        side.isin([VALIDATION, BOTH]).to_numpy(),
-    )
-    units = units_per_metre(reference.crs, float(reference.total_bounds[[1, 3]].mean()))
-    return {int(origin[k]): distance / units for k, distance in found.items()}
+    side = reference[seed_column(seed)]
+    learns, validates = (side.isin([own, BOTH]).to_numpy() for own in (LEARN, VALIDATION))
+    return metres_to_learning(reference, learns, validates)
 
 
 STEP = Step(

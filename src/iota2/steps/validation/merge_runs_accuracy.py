@@ -10,20 +10,19 @@ import geopandas as gpd
 
 from iota2 import layout
 from iota2.compute.accuracy import scores
-from iota2.compute.neighbours import nearest_learning_distances
 from iota2.compute.run_fusion import split_undecided
 from iota2.compute.sampling import BOTH
 from iota2.compute.validation import confusion_of, sum_counts, with_distances
 from iota2.config.options.schema import Config
 from iota2.core.graph import JobContext, Step
-from iota2.core.tables import CODE, FUSION, LEARN, ORIGIN, UNUSED, PolygonCounts, seed_columns
+from iota2.core.tables import FUSION, LEARN, UNUSED, PolygonCounts, seed_columns
 from iota2.io.files.atomic import replacing, write_text
-from iota2.io.files.crs import units_per_metre
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.confusions import confusion_csv
 from iota2.io.tables.polygon_counts import polygon_counts_csv, read_polygon_counts
 from iota2.io.tables.vectors import read_vector
 from iota2.steps.drawing import figures_module
+from iota2.steps.learning_distances import metres_to_learning
 
 
 @dataclass(frozen=True)
@@ -35,8 +34,7 @@ class MergeRunsAccuracyParams:
 
 def params(config: Config) -> MergeRunsAccuracyParams:
     """The label of undecided pixels."""
-    given = config.multi_run_fusion
-    return MergeRunsAccuracyParams(None if given.averages else given.merge_run_undecidedlabel)
+    return MergeRunsAccuracyParams(config.multi_run_fusion.undecided_label)
 
 
 def run(job: JobContext[MergeRunsAccuracyParams]) -> None:
@@ -66,13 +64,11 @@ def distances_to_learning(reference: gpd.GeoDataFrame) -> dict[int, float]:
     A polygon learns if it does for any seed. Without reserved polygons, all polygons validate the fusion. Keys are rows
     of the reference data; polygons of a class without learning polygons are omitted.
     """
-    sides, origin = reference[seed_columns(reference.columns)], reference[ORIGIN].to_numpy()
+    sides = reference[seed_columns(reference.columns)]
     learns = sides.isin([LEARN, BOTH]).any(axis=1).to_numpy()
     reserved, unused = (sides.eq(side).any(axis=1).to_numpy() for side in (FUSION, UNUSED))
     validates = reserved if reserved.any() else ~unused
-    found = nearest_learning_distances(reference.geometry.to_numpy(), reference[CODE].to_numpy(), learns, validates)
-    units = units_per_metre(reference.crs, float(reference.total_bounds[[1, 3]].mean()))
-    return {int(origin[k]): distance / units for k, distance in found.items()}
+    return metres_to_learning(reference, learns, validates)
 
 
 STEP = Step(
