@@ -85,10 +85,14 @@ def reserved_polygons(
     left = {key: len(of_stratum) for key, of_stratum in sizes.items()}
     reserved: set[int] = set()
 
-    def reserve(group: int) -> None:
+    def reserve(group: int) -> bool:
+        """Reserve a group if two others are left in all of its strata; whether it is."""
+        if any(left[one] <= 2 for one in owners[group]):
+            return False
         reserved.add(group)
         for key in owners[group]:
             left[key] -= 1
+        return True
 
     for key in sorted(strata, key=lambda key: (len(sizes[key]), key)):
         found = sizes[key]
@@ -97,22 +101,14 @@ def reserved_polygons(
         order = generator(random_seed, "fusion", *key).permutation(np.array(sorted(found), np.int64)).tolist()
         for group in order:
             nearer = abs(count + found[group] - wanted) < abs(count - wanted)
-            if group not in reserved and nearer and all(left[one] > 2 for one in owners[group]):
-                reserve(group)
+            if group not in reserved and nearer and reserve(group):
                 count += found[group]
-        for group in order if count == 0 else ():
-            if count == 0 and all(left[one] > 2 for one in owners[group]):
-                reserve(group)
-                count += found[group]
-    return np.isin(groups, sorted(reserved)) & _in_strata(strata, len(groups))
-
-
-def _in_strata(strata: Mapping[Stratum, np.ndarray], count: int) -> np.ndarray:
-    """(polygon,) bool: whether a polygon is in any stratum."""
-    found = np.zeros(count, bool)
+        if count == 0:
+            next(filter(reserve, order), None)
+    side = np.zeros(len(groups), bool)
     for members in strata.values():
-        found[members] = True
-    return found
+        side[members] = np.isin(groups[members], sorted(reserved))
+    return side
 
 
 def _sizes(groups: np.ndarray) -> dict[int, int]:

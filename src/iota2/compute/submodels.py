@@ -28,16 +28,18 @@ def submodel_count(area: float, threshold: float, learners: Sequence[int]) -> in
 
 
 def learning_polygons(
-    labels: Sequence[Label], homes: Sequence[str | None], ratio: float, reserved_share: float | None = None
+    labels: Sequence[Label], regions: Sequence[str | None], ratio: float, reserved_share: float | None = None
 ) -> dict[str, dict[Label, int]]:
-    """Number of learning polygons by region and label; ``ratio`` 1 if all polygons learn.
+    """Number of learning polygons by region and label.
 
-    ``reserved_share``: share of the polygons that no run uses; None for none.
+    ``labels`` and ``regions`` are those of the polygons; polygons with the region None, outside all regions, do not
+    count. ``ratio``: share of the polygons that learn, 1 for all. ``reserved_share``: share of the polygons that no run
+    uses; None for none.
     """
     counts: dict[str, dict[Label, int]] = {}
-    for label, home in zip(labels, homes, strict=True):
-        if home is not None:
-            of_region = counts.setdefault(home, {})
+    for label, region in zip(labels, regions, strict=True):
+        if region is not None:
+            of_region = counts.setdefault(region, {})
             of_region[label] = of_region.get(label, 0) + 1
     if reserved_share is not None:
         counts = {
@@ -52,25 +54,26 @@ def learning_polygons(
     }
 
 
-def dealing_order(
-    labels: Sequence[Label], homes: Sequence[str | None], sides: Sequence[str], *, random_seed: int
+def submodel_places(
+    labels: Sequence[Label], regions: Sequence[str | None], sides: Sequence[str], *, random_seed: int
 ) -> np.ndarray:
-    """(polygon,) int64: place of each polygon in the order in which the polygons of its region and side are dealt.
+    """(polygon,) int64: place of each polygon among those of its region and side, by which sub-models share them.
 
-    A region with n sub-models gives place p to sub-model p mod n: the polygons of each class are divided evenly, and so
-    are all polygons. Classes follow each other in the order of their text; polygons of a class are in random order.
-    Polygons outside all regions have the place 0. ``sides``: those of one seed, ``random_seed`` included its number.
+    In a region with n sub-models, place p belongs to sub-model p mod n: the polygons of each class are divided evenly,
+    and so are all polygons. Classes are sorted as text; polygons of a class are in random order. Polygons with the
+    region None, outside all regions, have the place 0. ``sides``: those of one seed of the run. ``random_seed``: the
+    sum of the run's random seed and the number of this seed.
     """
     groups: dict[tuple[str, str], dict[Label, list[int]]] = {}
-    for k, (label, home, side) in enumerate(zip(labels, homes, sides, strict=True)):
-        if home is not None:
-            groups.setdefault((home, side), {}).setdefault(label, []).append(k)
+    for k, (label, region, side) in enumerate(zip(labels, regions, sides, strict=True)):
+        if region is not None:
+            groups.setdefault((region, side), {}).setdefault(label, []).append(k)
     places = np.zeros(len(labels), np.int64)
-    for (home, side), by_label in groups.items():
+    for (region, side), by_label in groups.items():
         start = 0
         for label in sorted(by_label, key=str):
             members = np.array(by_label[label])
-            rng = generator(random_seed, "sub-models", home, side, label)
+            rng = generator(random_seed, "sub-models", region, side, label)
             places[rng.permutation(members)] = start + np.arange(len(members))
             start += len(members)
     return places

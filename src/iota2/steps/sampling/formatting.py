@@ -16,7 +16,7 @@ from iota2.compute.area_losses import usable_area
 from iota2.compute.polygons import polygonal
 from iota2.compute.sampling import BOTH
 from iota2.compute.smoothing import MAX_WINDOW
-from iota2.compute.submodels import dealing_order, models_of
+from iota2.compute.submodels import models_of, submodel_places
 from iota2.config.options.schema import Config
 from iota2.core.cost import Cost, JobFacts
 from iota2.core.files import read_text
@@ -93,10 +93,10 @@ def _with_models(
     """The pieces with the name of their model instead of that of their region."""
     assert job.params.random_seed is not None, "regions have several models"
     counts = json.loads(read_text(job.inp.submodels))
-    homes = [str(region) or None for region in reference[REGION]]
-    places = dealing_order(
+    regions = [str(region) or None for region in reference[REGION]]
+    places = submodel_places(
         reference[CODE].tolist(),
-        homes,
+        regions,
         reference[seed_column(seed)].tolist(),
         random_seed=job.params.random_seed + seed,
     )
