@@ -214,7 +214,7 @@ def with_likely_classes(config: OutputOptions) -> bool:
     return "likely_classes" in config.arg_classification.uncertainty_layers
 
 
-def with_neighbourhood(config: OutputOptions) -> bool:
+def with_smoothing_or_uncertainty(config: OutputOptions) -> bool:
     """Whether tiles are smoothed, or have uncertainty layers."""
     return with_smoothing(config) or bool(config.arg_classification.uncertainty_layers)
 
@@ -275,12 +275,12 @@ def with_boundary_fusion(config: OutputOptions) -> bool:
     return config.arg_classification.enable_boundary_fusion and config.chain.region_path is not None
 
 
-def with_cut_map(config: OutputOptions) -> bool:
+def with_unblended_map(config: OutputOptions) -> bool:
     """Whether the map without boundary fusion is a product."""
     return with_boundary_fusion(config) and config.arg_classification.boundary_comparison_mode
 
 
-def with_hidden_cut_map(config: OutputOptions) -> bool:
+def with_tmp_unblended_map(config: OutputOptions) -> bool:
     """Whether the map without boundary fusion is an intermediate file."""
     return with_boundary_fusion(config) and not config.arg_classification.boundary_comparison_mode
 
@@ -668,7 +668,7 @@ CONFIDENCE = Artifact(
 )
 PROBABILITIES = Artifact(
     "classif/PROBAMAP_{tile}_model_{region}{submodel}_seed_{seed}{source}.tif",
-    "Class probabilities × 1000, one band for each code; 65535 without label (with `enable_probability_map`, bayesian "
+    "Class probabilities × 1000, one band for each code; 65535 without label (with `enable_probability_map`, Bayesian "
     "smoothing or `uncertainty_layers`).",
     when=with_probabilities,
 )
@@ -872,22 +872,22 @@ COLOR_MAP_STYLE = Artifact(
     "QGIS style of the coloured map: the classes that occur, with names.",
     role="note",
 )
-CUT_MAP = Artifact(
+UNBLENDED_MAP = Artifact(
     "final/Classif_Seed_{seed}_no_boundary_fusion.tif",
     "The land-cover map without boundary fusion: each region with its own model (with `boundary_comparison_mode`).",
-    when=with_cut_map,
+    when=with_unblended_map,
     role="product",
 )
-CUT_MAP_STYLE = Artifact(
+UNBLENDED_MAP_STYLE = Artifact(
     "final/Classif_Seed_{seed}_no_boundary_fusion.qml",
     "QGIS style of the map without boundary fusion: names and colours.",
-    when=with_cut_map,
+    when=with_unblended_map,
     role="note",
 )
-HIDDEN_CUT_MAP = Artifact(
+TMP_UNBLENDED_MAP = Artifact(
     "final/TMP/Classif_Seed_{seed}_no_boundary_fusion.tif",
     "The land-cover map without boundary fusion: each region with its own model (with `enable_boundary_fusion`).",
-    when=with_hidden_cut_map,
+    when=with_tmp_unblended_map,
 )
 FINAL_CONFIDENCE = Artifact(
     "final/Confidence_Seed_{seed}.tif",

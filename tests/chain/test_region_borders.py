@@ -135,5 +135,5 @@ def test_without_a_region_file_nothing_is_weighted(small: Case, tmp_path: Path) 
     config = load_config(case.configured(arg_classification=BLENDED))
     assert any("without chain.region_path there is a single region" in text for text in config.warnings)
     assert not layout.REGION_WEIGHTS.when(config)
-    assert not layout.HIDDEN_CUT_MAP.when(config)
+    assert not layout.TMP_UNBLENDED_MAP.when(config)
     assert not layout.with_borders(config), "one region and one tile"

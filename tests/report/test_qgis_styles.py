@@ -57,10 +57,10 @@ STYLED = {
     layout.MERGED_MAP: layout.MERGED_MAP_STYLE,
     layout.MERGED_COLOR_MAP: layout.MERGED_COLOR_MAP_STYLE,
     layout.MERGED_CONFIDENCE: layout.MERGED_CONFIDENCE_STYLE,
-    layout.CUT_MAP: layout.CUT_MAP_STYLE,
+    layout.UNBLENDED_MAP: layout.UNBLENDED_MAP_STYLE,
     layout.DS_CHOICE: layout.DS_CHOICE_STYLE,
 }
-COLOURED = {layout.HIDDEN_CUT_MAP, layout.OPTICAL_MAP, layout.RADAR_MAP}
+COLOURED = {layout.TMP_UNBLENDED_MAP, layout.OPTICAL_MAP, layout.RADAR_MAP}
 """Maps for comparison, which have the colours of the classes in the file."""
 
 

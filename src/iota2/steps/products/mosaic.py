@@ -127,7 +127,7 @@ def _write_styles(job: JobContext, classes: Nomenclature) -> None:
     styles = {
         "style": classified,
         "colors_style": classified,
-        "cut_style": classified,
+        "unblended_style": classified,
         "tile_labels_style": classified,
         "confidence_style": confident,
         "tile_confidence_style": confident,
@@ -164,7 +164,7 @@ def _seed_products(job: JobContext[MosaicParams], seed: int, classes: Nomenclatu
     )
     maps = [(job.out.at("map", seed=seed), labels), (job.out.at("colors", seed=seed), colored)]
     products = [
-        *_cut_products(job, seed, colored),
+        *_unblended_products(job, seed, colored),
         *_source_products(job, seed, colored),
         Product(maps, _sources(job, "labels", seed)),
         Product([(job.out.at("confidence", seed=seed), confidence)], _sources(job, "confidence", seed)),
@@ -179,11 +179,11 @@ def _seed_products(job: JobContext[MosaicParams], seed: int, classes: Nomenclatu
     return [*products, *_uncertainty_products(job, seed, classes, geobox)]
 
 
-def _cut_products(job: JobContext[MosaicParams], seed: int, profile: RasterProfile) -> list[Product]:
+def _unblended_products(job: JobContext[MosaicParams], seed: int, profile: RasterProfile) -> list[Product]:
     """The map in which each region keeps the labels of its own models, if models are blended near borders."""
     return [
         Product([(job.out.at(target, seed=seed), profile)], _sources(job, source, seed))
-        for target, source in (("cut_map", "cut_labels"), ("hidden_cut_map", "hidden_cut_labels"))
+        for target, source in (("unblended_map", "unblended_labels"), ("tmp_unblended_map", "tmp_unblended_labels"))
         if target in job.out
     ]
 
@@ -308,8 +308,8 @@ STEP = Step(
             layout.BLENDED_PROBABILITIES,
             *layout.REGION_PROBABILITIES.choices,
         ),
-        "cut_labels": only_for(layout.CUT_MAP, *layout.REGION_LABELS.choices),
-        "hidden_cut_labels": only_for(layout.HIDDEN_CUT_MAP, *layout.REGION_LABELS.choices),
+        "unblended_labels": only_for(layout.UNBLENDED_MAP, *layout.REGION_LABELS.choices),
+        "tmp_unblended_labels": only_for(layout.TMP_UNBLENDED_MAP, *layout.REGION_LABELS.choices),
         "source_labels": only_for(layout.OPTICAL_MAP, layout.LABELS),
         "raw_labels": only_for(layout.UNSMOOTHED_MAP, layout.BLENDED_LABELS, *layout.REGION_LABELS.choices),
         "tile_entropy": only_for(layout.ENTROPY, layout.TILE_ENTROPY),
@@ -321,9 +321,9 @@ STEP = Step(
         "colors": layout.COLOR_MAP,
         "style": layout.MAP_STYLE,
         "colors_style": layout.COLOR_MAP_STYLE,
-        "cut_map": layout.CUT_MAP,
-        "cut_style": layout.CUT_MAP_STYLE,
-        "hidden_cut_map": layout.HIDDEN_CUT_MAP,
+        "unblended_map": layout.UNBLENDED_MAP,
+        "unblended_style": layout.UNBLENDED_MAP_STYLE,
+        "tmp_unblended_map": layout.TMP_UNBLENDED_MAP,
         "optical_map": layout.OPTICAL_MAP,
         "radar_map": layout.RADAR_MAP,
         "confidence": layout.FINAL_CONFIDENCE,
