@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 
 from benchmarks.figures import Figures
 from iota2.compute.regularise import regularised
-from iota2.compute.smoothing import BayesianSmoothing, share_of_label, smoothed_labels, smoothed_probabilities
+from iota2.compute.smoothing import BayesianSmoothing, mean_confidence, smoothed_labels, smoothed_probabilities
 from iota2.compute.uncertainty import entropy, likely_classes, margin
 
 GROUP = "smoothing"
@@ -51,7 +51,7 @@ def bench_layers(benchmark: Any, figures: Figures, rounds: int, name: str) -> No
     new = smoothed_labels(labels, 9)
     work: dict[str, Callable[[], np.ndarray]] = {
         "majority": lambda: smoothed_labels(labels, 9),
-        "confidence of the majority": lambda: share_of_label(values.max(axis=0), labels, new, 9),
+        "confidence of the majority": lambda: mean_confidence(values.max(axis=0), labels, new, 9),
         "entropy": lambda: entropy(values, labelled),
         "margin": lambda: margin(values, labelled),
         "likely classes": lambda: likely_classes(values, labelled, 0.9),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from iota2.classifiers import KINDS, load_model, save_model, train_model
 from iota2.classifiers.base import Model, ModelError
-from iota2.classifiers.models import model_bytes, read_combinations
+from iota2.classifiers.models import model_bytes, read_trainings
 from iota2.classifiers.registry import register
 from iota2.core.cube import FeatureBlock, observations
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
@@ -123,8 +123,8 @@ def test_saved_models_predict_the_same_and_have_the_same_bytes(model: Model, tmp
     np.testing.assert_array_equal(found.labels, expected.labels)
     np.testing.assert_array_equal(found.probabilities, expected.probabilities)
     assert model_bytes(tmp_path / "one") > 4 * model_bytes(tmp_path / "one" / "sensors_A")
-    assert list(read_combinations(tmp_path / "one")) == [SENSORS, *OTHERS]
-    assert read_combinations(tmp_path / "one")["B", "C"].samples == {5: 45, 11: 45}
+    assert list(read_trainings(tmp_path / "one")) == [SENSORS, *OTHERS]
+    assert read_trainings(tmp_path / "one")["B", "C"].samples == {5: 45, 11: 45}
     card = (tmp_path / "one.txt").read_text(encoding="utf-8")
     assert "A + B + C  90 samples" in card
 

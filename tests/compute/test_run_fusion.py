@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iota2.compute.label_fusion import most_probable, undecided_problem
+from iota2.compute.label_fusion import highest_mean, undecided_problem
 from iota2.compute.run_fusion import fusion_accuracy, split_undecided
 from iota2.compute.validation import count_pixels, with_distances
 from iota2.core.tables import PolygonCounts
@@ -74,8 +74,8 @@ def test_the_label_has_the_highest_mean_probability(count):
     maps = rng.integers(0, 4, (count, 3, 5, 4)).astype(np.uint16) * 250
     maps[:, :, rng.random((5, 4)) < 0.3] = 65535
     maps[:1, :, 0] = 65535
-    labels, mean = most_probable(maps, (3, 7, 300), scale=1000, missing=65535)
-    reordered = most_probable(maps[::-1], (3, 7, 300), scale=1000, missing=65535)
+    labels, mean = highest_mean(maps, (3, 7, 300), scale=1000, missing=65535)
+    reordered = highest_mean(maps[::-1], (3, 7, 300), scale=1000, missing=65535)
     for y, x in np.ndindex(labels.shape if count else (0, 0)):
         known = [layer[:, y, x] / 1000 for layer in maps if layer[0, y, x] != 65535]
         means = np.mean(known, axis=0) if known else np.zeros(3)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from iota2.compute.smoothing import (
     MIN_PROBABILITY,
     BayesianSmoothing,
-    share_of_label,
+    mean_confidence,
     smoothed_labels,
     smoothed_probabilities,
     smoothness_of,
@@ -99,7 +99,7 @@ def test_blocks_with_a_halo_equal_the_whole(seed: int, window: int, rows: int, c
 
     def all_of(place: tuple[slice, slice]) -> list[np.ndarray]:
         new = smoothed_labels(labels[place], window)
-        share = share_of_label(confidence[place], labels[place], new, window)
+        share = mean_confidence(confidence[place], labels[place], new, window)
         return [*smoothed_probabilities(values[:, *place], labelled[place], options), new, share]
 
     whole = all_of(np.s_[:, :])
@@ -117,9 +117,9 @@ def test_the_share_is_the_mean_confidence_of_pixels_with_the_new_label() -> None
     labels = np.array([[1, 1, 2]], np.uint8)
     confidence = np.array([[0.5, 0.25, 0.9]], np.float32)
     new = np.array([[1, 1, 1]], np.uint8)
-    np.testing.assert_allclose(share_of_label(confidence, labels, new, 5), [[0.375, 0.375, 0.375]])
-    np.testing.assert_allclose(share_of_label(confidence, labels, new, 3), [[0.375, 0.375, 0.25]])
-    assert share_of_label(confidence, labels, np.zeros_like(new), 5).max() == 0
+    np.testing.assert_allclose(mean_confidence(confidence, labels, new, 5), [[0.375, 0.375, 0.375]])
+    np.testing.assert_allclose(mean_confidence(confidence, labels, new, 3), [[0.375, 0.375, 0.25]])
+    assert mean_confidence(confidence, labels, np.zeros_like(new), 5).max() == 0
 
 
 def test_equal_probabilities_everywhere_keep_the_order_of_classes() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from iota2.compute.accuracy import confusion_matrix
 from iota2.compute.cross_fitting import Fit, out_of_fold_probabilities
 from iota2.compute.folds import grouped_folds
 from iota2.core.random import generator
@@ -30,17 +31,16 @@ def out_of_fold_confusion(
     ``fit`` fits the model's learning method to some of its samples. ``classes`` (sample,) are codes, ``groups``
     (sample,) int the polygons, or groups of polygons that stay together: no sample is predicted by a model that has
     learned from its group. Samples made from others, ``augmented`` (sample,) bool, are learned from but not counted;
-    nor are samples that no model can predict, because the other folds lack their class. The label of a sample is the
+    nor are samples that no model can predict, because the other folds lack their class. With fewer than two groups or
+    two classes, the matrix is 0. The label of a sample is the
     class with the highest probability, of equal ones the smallest code. ``name`` and ``seed`` determine the folds.
     """
-    counts = np.zeros((len(codes), len(codes)), np.int64)
-    if len(np.unique(groups)) > 1 and len(np.unique(classes)) > 1:
-        folds = grouped_folds(classes, groups, FOLDS, generator(seed, "folds of the confusion matrix", name))
-        probabilities = out_of_fold_probabilities(fit, classes, folds)
-        counted = ~np.isnan(probabilities[:, 0])
-        if augmented is not None:
-            counted &= ~augmented
-        produced = np.unique(classes)[probabilities[counted].argmax(axis=1)]
-        rows, columns = (np.searchsorted(codes, of) for of in (classes[counted], produced))
-        np.add.at(counts, (rows, columns), 1)
-    return Confusion(tuple(codes), counts, np.zeros(len(codes), np.int64))
+    if len(np.unique(groups)) < 2 or len(np.unique(classes)) < 2:
+        return confusion_matrix(classes[:0], classes[:0], codes)
+    folds = grouped_folds(classes, groups, FOLDS, generator(seed, "folds of the confusion matrix", name))
+    probabilities = out_of_fold_probabilities(fit, classes, folds)
+    counted = ~np.isnan(probabilities[:, 0])
+    if augmented is not None:
+        counted &= ~augmented
+    produced = np.unique(classes)[probabilities[counted].argmax(axis=1)]
+    return confusion_matrix(classes[counted], produced, codes)

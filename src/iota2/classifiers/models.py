@@ -204,7 +204,7 @@ def read_recipe_of(folder: Path) -> FeatureRecipe:
     return _parsed(folder / FILE).recipe
 
 
-def read_combinations(folder: Path) -> dict[tuple[str, ...], Training]:
+def read_trainings(folder: Path) -> dict[tuple[str, ...], Training]:
     """Origin of the models by their sensors with dates, by preference; only one without models of fewer sensors.
 
     ``ModelError`` as in ``load_model``; no array is read.

@@ -147,7 +147,7 @@ def undecided_problem(undecided: int, codes: Sequence[int]) -> str:
     return f"{undecided} is the code of a class; give a number that is not one, such as {free}"
 
 
-def most_probable(
+def highest_mean(
     maps: Iterable[np.ndarray], codes: Sequence[int], *, scale: int, missing: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Label (y, x) uint16 of the highest mean probability of several maps, and that mean (y, x) float64 in 0..1.

@@ -125,7 +125,21 @@ def map_stages_from_json(content: Mapping[str, Any]) -> MapStages:
 
 
 def _seam(content: Mapping[str, Any]) -> Seam:
+    """A seam from its JSON values."""
     return Seam(**{one.name: _bounds(content[one.name]) for one in fields(Seam)})
+
+
+def _accuracy_of(content: Mapping[str, Any]) -> StageAccuracy:
+    """An accuracy from its JSON values; class codes are text in JSON."""
+    scored = {int(code): value for code, value in content["f_scores"].items()}
+    return StageAccuracy(
+        content["polygons"], content["pixels"], content["overall"], _bounds(content["overall_bounds"]), scored
+    )
+
+
+def _bounds(value: Any) -> Any:
+    """A pair of bounds from a list; other values unchanged."""
+    return (value[0], value[1]) if isinstance(value, list) else value
 
 
 def sum_pixels(counts: Iterable[Mapping[int, int]]) -> dict[int, int]:
@@ -141,18 +155,6 @@ def count_labels(labels: np.ndarray) -> dict[int, int]:
     """Number of pixels of each class in a map (y, x) of class codes, without 0."""
     codes, counts = np.unique(labels[labels > 0], return_counts=True)
     return dict(zip(codes.tolist(), counts.tolist(), strict=True))
-
-
-def _accuracy_of(content: Mapping[str, Any]) -> StageAccuracy:
-    scored = {int(code): value for code, value in content["f_scores"].items()}
-    return StageAccuracy(
-        content["polygons"], content["pixels"], content["overall"], _bounds(content["overall_bounds"]), scored
-    )
-
-
-def _bounds(value: Any) -> Any:
-    """A pair of bounds from a list; other values unchanged."""
-    return (value[0], value[1]) if isinstance(value, list) else value
 
 
 def stage_accuracy(counts: PolygonCounts, labels: Sequence[int], rng: np.random.Generator) -> StageAccuracy:

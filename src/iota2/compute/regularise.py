@@ -12,14 +12,14 @@ order of positions, a regular pattern would need as many rounds as it has rows.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numba import njit
 
 MAX_UNIT_PIXELS = 10_000
 """Largest minimum size of patches: larger ones need more memory for a block than most machines have."""
-Connectivity = int
+Connectivity = Literal[4, 8]
 """Number of neighbours of a pixel in a patch: 4 (common edges), or 8 (also common corners)."""
 
 
@@ -106,6 +106,7 @@ def _patches(labels: np.ndarray, diagonal: bool) -> _Patches:
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
 def _root(parent: np.ndarray, pixel: int) -> int:
+    """The pixel that represents the patch of a pixel; the path to it in ``parent`` is shortened."""
     while parent[pixel] != pixel:
         parent[pixel] = parent[parent[pixel]]
         pixel = parent[pixel]

@@ -134,40 +134,42 @@ def smoothed_labels(labels: np.ndarray, window: int) -> np.ndarray:
     return out
 
 
-def share_of_label(confidence: np.ndarray, labels: np.ndarray, new: np.ndarray, window: int) -> np.ndarray:
-    """Mean confidence (y, x) float32 of the pixels in the window with the label ``new`` of the centre; 0 without label.
+def mean_confidence(confidence: np.ndarray, labels: np.ndarray, smoothed: np.ndarray, window: int) -> np.ndarray:
+    """Mean confidence (y, x) float32 of the pixels in the window that have the ``smoothed`` label of its centre.
+
+    Pixels without a smoothed label are 0, and so are those whose smoothed label no pixel of the window has.
 
     ``confidence``: (y, x) from 0 to 1, of ``labels`` (y, x). Confidences are rounded to 2⁻²⁰, so that sums are exact.
     """
     weights = np.rint(confidence.astype(np.float64) * (1 << 20)).astype(np.int64)
     out = np.zeros(labels.shape, np.float32)
-    _mean_of_label(weights, labels, new, window // 2, out)
+    _mean_of_label(weights, labels, smoothed, window // 2, out)
     return out / np.float32(1 << 20)
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _smooth_class(levels: np.ndarray, radius: int, held: _Counts, smoothness: float, out: np.ndarray) -> None:
+def _smooth_class(levels: np.ndarray, radius: int, window: _Counts, smoothness: float, out: np.ndarray) -> None:
     """Write the smoothed probability of one class, before normalisation, at labelled pixels.
 
     ``levels``: (y, x) probabilities in thousandths, negative without label. The window slides along each row.
     """
     height, width = levels.shape
-    sums, logits = held.sums, held.logits
+    sums, logits = window.sums, window.logits
     for y in range(height):
         rows = levels[max(0, y - radius) : y + radius + 1]
-        held.counts[:] = 0
-        held.groups[:] = 0
+        window.counts[:] = 0
+        window.groups[:] = 0
         sums[:] = 0
         at = SCALE
         for x in range(-radius, width):
             if x + radius < width:
-                _count(rows[:, x + radius], 1, at, held)
+                _count(rows[:, x + radius], 1, at, window)
             if x > radius:
-                _count(rows[:, x - radius - 1], -1, at, held)
+                _count(rows[:, x - radius - 1], -1, at, window)
             if x < 0 or levels[y, x] < 0:
                 continue
-            k = held.wanted[sums[0]]
-            at = _highest(k, at, held)
+            k = window.wanted[sums[0]]
+            at = _highest(k, at, window)
             rest = k - sums[1]
             total = sums[2] + rest * logits[at]
             squares = sums[3] + rest * logits[at] * logits[at]
@@ -180,9 +182,9 @@ def _smooth_class(levels: np.ndarray, radius: int, held: _Counts, smoothness: fl
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _count(column: np.ndarray, sign: int, at: int, held: _Counts) -> None:
+def _count(column: np.ndarray, sign: int, at: int, window: _Counts) -> None:
     """Add the labelled pixels of a column of the window, or remove them (``sign`` -1)."""
-    counts, groups, sums, logits, _ = held
+    counts, groups, sums, logits, _ = window
     for row in range(len(column)):
         level = column[row]
         if level >= 0:
@@ -196,9 +198,9 @@ def _count(column: np.ndarray, sign: int, at: int, held: _Counts) -> None:
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _highest(k: int, at: int, held: _Counts) -> int:
+def _highest(k: int, at: int, window: _Counts) -> int:
     """The k-th highest probability in the window; ``at`` is the former one. Moves the sums above it."""
-    counts, groups, sums, logits, _ = held
+    counts, groups, sums, logits, _ = window
     while sums[1] >= k:
         at += 1
         while at % _GROUP == 0 and groups[at // _GROUP] == 0:

@@ -33,12 +33,7 @@ def fusion_params(config: Config) -> FusionParams | None:
     given = config.multi_run_fusion
     if not given.merge_run:
         return None
-    return FusionParams(
-        given.merge_run_method,
-        given.dempstershafer_mob if given.merge_run_method == "dempstershafer" else None,
-        None if given.averages else given.merge_run_undecidedlabel,
-        given.reserved_share is not None,
-    )
+    return FusionParams(given.merge_run_method, given.measure, given.undecided_label, given.reserved_share is not None)
 
 
 def read_fusion(inp: Paths, given: FusionParams, classes: Nomenclature) -> FusionReport:

@@ -24,7 +24,7 @@ from iota2.report.results.samples import ClassSamples
 from iota2.report.results.searches import SearchedModel, search_remarks
 from iota2.report.results.sensors import SensorCombination
 from iota2.steps.model_samples import copy_counts, copy_notes, model_samples
-from iota2.steps.sensor_models import read_uses
+from iota2.steps.sensor_models import read_sensor_combinations
 
 TRAINING_OPTIONS = ("arg_train.classifier", "arg_train.otb_classifier_options")
 """Training options; the report reads their values from the models, not from the configuration."""
@@ -67,7 +67,13 @@ def read_learned_models(inp: Paths, classes: Nomenclature) -> LearnedModels:
     )
     calibrations = tuple(_calibrations(inp))
     return LearnedModels(
-        tuple(_models(inp)), model_samples(inp), reductions, searches, calibrations, read_uses(inp), remarks
+        tuple(_models(inp)),
+        model_samples(inp),
+        reductions,
+        searches,
+        calibrations,
+        read_sensor_combinations(inp),
+        remarks,
     )
 
 

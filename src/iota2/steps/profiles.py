@@ -67,6 +67,12 @@ def _named(classes: Nomenclature) -> tuple[str, ...]:
     return tuple(code if name == code else f"{code} {name}" for code, name in pairs)
 
 
+def confidence_percent(confidence: np.ndarray, labelled: np.ndarray) -> np.ndarray:
+    """Confidence (y, x) 0..1 as uint8 1..100 where there is a label and 0 elsewhere."""
+    rounded = np.clip(np.rint(confidence * 100), 1, 100)
+    return np.where(labelled, rounded, 0).astype(np.uint8)
+
+
 def scaled_shares(shares: np.ndarray, labelled: np.ndarray) -> np.ndarray:
     """Probabilities × 1000 (class, y, x) uint16; 65535 where ``labelled`` (y, x) is False."""
     return np.where(labelled, np.rint(shares * PROBABILITY_SCALE), NO_PROBABILITY).astype(np.uint16)

@@ -12,7 +12,7 @@ import shapely
 from iota2.compute.polygons import squares_touch
 from iota2.compute.validation import count_pixels
 from iota2.core.graph import Paths
-from iota2.core.grid import Block, resolution
+from iota2.core.grid import Block, pixel_centres, resolution
 from iota2.core.tables import CODE, ORIGIN, PolygonCounts
 from iota2.io.rasters.rasterize import rasterize
 from iota2.io.tables.frames import concatenated
@@ -78,8 +78,8 @@ def polygon_pixels(
     pixels: ValidationPixels, outlines: Mapping[int, shapely.Geometry], produced: np.ndarray, block: Block
 ) -> PolygonCounts:
     """Number of pixels of a block by polygon, class of the map and contact with the edge of the polygon."""
-    affine, size, origin = block.geobox.affine, resolution(block.geobox), pixels.origins
-    x, y = affine.c + (pixels.cols + 0.5) * affine.a, affine.f + (pixels.rows + 0.5) * affine.e
+    size, origin = resolution(block.geobox), pixels.origins
+    x, y = pixel_centres(block.geobox, pixels.rows, pixels.cols)
     edge = np.zeros(len(origin), dtype=bool)
     order = np.argsort(origin, kind="stable")
     for some in np.split(order, np.flatnonzero(np.diff(origin[order])) + 1) if len(order) else []:

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from iota2.classifiers.base import Model, Training
-from iota2.classifiers.models import read_combinations, read_recipe_of
+from iota2.classifiers.models import read_recipe_of, read_trainings
 from iota2.compute.sensor_combinations import Combination, first_subset, lack_of_samples, summed, trainable
 from iota2.core.graph import Key, Paths
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.tables import sample_columns
 from iota2.errors import InputError
 from iota2.io.tables.samples import read_columns
-from iota2.io.tables.sensor_combinations import read_combinations as read_pixels
+from iota2.io.tables.sensor_combinations import read_combinations
 from iota2.report.results.sensors import CombinationModel, SensorCombination
 
 log = logging.getLogger(__name__)
@@ -45,17 +45,17 @@ class SeenSamples:
         return len(codes), lack_of_samples(codes, self.codes)
 
 
-def read_uses(inp: Paths) -> tuple[SensorCombination, ...]:
+def read_sensor_combinations(inp: Paths) -> tuple[SensorCombination, ...]:
     """Combinations of sensors with pixels, the most frequent first, and the models that predict them.
 
     From the inputs of the report; empty without models of fewer sensors.
     """
     if "combinations" not in inp:
         return ()
-    models = {key: read_combinations(path) for key, path in inp.each("models")}
+    models = {key: read_trainings(path) for key, path in inp.each("models")}
     sensors = {key: read_recipe_of(path).dated for key, path in inp.each("models")}
     names = tuple(dict.fromkeys(name for known in sensors.values() for name in known))
-    pixels = summed([read_pixels(path) for path in inp.all("combinations").values()], names)
+    pixels = summed([read_combinations(path) for path in inp.all("combinations").values()], names)
     total = sum(pixels.values())
     ordered = sorted(pixels, key=lambda names: (-pixels[names], names))
     return tuple(
@@ -63,13 +63,15 @@ def read_uses(inp: Paths) -> tuple[SensorCombination, ...]:
             names,
             pixels[names],
             pixels[names] / total,
-            tuple(_use(names, sensors[key], key, found) for key, found in models.items()),
+            tuple(_model_of(names, sensors[key], key, found) for key, found in models.items()),
         )
         for names in ordered
     )
 
 
-def _use(names: Combination, known: Combination, key: Key, found: Mapping[Combination, Training]) -> CombinationModel:
+def _model_of(
+    names: Combination, known: Combination, key: Key, found: Mapping[Combination, Training]
+) -> CombinationModel:
     """The model of one region and seed that predicts a combination; ``known``: all sensors of its recipe."""
     used = first_subset(names, found) or ()
     samples = sum(found[used].samples.values()) if used else 0

@@ -376,12 +376,12 @@ class ArgTrain(Section):
     features_from_raw_dates: bool = planned(False, "Learn on the acquired dates instead of interpolated ones.")
     dempster_shafer_sar_opt_fusion: bool = option(
         False,
-        "Learn one model from optical and one from radar images (Sentinel-1), and combine their maps: where they "
-        "disagree, the one that is more precise in its class counts.",
+        "Train one model on optical and one on radar images (Sentinel-1), and combine their maps: where their labels "
+        "differ, that of the model with the higher precision in its class is used.",
     )
     fusion_masses: Literal["learning", "validation"] = option(
         "learning",
-        "Polygons in which the accuracy of models is measured for their combination by Dempster-Shafer: `learning`: "
+        "Polygons on which the accuracy of models is measured for their combination by Dempster-Shafer: `learning`: "
         "samples, each predicted by a model that has not learned from its polygon; `validation`: some pixels of "
         "validation polygons, as in iota2, which makes the accuracy of the map optimistic.",
     )
@@ -538,13 +538,13 @@ class ArgClassification(Section):
     smoothing_window: int = option(9, "Side of the window of `smoothing`, in pixels, odd.", ge=3, le=MAX_WINDOW)
     smoothing_fraction: float = option(
         0.5,
-        "Share of the neighbours that bayesian smoothing uses for each class: those with the highest probability.",
+        "Share of the neighbours that Bayesian smoothing uses for each class: those with the highest probability.",
         gt=0,
         le=1,
     )
     smoothness: Smoothness | dict[str, Smoothness] = option(
         DEFAULT_SMOOTHNESS,
-        "Strength of bayesian smoothing: variance (of logits) at which the neighbours weigh as much as the pixel. A "
+        "Strength of Bayesian smoothing: variance (of logits) at which the neighbours weigh as much as the pixel. A "
         "dictionary has a value for each label, and other classes have 20. With 0, a class is not smoothed.",
         about=About(form="a number ≥ 0, or a dictionary of labels and numbers"),
     )
@@ -669,6 +669,16 @@ class MultiRunFusion(Section):
     def averages(self) -> bool:
         """Whether the probabilities of the runs are averaged."""
         return self.merge_run and self.merge_run_method == "mean"
+
+    @property
+    def undecided_label(self) -> int | None:
+        """Label of undecided pixels; None if the method decides all pixels."""
+        return None if self.merge_run_method == "mean" else self.merge_run_undecidedlabel
+
+    @property
+    def measure(self) -> Measure | None:
+        """Accuracy measure that is the mass of a run; None if the method has no masses."""
+        return self.dempstershafer_mob if self.merge_run_method == "dempstershafer" else None
 
 
 class DimRed(Section):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
+from iota2.compute.label_fusion import BOTH, NONE, OPTICAL, SAR
 from iota2.core.nomenclature import Color, Nomenclature
 from iota2.core.palettes import CONFIDENCE, PROBABILITY, VALIDITY
 
@@ -94,10 +95,10 @@ def choice_style() -> str:
     """Style of the raster of the model that gave the label, of optical and radar models."""
     return paletted_style(
         [
-            Entry(0, "#ffffff", "not classified", alpha=0),
-            Entry(1, "#4dac26", "both models"),
-            Entry(2, "#7b3294", "radar model"),
-            Entry(3, "#2c7bb6", "optical model"),
+            Entry(NONE, "#ffffff", "not classified", alpha=0),
+            Entry(BOTH, "#4dac26", "both models"),
+            Entry(SAR, "#7b3294", "radar model"),
+            Entry(OPTICAL, "#2c7bb6", "optical model"),
         ]
     )
 

@@ -263,8 +263,8 @@ def check_class_options(problems: Problems, classes: Nomenclature | None) -> Non
 def _check_undecided_label(problems: Problems, classes: Nomenclature | None) -> None:
     """Add a problem if the label of undecided pixels in the fusion of runs is the code of a class."""
     fusion, option = problems.config.multi_run_fusion, ("multi_run_fusion", "merge_run_undecidedlabel")
-    used = fusion.merge_run and not fusion.averages and problems.usable(".".join(option))
-    if used and classes is not None and (text := undecided_problem(fusion.merge_run_undecidedlabel, classes.codes)):
+    undecided = fusion.undecided_label if fusion.merge_run and problems.usable(".".join(option)) else None
+    if undecided is not None and classes is not None and (text := undecided_problem(undecided, classes.codes)):
         problems.add(option, text)
 
 

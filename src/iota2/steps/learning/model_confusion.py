@@ -15,7 +15,7 @@ from iota2.core.tables import Confusion
 from iota2.io.files.atomic import write_text
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.confusions import confusion_csv
-from iota2.steps.validation_pixels import predicted, read_validation_samples
+from iota2.steps.validation_features import predicted, read_validation_samples
 
 PIXELS_PER_CLASS = 1000
 """Number of validation pixels of a class, for the estimate of memory."""

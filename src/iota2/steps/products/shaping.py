@@ -16,6 +16,7 @@ from iota2.core.grid import Block, blocks
 from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
 from iota2.io.tables.classes import read_classes
 from iota2.steps.blocks import WRITING_THREADS, copy_shape
+from iota2.steps.profiles import confidence_percent
 
 
 def run(job: JobContext) -> None:
@@ -38,7 +39,7 @@ def run(job: JobContext) -> None:
             for seed, readers in labels.items():
                 merged, merged_confidence = first_labelled(_read(readers, block), _read(confidence[seed], block))
                 to_labels[seed].write(block, merged)
-                to_confidence[seed].write(block, percent(merged_confidence, merged > 0))
+                to_confidence[seed].write(block, confidence_percent(merged_confidence, merged > 0))
             to_validity.write(block, np.where(merged > 0, validity.read(block.geobox), 0))
 
 
@@ -54,12 +55,6 @@ def first_labelled(labels: Sequence[np.ndarray], confidence: Sequence[np.ndarray
         merged = np.where(unlabelled, label, merged)
         merged_confidence = np.where(unlabelled, share, merged_confidence)
     return merged, merged_confidence
-
-
-def percent(confidence: np.ndarray, labelled: np.ndarray) -> np.ndarray:
-    """Confidence 0..1 as uint8 1..100 where there is a label and 0 elsewhere."""
-    rounded = np.clip(np.rint(confidence * 100), 1, 100)
-    return np.where(labelled, rounded, 0).astype(np.uint8)
 
 
 def _by_seed(job: JobContext, name: str, stack: ExitStack) -> Mapping[int, list[RasterReader]]:

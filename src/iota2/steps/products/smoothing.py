@@ -12,9 +12,10 @@ from odc.geo.geobox import GeoBox
 
 from iota2 import layout
 from iota2.compute.class_weights import weights_by_code
+from iota2.compute.model_fusion import most_probable
 from iota2.compute.smoothing import (
     BayesianSmoothing,
-    share_of_label,
+    mean_confidence,
     smoothed_labels,
     smoothed_probabilities,
     smoothness_of,
@@ -176,9 +177,8 @@ def _results(
     labelled = thousandths[0] != NO_PROBABILITY
     if given.method == "bayesian":
         shares = smoothed_probabilities(thousandths, labelled, given.bayesian(classes), threads=job.use.threads)
-        codes = np.array(classes.codes, classes.dtype)
-        found["labels"] = np.where(labelled, codes[shares.argmax(axis=0)], 0).astype(classes.dtype)
-        found["confidence"] = shares.max(axis=0)
+        smoothed = most_probable(shares, classes.codes, labelled)
+        found |= {"labels": smoothed.labels.astype(classes.dtype), "confidence": smoothed.confidence}
     else:
         shares = _shares(thousandths, labelled)
     if "probabilities" in wanted:
@@ -200,7 +200,7 @@ def _majority(
     labels = maps.labels(block)
     new = smoothed_labels(labels, given.window)
     if thousandths is None:
-        return {"labels": new, "confidence": share_of_label(maps.confidence(block), labels, new, given.window)}
+        return {"labels": new, "confidence": mean_confidence(maps.confidence(block), labels, new, given.window)}
     position = np.searchsorted(classes.codes, np.where(new > 0, new, classes.codes[0]))
     own = np.take_along_axis(thousandths, position[None], axis=0)[0].astype(np.float32) / PROBABILITY_SCALE
     return {"labels": new, "confidence": np.where(new > 0, own, np.float32(0))}
@@ -247,7 +247,7 @@ STEP = Step(
         "likely_classes": layout.TILE_LIKELY_CLASSES,
     },
     params=params,
-    when=layout.with_neighbourhood,
+    when=layout.with_smoothing_or_uncertainty,
     cost=cost,
     leaves_gap=True,
     max_threads=WRITING_THREADS,

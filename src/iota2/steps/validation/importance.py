@@ -17,7 +17,7 @@ from iota2.core.importance import KINDS, GroupImportance, ModelImportance, impor
 from iota2.core.random import generator
 from iota2.core.reduction import FeatureGroup, feature_groups
 from iota2.io.files.atomic import write_json
-from iota2.steps.validation_pixels import predicted, read_validation_samples
+from iota2.steps.validation_features import predicted, read_validation_samples
 
 REPEATS = 3
 """Number of permutations of each group."""

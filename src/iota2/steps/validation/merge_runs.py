@@ -14,9 +14,9 @@ from iota2 import layout
 from iota2.compute.label_fusion import (
     Measure,
     dempster_shafer,
+    highest_mean,
     label_masses,
     majority_vote,
-    most_probable,
     undecided_problem,
 )
 from iota2.config.fusion_options import FusionMethod
@@ -32,7 +32,7 @@ from iota2.io.rasters.qgis import class_style, confidence_style, undecided_entry
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.confusions import read_confusion
 from iota2.steps.blocks import WRITING_THREADS, copy_shape
-from iota2.steps.profiles import NO_PROBABILITY, PROBABILITY_SCALE
+from iota2.steps.profiles import NO_PROBABILITY, PROBABILITY_SCALE, confidence_percent
 
 UNDECIDED_COLOR: Color = (128, 128, 128)
 """Colour of undecided pixels in the coloured map and in QGIS."""
@@ -64,12 +64,7 @@ class Fused:
 def params(config: Config) -> MergeRunsParams:
     """The options of the method."""
     given = config.multi_run_fusion
-    method = given.merge_run_method
-    return MergeRunsParams(
-        method,
-        None if method == "mean" else given.merge_run_undecidedlabel,
-        given.dempstershafer_mob if method == "dempstershafer" else None,
-    )
+    return MergeRunsParams(given.merge_run_method, given.undecided_label, given.measure)
 
 
 def run(job: JobContext[MergeRunsParams]) -> None:
@@ -82,7 +77,7 @@ def run(job: JobContext[MergeRunsParams]) -> None:
     with ExitStack() as stack:
         readers = {seed: stack.enter_context(RasterReader(path)) for seed, path in sources.items()}
         fuse = _fusion(job, readers, classes)
-        labels = label_profile(geobox, classes, given.undecided)
+        labels = _label_profile(geobox, classes, given.undecided)
         writers = [stack.enter_context(RasterWriter(*target)) for target in _maps(job, labels, classes)]
         confidence = None
         if "confidence" in job.out:
@@ -124,12 +119,11 @@ def _fusion(
 def _averaged(readers: Mapping[int, RasterReader], block: Block, classes: Nomenclature) -> Fused:
     """Label and confidence of a block from the mean of the probabilities of all runs."""
     maps = (reader.read_bands(block.geobox, fill=NO_PROBABILITY) for reader in readers.values())
-    labels, mean = most_probable(maps, classes.codes, scale=PROBABILITY_SCALE, missing=NO_PROBABILITY)
-    percent = np.where(labels > 0, np.clip(np.rint(100 * mean), 1, 100), 0).astype(np.uint8)
-    return Fused(labels, percent)
+    labels, mean = highest_mean(maps, classes.codes, scale=PROBABILITY_SCALE, missing=NO_PROBABILITY)
+    return Fused(labels, confidence_percent(mean, labels > 0))
 
 
-def label_profile(geobox: GeoBox, classes: Nomenclature, undecided: int | None) -> RasterProfile:
+def _label_profile(geobox: GeoBox, classes: Nomenclature, undecided: int | None) -> RasterProfile:
     """Profile of the fused map: uint16 if a code or the label of undecided pixels exceeds 255."""
     dtype = "uint16" if (undecided or 0) > MAX_UINT8_CODE else classes.dtype
     return RasterProfile(geobox, dtype, nodata=0, overviews="mode")
