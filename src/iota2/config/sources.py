@@ -1,10 +1,16 @@
-"""Sensors of the optical and of the radar models."""
+"""Optical and radar models: values of their axis, and their sensors."""
 
 from __future__ import annotations
 
 from iota2.config.options.schema import Config
 from iota2.config.options.sensors import RADAR
+from iota2.core.graph import SOURCES
 from iota2.core.recipe import FeatureRecipe
+
+
+def sources(config: Config) -> tuple[str, ...]:
+    """Values of the axis ``source``: one for all images, or those of optical and radar images."""
+    return SOURCES if config.arg_train.dempster_shafer_sar_opt_fusion else ("",)
 
 
 def radar_sensors(config: Config) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
 
@@ -200,17 +200,16 @@ class _JobEstimate:
     """Costs of jobs, as estimated by their steps."""
 
     def __init__(self, config: Config, found: Survey) -> None:
-        samples = _samples(config, found, len(found.classes.codes) if found.classes else 1)
         self._config = config
-        self.facts = Facts(
+        facts = Facts(
             found.scenes,
             found.regions,
             found.recipe,
             found.classes,
             submodels=found.submodels or {},
             sources=len(found.sources),
-            samples=samples,
         )
+        self.facts = replace(facts, samples=_samples(config, found, facts))
 
     def cost(self, job: Job, allowed: int = 0) -> Cost:
         """Cost of a job whose blocks may take ``allowed`` bytes."""
@@ -228,13 +227,12 @@ class _JobEstimate:
         return min(shapes, key=lambda shape: shape[0] * shape[1], default=None)
 
 
-def _samples(config: Config, found: Survey, classes: int) -> float:
+def _samples(config: Config, found: Survey, facts: Facts) -> float:
     """Maximum number of selected pixels of all models and seeds, from the labelled area and the options."""
     seeds = config.arg_train.runs
     scenes = list(found.scenes.values())
     labelled = seeds * config.arg_train.ratio * found.labelled / _pixel_area(scenes)
-    regions = {region for names in found.regions.values() for region in names}
-    models = seeds * sum((found.submodels or {}).get(region, 1) for region in regions)
+    models, classes = seeds * facts.model_count, facts.class_count
     chosen = config.arg_train.sample_selection
     wanted = {
         "constant": (chosen.constant or 0) * classes * models,

@@ -95,7 +95,7 @@ def _submodels(
     config: Config, images: Images, regions: Regions, data: ReferenceData | None
 ) -> tuple[Mapping[str, int], tuple[str, ...]]:
     """Number of models of each region on the tiles, and remarks on regions with many models."""
-    names = sorted({name for of_tile in regions.by_tile.values() for name in of_tile})
+    names = regions.names
     if data is None or regions.frame is None or not images.scenes:
         return dict.fromkeys(names, 1), ()
     given = config.arg_train
@@ -279,8 +279,7 @@ def _copy_remarks(
     copies, option = problems.config.arg_train.sample_management, ("arg_train", "sample_management")
     if copies is None or not problems.usable(".".join(option)):
         return []
-    whole = sorted({name for of_tile in regions.by_tile.values() for name in of_tile})
-    names = [f"{name}{submodel}" for name in whole for submodel in submodel_names(submodels.get(name, 1))]
+    names = [f"{name}{submodel}" for name in regions.names for submodel in submodel_names(submodels.get(name, 1))]
     if not names or not regions.usable:
         problems.attempt(lambda: read_rules(copies), *option)
         return []

@@ -34,6 +34,11 @@ class Regions:
     """Whether the options of regions are valid."""
     remarks: tuple[Remark, ...] = ()
 
+    @property
+    def names(self) -> list[str]:
+        """Names of the regions of all tiles, sorted."""
+        return sorted({name for of_tile in self.by_tile.values() for name in of_tile})
+
 
 def find_regions(problems: Problems, images: Images) -> Regions:
     """Read the regions; their problems, and those of options that name a region, are added to ``problems``."""

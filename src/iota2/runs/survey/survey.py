@@ -9,13 +9,13 @@ from pathlib import Path
 
 import geopandas as gpd
 
-from iota2 import layout
 from iota2.chains import chain_of
 from iota2.compute.submodels import submodel_names
 from iota2.config.options.schema import Config
 from iota2.config.sensors import expression_remarks
+from iota2.config.sources import sources
 from iota2.core.cost import Facts
-from iota2.core.graph import AXES, SOURCES, Finding
+from iota2.core.graph import AXES, Finding
 from iota2.core.grid import part_count
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.recipe import FeatureRecipe
@@ -127,14 +127,13 @@ def _collect(problems: Problems) -> Survey | None:
     reference = find_reference(problems, images, regions)
     extent = _extent(problems, images, regions, reference.submodels or {}) if images.complete else Extent()
     recipe = images.recipe or FeatureRecipe(())
-    sources = SOURCES if layout.with_sar_fusion(config) else ("",)
     facts = Facts(
         images.scenes,
         regions.by_tile,
         recipe,
         reference.classes,
         submodels=reference.submodels or {},
-        sources=len(sources),
+        sources=len(sources(config)),
     )
     findings = _findings(problems, facts) if problems.builders_known else []
     for finding in findings:
@@ -163,7 +162,7 @@ def _collect(problems: Problems) -> Survey | None:
         images.sensors,
         extent,
         reference.submodels,
-        sources,
+        sources(config),
     )
 
 
@@ -181,7 +180,7 @@ def _findings(problems: Problems, facts: Facts) -> list[Finding]:
 
 def _model_count(config: Config, regions: Sequence[str], submodels: Mapping[str, int]) -> int:
     """Number of models of a tile in one run."""
-    return len(SOURCES if layout.with_sar_fusion(config) else ("",)) * sum(submodels.get(name, 1) for name in regions)
+    return len(sources(config)) * sum(submodels.get(name, 1) for name in regions)
 
 
 def _extent(problems: Problems, images: Images, regions: Regions, submodels: Mapping[str, int]) -> Extent:
