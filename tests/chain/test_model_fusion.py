@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,16 @@ import pytest
 import rasterio
 
 from iota2.chains.load import load_config
-from iota2.compute.label_fusion import majority_vote, resolve_undecided, vote_confidence
+from iota2.compute.label_fusion import (
+    dempster_shafer,
+    label_masses,
+    majority_vote,
+    resolve_undecided,
+    vote_confidence,
+)
 from iota2.core.graph import Resources
 from iota2.core.tables import ORIGIN, REGION
+from iota2.io.tables.confusions import read_confusion
 from iota2.io.tables.vectors import read_sqlite
 from iota2.runs import runner
 from tests.chain.helpers import EAST, SMALL, WEST, Case, made, read, refused, run, said
@@ -97,7 +105,20 @@ def test_models_of_a_region_are_weighted_by_their_accuracy(world: Case, masses: 
     assert found == sorted(
         f"model_{region}f{k + 1}_seed_0_{suffix}.csv" for region, count in counts.items() for k in range(count)
     )
-    assert (read(world.output / f"final/TMP/{WEST}_seed_0.tif") > 0).any()
+    differing = 0
+    for tile, (region, count) in product((WEST, EAST), counts.items()):
+        names = [f"{region}f{k + 1}" for k in range(count)]
+        matrices = [read_confusion(world.output / f"dataAppVal/bymodels/model_{n}_seed_0_{suffix}.csv") for n in names]
+        codes = matrices[0].labels
+        weights = np.stack([label_masses(matrix, "precision", codes) for matrix in matrices])
+        folder = world.output / "classif"
+        labels = np.stack([read(folder / f"Classif_{tile}_model_{name}_seed_0.tif") for name in names])
+        confidence = np.stack([read(folder / f"{tile}_model_{name}_confidence_seed_0.tif") for name in names])
+        expected = resolve_undecided(dempster_shafer(labels, weights, codes), labels, confidence, "maxConfidence")
+        np.testing.assert_array_equal(read(folder / f"{tile}_FUSION_model_{region}_seed_0.tif"), expected)
+        plain = resolve_undecided(majority_vote(labels), labels, confidence, "maxConfidence")
+        differing += int((expected != plain).sum())
+    assert differing, "the weights change labels"
 
 
 SAR: dict[str, dict[str, Any]] = {

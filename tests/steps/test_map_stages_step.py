@@ -14,15 +14,20 @@ from iota2.io.tables.vectors import write_shapefile, write_sqlite
 from iota2.steps.validation import map_stages
 from tests.steps.helpers import area, frame, run, several, write_codes, write_raster
 
-CUT = np.array([[1, 1, 1, 1, 1, 1, 1, 1]] * 3 + [[2, 2, 2, 2, 2, 2, 2, 2]] * 3)
-FINAL = CUT.copy()
+UNBLENDED = np.array([[1, 1, 1, 1, 1, 1, 1, 1]] * 3 + [[2, 2, 2, 2, 2, 2, 2, 2]] * 3)
+FINAL = UNBLENDED.copy()
 FINAL[3, :4] = 1
 FINAL[0, 0] = 0
 NORTH, SOUTH = area((0, 3), (0, 8)), area((3, 6), (0, 8))
 
 
 def stages(
-    folder: Path, *, cut: bool = True, points: bool = False, widths: tuple[float, ...] = (), **use: tuple[int, int]
+    folder: Path,
+    *,
+    unblended: bool = True,
+    points: bool = False,
+    widths: tuple[float, ...] = (),
+    **use: tuple[int, int],
 ) -> MapStages:
     """The result for a region border below row 2 and a tile limit right of column 3; wheat is drawn in two polygons."""
     row = np.arange(6)[:, None] * np.ones(8, int)
@@ -46,8 +51,8 @@ def stages(
         "regions": "regions.shp",
         "validation": several("tile", {tile: f"{tile}.sqlite" for tile in "AB"}),
     }
-    if cut:
-        inp["no_boundary_fusion"] = write_raster(folder / "cut.tif", CUT)
+    if unblended:
+        inp["no_boundary_fusion"] = write_raster(folder / "unblended.tif", UNBLENDED)
     if points:
         centres = frame([area((1, 2), (1, 2)).centroid], originfid=0, i2label=1)
         write_sqlite(centres, folder / "points.sqlite")
@@ -58,13 +63,13 @@ def stages(
 
 
 def test_pairs_across_borders_are_counted_for_each_stage(tmp_path: Path) -> None:
-    cut, final = stages(tmp_path).stages
-    assert (cut.name, final.name) == ("no_boundary_fusion", "final")
-    assert (cut.regions.pairs_across, cut.regions.different_across) == (8, 8)
+    unblended, final = stages(tmp_path).stages
+    assert (unblended.name, final.name) == ("no_boundary_fusion", "final")
+    assert (unblended.regions.pairs_across, unblended.regions.different_across) == (8, 8)
     assert (final.regions.pairs_across, final.regions.different_across) == (8, 4)
-    assert (cut.tiles.pairs_across, cut.tiles.different_across) == (6, 0)
+    assert (unblended.tiles.pairs_across, unblended.tiles.different_across) == (6, 0)
     assert (final.tiles.pairs_across, final.tiles.different_across) == (6, 1)
-    assert cut.regions.undefined.startswith("the class never changes near")
+    assert unblended.regions.undefined.startswith("the class never changes near")
     near = final.regions  # 8 x 2 rows from the border on each side, without the pair across the limit of the tiles
     assert (near.pairs_near, near.different_near) == (12 + 8 + 12 + 8 - 2, 0)
 
@@ -83,14 +88,14 @@ def test_the_accuracy_of_stages_near_borders_counts_pixels_on_both_sides(tmp_pat
     ]
     near, wide = found.borders
     assert (near.metres, wide.metres) == (10, 20)
-    cut, final = (near.stages[name] for name in ("no_boundary_fusion", "final"))
-    assert (cut.polygons, cut.pixels, cut.overall) == (1, 2, 0), "row 3 of the southern polygon"
+    unblended, final = (near.stages[name] for name in ("no_boundary_fusion", "final"))
+    assert (unblended.polygons, unblended.pixels, unblended.overall) == (1, 2, 0), "row 3 of the southern polygon"
     assert (final.polygons, final.pixels, final.overall) == (1, 2, 1)
     assert (wide.stages["final"].polygons, wide.stages["final"].pixels) == (2, 6), "rows 1, 3 and 4"
 
 
 def test_selected_pixels_are_counted_instead_of_whole_polygons(tmp_path: Path) -> None:
-    (only,) = stages(tmp_path, cut=False, points=True).stages
+    (only,) = stages(tmp_path, unblended=False, points=True).stages
     assert (only.accuracy.polygons, only.accuracy.pixels, only.accuracy.overall) == (1, 1, 1)
 
 
@@ -101,7 +106,7 @@ def test_stages_do_not_depend_on_the_shape_of_blocks(tmp_path: Path, shape: tupl
 
 
 def test_a_map_without_other_stage_has_no_changes(tmp_path: Path) -> None:
-    found = stages(tmp_path, cut=False)
+    found = stages(tmp_path, unblended=False)
     assert [stage.name for stage in found.stages] == ["final"]
     assert found.changes == ()
 

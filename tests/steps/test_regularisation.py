@@ -12,11 +12,11 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from iota2.compute.regularise import halo_of, regularised
-from iota2.core.graph import Key, Resources
+from iota2.core.graph import Resources
 from iota2.errors import ConfigError
 from iota2.steps.products import regularisation
 from iota2.steps.products.regularisation import passes_of
-from tests.steps.helpers import CLASSES, read_raster, run, several, write_codes, write_raster
+from tests.steps.helpers import CLASSES, read_raster, run, write_codes, write_raster
 
 GRID = GeoBox((90, 120), Affine(10, 0, 300_000, 0, -10, 4_900_000), "EPSG:32631")
 
@@ -48,11 +48,6 @@ def test_the_map_has_colours_and_a_style(tmp_path: Path) -> None:
     with rasterio.open(tmp_path / "out.tif") as source:
         assert source.colormap(1)[2][:3] == CLASSES.colors[1]
     assert "maize" in (tmp_path / "out.qml").read_text(encoding="utf-8")
-
-
-def test_every_seed_is_a_job() -> None:
-    assert regularisation.STEP.over == ("seed",)
-    assert several("seed", {0: "a"}).axes == Key.of(seed=0).axes
 
 
 @pytest.mark.parametrize("minimum", [2, 5, 25, 100, 1000])

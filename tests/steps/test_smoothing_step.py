@@ -11,7 +11,7 @@ import rasterio
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
-from iota2.compute.smoothing import BayesianSmoothing, share_of_label, smoothed_labels, smoothed_probabilities
+from iota2.compute.smoothing import BayesianSmoothing, mean_confidence, smoothed_labels, smoothed_probabilities
 from iota2.compute.uncertainty import entropy, likely_classes, margin
 from iota2.core.graph import Key, Resources
 from iota2.core.nomenclature import Nomenclature
@@ -132,7 +132,7 @@ def test_majority_without_probabilities_has_the_mean_confidence_of_the_label(tmp
     labels = labels_of(values)
     new = smoothed_labels(labels, 5)
     np.testing.assert_array_equal(found["labels"], new)
-    np.testing.assert_allclose(found["confidence"], share_of_label(confidence_of(values), labels, new, 5))
+    np.testing.assert_allclose(found["confidence"], mean_confidence(confidence_of(values), labels, new, 5))
 
 
 def test_layers_without_smoothing_are_those_of_the_classifier(tmp_path: Path) -> None:
