@@ -144,8 +144,10 @@ def with_sar_fusion(config: OutputOptions) -> bool:
 
 def with_masses(config: OutputOptions) -> bool:
     """Whether models are combined by their accuracy."""
-    given = config.arg_classification
-    return with_sar_fusion(config) or (with_submodels(config) and given.fusion.method == "dempstershafer")
+    method = config.arg_classification.fusion.method
+    if with_sar_fusion(config):
+        return method != "mean"
+    return with_submodels(config) and method == "dempstershafer"
 
 
 def with_learned_masses(config: OutputOptions) -> bool:
@@ -741,7 +743,7 @@ DS_PROBABILITIES = Artifact(
 )
 DS_CHOICE = Artifact(
     "final/TMP/DSchoice_{tile}_model_{region}_seed_{seed}.tif",
-    "Model that gave the label: 0 none, 1 both, 2 radar, 3 optical (with `dempster_shafer_sar_opt_fusion`).",
+    "Model that has the label: 0 none, 1 both, 2 radar, 3 optical, 4 neither (with `dempster_shafer_sar_opt_fusion`).",
     when=with_sar_fusion,
 )
 DS_CHOICE_STYLE = Artifact(

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iota2.compute.label_fusion import majority_vote, mean_probabilities, resolve_undecided, vote_confidence
-from iota2.compute.model_fusion import Blend, ModelFusion, in_all_classes, inside, most_probable
+from iota2.compute.model_fusion import Blend, ModelFusion, in_all_classes, inside, mean_of_sensors, most_probable
 from iota2.compute.predict import Prediction
 
 CODES = (1, 4, 9)
@@ -69,6 +69,26 @@ def test_the_mean_of_models_that_have_a_label() -> None:
         mean = np.mean(seen, axis=0)
         assert found.labels[y, x] == CODES[int(mean.astype(np.float32).argmax())]
         assert found.confidence[y, x] == pytest.approx(mean.max(), abs=1e-6)
+
+
+def test_the_mean_of_optical_and_radar_models() -> None:
+    rng = np.random.default_rng(5)
+    optical, sar = predicted(rng, 0.4), predicted(rng, 0.4)
+    found = mean_of_sensors(optical, sar, CODES)
+    whole = ModelFusion(CODES, "mean", "maxConfidence").fused([optical, sar])
+    np.testing.assert_array_equal(found.prediction.labels, whole.labels)
+    for y, x in np.ndindex(SHAPE):
+        label, of_optical, of_sar = (one[y, x] for one in (whole.labels, optical.labels, sar.labels))
+        if not label:
+            expected = 0
+        elif label == of_optical:
+            expected = 1 if label == of_sar else 3
+        else:
+            expected = 2 if label == of_sar else 4
+        assert found.choice[y, x] == expected
+        if not of_optical:
+            assert label == of_sar, "a source without a label does not count"
+    assert {0, 1, 2, 3, 4} >= set(np.unique(found.choice)) >= {1, 2, 3}
 
 
 def test_masses_decide_between_models_that_disagree() -> None:

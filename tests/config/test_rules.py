@@ -442,6 +442,16 @@ CASES = (
     ),
     Case(
         "radar_and_optical",
+        "the probabilities of radar and optical models are averaged",
+        S2 | {"s1_path": "s1.ini"},
+        sections={
+            "arg_train": {"dempster_shafer_sar_opt_fusion": True, "fusion_masses": "validation"},
+            "arg_classification": {"fusion_options": "mean"},
+        },
+        refused=False,
+    ),
+    Case(
+        "radar_and_optical",
         "no models are combined by Dempster-Shafer",
         sections={"arg_train": {"fusion_masses": "validation"}},
         refused=False,

@@ -22,7 +22,7 @@ Measure = Literal["precision", "recall", "accuracy", "kappa"]
 """Accuracy measure that is used as the mass of a source."""
 UndecidedRule = Literal["maxConfidence", "learningPriority"]
 """Choice of a source for undecided pixels: the most confident one, or the first one."""
-NONE, BOTH, SAR, OPTICAL = 0, 1, 2, 3
+NONE, BOTH, SAR, OPTICAL, NEITHER = 0, 1, 2, 3, 4
 """Values of ``SensorFusion.choice``."""
 TIE = 1e-9
 """Difference of the logarithms of products of ``1 - mass`` up to which two classes have equal belief. It exceeds
@@ -36,7 +36,7 @@ class SensorFusion:
     prediction: Prediction
     """Labels, and confidence and probabilities of the chosen source; 0 in pixels without a label."""
     choice: np.ndarray
-    """(y, x) uint8: 0 no label, 1 both sources have the label, 2 the radar source, 3 the optical source."""
+    """(y, x) uint8: 0 no label; 1 both sources have the label, 2 the radar source, 3 the optical source, 4 neither."""
 
 
 def majority_vote(labels: np.ndarray, *, undecided: int = 0) -> np.ndarray:

@@ -9,6 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from iota2.compute.label_fusion import (
+    BOTH,
+    NEITHER,
+    NONE,
+    OPTICAL,
+    SAR,
+    SensorFusion,
     UndecidedRule,
     dempster_shafer,
     majority_vote,
@@ -71,6 +77,18 @@ class ModelFusion:
             votes = majority_vote(labels)
         fused = resolve_undecided(votes, labels, confidence, self.rule)
         return Prediction(fused, vote_confidence(fused, labels, confidence), probabilities)
+
+
+def mean_of_sensors(optical: Prediction, sar: Prediction, codes: Sequence[int]) -> SensorFusion:
+    """Fusion of an optical and a radar prediction by the mean of their probabilities, each of all classes.
+
+    A source without a label in a pixel does not count there. Where the mean is highest for a class that neither source
+    has as its label, the choice is ``NEITHER``.
+    """
+    found = ModelFusion(tuple(codes), "mean", "maxConfidence").fused([optical, sar])
+    by_optical, by_sar = found.labels == optical.labels, found.labels == sar.labels
+    cases = [found.labels == 0, by_optical & by_sar, by_sar, by_optical]
+    return SensorFusion(found, np.select(cases, [NONE, BOTH, SAR, OPTICAL], NEITHER).astype(np.uint8))
 
 
 def most_probable(probabilities: np.ndarray, codes: Sequence[int], labelled: np.ndarray) -> Prediction:

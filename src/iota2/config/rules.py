@@ -248,7 +248,8 @@ def models_of_regions_split(
         (arg_classification, "fusion_options"),
         (arg_classification, "no_label_management"),
     ):
-        if _changed(section, name):
+        of_sensors = name == "fusion_options" and arg_train.dempster_shafer_sar_opt_fusion
+        if _changed(section, name) and not of_sensors:
             text = "has no effect: arg_classification.classif_mode is 'separate'"
             yield Finding(section.section_name, (name,), text, fatal=False)
 
@@ -262,6 +263,9 @@ def radar_and_optical(chain: Chain, arg_train: ArgTrain, arg_classification: Arg
         if not (any(_enabled(chain, section) for section in FOLDER_KEYS) or chain.user_sensors):
             text = "combines radar and optical maps, but no optical sensor is enabled; give chain.s2_path or another"
             yield Finding("arg_train", path, text)
+        if _changed(arg_train, "fusion_masses") and arg_classification.fusion.method == "mean":
+            text = "has no effect: the probabilities of radar and optical models are averaged"
+            yield Finding("arg_train", ("fusion_masses",), text, fatal=False)
         return
     masses = arg_classification.classif_mode == "fusion" and arg_classification.fusion.method == "dempstershafer"
     if _changed(arg_train, "fusion_masses") and not masses:

@@ -13,7 +13,7 @@ import numpy as np
 from iota2.classifiers.base import Model, Prediction
 from iota2.classifiers.models import load_model
 from iota2.compute.label_fusion import Measure, UndecidedRule, fuse_sensors, label_masses
-from iota2.compute.model_fusion import Blend, ModelFusion, in_all_classes, inside
+from iota2.compute.model_fusion import Blend, ModelFusion, in_all_classes, inside, mean_of_sensors
 from iota2.config.fusion_options import FusionMethod
 from iota2.core.cube import FeatureBlock
 from iota2.core.graph import SOURCES, Key, Paths
@@ -157,7 +157,10 @@ class TileModels:
         masses = [self.masses.get(one.key, np.zeros(len(self.codes))) for one in found]
         if self._by_source:
             (optical, sar), (optical_masses, sar_masses) = predictions, masses
-            fused = fuse_sensors(optical, sar, optical_masses, sar_masses, self.codes)
+            if self.fusion.method == "mean":
+                fused = mean_of_sensors(optical, sar, self.codes)
+            else:
+                fused = fuse_sensors(optical, sar, optical_masses, sar_masses, self.codes)
             return Result(DS, group, fused.prediction, fused.choice)
         given = self.fusion
         assert given.method is not None, "regions may have several models"

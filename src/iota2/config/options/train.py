@@ -377,7 +377,8 @@ class ArgTrain(Section):
     dempster_shafer_sar_opt_fusion: bool = option(
         False,
         "Train one model on optical and one on radar images (Sentinel-1), and combine their maps: where their labels "
-        "differ, that of the model with the higher precision in its class is used.",
+        "differ, that of the model with the higher precision in its class is used. With "
+        "`arg_classification.fusion_options: 'mean'`, their probabilities are averaged instead.",
     )
     fusion_masses: Literal["learning", "validation"] = option(
         "learning",
@@ -528,7 +529,7 @@ class ArgClassification(Section):
         DEFAULT_FUSION,
         "Fusion of the models of a region (`classif_mode: fusion`): `majorityvoting`, `dempstershafer` or `mean` (of "
         "probabilities), as a word or as in `-nodatalabel 0 -method dempstershafer -method.dempstershafer.mob "
-        "precision`.",
+        "precision`. With `arg_train.dempster_shafer_sar_opt_fusion`: `mean`, or the measure of Dempster-Shafer.",
     )
     smoothing: Literal["none", "bayesian", "majority"] = option(
         "none",

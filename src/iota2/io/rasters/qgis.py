@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from iota2.compute.label_fusion import BOTH, NONE, OPTICAL, SAR
+from iota2.compute.label_fusion import BOTH, NEITHER, NONE, OPTICAL, SAR
 from iota2.core.nomenclature import Color, Nomenclature
 from iota2.core.palettes import CONFIDENCE, PROBABILITY, VALIDITY
 
@@ -99,6 +99,7 @@ def choice_style() -> str:
             Entry(BOTH, "#4dac26", "both models"),
             Entry(SAR, "#7b3294", "radar model"),
             Entry(OPTICAL, "#2c7bb6", "optical model"),
+            Entry(NEITHER, "#fdae61", "neither: mean of both"),
         ]
     )
 

@@ -40,6 +40,8 @@ FUSION_SECONDS = 0.03e-6
 def params(config: Config) -> RegionFusion:
     """Options of the fusion, as far as they have an effect."""
     given = config.arg_classification
+    if layout.with_sar_fusion(config):
+        return RegionFusion("mean") if given.fusion.method == "mean" else RegionFusion(measure=given.fusion.measure)
     if not layout.with_submodels(config):
         return RegionFusion()
     undecided = given.no_label_management if given.fusion.method != "mean" else None
