@@ -31,8 +31,16 @@ EVERY = tuple(SENSOR_PATHS)
 ALONE = ("Sentinel2", "Landsat8", "Sentinel1")
 WORLD = WorldOptions(size=200, overlap=60, tiles=(TILE,), classes=10, cover=0.5, sensors=EVERY)
 """On a usual date half of the area is under clouds; a part of it is never seen by any optical sensor."""
-TOGETHER = {"models": "missing_sensors : 'models'", "mask": "missing_sensors : 'mask'", "missing values": ""}
-"""Ways to combine all sensors, by their name in the table, with the option; without it ``allow_missing_sensor``."""
+FUSION = "  dempster_shafer_sar_opt_fusion : True\n"
+TOGETHER = {
+    "models": "missing_sensors : 'models'",
+    "mask": "missing_sensors : 'mask'",
+    "missing values": "",
+    "Dempster-Shafer": "fusion_options : 'dempstershafer'",
+    "mean": "fusion_options : 'mean'",
+}
+"""Ways to combine all sensors, by their name in the table, with the option; without it ``allow_missing_sensor``. The
+last two combine an optical and a radar model."""
 SEEDS = (0, 1, 3, 4, 5, 6, 7, 8, 10, 11)
 """The first ten seeds with which every class occurs in such a world."""
 TOLERANCE = 0.005
@@ -49,6 +57,8 @@ def map_of(files: WorldFiles, sensors: Sequence[str], together: str, folder: Pat
     text = text.replace("enable_probability_map : True", "enable_probability_map : False")
     if option := TOGETHER[together]:
         text = text.replace("  classif_mode", f"  {option}\n  classif_mode")
+        if "fusion" in option:
+            text = text.replace("  random_seed", f"{FUSION}  random_seed")
     else:
         text = text.replace("  spatial_resolution", "  allow_missing_sensor : True\n  spatial_resolution")
     folder.mkdir()
@@ -59,17 +69,20 @@ def map_of(files: WorldFiles, sensors: Sequence[str], together: str, folder: Pat
         return reader.read(reader.geobox)[: WORLD.size, : WORLD.size]
 
 
-def measured(seed: int) -> dict[str, float]:
-    """Share of the area with the true label by sensor or combination, and shares without label of the latter."""
+def measured(seed: int, ways: Sequence[str]) -> dict[str, float]:
+    """Share of the area with the true label by sensor or combination, and shares without label of the latter.
+
+    ``ways``: sensors and combinations to measure.
+    """
     world: World = make_world(replace(WORLD, seed=seed))
     truth = world.truth(world.tile_geobox(TILE))
     found: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         files = write_world(world, folder / "world")
-        for sensor in ALONE:
+        for sensor in (one for one in ALONE if one in ways):
             found[sensor] = float((map_of(files, [sensor], "models", folder / sensor) == truth).mean())
-        for how in TOGETHER:
+        for how in (one for one in TOGETHER if one in ways):
             labels = map_of(files, EVERY, how, folder / how)
             found[how] = float((labels == truth).mean())
             found[f"{how}, without label"] = float((labels == 0).mean())
@@ -91,10 +104,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="*", default=SEEDS)
     parser.add_argument("--results", type=Path, help="JSON file with figures by seed")
+    parser.add_argument("--ways", nargs="*", default=[*ALONE, *TOGETHER], help="sensors and combinations to measure")
     given = parser.parse_args()
     known = json.loads(given.results.read_text(encoding="utf-8")) if given.results and given.results.exists() else {}
     for seed in given.seeds:
-        known[str(seed)] = measured(seed)
+        known[str(seed)] = known.get(str(seed), {}) | measured(seed, given.ways)
         if given.results:
             given.results.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
     rows = [row(seed, known[seed]) for seed in sorted(known, key=int)]
