@@ -46,27 +46,6 @@ class RunResults:
     borders: BordersData
     fusion: FusionReport | None
 
-    @classmethod
-    def read(cls, inp: Paths, *, sampled: bool, blended: bool, fusion: FusionParams | None) -> RunResults:
-        """From the inputs of the report.
-
-        ``sampled``: whether validation pixels are selected like learning pixels. ``blended``: whether models are
-        blended near borders of regions. ``fusion``: options of the fusion of runs; None without.
-        """
-        classes = read_classes(inp.classes)
-        learned = read_learned_models(inp, classes)
-        counts = {key.seed: read_polygon_counts(path) for key, path in inp.each("validation")}
-        return cls(
-            classes,
-            {key.seed: read_confusion(path) for key, path in inp.each("confusion")},
-            {key.seed: read_losses_csv(path) for key, path in inp.each("losses")},
-            learned,
-            validation_accuracy(counts, classes.codes, sampled=sampled),
-            ReliabilityData(_map_reliability(inp, classes, counts), learned.calibrations),
-            BordersData(_map_stages(inp), blended),
-            read_fusion(inp, fusion, classes) if fusion else None,
-        )
-
     def remarks(self, sensors_share: float) -> tuple[str, ...]:
         """Remarks on models, sensors, confidence and map; ``sensors_share``: as in ``combination_remarks``."""
         return (
@@ -104,6 +83,27 @@ class RunResults:
             borders=self.borders,
             fusion=fusion_json(fusion) if fusion else None,
         )
+
+
+def read_run_results(inp: Paths, *, sampled: bool, blended: bool, fusion: FusionParams | None) -> RunResults:
+    """The results, from the inputs of the report.
+
+    ``sampled``: whether validation pixels are selected like learning pixels. ``blended``: whether models are blended
+    near borders of regions. ``fusion``: options of the fusion of runs; None without.
+    """
+    classes = read_classes(inp.classes)
+    learned = read_learned_models(inp, classes)
+    counts = {key.seed: read_polygon_counts(path) for key, path in inp.each("validation")}
+    return RunResults(
+        classes,
+        {key.seed: read_confusion(path) for key, path in inp.each("confusion")},
+        {key.seed: read_losses_csv(path) for key, path in inp.each("losses")},
+        learned,
+        validation_accuracy(counts, classes.codes, sampled=sampled),
+        ReliabilityData(_map_reliability(inp, classes, counts), learned.calibrations),
+        BordersData(_map_stages(inp), blended),
+        read_fusion(inp, fusion, classes) if fusion else None,
+    )
 
 
 def _map_reliability(

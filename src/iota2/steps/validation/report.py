@@ -48,7 +48,7 @@ from iota2.steps.blocks import COPY_SHAPE
 from iota2.steps.drawing import figures_module
 from iota2.steps.fused_runs import FusionParams, fusion_params
 from iota2.steps.learned_models import TRAINING_OPTIONS, LearnedModels
-from iota2.steps.run_results import RunResults
+from iota2.steps.run_results import read_run_results
 
 MAX_QUICKLOOK_PIXELS = 1_000_000
 LIBRARIES = ("numpy", "scikit-learn", "rasterio", "numba")
@@ -98,7 +98,7 @@ def params(config: Config) -> ReportParams:
 def run(job: JobContext[ReportParams]) -> None:
     """Write RESULTS.txt, the figures, metrics.json and the page."""
     given = job.params
-    found = RunResults.read(job.inp, sampled=given.sampled_validation, blended=given.blended, fusion=given.fusion)
+    found = read_run_results(job.inp, sampled=given.sampled_validation, blended=given.blended, fusion=given.fusion)
     classes, learned, fates = found.classes, found.learned, found.fates
     scenes = [read_scene(path) for path in job.inp.all("scenes").values()]
     notes = (*warnings(fates, classes.name), *_notes(job), *found.remarks(given.sensors_share))
