@@ -17,8 +17,9 @@ from sklearn.utils.class_weight import compute_sample_weight
 from iota2.classifiers import load_model, save_model, train_model, validate_options
 from iota2.classifiers.base import Model
 from iota2.config.learner import Learner
+from iota2.config.options.maps import ArgClassification
 from iota2.config.options.schema import Config
-from iota2.config.options.train import ArgClassification, ArgTrain, ScikitModels
+from iota2.config.options.train import ArgTrain, ScikitModels
 from iota2.core.cost import Facts
 from iota2.core.graph import JobContext, Key, Paths, Resources
 from iota2.core.recipe import FeatureRecipe, SensorRecipe

@@ -12,6 +12,7 @@ from iota2.config.enabled import EnabledSensors, resolve
 from iota2.config.learner import Learner, learner_of
 from iota2.config.options.chain import Chain
 from iota2.config.options.fields import Section
+from iota2.config.options.maps import ArgClassification, MultiRunFusion
 from iota2.config.options.others import (
     Builders,
     Coregistration,
@@ -23,7 +24,7 @@ from iota2.config.options.others import (
     TaskRetryLimits,
 )
 from iota2.config.options.sensors import SENSOR_SECTIONS, FeatureExtraction, Interpolation, UserFeat
-from iota2.config.options.train import ArgClassification, ArgTrain, DimRed, MultiRunFusion, ScikitModels
+from iota2.config.options.train import ArgTrain, DimRed, ScikitModels
 from iota2.config.syntax.document import Places
 from iota2.options import default_of, is_mandatory
 

@@ -1,0 +1,189 @@
+"""Rules for the options of models and maps: several models for one pixel, context, smoothing and the fusion of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from iota2.config.findings import Finding, changed, is_enabled
+from iota2.config.learner import needs_series
+from iota2.config.options.chain import Chain
+from iota2.config.options.maps import ArgClassification, MultiRunFusion
+from iota2.config.options.sensors import FOLDER_KEYS
+from iota2.config.options.train import ArgTrain, DimRed, ScikitModels
+
+
+def models_of_regions_split(
+    chain: Chain, arg_train: ArgTrain, arg_classification: ArgClassification
+) -> Iterator[Finding]:
+    if arg_classification.classif_mode == "fusion":
+        if chain.region_path is None:
+            text = "'fusion' divides large regions between models, but there are no regions; give chain.region_path"
+            yield Finding("arg_classification", ("classif_mode",), text)
+        if arg_train.dempster_shafer_sar_opt_fusion:
+            text = "'fusion' is not possible together with arg_train.dempster_shafer_sar_opt_fusion; remove one"
+            yield Finding("arg_classification", ("classif_mode",), text)
+        if arg_classification.fusion.method == "mean" and changed(arg_classification, "no_label_management"):
+            text = "has no effect: with the mean of probabilities, no pixel is undecided"
+            yield Finding("arg_classification", ("no_label_management",), text, fatal=False)
+        return
+    for section, name in (
+        (arg_train, "mode_outside_regionsplit"),
+        (arg_classification, "fusion_options"),
+        (arg_classification, "no_label_management"),
+    ):
+        of_sensors = name == "fusion_options" and arg_train.dempster_shafer_sar_opt_fusion
+        if changed(section, name) and not of_sensors:
+            text = "has no effect: arg_classification.classif_mode is 'separate'"
+            yield Finding(section.section_name, (name,), text, fatal=False)
+
+
+def radar_and_optical(chain: Chain, arg_train: ArgTrain, arg_classification: ArgClassification) -> Iterator[Finding]:
+    if arg_train.dempster_shafer_sar_opt_fusion:
+        path = ("dempster_shafer_sar_opt_fusion",)
+        if chain.s1_path is None:
+            text = "combines radar and optical maps, but no radar images are given; give chain.s1_path"
+            yield Finding("arg_train", path, text)
+        if not (any(is_enabled(chain, section) for section in FOLDER_KEYS) or chain.user_sensors):
+            text = "combines radar and optical maps, but no optical sensor is enabled; give chain.s2_path or another"
+            yield Finding("arg_train", path, text)
+        if changed(arg_train, "fusion_masses") and arg_classification.fusion.method == "mean":
+            text = "has no effect: the probabilities of radar and optical models are averaged"
+            yield Finding("arg_train", ("fusion_masses",), text, fatal=False)
+        return
+    masses = arg_classification.classif_mode == "fusion" and arg_classification.fusion.method == "dempstershafer"
+    if changed(arg_train, "fusion_masses") and not masses:
+        text = "has no effect: no models are combined by Dempster-Shafer"
+        yield Finding("arg_train", ("fusion_masses",), text, fatal=False)
+
+
+def probability_map_enabled(arg_classification: ArgClassification) -> Iterator[Finding]:
+    given = "generate_final_probability_map" in arg_classification.model_fields_set
+    if given and arg_classification.generate_final_probability_map and not arg_classification.enable_probability_map:
+        text = "has no effect: enable_probability_map is False"
+        yield Finding("arg_classification", ("generate_final_probability_map",), text, fatal=False)
+
+
+AUTOCONTEXT_CLASSIFIERS = ("rf", "sharkrf")
+"""Classifiers with which auto-context is available."""
+
+
+def context_possible(
+    arg_train: ArgTrain, arg_classification: ArgClassification, scikit: ScikitModels, dim_red: DimRed
+) -> Iterator[Finding]:
+    """The context of pixels fits the other options of the training."""
+    section, path = "arg_train", ("context",)
+    if arg_train.enable_autocontext:
+        path = ("enable_autocontext",)
+        if scikit.model_type is not None or arg_train.classifier not in AUTOCONTEXT_CLASSIFIERS:
+            text = f"needs a forest: set arg_train.classifier to {' or '.join(AUTOCONTEXT_CLASSIFIERS)}"
+            yield Finding(section, path, f"{text}, without scikit_models_parameters.model_type")
+        if arg_train.context != "none":
+            yield Finding(section, path, "cannot be combined with arg_train.context; remove one of the two")
+    elif "autocontext_iterations" in arg_train.model_fields_set and changed(arg_train, "autocontext_iterations"):
+        yield Finding(section, ("autocontext_iterations",), "has no effect: enable_autocontext is False", fatal=False)
+    if arg_train.context == "none" and not arg_train.enable_autocontext:
+        if "context_window" in arg_train.model_fields_set and changed(arg_train, "context_window"):
+            yield Finding(section, ("context_window",), "has no effect: context is 'none'", fatal=False)
+        return
+    others = {
+        "arg_train.sample_augmentation": arg_train.sample_augmentation.activate,
+        "arg_train.sample_management": arg_train.sample_management is not None,
+        "arg_train.feature_importance": arg_train.feature_importance,
+        "arg_train.dempster_shafer_sar_opt_fusion": arg_train.dempster_shafer_sar_opt_fusion,
+        "arg_train.fusion_masses 'validation'": arg_train.fusion_masses == "validation",
+        "dim_red.dim_red": dim_red.dim_red,
+    }
+    for name in (name for name, given in others.items() if given):
+        yield Finding(section, path, f"cannot be combined with {name}; remove one of the two")
+    if "missing_sensors" in arg_classification.model_fields_set and arg_classification.missing_sensors == "models":
+        text = "has no effect with a context: pixels that a sensor never observes clear have no label"
+        yield Finding("arg_classification", ("missing_sensors",), text, fatal=False)
+    if needs_series(arg_train, scikit):
+        yield Finding(section, path, "cannot be used with a classifier that needs series; choose another classifier")
+
+
+_WIDTHS = ("boundary_interior_buffer_size", "boundary_exterior_buffer_size")
+"""Options of the widths of the blending at borders of regions."""
+
+
+def boundary_options_used(chain: Chain, arg_classification: ArgClassification) -> Iterator[Finding]:
+    """The blending at borders of regions has a width, and options without effect are reported."""
+    given, section = arg_classification, ArgClassification.section_name
+    others = (*_WIDTHS, "boundary_fusion_epsilon", "boundary_comparison_mode", "boundary_buffer")
+    if not given.enable_boundary_fusion:
+        for name in sorted({*others} & given.model_fields_set):
+            if changed(given, name):
+                yield Finding(section, (name,), "has no effect: enable_boundary_fusion is False", fatal=False)
+        return
+    if chain.region_path is None:
+        text = "has no effect: without chain.region_path there is a single region"
+        yield Finding(section, ("enable_boundary_fusion",), text, fatal=False)
+    if not any(getattr(given, name) for name in _WIDTHS):
+        text = f"needs a width: set {' and '.join(_WIDTHS)}, in metres"
+        yield Finding(section, ("enable_boundary_fusion",), text)
+    elif given.boundary_exterior_buffer_size == 0:
+        text = "has no effect: boundary_exterior_buffer_size is 0, so no model is used outside its region"
+        yield Finding(section, ("enable_boundary_fusion",), text, fatal=False)
+    if given.boundary_comparison_mode and not given.boundary_buffer:
+        text = "is needed by boundary_comparison_mode; give distances in metres, such as [100, 500]"
+        yield Finding(section, ("boundary_buffer",), text)
+    if given.boundary_buffer and not given.boundary_comparison_mode:
+        text = "has no effect: boundary_comparison_mode is False"
+        yield Finding(section, ("boundary_buffer",), text, fatal=False)
+
+
+def smoothing_options_used(arg_classification: ArgClassification) -> Iterator[Finding]:
+    given = arg_classification
+    unused = {} if given.smoothing != "none" else {"smoothing_window": "smoothing is 'none'"}
+    if given.smoothing != "bayesian":
+        reason = f"smoothing is '{given.smoothing}', not 'bayesian'"
+        unused |= dict.fromkeys(("smoothing_fraction", "smoothness"), reason)
+    if "likely_classes" not in given.uncertainty_layers:
+        unused["likely_classes_share"] = "uncertainty_layers does not contain likely_classes"
+    for name, reason in unused.items():
+        if changed(given, name):
+            yield Finding("arg_classification", (name,), f"has no effect: {reason}", fatal=False)
+
+
+def runs_can_be_fused(arg_train: ArgTrain, fusion: MultiRunFusion) -> Iterator[Finding]:
+    """The fusion of runs has several runs, with polygons that are split."""
+    if not fusion.merge_run:
+        return
+    section, path = MultiRunFusion.section_name, ("merge_run",)
+    if not arg_train.split_ground_truth:
+        text = "True requires arg_train.split_ground_truth True; without a split, all runs are identical"
+        yield Finding(section, path, text)
+    elif arg_train.runs == 1:
+        text = "True requires several runs; set arg_train.runs to 3 or more, or merge_run to False"
+        yield Finding(section, path, text)
+    elif arg_train.runs == 2 and fusion.merge_run_method == "majorityvoting":
+        text = "with two runs, all pixels in which they differ are undecided; set arg_train.runs to 3 or more"
+        yield Finding(section, ("merge_run_method",), text, fatal=False)
+
+
+def run_fusion_options_used(fusion: MultiRunFusion) -> Iterator[Finding]:
+    method = fusion.merge_run_method
+    for name in sorted(fusion.model_fields_set - {"merge_run"}):
+        text = ""
+        if not fusion.merge_run:
+            text = "merge_run is False"
+        elif name == "dempstershafer_mob" and method != "dempstershafer":
+            text = f"merge_run_method is {method}"
+        elif name == "merge_run_undecidedlabel" and method == "mean":
+            text = "merge_run_method is mean, which decides every pixel"
+        elif name == "merge_run_ratio" and fusion.fusion_of_classification_all_samples_validation:
+            text = "fusion_of_classification_all_samples_validation is True, so no polygon is reserved"
+        if text and changed(fusion, name):
+            yield Finding(MultiRunFusion.section_name, (name,), f"has no effect: {text}", fatal=False)
+
+
+def missing_sensors_used(chain: Chain, arg_classification: ArgClassification) -> Iterator[Finding]:
+    given, why = arg_classification, ""
+    if chain.allow_missing_sensor:
+        why = "chain.allow_missing_sensor is True"
+    elif given.missing_sensors == "mask":
+        why = "missing_sensors is mask"
+    for name in ("missing_sensors", "missing_sensors_share"):
+        same = name == "missing_sensors" and not chain.allow_missing_sensor
+        if why and name in given.model_fields_set and not same:
+            yield Finding("arg_classification", (name,), f"has no effect: {why}", fatal=False)
