@@ -110,7 +110,7 @@ def test_models_of_a_region_are_weighted_by_their_accuracy(world: Case, masses: 
         names = [f"{region}f{k + 1}" for k in range(count)]
         matrices = [read_confusion(world.output / f"dataAppVal/bymodels/model_{n}_seed_0_{suffix}.csv") for n in names]
         codes = matrices[0].labels
-        weights = np.stack([label_masses(matrix, "precision", codes) for matrix in matrices])
+        weights = np.stack([label_masses(matrix, "precision", codes, unmeasured=True) for matrix in matrices])
         folder = world.output / "classif"
         labels = np.stack([read(folder / f"Classif_{tile}_model_{name}_seed_0.tif") for name in names])
         confidence = np.stack([read(folder / f"{tile}_model_{name}_confidence_seed_0.tif") for name in names])

@@ -326,3 +326,13 @@ def test_fused_sensors_have_a_label_wherever_one_of_them_has(seed, a, b, c, d):
     winner = np.array([3, 7])[found.prediction.probabilities.argmax(axis=0)]
     np.testing.assert_array_equal(np.where(seen, winner, 0), found.prediction.labels)
     np.testing.assert_allclose(found.prediction.confidence, found.prediction.probabilities.max(axis=0))
+
+
+def test_a_class_without_reference_pixels_has_the_mass_of_the_whole_model() -> None:
+    """Such as one with a single learning polygon, which no model of other polygons can predict."""
+    matrix = Confusion((1, 2, 3), np.array([[8, 2, 0], [1, 9, 0], [0, 0, 0]]), np.zeros(3, int))
+    np.testing.assert_allclose(label_masses(matrix, "precision", unmeasured=True), [8 / 9, 9 / 11, 17 / 20])
+    np.testing.assert_allclose(label_masses(matrix, "precision"), [8 / 9, 9 / 11, 0])
+    votes = np.array([[[3]], [[3]], [[1]]], np.uint16)
+    masses = np.stack([label_masses(matrix, "precision", unmeasured=True)] * 3)
+    assert dempster_shafer(votes, masses, (1, 2, 3)).item() == 3, "two votes count more than one"

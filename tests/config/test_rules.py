@@ -441,6 +441,22 @@ CASES = (
         sections={"arg_train": {"dempster_shafer_sar_opt_fusion": True}},
     ),
     Case(
+        "missing_sensors_used",
+        "applies to the optical and to the radar model, not to their fusion",
+        S2 | {"s1_path": "s1.ini"},
+        sections={
+            "arg_train": {"dempster_shafer_sar_opt_fusion": True},
+            "arg_classification": {"missing_sensors": "mask"},
+        },
+        refused=False,
+    ),
+    Case(
+        "maps_of_runs_processed",
+        "applies to the maps of the runs, not to their fusion",
+        sections=fused() | {"arg_classification": {"minimum_mapping_unit": 5}},
+        refused=False,
+    ),
+    Case(
         "radar_and_optical",
         "the probabilities of radar and optical models are averaged",
         S2 | {"s1_path": "s1.ini"},

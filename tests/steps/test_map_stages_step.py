@@ -83,7 +83,7 @@ def test_changed_pixels_are_counted_where_both_maps_are_classified(tmp_path: Pat
 def test_the_accuracy_of_stages_near_borders_counts_pixels_on_both_sides(tmp_path: Path) -> None:
     found = stages(tmp_path, widths=(10.0, 20.0))
     assert [(one.accuracy.polygons, one.accuracy.pixels, one.accuracy.overall) for one in found.stages] == [
-        (3, 10, 0.6),
+        (3, 9, 5 / 9),
         (3, 9, 7 / 9),
     ]
     near, wide = found.borders

@@ -126,8 +126,8 @@ class ModelCalibration:
         )
         if self.left_out:
             found.append(
-                f"Samples of class {some([str(code) for code in self.left_out])} are not used: fewer than "
-                f"{MIN_CLASS_POLYGONS} polygons."
+                f"Samples of class {some([str(code) for code in self.left_out])} are not used for the calibration: "
+                f"fewer than {MIN_CLASS_POLYGONS} polygons."
             )
         return found
 

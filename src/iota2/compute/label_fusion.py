@@ -80,12 +80,15 @@ def dempster_shafer(labels: np.ndarray, masses: np.ndarray, codes: Sequence[int]
     return fused.reshape(labels.shape[1:])
 
 
-def label_masses(matrix: Confusion, measure: Measure, codes: Sequence[int] | None = None) -> np.ndarray:
+def label_masses(
+    matrix: Confusion, measure: Measure, codes: Sequence[int] | None = None, *, unmeasured: bool = False
+) -> np.ndarray:
     """The mass (class,) float64 in 0..1 of a source in each class, from its confusion matrix.
 
     ``precision`` and ``recall`` are those of the class; ``accuracy`` and ``kappa`` are the same for all classes.
     Classes are those of the matrix, or ``codes``. Undefined and negative values are 0, and so are classes that are not
-    in the matrix.
+    in the matrix. With ``unmeasured``, a class without reference pixels has the overall accuracy as its mass: nothing
+    is known of it, which is no reason to distrust it.
     """
     found = scores(matrix)
     by_class = {
@@ -94,6 +97,8 @@ def label_masses(matrix: Confusion, measure: Measure, codes: Sequence[int] | Non
         "accuracy": np.full(len(matrix.labels), found.overall_accuracy),
         "kappa": np.full(len(matrix.labels), found.kappa),
     }[measure]
+    if unmeasured:
+        by_class = np.where(matrix.counts.sum(axis=1) > 0, by_class, found.overall_accuracy)
     known = dict(zip(matrix.labels, np.nan_to_num(np.maximum(by_class, 0.0), nan=0.0).tolist(), strict=True))
     return np.array([known.get(code, 0.0) for code in (matrix.labels if codes is None else codes)], np.float64)
 

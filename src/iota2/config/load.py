@@ -50,7 +50,12 @@ _ADVICE = re.compile(f", but relative paths start at .*: {re.escape(PATHS_FROM_A
 MAX_PROBLEMS_WITH_HINTS = 50
 """Number of problems after which unknown keys get no suggestions."""
 NONE_IS_A_VALUE = frozenset(
-    {("arg_train", "features"), ("arg_classification", "calibration"), ("arg_classification", "smoothing")}
+    {
+        ("arg_train", "features"),
+        ("arg_train", "context"),
+        ("arg_classification", "calibration"),
+        ("arg_classification", "smoothing"),
+    }
 )
 """Options with a default for which None is not read as the default."""
 _NOT_YET: Mapping[str, str] = {

@@ -177,8 +177,22 @@ def run_fusion_options_used(fusion: MultiRunFusion) -> Iterator[Finding]:
             yield Finding(MultiRunFusion.section_name, (name,), f"has no effect: {text}", fatal=False)
 
 
-def missing_sensors_used(chain: Chain, arg_classification: ArgClassification) -> Iterator[Finding]:
+def maps_of_runs_processed(arg_classification: ArgClassification, fusion: MultiRunFusion) -> Iterator[Finding]:
+    """Layers and maps that are made of each run, but not of the fusion of runs."""
+    for name in ("uncertainty_layers", "minimum_mapping_unit") if fusion.merge_run else ():
+        if changed(arg_classification, name):
+            text = "applies to the maps of the runs, not to their fusion (multi_run_fusion.merge_run)"
+            yield Finding("arg_classification", (name,), text, fatal=False)
+
+
+def missing_sensors_used(chain: Chain, arg_train: ArgTrain, arg_classification: ArgClassification) -> Iterator[Finding]:
     given, why = arg_classification, ""
+    if arg_train.dempster_shafer_sar_opt_fusion and given.missing_sensors == "mask":
+        text = (
+            "applies to the optical and to the radar model, not to their fusion: pixels that one of them sees have a "
+            "label (arg_train.dempster_shafer_sar_opt_fusion)"
+        )
+        yield Finding("arg_classification", ("missing_sensors",), text, fatal=False)
     if chain.allow_missing_sensor:
         why = "chain.allow_missing_sensor is True"
     elif given.missing_sensors == "mask":

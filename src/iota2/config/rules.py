@@ -15,6 +15,7 @@ from iota2.config.findings import Finding, changed, is_enabled
 from iota2.config.map_rules import (
     boundary_options_used,
     context_possible,
+    maps_of_runs_processed,
     missing_sensors_used,
     models_of_regions_split,
     probability_map_enabled,
@@ -386,7 +387,8 @@ RULES: tuple[tuple[Callable[..., Iterator[Finding]], tuple[str, ...]], ...] = (
     (smoothing_options_used, ("arg_classification",)),
     (runs_can_be_fused, ("arg_train", "multi_run_fusion")),
     (run_fusion_options_used, ("multi_run_fusion",)),
-    (missing_sensors_used, ("chain", "arg_classification")),
+    (maps_of_runs_processed, ("arg_classification", "multi_run_fusion")),
+    (missing_sensors_used, ("chain", "arg_train", "arg_classification")),
     (season_given, ("chain", "sensors_data_interpolation", *_DATED)),
     (keep_bands_used, ("chain", "iota2_feature_extraction", *_DATED)),
     (expressions_used, ("chain", "sensors_data_interpolation", *_DATED)),

@@ -181,7 +181,7 @@ def read_tile_models(inp: Paths, classes: Nomenclature, fusion: RegionFusion) ->
     recipe = common_recipe(models) if whole is None else _whole_recipe(models, whole)
     codes, measure = tuple(classes.codes), fusion.measure or "precision"
     matrices = inp.each("confusions") if "confusions" in inp else ()
-    masses = {key: label_masses(read_confusion(path), measure, codes) for key, path in matrices}
+    masses = {key: label_masses(read_confusion(path), measure, codes, unmeasured=True) for key, path in matrices}
     return TileModels(models, codes, recipe, fusion, masses)
 
 

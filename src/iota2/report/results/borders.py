@@ -22,6 +22,7 @@ ABOUT = (
     "divided by the second, with its 95 % interval over squares of the map. About 1: the border is not visible in the "
     "map; 2: classes change twice as often at the border as beside it."
 )
+ACCURACY_ABOUT = "Accuracy in the validation pixels that all of these maps classify:"
 HEADS = ("Pairs across", "Different across", "Different beside", "Seam score", "Difference")
 
 
@@ -52,6 +53,7 @@ def border_tables(data: BordersData, nomenclature: Nomenclature) -> dict[str, An
             {"name": _where(stage, kind, found), "cells": _seam_cells(one)} for stage, kind, one in _seams(found)
         ],
         "undefined": [*_undefined(found)],
+        "accuracy_about": ACCURACY_ABOUT,
         "accuracy": [_accuracy_row(stage.about, stage.accuracy) for stage in found.stages] if found.changes else [],
         "changes": [_change_sentence(change, found, nomenclature) for change in found.changes],
         "distances": [
@@ -72,6 +74,7 @@ def borders_text(data: BordersData, nomenclature: Nomenclature) -> str:
         cells = "; ".join(f"{head.lower()} {cell}" for head, cell in zip(HEADS, row["cells"], strict=True))
         lines.append(f"{row['name']}: {cells}")
     lines += tables["undefined"]
+    lines += [tables["accuracy_about"]] if tables["accuracy"] else []
     lines += [_accuracy_line(row["name"], row) for row in tables["accuracy"]]
     lines += tables["changes"]
     for row in tables["distances"]:

@@ -108,14 +108,28 @@ def _submodels(
     reserved = config.multi_run_fusion.reserved_share
     learners = learning_polygons(on_tiles["label"].tolist(), homes, ratio, reserved)
     learning_share = ratio * (1 - (reserved or 0.0))
-    counts, remarks = {}, []
+    counts: dict[str, int] = {}
+    areas: dict[str, float] = {}
+    remarks: list[str] = []
     for name in names:
         total = sum(size for size, home in zip(hectares.tolist(), homes, strict=True) if home == name)
         area = learning_share * total / 100
         numbers = learners.get(name, {})
         counts[name] = submodel_count(area, given.mode_outside_regionsplit, [*numbers.values()])
+        areas[name] = area
         remarks += _submodel_remarks(name, area, counts[name], numbers)
-    return counts, tuple(remarks)
+    return counts, (_submodel_numbers(counts, areas, given.mode_outside_regionsplit), *remarks)
+
+
+def _submodel_numbers(counts: Mapping[str, int], areas: Mapping[str, float], threshold: float) -> str:
+    """Number of models of each region, with the area of its learning polygons in km²."""
+    listed = [f"region {name}: {count} ({areas[name]:.3g} km²)" for name, count in counts.items()]
+    if max(counts.values(), default=1) == 1:
+        return (
+            "arg_classification.classif_mode 'fusion' has no effect: no region has more than "
+            f"{threshold:g} km² of learning polygons (arg_train.mode_outside_regionsplit); {some(listed)}."
+        )
+    return f"Number of models, and area of the learning polygons: {some(listed, 10)}."
 
 
 def _submodel_remarks(region: str, area: float, count: int, learners: Mapping[int | str, int]) -> list[str]:

@@ -74,6 +74,8 @@ class MapStage:
         return any(artifact.when(config) for artifact in self.artifacts)
 
 
+SINGLE_SOURCES = ("optical", "radar")
+"""Stages that are maps of one kind of sensors."""
 STAGES = (
     MapStage("optical", "Optical images alone", (layout.OPTICAL_MAP,)),
     MapStage("radar", "Radar images alone", (layout.RADAR_MAP,)),
@@ -105,8 +107,8 @@ class _Totals:
 
     seams: dict[tuple[str, str], list[SeamCounts]] = field(default_factory=lambda: defaultdict(list))
     """By stage and kind of border."""
-    changes: dict[str, list[ChangeCounts]] = field(default_factory=lambda: defaultdict(list))
-    """By name of the later stage."""
+    changes: dict[tuple[str, str], list[ChangeCounts]] = field(default_factory=lambda: defaultdict(list))
+    """By names of the earlier and the later stage."""
     pixels: dict[str, list[dict[int, int]]] = field(default_factory=lambda: defaultdict(list))
     """Pixels by class, by stage."""
     polygons: dict[tuple[str, float], list[PolygonCounts]] = field(default_factory=lambda: defaultdict(list))
@@ -129,8 +131,8 @@ def run(job: JobContext[StageParams]) -> None:
             labels = {name: reader.read(around.geobox) for name, reader in maps.items()}
             _add_seams(totals, labels, zones, block, around)
             own = {name: around.cut(values, block) for name, values in labels.items()}
-            for before, after in pairwise(own):
-                totals.changes[after].append(count_changes(own[before], own[after]))
+            for before, after in _compared([*own]):
+                totals.changes[before, after].append(count_changes(own[before], own[after]))
             for name, values in own.items():
                 totals.pixels[name].append(count_labels(values))
             _add_pixels(totals, own, reference, block)
@@ -198,11 +200,21 @@ class _Reference:
         return reached > 1
 
 
+def _compared(names: Sequence[str]) -> list[tuple[str, str]]:
+    """Pairs of stages that are compared: each with the next one, and maps of single sources with their fusion."""
+    fused = [name for name in names if name not in SINGLE_SOURCES]
+    return [(name, fused[0]) for name in names if name in SINGLE_SOURCES] + [*pairwise(fused)]
+
+
 def _add_pixels(totals: _Totals, labels: Mapping[str, np.ndarray], reference: _Reference, block: Block) -> None:
-    """Count the validation pixels of a block by polygon and class in the map, for each stage and distance."""
+    """Count the validation pixels of a block by polygon and class in the map, for each stage and distance.
+
+    Only pixels that all stages classify count, so that their accuracies can be compared.
+    """
     pixels = reference.pixels(block)
-    chosen = {math.inf: np.ones(len(pixels.rows), bool)}
-    chosen |= {width: reference.near(pixels, block, units) for width, units in reference.widths.items()}
+    everywhere = np.all([values[pixels.rows, pixels.cols] > 0 for values in labels.values()], axis=0)
+    chosen = {math.inf: everywhere}
+    chosen |= {width: everywhere & reference.near(pixels, block, units) for width, units in reference.widths.items()}
     for name, values in labels.items():
         for width, where in chosen.items():
             found = values[pixels.rows[where], pixels.cols[where]]
@@ -235,7 +247,7 @@ def _result(job: JobContext[StageParams], stages: Sequence[MapStage], zones: Map
             )
             for one in stages
         ),
-        tuple(change(a.name, b.name, totals.changes[b.name]) for a, b in pairwise(stages)),
+        tuple(change(*pair, totals.changes[pair]) for pair in _compared([stage.name for stage in stages])),
         tuple(
             BorderAccuracy(width, {one.name: accuracy(one.name, width) for one in stages})
             for width in job.params.widths
