@@ -266,7 +266,7 @@ def rename_class(folder: Path) -> None:
 
 LATE_STEPS = (
     "learnModel classification classificationMerge classifShaping mosaic confusionCmd confusionsMerge "
-    "confusionFigure differenceMosaic reportGeneration"
+    "confusionFigure differenceMosaic mapStages reportGeneration"
 )
 AFTER_TRAINING = set(LATE_STEPS.split())
 SAMPLING = {

@@ -100,10 +100,11 @@ def test_a_stray_file_is_reported_once_though_two_series_pass_it_over(radar: Cas
     assert len(set(notes)) == len(notes)
 
 
-def test_a_direction_that_one_tile_lacks_is_an_error(radar: Case, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_direction_that_one_tile_lacks_is_an_error_with_mask(radar: Case, capsys: pytest.CaptureFixture[str]) -> None:
     for path in images(radar, "*_31TDJ_*_ASC_*"):
         path.unlink()
-    error = refused(capsys, configured(radar, chain={"list_tile": "T31TCJ T31TDJ"}))
+    mask = {"missing_sensors": "mask"}
+    error = refused(capsys, configured(radar, chain={"list_tile": "T31TCJ T31TDJ"}, arg_classification=mask))
     assert "Sentinel_1: no product of tile T31TDJ in " in error
 
 

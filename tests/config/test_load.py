@@ -609,10 +609,11 @@ def test_each_region_gets_its_selection(world: Path) -> None:
     config = load(world, chain() + f"arg_train : {{ sample_selection : {selection} }}")
     found = config.arg_train.sample_selection
     assert found.byclass == world / "counts.csv"
-    assert found.of_region("1").strategy == "byclass"
-    assert found.of_region("2").percent == 0.5
-    assert found.of_region("2f1").percent == 0.5
-    assert found.of_region("f2") is found
+    assert found.of_model("1", "1").strategy == "byclass"
+    assert found.of_model("2", "2").percent == 0.5
+    assert found.of_model("2f1", "2").percent == 0.5
+    assert found.of_model("2f1", "2f1") is found, "a region that is not split"
+    assert found.of_model("f2", "f2") is found
 
 
 def test_a_configuration_is_frozen_and_can_be_sent_to_workers(world: Path) -> None:

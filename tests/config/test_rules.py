@@ -451,6 +451,40 @@ CASES = (
         refused=False,
     ),
     Case(
+        "fused_labels_kept",
+        "fusion_options and no_label_management have no effect on the final map",
+        S2 | {"region_path": "empty.ini"},
+        sections={"arg_classification": {"classif_mode": "fusion", "smoothing": "bayesian"}},
+        refused=False,
+    ),
+    Case(
+        "fused_labels_kept",
+        "the edge of the blended strip can be visible; set fusion_options to 'mean'",
+        S2 | {"region_path": "empty.ini"},
+        sections={
+            "arg_classification": {
+                "classif_mode": "fusion",
+                "enable_boundary_fusion": True,
+                "boundary_interior_buffer_size": 100,
+                "boundary_exterior_buffer_size": 100,
+            }
+        },
+        refused=False,
+    ),
+    Case(
+        "radar_and_optical",
+        "cannot be combined with arg_train.feature_importance",
+        S2 | {"s1_path": "s1.ini"},
+        sections={"arg_train": {"dempster_shafer_sar_opt_fusion": True, "feature_importance": True}},
+    ),
+    Case(
+        "context_possible",
+        "needs all sensors: pixels that one of them never observes clear have no label",
+        S2 | {"l8_path": "own"},
+        sections={"arg_train": {"context": "smooth"}},
+        refused=False,
+    ),
+    Case(
         "maps_of_runs_processed",
         "applies to the maps of the runs, not to their fusion",
         sections=fused() | {"arg_classification": {"minimum_mapping_unit": 5}},

@@ -27,9 +27,10 @@ def refusal(folder: Path, **options: Any) -> str:
 
 def test_additional_samples_are_for_all_models_unless_some_are_named(tmp_path: Path) -> None:
     given = arg_train(tmp_path, sample_augmentation=BALANCE).sample_augmentation
-    assert given.targets("1")
+    assert given.targets("1", "1")
     some = arg_train(tmp_path, sample_augmentation=BALANCE | {"target_models": ["1", "3"]}).sample_augmentation
-    assert [some.targets(region) for region in ("1", "2", "3f1", "f1")] == [True, False, True, False]
+    models = (("1", "1"), ("2", "2"), ("3f1", "3"), ("3f1", "3f1"), ("f1", "f1"))
+    assert [some.targets(*model) for model in models] == [True, False, True, False, False]
 
 
 @pytest.mark.parametrize(

@@ -157,7 +157,7 @@ def test_only_target_models_get_samples(tmp_path: Path) -> None:
     options = {"strategy": "smote", "samples.strategy": "minNumber", "samples.strategy.minNumber": 50}
     assert len(augment(tmp_path, options | {"target_models": ["south"]})) == 15
     assert len(augment(tmp_path, options | {"target_models": ["south", "north"]})) == 100
-    assert SampleAugmentation.model_validate({"target_models": "north"}).targets("northf2")
+    assert SampleAugmentation.model_validate({"target_models": "north"}).targets("northf2", "north")
 
 
 def test_a_table_gives_the_number_of_samples_of_some_classes(tmp_path: Path) -> None:

@@ -100,14 +100,15 @@ def _sum_of_counts(path: Path, modified: int) -> int:
     return sum(read_counts(path).values())
 
 
-def learned_samples(given: ArgTrain, samples: float, classes: int, region: str | None = None) -> float:
+def learned_samples(given: ArgTrain, samples: float, classes: int, model: str | None = None, region: str = "") -> float:
     """Estimated number of samples after ``arg_train.sample_augmentation``, of ``samples`` before it.
 
-    ``region``: that of the model; None for any. Numbers of samples by class are unknown before the run: for
-    ``minNumber`` and ``byClass`` this is an upper bound, for ``balance`` ``AUGMENTATION_GROWTH`` times ``samples``.
+    ``model`` and ``region``: its name and region; None for any model. Numbers of samples by class are unknown before
+    the run: for ``minNumber`` and ``byClass`` this is an upper bound, for ``balance`` ``AUGMENTATION_GROWTH`` times
+    ``samples``.
     """
     options = given.sample_augmentation
-    if not options.activate or (region is not None and not options.targets(region)):
+    if not options.activate or (model is not None and not options.targets(model, region)):
         return samples
     if options.samples == "minNumber":
         return samples + (options.smallest or 0) * classes

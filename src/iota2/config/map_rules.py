@@ -8,7 +8,7 @@ from iota2.config.findings import Finding, changed, is_enabled
 from iota2.config.learner import needs_series
 from iota2.config.options.chain import Chain
 from iota2.config.options.maps import ArgClassification, MultiRunFusion
-from iota2.config.options.sensors import FOLDER_KEYS
+from iota2.config.options.sensors import ENABLING_KEYS, FOLDER_KEYS, LAYERS
 from iota2.config.options.train import ArgTrain, DimRed, ScikitModels
 
 
@@ -46,6 +46,11 @@ def radar_and_optical(chain: Chain, arg_train: ArgTrain, arg_classification: Arg
         if not (any(is_enabled(chain, section) for section in FOLDER_KEYS) or chain.user_sensors):
             text = "combines radar and optical maps, but no optical sensor is enabled; give chain.s2_path or another"
             yield Finding("arg_train", path, text)
+        if arg_train.feature_importance:
+            text = (
+                "cannot be combined with arg_train.feature_importance, which needs one model of all sensors; remove one"
+            )
+            yield Finding("arg_train", path, text)
         if changed(arg_train, "fusion_masses") and arg_classification.fusion.method == "mean":
             text = "has no effect: the probabilities of radar and optical models are averaged"
             yield Finding("arg_train", ("fusion_masses",), text, fatal=False)
@@ -67,8 +72,15 @@ AUTOCONTEXT_CLASSIFIERS = ("rf", "sharkrf")
 """Classifiers with which auto-context is available."""
 
 
+def _several_sensors(chain: Chain) -> bool:
+    """Whether more than one sensor with dates is enabled."""
+    folders = [key for section, key in ENABLING_KEYS.items() if section != LAYERS and getattr(chain, key) is not None]
+    items = len(chain.stac_items.collections) if chain.stac_items else 0
+    return len(folders) + items + len(chain.user_sensors) > 1
+
+
 def context_possible(
-    arg_train: ArgTrain, arg_classification: ArgClassification, scikit: ScikitModels, dim_red: DimRed
+    chain: Chain, arg_train: ArgTrain, arg_classification: ArgClassification, scikit: ScikitModels, dim_red: DimRed
 ) -> Iterator[Finding]:
     """The context of pixels fits the other options of the training."""
     section, path = "arg_train", ("context",)
@@ -95,9 +107,12 @@ def context_possible(
     }
     for name in (name for name, given in others.items() if given):
         yield Finding(section, path, f"cannot be combined with {name}; remove one of the two")
-    if "missing_sensors" in arg_classification.model_fields_set and arg_classification.missing_sensors == "models":
+    if arg_classification.missing_sensors == "models" and "missing_sensors" in arg_classification.model_fields_set:
         text = "has no effect with a context: pixels that a sensor never observes clear have no label"
         yield Finding("arg_classification", ("missing_sensors",), text, fatal=False)
+    elif _several_sensors(chain):
+        text = "needs all sensors: pixels that one of them never observes clear have no label"
+        yield Finding(section, path, text, fatal=False)
     if needs_series(arg_train, scikit):
         yield Finding(section, path, "cannot be used with a classifier that needs series; choose another classifier")
 
@@ -175,6 +190,25 @@ def run_fusion_options_used(fusion: MultiRunFusion) -> Iterator[Finding]:
             text = "fusion_of_classification_all_samples_validation is True, so no polygon is reserved"
         if text and changed(fusion, name):
             yield Finding(MultiRunFusion.section_name, (name,), f"has no effect: {text}", fatal=False)
+
+
+def fused_labels_kept(arg_classification: ArgClassification) -> Iterator[Finding]:
+    """Smoothing and blending start from mean probabilities: votes of the models of a region do not decide there."""
+    given = arg_classification
+    if given.classif_mode != "fusion" or given.fusion.method == "mean":
+        return
+    if given.smoothing == "bayesian":
+        text = (
+            "uses the mean probabilities of the models of a region: fusion_options and no_label_management have no "
+            "effect on the final map; set fusion_options to 'mean', or smoothing to 'majority'"
+        )
+        yield Finding("arg_classification", ("smoothing",), text, fatal=False)
+    if given.enable_boundary_fusion:
+        text = (
+            "uses the mean probabilities of the models of a region near borders, and their votes elsewhere, so that "
+            "the edge of the blended strip can be visible; set fusion_options to 'mean'"
+        )
+        yield Finding("arg_classification", ("enable_boundary_fusion",), text, fatal=False)
 
 
 def maps_of_runs_processed(arg_classification: ArgClassification, fusion: MultiRunFusion) -> Iterator[Finding]:

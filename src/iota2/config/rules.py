@@ -15,6 +15,7 @@ from iota2.config.findings import Finding, changed, is_enabled
 from iota2.config.map_rules import (
     boundary_options_used,
     context_possible,
+    fused_labels_kept,
     maps_of_runs_processed,
     missing_sensors_used,
     models_of_regions_split,
@@ -387,6 +388,7 @@ RULES: tuple[tuple[Callable[..., Iterator[Finding]], tuple[str, ...]], ...] = (
     (smoothing_options_used, ("arg_classification",)),
     (runs_can_be_fused, ("arg_train", "multi_run_fusion")),
     (run_fusion_options_used, ("multi_run_fusion",)),
+    (fused_labels_kept, ("arg_classification",)),
     (maps_of_runs_processed, ("arg_classification", "multi_run_fusion")),
     (missing_sensors_used, ("chain", "arg_train", "arg_classification")),
     (season_given, ("chain", "sensors_data_interpolation", *_DATED)),
@@ -397,7 +399,7 @@ RULES: tuple[tuple[Callable[..., Iterator[Finding]], tuple[str, ...]], ...] = (
     (coregistration_dates_match_tiles, ("chain", "coregistration")),
     (sensor_sections_used, ("chain", LAYERS, *_DATED)),
     (boundary_options_used, ("chain", "arg_classification")),
-    (context_possible, ("arg_train", "arg_classification", "scikit_models_parameters", "dim_red")),
+    (context_possible, ("chain", "arg_train", "arg_classification", "scikit_models_parameters", "dim_red")),
 )
 """Every rule, with the sections that are its arguments."""
 

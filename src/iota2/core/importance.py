@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from iota2.core.reduction import ReductionMode
@@ -82,7 +82,7 @@ def _number(value: float | None) -> float:
 
 
 def combined(models: Sequence[ModelImportance]) -> dict[ReductionMode, tuple[GroupImportance, ...]]:
-    """Importance of the groups for the whole map, which all models have in the same order.
+    """Importance of the groups for the whole map. A model that does not use a group loses nothing without it.
 
     Within a seed, the losses of regions are averaged with the numbers of validation pixels that they represent. The
     result is the mean over seeds; so is the standard error, since the seeds share polygons. Models without validation
@@ -97,9 +97,20 @@ def combined(models: Sequence[ModelImportance]) -> dict[ReductionMode, tuple[Gro
         by_seed = [_of_regions([model for model in measured if model.seed == seed], kind) for seed in seeds]
         found[kind] = tuple(
             GroupImportance(same[0].name, same[0].features, _mean(same, "loss"), _mean(same, "error"))
-            for same in zip(*by_seed, strict=True)
+            for same in _aligned(by_seed)
         )
     return found
+
+
+def _aligned(models: Sequence[Sequence[GroupImportance]]) -> Iterator[tuple[GroupImportance, ...]]:
+    """For each group of any model: its importance in all models, 0 in models that do not use it."""
+    sizes: dict[str, int] = {}
+    for groups in models:
+        for group in groups:
+            sizes[group.name] = max(group.features, sizes.get(group.name, 0))
+    by_name = [{group.name: replace(group, features=sizes[group.name]) for group in groups} for groups in models]
+    for name, features in sizes.items():
+        yield tuple(groups.get(name, GroupImportance(name, features, 0.0, 0.0)) for groups in by_name)
 
 
 def _mean(groups: Sequence[GroupImportance], what: str) -> float:
@@ -111,7 +122,7 @@ def _of_regions(models: Sequence[ModelImportance], kind: ReductionMode) -> list[
     total = math.fsum(model.represented for model in models)
     shares = [model.represented / total for model in models]
     rows = []
-    for same in zip(*(model.groups[kind] for model in models), strict=True):
+    for same in _aligned([model.groups[kind] for model in models]):
         loss = math.fsum(share * one.loss for share, one in zip(shares, same, strict=True))
         error = math.sqrt(math.fsum((share * one.error) ** 2 for share, one in zip(shares, same, strict=True)))
         rows.append(GroupImportance(same[0].name, same[0].features, loss, error))

@@ -142,7 +142,7 @@ def _context_remarks(inp: Paths) -> Iterator[str]:
     for key, path in inp.each("models"):
         found = read_context(path)
         if found is not None and found.reason:
-            yield f"Region {key.model}, seed {key.seed}: arg_train.context is not used: {found.reason}."
+            yield f"Region {key.model}, seed {key.seed}: the context is not used: {found.reason}."
 
 
 def _calibrations(inp: Paths) -> Iterator[CalibratedModel]:

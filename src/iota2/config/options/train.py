@@ -139,10 +139,10 @@ class SampleSelection(Selection):
             raise ValueError(f"target_model {', '.join(map(repr, twice))} given twice; keep one entry for each region")
         return entries
 
-    def of_region(self, region: str) -> Selection:
-        """The selection in a region; a sub-region ``<region>f<k>`` without an entry has the selection of its region."""
+    def of_model(self, model: str, region: str) -> Selection:
+        """The selection of a model of a region; a sub-model without an entry has the selection of its region."""
         entries = {entry.target_model: entry for entry in self.per_model}
-        return entries.get(region) or entries.get(whole_region(region)) or self
+        return entries.get(model) or entries.get(region) or self
 
 
 class SampleAugmentation(Options):
@@ -201,9 +201,9 @@ class SampleAugmentation(Options):
             )
         return self
 
-    def targets(self, region: str) -> bool:
-        """Whether the model of a region gets samples; a sub-region ``<region>f<k>`` does with its region."""
-        return not {"all", region, whole_region(region)}.isdisjoint(self.target_models)
+    def targets(self, model: str, region: str) -> bool:
+        """Whether a model of a region gets samples; a sub-model does with its region."""
+        return not {"all", model, region}.isdisjoint(self.target_models)
 
     @property
     def unused(self) -> tuple[str, ...]:

@@ -65,6 +65,8 @@ def find_reference(problems: Problems, images: Images, regions: Regions) -> Refe
     split = "reference" in problems.asks and problems.usable("arg_classification") and with_submodels(config)
     data = _polygons(problems, images) if problems.checks("reference") or split else None
     submodels, submodel_texts = _submodels(config, images, regions, data) if split else (None, ())
+    for text in _equal_model_names(submodels or {}):
+        problems.add(("chain", "region_path"), text)
     classes = _classes(problems, data)
     split_values = _split_field(problems) if data is not None else None
     tables = problems.checks("reference") and problems.usable("arg_train.sample_selection")
@@ -119,6 +121,17 @@ def _submodels(
         areas[name] = area
         remarks += _submodel_remarks(name, area, counts[name], numbers)
     return counts, (_submodel_numbers(counts, areas, given.mode_outside_regionsplit), *remarks)
+
+
+def _equal_model_names(counts: Mapping[str, int]) -> list[str]:
+    """Problems: regions whose name is that of a sub-model of another region."""
+    submodels = {f"{name}{one}": name for name, count in counts.items() if count > 1 for one in submodel_names(count)}
+    return [
+        f"region {name!r} has the name of a model of region {submodels[name]!r}, which is split "
+        "(arg_classification.classif_mode 'fusion'); rename one of the two regions."
+        for name in counts
+        if name in submodels
+    ]
 
 
 def _submodel_numbers(counts: Mapping[str, int], areas: Mapping[str, float], threshold: float) -> str:

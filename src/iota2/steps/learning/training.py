@@ -288,7 +288,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     """
     run, region = facts.run, facts.model
     before = run.samples_of_model(config.arg_train.runs)
-    samples = learned_samples(config.arg_train, before, run.class_count, region)
+    samples = learned_samples(config.arg_train, before, run.class_count, region, str(facts.key["region"]))
     features = learned_features(config.dim_red, run.recipe)
     if layout.with_context(config):
         features += run.class_count

@@ -38,6 +38,8 @@ from iota2.steps.profiles import entropy_profile, likely_classes_profile, margin
 
 CONFIDENCE_TAG, CONFIDENCE_BAND = "CONFIDENCE", "probability of the label, %"
 """Metadata item of confidence maps that says whether they are calibrated, and description of their band."""
+AGREEMENT = "agreement of the models of a region"
+"""Confidence of labels for which models voted."""
 _SMOOTHED = {
     "none": "",
     "bayesian": ", smoothed (bayesian)",
@@ -57,6 +59,8 @@ class MosaicParams:
     """Pixel size in units of ``proj``; None uses that of the tiles."""
     smoothing: str = "none"
     """Method of the smoothing, which changes the confidence."""
+    votes: bool = False
+    """Whether the confidence is the agreement of several models of a region, not a probability."""
     likely_share: float | None = None
     """Probability of the sets of likely classes; None if they are not mapped."""
 
@@ -65,7 +69,8 @@ def params(config: Config) -> MosaicParams:
     """The options for the grid of the products and their metadata."""
     given = config.arg_classification
     share = given.likely_classes_share if layout.with_likely_classes(config) else None
-    return MosaicParams(config.chain.proj, config.chain.spatial_resolution, given.smoothing, share)
+    votes = layout.with_submodels(config) and given.fusion.method != "mean" and given.smoothing != "bayesian"
+    return MosaicParams(config.chain.proj, config.chain.spatial_resolution, given.smoothing, votes, share)
 
 
 @dataclass(frozen=True)
@@ -159,9 +164,8 @@ def _seed_products(job: JobContext[MosaicParams], seed: int, classes: Nomenclatu
     labels = RasterProfile(geobox, classes.dtype, nodata=0, overviews="mode")
     colored = replace(labels, colours=dict(zip(classes.codes, classes.colors, strict=True)))
     tags = _confidence_tags(job, seed)
-    confidence = RasterProfile(
-        geobox, "uint8", nodata=0, overviews="average", descriptions=(CONFIDENCE_BAND,), tags=tags
-    )
+    band = f"{AGREEMENT}, %" if job.params.votes else CONFIDENCE_BAND
+    confidence = RasterProfile(geobox, "uint8", nodata=0, overviews="average", descriptions=(band,), tags=tags)
     maps = [(job.out.at("map", seed=seed), labels), (job.out.at("colors", seed=seed), colored)]
     products = [
         *_unblended_products(job, seed, colored),
@@ -214,6 +218,8 @@ def _uncertainty_products(
 
 def _confidence_tags(job: JobContext[MosaicParams], seed: int) -> dict[str, str]:
     """Metadata of the confidence of one seed: whether it is calibrated, for each region if they differ."""
+    if job.params.votes:
+        return {CONFIDENCE_TAG: f"{AGREEMENT}, not a probability{_SMOOTHED[job.params.smoothing]}"}
     if "models" not in job.inp:
         return {}
     kinds: dict[str, list[str]] = {}

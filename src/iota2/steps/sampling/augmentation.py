@@ -59,7 +59,7 @@ def run(job: JobContext[AugmentationParams]) -> None:
     codes = read_columns(job.inp.samples, [CODE], int)[:, 0]
     parents = _complete(job, recipe, codes)
     counts = counts_by_code(codes[parents])
-    numbers = numbers_to_add(options, region, counts, classes) if counts else {}
+    numbers = numbers_to_add(options, counts, classes) if counts and options.targets(region, job.key.region) else {}
     how = method(options)
     new = NewSamples(np.zeros((0, len(names)), np.float32), np.zeros(0, np.int64))
     if numbers:
@@ -85,11 +85,9 @@ def _complete(job: JobContext, recipe: FeatureRecipe, codes: np.ndarray) -> np.n
     return np.flatnonzero(seen.of(recipe.dated))
 
 
-def numbers_to_add(
-    options: SampleAugmentation, region: str, counts: Mapping[int, int], classes: Nomenclature
-) -> dict[int, int]:
-    """Number of samples to add by class code in the model of a region; empty if the model is not a target."""
-    if not options.targets(region) or options.samples is None:
+def numbers_to_add(options: SampleAugmentation, counts: Mapping[int, int], classes: Nomenclature) -> dict[int, int]:
+    """Number of samples to add by class code in a model."""
+    if options.samples is None:
         return {}
     by_class = None
     if options.byclass is not None and options.samples == "byClass":
@@ -114,9 +112,11 @@ def method(options: SampleAugmentation) -> Augmentation:
 def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of a job: the samples of the model and the new ones are in memory, and written again."""
     run, region = facts.run, facts.model
-    in_memory = learned_samples(config.arg_train, run.samples_of_model(config.arg_train.runs), run.class_count, region)
+    in_memory = learned_samples(
+        config.arg_train, run.samples_of_model(config.arg_train.runs), run.class_count, region, str(facts.key["region"])
+    )
     mean = run.samples / max(1, run.model_count * config.arg_train.runs)
-    written = learned_samples(config.arg_train, mean, run.class_count, region)
+    written = learned_samples(config.arg_train, mean, run.class_count, region, str(facts.key["region"]))
     disk = written * (SAMPLE_BYTES + SAMPLE_VALUE_BYTES * run.features)
     return replace(facts.raster_cost(), memory=max(facts.allowed, int(in_memory * 4 * run.features)), disk=disk)
 

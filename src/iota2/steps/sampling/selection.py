@@ -62,7 +62,7 @@ def params(config: Config) -> SelectionParams:
 def run(job: JobContext[SelectionParams]) -> None:
     """Select pixels of each class over all tiles of the model and write them as points; also validation pixels."""
     region, seed = job.key.model, job.key.seed
-    options = selection_options(job.params.selection, region)
+    options = selection_options(job.params.selection, region, job.key.region)
     counts = total(read_statistics(path) for path in job.inp.all("statistics").values())
     classes = read_classes(job.inp.classes)
     requested = _targets(options, counts.per_class, classes)
@@ -72,7 +72,7 @@ def run(job: JobContext[SelectionParams]) -> None:
     points = _selected(tiles, options, targets, draw, job.params.proj)
     selected = concatenated(list(points.values()))
     if selected.empty:
-        raise InputError(nothing_selected(region, seed, counts.per_class, requested))
+        raise InputError(nothing_selected(job.key.region, seed, counts.per_class, requested, job.key.submodel))
     write_statistics(counts, job.out.statistics)
     left_out = _left_out(requested, targets)
     write_text(job.out.rates, rates_csv(targets, counts.per_class, selected, left_out))
@@ -101,9 +101,17 @@ def _select_validation(job: JobContext[SelectionParams], options: SelectionOptio
     log.info("selected %d of %d validation pixels", sum(map(len, points.values())), sum(available.values()))
 
 
-def nothing_selected(region: str, seed: int, available: Mapping[int, int], requested: Mapping[int, int]) -> str:
+def nothing_selected(
+    region: str, seed: int, available: Mapping[int, int], requested: Mapping[int, int], submodel: str = ""
+) -> str:
     """Message on a model without any pixel to learn from, with the reason and the remedy."""
     where = f"Region {region}, seed {seed}: no pixel to learn from"
+    if submodel and not sum(available.values()):
+        return (
+            f"Model {submodel} of region {region}, seed {seed}: no pixel to learn from, because the usable polygons of "
+            "the region are fewer than expected. Raise arg_train.mode_outside_regionsplit, so that the region has "
+            "fewer models."
+        )
     if not available:
         return (
             f"{where}: no polygon is used for learning there. Draw more polygons, merge the region with another, or "
@@ -121,9 +129,9 @@ def nothing_selected(region: str, seed: int, available: Mapping[int, int], reque
     )
 
 
-def selection_options(selection: SampleSelection, region: str) -> SelectionOptions:
-    """Selection options for the model of one region."""
-    given = selection.of_region(region)
+def selection_options(selection: SampleSelection, model: str, region: str) -> SelectionOptions:
+    """Selection options for one model of a region."""
+    given = selection.of_model(model, region)
     return SelectionOptions(
         sampler=given.sampler,
         jitter=given.jitter or 0,
