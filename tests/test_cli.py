@@ -127,7 +127,7 @@ def test_run_prints_steps_progress_and_products(
 ) -> None:
     assert call(monkeypatch, "run", str(world.config), "--workers", "0") == 0
     printed = capsys.readouterr().out
-    assert printed.count("[x] Step") == 26
+    assert printed.count("[x] Step") == 27
     assert re.search(r"(\d+) of \1 jobs, 100 %  reportGeneration", printed)
     assert str(world.output / "final/Classif_Seed_0.tif") in printed
     assert str(world.output / "final/report.html") in printed
@@ -138,10 +138,10 @@ def test_run_prints_steps_progress_and_products(
     assert call(monkeypatch, "run", str(world.config), "--workers", "0", "--force", "reportGeneration") == 0
     printed = capsys.readouterr().out
     assert printed.count("[x] Step") == 1
-    assert printed.count("[ ] Step") == 25
+    assert printed.count("[ ] Step") == 26
     assert call(monkeypatch, "-config", str(world.config), "-only_summary", legacy=True) == 0
     printed = capsys.readouterr().out
-    assert (printed.count("[x] Step"), printed.count("[ ] Step")) == (0, 26), "all jobs are up to date"
+    assert (printed.count("[x] Step"), printed.count("[ ] Step")) == (0, 27), "all jobs are up to date"
 
 
 def test_a_failed_job_gives_exit_code_2_and_names_its_log(
@@ -237,7 +237,7 @@ def test_options_of_the_legacy_command_are_accepted(
     assert call(monkeypatch, *given, legacy=True) == 0
     printed = capsys.readouterr().out
     assert "the graph of the jobs is in logs/html/tasks_status_1.html" in printed
-    assert printed.count("[x] Step") == 26
+    assert printed.count("[x] Step") == 27
 
 
 def test_an_archive_that_cannot_be_written_does_not_hide_failed_jobs(

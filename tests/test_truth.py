@@ -107,7 +107,7 @@ def test_a_step_is_accepted_instead_of_a_group_and_an_unknown_name_lists_the_ste
     code, _, error = command(capsys, "plan", mapped.configured(), "--first-step", "learnModels")
     assert code == 1
     assert "did you mean 'learnModel'? Groups: init, sampling, dimred, learning, classification" in error
-    assert "regularisation" not in error
+    assert "vectorisation" not in error
     number = Chain(BUILDERS).numbers["learnModel"]
     code, printed, _ = command(
         capsys, "plan", mapped.configured(), "--first-step", "learnModel", "--last-step", str(number)
@@ -118,7 +118,7 @@ def test_a_step_is_accepted_instead_of_a_group_and_an_unknown_name_lists_the_ste
     _, message, _ = command(capsys, "run", "--help")
     words = set(re.findall(r"\w+", message))
     assert words >= {"init", "validation", "referenceData", "reportGeneration"}
-    assert "regularisation" not in words
+    assert "vectorisation" not in words
 
 
 def test_a_changed_class_name_or_colour_runs_only_the_steps_that_show_it(case: Case) -> None:

@@ -124,10 +124,10 @@ def test_another_window_repeats_only_the_smoothing_and_what_follows(noisy: Case,
     verdicts = preview_run(load_config(config), runner.Options()).verdicts
     stale = {job.split("/")[0]: verdict.reason for job, verdict in verdicts.items() if verdict.state == "stale"}
     assert stale.keys() == {"smoothing", "reportGeneration"}, "the report lists the options"
-    assert "window: 7 → 5" in stale["smoothing"]
+    assert "window: 7 → 5" in stale["mapSmoothing"]
     results = runner.run(load_config(config), runner.Options(workers=0), runner.Watcher())
     repeated = {job.split("/")[0] for job, result in results.items() if result.state == "done"}
-    assert {"smoothing", "classifShaping", "mosaic", "regularisation", "reportGeneration"} <= repeated
+    assert {"mapSmoothing", "classifShaping", "mosaic", "mapRegularisation", "reportGeneration"} <= repeated
     assert not {"VectorFormatting", "classification", "classificationMerge", "learnModel"} & repeated
     assert (on_tile(case.output / "final/Classif_Seed_0.tif", case) != before).any()
 

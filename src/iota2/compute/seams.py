@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
+import scipy  # imports its submodules on first use
 
 from iota2.compute.intervals import BOOTSTRAP_REPLICATES, Bounds, percentiles
 
@@ -105,7 +105,7 @@ def near_border(zones: np.ndarray) -> np.ndarray:
     if not border.any():
         return border
     nearest, last = (
-        ndimage.maximum_filter(border, size=2 * row - 1, mode="constant")
+        scipy.ndimage.maximum_filter(border, size=2 * row - 1, mode="constant")
         for row in (NEAR_PIXELS[0] - 1, NEAR_PIXELS[1])
     )
     return np.asarray(last & ~nearest)

@@ -114,7 +114,7 @@ def block_shape(config: Config, facts: Facts, tile: str, use: Resources) -> tupl
 
 
 STEP = Step(
-    name="regularisation",
+    name="mapRegularisation",
     group="mosaic",
     about="Remove patches below the minimum mapping unit from the map.",
     task="regularisation_seed_{seed}",

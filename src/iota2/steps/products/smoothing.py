@@ -226,7 +226,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
 
 
 STEP = Step(
-    name="smoothing",
+    name="mapSmoothing",
     group="mosaic",
     about="Smooth the map of each tile, and compute layers of its uncertainty.",
     task="smoothing_{tile}_seed_{seed}",
