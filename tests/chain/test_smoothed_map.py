@@ -123,7 +123,7 @@ def test_another_window_repeats_only_the_smoothing_and_what_follows(noisy: Case,
     config = configured(case, smoothing_window=5)
     verdicts = preview_run(load_config(config), runner.Options()).verdicts
     stale = {job.split("/")[0]: verdict.reason for job, verdict in verdicts.items() if verdict.state == "stale"}
-    assert stale.keys() == {"smoothing", "reportGeneration"}, "the report lists the options"
+    assert stale.keys() == {"mapSmoothing", "reportGeneration"}, "the report lists the options"
     assert "window: 7 → 5" in stale["mapSmoothing"]
     results = runner.run(load_config(config), runner.Options(workers=0), runner.Watcher())
     repeated = {job.split("/")[0] for job, result in results.items() if result.state == "done"}
