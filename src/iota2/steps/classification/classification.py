@@ -33,7 +33,7 @@ from iota2.steps.tile_models import Area, RegionFusion, read_tile_models
 
 log = logging.getLogger(__name__)
 
-FUSION_SECONDS = 0.03e-6
+FUSION_SECONDS = 0.004e-6
 """Seconds per pixel, class and model to combine predictions, measured by ``make bench``."""
 
 
