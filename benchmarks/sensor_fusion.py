@@ -89,12 +89,16 @@ def measured(seed: int, ways: Sequence[str]) -> dict[str, float]:
     return found
 
 
-def row(seed: str, found: dict[str, float]) -> list[str]:
-    """A row of the table: percent."""
-    best = max(found[sensor] for sensor in ALONE)
+def gain(found: dict[str, float]) -> float:
+    """Share of the area by which ``models`` is better than the best sensor alone."""
+    return found["models"] - max(found[sensor] for sensor in ALONE)
+
+
+def row(seed: str, found: dict[str, float], better: float) -> list[str]:
+    """A row of the table: percent. ``better``: the gain of ``models``."""
     shares = [found[name] for name in (*ALONE, *TOGETHER)]
     holes = [found[f"{name}, without label"] for name in ("models", "mask")]
-    return [seed, *(f"{100 * one:.1f}" for one in shares), f"{100 * (found['models'] - best):+.1f}"] + [
+    return [seed, *(f"{100 * one:.1f}" for one in shares), f"{100 * better:+.1f}"] + [
         f"{100 * one:.1f}" for one in holes
     ]
 
@@ -111,11 +115,11 @@ def main() -> None:
         known[str(seed)] = known.get(str(seed), {}) | measured(seed, given.ways)
         if given.results:
             given.results.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
-    rows = [row(seed, known[seed]) for seed in sorted(known, key=int)]
+    rows = [row(seed, known[seed], gain(known[seed])) for seed in sorted(known, key=int)]
     mean = {name: float(np.mean([one[name] for one in known.values()])) for name in next(iter(known.values()))}
     head = ("world", *ALONE, *TOGETHER, "models − best sensor", "no label: models", "no label: mask")
-    print(table(head, [*rows, row("mean", mean)]))
-    worse = [seed for seed, one in known.items() if one["models"] < max(one[name] for name in ALONE) - TOLERANCE]
+    print(table(head, [*rows, row("mean", mean, float(np.mean([gain(one) for one in known.values()])))]))
+    worse = [seed for seed, one in known.items() if gain(one) < -TOLERANCE]
     print(f"\nworse than the best sensor by more than {100 * TOLERANCE:.1f} points: {', '.join(worse) or 'none'}")
 
 

@@ -42,6 +42,19 @@ def test_regions_are_weighted_by_their_validation_pixels_and_seeds_are_averaged(
     assert first.error == pytest.approx((math.hypot(0.25 * 0.01, 0.75 * 0.01) + 0.01) / 2)
 
 
+def test_models_with_other_features_are_matched_by_the_names_of_groups() -> None:
+    """Such as a region in which one of the sensors has no image."""
+    both, alone = model("a", 0, (0.1, 0.0)), model("b", 0, (0.3, 0.2), represented=300)
+    other = (GroupImportance("S", 4, 0.1, 0.01), GroupImportance("L", 2, 0.4, 0.02))
+    mixed = [replace(both, groups={**both.groups, "sensor": other}), alone]
+    first, second = combined(mixed)["sensor"]
+    assert (first.name, first.features) == ("S", 6)
+    assert first.loss == pytest.approx((0.1 * 100 + 0.5 * 300) / 400)
+    assert (second.name, second.features) == ("L", 2)
+    assert second.loss == pytest.approx(0.4 * 100 / 400), "the other model loses nothing without it"
+    assert combined(mixed[::-1])["sensor"][0].loss == pytest.approx(first.loss)
+
+
 def test_the_importance_of_a_model_is_the_same_after_reading() -> None:
     found = importance_from_json(json.loads(json.dumps(importance_json(model("a", 0, (0.1, 0.2))))))
     assert importance_json(found) == importance_json(model("a", 0, (0.1, 0.2)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import geopandas as gpd
@@ -195,3 +195,7 @@ def test_the_confidence_says_whether_it_is_calibrated(tmp_path, choices, expecte
     with rasterio.open(tmp_path / "final_confidence.tif") as file:
         assert file.tags()["CONFIDENCE"] == expected
         assert file.descriptions == ("probability of the label, %",)
+    run(mosaic.STEP, tmp_path, inp, {**out, "validity": "validity_2.tif"}, params=replace(params, votes=True))
+    with rasterio.open(tmp_path / "final_confidence.tif") as file:
+        assert file.tags()["CONFIDENCE"] == "agreement of the models of a region, not a probability"
+        assert file.descriptions == ("agreement of the models of a region, %",)

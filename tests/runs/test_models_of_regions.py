@@ -1,0 +1,28 @@
+"""Models of regions that are split, before a run."""
+
+from __future__ import annotations
+
+from iota2.runs.survey.reference import _equal_model_names, _submodel_numbers, _submodel_remarks
+
+
+def test_a_region_may_not_have_the_name_of_a_model_of_another_region() -> None:
+    (text,) = _equal_model_names({"1": 3, "1f2": 1, "1f9": 1, "f1": 2})
+    assert text.startswith("region '1f2' has the name of a model of region '1', which is split")
+    assert _equal_model_names({"1": 1, "1f1": 4, "2": 3}) == [], "region 1 is not split"
+
+
+def test_the_number_of_models_is_said_also_if_nothing_is_split() -> None:
+    assert _submodel_numbers({"1": 3, "2": 1}, {"1": 0.61, "2": 0.1}, 0.25) == (
+        "Number of models, and area of the learning polygons: region 1: 3 (0.61 km²), region 2: 1 (0.1 km²)."
+    )
+    text = _submodel_numbers({"1": 1}, {"1": 0.61}, 100.0)
+    assert "classif_mode 'fusion' has no effect: no region has more than 100 km² of learning polygons" in text
+
+
+def test_many_models_and_classes_with_few_polygons_are_remarked() -> None:
+    many, few = _submodel_remarks("1", 4.0, 40, {"wheat": 50, "water": 3})
+    assert "Region 1 has 40 models" in many
+    assert "raise arg_train.mode_outside_regionsplit" in many
+    assert "water (3)" in few
+    assert "wheat" not in few
+    assert _submodel_remarks("1", 0.3, 3, {"wheat": 50}) == []
