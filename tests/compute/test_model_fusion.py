@@ -126,6 +126,16 @@ def test_blending_is_the_weighted_mean_of_the_regions(count: int, seed: int) -> 
             assert found.confidence[y, x] == pytest.approx(mean.max(), abs=1e-6)
 
 
+def test_a_pixel_may_be_blended_from_more_than_255_regions() -> None:
+    blend = Blend((1, 2), (1, 1))
+    for number in range(257):
+        label = 2 if number == 256 else 1
+        probabilities = np.array([[[0.9 if label == code else 0.1]] for code in (1, 2)], np.float32)
+        one = Prediction(np.full((1, 1), label, np.uint16), np.full((1, 1), 0.9, np.float32), probabilities)
+        blend.add(one, np.ones((1, 1), np.float32))
+    assert blend.result().labels[0, 0] == 1
+
+
 def test_blending_does_not_depend_on_blocks() -> None:
     rng = np.random.default_rng(7)
     models = [predicted(rng, shape=(12, 16)) for _ in range(3)]

@@ -113,7 +113,7 @@ class Blend:
         self._codes = codes
         self._probabilities = np.zeros((len(codes), *shape), np.float32)
         self._weights = np.zeros(shape, np.float32)
-        self._regions = np.zeros(shape, np.uint8)
+        self._regions = np.zeros(shape, np.uint16)
         self._labels = np.zeros(shape, np.uint16)
         self._confidence = np.zeros(shape, np.float32)
 
