@@ -165,6 +165,7 @@ def test_values_are_compared_by_name_and_files_by_content(tmp_path: Path) -> Non
         "arg_train.class_weight": "None",
         "arg_train.dempster_shafer_sar_opt_fusion": "False",
         "arg_train.autocontext_iterations": "None",
+        "arg_train.fusion_masses": "None",
         "arg_train.context_window": "None",
     }
     assert differences(

@@ -122,13 +122,15 @@ def test_the_options_of_training_are_named_as_in_the_configuration() -> None:
         "arg_train.dempster_shafer_sar_opt_fusion": False,
         "arg_train.context_window": None,
         "arg_train.autocontext_iterations": None,
+        "arg_train.fusion_masses": None,
         "arg_train.random_seed": 7,
         "arg_classification.calibration": "isotonic",
     }
-    params = training.TrainingParams(Learner("rf", {}), 7, share=0.01, reduction=("global", 3))
+    params = training.TrainingParams(Learner("rf", {}), 7, evidence=True, share=0.01, reduction=("global", 3))
     assert (
         params.by_user_name().items()
         >= {
+            "arg_train.fusion_masses": "learning",
             "arg_classification.missing_sensors_share": 0.01,
             "dim_red.reduction_mode": "global",
             "dim_red.target_dimension": 3,

@@ -98,6 +98,7 @@ class TrainingParams:
             "arg_train.class_weight": self.class_weight,
             "arg_train.context_window": self.window,
             "arg_train.autocontext_iterations": self.iterations or None,
+            "arg_train.fusion_masses": "learning" if self.evidence else None,
         }
         others["arg_train.dempster_shafer_sar_opt_fusion"] = bool(self.radar)
         sensors: dict[str, Any] = {}
