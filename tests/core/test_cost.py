@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -9,7 +10,7 @@ from odc.geo.geobox import GeoBox
 
 from iota2.chains.classification import CLASSIFICATION
 from iota2.chains.load import load_config
-from iota2.core.cost import SECONDS_PER_JOB, Facts, JobFacts
+from iota2.core.cost import SECONDS_PER_JOB, Cost, Facts, JobFacts
 from iota2.core.grid import PART_ROWS
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
@@ -60,6 +61,21 @@ def test_the_cost_of_classification_grows_with_regions_runs_and_probabilities(fa
     assert step.cost(rich, of_a).uncompressed == 4 * (2 + 4 + 2 * 2) * pixels, "two runs, two classes"
     assert step.cost(plain, of_a).memory == 7 << 20
     assert step.cost(plain, of_a).seconds > STEPS["classificationMerge"].cost(plain, of_a).seconds
+
+
+def test_the_cost_of_classification_grows_with_models_of_a_region_and_with_blending(facts: Facts, case: Case) -> None:
+    def cost(run: Facts, **options: object) -> Cost:
+        regions = {"region_path": str(case.files.regions), "region_field": "region"}
+        config = load_config(case.configured(chain=regions, arg_classification=options))
+        return STEPS["classification"].cost(config, JobFacts(run, {"tile": "A", "part": 1}, 0))
+
+    pixels, fused = 100 * 50, {"classif_mode": "fusion"}
+    one, divided = facts, replace(facts, submodels={"1": 3, "2": 1})
+    blended = {"enable_boundary_fusion": True, "boundary_exterior_buffer_size": 20}
+    assert cost(divided, **fused).uncompressed == (4 + 2) * (2 + 4) * pixels, "four models, and two maps of regions"
+    assert cost(divided, **fused).seconds > cost(one, **fused).seconds > cost(one).seconds
+    assert cost(one, **blended).uncompressed == (2 + 1) * (2 + 4) * pixels, "two models, and one map of the tile"
+    assert cost(one, **blended).seconds > cost(one).seconds
 
 
 @pytest.mark.parametrize("name", STEPS)

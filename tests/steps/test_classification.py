@@ -10,6 +10,8 @@ import pytest
 from odc.geo.geobox import GeoBox
 
 from iota2.classifiers import Model, save_model, train_model, validate_options
+from iota2.classifiers.base import Prediction
+from iota2.core.cube import FeatureBlock
 from iota2.core.graph import Key, MultiplePaths
 from iota2.core.recipe import FeatureRecipe
 from iota2.errors import FeatureMismatch, InputError
@@ -102,7 +104,14 @@ def test_models_of_a_region_vote_where_they_have_a_label(tmp_path: Path) -> None
         np.testing.assert_array_equal(read_raster(tmp_path / "labels_f1.tif"), np.where(HIGH, 2, 1) * seen)
 
 
-def test_regions_are_blended_by_their_weights(tmp_path: Path) -> None:
+def test_regions_are_blended_by_their_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    predicted, predict = {1: 0, 2: 0}, Model.predict
+
+    def counted(self: Model, features: FeatureBlock, where: np.ndarray, *, threads: int = 1) -> Prediction:
+        predicted[int(self.classes[0])] += int(np.count_nonzero(where))
+        return predict(self, features, where, threads=threads)
+
+    monkeypatch.setattr(Model, "predict", counted)
     inp = inputs(tmp_path, {"west": model(1, 1), "east": model(2, 2)})
     weights = {"west": np.clip(7 - COLUMN, 0, 4) * 250, "east": np.clip(COLUMN - 3, 0, 4) * 250}
     for name, values in weights.items():
@@ -119,6 +128,7 @@ def test_regions_are_blended_by_their_weights(tmp_path: Path) -> None:
     np.testing.assert_allclose(read_raster(tmp_path / "blended_confidence.tif"), share * seen, atol=1e-6)
     np.testing.assert_array_equal(read_raster(tmp_path / "labels_west.tif"), 1 * (WEST & seen))
     np.testing.assert_array_equal(read_raster(tmp_path / "labels_east.tif"), 2 * (EAST & seen))
+    assert predicted == {1: np.count_nonzero(west), 2: np.count_nonzero(east)}, "no pixel without a weight"
 
 
 def test_models_with_other_features_or_classes_are_errors(tmp_path: Path) -> None:
