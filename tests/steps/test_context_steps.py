@@ -23,6 +23,7 @@ from iota2.io.tables.vectors import write_samples, write_sqlite
 from iota2.steps.learning import autocontext_models, context_features, context_models
 from iota2.steps.prepare import superpixels
 from iota2.steps.sampling import superpixel_samples
+from iota2.steps.training_samples import FirstModelParams
 from tests.steps.helpers import (
     DAYS,
     GRID,
@@ -136,7 +137,7 @@ def test_all_pixels_of_touched_superpixels_are_extracted(tmp_path: Path, inputs:
 def test_the_chain_of_autocontext_is_trained(tmp_path: Path, inputs: dict[str, str]) -> None:
     touched(tmp_path, inputs)
     given = {**some(inputs, "recipe", "classes", "samples"), "pixels": several("tile part", {(TILE, 0): "pixels.npz"})}
-    params = autocontext_models.AutoContextParams(LEARNER, 0, None, 2, 50)
+    params = autocontext_models.AutoContextParams(LEARNER, 0, None, 2)
     run(autocontext_models.STEP, tmp_path, given, {"chain": "chain"}, key=MODEL, params=params)
     chain = load_autocontext(tmp_path / "chain")
     assert chain.previous is not None
@@ -147,7 +148,7 @@ def test_the_chain_of_autocontext_is_trained(tmp_path: Path, inputs: dict[str, s
 
 @pytest.mark.parametrize("memory", [256 << 20, 1 << 20])
 def test_the_context_of_samples_is_the_mean_around_them(tmp_path: Path, inputs: dict[str, str], memory: int) -> None:
-    params = context_models.ContextModelParams(LEARNER, 0, None)
+    params = FirstModelParams(LEARNER, 0, None)
     trained = some(inputs, "recipe", "classes", "samples")
     run(context_models.STEP, tmp_path, trained, {"models": "models"}, key=MODEL, params=params)
     models = load_context_models(tmp_path / "models")

@@ -1,17 +1,23 @@
-"""Samples from which a model learns, read from the inputs of the steps that train models."""
+"""Samples from which a model learns, read from the inputs of the steps that train models; training of first models."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from iota2 import layout
+from iota2.classifiers.base import Classifier, Model, Regressor
+from iota2.classifiers.models import train_model
 from iota2.classifiers.samples import Samples
+from iota2.classifiers.superpixel_context import SuperpixelContext
 from iota2.compute.class_weights import Balanced, class_weights, counts_by_code, sample_weights, weights_by_code
+from iota2.config.learner import Learner, options_of_learner
 from iota2.core.graph import Artifact, Key, Need, Paths, optional
 from iota2.core.nomenclature import Nomenclature
+from iota2.core.recipe import FeatureRecipe
 from iota2.core.tables import AUGMENTED, CODE, ORIGIN
 from iota2.errors import InputError
 from iota2.io.tables.classes import read_classes
@@ -24,6 +30,49 @@ INPUTS: Mapping[str, Artifact | Need] = {
     "classes": layout.CODES,
 }
 """Inputs of steps that train models, in addition to the samples."""
+
+
+@dataclass(frozen=True)
+class FirstModelParams:
+    """Parameters of the models whose predictions are features of the last model."""
+
+    learner: Learner
+    random_seed: int
+    class_weight: Balanced | Mapping[str, float] | None
+
+    def by_user_name(self) -> Mapping[str, object]:
+        """The parameters by option name of the configuration."""
+        others = {"arg_train.random_seed": self.random_seed, "arg_train.class_weight": self.class_weight}
+        return {**options_of_learner(self.learner), **others}
+
+    def train(
+        self,
+        recipe: FeatureRecipe,
+        key: Key,
+        samples: Samples,
+        threads: int,
+        *,
+        found: Classifier | Regressor | None = None,
+        context: SuperpixelContext | None = None,
+    ) -> Model:
+        """Train the model ``key`` on its samples.
+
+        ``found`` is the result of an earlier search for its parameters, ``context`` the models before it.
+        """
+        return train_model(
+            self.learner.classifier,
+            self.learner.parameters,
+            samples.x,
+            samples.y,
+            recipe=recipe,
+            seed=self.random_seed + key.seed,
+            region=key.model,
+            threads=threads,
+            weight=samples.weight,
+            groups=samples.groups,
+            found=found,
+            context=context,
+        )
 
 
 def read_labels(inp: Paths, key: Key) -> tuple[np.ndarray, np.ndarray]:

@@ -9,11 +9,9 @@ from iota2 import layout
 from iota2.classifiers.autocontext import SuperpixelSamples, save_autocontext, train_autocontext
 from iota2.classifiers.base import Model
 from iota2.classifiers.context_training import CONTEXT_FOLDS
-from iota2.classifiers.models import train_model
 from iota2.classifiers.samples import Samples
 from iota2.classifiers.superpixel_context import SuperpixelContext
-from iota2.compute.class_weights import Balanced
-from iota2.config.learner import Learner, options_of_learner, training_seconds
+from iota2.config.learner import training_seconds
 from iota2.config.options.schema import Config
 from iota2.config.options.train import SUPERPIXELS
 from iota2.core.cost import SECONDS_PER_JOB, Cost, JobFacts
@@ -23,34 +21,28 @@ from iota2.errors import InputError
 from iota2.io.files.atomic import replacing_folder
 from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.superpixel_samples import SuperpixelPixels, merged, read_superpixels
-from iota2.steps.training_samples import INPUTS, effective_weights, read_samples
+from iota2.steps.training_samples import INPUTS, FirstModelParams, effective_weights, read_samples
 
 MAX_THREADS = 64
 """Maximum number of threads of a training."""
 
 
 @dataclass(frozen=True)
-class AutoContextParams:
+class AutoContextParams(FirstModelParams):
     """Classifier, its parameters, the random seed of the run, and the number of iterations."""
 
-    learner: Learner
-    random_seed: int
-    class_weight: Balanced | Mapping[str, float] | None
     iterations: int
-    extent: int
-    """Maximum extent of superpixels in pixels."""
 
     def by_user_name(self) -> Mapping[str, object]:
         """The parameters by option name of the configuration."""
-        others = {"arg_train.random_seed": self.random_seed, "arg_train.class_weight": self.class_weight}
-        return {**options_of_learner(self.learner), **others, "arg_train.autocontext_iterations": self.iterations}
+        return {**super().by_user_name(), "arg_train.autocontext_iterations": self.iterations}
 
 
 def params(config: Config) -> AutoContextParams:
     """Parameters of training from the configuration."""
     given = config.arg_train
     weights = effective_weights(given.class_weight)
-    return AutoContextParams(config.learner, given.seed, weights, given.autocontext_iterations, SUPERPIXELS.extent)
+    return AutoContextParams(config.learner, given.seed, weights, given.autocontext_iterations)
 
 
 def run(job: JobContext[AutoContextParams]) -> None:
@@ -58,19 +50,7 @@ def run(job: JobContext[AutoContextParams]) -> None:
     recipe, seed = read_recipe(job.inp.recipe), job.params.random_seed + job.key.seed
 
     def train(samples: Samples, context: SuperpixelContext | None) -> Model:
-        return train_model(
-            job.params.learner.classifier,
-            job.params.learner.parameters,
-            samples.x,
-            samples.y,
-            recipe=recipe,
-            seed=seed,
-            region=job.key.model,
-            threads=job.use.threads,
-            weight=samples.weight,
-            groups=samples.groups,
-            context=context,
-        )
+        return job.params.train(recipe, job.key, samples, job.use.threads, context=context)
 
     samples, _ = read_samples(job.inp, job.key, sample_columns(recipe), job.params.class_weight)
     around = _around(job.inp)
@@ -83,7 +63,7 @@ def run(job: JobContext[AutoContextParams]) -> None:
         train,
         samples,
         around,
-        extent=job.params.extent,
+        extent=SUPERPIXELS.extent,
         iterations=job.params.iterations,
         seed=seed,
         region=job.key.model,

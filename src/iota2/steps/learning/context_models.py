@@ -2,66 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 from iota2 import layout
 from iota2.classifiers.base import Classifier, Model, Regressor, Searching
 from iota2.classifiers.context_training import CONTEXT_FOLDS, save_context_models, train_context_models
-from iota2.classifiers.models import train_model
 from iota2.classifiers.samples import Samples
-from iota2.compute.class_weights import Balanced
-from iota2.config.learner import Learner, options_of_learner, training_seconds
+from iota2.config.learner import training_seconds
 from iota2.config.options.schema import Config
 from iota2.core.cost import SECONDS_PER_JOB, Cost, JobFacts
 from iota2.core.graph import JobContext, Step
 from iota2.core.tables import sample_columns
 from iota2.io.files.atomic import replacing_folder
 from iota2.io.tables.recipes import read_recipe
-from iota2.steps.training_samples import INPUTS, effective_weights, read_samples
+from iota2.steps.training_samples import INPUTS, FirstModelParams, effective_weights, read_samples
 
 MAX_THREADS = 64
 """Maximum number of threads of a training."""
 
 
-@dataclass(frozen=True)
-class ContextModelParams:
-    """Classifier, its parameters and the random seed of the run."""
-
-    learner: Learner
-    random_seed: int
-    class_weight: Balanced | Mapping[str, float] | None
-
-    def by_user_name(self) -> Mapping[str, object]:
-        """The parameters by option name of the configuration."""
-        others = {"arg_train.random_seed": self.random_seed, "arg_train.class_weight": self.class_weight}
-        return {**options_of_learner(self.learner), **others}
-
-
-def params(config: Config) -> ContextModelParams:
+def params(config: Config) -> FirstModelParams:
     """Parameters of training from the configuration."""
     arg_train = config.arg_train
-    return ContextModelParams(config.learner, arg_train.seed, effective_weights(arg_train.class_weight))
+    return FirstModelParams(config.learner, arg_train.seed, effective_weights(arg_train.class_weight))
 
 
-def run(job: JobContext[ContextModelParams]) -> None:
+def run(job: JobContext[FirstModelParams]) -> None:
     """Train a model on all samples, and one without the polygons of each fold."""
     recipe, seed = read_recipe(job.inp.recipe), job.params.random_seed + job.key.seed
 
     def train(samples: Samples, found: Classifier | Regressor | None) -> Model:
-        return train_model(
-            job.params.learner.classifier,
-            job.params.learner.parameters,
-            samples.x,
-            samples.y,
-            recipe=recipe,
-            seed=seed,
-            region=job.key.model,
-            threads=job.use.threads,
-            weight=samples.weight,
-            groups=samples.groups,
-            found=found,
-        )
+        return job.params.train(recipe, job.key, samples, job.use.threads, found=found)
 
     samples, polygons = read_samples(job.inp, job.key, sample_columns(recipe), job.params.class_weight)
     models = train_context_models(train, samples, polygons, seed=seed, region=job.key.model)
