@@ -153,8 +153,8 @@ def sum_pixels(counts: Iterable[Mapping[int, int]]) -> dict[int, int]:
 
 def count_labels(labels: np.ndarray) -> dict[int, int]:
     """Number of pixels of each class in a map (y, x) of class codes, without 0."""
-    codes, counts = np.unique(labels[labels > 0], return_counts=True)
-    return dict(zip(codes.tolist(), counts.tolist(), strict=True))
+    counts = np.bincount(labels.ravel())
+    return {code: int(counts[code]) for code in np.flatnonzero(counts).tolist() if code > 0}
 
 
 def stage_accuracy(counts: PolygonCounts, labels: Sequence[int], rng: np.random.Generator) -> StageAccuracy:
