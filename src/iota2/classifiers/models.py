@@ -205,9 +205,10 @@ def read_recipe_of(folder: Path) -> FeatureRecipe:
 
 
 def read_trainings(folder: Path) -> dict[tuple[str, ...], Training]:
-    """Origin of the models by their sensors with dates, by preference; only one without models of fewer sensors.
+    """Samples and options from which each model of a region was trained, by the names of its sensors.
 
-    ``ModelError`` as in ``load_model``; no array is read.
+    A model without models of fewer sensors has one entry; otherwise the preferred model is first. ``ModelError`` as in
+    ``load_model``; no array is read.
     """
     found = _parsed(folder / FILE)
     own = found.recipe.dated if found.sensors is None else found.sensors

@@ -17,6 +17,8 @@ import shapely
 from iota2 import layout
 from iota2.compute.map_stages import (
     FINAL_STAGE,
+    REGULARISED_STAGE,
+    UNSMOOTHED_STAGE,
     BorderAccuracy,
     ChangeCounts,
     MapStages,
@@ -80,12 +82,11 @@ STAGES = (
     MapStage("optical", "Optical images alone", (layout.OPTICAL_MAP,)),
     MapStage("radar", "Radar images alone", (layout.RADAR_MAP,)),
     MapStage("no_boundary_fusion", "Without boundary fusion", (layout.UNBLENDED_MAP, layout.TMP_UNBLENDED_MAP)),
-    MapStage("unsmoothed", "Before smoothing", (layout.UNSMOOTHED_MAP,)),
-    MapStage("final", "Final map", (layout.MAP,)),
-    MapStage("regularised", "Without small patches", (layout.REGULARISED_MAP,)),
+    MapStage(UNSMOOTHED_STAGE, "Before smoothing", (layout.UNSMOOTHED_MAP,)),
+    MapStage(FINAL_STAGE, "Final map", (layout.MAP,)),
+    MapStage(REGULARISED_STAGE, "Without small patches", (layout.REGULARISED_MAP,)),
 )
-"""All stages, in the order of the processing, first the maps of single sources. The report refers to the last three by
-the names in ``compute/map_stages.py``."""
+"""All stages, in the order of the processing, first the maps of single sources."""
 
 
 @dataclass(frozen=True)
