@@ -6,7 +6,7 @@ import ast
 import inspect
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Literal
@@ -37,7 +37,7 @@ def names_in(module: ModuleType, side: Side) -> Names:
     """The names used by the module of a step, and by functions of other modules that receive its paths."""
     tree = ast.parse(inspect.getsource(module))
     tree.body = [node for node in tree.body if not _is_step(node)]
-    found = _names(tree, lambda node: isinstance(node, ast.Attribute) and node.attr == side)
+    found = _names(tree, lambda node: isinstance(node, ast.Attribute) and node.attr == side, vars(module))
     for helper in _helpers(tree, module, lambda node: isinstance(node, ast.Attribute) and node.attr == side):
         further = _used_by(helper)
         found.used |= further.used
@@ -53,8 +53,9 @@ def _used_by(helper: Callable[..., Any]) -> Names:
     def are_paths(node: ast.AST) -> bool:
         return isinstance(node, ast.Name) and node.id == parameter
 
-    found = _names(code, are_paths)
-    for further in _helpers(code, sys.modules[helper.__module__], are_paths):
+    module = sys.modules[helper.__module__]
+    found = _names(code, are_paths, vars(module))
+    for further in _helpers(code, module, are_paths):
         names = _used_by(further)
         found.used |= names.used
         found.any_of |= names.any_of
@@ -76,7 +77,8 @@ def _helpers(tree: ast.AST, module: ModuleType, are_paths: Callable[[ast.AST], b
                 yield function
 
 
-def _names(tree: ast.AST, are_paths: Callable[[ast.AST], bool]) -> Names:
+def _names(tree: ast.AST, are_paths: Callable[[ast.AST], bool], constants: Mapping[str, object]) -> Names:
+    """``constants``: values of the names of the module."""
     used: set[str] = set()
     by_variable = False
     for node in ast.walk(tree):
@@ -89,8 +91,15 @@ def _names(tree: ast.AST, are_paths: Callable[[ast.AST], bool]) -> Names:
             used.add(node.attr)
         elif isinstance(node, ast.Compare) and are_paths(node.comparators[0]) and isinstance(node.left, ast.Constant):
             used.add(str(node.left.value))
-    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    return Names(used, texts if by_variable else set())
+    values = (_value(node, constants) for node in ast.walk(tree))
+    return Names(used, {value for value in values if isinstance(value, str)} if by_variable else set())
+
+
+def _value(node: ast.AST, constants: Mapping[str, object]) -> object:
+    """The value of a literal, or of a constant of the module."""
+    if isinstance(node, ast.Constant):
+        return node.value
+    return constants.get(node.id) if isinstance(node, ast.Name) else None
 
 
 def unused(step: Step, module: ModuleType) -> list[str]:
@@ -123,8 +132,9 @@ def test_names_are_found_in_helpers_of_other_modules(step: Step) -> None:
 
 def test_names_are_found_in_every_kind_of_access() -> None:
     tree = ast.parse("def run(job):\n    job.inp.a; job.inp.at('b', tile=1); 'c' in job.inp; job.out.each('d')")
-    found = _names(tree, lambda node: isinstance(node, ast.Attribute) and node.attr == "inp")
+    found = _names(tree, lambda node: isinstance(node, ast.Attribute) and node.attr == "inp", {})
     assert found.used == {"a", "b", "c"}
     assert found.any_of == set()
-    tree = ast.parse("for name in ('e', 'f'):\n    job.out.all(name)")
-    assert {"e", "f"} <= _names(tree, lambda node: isinstance(node, ast.Attribute) and node.attr == "out").any_of
+    tree = ast.parse("for name in ('e', F):\n    job.out.all(name)")
+    found = _names(tree, lambda node: isinstance(node, ast.Attribute) and node.attr == "out", {"F": "f", "G": "g"})
+    assert found.any_of == {"e", "f"}
