@@ -436,6 +436,18 @@ CLOUD_THRESHOLD = Artifact(
     "Area with at least `cloud_threshold` clear dates, in `proj`; samples are selected in this area.",
 )
 
+SUPERPIXEL_FEATURES = Artifact(
+    "features/{tile}/tmp/SLIC_{tile}_features.npz",
+    "Features of some pixels of the tile, to which the components of superpixels are fitted (with "
+    "`enable_autocontext`).",
+    when=with_superpixels,
+)
+SUPERPIXEL_COMPONENTS = Artifact(
+    "features/SLIC_components",
+    "Principal components of the features of all tiles, from which superpixels are computed (with "
+    "`enable_autocontext`).",
+    when=with_superpixels,
+)
 SUPERPIXELS = Artifact(
     "features/{tile}/tmp/SLIC_{tile}.tif",
     "Superpixels of the tile: a number for each, 0 without clear date (with `enable_autocontext`).",

@@ -12,7 +12,15 @@ from odc.geo.geobox import GeoBox
 from scipy.ndimage import gaussian_filter, label
 from skimage.segmentation import find_boundaries, slic
 
-from iota2.compute.superpixels import JOIN_ROUNDS, REACH, STEPS_PER_UNIT, SlicOptions, block_with_halo, superpixels
+from iota2.compute.superpixels import (
+    JOIN_ROUNDS,
+    REACH,
+    STEPS_PER_UNIT,
+    SlicOptions,
+    block_with_halo,
+    on_cells,
+    superpixels,
+)
 from iota2.core.grid import block_of
 
 
@@ -122,6 +130,25 @@ def test_a_block_with_its_halo_has_the_segments_of_the_whole_image(
     found = superpixels(image[:, *window], valid[window], options, origin=origin, width=shape[1])
     expected = superpixels(image, valid, options)[rows[0] : rows[1], cols[0] : cols[1]]
     np.testing.assert_array_equal(around.cut(found, block), expected)
+
+
+@given(
+    st.integers(-30, 30),
+    st.integers(-30, 30),
+    st.integers(1, 12),
+    st.sampled_from([(10.0, -10.0), (0.1, -0.1), (30.0, -15.0)]),
+)
+def test_cells_start_at_the_same_places_for_all_grids(
+    row: int, column: int, cell: int, size: tuple[float, float]
+) -> None:
+    given = GeoBox((5, 7), Affine(size[0], 0, column * size[0], 0, size[1], row * size[1]), "EPSG:32631")
+    found = on_cells(given, cell)
+    top, left = found.affine.f / size[1], found.affine.c / size[0]
+    for start, first, length, needed in ((top, row, found.shape[0], 5), (left, column, found.shape[1], 7)):
+        assert start == pytest.approx(round(start), abs=1e-6)
+        assert round(start) % cell == 0
+        assert 0 <= first - round(start) < cell
+        assert round(start) + length == first + needed
 
 
 @pytest.mark.parametrize("noise", [0.0, 1.0, 4.0])

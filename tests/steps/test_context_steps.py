@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from affine import Affine
+from odc.geo.geobox import GeoBox
 
 from iota2.classifiers import validate_options
 from iota2.classifiers.autocontext import load_autocontext
@@ -21,7 +24,7 @@ from iota2.io.tables.pixel_features import read_clear_pixels
 from iota2.io.tables.superpixel_samples import read_superpixels
 from iota2.io.tables.vectors import write_samples, write_sqlite
 from iota2.steps.learning import autocontext_models, context_features, context_models
-from iota2.steps.prepare import superpixels
+from iota2.steps.prepare import superpixel_components, superpixel_features, superpixels
 from iota2.steps.sampling import superpixel_samples
 from iota2.steps.training_samples import FirstModelParams
 from tests.steps.helpers import (
@@ -86,26 +89,56 @@ def some(inputs: dict[str, str], *names: str) -> dict[str, str]:
     return {name: inputs[name] for name in names}
 
 
+def segmented(
+    folder: Path,
+    scenes: Mapping[str, str],
+    recipe: str,
+    options: SlicOptions,
+    *,
+    use: Resources | None = None,
+) -> list[np.ndarray]:
+    """Run the steps of superpixels; ``scenes``: scene files by tile. Returns the superpixels of each tile."""
+    for tile, scene in scenes.items():
+        given = {"scene": scene, "recipe": recipe}
+        run(superpixel_features.STEP, folder, given, {"pixels": f"{tile}.npz"}, key=Key.of(tile=tile), use=use)
+    fitted = {"recipe": recipe, "pixels": several("tile", {tile: f"{tile}.npz" for tile in scenes})}
+    run(superpixel_components.STEP, folder, fitted, {"components": "components"})
+    for tile, scene in scenes.items():
+        given = {"scene": scene, "recipe": recipe, "components": "components"}
+        params, key = superpixels.SuperpixelParams(options), Key.of(tile=tile)
+        run(superpixels.STEP, folder, given, {"raster": f"{tile}.tif"}, key=key, params=params, use=use)
+    return [read_raster(folder / f"{tile}.tif") for tile in scenes]
+
+
 @pytest.mark.parametrize("shape", [None, (2, 3)])
 def test_superpixels_follow_the_image_and_leave_out_unclear_pixels(
     tmp_path: Path, inputs: dict[str, str], shape: tuple[int, int] | None
 ) -> None:
-    given = superpixels.SuperpixelParams(SlicOptions(3, 0.2))
     use = Resources(block_shape=shape)
-    run(
-        superpixels.STEP,
-        tmp_path,
-        some(inputs, "scene", "recipe"),
-        {"raster": "slic.tif"},
-        key=PART,
-        params=given,
-        use=use,
-    )
-    found = read_raster(tmp_path / "slic.tif")
+    (found,) = segmented(tmp_path, {TILE: inputs["scene"]}, inputs["recipe"], SlicOptions(3, 0.2), use=use)
     np.testing.assert_array_equal(found > 0, ~CLOUDY)
     for number in np.unique(found[found > 0]):
         assert len(np.unique(HIGH[found == number])) == 1
     assert len(np.unique(found)) > 3
+
+
+def test_overlapping_tiles_have_the_same_superpixels(tmp_path: Path) -> None:
+    rng, options = np.random.default_rng(1), SlicOptions(3, 0.2, iterations=1)
+    ground = {day: {"RED": rng.normal(2000, 400, (130, 130)), "NIR": rng.normal(900, 200, (130, 130))} for day in DAYS}
+    ground[DAYS[0]]["RED"][:, 100:] *= 3  # so that components fitted to one tile differ
+    places = {"T31TCJ": np.s_[0:100, 0:100], "T31TDJ": np.s_[7:130, 17:130]}
+    scenes = {}
+    for tile, place in places.items():
+        (tmp_path / tile).mkdir()
+        origin = Affine.translation(10 * place[1].start, -10 * place[0].start) * GRID.affine
+        grid = GeoBox(np.zeros((130, 130))[place].shape, origin, GRID.crs)
+        images = {day: {band: values[place] for band, values in bands.items()} for day, bands in ground.items()}
+        scenes[tile] = f"{tile}/{write_scene(tmp_path / tile, images, tile=tile, geobox=grid)}"
+    west, east = segmented(tmp_path, scenes, write_recipe(tmp_path), options)
+    halo = options.halo_cells * options.cell
+    inner = west[7 + halo : 100 - halo, 17 + halo : 100 - halo], east[halo : 93 - halo, halo : 83 - halo]
+    pairs = set(zip(*(numbers.ravel().tolist() for numbers in inner), strict=True))
+    assert len(pairs) == len(np.unique(inner[0])) == len(np.unique(inner[1])) > 30
 
 
 def touched(tmp_path: Path, inputs: dict[str, str]) -> np.ndarray:

@@ -12,7 +12,16 @@ from iota2.steps.learning import (
     reduction,
     training,
 )
-from iota2.steps.prepare import common_mask, coregistration, preprocess, recipe, superpixels, validity
+from iota2.steps.prepare import (
+    common_mask,
+    coregistration,
+    preprocess,
+    recipe,
+    superpixel_components,
+    superpixel_features,
+    superpixels,
+    validity,
+)
 from iota2.steps.products import mosaic, regularisation, shaping, smoothing
 from iota2.steps.sampling import (
     augmentation,
@@ -52,6 +61,8 @@ STEPS = (
     coregistration.STEP,
     common_mask.STEP,
     validity.STEP,
+    superpixel_features.STEP,
+    superpixel_components.STEP,
     superpixels.STEP,
     envelopes.STEP,
     regions.STEP,

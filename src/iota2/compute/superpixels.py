@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
+from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from iota2.core.grid import Block, block_of
@@ -70,6 +71,17 @@ class SlicOptions:
         return (2 * REACH + 1) * self.cell
 
 
+def on_cells(geobox: GeoBox, cell: int) -> GeoBox:
+    """The north-up grid, enlarged at the top and left to whole cells counted from the origin of the map coordinates.
+
+    Overlapping tiles with the same pixel grid have the same cells, and so the same segments where both show the same
+    ground, ``SlicOptions.halo_cells`` or more away from their edges.
+    """
+    (height, width), affine = geobox.shape, geobox.affine
+    above, left = round(affine.f / affine.e) % cell, round(affine.c / affine.a) % cell
+    return GeoBox((height + above, width + left), affine * Affine.translation(-left, -above), geobox.crs)
+
+
 def block_with_halo(block: Block, options: SlicOptions, geobox: GeoBox) -> Block:
     """The block enlarged to whole cells, so that its segments equal those of the whole grid ``geobox``."""
     cell, halo = options.cell, options.halo_cells
@@ -91,8 +103,9 @@ def superpixels(
 
     ``image`` is (band, y, x) float32, in units in which its values vary by about 1: they are rounded to
     1 / ``STEPS_PER_UNIT`` and clipped to ± ``LARGEST_VALUE``. Pixels with a value that is not finite are not valid.
-    ``origin``: row and column of the first pixel on the whole image, whose cells start at its upper-left corner; both
-    must be multiples of the cell (ValueError). ``width``: columns of the whole image, by default those of ``image``.
+    ``origin``: row and column of the first pixel on the whole image, whose cells start at its upper-left corner
+    (``on_cells`` makes them those of other tiles); both must be multiples of the cell (ValueError). ``width``: columns
+    of the whole image, by default those of ``image``.
 
     The number of a segment is 1 + the position of one of its pixels in the whole image, in scan order. Segments are
     connected by edges, and no larger than ``options.extent`` in rows and columns. Connected pieces of fewer than

@@ -6,27 +6,25 @@ import tempfile
 from dataclasses import dataclass, replace
 
 import numpy as np
+from odc.geo.geobox import GeoBox
 
 from iota2 import layout
-from iota2.compute.components import GroupComponents, fit_components
-from iota2.compute.superpixels import BAND_BYTES, SUPERPIXEL_BYTES, SlicOptions, block_with_halo, superpixels
+from iota2.classifiers.transforms import Components
+from iota2.compute.superpixels import BAND_BYTES, SUPERPIXEL_BYTES, SlicOptions, block_with_halo, on_cells, superpixels
 from iota2.config.options.schema import Config
 from iota2.config.options.train import SUPERPIXELS
 from iota2.core.cost import COMPONENT_SECONDS, FEATURE_SECONDS, READING_SECONDS, Cost, JobFacts
 from iota2.core.graph import JobContext, Resources, Step
-from iota2.core.grid import Block, blocks
-from iota2.core.recipe import MISSING, FeatureRecipe
+from iota2.core.grid import Block, block_of, blocks
+from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
 from iota2.io.rasters.files import RasterProfile, RasterWriter
 from iota2.io.series.scene_file import read_shifted_scene
 from iota2.io.tables.recipes import read_recipe
 from iota2.steps.blocks import IMAGE_THREADS, feature_shapes, fitting_threads
-from iota2.steps.pixels import feature_blocks, features_at
+from iota2.steps.pixels import feature_blocks
+from iota2.steps.superpixel_image import COMPONENTS, without_nan
 
-COMPONENTS = 3
-"""Number of components."""
-SAMPLE_SIDE, SAMPLE_WINDOWS = 8, 8
-"""Rows and columns of the windows of pixels to which components are fitted, and their number along each axis."""
 _COMPONENT_BYTES = 4 * COMPONENTS
 """Bytes of the components of a pixel."""
 _LEAST_ROWS = 64
@@ -48,55 +46,44 @@ def params(config: Config) -> SuperpixelParams:
 
 
 def run(job: JobContext[SuperpixelParams]) -> None:
-    """Write the components of all pixels to a scratch file, then the superpixels block by block."""
+    """Write the components of all pixels to a scratch file, then the superpixels block by block.
+
+    Cells are the same for all tiles with the same pixel grid: the image is enlarged at the top and left to whole cells,
+    and the added pixels are not clear.
+    """
     scene, recipe, options = read_shifted_scene(job.inp), read_recipe(job.inp.recipe), job.params.options
-    height, width = scene.geobox.shape
-    components, scale = _fitted(scene, recipe, job.use)
+    components = Components.load(job.inp.components)
+    grid = on_cells(scene.geobox, options.cell)
+    above, left = (int(a) - int(b) for a, b in zip(grid.shape, scene.geobox.shape, strict=True))
     profile = RasterProfile(scene.geobox, "uint32", nodata=0)
     with tempfile.TemporaryFile() as scratch, RasterWriter(job.out.raster, profile) as out:
-        image = np.memmap(scratch, np.float32, "w+", shape=(COMPONENTS, height, width))
-        clear = np.zeros((height, width), bool)
-        _write_components(scene, recipe, job.use, (components, scale), (image, clear))
+        image = np.memmap(scratch, np.float32, "w+", shape=(COMPONENTS, *grid.shape))
+        clear = np.zeros(grid.shape, bool)
+        _write_components(scene, recipe, job.use, components, (image[:, above:, left:], clear[above:, left:]))
         for block in blocks(scene.tile, scene.geobox, _shape(job.use, options)):
-            around = block_with_halo(block, options, scene.geobox)
+            on_grid = _moved(block, above, left, grid)
+            around = block_with_halo(on_grid, options, grid)
             place = np.s_[around.rows[0] : around.rows[1], around.cols[0] : around.cols[1]]
             origin = around.rows[0], around.cols[0]
-            found = superpixels(image[:, *place], clear[place], options, origin=origin, width=width)
-            out.write(block, around.cut(found, block))
+            found = superpixels(image[:, *place], clear[place], options, origin=origin, width=grid.shape[1])
+            out.write(block, around.cut(found, on_grid))
 
 
-def _fitted(scene: Scene, recipe: FeatureRecipe, use: Resources) -> tuple[GroupComponents, float]:
-    """Components of pixels on a regular grid of small windows, and the standard deviation of all of them together."""
-    rows, cols = _sample(scene.geobox.shape.y), _sample(scene.geobox.shape.x)
-    grid = np.meshgrid(rows, cols, indexing="ij")
-    values, clear = features_at(scene, recipe, grid[0].ravel(), grid[1].ravel(), use)
-    x = _without_nan(values[clear])
-    components = fit_components(x, np.zeros(len(recipe.names), np.int64), COMPONENTS)
-    spread = float(np.sqrt(components.project(x).astype(np.float64).var(axis=0).sum())) if len(x) else 0.0
-    return components, spread or 1.0
-
-
-def _sample(size: int) -> np.ndarray:
-    """Rows, or columns, of the sample: evenly spaced windows, or all if there are few."""
-    starts = (np.arange(SAMPLE_WINDOWS) + 0.5) * size / SAMPLE_WINDOWS - SAMPLE_SIDE / 2
-    found = np.unique(np.rint(starts).astype(np.int64)[:, None] + np.arange(SAMPLE_SIDE))
-    return found[(found >= 0) & (found < size)]
-
-
-def _without_nan(x: np.ndarray) -> np.ndarray:
-    """Features of sensors without observation count as missing."""
-    return np.where(np.isnan(x), np.float32(MISSING), x)
+def _moved(block: Block, down: int, right: int, grid: GeoBox) -> Block:
+    """The block ``down`` rows and ``right`` columns further, on another grid."""
+    rows, cols = ((first + by, last + by) for (first, last), by in ((block.rows, down), (block.cols, right)))
+    return block_of(block.tile, grid, rows, cols)
 
 
 def _write_components(
     scene: Scene,
     recipe: FeatureRecipe,
     use: Resources,
-    fitted: tuple[GroupComponents, float],
+    components: Components,
     out: tuple[np.ndarray, np.ndarray],
 ) -> None:
-    """Write scaled components (component, y, x) and clear pixels (y, x) of the tile to ``out``."""
-    (components, scale), (image, clear) = fitted, out
+    """Write components (component, y, x) and clear pixels (y, x) of the tile to ``out``."""
+    image, clear = out
     use = fitting_threads(use, lambda given: feature_shapes(scene, recipe, given))
     shapes = feature_shapes(scene, recipe, use)
 
@@ -106,9 +93,9 @@ def _write_components(
     order = shapes.in_order(scene.tile, scene.geobox)
     for block, features, _ in feature_blocks(scene, recipe, order, parts, threads=use.threads):
         place = np.s_[..., block.rows[0] : block.rows[1], block.cols[0] : block.cols[1]]
-        values = _without_nan(features.values.reshape(len(features.values), -1))
+        values = without_nan(features.values.reshape(len(features.values), -1))
         found = np.zeros((COMPONENTS, values.shape[1]), np.float32)
-        found[: components.n_outputs] = components.project(values.T).T / np.float32(scale)
+        found[: components.n_outputs] = components.apply(values.T).T
         image[place] = found.reshape(COMPONENTS, *block.shape)
         clear[place] = features.n_valid > 0
         del features  # so that only one block of features is in memory
@@ -138,7 +125,7 @@ STEP = Step(
     task="superpixels_{tile}",
     run=run,
     over=("tile",),
-    needs={**layout.IMAGES, "recipe": layout.RECIPE},
+    needs={**layout.IMAGES, "recipe": layout.RECIPE, "components": layout.SUPERPIXEL_COMPONENTS},
     makes={"raster": layout.SUPERPIXELS},
     when=layout.with_superpixels,
     params=params,
