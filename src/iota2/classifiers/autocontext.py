@@ -15,14 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from iota2.classifiers.base import Model, ModelError
-from iota2.classifiers.context_training import CONTEXT_FOLDS
+from iota2.classifiers.context_training import context_folds
 from iota2.classifiers.models import load_model, save_model
 from iota2.classifiers.samples import Samples
 from iota2.classifiers.superpixel_context import SuperpixelContext, class_shares
 from iota2.compute.cross_fitting import SAMPLES_PER_PREDICTION
-from iota2.compute.folds import grouped_folds
 from iota2.core.files import read_text
-from iota2.core.random import generator
 from iota2.core.words import json_text
 
 FILE, SHARES, PREVIOUS = "chain.json", "shares.npy", "previous"
@@ -74,15 +72,11 @@ def train_autocontext(
     ``extent``: maximum extent of superpixels. The groups of the samples stay in one fold. There is no chain with one
     class, or with too few polygons for two folds.
     """
-    none = np.zeros((len(samples.y), 0), np.float32)
-    if len(np.unique(samples.y)) < 2:
-        return AutoContext(None, none, "the model has one class")
-    folds = grouped_folds(samples.y, samples.polygons, CONTEXT_FOLDS, generator(seed, "context folds", region))
-    used = np.unique(folds)
-    if len(used) < 2:
-        return AutoContext(None, none, "all samples are of one polygon, or of polygons that stay together")
-    previous, shares = None, none
-    of_fold = {fold: np.zeros((around.count, 0), np.float32) for fold in used.tolist()}
+    previous, shares = None, np.zeros((len(samples.y), 0), np.float32)
+    folds, reason = context_folds(samples.y, samples.polygons, seed=seed, region=region)
+    if reason:
+        return AutoContext(None, shares, reason)
+    of_fold = {fold: np.zeros((around.count, 0), np.float32) for fold in range(folds.max() + 1)}
     for iteration in range(iterations):
         given = replace(samples, x=np.concatenate([samples.x, shares], axis=1))
         context = SuperpixelContext(extent, iteration, previous) if previous is not None else None

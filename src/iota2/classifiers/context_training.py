@@ -27,6 +27,7 @@ from iota2.core.words import json_text
 CONTEXT_FOLDS = 3
 """Number of folds."""
 FILE = "folds.json"
+"""File with the fold of each polygon, in the folder of the models."""
 _FIRST, _FOLD = "first", "fold_{fold}"
 
 TrainOne = Callable[[Samples, Classifier | Regressor | None], Model]
@@ -66,17 +67,28 @@ def train_context_models(
     ``polygons`` (sample,) int: polygon of each sample. The groups of ``samples`` (the polygons if there are none) stay
     in one fold.
     """
-    if len(np.unique(samples.y)) < 2:
-        return ContextModels(None, (), {}, "the model has one class")
     groups = polygons if samples.groups is None else samples.groups
-    folds = grouped_folds(samples.y, groups, CONTEXT_FOLDS, generator(seed, "context folds", region))
-    used = np.unique(folds)
-    if len(used) < 2:
-        return ContextModels(None, (), {}, "all samples are of one polygon, or of polygons that stay together")
+    folds, reason = context_folds(samples.y, groups, seed=seed, region=region)
+    if reason:
+        return ContextModels(None, (), {}, reason)
     first = train(samples, None)
-    numbers = np.searchsorted(used, folds)
-    others = [train(samples.at(np.flatnonzero(numbers != fold)), first.classifier) for fold in range(len(used))]
-    return ContextModels(first, others, dict(zip(polygons.tolist(), numbers.tolist(), strict=True)))
+    others = [train(samples.at(np.flatnonzero(folds != fold)), first.classifier) for fold in range(folds.max() + 1)]
+    return ContextModels(first, others, dict(zip(polygons.tolist(), folds.tolist(), strict=True)))
+
+
+def context_folds(classes: np.ndarray, groups: np.ndarray, *, seed: int, region: str) -> tuple[np.ndarray, str]:
+    """Fold (sample,) of each sample, numbered from 0 without gaps, and the reason why there is no context.
+
+    ``classes`` and ``groups`` are (sample,). The samples of a group are in one fold. The reason is empty if there are
+    at least two classes and two folds.
+    """
+    drawn = grouped_folds(classes, groups, CONTEXT_FOLDS, generator(seed, "context folds", region))
+    used, folds = np.unique(drawn, return_inverse=True)
+    if len(np.unique(classes)) < 2:
+        return folds, "the model has one class"
+    if len(used) < 2:
+        return folds, "all samples are of one polygon, or of polygons that stay together"
+    return folds, ""
 
 
 def save_context_models(models: ContextModels, folder: Path) -> None:

@@ -160,14 +160,14 @@ class _BlockMemory:
         series = temporary = resampling = 0.0
         for sensor, wanted in self._sensors():
             dates, bands = len(sensor.acquisitions), len(wanted.bands)
-            around = _enlarged(shape, wanted.halo + self.margin)
+            around = enlarged(shape, wanted.halo + self.margin)
             series += around * dates * (4 * bands + 1) + self._placement_bytes(sensor, wanted)
             resampling = max(resampling, around * self._resampling_bytes(sensor, wanted, shape))
             filtered = around * (4 * dates * bands + _FILTER_BYTES) if wanted.speckle_radius else 0
             flags = _FLAG_BYTES * dates if wanted.temporal and not wanted.gapfilling else 0
             unused = 0 if wanted.copy_input else 4 * len(wanted.dates) * bands
-            temporary = max(temporary, filtered + _enlarged(shape, self.margin) * (flags + unused))
-        features = _enlarged(shape, self.margin) * (4 * len(self.recipe.names) + 2 * len(self.recipe.sensors))
+            temporary = max(temporary, filtered + enlarged(shape, self.margin) * (flags + unused))
+        features = enlarged(shape, self.margin) * (4 * len(self.recipe.names) + 2 * len(self.recipe.sensors))
         return max(series + resampling, series + temporary + features, features + self.extra_bytes) + _COUNT_BYTES
 
     def decoded(self, shape: tuple[int, int]) -> float:
@@ -253,8 +253,8 @@ class _BlockMemory:
         return _window(self.scene, sensor, grid, shape, around=around)
 
 
-def _enlarged(shape: tuple[int, int], around: int) -> float:
-    """Pixels of a block of a shape with a margin, divided by those of the block."""
+def enlarged(shape: tuple[int, int], around: int) -> float:
+    """Pixels of a block with a margin of ``around`` pixels on each side, divided by those of the block."""
     return (shape[0] + 2 * around) * (shape[1] + 2 * around) / (shape[0] * shape[1])
 
 

@@ -51,15 +51,15 @@ class Facts:
     scenes: Mapping[str, Scene]
     """Scenes by tile."""
     regions: Mapping[str, tuple[str, ...]]
-    """Names of the regions whose models each tile uses: those that intersect it, and near ones if they
-    are blended."""
+    """Names of the regions whose models each tile uses: those that intersect it and, if models are blended near borders
+    of regions, those nearby."""
     recipe: FeatureRecipe = field(default_factory=lambda: FeatureRecipe(()))
     """Empty until the recipe is known."""
     classes: Nomenclature | None = None
     submodels: Mapping[str, int] = field(default_factory=dict)
     """Number of models of each region that has several."""
     sources: int = 1
-    """Number of models for the images of different kinds of sensors."""
+    """Number of models of each region, sub-model and seed: 2 if optical and radar images have models of their own."""
     samples: float = 0.0
     """Maximum number of selected pixels, for all models and seeds."""
 
@@ -107,6 +107,11 @@ class Facts:
         return self.samples / runs * min(1.0, 2 / max(1, self.model_count))
 
 
+def model_name(key: Mapping[str, str | int]) -> str:
+    """Name of a model in files and messages, without the seed, from values of axes: ``1``, ``1f2``, ``1_SAR``."""
+    return "".join(str(key.get(axis, "")) for axis in MODEL_AXES)
+
+
 @dataclass(frozen=True)
 class JobFacts:
     """Facts about one job, known before it runs."""
@@ -144,8 +149,8 @@ class JobFacts:
 
     @property
     def model(self) -> str:
-        """Name of the model of the job, as ``Key.model``."""
-        return "".join(str(self.key.get(axis, "")) for axis in MODEL_AXES)
+        """Name of the model of the job; see ``model_name``."""
+        return model_name(self.key)
 
     @property
     def models(self) -> int:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Generic, Literal, NamedTuple, cast, get_args
 
 from typing_extensions import TypeVar
 
-from iota2.core.cost import MODEL_AXES, Cost, Facts, JobFacts
+from iota2.core.cost import Cost, Facts, JobFacts, model_name
 from iota2.core.remarks import Remark
 from iota2.core.words import counted, did_you_mean
 from iota2.errors import OptionPath, UserError
@@ -59,8 +59,8 @@ class Key(tuple[str | int, ...]):
 
     @property
     def model(self) -> str:
-        """Name of the model in files and messages, without the seed: ``1``, ``1f2``, ``1_SAR``."""
-        return "".join(str(self[k]) for k, axis in enumerate(self.axes) if axis in MODEL_AXES)
+        """Name of the model; see ``model_name``."""
+        return model_name(self.by_axis())
 
     def by_axis(self) -> dict[str, str | int]:
         """The values by axis name."""

@@ -6,7 +6,14 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
-from iota2.compute.block_shapes import COMPUTED_SHAPES, MIN_ROWS, BlockShapes, block_shapes, mask_block_shape
+from iota2.compute.block_shapes import (
+    COMPUTED_SHAPES,
+    MIN_ROWS,
+    BlockShapes,
+    block_shapes,
+    enlarged,
+    mask_block_shape,
+)
 from iota2.compute.predict import SLICE_BYTES, prediction_bytes
 from iota2.core.graph import Resources
 from iota2.core.recipe import FeatureRecipe
@@ -38,10 +45,9 @@ def fitting_threads(use: Resources, shapes: Callable[[Resources], BlockShapes]) 
     return use
 
 
-def enlarged(halo: int) -> float:
+def halo_factor(halo: int) -> float:
     """Pixels of a computed block with a halo, divided by those of the block, for estimates of time."""
-    rows, cols = COMPUTED_SHAPES[0]
-    return (rows + 2 * halo) * (cols + 2 * halo) / (rows * cols)
+    return enlarged(COMPUTED_SHAPES[0], halo)
 
 
 def feature_shapes(scene: Scene, recipe: FeatureRecipe, use: Resources) -> BlockShapes:
@@ -64,8 +70,9 @@ def prediction_shapes(
 ) -> BlockShapes:
     """Rows and columns of blocks in which features are computed and classified, and the results written.
 
-    ``classes`` and ``regions`` are numbers; ``model_bytes`` is the memory of all models; ``predictions`` is the number
-    of predictions that are in memory at once; ``halo`` the largest of models with context.
+    ``classes``: number of classes. ``regions``: number of masks of regions; weights, of two bytes, count as two.
+    ``model_bytes``: memory of all models. ``predictions``: number of predictions that are in memory at once.
+    ``halo``: pixels around a block on which predictions depend.
     """
     predictions += recipe.partial  # of one model, and of all of a region
     per_pixel = predictions * prediction_bytes(classes) + 2 * classes + _WRITING_BYTES_PER_PIXEL

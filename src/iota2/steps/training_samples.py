@@ -30,6 +30,8 @@ INPUTS: Mapping[str, Artifact | Need] = {
     "classes": layout.CODES,
 }
 """Inputs of steps that train models, in addition to the samples."""
+MAX_THREADS = 64
+"""Maximum number of threads of a training."""
 
 
 @dataclass(frozen=True)

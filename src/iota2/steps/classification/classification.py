@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -26,7 +27,7 @@ from iota2.errors import ConfigError
 from iota2.io.rasters.files import RasterReader
 from iota2.io.series.scene_file import read_shifted_scene
 from iota2.io.tables.classes import read_classes
-from iota2.steps.blocks import IMAGE_THREADS, enlarged, fitting_threads, prediction_shapes
+from iota2.steps.blocks import IMAGE_THREADS, fitting_threads, halo_factor, prediction_shapes
 from iota2.steps.map_writers import open_maps
 from iota2.steps.pixels import feature_blocks
 from iota2.steps.tile_models import Area, RegionFusion, read_tile_models
@@ -95,27 +96,26 @@ def _shapes(
 ) -> BlockShapes:
     """Rows and columns of blocks that fit ``use`` together with the models; ConfigError if none fits."""
     blended = "weights" in job.inp
-    keys = [*job.inp.all("models")]
-    together = max(sum(other[:1] == key[:1] and other.seed == key.seed for other in keys) for key in keys)
+    of_region = Counter((key.region, key.seed) for key in job.inp.all("models"))
     return prediction_shapes(
         scene,
         recipe,
         use,
         classes,
-        regions=_layers(len(job.inp.all("masks")), blended),
+        regions=_masks(len(job.inp.all("masks")), blended),
         model_bytes=_model_bytes(job),
-        predictions=_predictions_in_memory(together, blended),
+        predictions=_predictions_in_memory(max(of_region.values()), blended),
         halo=halo,
     )
 
 
-def _layers(regions: int, blended: bool) -> int:
-    """Bytes per pixel of the masks of regions, and of their weights."""
+def _masks(regions: int, blended: bool) -> int:
+    """Number of masks of regions in memory; the weights of a region, of two bytes, count as two."""
     return regions * (1 + 2 * blended)
 
 
 def _predictions_in_memory(models: int, blended: bool) -> int:
-    """Number of predictions that are in memory at once, for the models of a region and their fusions."""
+    """Number of predictions that are in memory at once, for the ``models`` of a region and their fusions."""
     return (1 if models == 1 else 2 * models + 2) + (3 if blended else 0)
 
 
@@ -171,7 +171,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     With blending, pixels near borders are predicted by several models: half as many again is assumed.
     """
     run, runs = facts.run, config.arg_train.runs
-    models = facts.models * runs
+    models, around = facts.models * runs, halo_factor(config.arg_train.context_halo)
     maps = models + _fused_maps(config, facts) * runs
     probabilities = 2 * run.class_count if layout.with_probabilities(config) else 0
     before, classes = run.samples / runs, run.class_count * run.model_count
@@ -181,10 +181,10 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     if config.dim_red.dim_red:
         prediction_seconds += COMPONENT_SECONDS * run.features * config.dim_red.target_dimension
     if layout.with_context(config):
-        prediction_seconds *= 1 + enlarged(config.arg_train.context_halo) * (config.arg_train.passes - 1)
+        prediction_seconds *= 1 + around * (config.arg_train.passes - 1)
     predictions = models / facts.regions * (1.5 if layout.with_boundary_fusion(config) else 1.0)
     fusions = FUSION_SECONDS * run.class_count * predictions * (maps > models)
-    seconds = READING_SECONDS * facts.layers + FEATURE_SECONDS * run.features * enlarged(config.arg_train.context_halo)
+    seconds = READING_SECONDS * facts.layers + FEATURE_SECONDS * run.features * around
     seconds += prediction_seconds * predictions + fusions
     return facts.raster_cost((run.label_bytes + 4 + probabilities) * maps, seconds)
 
@@ -201,7 +201,7 @@ def block_shape(config: Config, facts: Facts, tile: str, use: Resources) -> tupl
     together = facts.sources * max((facts.submodels.get(name, 1) for name in names), default=1)
     blended = layout.with_boundary_fusion(config)
     predictions = _predictions_in_memory(together, blended)
-    masks = _layers(len(names), blended)
+    masks = _masks(len(names), blended)
     return prediction_shapes(
         facts.scenes[tile],
         facts.recipe,

@@ -21,10 +21,7 @@ from iota2.errors import InputError
 from iota2.io.files.atomic import replacing_folder
 from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.superpixel_samples import SuperpixelPixels, merged, read_superpixels
-from iota2.steps.training_samples import INPUTS, FirstModelParams, effective_weights, read_samples
-
-MAX_THREADS = 64
-"""Maximum number of threads of a training."""
+from iota2.steps.training_samples import INPUTS, MAX_THREADS, FirstModelParams, effective_weights, read_samples
 
 
 @dataclass(frozen=True)

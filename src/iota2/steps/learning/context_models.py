@@ -13,10 +13,7 @@ from iota2.core.graph import JobContext, Step
 from iota2.core.tables import sample_columns
 from iota2.io.files.atomic import replacing_folder
 from iota2.io.tables.recipes import read_recipe
-from iota2.steps.training_samples import INPUTS, FirstModelParams, effective_weights, read_samples
-
-MAX_THREADS = 64
-"""Maximum number of threads of a training."""
+from iota2.steps.training_samples import INPUTS, MAX_THREADS, FirstModelParams, effective_weights, read_samples
 
 
 def params(config: Config) -> FirstModelParams:

@@ -49,6 +49,7 @@ from iota2.io.tables.sensor_combinations import read_combinations
 from iota2.steps.sensor_models import model_of_sensors, read_seen
 from iota2.steps.training_samples import (
     INPUTS,
+    MAX_THREADS,
     effective_weights,
     groups_of,
     read_augmented,
@@ -63,9 +64,6 @@ PROBABILITY_BYTES = 48
 
 CALIBRATION_MODELS = CALIBRATION_FOLDS + 1
 """Number of models that are fitted for a calibration: one for each fold, and one without a third of the samples."""
-
-MAX_THREADS = 64
-"""Maximum number of threads of a training."""
 
 
 @dataclass(frozen=True)
