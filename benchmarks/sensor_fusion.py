@@ -117,7 +117,7 @@ def main() -> None:
             given.results.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
     rows = [row(seed, known[seed], gain(known[seed])) for seed in sorted(known, key=int)]
     mean = {name: float(np.mean([one[name] for one in known.values()])) for name in next(iter(known.values()))}
-    head = ("world", *ALONE, *TOGETHER, "models − best sensor", "no label: models", "no label: mask")
+    head = ("landscape", *ALONE, *TOGETHER, "models − best sensor", "no label: models", "no label: mask")
     print(table(head, [*rows, row("mean", mean, float(np.mean([gain(one) for one in known.values()])))]))
     worse = [seed for seed, one in known.items() if gain(one) < -TOLERANCE]
     print(f"\nworse than the best sensor by more than {100 * TOLERANCE:.1f} points: {', '.join(worse) or 'none'}")

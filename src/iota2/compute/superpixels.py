@@ -75,7 +75,7 @@ def on_cells(geobox: GeoBox, cell: int) -> GeoBox:
     """The north-up grid, enlarged at the top and left to whole cells counted from the origin of the map coordinates.
 
     Overlapping tiles with the same pixel grid have the same cells, and so the same segments where both show the same
-    ground, ``SlicOptions.halo_cells`` or more away from their edges.
+    area, at least ``SlicOptions.halo_cells`` cells away from their edges.
     """
     (height, width), affine = geobox.shape, geobox.affine
     above, left = round(affine.f / affine.e) % cell, round(affine.c / affine.a) % cell
