@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+PROBABILITY_SCALE = 1000
+"""Value of the probability 1 in rasters."""
 SLICE_BYTES = 3 << 20
 """Bytes of the features and intermediate probabilities of one slice of pixels."""
 _BYTES_OF_CLASS = 32

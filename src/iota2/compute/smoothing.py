@@ -17,9 +17,9 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-SCALE = 1000
-"""Value of the probability 1 in the input."""
-MIN_PROBABILITY = 0.5 / SCALE
+from iota2.compute.predict import PROBABILITY_SCALE
+
+MIN_PROBABILITY = 0.5 / PROBABILITY_SCALE
 """Probabilities are clipped to half a step from 0 and 1, where the logit is infinite."""
 MAX_WINDOW = 31
 """Largest side of the window, in pixels: sums of squared logits fit 64 bits."""
@@ -30,6 +30,7 @@ _LOGIT_SCALE = 1 << 16
 _GROUP = 16
 """Consecutive probabilities that are counted together, to skip values that do not occur in the window."""
 _NO_CLASS = -1
+"""Value of pixels without label among levels of probability, and among positions of classes."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def smoothed_probabilities(
         raise ValueError(f"the window {given.window} is not an odd number from 1 to {MAX_WINDOW}")
     if len(given.smoothness) != len(thousandths):
         raise ValueError(f"{len(given.smoothness)} values of smoothness for {len(thousandths)} classes")
-    levels = np.where(labelled, np.minimum(thousandths, SCALE), _NO_CLASS).astype(np.int16)
+    levels = np.where(labelled, np.minimum(thousandths, PROBABILITY_SCALE), _NO_CLASS).astype(np.int16)
     out = np.zeros(levels.shape, np.float32)
 
     def smooth(k: int) -> None:
@@ -99,7 +100,7 @@ class _Counts(NamedTuple):
 
 def _logits() -> np.ndarray:
     """(1001,) int64 logit × 2¹⁶ of each probability in thousandths."""
-    shares = np.clip(np.arange(SCALE + 1) / SCALE, MIN_PROBABILITY, 1 - MIN_PROBABILITY)
+    shares = np.clip(np.arange(PROBABILITY_SCALE + 1) / PROBABILITY_SCALE, MIN_PROBABILITY, 1 - MIN_PROBABILITY)
     return np.rint(np.log(shares / (1 - shares)) * _LOGIT_SCALE).astype(np.int64)
 
 
@@ -160,7 +161,7 @@ def _smooth_class(levels: np.ndarray, radius: int, window: _Counts, smoothness: 
         window.counts[:] = 0
         window.groups[:] = 0
         sums[:] = 0
-        at = SCALE
+        at = PROBABILITY_SCALE
         for x in range(-radius, width):
             if x + radius < width:
                 _count(rows[:, x + radius], 1, at, window)

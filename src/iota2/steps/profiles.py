@@ -6,12 +6,13 @@ import numpy as np
 from odc.geo.geobox import GeoBox
 
 from iota2.classifiers.base import Prediction
+from iota2.compute.predict import PROBABILITY_SCALE
 from iota2.compute.uncertainty import PERCENT_NODATA, mask_dtype
 from iota2.core.nomenclature import Nomenclature
 from iota2.io.rasters.files import RasterProfile
 
-PROBABILITY_SCALE = 1000
-"""Value of the probability 1 in probability rasters."""
+CONFIDENCE_TAG = "CONFIDENCE"
+"""Metadata item of confidence maps that describes the origin of their values."""
 NO_PROBABILITY = 65535
 """Value of pixels without label in probability rasters; 0 is a valid probability."""
 
@@ -26,6 +27,16 @@ def confidence_profile(geobox: GeoBox) -> RasterProfile:
     return RasterProfile(geobox, "float32", nodata=0)
 
 
+def percent_confidence_profile(geobox: GeoBox, what: str, origin: str = "") -> RasterProfile:
+    """Profile of the confidence in products, 1..100 %; 0 without label.
+
+    ``what`` the values are, such as a probability, is the description of the band. ``origin`` is the metadata item
+    ``CONFIDENCE``; there is no item if it is empty.
+    """
+    tags = {CONFIDENCE_TAG: origin} if origin else {}
+    return RasterProfile(geobox, "uint8", nodata=0, overviews="average", descriptions=(f"{what}, %",), tags=tags)
+
+
 def probability_profile(geobox: GeoBox, classes: Nomenclature) -> RasterProfile:
     """Profile of probability rasters: probability × 1000, 65535 without label, one band per class by ascending code.
 
@@ -36,7 +47,7 @@ def probability_profile(geobox: GeoBox, classes: Nomenclature) -> RasterProfile:
 
 
 def choice_profile(geobox: GeoBox) -> RasterProfile:
-    """Profile of rasters of the model that gave the label: 0 none, 1 both, 2 radar, 3 optical."""
+    """Profile of rasters of the model that gave the label, with the values of ``SensorFusion.choice``."""
     return RasterProfile(geobox, "uint8", nodata=0)
 
 

@@ -8,11 +8,12 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from iota2.compute.label_fusion import BOTH, NEITHER, NONE, OPTICAL, SAR
+from iota2.compute.predict import PROBABILITY_SCALE
 from iota2.core.nomenclature import Color, Nomenclature
 from iota2.core.palettes import CONFIDENCE, PROBABILITY, VALIDITY
 
 DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
-MAX_CONFIDENCE, MAX_PROBABILITY = 100, 1000
+MAX_CONFIDENCE = 100
 """Largest values in confidence maps (percent) and in probability maps (per mille)."""
 _WRONG, _RIGHT, _LEARNING_WRONG, _LEARNING_RIGHT = "#d7191c", "#1a9641", "#fdae61", "#a6d96a"
 
@@ -51,7 +52,7 @@ def validity_style(most: int) -> str:
 
 def probability_style() -> str:
     """Style of the first band of a probability map; QGIS keeps the ramp when the user selects another band."""
-    return ramp_style(PROBABILITY, 0, MAX_PROBABILITY)
+    return ramp_style(PROBABILITY, 0, PROBABILITY_SCALE)
 
 
 def entropy_style() -> str:

@@ -83,7 +83,6 @@ class TrainingParams:
     """Share of the pixels above which a combination of sensors gets its own model; None without such models."""
     reduction: tuple[ReductionMode, int] | None = None
     """Groups of features and their maximum number of components, for models of fewer sensors; None without."""
-
     window: int | None = None
     """Width of the window of the context in pixels; None without context."""
     iterations: int = 0
@@ -91,41 +90,41 @@ class TrainingParams:
 
     def by_user_name(self) -> Mapping[str, Any]:
         """The parameters by option name of the configuration."""
-        others = {"arg_train.random_seed": self.random_seed, "arg_classification.calibration": self.calibration}
-        weights = {
-            "arg_train.class_weight": self.class_weight,
-            "arg_train.context_window": self.window,
-            "arg_train.autocontext_iterations": self.iterations or None,
-            "arg_train.fusion_masses": "learning" if self.evidence else None,
-        }
-        others["arg_train.dempster_shafer_sar_opt_fusion"] = bool(self.radar)
         sensors: dict[str, Any] = {}
         if self.share is not None:
             sensors["arg_classification.missing_sensors_share"] = self.share
         if self.reduction is not None:
             names = ("dim_red.reduction_mode", "dim_red.target_dimension")
             sensors |= dict(zip(names, self.reduction, strict=True))
-        return {**options_of_learner(self.learner), **weights, **others, **sensors}
+        return {
+            **options_of_learner(self.learner),
+            "arg_train.class_weight": self.class_weight,
+            "arg_train.context_window": self.window,
+            "arg_train.autocontext_iterations": self.iterations or None,
+            "arg_train.fusion_masses": "learning" if self.evidence else None,
+            "arg_train.random_seed": self.random_seed,
+            "arg_classification.calibration": self.calibration,
+            "arg_train.dempster_shafer_sar_opt_fusion": bool(self.radar),
+            **sensors,
+        }
 
 
 def params(config: Config) -> TrainingParams:
     """Parameters of training from the configuration."""
-    arg_train, calibration = config.arg_train, config.arg_classification.calibration
-    given = config.dim_red
-    plain = TrainingParams(
+    arg_train, maps, reduction = config.arg_train, config.arg_classification, config.dim_red
+    components = (reduction.reduction_mode, reduction.target_dimension)
+    return TrainingParams(
         config.learner,
         arg_train.seed,
-        calibration,
+        maps.calibration,
         effective_weights(arg_train.class_weight),
-        radar_sensors(config),
-        layout.with_learned_masses(config),
+        radar=radar_sensors(config),
+        evidence=layout.with_learned_masses(config),
+        share=maps.missing_sensors_share if config.sensor_models else None,
+        reduction=components if config.sensor_models and reduction.dim_red else None,
         window=arg_train.window,
         iterations=arg_train.autocontext_iterations if arg_train.enable_autocontext else 0,
     )
-    if not config.sensor_models:
-        return plain
-    reduction = (given.reduction_mode, given.target_dimension) if given.dim_red else None
-    return replace(plain, share=config.arg_classification.missing_sensors_share, reduction=reduction)
 
 
 def run(job: JobContext[TrainingParams]) -> None:

@@ -34,12 +34,16 @@ from iota2.io.rasters.qgis import (
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.vectors import read_vector
 from iota2.steps.blocks import COPY_SHAPE, WRITING_THREADS, copy_shape
-from iota2.steps.profiles import entropy_profile, likely_classes_profile, margin_profile, probability_profile
+from iota2.steps.profiles import (
+    entropy_profile,
+    likely_classes_profile,
+    margin_profile,
+    percent_confidence_profile,
+    probability_profile,
+)
 
-CONFIDENCE_TAG, CONFIDENCE_BAND = "CONFIDENCE", "probability of the label, %"
-"""Metadata item of confidence maps that says whether they are calibrated, and description of their band."""
-AGREEMENT = "agreement of the models of a region"
-"""Confidence of labels for which models voted."""
+PROBABILITY, AGREEMENT = "probability of the label", "agreement of the models of a region"
+"""Descriptions of the confidence of labels, and of labels for which models voted."""
 _SMOOTHED = {
     "none": "",
     "bayesian": ", smoothed (bayesian)",
@@ -163,9 +167,8 @@ def _seed_products(job: JobContext[MosaicParams], seed: int, classes: Nomenclatu
     """Map, confidence and, if requested, probabilities of one seed."""
     labels = RasterProfile(geobox, classes.dtype, nodata=0, overviews="mode")
     colored = replace(labels, colours=dict(zip(classes.codes, classes.colors, strict=True)))
-    tags = _confidence_tags(job, seed)
-    band = f"{AGREEMENT}, %" if job.params.votes else CONFIDENCE_BAND
-    confidence = RasterProfile(geobox, "uint8", nodata=0, overviews="average", descriptions=(band,), tags=tags)
+    what = AGREEMENT if job.params.votes else PROBABILITY
+    confidence = percent_confidence_profile(geobox, what, _confidence_origin(job, seed))
     maps = [(job.out.at("map", seed=seed), labels), (job.out.at("colors", seed=seed), colored)]
     products = [
         *_unblended_products(job, seed, colored),
@@ -216,20 +219,23 @@ def _uncertainty_products(
         yield Product([(job.out.at("likely_classes", seed=seed), profile)], _sources(job, "tile_likely_classes", seed))
 
 
-def _confidence_tags(job: JobContext[MosaicParams], seed: int) -> dict[str, str]:
-    """Metadata of the confidence of one seed: whether it is calibrated, for each region if they differ."""
+def _confidence_origin(job: JobContext[MosaicParams], seed: int) -> str:
+    """Origin of the confidence of one seed: whether it is calibrated, for each region if they differ.
+
+    Empty if the models are unknown.
+    """
     if job.params.votes:
-        return {CONFIDENCE_TAG: f"{AGREEMENT}, not a probability{_SMOOTHED[job.params.smoothing]}"}
+        return f"{AGREEMENT}, not a probability{_SMOOTHED[job.params.smoothing]}"
     if "models" not in job.inp:
-        return {}
+        return ""
     kinds: dict[str, list[str]] = {}
     for key, path in sorted(job.inp.each("models")):
         if key.seed == seed:
             kind = _confidence_kind(read_calibration(path)) + _SMOOTHED[job.params.smoothing]
             kinds.setdefault(kind, []).append(key.model)
     if len(kinds) == 1:
-        return {CONFIDENCE_TAG: next(iter(kinds))}
-    return {CONFIDENCE_TAG: "; ".join(f"region {', '.join(regions)}: {kind}" for kind, regions in kinds.items())}
+        return next(iter(kinds))
+    return "; ".join(f"region {', '.join(regions)}: {kind}" for kind, regions in kinds.items())
 
 
 def _confidence_kind(found: ModelCalibration | None) -> str:

@@ -13,6 +13,7 @@ from odc.geo.geobox import GeoBox
 from iota2 import layout
 from iota2.compute.class_weights import weights_by_code
 from iota2.compute.model_fusion import most_probable
+from iota2.compute.predict import PROBABILITY_SCALE
 from iota2.compute.smoothing import (
     BayesianSmoothing,
     mean_confidence,
@@ -32,7 +33,6 @@ from iota2.io.tables.classes import read_classes
 from iota2.steps.blocks import WRITING_THREADS, copy_shape
 from iota2.steps.profiles import (
     NO_PROBABILITY,
-    PROBABILITY_SCALE,
     confidence_profile,
     entropy_profile,
     label_profile,

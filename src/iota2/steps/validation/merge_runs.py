@@ -19,6 +19,7 @@ from iota2.compute.label_fusion import (
     majority_vote,
     undecided_problem,
 )
+from iota2.compute.predict import PROBABILITY_SCALE
 from iota2.config.fusion_options import FusionMethod
 from iota2.config.options.schema import Config
 from iota2.core.cost import READING_SECONDS, Cost, JobFacts
@@ -32,12 +33,12 @@ from iota2.io.rasters.qgis import class_style, confidence_style, undecided_entry
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.confusions import read_confusion
 from iota2.steps.blocks import WRITING_THREADS, copy_shape
-from iota2.steps.profiles import NO_PROBABILITY, PROBABILITY_SCALE, confidence_percent
+from iota2.steps.profiles import NO_PROBABILITY, confidence_percent, percent_confidence_profile
 
 UNDECIDED_COLOR: Color = (128, 128, 128)
 """Colour of undecided pixels in the coloured map and in QGIS."""
-CONFIDENCE_TAGS = {"CONFIDENCE": "mean probability of the label over all runs"}
-"""Metadata of the confidence of the fusion."""
+CONFIDENCE = "mean probability of the label"
+"""Description of the confidence of the fusion."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,8 @@ def run(job: JobContext[MergeRunsParams]) -> None:
         writers = [stack.enter_context(RasterWriter(*target)) for target in _maps(job, labels, classes)]
         confidence = None
         if "confidence" in job.out:
-            confidence = stack.enter_context(RasterWriter(job.out.confidence, _confidence_profile(geobox)))
+            profile = percent_confidence_profile(geobox, CONFIDENCE, f"{CONFIDENCE} over all runs")
+            confidence = stack.enter_context(RasterWriter(job.out.confidence, profile))
         for block in blocks("", geobox, copy_shape(job.use, pixel_bytes(given, len(readers), len(classes.codes)))):
             fused = fuse(block)
             for writer in writers:
@@ -137,17 +139,6 @@ def _maps(
     if job.params.undecided is not None:
         colours[job.params.undecided] = UNDECIDED_COLOR
     return [(job.out.map, labels), (job.out.colors, replace(labels, colours=colours))]
-
-
-def _confidence_profile(geobox: GeoBox) -> RasterProfile:
-    return RasterProfile(
-        geobox,
-        "uint8",
-        nodata=0,
-        overviews="average",
-        descriptions=("mean probability of the label, %",),
-        tags=CONFIDENCE_TAGS,
-    )
 
 
 def _write_styles(job: JobContext[MergeRunsParams], classes: Nomenclature) -> None:
