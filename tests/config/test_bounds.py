@@ -175,7 +175,7 @@ def test_distances_from_borders_are_bounded(tmp_path: Path, widths: list[float])
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("smoothing_window", 4, "expected an odd number, got 4"),
+        ("smoothing_window", 4, "expected an odd number, got 4; choose 3 or 5"),
         ("smoothing_window", 33, "≥ 3 and ≤ 31"),
         ("smoothing_fraction", 0, "> 0 and ≤ 1"),
         ("smoothness", -1, "expected a number ≥ 0, or a dictionary of labels and numbers"),

@@ -183,6 +183,18 @@ def read_date(value: Any) -> Any:
     return day
 
 
+def read_none(value: Any) -> Any:
+    """``none`` for None in every spelling, which would otherwise mean the default; other values unchanged."""
+    return "none" if value is None or (isinstance(value, str) and value.strip().lower() == "none") else value
+
+
+def require_odd(value: int) -> int:
+    """The width of a window; ValueError for an even number, since the window is centred on a pixel."""
+    if value % 2 == 0:
+        raise ValueError(f"expected an odd number, got {value}; choose {value - 1} or {value + 1}")
+    return value
+
+
 def _split_words(value: Any) -> Any:
     """A text split at blanks and commas; other values unchanged."""
     return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value

@@ -10,7 +10,7 @@ from iota2.compute.label_fusion import Measure
 from iota2.compute.regularise import MAX_UNIT_PIXELS
 from iota2.compute.smoothing import DEFAULT_SMOOTHNESS, MAX_WINDOW
 from iota2.config.fusion_options import DEFAULT_FUSION, FusionMethod, FusionOptions, read_fusion_options
-from iota2.config.options.fields import Section
+from iota2.config.options.fields import Section, read_none, require_odd
 from iota2.core.nomenclature import MAX_CODE
 from iota2.options import About, option
 
@@ -158,13 +158,6 @@ class ArgClassification(Section):
         """Whether probabilities of tiles are written, as a product or for later steps."""
         return self.enable_probability_map or self.smoothing == "bayesian" or bool(self.uncertainty_layers)
 
-    @field_validator("smoothing_window")
-    @classmethod
-    def _odd(cls, given: int) -> int:
-        if given % 2 == 0:
-            raise ValueError(f"expected an odd number, got {given}; the window is centred on a pixel")
-        return given
-
     @field_validator("smoothness")
     @classmethod
     def _sorted_smoothness(cls, given: Any) -> Any:
@@ -177,11 +170,8 @@ class ArgClassification(Section):
         """Each layer once, in a fixed order."""
         return tuple(layer for layer in get_args(UncertaintyLayer) if layer in given)
 
-    @field_validator("calibration", "smoothing", mode="before")
-    @classmethod
-    def _none_is_a_value(cls, given: Any) -> Any:
-        """Read None, in every spelling, as the value ``none`` instead of the default."""
-        return "none" if given is None or (isinstance(given, str) and given.strip().lower() == "none") else given
+    _none_is_a_value = field_validator("calibration", "smoothing", mode="before")(read_none)
+    _centred_window = field_validator("smoothing_window")(require_odd)
 
 
 class MultiRunFusion(Section):

@@ -16,7 +16,7 @@ from iota2.compute.augmentation import DEFAULT_FACTOR, DEFAULT_NEIGHBOURS, Metho
 from iota2.compute.class_weights import Balanced
 from iota2.compute.indices import INDICES
 from iota2.compute.superpixels import SlicOptions
-from iota2.config.options.fields import AnyPath, InputFile, Section, Words
+from iota2.config.options.fields import AnyPath, InputFile, Section, Words, read_none, require_odd
 from iota2.core.recipe import DEFAULT_INDICES, TEMPORAL_FEATURES
 from iota2.core.reduction import ReductionMode
 from iota2.options import About, OneOf, Options, no_effect, no_effect_without, option, planned, same_as
@@ -394,19 +394,8 @@ class ArgTrain(Section):
     samples_classif_mix: bool = no_effect_without(False, "Select annual samples from an earlier map.", "crop_mix")
     annual_classes_extraction_source: AnyPath | None = no_effect_without(None, "The earlier map.", "crop_mix")
 
-    @field_validator("context", mode="before")
-    @classmethod
-    def _no_context(cls, given: Any) -> Any:
-        """Read None, in every spelling, as the value ``none``."""
-        return "none" if given is None or (isinstance(given, str) and given.strip().lower() == "none") else given
-
-    @field_validator("context_window")
-    @classmethod
-    def _odd(cls, given: int) -> int:
-        """Reject windows without a pixel in the middle."""
-        if given % 2 == 0:
-            raise ValueError(f"expected an odd number, got {given}; choose {given - 1} or {given + 1}")
-        return given
+    _none_is_a_value = field_validator("context", mode="before")(read_none)
+    _centred_window = field_validator("context_window")(require_odd)
 
     @property
     def context_halo(self) -> int:
