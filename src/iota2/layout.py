@@ -410,7 +410,8 @@ INTERPOLATION_DATES = Artifact(
 )
 COMMON_MASK = Artifact(
     "features/{tile}/tmp/MaskCommunSL.tif",
-    "1 where any sensor has an image on at least one date (every sensor with `missing_sensors: mask`); 0 elsewhere.",
+    "1 where any sensor has an image on at least one date (every sensor with `missing_sensors: mask` or a context); 0 "
+    "elsewhere.",
 )
 COMMON_MASK_VECTOR = Artifact("features/{tile}/tmp/MaskCommunSL.shp", "The common mask as polygons, in `proj`.")
 VALIDITY = Artifact(
@@ -750,7 +751,8 @@ DS_CONFIDENCE = Artifact(
 )
 DS_PROBABILITIES = Artifact(
     "classif/PROBAMAP_{tile}_model_{region}_seed_{seed}_DS.tif",
-    "Class probabilities × 1000 of the model that gave the label (with `dempster_shafer_sar_opt_fusion`).",
+    "Class probabilities × 1000 of the model that gave the label, or their mean (with "
+    "`dempster_shafer_sar_opt_fusion`).",
     when=with_sar_probabilities,
 )
 DS_CHOICE = Artifact(

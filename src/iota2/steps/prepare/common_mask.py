@@ -59,7 +59,7 @@ STEP = Step(
     group="init",
     about=(
         "Compute the footprint of each tile: the area with images of any sensor (of every sensor with "
-        "`missing_sensors: mask`)."
+        "`missing_sensors: mask` or a context)."
     ),
     task="common_mask_{tile}",
     run=run,
