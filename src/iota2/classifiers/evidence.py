@@ -30,10 +30,10 @@ def out_of_fold_confusion(
 
     ``fit`` fits the model's learning method to some of its samples. ``classes`` (sample,) are codes, ``groups``
     (sample,) int the polygons, or groups of polygons that stay together: no sample is predicted by a model that has
-    learned from its group. Samples made from others, ``augmented`` (sample,) bool, are learned from but not counted;
-    nor are samples that no model can predict, because the other folds lack their class. With fewer than two groups or
-    two classes, the matrix is 0. The label of a sample is the
-    class with the highest probability, of equal ones the smallest code. ``name`` and ``seed`` determine the folds.
+    learned from its group. The label of a sample is the class with the highest probability, of equal ones the smallest
+    code. Samples made from others, ``augmented`` (sample,) bool, are learned from but not counted. Samples of a class
+    that the other folds lack are not counted either, because no model can predict them. With fewer than two groups or
+    two classes, the matrix is 0. ``name`` and ``seed`` determine the folds.
     """
     if len(np.unique(groups)) < 2 or len(np.unique(classes)) < 2:
         return confusion_matrix(classes[:0], classes[:0], codes)

@@ -85,9 +85,8 @@ def train_model(
     ``found``: a fitted method, whose search for parameters is not repeated. With ``evidence``, the codes of all
     classes, the model has the confusion matrix of ``out_of_fold_confusion``, which needs ``groups``. One class, and one
     sample, are enough. The result depends on the samples in their order, the parameters, ``seed`` and ``region``, not
-    on ``threads``. Raises
-    ``InputError`` for no samples, values that are not finite, a number of features other than expected, and codes out
-    of range; ``ModelError`` if the classifier needs series and gets other features.
+    on ``threads``. Raises ``InputError`` for no samples, values that are not finite, a number of features other than
+    expected, and codes out of range; ``ModelError`` if the classifier needs series and gets other features.
     """
     title = f"region {region}, random seed {seed}"
     x, y = np.asarray(x, np.float32), np.asarray(y)

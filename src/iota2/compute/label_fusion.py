@@ -87,8 +87,8 @@ def label_masses(
 
     ``precision`` and ``recall`` are those of the class; ``accuracy`` and ``kappa`` are the same for all classes.
     Classes are those of the matrix, or ``codes``. Undefined and negative values are 0, and so are classes that are not
-    in the matrix. With ``unmeasured``, a class without reference pixels has the overall accuracy as its mass: nothing
-    is known of it, which is no reason to distrust it.
+    in the matrix. With ``unmeasured``, a class without reference pixels has the overall accuracy as its mass, because
+    its own accuracy is unknown.
     """
     found = scores(matrix)
     by_class = {

@@ -38,9 +38,8 @@ def feature_blocks(
 
     ``order`` lists the blocks to decode. ``wanted`` returns the smaller blocks to compute inside a decoded block, each
     with data of the caller; a block without any is not decoded. The features have margins of ``margin`` pixels around
-    each block, or to the edge of the tile. To keep only one block of features in memory, delete
-    the features before the next block is requested. With several ``threads``, the next block is decoded during the
-    computation.
+    each block, or to the edge of the tile. To keep only one block of features in memory, delete the features before the
+    next block is requested. With several ``threads``, the next block is decoded during the computation.
     """
     for decoded, (block, prepared) in _decoded(
         scene, recipe, order, lambda whole: wanted(whole) or None, threads=threads, margin=margin

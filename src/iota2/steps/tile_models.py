@@ -24,7 +24,8 @@ from iota2.io.tables.confusions import read_confusion
 from iota2.io.tables.recipes import read_recipe
 
 MODEL, FUSED, DS, BLENDED = "model", "models of a region", "optical and radar models", "regions"
-"""Kinds of results: the prediction of one model, or a fusion."""
+"""Kinds of results: the prediction of one model, or the fusion of the sub-models of a region, of its optical and radar
+models (by Dempster-Shafer or the mean), or of regions near their borders."""
 _OTHER_FEATURES = "The models of this tile were trained on different features. Train them again."
 
 
@@ -36,6 +37,7 @@ class RegionFusion:
     measure: Measure | None = None
     """Accuracy measure of the masses of Dempster-Shafer."""
     undecided: UndecidedRule | None = None
+    """Label of pixels that votes do not decide."""
 
     def by_user_name(self) -> Mapping[str, Any]:
         """The parameters by option name of the configuration."""

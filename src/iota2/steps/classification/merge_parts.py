@@ -71,7 +71,7 @@ def _step(
             "classes": layout.CODES,
             **{kind: only_for(whole[k], parts[k]) for k, kind in enumerate(names)},
         },
-        makes=dict(zip(names, whole, strict=False)),
+        makes=dict(zip(names, whole, strict=True)),
         when=whole[0].when,
         cost=cost,
         leaves_gap=True,

@@ -93,10 +93,10 @@ def _write_texts(components: Components, recipe: FeatureRecipe, folder: Path) ->
 
 def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of a job: the samples of a model are in memory, and written with their components."""
-    run, given, region = facts.run, params(config), facts.model
+    run, given = facts.run, params(config)
     before = run.samples_of_model(config.arg_train.runs), run.samples / max(1, run.model_count * config.arg_train.runs)
-    name = str(facts.key["region"])
-    samples, mean = (learned_samples(config.arg_train, count, run.class_count, region, name) for count in before)
+    region = str(facts.key["region"])
+    samples, mean = (learned_samples(config.arg_train, count, run.class_count, facts.model, region) for count in before)
     reduced = max_components(run.recipe, given.mode, given.target)
     copies = 2 if config.sensor_models else 1  # the samples that all sensors see
     memory = int(samples * (4 * (copies * run.features + reduced) + POINT_BYTES))

@@ -284,9 +284,9 @@ def cost(config: Config, facts: JobFacts) -> Cost:
 
     A calibration trains further models, one after the other, on a copy of two thirds of the samples, without search.
     """
-    run, region = facts.run, facts.model
+    run, region = facts.run, str(facts.key["region"])
     before = run.samples_of_model(config.arg_train.runs)
-    samples = learned_samples(config.arg_train, before, run.class_count, region, str(facts.key["region"]))
+    samples = learned_samples(config.arg_train, before, run.class_count, facts.model, region)
     features = learned_features(config.dim_red, run.recipe)
     if layout.with_context(config):
         features += run.class_count

@@ -53,13 +53,13 @@ def params(config: Config) -> AugmentationParams:
 
 def run(job: JobContext[AugmentationParams]) -> None:
     """Append new samples of small classes to those of the model; they keep the polygon of their parent."""
-    region, options = job.key.model, job.params.sample_augmentation
+    model, options = job.key.model, job.params.sample_augmentation
     classes, recipe = read_classes(job.inp.classes), read_recipe(job.inp.recipe)
     names = sample_columns(recipe)
     codes = read_columns(job.inp.samples, [CODE], int)[:, 0]
     parents = _complete(job, recipe, codes)
     counts = counts_by_code(codes[parents])
-    numbers = numbers_to_add(options, counts, classes) if counts and options.targets(region, job.key.region) else {}
+    numbers = numbers_to_add(options, counts, classes) if counts and options.targets(model, job.key.region) else {}
     how = method(options)
     new = NewSamples(np.zeros((0, len(names)), np.float32), np.zeros(0, np.int64))
     if numbers:
@@ -67,7 +67,7 @@ def run(job: JobContext[AugmentationParams]) -> None:
         if len(parents) < len(values):
             values = values[parents]
         seed = job.params.random_seed + job.key.seed
-        new = augmented(values, codes[parents], numbers, how, seed=seed, region=region)
+        new = augmented(values, codes[parents], numbers, how, seed=seed, region=model)
         new = replace(new, parents=parents[new.parents])
     append_samples(job.inp.samples, names, new.values, new.parents, job.out.augmented)
     write_text(job.out.counts, augmentation_csv(counts, numbers))
@@ -111,12 +111,11 @@ def method(options: SampleAugmentation) -> Augmentation:
 
 def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of a job: the samples of the model and the new ones are in memory, and written again."""
-    run, region = facts.run, facts.model
-    in_memory = learned_samples(
-        config.arg_train, run.samples_of_model(config.arg_train.runs), run.class_count, region, str(facts.key["region"])
+    run, region = facts.run, str(facts.key["region"])
+    before = run.samples_of_model(config.arg_train.runs), run.samples / max(1, run.model_count * config.arg_train.runs)
+    in_memory, written = (
+        learned_samples(config.arg_train, count, run.class_count, facts.model, region) for count in before
     )
-    mean = run.samples / max(1, run.model_count * config.arg_train.runs)
-    written = learned_samples(config.arg_train, mean, run.class_count, region, str(facts.key["region"]))
     disk = written * (SAMPLE_BYTES + SAMPLE_VALUE_BYTES * run.features)
     return replace(facts.raster_cost(), memory=max(facts.allowed, int(in_memory * 4 * run.features)), disk=disk)
 
