@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from iota2.compute.sensor_combinations import (
     by_preference,
     count_combinations,
+    enough_samples,
     first_subset,
-    lack_of_samples,
     named_counts,
     summed,
     trainable,
@@ -58,27 +58,29 @@ def test_common_combinations_get_a_model_and_rare_ones_that_of_a_subset() -> Non
     assert wanted_combinations({}, FEATURES, 0.01) == [("A", "B", "C")]
 
 
-def test_samples_lack_something_only_if_others_have_it() -> None:
+def test_samples_are_too_few_only_if_others_have_more() -> None:
     every = np.repeat([1, 2, 3], 100)
-    assert lack_of_samples(every, every) == ""
-    assert lack_of_samples(np.array([1, 2]), np.array([1, 2])) == "", "few samples, but all of them"
-    assert lack_of_samples(every[:0], every) == "no sample is seen by all of them"
-    assert lack_of_samples(every[:29], every) == "only 29 samples are seen by all of them"
-    assert lack_of_samples(every[:200], every) == "they see no sample of classes that have 33 % of the samples"
-    rare = np.append(every, [4] * 20)
-    assert lack_of_samples(every, rare) == "", "a rare class does not prevent a model"
-    assert lack_of_samples(every[:0], every[:0]) == ""
+    assert enough_samples(every, every)
+    assert enough_samples(np.array([1, 2]), np.array([1, 2])), "few samples, but all of them"
+    assert not enough_samples(every[:0], every), "no sample"
+    assert enough_samples(every[::10], every), "10 of each class"
+    assert not enough_samples(every[::10][1:], every), "fewer than 10 per class"
+    assert not enough_samples(every[:200], every), "a third of the samples is of another class"
+    rare = np.append(every, [4] * 33)
+    assert enough_samples(every, rare), "a rare class does not prevent a model"
+    assert not enough_samples(every, np.append(rare, 4)), "more than a tenth of the samples"
+    assert enough_samples(every[:0], every[:0])
 
 
 def test_a_combination_without_enough_samples_uses_the_model_of_fewer_sensors() -> None:
     pixels = {("A", "B", "C"): 50, ("A", "B"): 30, ("B",): 20}
-    few = {("A", "B"): (5, "only 5")}
-    assert trainable(pixels, FEATURES, 0.0, lambda names: few.get(names, (100, ""))) == [("A", "B", "C"), ("B",)]
-    alone = {("B",): (5, "only 5"), ("A", "B", "C"): (0, "none")}
-    found = trainable(pixels, FEATURES, 0.0, lambda names: alone.get(names, (100, "")))
+    few = {("A", "B"): (5, False)}
+    assert trainable(pixels, FEATURES, 0.0, lambda names: few.get(names, (100, True))) == [("A", "B", "C"), ("B",)]
+    alone = {("B",): (5, False), ("A", "B", "C"): (0, False)}
+    found = trainable(pixels, FEATURES, 0.0, lambda names: alone.get(names, (100, True)))
     assert found == [("A", "B"), ("B",)], "B has no subset, so few samples must do"
     counts = {("A", "B", "C"): 5, ("A", "B"): 6, ("B",): 8}
-    assert trainable(pixels, FEATURES, 0.0, lambda names: (counts[names], "few")) == [("B",)], "most samples"
+    assert trainable(pixels, FEATURES, 0.0, lambda names: (counts[names], False)) == [("B",)], "most samples"
 
 
 def test_without_samples_of_a_combination_its_first_subset_with_samples_is_used() -> None:
@@ -101,13 +103,13 @@ def test_every_pixel_has_a_model_if_one_of_its_sensors_sees_a_sample(
     codes = np.arange(len(seen)) % 3
     flags = {name: np.array([number >> bit & 1 for number in seen], bool) for bit, name in enumerate(SENSORS)}
 
-    def lack(names: tuple[str, ...]) -> tuple[int, str]:
+    def count(names: tuple[str, ...]) -> tuple[int, bool]:
         rows = np.logical_and.reduce([flags[name] for name in names])
-        return int(rows.sum()), lack_of_samples(codes[rows], codes)
+        return int(rows.sum()), enough_samples(codes[rows], codes)
 
-    found = trainable(pixels, FEATURES, share, lack)
+    found = trainable(pixels, FEATURES, share, count)
     assert found == by_preference(found, FEATURES)
-    assert all(lack(names)[0] > 0 for names in found)
+    assert all(count(names)[0] > 0 for names in found)
     for names in pixels:
         sampled = any(flags[name].any() for name in names)
         assert (first_subset(names, found) is not None) == sampled

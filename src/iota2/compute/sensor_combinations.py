@@ -81,43 +81,39 @@ def wanted_combinations(
     return by_preference(chosen, features)
 
 
-def lack_of_samples(codes: np.ndarray, every: np.ndarray) -> str:
-    """Why a combination does not get a model of its own; empty if it does.
+def enough_samples(codes: np.ndarray, every: np.ndarray) -> bool:
+    """Whether a combination has enough samples for a model of its own.
 
     ``codes`` (sample,): class codes of the samples that all its sensors see; ``every`` (sample,): those of all samples
-    of the model. Samples that are seen completely never lack anything.
+    of the model. All samples together are always enough.
     """
     if len(codes) == len(every):
-        return ""
-    if not len(codes):
-        return "no sample is seen by all of them"
+        return True
     if len(codes) < MIN_SAMPLES_PER_CLASS * len(np.unique(every)):
-        return f"only {len(codes)} samples are seen by all of them"
-    lost = float(np.mean(~np.isin(every, codes)))
-    if lost > MAX_LOST_SHARE:
-        return f"they see no sample of classes that have {100 * lost:.0f} % of the samples"
-    return ""
+        return False
+    return float(np.mean(~np.isin(every, codes))) <= MAX_LOST_SHARE
 
 
 def trainable(
     pixels: Mapping[Combination, int],
     features: Mapping[str, int],
     share: float,
-    lack: Callable[[Combination], tuple[int, str]],
+    samples: Callable[[Combination], tuple[int, bool]],
 ) -> list[Combination]:
     """Combinations of which a model is trained, by preference: those of ``wanted_combinations`` with enough samples.
 
-    ``lack`` returns the number of samples of a combination, and ``lack_of_samples``. A combination with a lack is
-    trained only if none of its subsets has a model. If it has no sample at all, its first subset with samples is.
+    ``samples`` returns the number of samples of a combination, and whether they are enough (``enough_samples``). A
+    combination with too few samples is trained only if none of its subsets has a model. If it has no sample at all, its
+    first subset with samples is.
     """
     chosen: list[Combination] = []
     for names in reversed(wanted_combinations(pixels, features, share)):
-        count, reason = lack(names)
-        if count and (not reason or first_subset(names, chosen) is None):
+        count, enough = samples(names)
+        if count and (enough or first_subset(names, chosen) is None):
             chosen.append(names)
     for names in by_preference([tuple(features), *pixels], features):
         if first_subset(names, chosen) is None:
-            chosen += [one for one in by_preference(_subsets(names), features) if lack(one)[0]][:1]
+            chosen += [one for one in by_preference(_subsets(names), features) if samples(one)[0]][:1]
     return by_preference(chosen, features)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from iota2.classifiers.base import Model, Training
 from iota2.classifiers.models import read_recipe_of, read_trainings
-from iota2.compute.sensor_combinations import Combination, first_subset, lack_of_samples, summed, trainable
+from iota2.compute.sensor_combinations import Combination, enough_samples, first_subset, summed, trainable
 from iota2.core.graph import Key, Paths
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.tables import sample_columns
@@ -39,10 +39,10 @@ class SeenSamples:
         """(sample,) bool: samples that all these sensors see."""
         return np.logical_and.reduce([self.seen[name] for name in names])
 
-    def lack(self, names: Combination) -> tuple[int, str]:
-        """Number of samples that all these sensors see, and what they lack for a model of their own."""
+    def count(self, names: Combination) -> tuple[int, bool]:
+        """Number of samples that all these sensors see, and whether they are enough for a model of their own."""
         codes = self.codes[self.of(names)]
-        return len(codes), lack_of_samples(codes, self.codes)
+        return len(codes), enough_samples(codes, self.codes)
 
 
 def read_sensor_combinations(inp: Paths) -> tuple[SensorCombination, ...]:
@@ -108,7 +108,7 @@ def model_of_sensors(
     features = {sensor.sensor: len(sensor.names) for sensor in recipe.sensors if sensor.sensor in recipe.dated}
     pixels = summed(tables, recipe.dated)
     models = []
-    for names in trainable(pixels, features, share, samples.lack):
+    for names in trainable(pixels, features, share, samples.count):
         rows = samples.of(names)
         log.info("model of %s: %d samples", " + ".join(names), np.count_nonzero(rows))
         models.append(train(names, rows))
