@@ -102,6 +102,10 @@ class Facts:
         regions = {region for regions in self.regions.values() for region in regions}
         return sum(self.submodels.get(region, 1) for region in regions)
 
+    def models_of(self, tile: str) -> int:
+        """Number of models that classify a tile in one run."""
+        return self.sources * sum(self.submodels.get(region, 1) for region in self.regions[tile])
+
     def samples_of_model(self, runs: int) -> float:
         """Assumed number of samples of one model in one of ``runs``: with several models, twice the mean."""
         return self.samples / runs * min(1.0, 2 / max(1, self.model_count))
@@ -155,8 +159,7 @@ class JobFacts:
     @property
     def models(self) -> int:
         """Number of models that classify the tile in one run; 1 for a job on all tiles."""
-        names = () if self.tile is None else self.run.regions[self.tile]
-        return self.run.sources * sum(self.run.submodels.get(name, 1) for name in names) or 1
+        return 1 if self.tile is None else self.run.models_of(self.tile)
 
     def raster_cost(self, bytes_per_pixel: float = 0.0, seconds_per_pixel: float = READING_SECONDS) -> Cost:
         """Cost of processing the area block by block and writing rasters of ``bytes_per_pixel``."""

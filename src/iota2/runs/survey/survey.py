@@ -36,7 +36,7 @@ from iota2.runs.survey.extent import (
 from iota2.runs.survey.images import Images, find_images
 from iota2.runs.survey.problems import Problems
 from iota2.runs.survey.reference import find_reference
-from iota2.runs.survey.regions import Regions, find_regions
+from iota2.runs.survey.regions import find_regions
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,6 @@ def _collect(problems: Problems) -> Survey | None:
         problems.attempt(lambda: require_usable(config.chain.output_path), "chain", "output_path")
     regions = find_regions(problems, images)
     reference = find_reference(problems, images, regions)
-    extent = _extent(problems, images, regions, reference.submodels or {}) if images.complete else Extent()
     recipe = images.recipe or FeatureRecipe(())
     facts = Facts(
         images.scenes,
@@ -135,6 +134,7 @@ def _collect(problems: Problems) -> Survey | None:
         submodels=reference.submodels or {},
         sources=len(sources(config)),
     )
+    extent = _extent(problems, images, facts) if images.complete else Extent()
     findings = _findings(problems, facts) if problems.builders_known else []
     for finding in findings:
         if finding.remark is None:
@@ -178,12 +178,7 @@ def _findings(problems: Problems, facts: Facts) -> list[Finding]:
     return found
 
 
-def _model_count(config: Config, regions: Sequence[str], submodels: Mapping[str, int]) -> int:
-    """Number of models of a tile in one run."""
-    return len(sources(config)) * sum(submodels.get(name, 1) for name in regions)
-
-
-def _extent(problems: Problems, images: Images, regions: Regions, submodels: Mapping[str, int]) -> Extent:
+def _extent(problems: Problems, images: Images, facts: Facts) -> Extent:
     """The size of the map; a map that is too large and too many jobs are added as problems."""
     config = problems.config
     outlines = {tile: gpd.GeoSeries([outline]) for tile, outline in images.footprints.items()}
@@ -192,10 +187,7 @@ def _extent(problems: Problems, images: Images, regions: Regions, submodels: Map
         problems.add(RESOLUTION_OPTION if config.chain.spatial_resolution else ("chain", "list_tile"), text)
     runs = config.arg_train.runs
     rows = sum(
-        part_count(scene.geobox.shape[0])
-        * len(scene.sensors)
-        * _model_count(config, regions.by_tile[tile], submodels)
-        * runs
+        part_count(scene.geobox.shape[0]) * len(scene.sensors) * facts.models_of(tile) * runs
         for tile, scene in images.scenes.items()
     )
     for text in table_problems(rows, runs):
