@@ -74,8 +74,8 @@ def reserved_polygons(
     Arguments are those of ``split_groups``. Strata are processed in ascending order of their number of groups. In
     random order, the groups of a stratum are reserved as long as this brings the number of its reserved polygons closer
     to round(share x polygons), at least 1. No group is reserved if it would leave less than two groups of any of its
-    strata, one to learn and one to validate. If thereby no group is reserved because all are too large, the first one
-    that leaves two others is reserved. A stratum with less than three groups has no reserved polygons.
+    strata, one to learn and one to validate. If all groups are too large, so that none is reserved, the first one that
+    leaves two others is reserved. A stratum with less than three groups has no reserved polygons.
     """
     sizes = {key: _sizes(groups[members]) for key, members in strata.items()}
     owners: dict[int, list[Stratum]] = {}

@@ -24,8 +24,11 @@ class FusionParams:
 
     method: str
     measure: str | None
+    """Accuracy measure that is the mass of a run; None for methods without masses."""
     undecided: int | None
+    """Label of undecided pixels; None if the method decides all."""
     reserved: bool
+    """Whether polygons are reserved to validate the fusion."""
 
 
 def fusion_params(config: Config) -> FusionParams | None:

@@ -56,7 +56,7 @@ _SECONDS = 0.1e-6
 
 
 @dataclass(frozen=True)
-class MapStage:
+class StageMap:
     """A map in the projection of the products, before or after a part of the processing."""
 
     name: str
@@ -79,12 +79,12 @@ class MapStage:
 SINGLE_SOURCES = ("optical", "radar")
 """Stages that are maps of one kind of sensors."""
 STAGES = (
-    MapStage("optical", "Optical images alone", (layout.OPTICAL_MAP,)),
-    MapStage("radar", "Radar images alone", (layout.RADAR_MAP,)),
-    MapStage("no_boundary_fusion", "Without boundary fusion", (layout.UNBLENDED_MAP, layout.TMP_UNBLENDED_MAP)),
-    MapStage(UNSMOOTHED_STAGE, "Before smoothing", (layout.UNSMOOTHED_MAP,)),
-    MapStage(FINAL_STAGE, "Final map", (layout.MAP,)),
-    MapStage(REGULARISED_STAGE, "Without small patches", (layout.REGULARISED_MAP,)),
+    StageMap("optical", "Optical images alone", (layout.OPTICAL_MAP,)),
+    StageMap("radar", "Radar images alone", (layout.RADAR_MAP,)),
+    StageMap("no_boundary_fusion", "Without boundary fusion", (layout.UNBLENDED_MAP, layout.TMP_UNBLENDED_MAP)),
+    StageMap(UNSMOOTHED_STAGE, "Before smoothing", (layout.UNSMOOTHED_MAP,)),
+    StageMap(FINAL_STAGE, "Final map", (layout.MAP,)),
+    StageMap(REGULARISED_STAGE, "Without small patches", (layout.REGULARISED_MAP,)),
 )
 """All stages, in the order of the processing, first the maps of single sources."""
 
@@ -223,7 +223,7 @@ def _add_pixels(totals: _Totals, labels: Mapping[str, np.ndarray], reference: _R
             totals.polygons[name, width].append(counts)
 
 
-def _result(job: JobContext[StageParams], stages: Sequence[MapStage], zones: MapZones, totals: _Totals) -> MapStages:
+def _result(job: JobContext[StageParams], stages: Sequence[StageMap], zones: MapZones, totals: _Totals) -> MapStages:
     """The values of the map from the counts of its blocks."""
     codes, seed = read_classes(job.inp.classes).codes, job.key.seed
 
