@@ -11,7 +11,7 @@ import pytest
 
 from iota2.classifiers import ModelError, load_model, save_model, train_model, validate_options
 from iota2.classifiers.base import Classifier, Model, Regressor
-from iota2.classifiers.context import ModelContext
+from iota2.classifiers.context import WindowContext
 from iota2.classifiers.context_training import (
     CONTEXT_FOLDS,
     load_context_models,
@@ -50,7 +50,7 @@ def model() -> Model:
     first = trained(samples)
     means = np.eye(3)[np.searchsorted(first.classes, samples.y)] * 0.6 + 0.1
     extended = replace(samples, x=np.concatenate([samples.x, means], axis=1).astype(np.float32))
-    return trained(extended, context=ModelContext(5, first))
+    return trained(extended, context=WindowContext(5, first))
 
 
 def features(seed: int = 1) -> FeatureBlock:
@@ -201,7 +201,7 @@ def test_without_several_classes_and_polygons_there_is_no_context(
     loaded = load_context_models(tmp_path)
     assert loaded.first is None
     assert reason in loaded.reason
-    model = trained(samples, context=ModelContext(7, None, loaded.reason))
+    model = trained(samples, context=WindowContext(7, None, loaded.reason))
     assert model.halo == 0
     save_model(model, tmp_path / "model", tmp_path / "card.txt")
     again = load_model(tmp_path / "model")

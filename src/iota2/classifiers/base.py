@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Protocol, Self, cast, runtime_checkable
 import numpy as np
 
 from iota2.classifiers.calibrated import ModelCalibration
-from iota2.classifiers.context import ModelContext
+from iota2.classifiers.context import WindowContext
 from iota2.classifiers.options import Params as Options
 from iota2.classifiers.superpixel_context import SuperpixelContext
 from iota2.compute.predict import (
@@ -279,7 +279,7 @@ class Model:
     alternatives: tuple[Model, ...] = ()
     """With a ``partial`` recipe: models of fewer sensors, by preference. A pixel is predicted by the first model, of
     this one and the alternatives, all of whose sensors have a clear observation."""
-    context: ModelContext | SuperpixelContext | None = None
+    context: WindowContext | SuperpixelContext | None = None
     """Features of the neighbourhood, after those of the recipe; None if they were not requested."""
 
     def __post_init__(self) -> None:

@@ -33,8 +33,8 @@ class FirstModel(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class ModelContext:
-    """The context that a model uses in addition to the features, or the reason why it uses none."""
+class WindowContext:
+    """Mean class probabilities in a window as further features of a model, or the reason why it uses none."""
 
     window: int
     """Width of the window in pixels, odd."""
@@ -75,7 +75,7 @@ class ModelContext:
 
     @property
     def short(self) -> str:
-        """Number of passes, in few words."""
+        """Number of passes and kind of context, for lists of models."""
         return "1 pass without context" if self.reason else f"2 passes with context of {self.window} x {self.window}"
 
     @property
@@ -88,16 +88,16 @@ class ModelContext:
             f"{self.window} pixels around each pixel."
         )
 
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> WindowContext:
+        """From the values of ``to_json``; KeyError, TypeError or ValueError for others."""
+        window, reason = content["window"], content["reason"]
+        valid = type(window) is int and 3 <= window <= MAX_CONTEXT_WINDOW and window % 2 == 1
+        if content["kind"] != "smooth" or not valid or not isinstance(reason, str):
+            raise ValueError(f"the context is {content!r}")
+        return cls(window, None, reason)
+
 
 def context_names(classes: tuple[int, ...]) -> tuple[str, ...]:
     """Names of the features of the context of a model of these classes."""
     return tuple(f"context_{code}" for code in classes)
-
-
-def context_from_json(content: Mapping[str, Any]) -> ModelContext:
-    """From the values of ``to_json``; KeyError, TypeError or ValueError for others."""
-    window, reason = content["window"], content["reason"]
-    valid = type(window) is int and 3 <= window <= MAX_CONTEXT_WINDOW and window % 2 == 1 and isinstance(reason, str)
-    if content["kind"] != "smooth" or not valid:
-        raise ValueError(f"the context is {content!r}")
-    return ModelContext(window, None, reason)

@@ -22,7 +22,7 @@ from iota2 import __version__
 from iota2.classifiers.base import SERIES_NEEDED, Classifier, Model, ModelError, Regressor, Training
 from iota2.classifiers.calibrated import Choice, ModelCalibration, calibrate
 from iota2.classifiers.card import card_text
-from iota2.classifiers.context import ModelContext, context_from_json
+from iota2.classifiers.context import WindowContext
 from iota2.classifiers.evidence import out_of_fold_confusion
 from iota2.classifiers.fitting import Fitting
 from iota2.classifiers.registry import KINDS, untrained
@@ -73,7 +73,7 @@ def train_model(
     calibration: Choice = "none",
     augmented: np.ndarray | None = None,
     evidence: Sequence[int] = (),
-    context: ModelContext | SuperpixelContext | None = None,
+    context: WindowContext | SuperpixelContext | None = None,
     found: Classifier | Regressor | None = None,
 ) -> Model:
     """A model fitted to ``x`` (sample, feature) and class codes ``y`` (sample,) 1..65535, or values of a ``quantity``.
@@ -255,7 +255,7 @@ def load_model(folder: Path) -> Model:
     )
 
 
-def read_context(folder: Path) -> ModelContext | SuperpixelContext | None:
+def read_context(folder: Path) -> WindowContext | SuperpixelContext | None:
     """Context of the model that ``save_model`` wrote, without its first model; None if it was not requested.
 
     ``ModelError`` as in ``load_model``; no array is read.
@@ -267,19 +267,19 @@ def read_context(folder: Path) -> ModelContext | SuperpixelContext | None:
     try:
         if content["kind"] == "superpixels":
             return SuperpixelContext.from_json(content)
-        return context_from_json(content)
+        return WindowContext.from_json(content)
     except (KeyError, TypeError, ValueError) as err:
         detail = f"{type(err).__name__}: {err}"
         raise ModelError(f"{path}: damaged ({detail}). Copy the model again or train it again.") from err
 
 
 def _with_first_model(
-    context: ModelContext | SuperpixelContext, folder: Path, recipe: FeatureRecipe
-) -> ModelContext | SuperpixelContext:
+    context: WindowContext | SuperpixelContext, folder: Path, recipe: FeatureRecipe
+) -> WindowContext | SuperpixelContext:
     """A context with its first model; ``ModelError`` if this has another context or other features."""
     own = read_context(folder)
     found, needed = (one.iterations if isinstance(one, SuperpixelContext) else 0 for one in (own, context))
-    if found != max(0, needed - 1) or isinstance(own, ModelContext):
+    if found != max(0, needed - 1) or isinstance(own, WindowContext):
         raise ModelError(f"{folder}: the first model does not fit the context of the second. Train the model again.")
     first = load_model(folder)
     if first.recipe != recipe or not first.classes:

@@ -8,6 +8,7 @@ iterations, a block needs only the pixels of the superpixels that it touches.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,7 @@ MAX_ITERATIONS = 10
 
 @dataclass(frozen=True, eq=False)
 class SuperpixelContext:
-    """The context of a model after some iterations, or the reason why it uses none."""
+    """Shares of classes in superpixels as further features of a model, or the reason why it uses none."""
 
     extent: int
     """Maximum rows and columns of a superpixel."""
@@ -71,7 +72,7 @@ class SuperpixelContext:
 
     @property
     def short(self) -> str:
-        """Number of passes, in few words."""
+        """Number of passes and kind of context, for lists of models."""
         return "1 pass without context" if self.reason else f"{self.iterations + 1} passes with context of superpixels"
 
     @property
@@ -85,8 +86,8 @@ class SuperpixelContext:
         )
 
     @classmethod
-    def from_json(cls, content: Any) -> SuperpixelContext:
-        """From the values of ``to_json``; KeyError or ValueError for others."""
+    def from_json(cls, content: Mapping[str, Any]) -> SuperpixelContext:
+        """From the values of ``to_json``; KeyError, TypeError or ValueError for others."""
         extent, iterations, reason = content["extent"], content["iterations"], content["reason"]
         valid = type(extent) is int and 1 <= extent <= MAX_EXTENT and isinstance(reason, str)
         if not valid or type(iterations) is not int or not 1 <= iterations <= MAX_ITERATIONS:

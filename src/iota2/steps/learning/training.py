@@ -14,7 +14,7 @@ from iota2 import layout
 from iota2.classifiers.autocontext import load_autocontext
 from iota2.classifiers.base import Model, Searching
 from iota2.classifiers.calibrated import CALIBRATION_FOLDS, Choice
-from iota2.classifiers.context import ModelContext
+from iota2.classifiers.context import WindowContext
 from iota2.classifiers.context_training import load_context_models
 from iota2.classifiers.models import save_model, train_model
 from iota2.classifiers.superpixel_context import SuperpixelContext
@@ -220,7 +220,7 @@ def _model_of_sensors(job: JobContext[TrainingParams], recipe: FeatureRecipe, sa
 
 def _with_context(
     job: JobContext[TrainingParams], x: np.ndarray
-) -> tuple[ModelContext | SuperpixelContext | None, np.ndarray]:
+) -> tuple[WindowContext | SuperpixelContext | None, np.ndarray]:
     """The context of the model, None if it was not requested; and the features of the samples followed by theirs."""
     if "chain" in job.inp:
         chain = load_autocontext(job.inp.chain)
@@ -231,8 +231,8 @@ def _with_context(
     models = load_context_models(job.inp.first_models, folds=False)
     if models.first is None:
         log.warning("region %s, seed %d: no context: %s", job.key.model, job.key.seed, models.reason)
-        return ModelContext(job.params.window, None, models.reason), x
-    context = ModelContext(job.params.window, models.first)
+        return WindowContext(job.params.window, None, models.reason), x
+    context = WindowContext(job.params.window, models.first)
     parts: dict[str, list[Path]] = {}
     for key, path in job.inp.each("context"):
         parts.setdefault(key.tile, []).append(path)
