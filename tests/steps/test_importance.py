@@ -13,7 +13,8 @@ from iota2.core.graph import Key, Resources
 from iota2.core.importance import importance_from_json
 from iota2.core.tables import CODE, ORIGIN, WEIGHT, sample_columns
 from iota2.io.tables.vectors import read_samples, write_samples, write_sqlite
-from iota2.steps.validation import importance, validation_samples
+from iota2.steps.sampling import validation_samples
+from iota2.steps.validation import importance
 from tests.steps.helpers import CRS, DAYS, RECIPE, TILE, area, frame, run, several, write_recipe, write_scene
 
 MODEL = Key.of(region="1", seed=0)

@@ -11,7 +11,7 @@ from iota2.classifiers import save_model, train_model, validate_options
 from iota2.core.tables import CODE, ORIGIN, WEIGHT, sample_columns
 from iota2.io.tables.confusions import read_confusion
 from iota2.io.tables.sample_tables import write_points
-from iota2.steps.learning import model_confusion
+from iota2.steps.classification import model_confusion
 from tests.steps.helpers import CRS, RECIPE, run, several, write_codes
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from iota2.core.builder import Builder
-from iota2.steps.classification import classification, merge_parts
+from iota2.steps.classification import classification, merge_parts, model_confusion
 from iota2.steps.learning import (
     autocontext_models,
     context_features,
     context_models,
-    model_confusion,
     reduction,
     training,
 )
@@ -40,6 +39,7 @@ from iota2.steps.sampling import (
     selection,
     superpixel_samples,
     tile_selection,
+    validation_samples,
 )
 from iota2.steps.validation import (
     confusion,
@@ -52,7 +52,6 @@ from iota2.steps.validation import (
     merge_runs_accuracy,
     merge_runs_confusion,
     report,
-    validation_samples,
 )
 
 STEPS = (
