@@ -8,9 +8,12 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pytest
 import rasterio
+import shapely
 
 from iota2.chains.load import load_config
 from iota2.compute.label_fusion import (
@@ -25,7 +28,7 @@ from iota2.core.tables import ORIGIN, REGION
 from iota2.io.tables.confusions import read_confusion
 from iota2.io.tables.vectors import read_sqlite
 from iota2.runs import runner
-from tests.chain.helpers import EAST, SMALL, WEST, Case, made, read, refused, run, said
+from tests.chain.helpers import EAST, IMAGES, SMALL, WEST, Case, made, read, refused, run, said
 
 SUFFIXES = ("", "_SAR", "_DS")
 """Ends of the names of files of optical models, radar models and their fusion."""
@@ -90,6 +93,29 @@ def test_the_models_of_a_region_learn_from_different_polygons_and_vote(world: Ca
     assert "1f1" in texts["report.html"]
     for text in texts.values():
         assert f"Region 1 has {counts['1']} models, each of which learns from a part of the polygons" in text
+
+
+def test_models_without_usable_polygons_learn_from_all_polygons_of_their_region(world: Case) -> None:
+    frame = world.reference()[["code", "geometry"]].to_crs(IMAGES)
+    frame = frame[frame.within(shapely.box(*world.world.tile_geobox(WEST).boundingbox).buffer(-20))]
+    few = frame.loc[frame.area.sort_values(ascending=False).index].groupby("code").head(2)
+    affine = world.world.tile_geobox(WEST).affine
+    corners = [affine @ (5 + 2 * k + 0.6, 5.6) for k in range(8)]
+    geometries = [shapely.box(x, y - 1, x + 1, y) for x, y in corners]
+    thin = gpd.GeoDataFrame({"code": [few["code"].iloc[0]] * 8}, geometry=geometries, crs=IMAGES)
+    few = few.assign(geometry=few.difference(thin.union_all().buffer(10)))
+    path, whole = (world.files.folder / name for name in ("few.gpkg", "whole.gpkg"))
+    pd.concat([few, thin], ignore_index=True).to_file(path)
+    options = FUSION | {"arg_train": {"mode_outside_regionsplit": 0.001, "split_ground_truth": False}}
+    gpd.GeoDataFrame({"region": ["1"]}, geometry=[few.union_all().buffer(1000)], crs=IMAGES).to_file(whole)
+    chain = {"ground_truth": str(path), "region_path": str(whole), "region_field": "region"}
+    run(world.configured(chain=chain, **options))
+    counts = json.loads((world.output / "config_model/submodels.json").read_text(encoding="utf-8"))
+    assert counts == {"1": 10}
+    for text in said(world.output).values():
+        borrowing = " ".join(text.split()).count("it learns from all polygons of region 1")
+        assert 4 <= borrowing < 10
+    assert set(np.unique(read(world.output / "final/Classif_Seed_0.tif"))) >= set(few["code"])
 
 
 @pytest.mark.parametrize("masses", ["learning", "validation"])
