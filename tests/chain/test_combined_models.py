@@ -26,6 +26,7 @@ from iota2.compute.label_fusion import (
 from iota2.core.graph import Resources
 from iota2.core.tables import ORIGIN, REGION
 from iota2.io.tables.confusions import read_confusion
+from iota2.io.tables.sample_rules import read_copy_counts
 from iota2.io.tables.vectors import read_sqlite
 from iota2.runs import runner
 from tests.chain.helpers import EAST, IMAGES, SMALL, WEST, Case, made, read, refused, run, said
@@ -120,8 +121,10 @@ def test_models_without_usable_polygons_learn_from_all_polygons_of_their_region(
 
 @pytest.mark.parametrize("masses", ["learning", "validation"])
 def test_models_of_a_region_are_weighted_by_their_accuracy(world: Case, masses: str) -> None:
+    rules = world.files.folder / "rules.csv"
+    rules.write_text("1,2,11,3\n", encoding="utf-8")
     options = {
-        "arg_train": FUSION["arg_train"] | {"fusion_masses": masses},
+        "arg_train": FUSION["arg_train"] | {"fusion_masses": masses, "sample_management": str(rules)},
         "arg_classification": FUSION["arg_classification"] | {"fusion_options": "-method dempstershafer"},
     }
     run(configured(world, **options))
@@ -131,6 +134,9 @@ def test_models_of_a_region_are_weighted_by_their_accuracy(world: Case, masses: 
     assert found == sorted(
         f"model_{region}f{k + 1}_seed_0_{suffix}.csv" for region, count in counts.items() for k in range(count)
     )
+    copies = read_copy_counts(world.output / "learningSamples/copies_seed0.csv")
+    assert [one.rule.destination for one in copies] == [f"2f{k + 1}" for k in range(counts["2"])]
+    assert [one.copied for one in copies] == [3] * counts["2"]
     differing = 0
     for tile, (region, count) in product((WEST, EAST), counts.items()):
         names = [f"{region}f{k + 1}" for k in range(count)]

@@ -21,6 +21,16 @@ def model_names(region: str, counts: Mapping[str, int]) -> tuple[str, ...]:
     return tuple(f"{region}{name}" for name in submodel_names(counts.get(region, 1)))
 
 
+def models_by_name(models: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """The models that a name of the user means: that of a region all its models, that of a model this one.
+
+    ``models``: names of the models of each region.
+    """
+    return {name: (name,) for of_region in models.values() for name in of_region} | {
+        region: tuple(of_region) for region, of_region in models.items()
+    }
+
+
 def submodel_count(area: float, threshold: float, learners: Sequence[int]) -> int:
     """Number of models of a region: one for each ``threshold`` of learning area or part of it.
 

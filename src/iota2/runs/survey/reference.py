@@ -16,7 +16,7 @@ from iota2.compute.areas import home_regions
 from iota2.compute.class_weights import weights_by_code
 from iota2.compute.label_fusion import undecided_problem
 from iota2.compute.sample_copies import rules_of_unknown_regions
-from iota2.compute.submodels import learning_polygons, submodel_count, submodel_names
+from iota2.compute.submodels import learning_polygons, model_names, models_by_name, submodel_count, submodel_names
 from iota2.compute.uncertainty import mask_problem
 from iota2.config.options.schema import Config
 from iota2.core.labels import whole_number
@@ -306,14 +306,14 @@ def _copy_remarks(
     copies, option = problems.config.arg_train.sample_management, ("arg_train", "sample_management")
     if copies is None or not problems.usable(".".join(option)):
         return []
-    names = [f"{name}{submodel}" for name in regions.names for submodel in submodel_names(submodels.get(name, 1))]
-    if not names or not regions.usable:
+    models = models_by_name({name: model_names(name, submodels) for name in regions.names})
+    if not models or not regions.usable:
         problems.attempt(lambda: read_rules(copies), *option)
         return []
     if classes is None:
         rules = problems.attempt(lambda: read_rules(copies), *option)
-        return rules_of_unknown_regions(rules or (), names, str(copies))
-    found = problems.attempt(lambda: read_copies(copies, names, classes), *option)
+        return rules_of_unknown_regions(rules or (), models, str(copies))
+    found = problems.attempt(lambda: read_copies(copies, models, classes), *option)
     return found[1] if found else []
 
 
