@@ -29,6 +29,7 @@ from iota2.io.tables.confusions import read_confusion
 from iota2.io.tables.sample_rules import read_copy_counts
 from iota2.io.tables.vectors import read_sqlite
 from iota2.runs import runner
+from iota2.runs.preview import preview_run
 from tests.chain.helpers import EAST, IMAGES, SMALL, WEST, Case, made, read, refused, run, said
 
 SUFFIXES = ("", "_SAR", "_DS")
@@ -50,6 +51,12 @@ def again_with_small_blocks(config: Path) -> None:
     """Classify again with other blocks and threads."""
     use = Resources(threads=2, block_shape=(16, 32))
     runner.run(load_config(config), runner.Options(workers=0, use=use, force=("classification",)), runner.Watcher())
+
+
+def stale(config: Path) -> set[str]:
+    """Steps with jobs that a run would repeat, or might repeat."""
+    verdicts = preview_run(load_config(config), runner.Options()).verdicts
+    return {job.split("/")[0] for job, verdict in verdicts.items() if verdict.state in ("stale", "open")}
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +158,9 @@ def test_models_of_a_region_are_weighted_by_their_accuracy(world: Case, masses: 
         plain = resolve_undecided(majority_vote(labels), labels, confidence, "maxConfidence")
         differing += int((expected != plain).sum())
     assert differing, "the weights change labels"
+    for other in ("mean", "-method majorityvoting"):
+        changed = options | {"arg_classification": options["arg_classification"] | {"fusion_options": other}}
+        assert not {"learnModel", "learnedConfusion", "modelConfusion"} & stale(configured(world, **changed))
 
 
 SAR: dict[str, dict[str, Any]] = {
@@ -193,6 +203,9 @@ def test_optical_and_radar_models(world: Case) -> None:
     names = {sensor["sensor"].lower() for sensor in learned["recipe"]["sensors"]}
     assert names
     assert all(name.startswith("sentinel1") for name in names)
+    averaged = {"arg_classification": SAR["arg_classification"] | {"fusion_options": "mean"}}
+    changed = configured(world, chain={"s1_path": str(world.files.s1_path)}, **SAR | averaged)
+    assert not {"learnModel", "learnedConfusion"} & stale(changed)
 
 
 def test_blended_regions_keep_their_labels_away_from_borders(world: Case) -> None:
