@@ -196,6 +196,8 @@ def test_optical_and_radar_models(world: Case) -> None:
     np.testing.assert_array_equal(labels, np.where(regions[0] > 0, regions[0], regions[1]))
     with rasterio.open(root / f"classif/PROBAMAP_{WEST}_model_1_seed_0_DS.tif") as file:
         assert file.read().max() > 0
+    style = (root / "final/Classif_Seed_0.qml").read_bytes()
+    assert {(root / f"final/TMP/Classif_Seed_0_{name}.qml").read_bytes() for name in ("optical", "SAR")} == {style}
     maps = files(root / "classif")
     again_with_small_blocks(config)
     assert files(root / "classif") == maps
