@@ -27,7 +27,7 @@ from iota2.core.scene import Scene
 from iota2.core.tables import REGION
 from iota2.core.words import counted, some
 from iota2.errors import InputError, InputProblems
-from iota2.io.files.crs import to_crs, units_per_metre
+from iota2.io.files.crs import square_metres, to_crs
 from iota2.io.tables.class_counts import read_class_counts, read_counts
 from iota2.io.tables.classes import read_colors, read_names
 from iota2.io.tables.point_areas import PointRule
@@ -105,7 +105,7 @@ def _submodels(
     on_tiles = data.frame[data.frame.intersects(shapely.union_all(list(images.footprints.values())))]
     homes = home_regions(on_tiles.geometry.to_numpy(), {name: outlines[name] for name in names})
     grid = next(iter(images.scenes.values())).geobox
-    hectares = shapely.area(to_crs(on_tiles.geometry, str(grid.crs)).to_numpy()) / units_per_metre(grid.crs) ** 2 / 1e4
+    hectares = _square_metres(to_crs(on_tiles.geometry, str(grid.crs))) / 1e4
     ratio = given.ratio if given.split_ground_truth else 1.0
     reserved = config.multi_run_fusion.reserved_share
     learners = learning_polygons(on_tiles["label"].tolist(), homes, ratio, reserved)
@@ -121,6 +121,13 @@ def _submodels(
         areas[name] = area
         remarks += _submodel_remarks(name, area, counts[name], numbers)
     return counts, (_submodel_numbers(counts, areas, given.mode_outside_regionsplit), *remarks)
+
+
+def _square_metres(polygons: gpd.GeoSeries) -> np.ndarray:
+    """(polygon,) area of polygons."""
+    geometries = polygons.to_numpy()
+    bounds = shapely.bounds(geometries)
+    return square_metres(shapely.area(geometries), polygons.crs, (bounds[:, 1] + bounds[:, 3]) / 2)
 
 
 def _equal_model_names(counts: Mapping[str, int]) -> list[str]:
