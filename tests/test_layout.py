@@ -16,6 +16,19 @@ def test_products_are_in_the_folder_final_and_made_by_steps() -> None:
         assert product in made, product.path
 
 
+def test_each_raster_of_the_final_folder_has_a_style() -> None:
+    """QGIS applies the style beside a raster; it exists whenever the raster does."""
+    styles = {artifact.path: artifact for artifact in layout.artifacts() if artifact.path.endswith(".qml")}
+    rasters = [one for one in layout.artifacts() if one.path.startswith("final/") and one.path.endswith(".tif")]
+    assert layout.OPTICAL_MAP in rasters
+    for raster in rasters:
+        style = styles.pop(raster.path.removesuffix(".tif") + ".qml", None)
+        assert style is not None, f"{raster.path} has no style"
+        assert style.when is raster.when, style.path
+        assert any(style in step.makes.values() for step in CLASSIFICATION.steps), f"no step writes {style.path}"
+    assert not styles, "styles without a raster"
+
+
 def test_product_names_are_recognised_for_any_seed() -> None:
     assert layout.is_product("final/Classif_Seed_12.tif")
     assert not layout.is_product("final/Classif_Seed_12.qml")

@@ -905,6 +905,12 @@ TMP_UNBLENDED_MAP = Artifact(
     "The land-cover map without boundary fusion: each region with its own model (with `enable_boundary_fusion`).",
     when=with_tmp_unblended_map,
 )
+TMP_UNBLENDED_MAP_STYLE = Artifact(
+    "final/TMP/Classif_Seed_{seed}_no_boundary_fusion.qml",
+    "QGIS style of the map without boundary fusion: names and colours (with `enable_boundary_fusion`).",
+    when=with_tmp_unblended_map,
+    role="note",
+)
 FINAL_CONFIDENCE = Artifact(
     "final/Confidence_Seed_{seed}.tif",
     "Confidence: probability of the label in %, calibrated if the model is, 1 to 100; 0 where not classified.",
@@ -938,6 +944,18 @@ RADAR_MAP = Artifact(
     "final/TMP/Classif_Seed_{seed}_SAR.tif",
     "The map of the radar models, for comparison (with `dempster_shafer_sar_opt_fusion`).",
     when=with_sar_fusion,
+)
+OPTICAL_MAP_STYLE = Artifact(
+    "final/TMP/Classif_Seed_{seed}_optical.qml",
+    "QGIS style of the map of the optical models: names and colours (with `dempster_shafer_sar_opt_fusion`).",
+    when=with_sar_fusion,
+    role="note",
+)
+RADAR_MAP_STYLE = Artifact(
+    "final/TMP/Classif_Seed_{seed}_SAR.qml",
+    "QGIS style of the map of the radar models: names and colours (with `dempster_shafer_sar_opt_fusion`).",
+    when=with_sar_fusion,
+    role="note",
 )
 UNSMOOTHED_MAP = Artifact(
     "final/TMP/Classif_Seed_{seed}_unsmoothed.tif",

@@ -8,9 +8,12 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pytest
 import rasterio
+import shapely
 
 from iota2.chains.load import load_config
 from iota2.compute.label_fusion import (
@@ -23,9 +26,11 @@ from iota2.compute.label_fusion import (
 from iota2.core.graph import Resources
 from iota2.core.tables import ORIGIN, REGION
 from iota2.io.tables.confusions import read_confusion
+from iota2.io.tables.sample_rules import read_copy_counts
 from iota2.io.tables.vectors import read_sqlite
 from iota2.runs import runner
-from tests.chain.helpers import EAST, SMALL, WEST, Case, made, read, refused, run, said
+from iota2.runs.preview import preview_run
+from tests.chain.helpers import EAST, IMAGES, SMALL, WEST, Case, made, read, refused, run, said
 
 SUFFIXES = ("", "_SAR", "_DS")
 """Ends of the names of files of optical models, radar models and their fusion."""
@@ -46,6 +51,12 @@ def again_with_small_blocks(config: Path) -> None:
     """Classify again with other blocks and threads."""
     use = Resources(threads=2, block_shape=(16, 32))
     runner.run(load_config(config), runner.Options(workers=0, use=use, force=("classification",)), runner.Watcher())
+
+
+def stale(config: Path) -> set[str]:
+    """Steps with jobs that a run would repeat, or might repeat."""
+    verdicts = preview_run(load_config(config), runner.Options()).verdicts
+    return {job.split("/")[0] for job, verdict in verdicts.items() if verdict.state in ("stale", "open")}
 
 
 @pytest.fixture(scope="module")
@@ -92,10 +103,35 @@ def test_the_models_of_a_region_learn_from_different_polygons_and_vote(world: Ca
         assert f"Region 1 has {counts['1']} models, each of which learns from a part of the polygons" in text
 
 
+def test_models_without_usable_polygons_learn_from_all_polygons_of_their_region(world: Case) -> None:
+    frame = world.reference()[["code", "geometry"]].to_crs(IMAGES)
+    frame = frame[frame.within(shapely.box(*world.world.tile_geobox(WEST).boundingbox).buffer(-20))]
+    few = frame.loc[frame.area.sort_values(ascending=False).index].groupby("code").head(2)
+    affine = world.world.tile_geobox(WEST).affine
+    corners = [affine @ (5 + 2 * k + 0.6, 5.6) for k in range(8)]
+    geometries = [shapely.box(x, y - 1, x + 1, y) for x, y in corners]
+    thin = gpd.GeoDataFrame({"code": [few["code"].iloc[0]] * 8}, geometry=geometries, crs=IMAGES)
+    few = few.assign(geometry=few.difference(thin.union_all().buffer(10)))
+    path, whole = (world.files.folder / name for name in ("few.gpkg", "whole.gpkg"))
+    pd.concat([few, thin], ignore_index=True).to_file(path)
+    options = FUSION | {"arg_train": {"mode_outside_regionsplit": 0.001, "split_ground_truth": False}}
+    gpd.GeoDataFrame({"region": ["1"]}, geometry=[few.union_all().buffer(1000)], crs=IMAGES).to_file(whole)
+    chain = {"ground_truth": str(path), "region_path": str(whole), "region_field": "region"}
+    run(world.configured(chain=chain, **options))
+    counts = json.loads((world.output / "config_model/submodels.json").read_text(encoding="utf-8"))
+    assert counts == {"1": 10}
+    for text in said(world.output).values():
+        borrowing = " ".join(text.split()).count("it learns from all polygons of region 1")
+        assert 4 <= borrowing < 10
+    assert set(np.unique(read(world.output / "final/Classif_Seed_0.tif"))) >= set(few["code"])
+
+
 @pytest.mark.parametrize("masses", ["learning", "validation"])
 def test_models_of_a_region_are_weighted_by_their_accuracy(world: Case, masses: str) -> None:
+    rules = world.files.folder / "rules.csv"
+    rules.write_text("1,2,11,3\n", encoding="utf-8")
     options = {
-        "arg_train": FUSION["arg_train"] | {"fusion_masses": masses},
+        "arg_train": FUSION["arg_train"] | {"fusion_masses": masses, "sample_management": str(rules)},
         "arg_classification": FUSION["arg_classification"] | {"fusion_options": "-method dempstershafer"},
     }
     run(configured(world, **options))
@@ -105,6 +141,9 @@ def test_models_of_a_region_are_weighted_by_their_accuracy(world: Case, masses: 
     assert found == sorted(
         f"model_{region}f{k + 1}_seed_0_{suffix}.csv" for region, count in counts.items() for k in range(count)
     )
+    copies = read_copy_counts(world.output / "learningSamples/copies_seed0.csv")
+    assert [one.rule.destination for one in copies] == [f"2f{k + 1}" for k in range(counts["2"])]
+    assert [one.copied for one in copies] == [3] * counts["2"]
     differing = 0
     for tile, (region, count) in product((WEST, EAST), counts.items()):
         names = [f"{region}f{k + 1}" for k in range(count)]
@@ -119,6 +158,9 @@ def test_models_of_a_region_are_weighted_by_their_accuracy(world: Case, masses: 
         plain = resolve_undecided(majority_vote(labels), labels, confidence, "maxConfidence")
         differing += int((expected != plain).sum())
     assert differing, "the weights change labels"
+    for other in ("mean", "-method majorityvoting"):
+        changed = options | {"arg_classification": options["arg_classification"] | {"fusion_options": other}}
+        assert not {"learnModel", "learnedConfusion", "modelConfusion"} & stale(configured(world, **changed))
 
 
 SAR: dict[str, dict[str, Any]] = {
@@ -154,6 +196,8 @@ def test_optical_and_radar_models(world: Case) -> None:
     np.testing.assert_array_equal(labels, np.where(regions[0] > 0, regions[0], regions[1]))
     with rasterio.open(root / f"classif/PROBAMAP_{WEST}_model_1_seed_0_DS.tif") as file:
         assert file.read().max() > 0
+    style = (root / "final/Classif_Seed_0.qml").read_bytes()
+    assert {(root / f"final/TMP/Classif_Seed_0_{name}.qml").read_bytes() for name in ("optical", "SAR")} == {style}
     maps = files(root / "classif")
     again_with_small_blocks(config)
     assert files(root / "classif") == maps
@@ -161,6 +205,9 @@ def test_optical_and_radar_models(world: Case) -> None:
     names = {sensor["sensor"].lower() for sensor in learned["recipe"]["sensors"]}
     assert names
     assert all(name.startswith("sentinel1") for name in names)
+    averaged = {"arg_classification": SAR["arg_classification"] | {"fusion_options": "mean"}}
+    changed = configured(world, chain={"s1_path": str(world.files.s1_path)}, **SAR | averaged)
+    assert not {"learnModel", "learnedConfusion"} & stale(changed)
 
 
 def test_blended_regions_keep_their_labels_away_from_borders(world: Case) -> None:

@@ -139,7 +139,7 @@ def test_ignored_rules_are_reported_by_check(changed: Case, capsys: pytest.Captu
     code, out, error = command(capsys, "check", with_everything(changed))
     assert code == 0
     assert "copies.csv, line 4 is ignored: label" in out + error
-    assert "copies.csv, line 5 is ignored: source and destination are the same model, 1" in out + error
+    assert "copies.csv, line 5 is ignored: source and destination are the same, 1" in out + error
 
 
 @pytest.mark.parametrize("checked", [True, False])
@@ -153,7 +153,7 @@ def test_rules_of_unknown_regions_are_reported_by_check(
     config.write_text(config.read_text("utf-8").replace("chain:", f"chain:\n  check_inputs: {checked}", 1), "utf-8")
     code, out, _ = command(capsys, "check", config)
     assert code == 0
-    assert "unknown.csv, line 1 is ignored: there is no model of region 'north'; the regions are 1, 2." in out
+    assert "unknown.csv, line 1 is ignored: there is no region or model 'north'; expected one of 1, 2." in out
     assert ("unknown.csv, line 2 is ignored: label '99'" in out) == checked
 
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from iota2.classifiers import train_model, validate_options
 from iota2.classifiers.evidence import out_of_fold_confusion
 from iota2.compute.cross_fitting import Predict
-from iota2.core.recipe import FeatureRecipe, SensorRecipe
 
 CODES = (1, 2, 7)
-RECIPE = FeatureRecipe((SensorRecipe("Small", ("RED",), {}, ("20180101", "20180201"), indices=()),))
 
 
 def memory(x: np.ndarray, y: np.ndarray, groups: np.ndarray):
@@ -51,19 +48,3 @@ def test_samples_made_from_others_are_not_counted_and_unknown_classes_have_no_sa
     assert not found.counts[2].any()
     alone = out_of_fold_confusion(memory(y, y, groups), y, np.zeros(12, int), CODES, seed=0, name="1")
     assert not alone.counts.any(), "a single polygon cannot be predicted"
-
-
-def test_a_trained_model_has_the_matrix_if_it_is_requested() -> None:
-    rng = np.random.default_rng(1)
-    groups = np.repeat(np.arange(40), 5)
-    y = np.array([1, 2])[groups % 2]
-    x = (1000.0 * y[:, None] + 600 * rng.standard_normal((len(y), 2))).astype(np.float32)
-    parameters, _ = validate_options("rf", {"classifier.rf.nbtrees": 20})
-    how = {"recipe": RECIPE, "seed": 0, "region": "1", "threads": 1, "groups": groups}
-    model = train_model("rf", parameters, x, y, evidence=CODES, **how)  # type: ignore[arg-type]
-    assert model.confusion is not None
-    counts = model.confusion.counts
-    assert counts.sum() == len(y)
-    share = np.trace(counts) / counts.sum()
-    assert 0.6 < share < 0.95, "worse than the training samples, better than chance"
-    assert train_model("rf", parameters, x, y, **how).confusion is None  # type: ignore[arg-type]

@@ -26,6 +26,14 @@ def test_distances_are_those_to_the_nearest_pixel_of_the_other_side(
     np.testing.assert_allclose(signed_distances(inside, size, reach + 1e-9), expected, rtol=1e-12)
 
 
+@given(MASKS, st.sampled_from([12.0, 30.0, 1000.0]))
+def test_the_width_of_pixels_is_that_of_their_row(inside: np.ndarray, reach: float) -> None:
+    widths = 10.0 - 0.5 * np.arange(len(inside))
+    found = signed_distances(inside, (widths, 10.0), reach)
+    for row, width in enumerate(widths.tolist()):
+        np.testing.assert_array_equal(found[row], signed_distances(inside, (width, 10.0), reach)[row])
+
+
 @given(MASKS)
 def test_distances_agree_with_the_distance_transform_on_a_grid_of_half_pixels(inside: np.ndarray) -> None:
     if inside.all() or not inside.any():

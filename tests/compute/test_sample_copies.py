@@ -20,9 +20,12 @@ from iota2.compute.sample_copies import (
     repeated,
     shortage,
 )
+from iota2.compute.submodels import models_by_name
 from iota2.errors import InputError
 
 REGIONS = ("1", "2", "mountain")
+MODELS = models_by_name({name: [name] for name in REGIONS})
+SPLIT = models_by_name({"1": ["1f1", "1f2"], "2": ["2"]})
 CLASSES = {11: 11, 12: 12, 31: 31}
 TEXTS = {"Forêt dense": 1, "maize": 2}
 
@@ -43,8 +46,8 @@ def test_all_malformed_lines_are_reported_with_their_numbers():
     assert "copies the same class as line 5" in lines[5]
 
 
-def checked(text: str, classes: dict = CLASSES) -> tuple[tuple[Copy, ...], list[str]]:
-    return applicable(parse_copy_rules(text, "c.csv"), REGIONS, classes, "c.csv")
+def checked(text: str, classes: dict = CLASSES, models: dict = MODELS) -> tuple[tuple[Copy, ...], list[str]]:
+    return applicable(parse_copy_rules(text, "c.csv"), models, classes, "c.csv")
 
 
 def test_rules_of_unknown_models_or_classes_are_ignored_with_the_nearest_name():
@@ -54,15 +57,34 @@ def test_rules_of_unknown_models_or_classes_are_ignored_with_the_nearest_name():
         warnings,
         (2, 3, 4, 5),
         (
-            "no model of region 'montain'; did you mean 'mountain'?",
-            "no model of region '9'; the regions are 1, 2, mountain",
-            "source and destination are the same model, 2",
+            "no region or model 'montain'; did you mean 'mountain'?",
+            "no region or model '9'; expected one of 1, 2, mountain",
+            "source and destination are the same, 2",
             "label '13' is not in the reference data; the labels are 11, 12, 31",
         ),
         strict=True,
     ):
         assert warning.startswith(f"c.csv, line {line} is ignored: ")
         assert words in warning
+
+
+def test_a_region_means_all_its_models() -> None:
+    assert checked("2,1,11,3\n1,2,12,-1\n", models=SPLIT) == (
+        (Copy("1", "2", 12, ALL), Copy("2", "1f1", 11, 3), Copy("2", "1f2", 11, 3)),
+        [],
+    )
+
+
+def test_single_models_of_a_region_can_be_named() -> None:
+    found, warnings = checked("2,1,11,3\n2,1f2,11,9\n1f1,1,11,5\n1,1f2,12,4\n1,1,11,5\n2,1f3,11,1\n", models=SPLIT)
+    assert found == (
+        Copy("1", "1f2", 12, 4),
+        Copy("1f1", "1f2", 11, 5),
+        Copy("2", "1f1", 11, 3),
+        Copy("2", "1f2", 11, 9),
+    )
+    assert "line 5 is ignored: source and destination are the same, 1." in warnings[0]
+    assert "line 6 is ignored: there is no region or model '1f3'; expected one of 1, 1f1, 1f2, 2." in warnings[1]
 
 
 def test_classes_are_named_by_the_labels_of_the_user():
@@ -89,7 +111,7 @@ codes_of_models = st.fixed_dictionaries(
 @given(codes_of_models, st.integers(-1, 40), st.integers(0, 5))
 def test_a_rule_draws_its_quantity_of_the_class_once_each(codes, quantity, seed):
     rule = Copy("1", "2", 11, quantity)
-    rows = drawn(codes, [rule], seed=seed)[rule]
+    rows = drawn({rule: codes["1"]}, seed=seed)[rule]
     available = np.flatnonzero(codes["1"] == 11)
     assert len(rows) == (len(available) if quantity == ALL else min(quantity, len(available)))
     assert sorted(set(rows.tolist())) == rows.tolist()
@@ -98,16 +120,17 @@ def test_a_rule_draws_its_quantity_of_the_class_once_each(codes, quantity, seed)
 
 @given(codes_of_models, st.permutations([Copy("1", "2", 11, 3), Copy("2", "1", 12, 2), Copy("1", "mountain", 11, 3)]))
 def test_a_draw_depends_on_its_own_rule_only(codes, rules):
-    together = drawn(codes, rules, seed=1)
+    of_rules = {rule: codes[rule.source] for rule in rules}
+    together = drawn(of_rules, seed=1)
     for rule in rules:
-        np.testing.assert_array_equal(together[rule], drawn(codes, [rule], seed=1)[rule])
+        np.testing.assert_array_equal(together[rule], drawn({rule: of_rules[rule]}, seed=1)[rule])
 
 
 def test_draws_differ_between_seeds_and_destinations():
-    codes = {"1": np.full(200, 11)}
     one, other = Copy("1", "2", 11, 20), Copy("1", "mountain", 11, 20)
-    rows = drawn(codes, [one, other], seed=0)
-    assert rows[one].tolist() != rows[other].tolist() != drawn(codes, [one], seed=1)[one].tolist()
+    codes = dict.fromkeys([one, other], np.full(200, 11))
+    rows = drawn(codes, seed=0)
+    assert rows[one].tolist() != rows[other].tolist() != drawn(codes, seed=1)[one].tolist()
 
 
 @given(

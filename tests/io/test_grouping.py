@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -90,6 +91,16 @@ def test_the_distance_is_in_metres_also_for_projections_in_feet_and_degrees() ->
     assert (groups(feet, ["1"] * 2, 99), groups(feet, ["1"] * 2, 101)) == (2, 1)
     degrees = reference([1, 1], [0, 0.001 + 100 / 111195], "EPSG:4326", 0.001)
     assert (groups(degrees, ["1"] * 2, 99), groups(degrees, ["1"] * 2, 101)) == (2, 1)
+
+
+def test_distances_in_degrees_are_those_at_the_latitude_of_the_polygons() -> None:
+    """Pairs of polygons 100 m apart, at the equator and at 60°, where a degree of longitude is half as long."""
+    degree = 6_371_000 * math.pi / 180
+    pairs = [(x, y) for y in (0.0, 60.0) for x in (0.0, 0.001 + 100 / degree / math.cos(math.radians(y)))]
+    polygons = [box(x, y, x + 0.001, y + 1e-6) for x, y in pairs]
+    frame = gpd.GeoDataFrame({"originfid": range(4), "label": [1] * 4}, geometry=polygons, crs="EPSG:4326")
+    data = ReferenceData(frame, "integer", ())
+    assert (groups(data, ["1"] * 4, 99), groups(data, ["1"] * 4, 101)) == (4, 2)
 
 
 def test_a_single_group_of_all_polygons_is_an_error_with_numbers_and_remedy() -> None:

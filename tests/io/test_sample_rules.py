@@ -12,12 +12,13 @@ from iota2.errors import InputError
 from iota2.io.tables.sample_rules import copies_csv, read_copies, read_copy_counts
 
 CLASSES = Nomenclature((1, 2), ("a", "b"), ((1, 1, 1),) * 2, ("blé", "maize"))
+MODELS = {"north": ("north",), "south": ("south",)}
 
 
 def test_rules_are_read_with_byte_order_mark_and_accents(tmp_path: Path) -> None:
     path = tmp_path / "règles.csv"
     path.write_text("north,south,ble\u0301,-1\nsouth,north,maize,3\n", encoding="utf-8-sig")
-    rules, warnings = read_copies(path, ("north", "south"), CLASSES)
+    rules, warnings = read_copies(path, MODELS, CLASSES)
     assert (rules, warnings) == ((Copy("north", "south", 1, ALL), Copy("south", "north", 2, 3)), [])
 
 
@@ -25,9 +26,9 @@ def test_rules_are_read_with_byte_order_mark_and_accents(tmp_path: Path) -> None
 def test_a_file_that_cannot_be_used_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "rules.csv").write_bytes(content)
     with pytest.raises(InputError, match=r"rules.csv: (is not UTF-8|cannot be used)"):
-        read_copies(tmp_path / "rules.csv", ("north", "south"), CLASSES)
+        read_copies(tmp_path / "rules.csv", MODELS, CLASSES)
     with pytest.raises(InputError, match=r"gone.csv: cannot be read"):
-        read_copies(tmp_path / "gone.csv", ("north", "south"), CLASSES)
+        read_copies(tmp_path / "gone.csv", MODELS, CLASSES)
 
 
 def test_numbers_are_written_and_read(tmp_path: Path) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from iota2.runs.survey.reference import _equal_model_names, _submodel_numbers, _submodel_remarks
+import geopandas as gpd
+import pytest
+import shapely
+
+from iota2.runs.survey.reference import _equal_model_names, _square_metres, _submodel_numbers, _submodel_remarks
 
 
 def test_a_region_may_not_have_the_name_of_a_model_of_another_region() -> None:
@@ -26,3 +30,11 @@ def test_many_models_and_classes_with_few_polygons_are_remarked() -> None:
     assert "water (3)" in few
     assert "wheat" not in few
     assert _submodel_remarks("1", 0.3, 3, {"wheat": 50}) == []
+
+
+def test_the_learning_area_is_in_square_metres_at_the_latitude_of_each_polygon() -> None:
+    degrees = [shapely.box(3, y, 3.01, y + 0.01) for y in (-0.005, 59.995)]
+    side = 0.01 * 111_195
+    assert _square_metres(gpd.GeoSeries(degrees, crs="EPSG:4326")) == pytest.approx([side**2, side**2 / 2], rel=1e-3)
+    feet = gpd.GeoSeries([shapely.box(0, 0, 3937 / 1200, 3937 / 1200)], crs="EPSG:2263")
+    assert _square_metres(feet) == pytest.approx([1.0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import geopandas as gpd
@@ -92,6 +93,24 @@ def test_samples_of_a_region_are_read_back_with_0_for_classes_of_others(tmp_path
     out = tmp_path / "statistics.csv"
     assert read_class_statistics(out, "a, b") == {11: 2, 12: 0, 31: 1}
     assert read_class_statistics(out, "c") == {11: 0, 12: 1, 31: 0}
+
+
+def test_pixels_that_a_model_borrows_from_others_of_its_region_are_counted_once(tmp_path: Path):
+    job = job_of(tmp_path)
+    class_statistics.run(job)
+    expected = (tmp_path / "losses.csv").read_text()
+    rates = rates_csv({11: 20}, {11: 20, 31: 1}, pd.DataFrame({CODE: [11] * 20}), borrowed=True)
+    (tmp_path / "d.csv").write_text(rates)
+    points = gpd.points_from_xy(range(20), range(20), crs="EPSG:2154")
+    write_samples(gpd.GeoDataFrame({CODE: [11] * 20}, geometry=points), tmp_path / "d.parquet")
+    models = ("a, b", "c", "d")
+    paths = {
+        name: MultiplePaths(("region",), {(model,): f"{model}.{suffix}" for model in models})
+        for name, suffix in {"samples": "parquet", "rates": "csv"}.items()
+    }
+    class_statistics.run(replace(job, inp=Paths(tmp_path, {**job.inp.bound, **paths})))
+    assert (tmp_path / "losses.csv").read_text() == expected
+    assert read_class_statistics(tmp_path / "statistics.csv", "d") == {11: 20, 12: 0, 31: 0}
 
 
 def test_losses_of_polygons_are_counted_by_class_and_reason(tmp_path: Path):

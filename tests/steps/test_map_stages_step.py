@@ -5,12 +5,19 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
 import pytest
+import shapely
+from affine import Affine
+from odc.geo.geobox import GeoBox
 
 from iota2.compute.map_stages import FINAL_STAGE, REGULARISED_STAGE, UNSMOOTHED_STAGE, MapStages, map_stages_from_json
 from iota2.core.graph import Key, Resources
+from iota2.core.grid import blocks, pixel_centres
+from iota2.io.files.crs import isotropic
 from iota2.io.tables.vectors import write_shapefile, write_sqlite
+from iota2.steps.reference_pixels import ValidationPixels
 from iota2.steps.validation import map_stages
 from tests.steps.helpers import area, frame, run, several, write_codes, write_raster
 
@@ -113,3 +120,20 @@ def test_a_map_without_other_stage_has_no_changes(tmp_path: Path) -> None:
 
 def test_names_of_stages_are_those_that_the_report_looks_for() -> None:
     assert [stage.name for stage in map_stages.STAGES[-3:]] == [UNSMOOTHED_STAGE, FINAL_STAGE, REGULARISED_STAGE]
+
+
+def test_pixels_near_borders_are_found_in_metres_at_their_latitude() -> None:
+    """A border along a meridian; pixels 100 m to the east of it between 1° and 64° of latitude."""
+    grid = GeoBox((64, 1), Affine(1e-4, 0, 0, 0, -1, 64.5), "EPSG:4326")
+    block = next(blocks("", grid, grid.shape))
+    rows, cols = np.arange(64), np.zeros(64, int)
+    x, y = pixel_centres(grid, rows, cols)
+    borders = x - 100 / (6_371_000 * np.pi / 180 * np.cos(np.radians(y)))
+    line = [*zip(borders.tolist(), y.tolist(), strict=True)]
+    outlines = [shapely.Polygon([*line, (end, 0.5), (end, 64.5)]) for end in (-3, 3)]
+    regions, _ = isotropic(np.array(outlines), "EPSG:4326")
+    nothing = gpd.GeoDataFrame(geometry=[], crs="EPSG:4326")
+    reference = map_stages._Reference(nothing, None, tuple(regions), (90.0, 110.0))
+    pixels = ValidationPixels(rows, cols, rows, rows)
+    found = reference.near(pixels, block)
+    assert (found[90.0].sum(), found[110.0].sum()) == (0, 64)

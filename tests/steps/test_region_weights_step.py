@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
 import pytest
 import shapely
+from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from iota2.compute.region_weights import Blending
@@ -83,6 +85,28 @@ def test_weights_do_not_depend_on_the_shape_of_blocks(
     by_block = written(tmp_path, regions, Blending(20, 60), block_shape=shape)
     for name in regions:
         np.testing.assert_array_equal(by_block[name], whole[name])
+
+
+@pytest.mark.parametrize("shape", [(60, 8), (7, 5)])
+def test_widths_are_metres_at_the_latitude_of_each_row(tmp_path: Path, shape: tuple[int, int]) -> None:
+    """A border along a meridian from 40° to 70°: the weight falls to 0 at the same distance in metres everywhere."""
+    grid = GeoBox((60, 8), Affine(0.5, 0, 3, 0, -0.5, 70), "EPSG:4326")
+    west, east = shapely.box(3, 40, 4, 70), shapely.box(4, 40, 7, 70)
+    regions = {"west": west, "east": east}
+    columns = gpd.GeoDataFrame({"region": list(regions)}, geometry=list(regions.values()), crs="EPSG:4326")
+    write_shapefile(columns, tmp_path / "regions.shp")
+    masks = {
+        name: write_raster(tmp_path / f"mask_{name}.tif", rasterize([(one, 1)], grid, "uint8"), geobox=grid)
+        for name, one in regions.items()
+    }
+    inp = {"regions": "regions.shp", "masks": several("region", masks)}
+    out = {"weights": several("region", {name: f"{name}.tif" for name in regions})}
+    use = Resources(block_shape=shape)
+    run(region_weights.STEP, tmp_path, inp, out, key=Key.of(tile=TILE), params=Blending(0, 60_000), use=use)
+    latitudes = 70 - 0.5 * (np.arange(60) + 0.5)
+    distances = (np.arange(2, 8) - 1.5)[None] * 0.5 * 6_371_000 * np.pi / 180 * np.cos(np.radians(latitudes))[:, None]
+    expected = np.clip(1 - distances / 60_000, 0, 1) * 1000
+    np.testing.assert_allclose(read_raster(tmp_path / "west.tif")[:, 2:], expected, atol=0.51)
 
 
 def test_a_pixel_between_two_regions_belongs_to_the_model_that_is_applied_there(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pytest
 
 from iota2.compute.sample_copies import Copy
@@ -114,8 +115,41 @@ def test_a_pixel_is_in_a_model_once(tmp_path: Path, caplog: pytest.LogCaptureFix
         (4, 0, 4),
         (0, 0, 0),
     ]
-    assert "no model of region 'nowhere'" in caplog.text
+    assert "no region or model 'nowhere'" in caplog.text
     assert "requests 9 samples of class 2 of model west: it has none" in caplog.text
+
+
+def test_a_split_region_gives_samples_of_all_its_models_and_each_gets_copies(tmp_path: Path) -> None:
+    """The second model of the region in the south has two pixels of the first one; these count once."""
+    (tmp_path / "rules.csv").write_text("south,north,2,-1\nnorth,south,1,4\nsouth,southf2,2,-1\n", encoding="utf-8")
+    names = {("north", ""): "north", ("south", "f1"): "south", ("south", "f2"): "west"}
+    tables = {key: write_model(tmp_path, name, ".sqlite") for key, name in names.items()}
+    first = read_samples(tmp_path / "south.sqlite")
+    own = read_samples(tmp_path / "west.sqlite").assign(**{CODE: 2})
+    write_samples(pd.concat([own, first[first[CODE] == 2].iloc[:2]], ignore_index=True), tmp_path / "west.sqlite")
+    out = {key: f"{name}_copied.sqlite" for key, name in names.items()}
+    run(
+        copying.STEP,
+        tmp_path,
+        {"samples": several("region submodel", tables), "classes": write_codes(tmp_path)},
+        {"copied": several("region submodel", out), "counts": "copies.csv"},
+        key=Key.of(seed=0),
+        params=copying.CopyingParams(tmp_path / "rules.csv", 7),
+    )
+    found = {name: read_samples(tmp_path / f"{name}_copied.sqlite") for name in names.values()}
+    copied = found["north"].iloc[15:]
+    assert len(copied) == 20 + 5
+    assert not copied.geometry.to_wkb().duplicated().any()
+    assert set(copied.geometry.to_wkb()) == {*first[first[CODE] == 2].geometry.to_wkb(), *own.geometry.to_wkb()}
+    assert found["south"].iloc[22:][CODE].tolist() == [1] * 4
+    assert sorted(found["west"].iloc[7:][CODE]) == [1] * 4 + [2] * 18
+    counts = {count.rule: (count.available, count.copied) for count in read_copy_counts(tmp_path / "copies.csv")}
+    assert counts == {
+        Copy("south", "north", 2, -1): (25, 25),
+        Copy("north", "southf1", 1, 4): (12, 4),
+        Copy("north", "southf2", 1, 4): (12, 4),
+        Copy("south", "southf2", 2, -1): (20, 18),
+    }
 
 
 def augment(folder: Path, options: dict[str, Any], suffix: str = ".sqlite", region: str = "north") -> gpd.GeoDataFrame:

@@ -108,6 +108,32 @@ def test_the_requested_number_of_pixels_of_each_class_is_drawn_over_all_tiles(se
     assert read_statistics(selected / "all.xml").per_polygon == {0: 12, 1: 10, 10: 4, 11: 4}
 
 
+@pytest.mark.parametrize(("name", "borrows"), [("f1", False), ("f2", True), ("f3", True)])
+def test_a_sub_model_without_pixels_of_its_own_learns_from_all_polygons_of_its_region(
+    tmp_path: Path, name: str, borrows: bool
+) -> None:
+    thin = shapely.box(300_041, 4_899_941, 300_042, 4_899_942)
+    fields, models = [area((0, 2), (0, 3)), thin, area((4, 6), (0, 4))], ["westf1", "westf2", "eastf1"]
+    write_sqlite(frame(fields, originfid=[3, 4, 5], i2label=[1, 1, 2], region=models), tmp_path / "learn.sqlite")
+    (tmp_path / "submodels.json").write_text('{"west": 3, "east": 2}', encoding="utf-8")
+    write_statistics(PixelCounts({1: 6 * (name == "f1")}, {3: 6 * (name == "f1")}), tmp_path / "own.xml")
+    inp = {
+        "scenes": several("tile", {TILE: write_scene(tmp_path, {DAYS[0]: BANDS})}),
+        "polygons": several("tile", {TILE: "learn.sqlite"}),
+        "statistics": several("tile", {TILE: "own.xml"}),
+        "classes": write_codes(tmp_path),
+        "submodels": "submodels.json",
+    }
+    out = {"selection": "all.sqlite", "rates": "rates.csv", "statistics": "all.xml"}
+    params = selection.SelectionParams(SampleSelection.model_validate({"strategy": "all"}), 0, CRS, most=None)
+    tiles = several("tile", {TILE: "tile.sqlite"})
+    key = Key.of(region="west", submodel=name, seed=0)
+    run(selection.STEP, tmp_path, inp, {**out, "tile_selections": tiles}, key=key, params=params)
+    assert read_sqlite(tmp_path / "all.sqlite")["originfid"].tolist() == [3] * 6
+    assert read_rates(tmp_path / "rates.csv") == {1: Rate(6, 6, 0, borrowed=borrows)}
+    assert read_statistics(tmp_path / "all.xml").per_polygon[3] == 6
+
+
 def test_a_selected_pixel_is_a_point_at_its_centre_on_the_grid_of_its_tile(selected: Path) -> None:
     parts = {tile: read_sqlite(selected / f"{tile}.sqlite") for tile in FIELDS}
     assert sum(map(len, parts.values())) == 8

@@ -16,6 +16,10 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from iota2.classifiers import load_model, save_model, train_model, validate_options
 from iota2.classifiers.base import Model
+from iota2.classifiers.evidence import out_of_fold_confusion
+from iota2.classifiers.fitting import Fitting, fit_seed
+from iota2.classifiers.samples import Samples
+from iota2.classifiers.scikit import classifier as scikit
 from iota2.config.learner import Learner
 from iota2.config.options.maps import ArgClassification
 from iota2.config.options.schema import Config
@@ -23,16 +27,19 @@ from iota2.config.options.train import ArgTrain, ScikitModels
 from iota2.core.cost import Facts
 from iota2.core.graph import JobContext, Key, Paths, Resources
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
-from iota2.core.tables import CODE, ORIGIN, sample_columns
+from iota2.core.tables import CODE, ORIGIN, Confusion, sample_columns
 from iota2.errors import InputError
+from iota2.io.tables.confusions import read_confusion
 from iota2.io.tables.split_groups import split_groups_csv
 from iota2.io.tables.vectors import read_samples, write_samples
-from iota2.steps.learning import training
+from iota2.steps.learning import learned_confusion, training
 from tests.steps.helpers import write_codes
 
 DATES = tuple(f"{date(2018, 1, 1) + timedelta(days=5 * k):%Y%m%d}" for k in range(60))
 RECIPE = FeatureRecipe((SensorRecipe("Sentinel2", ("B2", "B4"), {"red": "B4"}, DATES),))
 FORMATS = (".sqlite", ".parquet")
+WRITTEN = {"model", "search_scores"}
+"""Outputs of the training from which the accuracy is measured."""
 MASK = ArgClassification(missing_sensors="mask")
 
 
@@ -122,20 +129,86 @@ def test_the_options_of_training_are_named_as_in_the_configuration() -> None:
         "arg_train.dempster_shafer_sar_opt_fusion": False,
         "arg_train.context_window": None,
         "arg_train.autocontext_iterations": None,
-        "arg_train.fusion_masses": None,
         "arg_train.random_seed": 7,
         "arg_classification.calibration": "isotonic",
     }
-    params = training.TrainingParams(Learner("rf", {}), 7, evidence=True, share=0.01, reduction=("global", 3))
+    params = training.TrainingParams(Learner("rf", {}), 7, share=0.01, reduction=("global", 3))
     assert (
         params.by_user_name().items()
         >= {
-            "arg_train.fusion_masses": "learning",
             "arg_classification.missing_sensors_share": 0.01,
             "dim_red.reduction_mode": "global",
             "dim_red.target_dimension": 3,
         }.items()
     )
+
+
+def confusion(job: JobContext) -> Confusion:
+    """The confusion matrix of a trained model in its learning samples."""
+    given = job.params
+    learned = replace(
+        job,
+        inp=Paths(
+            job.inp.root, {**job.inp.bound, **{name: job.out.bound[name] for name in WRITTEN & {*job.out.bound}}}
+        ),
+        out=Paths(job.out.root, {"confusion": "learned.csv"}),
+        params=learned_confusion.LearnedConfusionParams(given.learner, given.class_weight),
+    )
+    learned_confusion.run(learned)
+    return read_confusion(job.out.root / "learned.csv")
+
+
+def test_a_model_is_measured_in_learning_samples_of_other_polygons(tmp_path: Path) -> None:
+    job = job_of(tmp_path, ".parquet", 600)
+    training.run(job)
+    found = confusion(job).counts
+    assert found.sum() == 600
+    assert 0.6 < np.trace(found) / 600 < 1.0
+    samples = read_samples(tmp_path / "samples.parquet")
+    x, y = samples[sample_columns(RECIPE)].to_numpy(np.float32), samples[CODE].to_numpy()
+    groups = samples[ORIGIN].to_numpy()
+    fit = Fitting("rf", job.params.learner.parameters, RECIPE, fit_seed(0, "1")).to_some(Samples(x, y, None, groups))
+    expected = out_of_fold_confusion(fit, y, groups, (1, 2), seed=0, name="1")
+    np.testing.assert_array_equal(found, expected.counts)
+    weighted = replace(job, params=replace(job.params, class_weight={"1": 50.0}))
+    assert confusion(weighted).counts[:, 0].sum() > found[:, 0].sum()
+
+
+def test_the_search_of_a_model_is_not_repeated_for_its_accuracy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    section = ScikitModels(model_type="SVC", C=1.0, cross_validation_parameters={"C": [1e-9, 10.0]})
+    job = job_of(tmp_path, ".parquet", 90)
+    out = {**job.out.bound, "search": "search.txt", "search_scores": "search.json"}
+    params = training.params(Config(chain=None, scikit_models_parameters=section, arg_classification=MASK))
+    job = replace(job, params=replace(params, calibration="none"), out=Paths(tmp_path, out))
+    training.run(job)
+
+    def again(*_: object, **__: object) -> None:
+        raise AssertionError("searched again")
+
+    monkeypatch.setattr(scikit, "grid_search", again)
+    found = confusion(job).counts
+    best = json.loads((tmp_path / "search.json").read_text(encoding="utf-8"))
+    assert best["best"] == {"C": 10.0}
+    assert np.trace(found) / found.sum() > 0.9
+    best["best"] = {"C": 1e-9}
+    (tmp_path / "search.json").write_text(json.dumps(best), encoding="utf-8")
+    assert not np.array_equal(confusion(job).counts, found)
+
+
+def test_training_does_not_depend_on_the_combination_of_models() -> None:
+    given = ("-method majorityvoting", "-method dempstershafer", "mean")
+    found = [
+        training.params(
+            Config(
+                chain=None,
+                arg_classification=ArgClassification(missing_sensors="mask", fusion_options=one, classif_mode="fusion"),
+            )
+        )
+        for one in given
+    ]
+    assert found[0] == found[1] == found[2]
 
 
 @pytest.mark.parametrize("given", ["balanced", {"1": 5.0}])

@@ -8,6 +8,7 @@ from iota2.steps.learning import (
     autocontext_models,
     context_features,
     context_models,
+    learned_confusion,
     reduction,
     training,
 )
@@ -85,6 +86,7 @@ STEPS = (
     context_models.STEP,
     context_features.STEP,
     training.STEP,
+    learned_confusion.STEP,
     model_confusion.STEP,
     classification.STEP,
     merge_parts.STEP,

@@ -27,7 +27,6 @@ from iota2.compute.predict import (
 )
 from iota2.core.cube import FeatureBlock, feature_rows
 from iota2.core.recipe import FeatureRecipe
-from iota2.core.tables import Confusion
 from iota2.core.target import Classes, Target
 from iota2.errors import FeatureMismatch, InputError, UserError
 
@@ -179,8 +178,8 @@ class Searching(Protocol):
     def search_report(self) -> SearchReport | None:
         """The result of the search; None before ``fit``, without a search, and after ``load``."""
 
-    def without_search(self) -> Classifier:
-        """An unfitted classifier with the parameters that the search found."""
+    def without_search(self, best: Mapping[str, Any] | None = None) -> Classifier:
+        """An unfitted classifier with the parameters that the search found; with ``best``, those of an earlier one."""
 
 
 @runtime_checkable
@@ -271,9 +270,6 @@ class Model:
     """Applied to the recipe's features in order, before the classifier."""
     calibration: ModelCalibration | None = None
     """Applied to the probabilities of the classifier; None if it was not requested."""
-    confusion: Confusion | None = None
-    """Confusion matrix of the training samples, predicted by models of other polygons; not stored with the model. None
-    if it was not requested."""
     sensors: tuple[str, ...] | None = None
     """With a ``partial`` recipe: the sensors with dates of whose features the classifier has learned; None: of all."""
     alternatives: tuple[Model, ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
@@ -12,7 +12,13 @@ from iota2.classifiers.base import Classifier, Regressor, Searching, Transform, 
 from iota2.classifiers.registry import untrained
 from iota2.classifiers.samples import Samples
 from iota2.compute.cross_fitting import Fit, Predict
+from iota2.core.random import generator
 from iota2.core.recipe import FeatureRecipe
+
+
+def fit_seed(seed: int, region: str) -> int:
+    """Seed, 0..2³²-1, of the fits of the model of a region."""
+    return int(generator(seed, "train_model", region).integers(2**32))
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +46,8 @@ class Fitting:
     seed: int
     """Seed of the fit, 0..2³²-1."""
     threads: int = 1
+    best: Mapping[str, Any] = field(default_factory=dict)
+    """Parameters that an earlier search found, which is not repeated; empty without."""
 
     def fit(self, samples: Samples, found: Classifier | Regressor | None = None) -> Fitted:
         """The method and its transforms fitted to samples; with the parameters that the search of ``found`` found."""
@@ -55,12 +63,13 @@ class Fitting:
     def _unfitted(self, found: Classifier | Regressor | None) -> Classifier | Regressor:
         if isinstance(found, Searching) and found.searches:
             return found.without_search()
-        return untrained(self.classifier, self.parameters, threads=self.threads)
+        method = untrained(self.classifier, self.parameters, threads=self.threads)
+        return method.without_search(self.best) if self.best and isinstance(method, Searching) else method
 
-    def to_some(self, samples: Samples, found: Classifier | Regressor) -> Fit:
+    def to_some(self, samples: Samples, found: Classifier | Regressor | None = None) -> Fit:
         """Function that fits to the samples at given positions, and predicts samples at other positions.
 
-        A search for parameters is not repeated: ``found``, fitted to all samples, has done it.
+        A search for parameters is not repeated if ``found``, fitted to all samples, has done it.
         """
 
         def fit(learned: np.ndarray) -> Predict:

@@ -23,8 +23,7 @@ from iota2.classifiers.base import SERIES_NEEDED, Classifier, Model, ModelError,
 from iota2.classifiers.calibrated import Choice, ModelCalibration, calibrate
 from iota2.classifiers.card import card_text
 from iota2.classifiers.context import WindowContext
-from iota2.classifiers.evidence import out_of_fold_confusion
-from iota2.classifiers.fitting import Fitting
+from iota2.classifiers.fitting import Fitting, fit_seed
 from iota2.classifiers.registry import KINDS, untrained
 from iota2.classifiers.samples import Samples
 from iota2.classifiers.superpixel_context import SuperpixelContext
@@ -33,7 +32,6 @@ from iota2.compute.class_weights import counts_by_code
 from iota2.compute.expressions import expression_problems
 from iota2.core.files import read_text
 from iota2.core.nomenclature import MAX_CODE
-from iota2.core.random import generator
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.tables import reduced_columns
 from iota2.core.target import Classes, Quantity, Target
@@ -72,7 +70,6 @@ def train_model(
     reduction: Components | None = None,
     calibration: Choice = "none",
     augmented: np.ndarray | None = None,
-    evidence: Sequence[int] = (),
     context: WindowContext | SuperpixelContext | None = None,
     found: Classifier | Regressor | None = None,
 ) -> Model:
@@ -82,11 +79,10 @@ def train_model(
     (sample,). With a ``reduction``, ``x`` contains its components instead of the recipe's features. With a
     ``calibration``, which needs ``groups``, further models are fitted (``calibrate``); it is not fitted to samples made
     from others, ``augmented`` (sample,) bool. With a ``context``, its features follow those of the recipe in ``x``.
-    ``found``: a fitted method, whose search for parameters is not repeated. With ``evidence``, the codes of all
-    classes, the model has the confusion matrix of ``out_of_fold_confusion``, which needs ``groups``. One class, and one
-    sample, are enough. The result depends on the samples in their order, the parameters, ``seed`` and ``region``, not
-    on ``threads``. Raises ``InputError`` for no samples, values that are not finite, a number of features other than
-    expected, and codes out of range; ``ModelError`` if the classifier needs series and gets other features.
+    ``found``: a fitted method, whose search for parameters is not repeated. One class, and one sample, are enough. The
+    result depends on the samples in their order, the parameters, ``seed`` and ``region``, not on ``threads``. Raises
+    ``InputError`` for no samples, values that are not finite, a number of features other than expected, and codes out
+    of range; ``ModelError`` if the classifier needs series and gets other features.
     """
     title = f"region {region}, random seed {seed}"
     x, y = np.asarray(x, np.float32), np.asarray(y)
@@ -95,8 +91,7 @@ def train_model(
     target, samples = _class_target(y, title) if quantity is None else _quantity_target(quantity, y, title)
     if reduction is not None and untrained(classifier_name, parameters).needs_series:
         raise ModelError(SERIES_NEEDED)
-    drawn = int(generator(seed, "train_model", region).integers(2**32))
-    fitting = Fitting(classifier_name, parameters, recipe, drawn, threads)
+    fitting = Fitting(classifier_name, parameters, recipe, fit_seed(seed, region), threads)
     given = Samples(x, y, weight, groups)
     fitted = fitting.fit(given, found)
     fit = fitting.to_some(given, fitted.method)
@@ -113,10 +108,7 @@ def train_model(
         weights=_mean_weights(y, weight) if quantity is None else {},
     )
     transforms = fitted.transforms if reduction is None else (reduction, *fitted.transforms)
-    confusion = None
-    if evidence and groups is not None:
-        confusion = out_of_fold_confusion(fit, y, groups, evidence, seed=seed, name=region, augmented=augmented)
-    return Model(fitted.method, recipe, target, meta, transforms, calibrated, confusion, context=context)
+    return Model(fitted.method, recipe, target, meta, transforms, calibrated, context=context)
 
 
 def _class_target(y: np.ndarray, title: str) -> tuple[Target, dict[int, int]]:

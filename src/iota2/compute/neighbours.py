@@ -26,10 +26,11 @@ def nearest_learning_distances(
     return found
 
 
-def linked_groups(polygons: np.ndarray, labels: np.ndarray, distance: float) -> np.ndarray:
+def linked_groups(polygons: np.ndarray, labels: np.ndarray, distance: float | np.ndarray) -> np.ndarray:
     """(polygon,) int64: group numbers by single linkage of polygons of one label within ``distance`` (map units).
 
-    Polygons of one label in different groups are further apart than ``distance``.
+    ``distance`` may be that of each polygon, (polygon,). Polygons of one label in different groups are further apart
+    than the distance of either of them.
     """
     # Imported here: slow to import, and needed with an option only.
     from scipy.sparse import coo_array  # noqa: PLC0415

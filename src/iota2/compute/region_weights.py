@@ -30,28 +30,29 @@ class Blending:
         return max(self.interior, self.exterior)
 
     def halo(self, size: tuple[float, float]) -> tuple[int, int]:
-        """Rows and columns around a block that its weights depend on; ``size``: pixel size (x, y) in metres."""
+        """Rows and columns around a block that its weights depend on; ``size``: smallest pixel (x, y) in metres."""
         across, down = (math.ceil(self.reach / side + 0.5) for side in size)
         return down, across
 
 
-def signed_distances(inside: np.ndarray, size: tuple[float, float], reach: float) -> np.ndarray:
+def signed_distances(inside: np.ndarray, size: tuple[float | np.ndarray, float], reach: float) -> np.ndarray:
     """Distance (y, x) float64 from the centre of each pixel to the border of a region, negative inside the region.
 
-    ``inside``: (y, x) bool, the pixels of the region. ``size``: pixel size (x, y), in the unit of the result. The
-    border consists of the edges between pixels inside and outside, and the distance is Euclidean and exact: that of the
-    first pixel on each side is half a pixel, -side / 2 inside and side / 2 outside. Distances above ``reach`` are
-    infinite, and so are all distances without a border. The limits of the array are no border. The distance of a pixel
-    depends on the pixels within ``reach`` only, so that a block with the halo of ``Blending.halo`` has the same values
-    as the whole raster.
+    ``inside``: (y, x) bool, the pixels of the region. ``size``: pixel size (x, y), in the unit of the result. The width
+    may be that of each row, (y,): it applies to the distances of the pixels of this row. The border consists of the
+    edges between pixels inside and outside, and the distance is Euclidean and exact: that of the first pixel on each
+    side is half a pixel, -side / 2 inside and side / 2 outside. Distances above ``reach`` are infinite, and so are all
+    distances without a border. The limits of the array are no border. The distance of a pixel depends on the pixels
+    within ``reach`` only, so that a block with the halo of ``Blending.halo`` has the same values as the whole raster.
     """
     distances = np.empty(inside.shape)
-    _fill_distances(np.ascontiguousarray(inside, bool), float(size[0]), float(size[1]), float(reach), distances)
+    widths = np.ascontiguousarray(np.broadcast_to(np.asarray(size[0], np.float64), inside.shape[:1]))
+    _fill_distances(np.ascontiguousarray(inside, bool), widths, float(size[1]), float(reach), distances)
     return np.where(inside, -distances, distances)
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _fill_distances(inside: np.ndarray, width: float, height: float, reach: float, out: np.ndarray) -> None:
+def _fill_distances(inside: np.ndarray, widths: np.ndarray, height: float, reach: float, out: np.ndarray) -> None:
     """Fill ``out`` with the distance to the nearest pixel, as a rectangle, on the other side; infinity beyond.
 
     Two passes as in Meijster, Roerdink & Hesselink (2000): along columns, then along rows.
@@ -59,6 +60,7 @@ def _fill_distances(inside: np.ndarray, width: float, height: float, reach: floa
     rows, cols = inside.shape
     steps = _rows_to_other_side(inside)
     for i in range(rows):
+        width = widths[i]
         gap = _columns_to_border(inside[i], steps[i], reach / height + 1.5)
         for j in range(cols):
             best = ((steps[i, j] - 0.5) * height) ** 2
@@ -111,7 +113,7 @@ def weights(distances: np.ndarray, blending: Blending) -> np.ndarray:
     return np.where(distances <= blending.exterior, np.clip(share, blending.epsilon, 1.0), 0.0)
 
 
-def scaled_weights(inside: np.ndarray, size: tuple[float, float], blending: Blending) -> np.ndarray:
+def scaled_weights(inside: np.ndarray, size: tuple[float | np.ndarray, float], blending: Blending) -> np.ndarray:
     """Weights × 1000 (y, x) uint16 of a region's model; 0 where it is not used, and at least 1 elsewhere.
 
     Arguments as for ``signed_distances``; values next to the limits of the array require ``Blending.halo``.

@@ -11,7 +11,7 @@ import numpy as np
 from iota2.core.labels import normalised, whole_number
 from iota2.core.nomenclature import Label, code_of, unknown_label
 from iota2.core.random import generator
-from iota2.core.words import counted, nearest
+from iota2.core.words import counted, nearest, some
 from iota2.errors import InputError
 
 ALL = -1
@@ -20,7 +20,10 @@ ALL = -1
 
 @dataclass(frozen=True)
 class CopyRule:
-    """One line of the user's file: samples of a class that one model gets from another."""
+    """One line of the user's file: samples of a class that one region gets from another.
+
+    Source and destination are regions, which mean all their models, or single models of a region with several.
+    """
 
     line: int
     source: str
@@ -33,10 +36,12 @@ class CopyRule:
 
 @dataclass(frozen=True, order=True)
 class Copy:
-    """A rule for existing models and an existing class."""
+    """A rule for an existing class: samples that one model gets."""
 
     source: str
+    """Name of a model, or of a region for all its models."""
     destination: str
+    """Name of the model."""
     code: int
     quantity: int
     """Number of samples; ``ALL`` for all of them."""
@@ -74,30 +79,35 @@ def parse_copy_rules(text: str, source: str) -> tuple[CopyRule, ...]:
 
 
 def applicable(
-    rules: Sequence[CopyRule], regions: Collection[str], classes: Mapping[Label, int], source: str
+    rules: Sequence[CopyRule], models: Mapping[str, Sequence[str]], classes: Mapping[Label, int], source: str
 ) -> tuple[tuple[Copy, ...], list[str]]:
-    """The rules for models in ``regions`` and classes in ``classes`` (code by label), sorted, and warnings on others.
+    """The rules for names in ``models`` and classes in ``classes`` (code by label), sorted, and warnings on others.
 
-    The order of ``rules`` has no effect. Rules of one class under several spellings (``11`` and ``011``) are joined:
-    the largest quantity applies.
+    ``models``: models that each name means (``submodels.models_by_name``). A rule whose destination means several
+    models applies to each of them, with its whole quantity; not to the model that is its only source. The order of
+    ``rules`` has no effect. Rules of one class under several spellings (``11`` and ``011``) are joined: the largest
+    quantity applies.
     """
     found: dict[tuple[str, str, int], int] = {}
     warnings = []
     for rule in rules:
         code = code_of(rule.label, classes)
-        why = _unknown_region(rule, regions) or _why_not(rule, code, classes)
+        why = _unknown_region(rule, models) or _why_not(rule, code, classes)
         if why or code is None:
             warnings.append(_ignored(rule, why, source))
             continue
-        key = rule.source, rule.destination, code
-        quantity = found.get(key, 0)
-        found[key] = ALL if ALL in (quantity, rule.quantity) else max(quantity, rule.quantity)
+        for destination in models[rule.destination]:
+            if (*models[rule.source],) == (destination,):
+                continue
+            key = rule.source, destination, code
+            quantity = found.get(key, 0)
+            found[key] = ALL if ALL in (quantity, rule.quantity) else max(quantity, rule.quantity)
     return tuple(sorted(Copy(*key, quantity) for key, quantity in found.items())), warnings
 
 
-def rules_of_unknown_regions(rules: Sequence[CopyRule], regions: Collection[str], source: str) -> list[str]:
-    """Warnings on the rules for models that are not in ``regions``, as those of ``applicable``."""
-    found = ((rule, _unknown_region(rule, regions)) for rule in rules)
+def rules_of_unknown_regions(rules: Sequence[CopyRule], names: Collection[str], source: str) -> list[str]:
+    """Warnings on the rules for regions or models that are not in ``names``, as those of ``applicable``."""
+    found = ((rule, _unknown_region(rule, names)) for rule in rules)
     return [_ignored(rule, why, source) for rule, why in found if why]
 
 
@@ -105,13 +115,13 @@ def _ignored(rule: CopyRule, why: str, source: str) -> str:
     return f"{source}, line {rule.line} is ignored: {why}{'' if why.endswith('?') else '.'}"
 
 
-def _unknown_region(rule: CopyRule, regions: Collection[str]) -> str:
-    """The reason why a rule cannot be applied if a region is unknown; empty otherwise."""
+def _unknown_region(rule: CopyRule, names: Collection[str]) -> str:
+    """The reason why a rule cannot be applied if a region or model is unknown; empty otherwise."""
     for name in (rule.source, rule.destination):
-        if name not in regions:
-            near = nearest(name, regions)
-            return f"there is no model of region {name!r}; " + (
-                f"did you mean {near!r}?" if near else f"the regions are {', '.join(sorted(regions))}"
+        if name not in names:
+            near = nearest(name, names)
+            return f"there is no region or model {name!r}; " + (
+                f"did you mean {near!r}?" if near else f"expected one of {some(sorted(names), 10)}"
             )
     return ""
 
@@ -119,20 +129,20 @@ def _unknown_region(rule: CopyRule, regions: Collection[str]) -> str:
 def _why_not(rule: CopyRule, code: int | None, classes: Mapping[Label, int]) -> str:
     """The reason why a rule for known regions cannot be applied; empty if it can."""
     if rule.source == rule.destination:
-        return f"source and destination are the same model, {rule.source}"
+        return f"source and destination are the same, {rule.source}"
     return unknown_label(rule.label, classes) if code is None else ""
 
 
-def drawn(codes: Mapping[str, np.ndarray], rules: Sequence[Copy], *, seed: int) -> dict[Copy, np.ndarray]:
+def drawn(codes: Mapping[Copy, np.ndarray], *, seed: int) -> dict[Copy, np.ndarray]:
     """Ascending positions (int64) of the samples that each rule copies, among the samples of its source.
 
-    ``codes``: (sample,) class codes of the samples of each model before any copy. The samples of a rule are drawn
-    without replacement; they depend on ``seed``, source, destination, class and quantity only, not on other rules. A
-    rule gets all samples of the class if there are fewer than its quantity.
+    ``codes``: for each rule, (sample,) class codes of the samples of its source before any copy. The samples of a rule
+    are drawn without replacement; they depend on ``seed``, source, destination, class and quantity only, not on other
+    rules. A rule gets all samples of the class if there are fewer than its quantity.
     """
     found = {}
-    for rule in rules:
-        of_class = np.flatnonzero(codes[rule.source] == rule.code)
+    for rule, of_source in codes.items():
+        of_class = np.flatnonzero(of_source == rule.code)
         if 0 <= rule.quantity < len(of_class):
             rng = generator(seed, "copy", rule.source, rule.destination, rule.code)
             of_class = np.sort(rng.choice(of_class, size=rule.quantity, replace=False))

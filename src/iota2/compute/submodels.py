@@ -16,6 +16,21 @@ def submodel_names(count: int) -> tuple[str, ...]:
     return tuple(f"f{k}" for k in range(1, count + 1)) if count > 1 else ("",)
 
 
+def model_names(region: str, counts: Mapping[str, int]) -> tuple[str, ...]:
+    """Names of the models of a region, such as ``1f1``, ``1f2``. ``counts``: number by region, 1 if absent."""
+    return tuple(f"{region}{name}" for name in submodel_names(counts.get(region, 1)))
+
+
+def models_by_name(models: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """The models that a name of the user means: that of a region all its models, that of a model this one.
+
+    ``models``: names of the models of each region.
+    """
+    return {name: (name,) for of_region in models.values() for name in of_region} | {
+        region: tuple(of_region) for region, of_region in models.items()
+    }
+
+
 def submodel_count(area: float, threshold: float, learners: Sequence[int]) -> int:
     """Number of models of a region: one for each ``threshold`` of learning area or part of it.
 
@@ -84,8 +99,5 @@ def models_of(regions: Sequence[str], places: np.ndarray, counts: Mapping[str, i
 
     ``regions`` and ``places`` are those of the pieces; ``counts``: number of sub-models by region, 1 if absent.
     """
-    names = {region: submodel_names(counts.get(region, 1)) for region in set(regions)}
-    return [
-        f"{region}{names[region][place % len(names[region])]}"
-        for region, place in zip(regions, places.tolist(), strict=True)
-    ]
+    names = {region: model_names(region, counts) for region in set(regions)}
+    return [names[region][place % len(names[region])] for region, place in zip(regions, places.tolist(), strict=True)]

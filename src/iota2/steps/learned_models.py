@@ -16,7 +16,7 @@ from iota2.core.files import read_text
 from iota2.core.graph import Paths
 from iota2.core.nomenclature import Nomenclature
 from iota2.io.tables.class_statistics import read_class_statistics
-from iota2.io.tables.rates import losses
+from iota2.io.tables.rates import borrows, losses, read_rates
 from iota2.report.results.page import ModelView
 from iota2.report.results.reductions import ReducedGroup, ReducedModel, reduction_remarks
 from iota2.report.results.reliability import CalibratedModel, SampleReliability
@@ -127,13 +127,20 @@ def _convergence_remarks(inp: Paths) -> Iterator[str]:
 
 
 def _submodel_remarks(inp: Paths) -> Iterator[str]:
-    """A sentence for each region with several models."""
+    """A sentence for each region with several models, and for each of these without polygons of its own."""
     counts = json.loads(read_text(inp.submodels)) if "submodels" in inp else {}
     for region, count in counts.items():
         if count > 1:
             yield (
                 f"Region {region} has {count} models, each of which learns from a part of the polygons; their results "
                 "are combined by arg_classification.fusion_options."
+            )
+    for key, path in inp.each("rates"):
+        if borrows(read_rates(path)):
+            yield (
+                f"Model {key.model}, seed {key.seed}: its part of the polygons has no usable pixel, so it learns from "
+                f"all polygons of region {key.region}. Raise arg_train.mode_outside_regionsplit, so that the region "
+                "has fewer models."
             )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from iota2.compute.neighbours import nearest_learning_distances
 from iota2.core.tables import CODE, ORIGIN
-from iota2.io.files.crs import frame_units_per_metre
+from iota2.io.files.crs import isotropic
 
 
 def metres_to_learning(reference: gpd.GeoDataFrame, learns: np.ndarray, validates: np.ndarray) -> dict[int, float]:
@@ -16,6 +16,7 @@ def metres_to_learning(reference: gpd.GeoDataFrame, learns: np.ndarray, validate
     ``learns`` and ``validates`` are (polygon,) bool. Keys are rows of the reference data. Polygons of a class without
     learning polygons are omitted.
     """
-    origin, units = reference[ORIGIN].to_numpy(), frame_units_per_metre(reference)
-    found = nearest_learning_distances(reference.geometry.to_numpy(), reference[CODE].to_numpy(), learns, validates)
-    return {int(origin[k]): distance / units for k, distance in found.items()}
+    polygons, units = isotropic(reference.geometry.to_numpy(), reference.crs)
+    found = nearest_learning_distances(polygons, reference[CODE].to_numpy(), learns, validates)
+    origin = reference[ORIGIN].to_numpy()
+    return {int(origin[k]): float(distance / units[k]) for k, distance in found.items()}

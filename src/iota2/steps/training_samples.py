@@ -9,18 +9,22 @@ from pathlib import Path
 import numpy as np
 
 from iota2 import layout
+from iota2.classifiers.autocontext import load_autocontext
 from iota2.classifiers.base import Classifier, Model, Regressor
+from iota2.classifiers.context import WindowContext
 from iota2.classifiers.models import train_model
 from iota2.classifiers.samples import Samples
 from iota2.classifiers.superpixel_context import SuperpixelContext
+from iota2.classifiers.transforms import Components
 from iota2.compute.class_weights import Balanced, class_weights, counts_by_code, sample_weights, weights_by_code
 from iota2.config.learner import Learner, options_of_learner
 from iota2.core.graph import Artifact, Key, Need, Paths, optional
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.recipe import FeatureRecipe
-from iota2.core.tables import AUGMENTED, CODE, ORIGIN
+from iota2.core.tables import AUGMENTED, CODE, ORIGIN, reduced_columns, sample_columns
 from iota2.errors import InputError
 from iota2.io.tables.classes import read_classes
+from iota2.io.tables.pixel_features import read_clear_pixels
 from iota2.io.tables.samples import column_names, read_columns
 from iota2.io.tables.split_groups import read_split_groups
 
@@ -75,6 +79,51 @@ class FirstModelParams:
             found=found,
             context=context,
         )
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledSamples:
+    """Samples of a model without their features; all arrays are (sample,)."""
+
+    codes: np.ndarray
+    groups: np.ndarray
+    augmented: np.ndarray | None
+
+    def where(self, rows: np.ndarray) -> LabelledSamples:
+        """The samples of some rows (sample,) bool."""
+        augmented = None if self.augmented is None else self.augmented[rows]
+        return LabelledSamples(self.codes[rows], self.groups[rows], augmented)
+
+
+def read_labelled(inp: Paths, key: Key) -> LabelledSamples:
+    """Class codes and groups of the samples, and whether they were made from others; InputError without samples."""
+    codes, polygons = read_labels(inp, key)
+    return LabelledSamples(codes, groups_of(inp, polygons), read_augmented(inp.samples))
+
+
+def read_features(inp: Paths, recipe: FeatureRecipe) -> tuple[np.ndarray, Components | None]:
+    """Features of all samples, (sample, feature) float32; or their components, with the reduction."""
+    reduction = Components.load(inp.reduction) if "reduction" in inp else None
+    columns = sample_columns(recipe) if reduction is None else reduced_columns(reduction.n_outputs)
+    return read_columns(inp.samples, columns), reduction
+
+
+def with_context(inp: Paths, key: Key, x: np.ndarray, context: WindowContext | SuperpixelContext | None) -> np.ndarray:
+    """The features (sample, feature) followed by those of the context of a model."""
+    if context is None or context.reason:
+        return x
+    if isinstance(context, SuperpixelContext):
+        return np.concatenate([x, load_autocontext(inp.chain).shares], axis=1)
+    parts: dict[str, list[Path]] = {}
+    for part, path in inp.each("context"):
+        parts.setdefault(part.tile, []).append(path)
+    found = np.concatenate([read_clear_pixels(paths, len(context.names)) for paths in parts.values()])
+    if len(found) != len(x):
+        raise InputError(
+            f"Region {key.model}, seed {key.seed}: {len(x)} samples, but the context of {len(found)}. Run the "
+            "step contextExtraction again."
+        )
+    return np.concatenate([x, found], axis=1)
 
 
 def read_labels(inp: Paths, key: Key) -> tuple[np.ndarray, np.ndarray]:

@@ -80,12 +80,13 @@ class ScikitClassifier:
         """Whether parameters are searched."""
         return bool(self.specification.grid)
 
-    def without_search(self) -> Self:
-        """An unfitted classifier with the parameters that the search found."""
+    def without_search(self, best: Mapping[str, Any] | None = None) -> Self:
+        """An unfitted classifier with the parameters that the search found; with ``best``, those of an earlier one."""
         again = copy(self)
         again.specification, again._predictor = replace(self.specification, grid={}), None
-        if self.search_report is not None:
-            again.search_report, again._found = None, self.search_report.best.parameters
+        if best is None and self.search_report is not None:
+            best = self.search_report.best.parameters
+        again.search_report, again._found = None, self._found if best is None else best
         return again
 
     @property

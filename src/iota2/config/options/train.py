@@ -325,8 +325,9 @@ class ArgTrain(Section):
     sample_management: InputFile | None = option(
         None,
         "CSV file of samples copied between models, with lines such as `1,2,11,500`, and without header: regions of "
-        "source and destination, label, and number of samples (-1: all). All copies are drawn from the samples before "
-        "any copy.",
+        "source and destination, label, and number of samples (-1: all). A region with several models "
+        "(`classif_mode: fusion`) means all of them; `1f2` is a single one. All copies are drawn from the samples "
+        "before any copy.",
     )
     sample_augmentation: SampleAugmentation = option(SampleAugmentation(), "Additional samples of small classes.")
     class_weight: Balanced | dict[str, Weight] | None = option(

@@ -19,6 +19,8 @@ from iota2.errors import InputError
 _EARTH_RADIUS_METRES = 6_371_000.0
 _MAX_LATITUDE_DEGREES = 84.0
 """Latitude at which conversions from metres to degrees are evaluated for places closer to a pole."""
+_MAX_MERCATOR = math.radians(89.9)
+"""Maximum latitude in Mercator coordinates, which are infinite at a pole."""
 
 
 def units_per_metre(crs: Any, y: float = 0.0) -> float:
@@ -37,16 +39,41 @@ def units_per_metre(crs: Any, y: float = 0.0) -> float:
     return 1.0 / (factor * _EARTH_RADIUS_METRES * math.cos(latitude))
 
 
-def frame_units_per_metre(frame: gpd.GeoDataFrame) -> float:
-    """Map units per metre of a frame; for a CRS in degrees, along the parallel in the middle of its bounds."""
-    return units_per_metre(frame.crs, float(frame.total_bounds[[1, 3]].mean()))
+def isotropic(geometries: np.ndarray, crs: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Geometries in coordinates whose scale is the same in all directions, and their units per metre, (geometry,).
+
+    A projected CRS is unchanged. Degrees become coordinates of the spherical Mercator projection, whose scale depends
+    on the latitude only: it is that in the middle of the bounds of each geometry. Distances between geometries, divided
+    by the scale of one of them, are metres; at 60° they are wrong by 0.03 % for each kilometre of distance. Latitudes
+    above 89.9° count as 89.9°.
+    """
+    system = CRS.from_user_input(crs)
+    if not system.is_geographic:
+        return geometries, np.full(len(geometries), units_per_metre(crs))
+    factor = float(system.axis_info[0].unit_conversion_factor)
+    moved = shapely.transform(
+        shapely.segmentize(geometries, MAX_SEGMENT_METRES * units_per_metre(crs)),
+        lambda points: _mercator(points * factor),
+    )
+    bounds = shapely.bounds(moved)
+    return moved, np.cosh((bounds[:, 1] + bounds[:, 3]) / 2 / _EARTH_RADIUS_METRES)
 
 
-def pixel_metres(geobox: GeoBox) -> tuple[float, float]:
-    """Pixel size (x, y) in metres; for a grid in degrees, at the latitude of its centre."""
+def _mercator(radians: np.ndarray) -> np.ndarray:
+    """Metres at the equator (point, 2) of longitudes and latitudes in radians (point, 2)."""
+    latitude = np.clip(radians[:, 1], -_MAX_MERCATOR, _MAX_MERCATOR)
+    return _EARTH_RADIUS_METRES * np.column_stack([radians[:, 0], np.arcsinh(np.tan(latitude))])
+
+
+def pixel_metres(geobox: GeoBox) -> tuple[np.ndarray, float]:
+    """Width of the pixels of each row, (row,) float64, and their height in metres; widths in degrees depend on the
+    latitude of the row."""
     across, down = resolution(geobox)
-    middle = geobox.affine.f + geobox.affine.e * geobox.shape[0] / 2
-    return across / units_per_metre(geobox.crs, middle), down / units_per_metre(geobox.crs)
+    rows = geobox.affine.f + geobox.affine.e * (np.arange(geobox.shape[0]) + 0.5)
+    height = down / units_per_metre(geobox.crs)
+    if not CRS.from_user_input(geobox.crs).is_geographic:
+        return np.full(len(rows), across / units_per_metre(geobox.crs)), height
+    return np.array([across / units_per_metre(geobox.crs, row) for row in rows.tolist()]), height
 
 
 def square_metres(area: np.ndarray, crs: Any, y: np.ndarray) -> np.ndarray:

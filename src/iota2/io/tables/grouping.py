@@ -14,7 +14,7 @@ from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import CODE, LEARN, ORIGIN, REGION, UNUSED, VALIDATION, seed_column
 from iota2.core.words import counted, some
 from iota2.errors import InputError
-from iota2.io.files.crs import units_per_metre
+from iota2.io.files.crs import isotropic
 from iota2.io.tables.reference import LABEL, FieldValues, ReferenceData
 
 MAX_SHARE_DEVIATION = 0.1
@@ -49,16 +49,10 @@ def polygon_groups(
     if distance is not None:
         used = np.array([region is not None for region in home])
         chain = -1 - np.arange(len(frame))  # a separate group for each unused polygon
-        polygons, labels = frame.geometry.to_numpy()[used], group_numbers(frame[LABEL].tolist())[used]
-        chain[used] = linked_groups(polygons, labels, distance * _units_per_metre(frame))
+        polygons, units = isotropic(frame.geometry.to_numpy()[used], frame.crs)
+        chain[used] = linked_groups(polygons, group_numbers(frame[LABEL].tolist())[used], distance * units)
         groupings.append(chain)
     return merged_groups(groupings) if groupings else None
-
-
-def _units_per_metre(frame: gpd.GeoDataFrame) -> float:
-    """Map units per metre; for degrees, at the highest latitude, where a degree is shortest."""
-    latitude = float(np.abs(frame.total_bounds[[1, 3]]).max())
-    return units_per_metre(frame.crs, latitude)
 
 
 def group_notes(

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
+import pandas as pd
 from defusedxml.ElementTree import parse
 
+from iota2.core.tables import CODE, ORIGIN
 from iota2.io.files.atomic import write_text
 
 
@@ -29,6 +32,17 @@ def _added(a: Counter[int], b: Counter[int]) -> Counter[int]:
     total = Counter(a)
     total.update(b)
     return total
+
+
+def pixel_counts(polygons: pd.DataFrame, polygon_of_pixel: np.ndarray) -> PixelCounts:
+    """The counts of pixels (pixel,) by their position in ``polygons``; 0 for classes and polygons without pixels."""
+    return PixelCounts(*(_by_value(polygons[name], polygon_of_pixel) for name in (CODE, ORIGIN)))
+
+
+def _by_value(values: pd.Series, polygon_of_pixel: np.ndarray) -> Counter[int]:
+    counts = Counter(dict.fromkeys(values.tolist(), 0))
+    counts.update(values.to_numpy()[polygon_of_pixel].tolist())
+    return counts
 
 
 def total(counts: Iterable[PixelCounts]) -> PixelCounts:

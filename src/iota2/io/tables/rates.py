@@ -16,17 +16,23 @@ def rates_csv(
     available: Mapping[int, int],
     selected: pd.DataFrame,
     left_out: Mapping[int, int] | None = None,
+    *,
+    borrowed: bool = False,
 ) -> str:
     """CSV text with requested and available pixels of each class, and the share of the available that is selected.
 
-    If ``max_samples_per_class`` leaves pixels out, a further column has their number.
+    If ``max_samples_per_class`` leaves pixels out, a further column has their number. With ``borrowed``, the pixels are
+    those of other models of the region, which a last column says.
     """
     found = selected[CODE].value_counts()
-    lines = ["#className,requiredSamples,totalSamples,rate" + ",leftOut" * bool(left_out)]
+    lines = ["#className,requiredSamples,totalSamples,rate" + ",leftOut" * bool(left_out or borrowed)]
+    lines[0] += ",borrowed" * borrowed
     for code in sorted(available):
         rate = found.get(code, 0) / available[code] if available[code] else 0.0
         line = f"{code},{targets.get(code, 0)},{available[code]},{rate:.6g}"
-        lines.append(f"{line},{left_out.get(code, 0)}" if left_out else line)
+        if left_out or borrowed:
+            line += f",{(left_out or {}).get(code, 0)}"
+        lines.append(line + ",1" * borrowed)
     return "\n".join(lines) + "\n"
 
 
@@ -39,13 +45,17 @@ class Rate:
     available: int
     left_out: int
     """Pixels that ``arg_train.max_samples_per_class`` leaves out."""
+    borrowed: bool = False
+    """Whether they are pixels of other models of the region, because the model has none of its own."""
 
 
 def parse_rates(text: str) -> dict[int, Rate]:
     """The rates from the text of ``rates_csv``, by class code."""
     rows = [line.split(",") for line in text.splitlines() if not line.startswith("#")]
     return {
-        int(row[0]): Rate(min(int(row[1]), int(row[2])), int(row[2]), int(row[4]) if len(row) > 4 else 0)
+        int(row[0]): Rate(
+            min(int(row[1]), int(row[2])), int(row[2]), int(row[4]) if len(row) > 4 else 0, borrowed=len(row) > 5
+        )
         for row in rows
     }
 
@@ -53,6 +63,11 @@ def parse_rates(text: str) -> dict[int, Rate]:
 def read_rates(path: Path) -> dict[int, Rate]:
     """The rates from the file of one model, by class code."""
     return parse_rates(path.read_text(encoding="utf-8"))
+
+
+def borrows(rates: Mapping[int, Rate]) -> bool:
+    """Whether a model with these rates learns from the polygons of other models of its region."""
+    return any(rate.borrowed for rate in rates.values())
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from iota2.compute.sample_copies import Copy, CopyCount, CopyRule, applicable, parse_copy_rules
@@ -14,12 +14,14 @@ from iota2.io.tables.user_tables import read_user_table
 COLUMNS = ("source", "destination", "class", "requested", "available", "copied", "same_place")
 
 
-def read_copies(path: Path, regions: Collection[str], classes: Nomenclature) -> tuple[tuple[Copy, ...], list[str]]:
-    """The applicable rules of a file for the models of these regions, and warnings on its other lines.
+def read_copies(
+    path: Path, models: Mapping[str, Sequence[str]], classes: Nomenclature
+) -> tuple[tuple[Copy, ...], list[str]]:
+    """The applicable rules of a file, and warnings on its other lines. ``models``: models that each name means.
 
     Raises InputError for a file that cannot be read, and for malformed or repeated lines.
     """
-    return applicable(read_rules(path), regions, classes.code_by_label, str(path))
+    return applicable(read_rules(path), models, classes.code_by_label, str(path))
 
 
 def read_rules(path: Path) -> tuple[CopyRule, ...]:

@@ -16,7 +16,7 @@ from iota2.compute.areas import home_regions
 from iota2.compute.class_weights import weights_by_code
 from iota2.compute.label_fusion import undecided_problem
 from iota2.compute.sample_copies import rules_of_unknown_regions
-from iota2.compute.submodels import learning_polygons, submodel_count, submodel_names
+from iota2.compute.submodels import learning_polygons, model_names, models_by_name, submodel_count, submodel_names
 from iota2.compute.uncertainty import mask_problem
 from iota2.config.options.schema import Config
 from iota2.core.labels import whole_number
@@ -27,7 +27,7 @@ from iota2.core.scene import Scene
 from iota2.core.tables import REGION
 from iota2.core.words import counted, some
 from iota2.errors import InputError, InputProblems
-from iota2.io.files.crs import to_crs, units_per_metre
+from iota2.io.files.crs import square_metres, to_crs
 from iota2.io.tables.class_counts import read_class_counts, read_counts
 from iota2.io.tables.classes import read_colors, read_names
 from iota2.io.tables.point_areas import PointRule
@@ -105,7 +105,7 @@ def _submodels(
     on_tiles = data.frame[data.frame.intersects(shapely.union_all(list(images.footprints.values())))]
     homes = home_regions(on_tiles.geometry.to_numpy(), {name: outlines[name] for name in names})
     grid = next(iter(images.scenes.values())).geobox
-    hectares = shapely.area(to_crs(on_tiles.geometry, str(grid.crs)).to_numpy()) / units_per_metre(grid.crs) ** 2 / 1e4
+    hectares = _square_metres(to_crs(on_tiles.geometry, str(grid.crs))) / 1e4
     ratio = given.ratio if given.split_ground_truth else 1.0
     reserved = config.multi_run_fusion.reserved_share
     learners = learning_polygons(on_tiles["label"].tolist(), homes, ratio, reserved)
@@ -121,6 +121,13 @@ def _submodels(
         areas[name] = area
         remarks += _submodel_remarks(name, area, counts[name], numbers)
     return counts, (_submodel_numbers(counts, areas, given.mode_outside_regionsplit), *remarks)
+
+
+def _square_metres(polygons: gpd.GeoSeries) -> np.ndarray:
+    """(polygon,) area of polygons."""
+    geometries = polygons.to_numpy()
+    bounds = shapely.bounds(geometries)
+    return square_metres(shapely.area(geometries), polygons.crs, (bounds[:, 1] + bounds[:, 3]) / 2)
 
 
 def _equal_model_names(counts: Mapping[str, int]) -> list[str]:
@@ -306,14 +313,14 @@ def _copy_remarks(
     copies, option = problems.config.arg_train.sample_management, ("arg_train", "sample_management")
     if copies is None or not problems.usable(".".join(option)):
         return []
-    names = [f"{name}{submodel}" for name in regions.names for submodel in submodel_names(submodels.get(name, 1))]
-    if not names or not regions.usable:
+    models = models_by_name({name: model_names(name, submodels) for name in regions.names})
+    if not models or not regions.usable:
         problems.attempt(lambda: read_rules(copies), *option)
         return []
     if classes is None:
         rules = problems.attempt(lambda: read_rules(copies), *option)
-        return rules_of_unknown_regions(rules or (), names, str(copies))
-    found = problems.attempt(lambda: read_copies(copies, names, classes), *option)
+        return rules_of_unknown_regions(rules or (), models, str(copies))
+    found = problems.attempt(lambda: read_copies(copies, models, classes), *option)
     return found[1] if found else []
 
 

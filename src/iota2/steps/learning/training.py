@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,11 +36,8 @@ from iota2.core.graph import Finding, JobContext, Step, first, optional
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.reduction import ReductionMode, feature_groups
 from iota2.core.tables import reduced_columns, sample_columns
-from iota2.errors import InputError
 from iota2.io.files.atomic import replacing, replacing_folder, write_json, write_text
 from iota2.io.tables.classes import read_classes
-from iota2.io.tables.confusions import confusion_csv
-from iota2.io.tables.pixel_features import read_clear_pixels
 from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.reductions import statistics_xml
 from iota2.io.tables.samples import read_columns
@@ -50,11 +46,12 @@ from iota2.steps.sensor_models import model_of_sensors, read_seen
 from iota2.steps.training_samples import (
     INPUTS,
     MAX_THREADS,
+    LabelledSamples,
     effective_weights,
-    groups_of,
-    read_augmented,
-    read_labels,
+    read_features,
+    read_labelled,
     weights_of,
+    with_context,
 )
 
 log = logging.getLogger(__name__)
@@ -77,8 +74,6 @@ class TrainingParams:
     """``balanced``, or weights by the user's label."""
     radar: tuple[str, ...] = ()
     """Names of radar sensors, if they have models of their own."""
-    evidence: bool = False
-    """Whether the confusion matrix of the model on other polygons is needed."""
     share: float | None = None
     """Share of the pixels above which a combination of sensors gets its own model; None without such models."""
     reduction: tuple[ReductionMode, int] | None = None
@@ -101,7 +96,6 @@ class TrainingParams:
             "arg_train.class_weight": self.class_weight,
             "arg_train.context_window": self.window,
             "arg_train.autocontext_iterations": self.iterations or None,
-            "arg_train.fusion_masses": "learning" if self.evidence else None,
             "arg_train.random_seed": self.random_seed,
             "arg_classification.calibration": self.calibration,
             "arg_train.dempster_shafer_sar_opt_fusion": bool(self.radar),
@@ -119,7 +113,6 @@ def params(config: Config) -> TrainingParams:
         maps.calibration,
         effective_weights(arg_train.class_weight),
         radar=radar_sensors(config),
-        evidence=layout.with_learned_masses(config),
         share=maps.missing_sensors_share if config.sensor_models else None,
         reduction=components if config.sensor_models and reduction.dim_red else None,
         window=arg_train.window,
@@ -130,14 +123,11 @@ def params(config: Config) -> TrainingParams:
 def run(job: JobContext[TrainingParams]) -> None:
     """Train the classifier on the model's samples; write the model and its card."""
     recipe = recipe_of_source(read_recipe(job.inp.recipe), job.key.source, job.params.radar)
-    codes, polygons = read_labels(job.inp, job.key)
-    samples = _Samples(codes, groups_of(job.inp, polygons), read_augmented(job.inp.samples))
+    samples = read_labelled(job.inp, job.key)
     if recipe.partial:
         model = _model_of_sensors(job, recipe, samples)
     else:
-        model = _trained(job, recipe, samples, *_features(job, recipe))
-    if model.confusion is not None:
-        write_text(job.out.confusion, confusion_csv(model.confusion))
+        model = _trained(job, recipe, samples, *read_features(job.inp, recipe))
     if "statistics" in job.out:
         write_text(job.out.statistics, _statistics(model))
     if "search" in job.out:
@@ -146,34 +136,20 @@ def run(job: JobContext[TrainingParams]) -> None:
         save_model(model, folder, card)
 
 
-@dataclass(frozen=True, eq=False)
-class _Samples:
-    """Samples of a model without their features; all arrays are (sample,)."""
-
-    codes: np.ndarray
-    groups: np.ndarray
-    augmented: np.ndarray | None
-
-    def where(self, rows: np.ndarray) -> _Samples:
-        """The samples of some rows (sample,) bool."""
-        augmented = None if self.augmented is None else self.augmented[rows]
-        return _Samples(self.codes[rows], self.groups[rows], augmented)
-
-
 def _trained(
     job: JobContext[TrainingParams],
     recipe: FeatureRecipe,
-    samples: _Samples,
+    samples: LabelledSamples,
     x: np.ndarray,
     reduction: Components | None,
 ) -> Model:
     """A model of the features of ``recipe``, trained on ``x``: (sample, feature), or components of a reduction."""
     classes = read_classes(job.inp.classes)
-    context, x = _with_context(job, x)
+    context = _context(job)
     return train_model(
         job.params.learner.classifier,
         job.params.learner.parameters,
-        x,
+        with_context(job.inp, job.key, x, context),
         samples.codes,
         recipe=recipe,
         seed=job.params.random_seed + job.key.seed,
@@ -184,26 +160,18 @@ def _trained(
         reduction=reduction,
         calibration=job.params.calibration,
         augmented=samples.augmented,
-        evidence=classes.codes if job.params.evidence else (),
         context=context,
     )
 
 
-def _features(job: JobContext[TrainingParams], recipe: FeatureRecipe) -> tuple[np.ndarray, Components | None]:
-    """Features of all samples, (sample, feature) float32; or their components, with the reduction."""
-    reduction = Components.load(job.inp.reduction) if "reduction" in job.inp else None
-    columns = sample_columns(recipe) if reduction is None else reduced_columns(reduction.n_outputs)
-    return read_columns(job.inp.samples, columns), reduction
-
-
-def _model_of_sensors(job: JobContext[TrainingParams], recipe: FeatureRecipe, samples: _Samples) -> Model:
+def _model_of_sensors(job: JobContext[TrainingParams], recipe: FeatureRecipe, samples: LabelledSamples) -> Model:
     """The models of all combinations of sensors; that of all sensors is the same as without the others."""
     table = job.inp.features if "features" in job.inp else job.inp.samples
 
     def train(names: Combination, rows: np.ndarray) -> Model:
         learned = replace(recipe.of_sensors(names), partial=False)
         if names == recipe.dated:
-            x, reduction = _features(job, learned)
+            x, reduction = read_features(job.inp, learned)
             return _trained(job, learned, samples.where(rows), x if rows.all() else x[rows], reduction)
         x, reduction = read_columns(table, sample_columns(learned))[rows], None
         if job.params.reduction is not None:
@@ -218,31 +186,18 @@ def _model_of_sensors(job: JobContext[TrainingParams], recipe: FeatureRecipe, sa
     return model_of_sensors(recipe, read_seen(table, recipe, samples.codes), pixels, share, train)
 
 
-def _with_context(
-    job: JobContext[TrainingParams], x: np.ndarray
-) -> tuple[WindowContext | SuperpixelContext | None, np.ndarray]:
-    """The context of the model, None if it was not requested; and the features of the samples followed by theirs."""
+def _context(job: JobContext[TrainingParams]) -> WindowContext | SuperpixelContext | None:
+    """The context of the model; None if it was not requested."""
     if "chain" in job.inp:
         chain = load_autocontext(job.inp.chain)
-        before = SuperpixelContext(SUPERPIXELS.extent, job.params.iterations, chain.previous, chain.reason)
-        return before, np.concatenate([x, chain.shares], axis=1)
+        return SuperpixelContext(SUPERPIXELS.extent, job.params.iterations, chain.previous, chain.reason)
     if job.params.window is None:
-        return None, x
+        return None
     models = load_context_models(job.inp.first_models, folds=False)
     if models.first is None:
         log.warning("region %s, seed %d: no context: %s", job.key.model, job.key.seed, models.reason)
-        return WindowContext(job.params.window, None, models.reason), x
-    context = WindowContext(job.params.window, models.first)
-    parts: dict[str, list[Path]] = {}
-    for key, path in job.inp.each("context"):
-        parts.setdefault(key.tile, []).append(path)
-    found = np.concatenate([read_clear_pixels(paths, len(context.names)) for paths in parts.values()])
-    if len(found) != len(x):
-        raise InputError(
-            f"Region {job.key.model}, seed {job.key.seed}: {len(x)} samples, but the context of {len(found)}. Run the "
-            "step contextExtraction again."
-        )
-    return context, np.concatenate([x, found], axis=1)
+        return WindowContext(job.params.window, None, models.reason)
+    return WindowContext(job.params.window, models.first)
 
 
 def _statistics(model: Model) -> str:
@@ -334,7 +289,6 @@ STEP = Step(
         "statistics": layout.STANDARDISATION,
         "search": layout.SEARCH,
         "search_scores": layout.SEARCH_SCORES,
-        "confusion": layout.LEARNED_CONFUSION,
     },
     params=params,
     cost=cost,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -18,37 +19,41 @@ from iota2.core.tables import VALIDATION as VALIDATION_SIDE
 from iota2.io.files.atomic import write_text
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.polygon_losses import read_class_losses
-from iota2.io.tables.rates import Rate, read_rates
+from iota2.io.tables.rates import Rate, borrows, read_rates
 from iota2.io.tables.samples import read_columns
 from iota2.io.tables.vectors import read_vector
 
 
 def run(job: JobContext) -> None:
     """Count the samples by class and region, and the losses between polygons and samples."""
-    counts = {}
+    counts: dict[str, pd.Series] = {}
     for key, path in job.inp.each("samples"):
         codes, found = np.unique(read_columns(path, [CODE], int), return_counts=True)
         counts[key.model] = pd.Series(found, index=codes)
     table = pd.DataFrame(counts).fillna(0).astype(int).sort_index()
     table.insert(0, "all", table.sum(axis=1))
-    samples = {int(str(code)): int(count) for code, count in table["all"].items()}
     table.columns = [c if c == "all" else f"region_{c}" for c in table.columns]
     write_text(job.out.statistics, table.to_csv(index_label="class"))
-    write_text(job.out.losses, losses_csv(_fates(job, samples)))
+    write_text(job.out.losses, losses_csv(_fates(job, counts)))
 
 
-def _fates(job: JobContext, samples: Mapping[int, int]) -> list[ClassLosses]:
-    """Losses of the polygons of each class, for this seed."""
+def _fates(job: JobContext, counts: Mapping[str, pd.Series]) -> list[ClassLosses]:
+    """Losses of the polygons of each class, for this seed. ``counts``: samples by class code of each model.
+
+    Pixels that a model borrows from others of its region are those of the others.
+    """
     classes = read_classes(job.inp.classes)
     losses_before_split = read_class_losses(job.inp.losses)
     polygons = polygon_pixels(read_vector(job.inp.reference), job.inp.all("pixels").values())
-    rates = [read_rates(path) for path in job.inp.all("rates").values()]
+    by_model = {key.model: read_rates(path) for key, path in job.inp.each("rates")}
+    own = {name: rates for name, rates in by_model.items() if not borrows(rates)}
+    samples = sum((Counter(counts[name].to_dict()) for name in own), Counter[int]())
     return [
         ClassLosses(
             code,
             str(label),
             losses_before_split.get(code, {})
-            | class_amounts(code, polygons, job.key.seed, rates, samples.get(code, 0)),
+            | class_amounts(code, polygons, job.key.seed, own.values(), samples[code]),
         )
         for code, label in zip(classes.codes, classes.labels, strict=True)
     ]

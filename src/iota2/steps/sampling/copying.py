@@ -11,6 +11,7 @@ import numpy as np
 
 from iota2 import layout
 from iota2.compute.sample_copies import Copy, CopyCount, drawn, repeated, shortage
+from iota2.compute.submodels import models_by_name
 from iota2.config.options.schema import Config
 from iota2.core.cost import SAMPLE_BYTES, SAMPLE_VALUE_BYTES, Cost, JobFacts
 from iota2.core.graph import JobContext, Step
@@ -42,21 +43,23 @@ def params(config: Config) -> CopyingParams:
 def run(job: JobContext[CopyingParams]) -> None:
     """Append copied samples to those of each model; all copies are drawn from the samples before any copy."""
     tables = {key.model: path for key, path in job.inp.each("samples")}
+    models = _models(job)
     classes = read_classes(job.inp.classes)
-    rules, warnings = read_copies(job.params.sample_management, tables, classes)
+    rules, warnings = read_copies(job.params.sample_management, models, classes)
     for text in warnings:
         log.warning("%s", text)
-    codes = {region: read_columns(path, [CODE], int)[:, 0] for region, path in tables.items()}
-    rows = drawn(codes, rules, seed=job.params.random_seed + job.key.seed)
+    pools = _pools(tables, {rule: [one for one in models[rule.source] if one != rule.destination] for rule in rules})
+    rows = drawn({rule: pool.codes for rule, pool in pools.items()}, seed=job.params.random_seed + job.key.seed)
     counts = []
     for key, path in job.out.each("copied"):
-        kept = _new_places(tables, key.model, {rule: rows[rule] for rule in rules if rule.destination == key.model})
+        own = {rule: rows[rule] for rule in rules if rule.destination == key.model}
+        kept = _new_places(tables[key.model], pools, own)
         if any(len(at) for at in kept.values()):
-            append_rows(tables[key.model], _by_source(tables, kept), path)
+            append_rows(tables[key.model], _by_table(pools, kept), path)
         else:
             link_or_copy(tables[key.model], path)
         counts += [
-            CopyCount(rule, int((codes[rule.source] == rule.code).sum()), len(at), len(rows[rule]) - len(at))
+            CopyCount(rule, int((pools[rule].codes == rule.code).sum()), len(at), len(rows[rule]) - len(at))
             for rule, at in kept.items()
         ]
     for count in counts:
@@ -66,22 +69,62 @@ def run(job: JobContext[CopyingParams]) -> None:
     write_text(job.out.counts, copies_csv(counts))
 
 
-def _new_places(tables: Mapping[str, Path], region: str, rows: Mapping[Copy, np.ndarray]) -> dict[Copy, np.ndarray]:
-    """The drawn rows whose pixel is not yet among the samples of the region or an earlier rule."""
+def _models(job: JobContext[CopyingParams]) -> dict[str, tuple[str, ...]]:
+    """The models that each name of the file of rules can mean."""
+    found: dict[str, list[str]] = {}
+    for key, _ in job.inp.each("samples"):
+        found.setdefault(key.region, []).append(key.model)
+    return models_by_name(found)
+
+
+@dataclass(frozen=True, eq=False)
+class _Pool:
+    """The samples of one model or several, one after the other, from which a rule draws."""
+
+    tables: tuple[Path, ...]
+    borders: np.ndarray
+    """(table - 1,) position of the first sample of each table but the first."""
+    codes: np.ndarray
+    """(sample,) class codes; 0 for a pixel that an earlier model also has."""
+    points: np.ndarray
+    """(sample, 2) coordinates."""
+
+    def by_table(self, rows: np.ndarray) -> list[tuple[Path, np.ndarray]]:
+        """Ascending positions ``rows`` as positions in each table."""
+        parts = np.split(rows, np.searchsorted(rows, self.borders))
+        return [(path, at - first) for path, at, first in zip(self.tables, parts, [0, *self.borders], strict=True)]
+
+
+def _pools(tables: Mapping[str, Path], sources: Mapping[Copy, Sequence[str]]) -> dict[Copy, _Pool]:
+    """The samples from which each rule draws; ``sources``: names of its models."""
+    read = {models: _read_pool([tables[name] for name in models]) for models in {*map(tuple, sources.values())}}
+    return {rule: read[tuple(models)] for rule, models in sources.items()}
+
+
+def _read_pool(tables: Sequence[Path]) -> _Pool:
+    codes = [read_columns(path, [CODE], int)[:, 0] for path in tables]
+    points = np.concatenate([read_points(path) for path in tables])
+    again = repeated(points[:0], points) if len(tables) > 1 else False
+    borders = np.cumsum([len(one) for one in codes])[:-1]
+    return _Pool(tuple(tables), borders, np.where(again, 0, np.concatenate(codes)), points)
+
+
+def _new_places(table: Path, pools: Mapping[Copy, _Pool], rows: Mapping[Copy, np.ndarray]) -> dict[Copy, np.ndarray]:
+    """The drawn rows whose pixel is not yet among the samples of ``table`` or an earlier rule."""
     if not rows:
         return {}
-    points = {name: read_points(tables[name]) for name in {rule.source for rule in rows}}
-    places = np.concatenate([points[rule.source][at] for rule, at in rows.items()])
-    parts = np.split(~repeated(read_points(tables[region]), places), np.cumsum([len(at) for at in rows.values()])[:-1])
+    places = np.concatenate([pools[rule].points[at] for rule, at in rows.items()])
+    parts = np.split(~repeated(read_points(table), places), np.cumsum([len(at) for at in rows.values()])[:-1])
     return {rule: at[new] for (rule, at), new in zip(rows.items(), parts, strict=True)}
 
 
-def _by_source(tables: Mapping[str, Path], rows: Mapping[Copy, np.ndarray]) -> Sequence[tuple[Path, np.ndarray]]:
+def _by_table(pools: Mapping[Copy, _Pool], rows: Mapping[Copy, np.ndarray]) -> Sequence[tuple[Path, np.ndarray]]:
     """Tables of the sources with the positions of all their copied rows, ascending."""
-    found: dict[str, list[np.ndarray]] = {}
+    found: dict[Path, list[np.ndarray]] = {}
     for rule, at in rows.items():
-        found.setdefault(rule.source, []).append(at)
-    return [(tables[source], np.sort(np.concatenate(parts))) for source, parts in sorted(found.items())]
+        for path, part in pools[rule].by_table(at):
+            found.setdefault(path, []).append(part)
+    return [(path, np.sort(np.concatenate(parts))) for path, parts in sorted(found.items())]
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:

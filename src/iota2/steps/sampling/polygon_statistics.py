@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
-import numpy as np
-import pandas as pd
-
 from iota2 import layout
 from iota2.core.graph import JobContext, Step
-from iota2.core.tables import CODE, ORIGIN, REGION
+from iota2.core.tables import REGION
 from iota2.io.files.crs import to_crs
 from iota2.io.rasters.rasterize import pixels_inside
 from iota2.io.series.scene_file import read_scene
-from iota2.io.tables.pixel_counts import PixelCounts, write_statistics
+from iota2.io.tables.pixel_counts import pixel_counts, write_statistics
 from iota2.io.tables.vectors import read_sqlite
 
 
@@ -22,17 +17,7 @@ def run(job: JobContext) -> None:
     scene, polygons = read_scene(job.inp.scene), read_sqlite(job.inp.polygons)
     polygons = polygons[polygons[REGION] == job.key.model]
     polygon_of_pixel, _, _ = pixels_inside(to_crs(polygons, scene.geobox.crs), scene.geobox)
-    counts = PixelCounts(
-        _pixels_by_value(polygons[CODE], polygon_of_pixel), _pixels_by_value(polygons[ORIGIN], polygon_of_pixel)
-    )
-    write_statistics(counts, job.out.statistics)
-
-
-def _pixels_by_value(values: pd.Series, polygon_of_pixel: np.ndarray) -> Counter[int]:
-    """Number of pixels for each value of the polygons; 0 for values without pixels."""
-    counts = Counter(dict.fromkeys(values.tolist(), 0))
-    counts.update(values.to_numpy()[polygon_of_pixel].tolist())
-    return counts
+    write_statistics(pixel_counts(polygons, polygon_of_pixel), job.out.statistics)
 
 
 STEP = Step(

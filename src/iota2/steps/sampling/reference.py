@@ -244,5 +244,5 @@ STEP = Step(
         "groups": layout.SPLIT_GROUPS,
     },
     params=params,
-    version=4,
+    version=5,
 )

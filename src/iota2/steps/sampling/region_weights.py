@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 
 import geopandas as gpd
 import numpy as np
@@ -45,7 +46,8 @@ def run(job: JobContext[Blending]) -> None:
     with ExitStack() as stack:
         masks = {key.region: stack.enter_context(RasterReader(path)) for key, path in job.inp.each("masks")}
         grid = next(iter(masks.values())).geobox
-        halo = job.params.halo(pixel_metres(grid))
+        sizes = PixelSizes.of(grid, job.params)
+        halo = sizes.halo
         outlines = _outlines(read_vector(job.inp.regions), grid, halo)
         profile = RasterProfile(grid, "uint16", nodata=0)
         writers = {
@@ -55,25 +57,47 @@ def run(job: JobContext[Blending]) -> None:
         for block in blocks(job.key.tile, grid, job.use.block_shape or copy_shape(job.use, pixel_bytes, halo)):
             applied = {region: mask.read(block.geobox) > 0 for region, mask in masks.items()}
             if any(mask.any() for mask in applied.values()):
-                for region, weights in block_weights(outlines, applied, block, grid, job.params).items():
+                for region, weights in block_weights(outlines, applied, block, sizes, job.params).items():
                     writers[region].write(block, weights)
+
+
+@dataclass(frozen=True, eq=False)
+class PixelSizes:
+    """Pixel sizes in metres on the grid of a tile, and the halo of blocks."""
+
+    widths: np.ndarray
+    """(row,) of the grid with the rows of the halo above and below it, so that they do not depend on blocks."""
+    height: float
+    halo: tuple[int, int]
+    """Rows and columns."""
+
+    @classmethod
+    def of(cls, grid: GeoBox, blending: Blending) -> PixelSizes:
+        """Sizes of the pixels of ``grid``."""
+        own, height = pixel_metres(grid)
+        rows, cols = blending.halo((float(own.min()), height))
+        return cls(pixel_metres(grid.pad(0, rows))[0], height, (rows, cols))
+
+    def around(self, block: Block) -> tuple[np.ndarray, float]:
+        """Widths of the rows of a block with its halo, and the height."""
+        return self.widths[block.rows[0] : block.rows[1] + 2 * self.halo[0]], self.height
 
 
 def block_weights(
     outlines: Mapping[str, shapely.Geometry],
     applied: Mapping[str, np.ndarray],
     block: Block,
-    grid: GeoBox,
+    sizes: PixelSizes,
     blending: Blending,
 ) -> dict[str, np.ndarray]:
-    """Weights × 1000 (y, x) uint16 of each region on a block of ``grid``, not normalised.
+    """Weights × 1000 (y, x) uint16 of each region on a block of a tile, not normalised.
 
     ``outlines``: regions in the CRS of the grid. ``applied``: (y, x) bool, the area in which each region's own model is
     applied; weights are 0 outside the union of these areas, and at least one region has a weight inside. Regions beyond
     the limits of the grid count.
     """
-    size = pixel_metres(grid)
-    rows, cols = blending.halo(size)
+    rows, cols = sizes.halo
+    size = sizes.around(block)
     around = block.geobox.pad(cols, rows)
     core = slice(rows, rows + block.shape[0]), slice(cols, cols + block.shape[1])
     classified = np.logical_or.reduce(list(applied.values()))
@@ -110,6 +134,7 @@ STEP = Step(
     needs={"regions": layout.REGIONS, "masks": layout.REGION_MASK},
     makes={"weights": layout.REGION_WEIGHTS},
     params=params,
+    version=2,
     when=layout.with_boundary_fusion,
     cost=cost,
     max_threads=WRITING_THREADS,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +19,11 @@ from iota2.compute.sampling import (
     choose,
     class_targets,
 )
+from iota2.compute.submodels import model_names
 from iota2.config.options.schema import Config
 from iota2.config.options.train import SampleSelection
-from iota2.core.graph import JobContext, Step, only_for
+from iota2.core.files import read_text
+from iota2.core.graph import JobContext, Step, only_for, optional
 from iota2.core.grid import pixel_centres
 from iota2.core.nomenclature import Label, Nomenclature
 from iota2.core.random import generator
@@ -33,7 +36,7 @@ from iota2.io.series.scene_file import read_scene
 from iota2.io.tables.class_counts import read_class_counts
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.frames import concatenated
-from iota2.io.tables.pixel_counts import read_statistics, total, write_statistics
+from iota2.io.tables.pixel_counts import PixelCounts, pixel_counts, read_statistics, total, write_statistics
 from iota2.io.tables.rates import rates_csv
 from iota2.io.tables.vectors import read_sqlite, write_sqlite
 
@@ -61,36 +64,73 @@ def params(config: Config) -> SelectionParams:
 
 def run(job: JobContext[SelectionParams]) -> None:
     """Select pixels of each class over all tiles of the model and write them as points; also validation pixels."""
-    region, seed = job.key.model, job.key.seed
-    options = selection_options(job.params.selection, region, job.key.region)
-    counts = total(read_statistics(path) for path in job.inp.all("statistics").values())
+    options = selection_options(job.params.selection, job.key.model, job.key.region)
     classes = read_classes(job.inp.classes)
-    requested = _targets(options, counts.per_class, classes)
-    targets = _capped(requested, job.params.most)
-    tiles = _pixels_by_tile(job, "polygons")
-    draw = Draw(job.params.random_seed + seed, "selection", region)
-    points = _selected(tiles, options, targets, draw, job.params.proj)
-    selected = concatenated(list(points.values()))
-    if selected.empty:
-        raise InputError(nothing_selected(job.key.region, seed, counts.per_class, requested, job.key.submodel))
+    tiles = _pixels_by_tile(job, "polygons", [job.key.model])
+    counts = total(read_statistics(path) for path in job.inp.all("statistics").values())
+    found = _learning_selection(job, tiles, counts, options, classes)
+    if borrowed := found.selected.empty and bool(job.key.submodel):
+        log.warning("model %s has no pixel of its own: it learns from all polygons of the region", job.key.model)
+        tiles = _pixels_by_tile(job, "polygons", _models_of_region(job))
+        counts = total(pixel_counts(tile.polygons, tile.polygon) for tile in tiles.values())
+        found = _learning_selection(job, tiles, counts, options, classes)
+    if found.selected.empty:
+        raise InputError(nothing_selected(job.key.region, job.key.seed, counts.per_class, found.requested))
     write_statistics(counts, job.out.statistics)
-    left_out = _left_out(requested, targets)
-    write_text(job.out.rates, rates_csv(targets, counts.per_class, selected, left_out))
-    write_sqlite(selected, job.out.selection)
+    left_out = _left_out(found.requested, found.targets)
+    rates = rates_csv(found.targets, counts.per_class, found.selected, left_out, borrowed=borrowed)
+    write_text(job.out.rates, rates)
+    write_sqlite(found.selected, job.out.selection)
     for key, path in job.out.each("tile_selections"):
-        write_sqlite(points[key.tile], path)
+        write_sqlite(found.points[key.tile], path)
     for code, count in left_out.items():
         log.warning(
-            "class %d: arg_train.max_samples_per_class leaves out %d of %d pixels", code, count, requested[code]
+            "class %d: arg_train.max_samples_per_class leaves out %d of %d pixels", code, count, found.requested[code]
         )
-    log.info("selected %d of %d pixels", len(selected), sum(len(pixels.polygon) for pixels in tiles.values()))
+    log.info("selected %d of %d pixels", len(found.selected), sum(len(pixels.polygon) for pixels in tiles.values()))
     if "validation_selections" in job.out:
         _select_validation(job, options, classes)
 
 
+@dataclass(frozen=True, eq=False)
+class _Selection:
+    """Pixels selected for a model."""
+
+    requested: Mapping[int, int]
+    """Number of pixels by class code that the strategy requests."""
+    targets: Mapping[int, int]
+    """The same, at most the maximum for one model."""
+    points: Mapping[str, gpd.GeoDataFrame]
+    """Selected pixels by tile."""
+
+    @property
+    def selected(self) -> gpd.GeoDataFrame:
+        """The selected pixels of all tiles."""
+        return concatenated(list(self.points.values()))
+
+
+def _learning_selection(
+    job: JobContext[SelectionParams],
+    tiles: Mapping[str, TilePixels],
+    counts: PixelCounts,
+    options: SelectionOptions,
+    classes: Nomenclature,
+) -> _Selection:
+    """Select from these pixels, of which there are ``counts``."""
+    requested = _targets(options, counts.per_class, classes)
+    targets = _capped(requested, job.params.most)
+    draw = Draw(job.params.random_seed + job.key.seed, "selection", job.key.model)
+    return _Selection(requested, targets, _selected(tiles, options, targets, draw, job.params.proj))
+
+
+def _models_of_region(job: JobContext[SelectionParams]) -> tuple[str, ...]:
+    """Names of all models of the region of the job."""
+    return model_names(job.key.region, json.loads(read_text(job.inp.submodels)))
+
+
 def _select_validation(job: JobContext[SelectionParams], options: SelectionOptions, classes: Nomenclature) -> None:
     """Select validation pixels by the same rules; the maximum per class, which limits memory, does not apply."""
-    tiles = _pixels_by_tile(job, "validation")
+    tiles = _pixels_by_tile(job, "validation", [job.key.model])
     codes, numbers = np.unique(np.concatenate([tile.codes for tile in tiles.values()]), return_counts=True)
     available = dict(zip(codes.astype(int).tolist(), numbers.tolist(), strict=True))
     targets = _targets(options, available, classes)
@@ -101,17 +141,9 @@ def _select_validation(job: JobContext[SelectionParams], options: SelectionOptio
     log.info("selected %d of %d validation pixels", sum(map(len, points.values())), sum(available.values()))
 
 
-def nothing_selected(
-    region: str, seed: int, available: Mapping[int, int], requested: Mapping[int, int], submodel: str = ""
-) -> str:
-    """Message on a model without any pixel to learn from, with the reason and the remedy."""
+def nothing_selected(region: str, seed: int, available: Mapping[int, int], requested: Mapping[int, int]) -> str:
+    """Message on a region without any pixel to learn from, with the reason and the remedy."""
     where = f"Region {region}, seed {seed}: no pixel to learn from"
-    if submodel and not sum(available.values()):
-        return (
-            f"Model {submodel} of region {region}, seed {seed}: no pixel to learn from, because the usable polygons of "
-            "the region are fewer than expected. Raise arg_train.mode_outside_regionsplit, so that the region has "
-            "fewer models."
-        )
     if not available:
         return (
             f"{where}: no polygon is used for learning there. Draw more polygons, merge the region with another, or "
@@ -184,18 +216,17 @@ class TilePixels:
         return gpd.GeoDataFrame(frame, geometry=gpd.GeoSeries(centres).to_crs(proj).to_numpy(), crs=proj)
 
 
-def _tile_pixels(scene_path: Path, polygons_path: Path, region: str) -> TilePixels:
-    """Pixels on one tile of the learning polygons of a model, named by its region and sub-model."""
+def _tile_pixels(scene_path: Path, polygons_path: Path, models: Collection[str]) -> TilePixels:
+    """Pixels on one tile of the polygons of some models, named by region and sub-model."""
     geobox, polygons = read_scene(scene_path).geobox, read_sqlite(polygons_path)
-    polygons = polygons[polygons[REGION] == region]
+    polygons = polygons[polygons[REGION].isin(models)]
     return TilePixels(geobox, polygons, *pixels_inside(to_crs(polygons, geobox.crs), geobox))
 
 
-def _pixels_by_tile(job: JobContext[SelectionParams], name: str) -> dict[str, TilePixels]:
-    """Pixels by tile of the polygons of the input ``name`` that belong to the model of the job."""
-    region = job.key.model
+def _pixels_by_tile(job: JobContext[SelectionParams], name: str, models: Collection[str]) -> dict[str, TilePixels]:
+    """Pixels by tile of the polygons of the input ``name`` that belong to some models."""
     return {
-        key.tile: _tile_pixels(job.inp.at("scenes", tile=key.tile), path, region) for key, path in job.inp.each(name)
+        key.tile: _tile_pixels(job.inp.at("scenes", tile=key.tile), path, models) for key, path in job.inp.each(name)
     }
 
 
@@ -237,6 +268,7 @@ STEP = Step(
         "polygons": layout.LEARN_POLYGONS,
         "statistics": layout.TILE_STATISTICS,
         "classes": layout.CODES,
+        "submodels": optional(layout.SUBMODELS),
         "validation": only_for(layout.VALIDATION_SELECTION, layout.VALIDATION_POLYGONS),
     },
     makes={

@@ -39,7 +39,7 @@ from iota2.core.grid import Block, blocks, padded, pixel_centres
 from iota2.core.random import generator
 from iota2.core.tables import PolygonCounts
 from iota2.io.files.atomic import write_json
-from iota2.io.files.crs import frame_units_per_metre
+from iota2.io.files.crs import isotropic
 from iota2.io.rasters.files import RasterReader
 from iota2.io.rasters.ownership import POSITION_BYTES_PER_PIXEL, TileOwnership
 from iota2.io.rasters.zones import MapZones
@@ -170,21 +170,20 @@ class _Reference:
     points: gpd.GeoDataFrame | None
     """Selected validation pixels; None if all pixels of the polygons count."""
     regions: tuple[shapely.Geometry, ...]
-    """Outlines, prepared; empty without distances."""
-    widths: Mapping[float, float]
-    """Distances in metres, and the same in map units."""
+    """Outlines in coordinates of ``isotropic``, prepared; empty without distances."""
+    widths: tuple[float, ...]
+    """Distances in metres."""
 
     @classmethod
     def of(cls, job: JobContext[StageParams]) -> _Reference:
         """Read the validation data of the job's seed."""
         polygons = concatenated([read_sqlite(path) for path in job.inp.all("validation").values()])
         if not job.params.widths:
-            return cls(polygons, selected_points(job.inp), (), {})
+            return cls(polygons, selected_points(job.inp), (), ())
         regions = read_vector(job.inp.regions)
-        outlines = tuple(regions.geometry)
+        outlines, _ = isotropic(regions.geometry.to_numpy(), regions.crs)
         shapely.prepare(outlines)
-        unit = frame_units_per_metre(regions)
-        return cls(polygons, selected_points(job.inp), outlines, {width: width * unit for width in job.params.widths})
+        return cls(polygons, selected_points(job.inp), tuple(outlines), job.params.widths)
 
     def pixels(self, block: Block) -> ValidationPixels:
         """The validation pixels of a block of the map."""
@@ -192,13 +191,17 @@ class _Reference:
             return pixels_at(self.points, block)
         return pixels_in(self.polygons, rasterize_positions(self.polygons, block))
 
-    def near(self, pixels: ValidationPixels, block: Block, distance: float) -> np.ndarray:
-        """(pixel,) bool: at least two regions are within ``distance`` (map units) of the centre of the pixel."""
-        centres = shapely.points(*pixel_centres(block.geobox, pixels.rows, pixels.cols))
-        reached = np.zeros(len(centres), np.int64)
-        for outline in self.regions:
-            reached += shapely.dwithin(outline, centres, distance)
-        return reached > 1
+    def near(self, pixels: ValidationPixels, block: Block) -> dict[float, np.ndarray]:
+        """By distance, (pixel,) bool: at least two regions are within this distance of the centre of the pixel."""
+        if not self.widths:
+            return {}
+        centres, units = isotropic(
+            shapely.points(*pixel_centres(block.geobox, pixels.rows, pixels.cols)), block.geobox.crs
+        )
+        return {
+            width: np.sum([shapely.dwithin(outline, centres, width * units) for outline in self.regions], axis=0) > 1
+            for width in self.widths
+        }
 
 
 def _compared(names: Sequence[str]) -> list[tuple[str, str]]:
@@ -215,7 +218,7 @@ def _add_pixels(totals: _Totals, labels: Mapping[str, np.ndarray], reference: _R
     pixels = reference.pixels(block)
     everywhere = np.all([values[pixels.rows, pixels.cols] > 0 for values in labels.values()], axis=0)
     chosen = {math.inf: everywhere}
-    chosen |= {width: everywhere & reference.near(pixels, block, units) for width, units in reference.widths.items()}
+    chosen |= {width: everywhere & near for width, near in reference.near(pixels, block).items()}
     for name, values in labels.items():
         for width, where in chosen.items():
             found = values[pixels.rows[where], pixels.cols[where]]
@@ -281,7 +284,7 @@ STEP = Step(
     makes={"stages": layout.MAP_STAGES},
     params=params,
     when=layout.with_map_stages,
-    version=2,
+    version=3,
     cost=cost,
     max_threads=WRITING_THREADS,
 )

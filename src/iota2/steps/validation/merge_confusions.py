@@ -66,5 +66,5 @@ STEP = Step(
         "validation": layout.VALIDATION,
         "confidences": layout.CONFIDENCES,
     },
-    version=3,
+    version=4,
 )

@@ -91,5 +91,6 @@ STEP = Step(
         "figure": layout.MERGED_CONFUSION_FIGURE,
     },
     params=params,
+    version=2,
     when=layout.with_merged_runs,
 )
