@@ -18,7 +18,8 @@ ABOUT = (
     "Of the pixels with a confidence of 80 %, 80 % should be correct. ECE, the expected calibration error, is the mean "
     f"difference between confidence and share of correct pixels in {BINS} bins of equal numbers of pixels; pixels of "
     "equal confidence share a bin. Brier score: mean squared difference between the confidence and each pixel "
-    "(1 correct, 0 wrong). Brackets: 95 % interval over the validation polygons; the ECE of few polygons is too large."
+    "(1 correct, 0 wrong). Brackets: 95 % interval over the validation polygons, which is wide if few of them contain "
+    "errors; the ECE of few polygons is too large."
 )
 """Explanation of the measures."""
 PARTS: Mapping[Part, str] = {

@@ -281,7 +281,7 @@ STEP = Step(
     makes={"stages": layout.MAP_STAGES},
     params=params,
     when=layout.with_map_stages,
-    version=2,
+    version=3,
     cost=cost,
     max_threads=WRITING_THREADS,
 )

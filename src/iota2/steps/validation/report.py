@@ -390,5 +390,5 @@ STEP = Step(
         "page": layout.REPORT,
     },
     params=params,
-    version=7,
+    version=8,
 )
