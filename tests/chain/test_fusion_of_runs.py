@@ -113,6 +113,8 @@ def test_votes_are_counted_and_the_fusion_is_compared_with_the_runs(fused: Case)
     runs = metrics(fused)["summary"]["overall_accuracy"]["mean"]
     assert f"OA : {runs:.3f}" in text(fused, "RESULTS_seeds.txt")
     assert "Fusion of the runs</h2>" in text(fused, "report.html")
+    assert "<h2>Map, fusion of the runs</h2>" in text(fused, "report.html")
+    assert "<h2>Confidence, seed 0</h2>" in text(fused, "report.html")
     assert final(fused, "fusionConfusion.png").stat().st_size > 0
 
 
@@ -154,6 +156,7 @@ def test_the_mean_of_probabilities_has_a_confidence_and_no_undecided_pixels(fuse
     assert np.abs(confidence - means.max(axis=0) / 10)[seen].max() <= 0.501
     assert metrics(fused)["fusion"]["undecided_pixels"] == 0
     assert metrics(fused)["fusion"]["undecided_label"] is None
+    assert "<h2>Confidence, fusion of the runs</h2>" in text(fused, "report.html")
 
 
 def test_all_polygons_validate_the_fusion_optimistically_and_the_report_of_the_runs_is_optional(fused: Case) -> None:
