@@ -99,10 +99,16 @@ def params(config: Config) -> ReportParams:
 def run(job: JobContext[ReportParams]) -> None:
     """Write RESULTS.txt, the figures, metrics.json and the page."""
     given = job.params
-    found = read_run_results(job.inp, sampled=given.sampled_validation, blended=given.blended, fusion=given.fusion)
+    found = read_run_results(
+        job.inp,
+        sampled=given.sampled_validation,
+        blended=given.blended,
+        sensors_share=given.sensors_share,
+        fusion=given.fusion,
+    )
     classes, learned, fates = found.classes, found.learned, found.fates
     scenes = [read_scene(path) for path in job.inp.all("scenes").values()]
-    notes = (*warnings(fates, classes.name), *_notes(job), *found.remarks(given.sensors_share))
+    notes = (*warnings(fates, classes.name), *_notes(job), *found.remarks)
     _write_results(job, found.text((*classes.warnings, *notes)), found.fusion, classes)
     write_json(job.out.metrics, found.metrics((*classes.warnings, *notes), _provenance(job, scenes, learned)))
     diagrams = _write_diagrams(job, found.reliability)
@@ -381,6 +387,7 @@ STEP = Step(
         "confidences": layout.CONFIDENCES,
         "models": layout.MODEL,
         "combinations": optional(layout.SENSOR_COMBINATIONS),
+        "masks": layout.REGION_MASK,
         "copies": optional(layout.COPY_COUNTS),
         "augmentation": optional(layout.AUGMENTATION_COUNTS),
         "reductions": optional(layout.REDUCTION),
@@ -405,5 +412,5 @@ STEP = Step(
         "page": layout.REPORT,
     },
     params=params,
-    version=9,
+    version=10,
 )
