@@ -169,6 +169,7 @@ def test_the_page_of_fused_runs_shows_the_fused_map_with_its_areas_and_accuracy(
     assert "pixels inside the tiles are not classified" not in page
     assert "Overall accuracy, fusion of the runs</span><b>100.0 %" in page
     assert ("Undecided: white" in page) is (undecided is not None)
+    assert "it allows for errors in polygons outside the sample" in page
     assert page.count("<img") == 4, "map, confidence, validity and reliability"
 
 

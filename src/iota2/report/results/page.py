@@ -167,7 +167,7 @@ def render_report(data: ReportData) -> str:
         spreads=spread_sentences(summary) if summary else (),
         validation=_validation(validated, data.nomenclature) if validated else None,
         seeds=_seed_rows(data.confusions),
-        fusion={"sentences": fusion_sentences(data.fusion), "rows": fusion_rows(data.fusion)} if data.fusion else None,
+        fusion=_fusion(data.fusion) if data.fusion else None,
         samples=model_samples_rows(data.samples, data.nomenclature),
         reliability=reliability_table(data.reliability, data.nomenclature) if data.reliability else None,
         reduction=reduction_table(data.reductions) if data.reductions else None,
@@ -217,6 +217,15 @@ def _validation(found: ValidationAccuracy, nomenclature: Nomenclature) -> dict[s
         "distance": f"{NEIGHBOUR_METRES:g}",
         "parts": part_rows(found),
         "classes": class_rows(found, nomenclature),
+    }
+
+
+def _fusion(found: FusionReport) -> dict[str, Any]:
+    """Values of the section on the fusion of the runs."""
+    return {
+        "sentences": fusion_sentences(found),
+        "rows": fusion_rows(found),
+        "spreads": spread_sentences(fusion_summary(found)),
     }
 
 
