@@ -302,6 +302,11 @@ def with_merged_runs(config: OutputOptions) -> bool:
     return config.multi_run_fusion.merge_run
 
 
+def with_merged_mapping_unit(config: OutputOptions) -> bool:
+    """Whether there is also a fusion of runs without small patches."""
+    return with_merged_runs(config) and with_mapping_unit(config)
+
+
 def with_averaged_runs(config: OutputOptions) -> bool:
     """Whether the fusion of runs has a confidence: that of averaged probabilities."""
     return config.multi_run_fusion.averages
@@ -1134,6 +1139,20 @@ MERGED_CONFIDENCE_STYLE = Artifact(
     "final/Confidence_fusion.qml",
     "QGIS style of the confidence of the fusion: a ramp from 0 to 100 (with `merge_run_method` `mean`).",
     when=with_averaged_runs,
+    role="note",
+)
+REGULARISED_MERGED_MAP = Artifact(
+    "final/Classifications_fusion_regularised.tif",
+    "Fusion of the maps of all runs without patches below `minimum_mapping_unit`, with an embedded colour table (with "
+    "`merge_run`).",
+    when=with_merged_mapping_unit,
+    role="product",
+)
+REGULARISED_MERGED_STYLE = Artifact(
+    "final/Classifications_fusion_regularised.qml",
+    "QGIS style of the fusion of runs without small patches: names and colours (with `merge_run` and "
+    "`minimum_mapping_unit`).",
+    when=with_merged_mapping_unit,
     role="note",
 )
 TILE_MERGED_VALIDATION = Artifact(

@@ -13,13 +13,16 @@ import rasterio
 from rasterio.features import rasterize
 
 from iota2.chains.load import load_config
+from iota2.compute.regularise import regularised
 from iota2.runs import runner
 from iota2.testing.world import WorldOptions
 from tests.chain.helpers import DATES, WEST, Case, copied, made, read, refused
 
 SEEDS = range(3)
+UNIT = 5
+"""Minimum mapping unit in pixels."""
 OPTIONS = WorldOptions(size=128, overlap=16, classes=3, dates=DATES)
-FUSION = {"mergeRuns", "mergeRunsConfusion", "mergeRunsAccuracy", "reportGeneration"}
+FUSION = {"mergeRuns", "mergeRunsRegularisation", "mergeRunsConfusion", "mergeRunsAccuracy", "reportGeneration"}
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +35,8 @@ def fused(tmp_path_factory: pytest.TempPathFactory) -> Case:
 
 def configured(case: Case, **options: Any) -> Path:
     fusion = {"merge_run": True, "merge_run_ratio": 0.3, **options}
-    return case.configured(arg_train={"runs": len(SEEDS)}, multi_run_fusion=fusion)
+    sections = {"arg_train": {"runs": len(SEEDS)}, "arg_classification": {"minimum_mapping_unit": UNIT}}
+    return case.configured(**sections, multi_run_fusion=fusion)
 
 
 def executed(case: Case, **options: Any) -> set[str]:
@@ -113,7 +117,18 @@ def test_votes_are_counted_and_the_fusion_is_compared_with_the_runs(fused: Case)
     runs = metrics(fused)["summary"]["overall_accuracy"]["mean"]
     assert f"OA : {runs:.3f}" in text(fused, "RESULTS_seeds.txt")
     assert "Fusion of the runs</h2>" in text(fused, "report.html")
+    assert "<h2>Map, fusion of the runs</h2>" in text(fused, "report.html")
+    assert "<h2>Confidence, seed 0</h2>" in text(fused, "report.html")
     assert final(fused, "fusionConfusion.png").stat().st_size > 0
+
+
+def test_the_minimum_mapping_unit_applies_to_the_fusion(fused: Case) -> None:
+    found = read(final(fused, "Classifications_fusion.tif"))
+    np.testing.assert_array_equal(
+        read(final(fused, "Classifications_fusion_regularised.tif")), regularised(found, UNIT)
+    )
+    assert (regularised(found, UNIT) != found).any()
+    assert "Classifications_fusion_regularised.tif" in text(fused, "report.html")
 
 
 def test_another_method_runs_the_fusion_again_and_what_follows(fused: Case) -> None:
@@ -154,6 +169,7 @@ def test_the_mean_of_probabilities_has_a_confidence_and_no_undecided_pixels(fuse
     assert np.abs(confidence - means.max(axis=0) / 10)[seen].max() <= 0.501
     assert metrics(fused)["fusion"]["undecided_pixels"] == 0
     assert metrics(fused)["fusion"]["undecided_label"] is None
+    assert "<h2>Confidence, fusion of the runs</h2>" in text(fused, "report.html")
 
 
 def test_all_polygons_validate_the_fusion_optimistically_and_the_report_of_the_runs_is_optional(fused: Case) -> None:

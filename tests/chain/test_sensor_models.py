@@ -171,4 +171,6 @@ def test_with_too_few_samples_of_all_sensors_the_models_of_fewer_sensors_do(tmp_
     labels, seen = read(made_by(config, layout.TILE_LABELS)), read(made_by(config, layout.VALIDITY))
     assert (labels[seen > 0] > 0).all()
     results = made_by(config, layout.RESULTS).read_text(encoding="utf-8")
-    assert "seen only by Landsat8 + Sentinel2 are predicted by the model of Sentinel2" in " ".join(results.split())
+    text = " ".join(results.split())
+    assert "Region 1, seed 0: the model of Sentinel2 predicts" in text
+    assert "seen only by Landsat8 + Sentinel2, because the samples that all of these sensors see are too few" in text

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iota2.compute.accuracy import scores, summarise
-from iota2.compute.intervals import Intervals, polygon_intervals, wilson
+from iota2.compute.intervals import Intervals, polygon_intervals, unresolved_range, wilson
 from iota2.compute.validation import confusion_of, count_pixels
 from iota2.core.random import generator
 from iota2.core.tables import PolygonCounts
@@ -75,14 +75,65 @@ def test_f_score_interval_is_at_least_as_wide_as_wilson_intervals_imply(counts):
 
 
 def test_wilson_interval_of_precision_widens_that_of_the_f_score():
-    own = [(k, 1, 2 if pixel < k % 3 else 1) for k in range(9) for pixel in range(60)]
+    own = [(k, 1, 2 if pixel < 1 + k % 3 else 1) for k in range(12) for pixel in range(60)]
     found = intervals(counted([*own, *((100 + k, 2, 2) for k in range(9) for _ in range(60))]))
-    low_precision, low_recall = found.precision[0][0], found.recall[0][0]
-    assert low_precision == pytest.approx(wilson(1.0, 9)[0])
-    assert low_recall > 0.95
-    expected = 2 * low_precision * low_recall / (low_precision + low_recall)
-    assert found.f_score[0][0] == pytest.approx(expected)
-    assert found.f_score[0][0] < 0.85
+    low_precision, recall = found.precision[0][0], 1 - 2 / 60
+    assert low_precision == pytest.approx(wilson(1.0, 12)[0])
+    assert found.recall[0][0] > 0.95
+    assert found.f_score[0][0] == pytest.approx(2 * low_precision * recall / (low_precision + recall))
+    assert found.f_score[0][0] < 0.87
+
+
+def test_few_polygons_with_errors_do_not_narrow_an_interval():
+    """One wrong pixel in one of 11 polygons says as little about other polygons as none; each further one says more."""
+    lows = []
+    for wrong in range(12):
+        own = [(k, 1, 2 if k < wrong and pixel == 0 else 1) for k in range(11) for pixel in range(60)]
+        found = intervals(counted([*own, *((100 + k, 2, 2) for k in range(11) for _ in range(60))]))
+        lows.append([found.recall[0][0], found.precision[1][0], found.f_score[0][0], found.overall_accuracy[0]])
+        if wrong == 1:
+            assert lows[1][0] == pytest.approx(0.1 + 0.9 * wilson(1.0, 11)[0], abs=0.01)
+            assert found.kappa[0] < 0.8
+    steps = np.diff(lows, axis=0)
+    assert (steps > -0.01).all()
+    assert steps.max() < 0.05
+    assert np.delete(lows[-1], 2).min() > 0.97, "each of the 11 polygons has a wrong pixel"
+    assert lows[-1][2] < 0.87, "the precision of class 1 is still 1 in few polygons"
+
+
+def test_few_polygons_with_right_pixels_do_not_narrow_an_interval():
+    """An error in 10 of 11 polygons and a right pixel in one of them: the mirror image of the test above."""
+    pixels = [(k, 1, 1 if k == 0 and pixel == 0 else 2) for k in range(11) for pixel in range(60)]
+    low, high = intervals(counted(pixels)).recall[0]
+    assert low == 0
+    assert high == pytest.approx(0.9 * wilson(0.0, 11)[1], abs=0.01)
+
+
+@pytest.mark.parametrize(("polygons", "mean", "spread"), [(11, 0.97, 0.1), (20, 0.97, 0.5), (50, 0.99, 0.5)])
+def test_coverage_with_errors_in_few_polygons_is_not_below_the_confidence_level(polygons, mean, spread):
+    """``spread``: correlation of the pixels of a polygon. Percentiles of resamples alone cover 80 to 85 %."""
+    rng, covered = np.random.default_rng(1), 0
+    for _ in range(100):
+        shares = rng.beta(mean * (1 / spread - 1), (1 - mean) * (1 / spread - 1), polygons)
+        rights = rng.binomial(30, shares)
+        pixels = [(k, 1, 1 if j < right else 2) for k, right in enumerate(rights) for j in range(30)]
+        low, high = intervals(counted(pixels), 200).recall[0]
+        covered += low <= mean <= high
+    assert covered >= 95
+
+
+@pytest.mark.parametrize("units", [0, 1, 4, 11, 200])
+@given(st.floats(0, 1), st.integers(0, 20))
+def test_the_unresolved_range_contains_the_value_and_shrinks_to_it(units, value, few):
+    low, high = unresolved_range(value, units, few)
+    assert 0 <= low <= value <= high <= 1
+    if units >= 5:
+        narrower = unresolved_range(value, units, few + 1)
+        assert low <= narrower[0]
+        assert narrower[1] <= high
+        assert few < 10 or (low, high) == (value, value)
+    else:
+        assert low <= wilson(value, units)[0] + 1e-12
 
 
 def test_equal_polygons_give_a_wilson_interval():

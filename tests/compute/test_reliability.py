@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from sklearn.metrics import brier_score_loss
 
+from iota2.compute.intervals import wilson
 from iota2.compute.reliability import (
     brier_scores,
     classwise_errors,
@@ -122,10 +123,27 @@ def test_intervals_of_the_excess_have_the_width_of_a_mean_over_polygons():
     assert width == pytest.approx(2 * 1.96 * right.std() / np.sqrt(50), rel=0.06)
 
 
-def test_a_polygon_without_mass_does_not_disturb_intervals():
+def test_a_polygon_without_mass_does_not_count():
     mass = np.repeat([0.0, 1.0], [8, 1])
     found = reliability(np.full(9, 0.5), np.ones(9, bool), np.arange(9), mass, rng=generator(0, "test"), replicates=200)
-    assert found.error_bounds == (0.5, 0.5)
+    assert (found.error, found.polygons, found.error_bounds) == (0.5, 1, None)
+
+
+def test_few_polygons_with_errors_do_not_narrow_intervals():
+    """Polygons without errors do not show that others have none, whatever the number of their pixels."""
+    unseen = 1 - wilson(1.0, 11)[0]
+    for wrong in (0, 1, 2):
+        polygon = np.repeat(np.arange(11), 60)
+        correct = (np.arange(660) % 60 > 0) | (polygon >= wrong)
+        found = reliability(np.full(660, 0.9), correct, polygon, rng=generator(0, "test"))
+        low, high = found.excess_bounds
+        assert low == pytest.approx(-0.1, abs=0.01)
+        assert high == pytest.approx(-0.1 + (1 - wrong / 10) * unseen, abs=0.01)
+        assert found.error_bounds[0] == 0
+        assert found.error_bounds[1] == pytest.approx(0.1 + (1 - wrong / 10) * unseen, abs=0.01)
+        assert found.brier_bounds[1] == pytest.approx(0.01 + (1 - wrong / 10) * unseen * 0.8, abs=0.01)
+    correct = np.arange(660) % 60 > 3
+    assert np.ptp(reliability(np.full(660, 0.9), correct, polygon, rng=generator(0, "test")).excess_bounds) < 0.001
 
 
 @given(arrays.arrays(float, (6, 3), elements=st.floats(0.01, 1)), st.lists(st.integers(0, 2), min_size=6, max_size=6))

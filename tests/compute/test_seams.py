@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iota2.compute import seams
+from iota2.compute.intervals import wilson
 from iota2.compute.seams import HALO, Borders, SeamCounts, count_seams, seam, sum_seams
 from iota2.core.random import generator
 
@@ -125,6 +126,16 @@ def test_the_interval_depends_on_the_generator_only() -> None:
     counts = whole(*checkered(4))
     assert seam(counts, generator(1, "seams")) == seam(counts, generator(1, "seams"))
     assert seam(counts, generator(1, "seams")) != seam(counts, generator(2, "seams"))
+
+
+def test_cells_without_changes_across_the_border_do_not_prove_that_there_are_none() -> None:
+    found = seam(whole(*checkered(0)), generator(0, "seams"))
+    assert found.different_across == 0
+    low, high = found.score_bounds
+    across = wilson(0.0, -(-400 // SMALL_CELLS))[1]
+    assert low == 0
+    assert high == pytest.approx(across / found.share_near, rel=0.01)
+    assert found.difference_bounds[1] == pytest.approx(across - found.share_near, rel=0.01)
 
 
 @pytest.mark.parametrize(

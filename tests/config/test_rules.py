@@ -487,7 +487,7 @@ CASES = (
     Case(
         "maps_of_runs_processed",
         "applies to the maps of the runs, not to their fusion",
-        sections=fused() | {"arg_classification": {"minimum_mapping_unit": 5}},
+        sections=fused() | {"arg_classification": {"uncertainty_layers": ["entropy"]}},
         refused=False,
     ),
     Case(

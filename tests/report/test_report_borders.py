@@ -70,6 +70,16 @@ def test_shares_scores_and_reasons_are_written_out() -> None:
     assert "Within 250 m of borders of regions, Final map: overall accuracy – (3,456 pixels" in text
 
 
+def test_the_run_is_named_if_there_are_several() -> None:
+    data = BordersData({3: COMPARED, 4: COMPARED}, blended=False)
+    assert borders_text(data, CLASSES).startswith("Stages of the map, and borders, seed 3\n")
+    confusions = {0: Confusion((1, 2), np.array([[5, 1], [0, 4]]), np.zeros(2, np.int64))}
+    page = render_report(ReportData("map", CLASSES, confusions, borders=data))
+    assert "<h2>Stages of the map, and borders, seed 3</h2>" in page
+    (remark,) = border_remarks(BordersData({3: FOUND, 4: FOUND}, blended=False))
+    assert ": the borders are visible in the map, seed 3. " in remark
+
+
 def test_a_visible_border_without_boundary_fusion_is_a_remark_that_names_the_option() -> None:
     (remark,) = border_remarks(BordersData({0: FOUND}, blended=False))
     assert remark.startswith("Classes change 2.0 times as often across borders of regions as beside them (95 %")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 from iota2.core.nomenclature import Nomenclature
 from iota2.report.results.page import ReportData, render_report
 from iota2.report.results.sensors import (
@@ -16,27 +19,37 @@ CLASSES = Nomenclature((1,), ("a",), ((1, 2, 3),), (1,))
 BOTH, ONE = ("Landsat8", "Sentinel2"), ("Sentinel2",)
 
 
-def model(sensors: tuple[str, ...], samples: int, region: str = "1", *, own: bool = False) -> CombinationModel:
-    return CombinationModel(region, 0, sensors, samples, own)
+def model(sensors: tuple[str, ...], samples: int, region: str = "1", **more: Any) -> CombinationModel:
+    given = {"own": False, "seen": BOTH, "pixels": 0, "share": 0.0, "rare": False, **more}
+    return CombinationModel(region, 0, sensors, samples, **given)
 
 
+LOST = {"seen": ("Landsat8",), "pixels": 1, "share": 0.00001}
 FOUND = (
-    SensorCombination(BOTH, 9000, 0.9, (model(BOTH, 1234, own=True), model(ONE, 900, "2"))),
+    SensorCombination(BOTH, 9000, 0.9, (model(BOTH, 1234, own=True), model(ONE, 900, "2", pixels=4500, share=0.45))),
     SensorCombination(ONE, 999, 0.0999, (model(ONE, 1500, own=True), model(ONE, 900, "2", own=True))),
-    SensorCombination(("Landsat8",), 1, 0.00001, (model((), 0), model((), 0, "2"))),
+    SensorCombination(("Landsat8",), 1, 0.00001, (model((), 0, **LOST), model((), 0, "2", **LOST))),
 )
 
 
 def test_combinations_without_a_model_of_their_own_are_reported() -> None:
     assert [*combination_remarks(FOUND, 0.001)] == [
-        "9000 pixels (90.00 %) seen only by Landsat8 + Sentinel2 are predicted by the model of Sentinel2: the samples "
-        "that all of them see are too few, or lack classes (region 2, seed 0).",
-        "1 pixel (< 0.01 %) seen only by Landsat8 have no label: no sample is seen by any of these sensors (region 1, "
-        "seed 0; region 2, seed 0).",
+        "Region 2, seed 0: the model of Sentinel2 predicts 4500 pixels on its tiles (45.00 %) seen only by Landsat8 + "
+        "Sentinel2, because the samples that all of these sensors see are too few, or lack classes. Add reference "
+        "polygons there, for a model of their own.",
+        "Region 1, seed 0; region 2, seed 0: no model predicts 1 pixel on its tiles (< 0.01 %) seen only by Landsat8, "
+        "because no sample is seen by any of these sensors. Add reference polygons there.",
     ]
-    (rare,) = combination_remarks(FOUND[:1], 0.95)
-    assert "the model of Sentinel2: they are rare (region 2, seed 0)." in rare
     assert [*combination_remarks(FOUND[1:2], 0.001)] == []
+
+
+def test_a_combination_with_a_small_share_is_reported_with_the_share_that_is_required() -> None:
+    below = replace(FOUND[0], models=(model(ONE, 900, "2", pixels=4500, share=0.45, rare=True),))
+    (remark,) = combination_remarks((below,), 0.5)
+    assert "(45.00 %)" in remark
+    assert "because their share is less than arg_classification.missing_sensors_share (50 %). A smaller value" in remark
+    absent = replace(below, models=(model(ONE, 900, "2", rare=True),))
+    assert [*combination_remarks((absent,), 0.5)] == [], "no such pixel on the tiles of the region"
 
 
 def test_the_page_has_a_table_of_combinations() -> None:

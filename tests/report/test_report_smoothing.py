@@ -52,6 +52,11 @@ def test_classes_have_pixels_and_f_scores_of_each_stage() -> None:
     assert "Before smoothing: F-score 0.500; Final map: pixels 800" in text
 
 
+def test_the_run_is_named_if_there_are_several() -> None:
+    assert smoothing_text({0: FOUND}, CLASSES).startswith("Smoothing\n")
+    assert smoothing_text({2: FOUND, 5: FOUND}, CLASSES).startswith("Smoothing, seed 2\n")
+
+
 def test_losses_above_the_limits_are_remarks() -> None:
     assert smoothing_remarks({0: MapStages(1, 1, (BEFORE, FINAL))}, CLASSES) == (), "800 of 1000 pixels are left"
     lost = replace(FINAL, pixels={1: 8200, 2: 799, 3: 500})

@@ -185,3 +185,30 @@ def test_values_are_compared_by_name_and_files_by_content(tmp_path: Path) -> Non
     assert differences(before, flat_parameters({"names": other})) == [f"names: {path} → {other}"]
     assert differences(before, flat_parameters({"names": None})) == [f"names: {path} → None"]
     assert differences({"a": "1"}, {}) == ["a: 1 → not set"]
+
+
+@dataclass(frozen=True)
+class Distance:
+    """A parameter with a name."""
+
+    metres: float
+
+
+@pytest.mark.parametrize("empty", [(), [], "", frozenset(), set()])
+def test_an_empty_value_is_called_none(empty: object) -> None:
+    given = flat_parameters({"widths": (100, 200)})
+    assert differences(given, flat_parameters({"widths": empty})) == ["widths: 100, 200 → none"]
+    assert differences(flat_parameters({"widths": empty}), given) == ["widths: none → 100, 200"]
+    assert differences(flat_parameters(empty), flat_parameters("text")) == ["none → text"]
+    assert differences(flat_parameters({"widths": empty}), flat_parameters({})) == []
+
+
+@pytest.mark.parametrize("empty", [(), {}])
+def test_an_empty_value_in_place_of_named_parts_is_no_further_difference(empty: object) -> None:
+    given = flat_parameters({"widths": (Distance(100),)})
+    assert differences(given, flat_parameters({"widths": empty})) == ["widths.0.metres: 100 → not set"]
+    assert differences(flat_parameters({"widths": empty}), given) == ["widths.0.metres: not set → 100"]
+
+
+def test_members_of_a_set_have_a_fixed_order() -> None:
+    assert flat_parameters({"names": frozenset("dbac")}) == {"names": "a, b, c, d"}

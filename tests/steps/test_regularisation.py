@@ -15,7 +15,7 @@ from iota2.compute.regularise import halo_of, regularised
 from iota2.core.graph import Resources
 from iota2.errors import ConfigError
 from iota2.steps.products import regularisation
-from iota2.steps.products.regularisation import passes_of
+from iota2.steps.products.regularisation import RegularisationParams, passes_of
 from tests.steps.helpers import CLASSES, read_raster, run, write_codes, write_raster
 
 GRID = GeoBox((90, 120), Affine(10, 0, 300_000, 0, -10, 4_900_000), "EPSG:32631")
@@ -31,7 +31,14 @@ def noisy() -> np.ndarray:
 
 def made(folder: Path, minimum: int, use: Resources) -> np.ndarray:
     inp = {"map": write_raster(folder / "map.tif", noisy(), "uint8", GRID, nodata=0), "classes": write_codes(folder)}
-    run(regularisation.STEP, folder, inp, {"map": "out.tif", "style": "out.qml"}, params=minimum, use=use)
+    run(
+        regularisation.STEP,
+        folder,
+        inp,
+        {"map": "out.tif", "style": "out.qml"},
+        params=RegularisationParams(minimum),
+        use=use,
+    )
     return read_raster(folder / "out.tif")
 
 
@@ -48,6 +55,19 @@ def test_the_map_has_colours_and_a_style(tmp_path: Path) -> None:
     with rasterio.open(tmp_path / "out.tif") as source:
         assert source.colormap(1)[2][:3] == CLASSES.colors[1]
     assert "maize" in (tmp_path / "out.qml").read_text(encoding="utf-8")
+
+
+def test_undecided_pixels_of_a_fusion_are_patches_with_a_name_and_a_colour(tmp_path: Path) -> None:
+    labels = np.where(noisy() == 2, 300, noisy()).astype(np.uint16)
+    labels[60:70, 60:70] = 300
+    source = write_raster(tmp_path / "map.tif", labels, "uint16", GRID, nodata=0)
+    inp, out = {"map": source, "classes": write_codes(tmp_path)}, {"map": "out.tif", "style": "out.qml"}
+    run(regularisation.FUSION_STEP, tmp_path, inp, out, params=RegularisationParams(6, 300))
+    found = read_raster(tmp_path / "out.tif")
+    assert found.dtype == np.uint16
+    np.testing.assert_array_equal(found, regularised(labels, 6))
+    assert (found[61:69, 61:69] == 300).all()
+    assert "undecided" in (tmp_path / "out.qml").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("minimum", [2, 5, 25, 100, 1000])
@@ -72,7 +92,14 @@ def test_blocks_stay_within_the_memory_of_the_job(tmp_path: Path) -> None:
     use = Resources(memory=16 << 20)
     assert passes_of((1500, 1500), 10, use).shape[0] < 1500
     tracemalloc.start()
-    run(regularisation.STEP, tmp_path, inp, {"map": "out.tif", "style": "out.qml"}, params=10, use=use)
+    run(
+        regularisation.STEP,
+        tmp_path,
+        inp,
+        {"map": "out.tif", "style": "out.qml"},
+        params=RegularisationParams(10),
+        use=use,
+    )
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert use.memory / 4 < peak <= use.memory

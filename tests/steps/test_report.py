@@ -12,7 +12,8 @@ import pytest
 from iota2 import layout
 from iota2.classifiers import save_model, train_model
 from iota2.classifiers.registry import as_options, validate_options
-from iota2.core.graph import Key
+from iota2.config.fusion_options import FusionMethod
+from iota2.core.graph import Key, MultiplePaths
 from iota2.core.losses import Amount, ClassLosses, losses_csv
 from iota2.core.remarks import Remark
 from iota2.core.tables import Confusion
@@ -20,6 +21,7 @@ from iota2.io.tables.confusions import confusion_csv
 from iota2.io.tables.remark_lists import write_remarks
 from iota2.io.tables.vectors import write_shapefile
 from iota2.report.results.page import ModelView
+from iota2.steps.fused_runs import FusionParams
 from iota2.steps.learned_models import options_of_models
 from iota2.steps.validation import confusion_figure
 from iota2.steps.validation.report import STEP, ReportParams
@@ -64,8 +66,22 @@ def test_different_options_of_models_are_separated_by_a_bar() -> None:
 
 @pytest.fixture(scope="module")
 def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Outputs of the step for a map of 48 pixels; 6 of 8 validation pixels of wheat and 4 of 4 of maize are correct."""
+    """Outputs of the step for one run."""
     folder = tmp_path_factory.mktemp("report")
+    report(folder, [0])
+    return folder
+
+
+def report(folder: Path, seeds: list[int], fusion: FusionParams | None = None) -> None:
+    """Write a report in which all runs have the same numbers, and a fusion with another map.
+
+    The map of 48 pixels has 12 of wheat and 36 of maize; 6 of 8 validation pixels of wheat and 4 of 4 of maize are
+    correct. The fusion has 24 pixels of wheat, 16 of maize and 8 undecided ones; all its validation pixels are correct.
+    """
+
+    def each(name: str) -> MultiplePaths:
+        return several("seed", dict.fromkeys(seeds, name))
+
     write_remarks(folder / "scan.json", [Remark("one product ignored", "images")])
     write_remarks(folder / "values.json", [])
     write_remarks(folder / "polygons.json", [Remark("two polygons repaired", "reference")])
@@ -95,25 +111,66 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "reference_notes": "polygons.json",
         "classes": write_codes(folder),
         "rates": several("region submodel seed", {("1", "", 0): "rates.csv"}),
-        "samples": several("seed", {0: "samples.csv"}),
-        "losses": several("seed", {0: "losses.csv"}),
+        "samples": each("samples.csv"),
+        "losses": each("losses.csv"),
         "envelopes": several("tile", {TILE: "envelope.shp"}),
-        "confusion": several("seed", {0: "confusion.csv"}),
-        "validation": several("seed", {0: "validation.csv"}),
-        "confidences": several("seed", {0: "confidences.csv"}),
+        "confusion": each("confusion.csv"),
+        "validation": each("validation.csv"),
+        "confidences": each("confidences.csv"),
         "models": several("region submodel seed source", {("1", "", 0, ""): "model"}),
-        "map": several(
-            "seed", {0: write_raster(folder / "map.tif", np.where(np.arange(8) < 2, 1, 2) + np.zeros((6, 8)))}
-        ),
-        "confidence": several("seed", {0: write_raster(folder / "confidence.tif", 80)}),
+        "map": each(write_raster(folder / "map.tif", np.where(np.arange(8) < 2, 1, 2) + np.zeros((6, 8)))),
+        "confidence": each(write_raster(folder / "confidence.tif", 80)),
         "validity": write_raster(folder / "validity.tif", 3),
     }
+    if fusion is not None:
+        (folder / "fused.csv").write_text("originfid,reference,produced,edge,pixels,distance\n7,1,1,0,9,100.000\n")
+        inp["run_validation"], inp["fused_validation"] = each("validation.csv"), "fused.csv"
+        labels = np.repeat([1, 2, 255], [24, 16, 8]).reshape(6, 8)
+        inp["fused_map"] = write_raster(folder / "fused.tif", labels)
+    if fusion is not None and fusion.method == "mean":
+        inp["fused_confidence"] = write_raster(folder / "fused_confidence.tif", 60)
     out = {"results": "RESULTS.txt", "metrics": "metrics.json", "page": "report.html"}
-    params = ReportParams("Fields of the valley", {"chain.proj": CRS}, (layout.MAP,), 1)
-    run(STEP, folder, inp, {**out, "reliability": several("seed", {0: "reliability.png"})}, params=params)
+    params = ReportParams("Fields of the valley", {"chain.proj": CRS}, (layout.MAP,), len(seeds), fusion=fusion)
+    run(STEP, folder, inp, {**out, "reliability": each("reliability.png")}, params=params)
     drawn = {"confusion": "confusion.csv", "classes": inp["classes"]}
     run(confusion_figure.STEP, folder, drawn, {"figure": "figures.png"}, key=Key.of(seed=0))
-    return folder
+
+
+def headings(page: str) -> list[str]:
+    return re.findall(r"<h2>(.*?)</h2>", page)
+
+
+def areas(page: str) -> list[str]:
+    """Shares of the classes in the mapped area."""
+    return re.findall(r"<td>\d</td><td>[\d.]+</td><td>([\d.]+)</td>\s*<td class=\"bar\">", page)
+
+
+def test_headings_of_several_runs_name_the_run(tmp_path: Path, reported: Path) -> None:
+    report(tmp_path, [0, 1])
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert {"Map, seed 0", "Confidence, seed 0", "Reliability of the confidence, seed 0"} <= {*headings(page)}
+    assert {"Accuracy by class, mean over runs", "Confusion matrix, mean over runs"} <= {*headings(page)}
+    assert areas(page) == ["25.0", "75.0"]
+    single = (reported / "report.html").read_text(encoding="utf-8")
+    assert not [title for title in headings(single) if "seed" in title or "runs" in title]
+
+
+@pytest.mark.parametrize(
+    ("method", "undecided", "confidence"),
+    [("majorityvoting", 255, "Confidence, seed 0"), ("mean", None, "Confidence, fusion of the runs")],
+)
+def test_the_page_of_fused_runs_shows_the_fused_map_with_its_areas_and_accuracy(
+    tmp_path: Path, method: FusionMethod, undecided: int | None, confidence: str
+) -> None:
+    report(tmp_path, [0, 1], FusionParams(method, None, undecided, reserved=True))
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert {"Map, fusion of the runs", confidence} <= {*headings(page)}
+    assert areas(page) == ["60.0", "40.0"], "undecided pixels have no class"
+    assert "pixels inside the tiles are not classified" not in page
+    assert "Overall accuracy, fusion of the runs</span><b>100.0 %" in page
+    assert ("Undecided: white" in page) is (undecided is not None)
+    assert "it allows for errors in polygons outside the sample" in page
+    assert page.count("<img") == 4, "map, confidence, validity and reliability"
 
 
 def test_the_measures_of_the_report_are_those_of_the_matrix(reported: Path) -> None:

@@ -104,6 +104,7 @@ STEPS = (
     importance.STEP,
     map_stages.STEP,
     merge_runs.STEP,
+    regularisation.FUSION_STEP,
     merge_runs_confusion.STEP,
     merge_runs_accuracy.STEP,
     report.STEP,

@@ -15,7 +15,9 @@ CONFIDENCE_LEVEL = 0.95
 BOOTSTRAP_REPLICATES = 1000
 """Number of bootstrap replicates."""
 MIN_BOOTSTRAP_POLYGONS = 5
-"""Minimum number of polygons for the bootstrap; with fewer, the Wilson interval is used."""
+"""Number of polygons below which an interval is at least as wide as the Wilson interval."""
+ENOUGH_POLYGONS = 10
+"""Number of polygons with wrong pixels, and of polygons with right ones, from which the bootstrap is used alone."""
 _MAX_BOOTSTRAP_VALUES = 2_000_000
 """Maximum number of values in memory during the bootstrap."""
 _NORMAL_QUANTILE = 1.959963984540054
@@ -55,40 +57,58 @@ def polygon_intervals(
     """95 % intervals with polygons as sampling units, since the pixels of a polygon are correlated.
 
     Stratified cluster bootstrap [Efron & Tibshirani 1993]: the validation polygons of each class are resampled with
-    replacement, each with all its pixels. The interval ranges from the 2.5th to the 97.5th percentile of the measure
-    and is extended, if necessary, to include the measure itself. With fewer than ``MIN_BOOTSTRAP_POLYGONS`` polygons in
-    a measure, or if all replicates are equal, it is the score interval of Wilson [1927] with polygons as trials,
-    because equal replicates of few polygons do not prove certainty. If the interval of precision or recall is a Wilson
-    interval, that of the F-score is extended to the F-scores of their lower bounds and of their upper bounds. Pixels
-    mapped as 0 are excluded from all measures.
+    replacement, each with all its pixels. The interval ranges from the 2.5th to the 97.5th percentile of the measure,
+    and is extended to include the measure itself and its ``unresolved_range``: if few polygons contain wrong pixels, or
+    few contain right ones, replicates do not show how the other polygons of the class could be mapped. The interval of
+    an F-score also includes the F-scores of the limits of these ranges of precision and recall, and that of kappa the
+    values that follow from the range of the overall accuracy with constant chance agreement. Pixels mapped as 0 are
+    excluded from all measures.
     """
     table = _Table.of(counts, labels)
     truth = _measures(table.matrix(np.ones((1, len(table.rows)))))
     drawn = [_measures(table.matrix(weights)) for weights in _weights(table, rng, replicates)]
 
-    def bounds(measure: Callable[[_Measures], np.ndarray], units: np.ndarray) -> tuple[_Interval | None, ...]:
-        values = np.concatenate([measure(one) for one in drawn]) if drawn else np.zeros((0, len(units)))
-        return tuple(_bounds(float(value), values[:, k], int(units[k])) for k, value in enumerate(measure(truth)[0]))
+    def intervals(measure: Callable[[_Measures], np.ndarray], evidence: _Evidence) -> tuple[_Interval | None, ...]:
+        values = np.concatenate([measure(one) for one in drawn]) if drawn else np.zeros((0, len(evidence.polygons)))
+        return tuple(
+            _interval(float(value), values[:, k], int(evidence.polygons[k]), int(evidence.few[k]))
+            for k, value in enumerate(measure(truth)[0])
+        )
 
-    (overall,) = bounds(lambda one: one.overall_accuracy[:, None], np.array([len(table.rows)]))
-    precision, recall = bounds(lambda one: one.precision, table.mapped), bounds(lambda one: one.recall, table.reference)
-    f_score = bounds(lambda one: one.f_score, table.either)
+    precision = intervals(lambda one: one.precision, table.of_precision)
+    recall = intervals(lambda one: one.recall, table.of_recall)
+    f_score = intervals(lambda one: one.f_score, table.of_f_score)
+    (overall,) = intervals(lambda one: one.overall_accuracy[:, None], table.of_overall)
     kappas = np.concatenate([one.kappa for one in drawn]) if drawn else np.zeros(0)
     return Intervals(
         precision=tuple(_bounds_or_none(one) for one in precision),
         recall=tuple(_bounds_or_none(one) for one in recall),
         f_score=tuple(_f_score_bounds(*of) for of in zip(f_score, precision, recall, strict=True)),
         overall_accuracy=_bounds_or_none(overall),
-        kappa=_kappa_bounds(truth, kappas, _bounds_or_none(overall), len(table.rows)),
+        kappa=_kappa_bounds(truth, kappas, overall),
     )
 
 
 @dataclass(frozen=True)
 class _Interval:
-    """Interval of a proportion, and whether it is a Wilson interval."""
+    """Interval of a proportion, with its unresolved range."""
 
     bounds: Bounds
-    wilson: bool
+    unresolved: Bounds
+
+
+@dataclass(frozen=True, eq=False)
+class _Evidence:
+    """Numbers of polygons from which the measures of classes are computed; arrays (class,)."""
+
+    polygons: np.ndarray
+    few: np.ndarray
+    """Of polygons with wrong pixels and of polygons with right pixels, the lower number."""
+
+    @classmethod
+    def of(cls, right: np.ndarray, wrong: np.ndarray) -> _Evidence:
+        """From whether polygons (polygon, class) bool have right and wrong pixels of the measure of the class."""
+        return cls((right | wrong).sum(axis=0), np.minimum(right.sum(axis=0), wrong.sum(axis=0)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,20 +139,45 @@ class _Table:
         return found
 
     @property
-    def mapped(self) -> np.ndarray:
-        """(class,) number of polygons with pixels mapped as the class."""
-        return (self.pixels > 0).sum(axis=0)
-
-    @property
     def reference(self) -> np.ndarray:
         """(class,) number of polygons of the class."""
         return np.bincount(self.rows, minlength=self.pixels.shape[1])
 
     @property
-    def either(self) -> np.ndarray:
-        """(class,) number of polygons that are of the class or have pixels mapped as the class."""
-        own = np.arange(self.pixels.shape[1]) == self.rows[:, None]
-        return ((self.pixels > 0) | own).sum(axis=0)
+    def of_precision(self) -> _Evidence:
+        """Polygons with pixels mapped as the class."""
+        return _Evidence.of(self._mapped & self._own, self._mapped & ~self._own)
+
+    @property
+    def of_recall(self) -> _Evidence:
+        """Polygons of the class."""
+        return _Evidence.of(self._mapped & self._own, self._missed)
+
+    @property
+    def of_f_score(self) -> _Evidence:
+        """Polygons of the class, or with pixels mapped as the class."""
+        return _Evidence.of(self._mapped & self._own, self._missed | (self._mapped & ~self._own))
+
+    @property
+    def of_overall(self) -> _Evidence:
+        """All polygons, as a single class."""
+        right, wrong = self._mapped & self._own, self._missed
+        return _Evidence.of(np.any(right, axis=1)[:, None], np.any(wrong, axis=1)[:, None])
+
+    @property
+    def _own(self) -> np.ndarray:
+        """(polygon, class) bool: whether the polygon is of the class."""
+        return np.equal(np.arange(self.pixels.shape[1]), self.rows[:, None])
+
+    @property
+    def _mapped(self) -> np.ndarray:
+        """(polygon, class) bool: whether pixels of the polygon are mapped as the class."""
+        return self.pixels > 0
+
+    @property
+    def _missed(self) -> np.ndarray:
+        """(polygon, class) bool: whether the polygon is of the class, and pixels of it are mapped as another one."""
+        return self._own & (self._mapped & ~self._own).any(axis=1, keepdims=True)
 
 
 def _weights(table: _Table, rng: np.random.Generator, replicates: int) -> Iterator[np.ndarray]:
@@ -174,15 +219,20 @@ def _bounds_or_none(interval: _Interval | None) -> Bounds | None:
     return None if interval is None else interval.bounds
 
 
-def _f_score_bounds(f_score: _Interval | None, precision: _Interval | None, recall: _Interval | None) -> Bounds | None:
-    """Interval of an F-score, at least as wide as follows from a Wilson interval of precision or recall."""
-    if f_score is None:
+def _interval(value: float, drawn: np.ndarray, polygons: int, few: int) -> _Interval | None:
+    """Interval of a proportion ``value``; None if the value is NaN."""
+    if math.isnan(value):
         return None
-    low, high = f_score.bounds
-    if precision is None or recall is None or not (precision.wilson or recall.wilson):
-        return low, high
-    lowest, highest = (_harmonic(*pair) for pair in zip(precision.bounds, recall.bounds, strict=True))
-    return min(low, lowest), max(high, highest)
+    unresolved = unresolved_range(value, polygons, few)
+    return _Interval(including(percentiles(drawn), value, *unresolved), unresolved)
+
+
+def _f_score_bounds(f_score: _Interval | None, precision: _Interval | None, recall: _Interval | None) -> Bounds | None:
+    """Interval of an F-score, with the F-scores of the limits of the unresolved ranges of precision and recall."""
+    if f_score is None or precision is None or recall is None:
+        return _bounds_or_none(f_score)
+    limits = zip(precision.unresolved, recall.unresolved, strict=True)
+    return including(f_score.bounds, *(_harmonic(*pair) for pair in limits))
 
 
 def _harmonic(a: float, b: float) -> float:
@@ -190,27 +240,34 @@ def _harmonic(a: float, b: float) -> float:
     return 2 * a * b / (a + b) if a + b > 0 else 0.0
 
 
-def _bounds(value: float, drawn: np.ndarray, units: int) -> _Interval | None:
-    """Interval of a proportion ``value``; None if the value is NaN."""
-    if math.isnan(value):
-        return None
-    low, high = percentiles(drawn)
-    few = units < MIN_BOOTSTRAP_POLYGONS or not low < high
-    if few:
-        low, high = wilson(value, units)
-    return _Interval((max(0.0, min(low, value)), min(1.0, max(high, value))), few)
-
-
-def _kappa_bounds(truth: _Measures, drawn: np.ndarray, overall: Bounds | None, units: int) -> Bounds | None:
-    """Interval of kappa; for few polygons, from that of the overall accuracy with constant chance agreement."""
-    value = float(truth.kappa[0])
+def _kappa_bounds(truth: _Measures, drawn: np.ndarray, overall: _Interval | None) -> Bounds | None:
+    """Interval of kappa, with the unresolved range of the overall accuracy for constant chance agreement."""
+    value, chance = float(truth.kappa[0]), float(truth.chance[0])
     if math.isnan(value) or overall is None:
         return None
-    low, high = percentiles(drawn)
-    if units < MIN_BOOTSTRAP_POLYGONS or not low < high:
-        chance = float(truth.chance[0])
-        low, high = ((bound - chance) / (1 - chance) for bound in overall)
-    return max(-1.0, min(low, value)), min(1.0, max(high, value))
+    unresolved = ((limit - chance) / (1 - chance) for limit in overall.unresolved)
+    low, high = including(percentiles(drawn), value, *unresolved)
+    return max(-1.0, low), min(1.0, high)
+
+
+def unresolved_range(value: float, units: int, few: int) -> Bounds:
+    """Range of a proportion that resampling its ``units`` does not resolve; (value, value) if it resolves all.
+
+    Units are polygons, or cells of a map. ``few``: number of units with cases that count for the proportion, or with
+    cases that count against it, whichever is lower. With 0, or less than ``MIN_BOOTSTRAP_POLYGONS`` units, the range is
+    the Wilson interval with units as trials, as if all cases of a unit were equal: resampling cannot show what units
+    that are not in the sample contain. It decreases linearly with ``few``, to nothing for ``ENOUGH_POLYGONS``, so that
+    one more unit with an error does not narrow an interval abruptly.
+    """
+    weight = 1.0 if units < MIN_BOOTSTRAP_POLYGONS else max(0.0, 1 - few / ENOUGH_POLYGONS)
+    low, high = (value + weight * (limit - value) for limit in wilson(value, units))
+    return min(low, value), max(high, value)
+
+
+def including(bounds: Bounds, *values: float) -> Bounds:
+    """The bounds, extended to include the values; those of the values alone if the bounds are NaN."""
+    known = [one for one in (*bounds, *values) if not math.isnan(one)]
+    return min(known), max(known)
 
 
 def percentiles(drawn: np.ndarray) -> Bounds:

@@ -5,11 +5,18 @@ A probability is calibrated if, among the pixels with this probability, the shar
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from iota2.compute.intervals import BOOTSTRAP_REPLICATES, CONFIDENCE_LEVEL, MIN_BOOTSTRAP_POLYGONS, Bounds
+from iota2.compute.intervals import (
+    BOOTSTRAP_REPLICATES,
+    MIN_BOOTSTRAP_POLYGONS,
+    Bounds,
+    including,
+    percentiles,
+    unresolved_range,
+)
 
 BINS = 15
 """Number of bins of equal mass."""
@@ -110,24 +117,30 @@ def reliability(
     Arguments are those of ``diagram``. Intervals are percentiles of a bootstrap over polygons, each with all its cases,
     because the pixels of a polygon are correlated; the bins are those of all cases. The calibration error of a
     replicate is larger on average than that of all cases, as it contains the noise of the draw: its interval is
-    cautious. Intervals are extended to include the value, and are None for fewer than ``MIN_BOOTSTRAP_POLYGONS``.
+    cautious. Intervals are extended to include the value, and the values that follow from the ``unresolved_range`` of
+    the share of correct cases if few polygons contain wrong cases, or few contain correct ones. They are None for fewer
+    than ``MIN_BOOTSTRAP_POLYGONS``. Cases without mass are ignored.
     """
     mass = np.ones(len(probability)) if mass is None else np.asarray(mass, np.float64)
+    probability, correct, polygons, mass = (values[mass > 0] for values in (probability, correct, polygons, mass))
     of = mass_bins(probability, mass)
     names, member = np.unique(polygons, return_inverse=True)
     member, squares = member.reshape(-1), mass * (probability - correct) ** 2
     whole, total = _sums(of, probability, correct, mass, BINS), mass.sum()
     found = Reliability(_diagram(whole), float(squares.sum() / total) if total > 0 else np.nan, len(names))
-    if rng is None or len(names) < MIN_BOOTSTRAP_POLYGONS or not total > 0:
+    if rng is None or len(names) < MIN_BOOTSTRAP_POLYGONS:
         return found
     table = _sums(member * BINS + of, probability, correct, mass, len(names) * BINS).reshape(3, len(names), BINS)
-    return _with_bounds(found, table, np.bincount(member, squares, len(names)), rng, replicates)
+    drawn = _percentiles(table, np.bincount(member, squares, len(names)), rng, replicates)
+    change = float((mass * np.abs(2 * probability - 1)).sum() / total)
+    return _with_bounds(found, drawn, _unresolved_shares(found, table), change)
 
 
-def _with_bounds(
-    found: Reliability, table: np.ndarray, squares: np.ndarray, rng: np.random.Generator, replicates: int
-) -> Reliability:
-    """With intervals, from the sums of each polygon: ``table`` (sum, polygon, bin), ``squares`` (polygon,)."""
+def _percentiles(
+    table: np.ndarray, squares: np.ndarray, rng: np.random.Generator, replicates: int
+) -> tuple[Bounds, Bounds, Bounds]:
+    """Of error, excess and Brier score, from the sums of polygons: ``table`` (sum, polygon, bin), ``squares``
+    (polygon,)."""
     polygons = len(squares)
     errors, excesses, briers = [], [], []
     at_once = max(1, _MAX_BOOTSTRAP_VALUES // polygons)
@@ -136,23 +149,36 @@ def _with_bounds(
         draws = rng.multinomial(polygons, np.full(polygons, 1 / polygons), size=size).astype(np.float64)
         mass, expected, right = (np.einsum("dp,pb->db", draws, sums) for sums in table)
         total = mass.sum(axis=1)
-        sound = total > 0
-        errors.append((np.abs(right - expected).sum(axis=1)[sound]) / total[sound])
-        excesses.append((expected - right).sum(axis=1)[sound] / total[sound])
-        briers.append((draws @ squares)[sound] / total[sound])
-    return Reliability(
-        found.diagram,
-        found.brier,
-        found.polygons,
-        _bounds(found.error, np.concatenate(errors)),
-        _bounds(found.excess, np.concatenate(excesses)),
-        _bounds(found.brier, np.concatenate(briers)),
+        errors.append(np.abs(right - expected).sum(axis=1) / total)
+        excesses.append((expected - right).sum(axis=1) / total)
+        briers.append((draws @ squares) / total)
+    error, excess, brier = (percentiles(np.concatenate(values)) for values in (errors, excesses, briers))
+    return error, excess, brier
+
+
+def _unresolved_shares(found: Reliability, table: np.ndarray) -> tuple[float, float]:
+    """By how much the share of correct cases may be lower and higher than resampling shows; ``table`` as above."""
+    share, (mass, _, right) = found.diagram.share_correct, table
+    few = min(int((right > 0).any(axis=1).sum()), int((right < mass).any(axis=1).sum()))
+    low, high = unresolved_range(share, found.polygons, few)
+    return share - low, high - share
+
+
+def _with_bounds(
+    found: Reliability, drawn: tuple[Bounds, Bounds, Bounds], shares: tuple[float, float], change: float
+) -> Reliability:
+    """With intervals that include the values, and those for the unresolved ``shares`` of correct cases.
+
+    ``change``: mean change of the squared difference of a case if it is correct instead of wrong, or the reverse.
+    """
+    (error, excess, brier), (fewer, more) = drawn, shares
+    most = max(fewer, more)
+    return replace(
+        found,
+        error_bounds=including(error, max(0.0, found.error - most), found.error + most),
+        excess_bounds=including(excess, found.excess - more, found.excess + fewer),
+        brier_bounds=including(brier, max(0.0, found.brier - more * change), found.brier + fewer * change),
     )
-
-
-def _bounds(value: float, drawn: np.ndarray) -> Bounds:
-    low, high = np.quantile(drawn, [(1 - CONFIDENCE_LEVEL) / 2, (1 + CONFIDENCE_LEVEL) / 2])
-    return min(float(low), value), max(float(high), value)
 
 
 def _sums(of: np.ndarray, probability: np.ndarray, correct: np.ndarray, mass: np.ndarray, count: int) -> np.ndarray:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy  # imports its submodules on first use
 
-from iota2.compute.intervals import BOOTSTRAP_REPLICATES, Bounds, percentiles
+from iota2.compute.intervals import BOOTSTRAP_REPLICATES, Bounds, including, percentiles, unresolved_range
 
 NEAR_PIXELS = (2, 10)
 """First and last row of pixels, counted from the border, whose pairs are compared with those across it."""
@@ -163,8 +163,10 @@ def sum_seams(counts: Iterable[SeamCounts]) -> SeamCounts:
 def seam(counts: SeamCounts, rng: np.random.Generator, replicates: int = BOOTSTRAP_REPLICATES) -> Seam:
     """Change of class across the border, with intervals by a bootstrap over the cells of the map.
 
-    Neighbouring pairs are correlated, so whole cells are drawn with replacement [Efron & Tibshirani 1993]. With fewer
-    than ``MIN_CELLS`` cells with pairs across the border, there is no interval.
+    Neighbouring pairs are correlated, so whole cells are drawn with replacement [Efron & Tibshirani 1993]. If few cells
+    contain pairs of different classes, or of equal ones, the intervals include the values that follow from the
+    ``unresolved_range`` of each share. With fewer than ``MIN_CELLS`` cells with pairs across the border, there is no
+    interval.
     """
     total = counts.pairs.sum(axis=0)
     values = _shares(total[None].astype(float))
@@ -172,9 +174,18 @@ def seam(counts: SeamCounts, rng: np.random.Generator, replicates: int = BOOTSTR
     bounds: tuple[Bounds | None, Bounds | None] = (None, None)
     if score is not None and np.count_nonzero(counts.pairs[:, 0, 0]) >= MIN_CELLS:
         drawn = [np.concatenate(kind) for kind in zip(*_replicates(counts, rng, replicates), strict=True)]
-        bounds = (_including(percentiles(drawn[0]), score), _including(percentiles(drawn[1]), difference or 0.0))
+        (low, high), (low_near, high_near) = (_unresolved_share(counts.pairs[:, place]) for place in (0, 1))
+        scores, differences = (low / high_near, high / low_near), (low - high_near, high - low_near)
+        bounds = including(percentiles(drawn[0]), *scores), including(percentiles(drawn[1]), *differences)
     (across, different_across), (near, different_near) = total.tolist()
     return Seam(across, different_across, near, different_near, score, bounds[0], difference, bounds[1], _reason(total))
+
+
+def _unresolved_share(pairs: np.ndarray) -> Bounds:
+    """Unresolved range of the share of pairs with different classes; ``pairs`` (cell, all or different), not all 0."""
+    every, different = pairs[pairs[:, 0] > 0].T
+    few = min(int(np.count_nonzero(different)), int(np.count_nonzero(different < every)))
+    return unresolved_range(float(different.sum() / every.sum()), len(every), few)
 
 
 def _shares(total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -196,11 +207,6 @@ def _replicates(
     for start in range(0, replicates, at_once):
         weights = rng.multinomial(cells, np.full(cells, 1 / cells), size=min(at_once, replicates - start))
         yield _shares((weights @ flat).reshape(-1, 2, 2))
-
-
-def _including(bounds: Bounds, value: float) -> Bounds | None:
-    """The bounds, extended to include the value; None if no replicate is defined."""
-    return None if math.isnan(bounds[0]) else (min(bounds[0], value), max(bounds[1], value))
 
 
 def _reason(total: np.ndarray) -> str:

@@ -212,11 +212,10 @@ def fused_labels_kept(arg_classification: ArgClassification) -> Iterator[Finding
 
 
 def maps_of_runs_processed(arg_classification: ArgClassification, fusion: MultiRunFusion) -> Iterator[Finding]:
-    """Layers and maps that are made of each run, but not of the fusion of runs."""
-    for name in ("uncertainty_layers", "minimum_mapping_unit") if fusion.merge_run else ():
-        if changed(arg_classification, name):
-            text = "applies to the maps of the runs, not to their fusion (multi_run_fusion.merge_run)"
-            yield Finding("arg_classification", (name,), text, fatal=False)
+    """Layers that are made of each run, but not of the fusion of runs."""
+    if fusion.merge_run and changed(arg_classification, "uncertainty_layers"):
+        text = "applies to the maps of the runs, not to their fusion (multi_run_fusion.merge_run)"
+        yield Finding("arg_classification", ("uncertainty_layers",), text, fatal=False)
 
 
 def missing_sensors_used(chain: Chain, arg_train: ArgTrain, arg_classification: ArgClassification) -> Iterator[Finding]:

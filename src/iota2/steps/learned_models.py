@@ -22,7 +22,7 @@ from iota2.report.results.reductions import ReducedGroup, ReducedModel, reductio
 from iota2.report.results.reliability import CalibratedModel, SampleReliability
 from iota2.report.results.samples import ClassSamples
 from iota2.report.results.searches import SearchedModel, search_remarks
-from iota2.report.results.sensors import SensorCombination
+from iota2.report.results.sensors import SensorCombination, combination_remarks
 from iota2.steps.model_samples import copy_counts, copy_notes, model_samples
 from iota2.steps.sensor_models import read_sensor_combinations
 
@@ -53,9 +53,10 @@ class LearnedModels:
         return options_of_models(self.models)
 
 
-def read_learned_models(inp: Paths, classes: Nomenclature) -> LearnedModels:
-    """From the inputs of the report."""
+def read_learned_models(inp: Paths, classes: Nomenclature, sensors_share: float) -> LearnedModels:
+    """From the inputs of the report; ``sensors_share``: share of the pixels above which sensors get their own model."""
     reductions, searches = _reductions(inp), _searches(inp)
+    combinations = read_sensor_combinations(inp, sensors_share)
     remarks = (
         *_training_notes(inp, classes),
         *copy_notes(inp, classes),
@@ -64,6 +65,7 @@ def read_learned_models(inp: Paths, classes: Nomenclature) -> LearnedModels:
         *_convergence_remarks(inp),
         *_submodel_remarks(inp),
         *_context_remarks(inp),
+        *combination_remarks(combinations, sensors_share),
     )
     calibrations = tuple(_calibrations(inp))
     return LearnedModels(
@@ -72,7 +74,7 @@ def read_learned_models(inp: Paths, classes: Nomenclature) -> LearnedModels:
         reductions,
         searches,
         calibrations,
-        read_sensor_combinations(inp),
+        combinations,
         remarks,
     )
 

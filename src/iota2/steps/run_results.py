@@ -24,7 +24,7 @@ from iota2.report.results.fusion import FusionReport, fusion_json, fusion_remark
 from iota2.report.results.metrics import metrics
 from iota2.report.results.reliability import ReliabilityData, calibration_remarks, reliability_text
 from iota2.report.results.samples import model_samples_text
-from iota2.report.results.sensors import combination_remarks, combinations_text
+from iota2.report.results.sensors import combinations_text
 from iota2.report.results.smoothing import smoothing_remarks, smoothing_text
 from iota2.report.results.text import results_text
 from iota2.steps.fused_runs import FusionParams, read_fusion
@@ -46,11 +46,11 @@ class RunResults:
     borders: BordersData
     fusion: FusionReport | None
 
-    def remarks(self, sensors_share: float) -> tuple[str, ...]:
-        """Remarks on models, sensors, confidence and map; ``sensors_share``: as in ``combination_remarks``."""
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Remarks on models, sensors, confidence and map."""
         return (
             *self.learned.remarks,
-            *combination_remarks(self.learned.combinations, sensors_share),
             *calibration_remarks(self.reliability),
             *border_remarks(self.borders),
             *smoothing_remarks(self.borders.maps, self.classes),
@@ -85,14 +85,17 @@ class RunResults:
         )
 
 
-def read_run_results(inp: Paths, *, sampled: bool, blended: bool, fusion: FusionParams | None) -> RunResults:
+def read_run_results(
+    inp: Paths, *, sampled: bool, blended: bool, sensors_share: float, fusion: FusionParams | None
+) -> RunResults:
     """The results, from the inputs of the report.
 
     ``sampled``: whether validation pixels are selected like learning pixels. ``blended``: whether models are blended
-    near borders of regions. ``fusion``: options of the fusion of runs; None without.
+    near borders of regions. ``sensors_share``: share of the pixels above which a combination of sensors gets its own
+    model. ``fusion``: options of the fusion of runs; None without.
     """
     classes = read_classes(inp.classes)
-    learned = read_learned_models(inp, classes)
+    learned = read_learned_models(inp, classes, sensors_share)
     counts = {key.seed: read_polygon_counts(path) for key, path in inp.each("validation")}
     return RunResults(
         classes,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +11,14 @@ import numpy as np
 
 from iota2.classifiers.base import Model, Training
 from iota2.classifiers.models import read_recipe_of, read_trainings
-from iota2.compute.sensor_combinations import Combination, enough_samples, first_subset, summed, trainable
+from iota2.compute.sensor_combinations import (
+    Combination,
+    enough_samples,
+    first_subset,
+    summed,
+    trainable,
+    wanted_combinations,
+)
 from iota2.core.graph import Key, Paths
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.tables import sample_columns
@@ -45,37 +52,73 @@ class SeenSamples:
         return len(codes), enough_samples(codes, self.codes)
 
 
-def read_sensor_combinations(inp: Paths) -> tuple[SensorCombination, ...]:
+def read_sensor_combinations(inp: Paths, share: float) -> tuple[SensorCombination, ...]:
     """Combinations of sensors with pixels, the most frequent first, and the models that predict them.
 
-    From the inputs of the report; empty without models of fewer sensors.
+    From the inputs of the report; empty without models of fewer sensors. ``share``: as in ``model_of_sensors``.
     """
     if "combinations" not in inp:
         return ()
-    models = {key: read_trainings(path) for key, path in inp.each("models")}
-    sensors = {key: read_recipe_of(path).dated for key, path in inp.each("models")}
-    names = tuple(dict.fromkeys(name for known in sensors.values() for name in known))
-    pixels = summed([read_combinations(path) for path in inp.all("combinations").values()], names)
+    tables = {key.tile: read_combinations(path) for key, path in inp.each("combinations")}
+    tiles: dict[str, list[str]] = {}
+    for key, _ in inp.each("masks"):
+        tiles.setdefault(key.region, []).append(key.tile)
+    models = [
+        _ModelPixels.of(key, path, [tables[tile] for tile in tiles[key.region]], share)
+        for key, path in inp.each("models")
+    ]
+    names = tuple(dict.fromkeys(name for one in models for name in one.known))
+    pixels = summed(tables.values(), names)
     total = sum(pixels.values())
     ordered = sorted(pixels, key=lambda names: (-pixels[names], names))
     return tuple(
         SensorCombination(
-            names,
-            pixels[names],
-            pixels[names] / total,
-            tuple(_model_of(names, sensors[key], key, found) for key, found in models.items()),
+            names, pixels[names], pixels[names] / total, tuple(one.of_combination(names) for one in models)
         )
         for names in ordered
     )
 
 
-def _model_of(
-    names: Combination, known: Combination, key: Key, found: Mapping[Combination, Training]
-) -> CombinationModel:
-    """The model of one region and seed that predicts a combination; ``known``: all sensors of its recipe."""
-    used = first_subset(names, found) or ()
-    samples = sum(found[used].samples.values()) if used else 0
-    return CombinationModel(key.model, key.seed, used, samples, used == tuple(one for one in known if one in names))
+@dataclass(frozen=True, eq=False)
+class _ModelPixels:
+    """The models of one region and seed, and the pixels on the tiles of the region."""
+
+    key: Key
+    known: Combination
+    """All sensors of the recipe."""
+    trainings: Mapping[Combination, Training]
+    pixels: Mapping[Combination, int]
+    """By combination of known sensors."""
+    wanted: Collection[Combination]
+    """Combinations whose share is sufficient for a model of their own."""
+
+    @classmethod
+    def of(cls, key: Key, path: Path, tables: Iterable[Mapping[Combination, int]], share: float) -> _ModelPixels:
+        """The models in ``path``; ``tables``: pixels by combination on each tile of the region."""
+        recipe = read_recipe_of(path)
+        pixels = summed(tables, recipe.dated)
+        wanted = wanted_combinations(pixels, _features(recipe), share)
+        return cls(key, recipe.dated, read_trainings(path), pixels, wanted)
+
+    def of_combination(self, names: Combination) -> CombinationModel:
+        """The model that predicts a combination."""
+        used, seen = first_subset(names, self.trainings) or (), tuple(one for one in self.known if one in names)
+        return CombinationModel(
+            self.key.model,
+            self.key.seed,
+            sensors=used,
+            samples=sum(self.trainings[used].samples.values()) if used else 0,
+            own=used == seen,
+            seen=seen,
+            pixels=self.pixels.get(seen, 0),
+            share=self.pixels.get(seen, 0) / max(1, sum(self.pixels.values())),
+            rare=seen not in self.wanted,
+        )
+
+
+def _features(recipe: FeatureRecipe) -> dict[str, int]:
+    """Number of features of each sensor with dates."""
+    return {sensor.sensor: len(sensor.names) for sensor in recipe.sensors if sensor.sensor in recipe.dated}
 
 
 def read_seen(path: Path, recipe: FeatureRecipe, codes: np.ndarray) -> SeenSamples:
@@ -105,10 +148,9 @@ def model_of_sensors(
     if not any(seen.any() for seen in samples.seen.values()):
         listed = ", ".join(recipe.dated)
         raise InputError(f"No sample is seen by any of the sensors {listed}. Draw polygons where they see the area.")
-    features = {sensor.sensor: len(sensor.names) for sensor in recipe.sensors if sensor.sensor in recipe.dated}
     pixels = summed(tables, recipe.dated)
     models = []
-    for names in trainable(pixels, features, share, samples.count):
+    for names in trainable(pixels, _features(recipe), share, samples.count):
         rows = samples.of(names)
         log.info("model of %s: %d samples", " + ".join(names), np.count_nonzero(rows))
         models.append(train(names, rows))

@@ -11,6 +11,7 @@ from iota2.compute.map_stages import FINAL_STAGE, Change, MapStages, Stage, Stag
 from iota2.compute.seams import NEAR_PIXELS, Seam
 from iota2.core.nomenclature import Nomenclature
 from iota2.report.results.measures import UNDEFINED
+from iota2.report.results.names import of_first_seed
 
 VISIBLE_SCORE = 1.2
 """Seam score above which a border is visible in the map, if its whole interval is above it."""
@@ -46,7 +47,7 @@ def border_tables(data: BordersData, nomenclature: Nomenclature) -> dict[str, An
     if found is None:
         return None
     return {
-        "title": _title(found),
+        "title": of_first_seed(_title(found), data.maps),
         "about": ABOUT if _has_borders(found) else "",
         "heads": HEADS,
         "seams": [
@@ -91,9 +92,10 @@ def border_remarks(data: BordersData) -> tuple[str, ...]:
     if seam.score is None or seam.score_bounds is None or seam.score_bounds[0] <= VISIBLE_SCORE:
         return ()
     low, high = seam.score_bounds
+    visible = of_first_seed("the borders are visible in the map", data.maps)
     return (
         f"Classes change {seam.score:.1f} times as often across borders of regions as beside them (95 % interval "
-        f"{low:.1f} to {high:.1f}): the borders are visible in the map. arg_classification.enable_boundary_fusion "
+        f"{low:.1f} to {high:.1f}): {visible}. arg_classification.enable_boundary_fusion "
         "blends the models of neighbouring regions there.",
     )
 

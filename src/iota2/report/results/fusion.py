@@ -12,10 +12,9 @@ from iota2.core.nomenclature import Nomenclature
 from iota2.core.words import counted
 from iota2.report.results.measures import interval, measure
 from iota2.report.results.metrics import defined, estimate_json, seed_json
+from iota2.report.results.names import FUSION
 from iota2.report.results.text import results_text
 
-FUSION = "fusion of the runs"
-"""Name of the fused map."""
 _METHODS = {
     "majorityvoting": "by most votes",
     "dempstershafer": "by the rule of Dempster and Shafer",
@@ -88,14 +87,15 @@ def fusion_sentences(found: FusionReport) -> list[str]:
 def fusion_rows(found: FusionReport) -> list[FusionRow]:
     """One row for the fusion, with the interval over its polygons, and one for each run."""
     accuracy = found.accuracy
-    summary = _summary(accuracy)
+    summary = fusion_summary(found)
     first = _row(accuracy.fusion, FUSION.capitalize(), interval(summary.overall_accuracy), interval(summary.kappa))
     return [first, *(_row(one, f"Seed {seed}") for seed, one in accuracy.runs.items())]
 
 
-def _summary(accuracy: FusionAccuracy) -> Summary:
+def fusion_summary(found: FusionReport) -> Summary:
     """Measures of the fusion with their intervals over polygons."""
-    return summarise({0: accuracy.validated.subsets["all"].confusions[0]}, accuracy.validated.intervals)
+    validated = found.accuracy.validated
+    return summarise({0: validated.subsets["all"].confusions[0]}, validated.intervals)
 
 
 def _row(one: MapAccuracy, name: str, overall: str = "", kappa: str = "") -> FusionRow:
@@ -160,7 +160,7 @@ def fusion_json(found: FusionReport) -> dict[str, Any]:
                           accuracy_with_undecided (overall accuracy if undecided pixels count as wrong)
         seeds             the same for each run, on the same pixels, with its seed
     """
-    summary = _summary(found.accuracy)
+    summary = fusion_summary(found)
     by_class = {"precision": summary.precision, "recall": summary.recall, "f_score": summary.f_score}
     return {
         "method": found.method,

@@ -17,9 +17,10 @@ from iota2.core.losses import DRAWN, SAMPLES, USABLE, VALIDATION, ClassLosses, l
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import Confusion
 from iota2.report.results.borders import BordersData, border_tables
-from iota2.report.results.fusion import FusionReport, fusion_remarks, fusion_rows, fusion_sentences
+from iota2.report.results.fusion import FusionReport, fusion_remarks, fusion_rows, fusion_sentences, fusion_summary
 from iota2.report.results.importance import ImportanceView, importance_tables
 from iota2.report.results.measures import UNDEFINED, measure, spread_text
+from iota2.report.results.names import FUSION
 from iota2.report.results.reductions import ReducedModel, reduction_table
 from iota2.report.results.reliability import ReliabilityData, reliability_table
 from iota2.report.results.remarks import remarks
@@ -109,7 +110,7 @@ class ReportData:
     validated: ValidationAccuracy | None = None
     """Accuracy of parts of the validation pixels, and intervals over polygons."""
     mapped: Mapping[int, int] = field(default_factory=dict)
-    """Pixels of the map of the first seed by class code; code 0: pixels inside the tiles that are not classified."""
+    """Pixels of the map by class code; code 0: pixels inside the tiles that are not classified."""
     pixel_area: float = 0.0
     """Square metres of a pixel of the map."""
     tiles: tuple[str, ...] = ()
@@ -117,6 +118,7 @@ class ReportData:
     aligned: tuple[AlignedSeries, ...] = ()
     """Empty without reference image."""
     map: Picture | None = None
+    """The fusion of the runs; without a fusion, the map of the first seed."""
     pictures: tuple[Picture, ...] = ()
     """Pictures after the map: confidence and validity."""
     notes: tuple[str, ...] = ()
@@ -140,7 +142,6 @@ class ReportData:
     """Importance of groups of features; None if it was not measured."""
     fusion: FusionReport | None = None
     """The fusion of the runs; None without."""
-    fusion_map: Picture | None = None
     files: tuple[tuple[str, str], ...] = ()
     """Paths relative to the folder of the page, with one sentence each."""
     models: tuple[ModelView, ...] = ()
@@ -158,7 +159,7 @@ def render_report(data: ReportData) -> str:
     summary = summarise(data.confusions, validated.intervals if validated else None) if data.confusions else None
     return templates.get_template("report.html.j2").render(
         data=data,
-        figures=_key_figures(data, summary),
+        figures=[*_accuracy_figures(data, summary), *_extent_figures(data)],
         methods=", ".join(dict.fromkeys(model.method for model in data.models)),
         areas=_areas(data),
         matrix=_matrix(summary, data.nomenclature) if summary else None,
@@ -166,7 +167,7 @@ def render_report(data: ReportData) -> str:
         spreads=spread_sentences(summary) if summary else (),
         validation=_validation(validated, data.nomenclature) if validated else None,
         seeds=_seed_rows(data.confusions),
-        fusion={"sentences": fusion_sentences(data.fusion), "rows": fusion_rows(data.fusion)} if data.fusion else None,
+        fusion=_fusion(data.fusion) if data.fusion else None,
         samples=model_samples_rows(data.samples, data.nomenclature),
         reliability=reliability_table(data.reliability, data.nomenclature) if data.reliability else None,
         reduction=reduction_table(data.reductions) if data.reductions else None,
@@ -219,14 +220,29 @@ def _validation(found: ValidationAccuracy, nomenclature: Nomenclature) -> dict[s
     }
 
 
-def _key_figures(data: ReportData, summary: Summary | None) -> list[_KeyFigure]:
-    """Accuracy, area, and numbers of classes, tiles and images."""
+def _fusion(found: FusionReport) -> dict[str, Any]:
+    """Values of the section on the fusion of the runs."""
+    return {
+        "sentences": fusion_sentences(found),
+        "rows": fusion_rows(found),
+        "spreads": spread_sentences(fusion_summary(found)),
+    }
+
+
+def _accuracy_figures(data: ReportData, runs: Summary | None) -> list[_KeyFigure]:
+    """Accuracy of the fusion of the runs; without a fusion, that of the ``runs``."""
+    summary, of = (fusion_summary(data.fusion), f", {FUSION}") if data.fusion else (runs, "")
+    if summary is None:
+        return []
+    return [
+        _KeyFigure(f"Overall accuracy{of}", *_percent(summary.overall_accuracy)),
+        _KeyFigure(f"Kappa{of}", measure(summary.kappa.mean), _spread(summary.kappa)),
+    ]
+
+
+def _extent_figures(data: ReportData) -> list[_KeyFigure]:
+    """Area, and numbers of classes, tiles and images."""
     figures = []
-    if summary:
-        figures += [
-            _KeyFigure("Overall accuracy", *_percent(summary.overall_accuracy)),
-            _KeyFigure("Kappa", measure(summary.kappa.mean), _spread(summary.kappa)),
-        ]
     classified = sum(count for code, count in data.mapped.items() if code != 0)
     if classified:
         figures.append(_KeyFigure("Mapped area", f"{_square_kilometres(classified, data)} km²"))

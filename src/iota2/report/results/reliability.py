@@ -13,12 +13,16 @@ from iota2.compute.reliability import BINS, Reliability
 from iota2.compute.validation import NEIGHBOUR_METRES
 from iota2.core.nomenclature import Nomenclature
 from iota2.report.results.measures import measure
+from iota2.report.results.names import of_first_seed
 
+TITLE = "Reliability of the confidence"
+"""Title of the section."""
 ABOUT = (
     "Of the pixels with a confidence of 80 %, 80 % should be correct. ECE, the expected calibration error, is the mean "
     f"difference between confidence and share of correct pixels in {BINS} bins of equal numbers of pixels; pixels of "
     "equal confidence share a bin. Brier score: mean squared difference between the confidence and each pixel "
-    "(1 correct, 0 wrong). Brackets: 95 % interval over the validation polygons; the ECE of few polygons is too large."
+    "(1 correct, 0 wrong). Brackets: 95 % interval over the validation polygons, which is wide if few of them contain "
+    "errors; the ECE of few polygons is too large."
 )
 """Explanation of the measures."""
 PARTS: Mapping[Part, str] = {
@@ -108,7 +112,7 @@ def _with_bounds(value: float, bounds: Bounds | None) -> str:
 
 def reliability_text(data: ReliabilityData, nomenclature: Nomenclature) -> str:
     """Section of ``RESULTS.txt``; the name is in the last column, and columns are separated by spaces."""
-    lines = ["Reliability of the confidence", ABOUT]
+    lines = [TITLE, ABOUT]
     for seed, found in data.maps.items():
         lines += ["", *([f"Seed {seed}"] if len(data.maps) > 1 else [])]
         rows = [*part_rows(found), *class_rows(found, nomenclature)]
@@ -157,6 +161,7 @@ def reliability_table(data: ReliabilityData, nomenclature: Nomenclature) -> dict
     """Values of the section of the page: tables of the first seed, and calibrations of all models."""
     found = data.maps[min(data.maps)]
     return {
+        "title": of_first_seed(TITLE, data.maps),
         "about": ABOUT,
         "heads": HEADS,
         "parts": part_rows(found),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from iota2.compute.sensor_combinations import Combination
 from iota2.core.words import counted
 
 TITLE = "Sensors that see a pixel, and the model that predicts it"
@@ -18,18 +19,26 @@ class CombinationModel:
     region: str
     """Name of the model: region, with the numbers of its sub-models and its source."""
     seed: int
-    sensors: tuple[str, ...]
+    sensors: Combination
     """Sensors of the model; empty if no model predicts these pixels."""
     samples: int
     own: bool
     """Whether these are all sensors of the combination of which the model could know."""
+    seen: Combination
+    """Sensors of the combination of which the model could know."""
+    pixels: int
+    """Pixels on the tiles of the region that exactly these sensors see."""
+    share: float
+    """Share of the pixels on these tiles that any sensor sees, 0 to 1."""
+    rare: bool
+    """Whether the combination gets no model of its own, because of its share."""
 
 
 @dataclass(frozen=True)
 class SensorCombination:
     """Pixels that the same sensors see."""
 
-    sensors: tuple[str, ...]
+    sensors: Combination
     pixels: int
     share: float
     """Share of the pixels that any sensor sees, 0 to 1, over all tiles; overlaps of tiles count twice."""
@@ -43,24 +52,35 @@ def joined(sensors: Sequence[str]) -> str:
 
 
 def combination_remarks(found: Sequence[SensorCombination], share: float) -> Iterator[str]:
-    """Remarks on combinations without a model of their own in some regions or seeds.
+    """Remarks on combinations without a model of their own in some regions or seeds, with pixels on their tiles.
 
-    ``share``: that above which a combination gets its own model.
+    ``share``: ``arg_classification.missing_sensors_share``.
     """
-    for one in found:
-        pixels = f"{counted(one.pixels, 'pixel')} ({_percent(one.share)}) seen only by {joined(one.sensors)}"
-        reason = (
-            "they are rare" if one.share < share else "the samples that all of them see are too few, or lack classes"
+    same: dict[CombinationModel, dict[str, None]] = {}
+    for model in (model for one in found for model in one.models if model.pixels and not model.own):
+        kind = replace(model, region="", seed=0, samples=0)
+        same.setdefault(kind, {})[f"region {model.region}, seed {model.seed}"] = None
+    for kind, models in same.items():
+        predicts = f"the model of {joined(kind.sensors)} predicts" if kind.sensors else "no model predicts"
+        pixels = (
+            f"{counted(kind.pixels, 'pixel')} on its tiles ({_percent(kind.share)}) seen only by {joined(kind.seen)}"
         )
-        others = [model for model in one.models if not model.own]
-        for used in dict.fromkeys(model.sensors for model in others):
-            same = [f"region {model.region}, seed {model.seed}" for model in others if model.sensors == used]
-            what = (
-                f"are predicted by the model of {joined(used)}: {reason}"
-                if used
-                else "have no label: no sample is seen by any of these sensors"
-            )
-            yield f"{pixels} {what} ({'; '.join(same)})."
+        yield f"{'; '.join(models).capitalize()}: {predicts} {pixels}, because {_reason(kind, share)}."
+
+
+def _reason(model: CombinationModel, share: float) -> str:
+    """Why there is no model of a combination, and a remedy."""
+    if not model.sensors:
+        return "no sample is seen by any of these sensors. Add reference polygons there"
+    if model.rare:
+        return (
+            f"their share is less than arg_classification.missing_sensors_share ({100 * share:g} %). A smaller value "
+            "gives them a model of their own, if enough samples are seen by all of these sensors"
+        )
+    return (
+        "the samples that all of these sensors see are too few, or lack classes. Add reference polygons there, for a "
+        "model of their own"
+    )
 
 
 def combination_table(found: Sequence[SensorCombination]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 from iota2.compute.map_stages import FINAL_STAGE, REGULARISED_STAGE, UNSMOOTHED_STAGE, MapStages, Stage
 from iota2.core.nomenclature import Nomenclature
 from iota2.report.results.measures import measure
+from iota2.report.results.names import of_first_seed
 
 MAX_PIXEL_LOSS, MAX_F_LOSS = 0.2, 0.02
 """Share of its pixels, and F-score, that a class may lose without a remark."""
@@ -39,6 +40,7 @@ def smoothing_tables(maps: Mapping[int, MapStages], nomenclature: Nomenclature) 
     if not maps or not (stages := compared_stages(maps[min(maps)])):
         return None
     return {
+        "title": of_first_seed("Smoothing", maps),
         "about": ABOUT,
         "heads": [f"{stage.about}: {what}" for stage in stages for what in ("pixels", "F-score")],
         "classes": [
@@ -53,7 +55,7 @@ def smoothing_text(maps: Mapping[int, MapStages], nomenclature: Nomenclature) ->
     tables = smoothing_tables(maps, nomenclature)
     if tables is None:
         return ""
-    lines = ["Smoothing", tables["about"], ""]
+    lines = [tables["title"], tables["about"], ""]
     for row in tables["classes"]:
         cells = "; ".join(f"{head} {cell}" for head, cell in zip(tables["heads"], row["cells"], strict=True))
         lines.append(f"{row['name']}: {cells}")

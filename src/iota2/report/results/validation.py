@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from iota2.compute.accuracy import Estimate, Summary
-from iota2.compute.intervals import MIN_BOOTSTRAP_POLYGONS
+from iota2.compute.intervals import ENOUGH_POLYGONS, MIN_BOOTSTRAP_POLYGONS
 from iota2.compute.validation import NEIGHBOUR_METRES, Subset, SubsetAccuracy, ValidationAccuracy
 from iota2.core.nomenclature import Nomenclature
 from iota2.report.results.measures import UNDEFINED, measure
@@ -35,7 +35,10 @@ PARTS: Mapping[Subset, str] = {
 }
 """Description of each part of the validation pixels."""
 _INTERVAL_SENTENCES = {
-    "polygons": "Brackets: 95 % interval over the validation polygons (cluster bootstrap).",
+    "polygons": (
+        "Brackets: 95 % interval over the validation polygons (cluster bootstrap). It is wide if few polygons contain "
+        f"errors: with fewer than {ENOUGH_POLYGONS}, it allows for errors in polygons outside the sample."
+    ),
     "range": "Parentheses: lowest and highest value of the runs; an interval needs at least four runs.",
     "student": (
         "+-: half-width of the 95 % Student interval of the mean over the runs; brackets: bounds of the same interval "

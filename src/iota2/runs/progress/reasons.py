@@ -126,6 +126,8 @@ def _flat(name: str, value: Any) -> Iterable[tuple[str, Any]]:
 
 
 def _one_text(value: Any) -> str:
+    if isinstance(value, set | frozenset):
+        return ", ".join(sorted(map(_one_text, value)))
     if isinstance(value, tuple | list):
         return ", ".join(map(_one_text, value))
     return value.path if isinstance(value, Artifact) else str(value)
@@ -160,10 +162,13 @@ def _joined(name: str, key: str) -> str:
 
 
 def differences(before: FlatParameters, now: FlatParameters) -> list[str]:
-    """Differences as ``name: before → now``, or the path of a file with other content; moved files are equal."""
+    """Differences as ``name: before → now``, or the path of a file with other content; moved files are equal.
+
+    An empty value is ``none``, an absent one ``not set``; they are equal, because an empty list has no named parts.
+    """
     names = [*now, *(name for name in before if name not in now)]
-    pairs = ((name, before.get(name, "not set"), now.get(name, "not set")) for name in names)
-    return [_change(name, old, new) for name, old, new in pairs if _differ(old, new)]
+    pairs = ((name, before.get(name), now.get(name)) for name in names)
+    return [_change(name, old, new) for name, old, new in pairs if _differ(old or "", new or "")]
 
 
 def _differ(old: Any, new: Any) -> bool:
@@ -179,9 +184,11 @@ def _change(name: str, old: Any, new: Any) -> str:
 
 
 def _text(value: Any) -> str:
+    if value is None:
+        return "not set"
     if isinstance(value, dict):
         return str(value["path"])
-    text = str(value)
+    text = str(value) or "none"
     return text if len(text) <= MAX_VALUE_CHARACTERS else f"{text[:MAX_VALUE_CHARACTERS]}…"
 
 

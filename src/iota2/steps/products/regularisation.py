@@ -1,8 +1,9 @@
-"""Step: the map without patches below the minimum mapping unit."""
+"""Steps: the map of a run, and the fusion of the runs, without patches below the minimum mapping unit."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,10 +15,10 @@ from iota2.core.graph import JobContext, Resources, Step
 from iota2.core.grid import blocks, padded
 from iota2.errors import ConfigError
 from iota2.io.files.atomic import write_text
-from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter, raster_geobox
-from iota2.io.rasters.qgis import class_style
+from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
 from iota2.io.tables.classes import read_classes
 from iota2.steps.blocks import WRITING_THREADS
+from iota2.steps.map_colours import colour_table, map_style
 
 _BYTES_PER_PIXEL = 26
 """Memory per pixel of a block and its halo: labels, patches and their sizes."""
@@ -31,9 +32,22 @@ _SECONDS = 0.6e-6
 """Seconds per pixel, measured by ``make bench``."""
 
 
-def params(config: Config) -> int:
-    """The minimum mapping unit in pixels; 1, without effect, if it is not set."""
-    return config.arg_classification.minimum_mapping_unit or 1
+@dataclass(frozen=True)
+class RegularisationParams:
+    """The minimum mapping unit in pixels, and the label of undecided pixels, None without."""
+
+    minimum_mapping_unit: int
+    undecided: int | None = None
+
+
+def params(config: Config) -> RegularisationParams:
+    """The minimum mapping unit; 1, without effect, if it is not set."""
+    return RegularisationParams(config.arg_classification.minimum_mapping_unit or 1)
+
+
+def params_of_fusion(config: Config) -> RegularisationParams:
+    """The minimum mapping unit for the fusion of runs."""
+    return replace(params(config), undecided=config.multi_run_fusion.undecided_label)
 
 
 class Passes(NamedTuple):
@@ -45,18 +59,22 @@ class Passes(NamedTuple):
     """Rounds in one pass over the map."""
 
 
-def run(job: JobContext[int]) -> None:
-    """Write the regularised map in one or more passes, each of which reads the result of the one before."""
-    classes = read_classes(job.inp.classes)
-    geobox = raster_geobox(job.inp.map)
-    passes = passes_of((geobox.shape.y, geobox.shape.x), job.params, job.use)
-    colours = dict(zip(classes.codes, classes.colors, strict=True))
-    profile = RasterProfile(geobox, classes.dtype, nodata=0, overviews="mode", colours=colours)
+def run(job: JobContext[RegularisationParams]) -> None:
+    """Write the regularised map in one or more passes, each of which reads the result of the one before.
+
+    Undecided pixels are patches like those of a class.
+    """
+    classes, given = read_classes(job.inp.classes), job.params
+    with RasterReader(job.inp.map) as reader:
+        geobox, dtype = reader.geobox, reader.dtype.name
+    passes = passes_of((geobox.shape.y, geobox.shape.x), given.minimum_mapping_unit, job.use)
+    colours = colour_table(classes, given.undecided)
+    profile = RasterProfile(geobox, dtype, nodata=0, overviews="mode", colours=colours)
     source, unfinished = job.inp.map, True
     while unfinished:
-        unfinished = _one_pass(source, job.out.map, profile, job.params, passes)
+        unfinished = _one_pass(source, job.out.map, profile, given.minimum_mapping_unit, passes)
         source = job.out.map
-    write_text(job.out.style, class_style(classes))
+    write_text(job.out.style, map_style(classes, given.undecided))
 
 
 def _one_pass(source: Path, target: Path, profile: RasterProfile, minimum: int, passes: Passes) -> bool:
@@ -110,7 +128,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
 def block_shape(config: Config, facts: Facts, tile: str, use: Resources) -> tuple[int, int]:
     """Rows and columns of the blocks of a square map of all tiles."""
     side = math.isqrt(facts.all_pixels)
-    return passes_of((side, side), params(config), use).shape
+    return passes_of((side, side), params(config).minimum_mapping_unit, use).shape
 
 
 STEP = Step(
@@ -124,6 +142,22 @@ STEP = Step(
     makes={"map": layout.REGULARISED_MAP, "style": layout.REGULARISED_STYLE},
     params=params,
     when=layout.with_mapping_unit,
+    cost=cost,
+    block_shape=block_shape,
+    max_threads=WRITING_THREADS,
+)
+
+FUSION_STEP = Step(
+    name="mergeRunsRegularisation",
+    group="validation",
+    about="Remove patches below the minimum mapping unit from the fusion of the runs.",
+    task="merge_runs_regularisation",
+    run=run,
+    over=(),
+    needs={"map": layout.MERGED_MAP, "classes": layout.CLASSES},
+    makes={"map": layout.REGULARISED_MERGED_MAP, "style": layout.REGULARISED_MERGED_STYLE},
+    params=params_of_fusion,
+    when=layout.with_merged_mapping_unit,
     cost=cost,
     block_shape=block_shape,
     max_threads=WRITING_THREADS,

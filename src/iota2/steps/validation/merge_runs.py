@@ -25,18 +25,17 @@ from iota2.config.options.schema import Config
 from iota2.core.cost import READING_SECONDS, Cost, JobFacts
 from iota2.core.graph import JobContext, Step, only_for
 from iota2.core.grid import Block, blocks
-from iota2.core.nomenclature import MAX_UINT8_CODE, Color, Nomenclature
+from iota2.core.nomenclature import MAX_UINT8_CODE, Nomenclature
 from iota2.errors import ConfigError
 from iota2.io.files.atomic import write_text
 from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter, raster_geobox
-from iota2.io.rasters.qgis import class_style, confidence_style, undecided_entry
+from iota2.io.rasters.qgis import confidence_style
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.confusions import read_confusion
 from iota2.steps.blocks import WRITING_THREADS, copy_shape
+from iota2.steps.map_colours import colour_table, map_style
 from iota2.steps.profiles import NO_PROBABILITY, confidence_percent, percent_confidence_profile
 
-UNDECIDED_COLOR: Color = (128, 128, 128)
-"""Colour of undecided pixels in the coloured map and in QGIS."""
 CONFIDENCE = "mean probability of the label"
 """Description of the confidence of the fusion."""
 
@@ -135,18 +134,14 @@ def _maps(
     job: JobContext[MergeRunsParams], labels: RasterProfile, classes: Nomenclature
 ) -> list[tuple[Path, RasterProfile]]:
     """Path and profile of the map and of the coloured map."""
-    colours = dict(zip(classes.codes, classes.colors, strict=True))
-    if job.params.undecided is not None:
-        colours[job.params.undecided] = UNDECIDED_COLOR
+    colours = colour_table(classes, job.params.undecided)
     return [(job.out.map, labels), (job.out.colors, replace(labels, colours=colours))]
 
 
 def _write_styles(job: JobContext[MergeRunsParams], classes: Nomenclature) -> None:
-    """Write the styles for QGIS, in which undecided pixels are named."""
-    undecided = job.params.undecided
-    others = [] if undecided is None else [undecided_entry(undecided, UNDECIDED_COLOR)]
+    """Write the styles for QGIS."""
     for path in (job.out.style, job.out.colors_style):
-        write_text(path, class_style(classes, others))
+        write_text(path, map_style(classes, job.params.undecided))
     if "confidence_style" in job.out:
         write_text(job.out.confidence_style, confidence_style())
 

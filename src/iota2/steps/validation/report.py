@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
@@ -39,6 +39,7 @@ from iota2.io.tables.vectors import read_vector
 from iota2.options import Options
 from iota2.report.results.fusion import NOT_AN_INTERVAL, FusionReport, fusion_results
 from iota2.report.results.importance import ImportanceView, importance_view, importances_json
+from iota2.report.results.names import FUSION, of_first_seed
 from iota2.report.results.page import AlignedSeries, Picture, ReportData, Series, render_report
 from iota2.report.results.reductions import reductions_json
 from iota2.report.results.reliability import ReliabilityData
@@ -98,10 +99,16 @@ def params(config: Config) -> ReportParams:
 def run(job: JobContext[ReportParams]) -> None:
     """Write RESULTS.txt, the figures, metrics.json and the page."""
     given = job.params
-    found = read_run_results(job.inp, sampled=given.sampled_validation, blended=given.blended, fusion=given.fusion)
+    found = read_run_results(
+        job.inp,
+        sampled=given.sampled_validation,
+        blended=given.blended,
+        sensors_share=given.sensors_share,
+        fusion=given.fusion,
+    )
     classes, learned, fates = found.classes, found.learned, found.fates
     scenes = [read_scene(path) for path in job.inp.all("scenes").values()]
-    notes = (*warnings(fates, classes.name), *_notes(job), *found.remarks(given.sensors_share))
+    notes = (*warnings(fates, classes.name), *_notes(job), *found.remarks)
     _write_results(job, found.text((*classes.warnings, *notes)), found.fusion, classes)
     write_json(job.out.metrics, found.metrics((*classes.warnings, *notes), _provenance(job, scenes, learned)))
     diagrams = _write_diagrams(job, found.reliability)
@@ -114,14 +121,13 @@ def run(job: JobContext[ReportParams]) -> None:
         models=learned.models,
         configuration=tuple({**given.options, **learned.options}.items()),
         reliability=found.reliability,
-        reliability_figure=Picture("Reliability", layout.RELIABILITY_FIGURE.about, diagrams[min(diagrams)]),
+        reliability_figure=_reliability_picture(diagrams),
         reductions=learned.reductions,
         searches=learned.searches,
         combinations=learned.combinations,
         importance=_importance(job),
         borders=found.borders,
         fusion=found.fusion,
-        fusion_map=_fusion_picture(job, classes) if found.fusion else None,
     )
     write_text(job.out.page, render_report(page))
 
@@ -138,13 +144,6 @@ def _write_results(
         write_text(job.out.run_results, text + "\n" + NOT_AN_INTERVAL + "\n")
 
 
-def _fusion_picture(job: JobContext[ReportParams], classes: Nomenclature) -> Picture:
-    """The fusion of the runs; undecided pixels are shown like pixels that are not classified."""
-    small, pixel_size = _quicklook(job.inp.fused_map)
-    shown = np.where(np.isin(small, classes.codes), small, 0)
-    return Picture("Fusion", layout.MERGED_MAP.about, figures_module().map_quicklook(shown, classes, pixel_size))
-
-
 def _write_diagrams(job: JobContext[ReportParams], reliable: ReliabilityData) -> Mapping[int, bytes]:
     """Write the reliability diagram of each seed; returns the diagrams."""
     diagrams = {seed: figures_module().reliability_figure(one) for seed, one in reliable.maps.items()}
@@ -154,16 +153,20 @@ def _write_diagrams(job: JobContext[ReportParams], reliable: ReliabilityData) ->
     return diagrams
 
 
+def _reliability_picture(diagrams: Mapping[int, bytes]) -> Picture:
+    """The diagram of the first seed."""
+    title = of_first_seed("Reliability", diagrams)
+    return Picture(title, layout.RELIABILITY_FIGURE.about, diagrams[min(diagrams)])
+
+
 def _page(
     job: JobContext[ReportParams],
     classes: Nomenclature,
     confusions: Mapping[int, Confusion],
     scenes: list[Scene],
 ) -> ReportData:
-    """Content of the page without the models and remarks; maps are those of the first seed."""
-    figures = figures_module()
-    seed = min(confusions)
-    labels, confidence = job.inp.at("map", seed=seed), job.inp.at("confidence", seed=seed)
+    """Content of the page without the models and remarks."""
+    labels = _shown_map(job, confusions)
     with RasterReader(labels) as reader:
         geobox = reader.geobox
     pixel_area = float(np.prod(resolution(geobox))) / units_per_metre(geobox.crs) ** 2 if _in_metres(geobox) else 0.0
@@ -171,22 +174,18 @@ def _page(
         title=job.params.title,
         nomenclature=classes,
         confusions=confusions,
-        mapped=_map_pixels(labels, TileOwnership(_envelopes(job), geobox)),
+        mapped=_map_pixels(labels, TileOwnership(_envelopes(job), geobox), classes),
         pixel_area=pixel_area,
         tiles=tuple(scene.tile for scene in scenes),
         series=_series(scenes),
         aligned=tuple(one for tile, path in _alignments(job) for one in _aligned_series(tile, path)),
-        map=Picture("Map", layout.MAP.about, _map_picture(labels, classes)),
+        map=_map_picture(job, confusions, classes),
         pictures=(
-            Picture(
-                "Confidence",
-                layout.FINAL_CONFIDENCE.about,
-                figures.confidence_quicklook(*_quicklook(confidence)),
-            ),
+            _confidence_picture(job, confusions),
             Picture(
                 "Validity",
                 layout.FINAL_VALIDITY.about,
-                figures.validity_quicklook(*_quicklook(job.inp.validity)),
+                figures_module().validity_quicklook(*_quicklook(job.inp.validity)),
             ),
         ),
         files=_files(job.params),
@@ -194,9 +193,30 @@ def _page(
     )
 
 
-def _map_picture(path: Path, classes: Nomenclature) -> bytes:
-    small, pixel_size = _quicklook(path)
-    return figures_module().map_quicklook(small, classes, pixel_size)
+def _shown_map(job: JobContext[ReportParams], seeds: Collection[int]) -> Path:
+    """The fusion of the runs; without a fusion, the map of the first seed."""
+    return job.inp.fused_map if job.params.fusion else job.inp.at("map", seed=min(seeds))
+
+
+def _map_picture(job: JobContext[ReportParams], seeds: Collection[int], classes: Nomenclature) -> Picture:
+    """The map; undecided pixels of a fusion are shown like pixels that are not classified."""
+    small, pixel_size = _quicklook(_shown_map(job, seeds))
+    png = figures_module().map_quicklook(np.where(np.isin(small, classes.codes), small, 0), classes, pixel_size)
+    fusion = job.params.fusion
+    if fusion is None:
+        return Picture(of_first_seed("Map", seeds), layout.MAP.about, png)
+    caption = layout.MERGED_MAP.about if fusion.undecided is None else f"{layout.MERGED_MAP.about} Undecided: white."
+    return Picture(f"Map, {FUSION}", caption, png)
+
+
+def _confidence_picture(job: JobContext[ReportParams], seeds: Collection[int]) -> Picture:
+    """The confidence of the fusion if it has one, otherwise that of the first seed."""
+    if "fused_confidence" in job.inp:
+        title, about, path = f"Confidence, {FUSION}", layout.MERGED_CONFIDENCE.about, job.inp.fused_confidence
+    else:
+        title, about = of_first_seed("Confidence", seeds), layout.FINAL_CONFIDENCE.about
+        path = job.inp.at("confidence", seed=min(seeds))
+    return Picture(title, about, figures_module().confidence_quicklook(*_quicklook(path)))
 
 
 def _quicklook(path: Path) -> tuple[np.ndarray, float | None]:
@@ -218,7 +238,7 @@ def _envelopes(job: JobContext) -> dict[str, gpd.GeoSeries]:
     return {key.tile: read_vector(path).geometry for key, path in job.inp.each("envelopes")}
 
 
-def _map_pixels(path: Path, ownership: TileOwnership) -> dict[int, int]:
+def _map_pixels(path: Path, ownership: TileOwnership, classes: Nomenclature) -> dict[int, int]:
     """Number of map pixels by class code; code 0 counts the pixels without label inside the tiles."""
     counts, owned = np.zeros(1 << 16, np.int64), 0
     with RasterReader(path) as reader:
@@ -226,7 +246,7 @@ def _map_pixels(path: Path, ownership: TileOwnership) -> dict[int, int]:
             counts += np.bincount(reader.read(block.geobox).ravel(), minlength=len(counts))
             owned += sum(int(np.count_nonzero(where)) for where in ownership.of(block).values())
     counts[0] = owned - counts[1:].sum()
-    return {int(code): int(counts[code]) for code in np.flatnonzero(counts)}
+    return {code: int(counts[code]) for code in (0, *classes.codes) if counts[code]}
 
 
 def _series(scenes: list[Scene]) -> tuple[Series, ...]:
@@ -367,6 +387,7 @@ STEP = Step(
         "confidences": layout.CONFIDENCES,
         "models": layout.MODEL,
         "combinations": optional(layout.SENSOR_COMBINATIONS),
+        "masks": layout.REGION_MASK,
         "copies": optional(layout.COPY_COUNTS),
         "augmentation": optional(layout.AUGMENTATION_COUNTS),
         "reductions": optional(layout.REDUCTION),
@@ -378,6 +399,7 @@ STEP = Step(
         "confidence": layout.FINAL_CONFIDENCE,
         "validity": layout.FINAL_VALIDITY,
         "fused_map": optional(layout.MERGED_MAP),
+        "fused_confidence": optional(layout.MERGED_CONFIDENCE),
         "fused_validation": optional(layout.MERGED_VALIDATION),
         "run_validation": optional(layout.RUN_VALIDATION),
     },
@@ -390,5 +412,5 @@ STEP = Step(
         "page": layout.REPORT,
     },
     params=params,
-    version=7,
+    version=10,
 )
