@@ -14,7 +14,14 @@ from iota2.core.grid import aligned_grid
 from iota2.io.rasters.files import raster_geobox
 from iota2.runs import runner
 from iota2.runs.options import Options
-from iota2.runs.survey.extent import Extent, extent_problems, projection_notes, size_problems, table_problems
+from iota2.runs.survey.extent import (
+    Extent,
+    extent_problems,
+    overlap_notes,
+    projection_notes,
+    size_problems,
+    table_problems,
+)
 from iota2.runs.survey.survey import survey
 from iota2.runs.watcher import Watcher
 from tests.chain.helpers import EAST, WEST, Case, case, command, small
@@ -245,3 +252,29 @@ def test_the_products_are_on_the_grid_of_the_survey(case: Case) -> None:
     assert right >= 0 <= down
     assert right + made.shape.x <= found.shape.x
     assert down + made.shape.y <= found.shape.y
+
+
+def moved(across: float, down: float) -> GeoBox:
+    """The grid of a tile further east and north, in metres."""
+    return GeoBox(TILE.shape, Affine.translation(across, down) * TILE.affine, TILE.crs)
+
+
+@pytest.mark.parametrize(
+    ("across", "down", "halo", "expected"),
+    [
+        (109_800 - 520, 0, 2, "overlap by 520 m"),
+        (0, 109_800 - 619, 2, "An overlap of 620 m or more avoids it"),
+        (109_800, 0, 2, "overlap by 0 m"),
+        (109_800 - 620, 0, 2, ""),
+        (109_800 - 520, 0, 0, ""),
+        (109_800 - 520, 109_800 - 520, 2, ""),
+        (109_800 + 1000, 0, 2, ""),
+    ],
+    ids=["narrow", "just too narrow", "adjacent", "wide enough", "without neighbours", "at a corner", "apart"],
+)
+def test_narrow_overlaps_are_named_if_pixels_depend_on_their_neighbours(
+    across: float, down: float, halo: int, expected: str
+) -> None:
+    notes = list(overlap_notes({"T31TCJ": TILE, "T31TDJ": moved(across, down)}, halo))
+    assert len(notes) == bool(expected)
+    assert expected in "".join(notes)

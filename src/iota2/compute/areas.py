@@ -10,6 +10,9 @@ from shapely.geometry.base import BaseGeometry
 
 from iota2.compute.polygons import polygonal
 
+BORDER_METRES = 600.0
+"""Width of the border of a tile in which an overlapping tile is preferred, because images may lack data there."""
+
 
 def tile_priority(footprints: Mapping[str, BaseGeometry]) -> list[str]:
     """Tile names sorted by upper-left corner: from top to bottom, then from left to right, then by name."""

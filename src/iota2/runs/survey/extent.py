@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import geopandas as gpd
 from odc.geo.geobox import GeoBox
 from pyproj import CRS, Transformer
 
+from iota2.compute.areas import BORDER_METRES
 from iota2.config.options.schema import Config
 from iota2.core.grid import crs_name, resolution
 from iota2.core.remarks import Remark, remarks_about
@@ -109,7 +111,7 @@ def extent_of(config: Config, scenes: Mapping[str, Scene], outlines: Mapping[str
 
 
 def extent_remarks(config: Config, scenes: Mapping[str, Scene]) -> Iterator[Remark]:
-    """Remarks on a projection that does not fit the location of the tiles, and on very small maps."""
+    """Remarks on a projection that does not fit the location of the tiles, very small maps, and narrow overlaps."""
     size = config.chain.spatial_resolution
     grids = {tile: scene.geobox for tile, scene in scenes.items()}
     yield from remarks_about(projection_notes(config.chain.proj, grids), "extent")
@@ -125,6 +127,33 @@ def extent_remarks(config: Config, scenes: Mapping[str, Scene]) -> Iterator[Rema
                 "the pixel size."
             )
             yield Remark(text, "extent", tile)
+    maps = config.arg_classification
+    halo = config.arg_train.context_halo + (maps.smoothing_window // 2 if maps.smoothing != "none" else 0)
+    yield from remarks_about(overlap_notes(grids, halo), "extent")
+
+
+def overlap_notes(grids: Mapping[str, GeoBox], halo: int) -> Iterator[str]:
+    """A note for neighbouring tiles whose overlap is too narrow for operations on ``halo`` pixels around each pixel.
+
+    Tiles of different CRS are not compared.
+    """
+    for (tile, grid), (other, beside) in itertools.combinations(grids.items() if halo else (), 2):
+        metre = units_per_metre(crs_name(grid), _latitude(grid))
+        reach = halo * max(resolution(grid))
+        needed = BORDER_METRES * metre + reach
+        sides = _overlap(grid, beside) if grid.crs == beside.crs else (-math.inf, -math.inf)
+        if min(sides) >= -reach and min(sides) < needed <= max(sides):
+            yield (
+                f"Tiles {tile} and {other} overlap by {max(0.0, min(sides)) / metre:.0f} m. Smoothing and context use "
+                "the pixels around each pixel; near the limit of the two tiles, some of these are outside the images "
+                f"of one tile, so classes may change there. An overlap of {needed / metre:.0f} m or more avoids it."
+            )
+
+
+def _overlap(one: GeoBox, other: GeoBox) -> tuple[float, float]:
+    """Width and height of the overlap of two grids of the same CRS, in map units; negative for a gap."""
+    a, b = one.boundingbox, other.boundingbox
+    return min(a.right, b.right) - max(a.left, b.left), min(a.top, b.top) - max(a.bottom, b.bottom)
 
 
 def projection_notes(proj: str, grids: Mapping[str, GeoBox]) -> Iterator[str]:

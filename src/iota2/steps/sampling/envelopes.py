@@ -6,14 +6,11 @@ import geopandas as gpd
 import shapely
 
 from iota2 import layout
-from iota2.compute.areas import tile_envelopes
+from iota2.compute.areas import BORDER_METRES, tile_envelopes
 from iota2.core.graph import JobContext, Step
 from iota2.errors import InputError
 from iota2.io.files.crs import sliver_area, units_per_metre
 from iota2.io.tables.vectors import read_vector, write_shapefile
-
-BORDER_METRES = 600.0
-"""Width of the border of a tile in which an overlapping tile is preferred, because images may lack data there."""
 
 
 def run(job: JobContext) -> None:
