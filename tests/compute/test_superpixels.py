@@ -137,13 +137,15 @@ def test_a_block_with_its_halo_has_the_segments_of_the_whole_image(
     st.integers(-30, 30),
     st.integers(1, 12),
     st.sampled_from([(10.0, -10.0), (0.1, -0.1), (30.0, -15.0)]),
+    st.sampled_from([0.0, 0.25, 0.5, 0.75]),
 )
 def test_cells_start_at_the_same_places_for_all_grids(
-    row: int, column: int, cell: int, size: tuple[float, float]
+    row: int, column: int, cell: int, size: tuple[float, float], shift: float
 ) -> None:
-    given = GeoBox((5, 7), Affine(size[0], 0, column * size[0], 0, size[1], row * size[1]), "EPSG:32631")
+    corner = (column + shift) * size[0], (row + shift) * size[1]
+    given = GeoBox((5, 7), Affine(size[0], 0, corner[0], 0, size[1], corner[1]), "EPSG:32631")
     found = on_cells(given, cell)
-    top, left = found.affine.f / size[1], found.affine.c / size[0]
+    top, left = found.affine.f / size[1] - shift, found.affine.c / size[0] - shift
     for start, first, length, needed in ((top, row, found.shape[0], 5), (left, column, found.shape[1], 7)):
         assert start == pytest.approx(round(start), abs=1e-6)
         assert round(start) % cell == 0

@@ -8,6 +8,7 @@ segment therefore depends on a bounded neighbourhood, and a block with a margin 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -30,6 +31,8 @@ SUPERPIXEL_BYTES = 28
 """Bytes per pixel during the segmentation, without the bands; a band needs ``BAND_BYTES``."""
 BAND_BYTES = 2
 """Bytes of a rounded value."""
+_EDGE_TOLERANCE = 1e-3
+"""Rounding errors of the edges of a grid, in pixels."""
 REACH = 2
 """Cells between the cell of the seed and any pixel of a segment, after small pieces have joined it."""
 
@@ -78,7 +81,9 @@ def on_cells(geobox: GeoBox, cell: int) -> GeoBox:
     area, at least ``SlicOptions.halo_cells`` cells away from their edges.
     """
     (height, width), affine = geobox.shape, geobox.affine
-    above, left = round(affine.f / affine.e) % cell, round(affine.c / affine.a) % cell
+    # rounded down, so that grids at half a pixel from the origin are all treated alike
+    row, column = (math.floor(edge + _EDGE_TOLERANCE) for edge in (affine.f / affine.e, affine.c / affine.a))
+    above, left = row % cell, column % cell
     return GeoBox((height + above, width + left), affine * Affine.translation(-left, -above), geobox.crs)
 
 
