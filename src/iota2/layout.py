@@ -439,7 +439,7 @@ VALUE_NOTES = Artifact(
 )
 CLOUD_THRESHOLD = Artifact(
     "features/{tile}/CloudThreshold_{cloud}.shp",
-    "Area with at least `cloud_threshold` clear dates, in `proj`; samples are selected in this area.",
+    "Area with at least one and at least `cloud_threshold` clear dates, in `proj`; samples are selected in this area.",
 )
 
 SUPERPIXEL_FEATURES = Artifact(

@@ -15,7 +15,8 @@ TILES, IMAGED, CLEAR, REGIONS = box(0, 0, 100, 100), box(0, 0, 90, 100), box(0, 
 def lost(*polygons):
     given = np.array(polygons, dtype=object)
     usable = shapely.intersection(given, CLEAR)
-    found = area_losses(given, usable, tiles=TILES, imaged=IMAGED, regions=REGIONS, smallest=1e-6)
+    areas = {"tiles": TILES, "imaged": IMAGED, "regions": REGIONS}
+    found = area_losses(given, usable, **areas, smallest=1e-6, unclear="cloud_threshold")
     return {reason: (loss.area.tolist(), loss.whole.tolist()) for reason, loss in found.items() if loss.area.any()}
 
 

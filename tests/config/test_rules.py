@@ -162,9 +162,30 @@ CASES = (
         sections={"arg_train": {"enable_autocontext": True, "feature_importance": True}},
     ),
     Case(
-        "context_possible",
-        "missing_sensors: has no effect with a context",
+        "missing_sensors_used",
+        "missing_sensors: has no effect: arg_train.context needs all sensors",
+        S2 | {"l8_path": "own"},
         sections={"arg_train": {"context": "smooth"}, "arg_classification": {"missing_sensors": "models"}},
+        refused=False,
+    ),
+    Case(
+        "missing_sensors_used",
+        "enable_autocontext: pixels that are not clear in every sensor have no label; set chain.allow_missing_sensor",
+        S2 | {"l8_path": "own"},
+        sections={"arg_train": {"enable_autocontext": True}},
+        refused=False,
+    ),
+    Case(
+        "missing_sensors_used",
+        "missing_sensors: has no effect: there is a single sensor with dates",
+        S2 | {"user_feat_path": "own"},
+        sections={"arg_classification": {"missing_sensors": "mask"}},
+        refused=False,
+    ),
+    Case(
+        "missing_sensors_used",
+        "missing_sensors_share: has no effect: there is a single sensor with dates",
+        sections={"arg_classification": {"missing_sensors_share": 0.1}},
         refused=False,
     ),
     Case(
@@ -242,6 +263,7 @@ CASES = (
     Case(
         "missing_sensors_used",
         "missing_sensors_share: has no effect: missing_sensors is mask",
+        S2 | {"l8_path": "own"},
         sections={"arg_classification": {"missing_sensors": "mask", "missing_sensors_share": 0.1}},
         refused=False,
     ),
@@ -478,13 +500,6 @@ CASES = (
         sections={"arg_train": {"dempster_shafer_sar_opt_fusion": True, "feature_importance": True}},
     ),
     Case(
-        "context_possible",
-        "needs all sensors: pixels that one of them never observes clear have no label",
-        S2 | {"l8_path": "own"},
-        sections={"arg_train": {"context": "smooth"}},
-        refused=False,
-    ),
-    Case(
         "maps_of_runs_processed",
         "applies to the maps of the runs, not to their fusion",
         sections=fused() | {"arg_classification": {"uncertainty_layers": ["entropy"]}},
@@ -569,6 +584,13 @@ def test_every_rule_has_a_case() -> None:
 
 
 def test_valid_combinations_cause_no_message(tmp_path: Path) -> None:
+    context = {"arg_train": {"context": "smooth"}}
+    assert said(tmp_path, Case("", "", S2 | {"l8_path": "own", "allow_missing_sensor": True}, context)) == ([], [])
+    assert said(tmp_path, Case("", "", sections=context)) == ([], []), "a single sensor"
+    masked = {"arg_classification": {"missing_sensors": "mask"}}
+    assert not any("missing" in text for text in said(tmp_path, Case("", "", {"s1_path": "s1.ini"}, masked))[1])
+    own = {"user_sensors": {"mine": {"description": "mine.yaml"}}, "stac_items": ITEMS | {"collections": {"a": "mine"}}}
+    assert "single sensor" in " ".join(said(tmp_path, Case("", "", own, masked))[1])
     assert said(tmp_path, Case("", "")) == ([], [])
     assert said(tmp_path, Case("", "", sections=seasons(20180101, 20180201))) == ([], [])
     assert said(tmp_path, Case("", "", sections=aligned(mode=2, date_src="20180101"))) == ([], [])

@@ -76,6 +76,7 @@ def page() -> Page:
 
 def test_pixels_that_are_not_classified_are_reported_when_there_are_any(page):
     assert "77 pixels inside the tiles are not classified" in page.text
+    assert "they have no clear date, or are outside all regions" in " ".join(page.text.split())
     assert "are not classified (0 in the map)" not in Page(render_report(report(mapped={1: 5}))).text
 
 

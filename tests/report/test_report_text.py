@@ -250,7 +250,7 @@ def test_results_explain_the_counted_pixels_and_show_the_accuracy_of_parts(nomen
     confusions, found = by_polygon()
     text = results_text(confusions, nomenclature, validated=found)
     assert "map pixels whose centre lies in a validation polygon" in text
-    assert "clear on at least chain.cloud_threshold dates" in text
+    assert "areas with a clear date, and with at least chain.cloud_threshold of them" in text
     assert "30 of 40 validation polygons (75 %) lie within 100 m of a learning polygon of their class." in text
     rows = [line.split(maxsplit=4) for line in text.splitlines()]
     parts = {row[4]: row[:4] for row in rows if len(row) == 5}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -31,13 +33,16 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
     return made(WORLD, tmp_path_factory.mktemp("scan") / "world")
 
 
-def found(case: Case, *, missing: str = "models", **chain: Any) -> Survey:
+def found(
+    case: Case, *, missing: str = "models", arg_train: Mapping[str, object] = MappingProxyType({}), **chain: Any
+) -> Survey:
     """The survey of both tiles with Sentinel-2, Landsat 8 and layers, with the given options of ``chain``.
 
-    ``missing``: option ``missing_sensors``.
+    ``missing``: option ``missing_sensors``. ``arg_train``: options of this section.
     """
     given = {"list_tile": BOTH, "l8_path": str(case.files.l8_path), "user_feat_path": str(case.files.user_feat_path)}
     options = {"userFeat": {"patterns": "ALT,SLP"}, "arg_classification": {"missing_sensors": missing}}
+    options |= {"arg_train": dict(arg_train)}
     config = case.configured(chain=given | chain, **options)
     return survey(load_config(config))
 
@@ -161,6 +166,19 @@ def test_a_tile_without_a_sensor_is_rejected_with_the_remedy(case: Case, tmp_pat
         found(case, l8_path=l8, missing="mask")
     assert f"Landsat8: no folder for tile {EAST} in {l8}; it contains {WEST}" in str(message.value)
     assert "models: then models of the other sensors are used there." in str(message.value)
+
+
+@pytest.mark.parametrize(("option", "value"), [("context", "smooth"), ("enable_autocontext", True)])
+def test_the_remedy_for_a_tile_without_a_sensor_has_an_effect_with_a_context(
+    case: Case, tmp_path: Path, option: str, value: object
+) -> None:
+    l8, context = only(case.files.l8_path, WEST, tmp_path / "l8"), {option: value}
+    with pytest.raises(UserError) as message:
+        found(case, l8_path=l8, arg_train=context)
+    assert "missing_sensors" not in str(message.value)
+    assert "Or set chain.allow_missing_sensor to True" in str(message.value)
+    assert re.search(rf"arg_train.{option}( \(line \d+\))?, which needs all sensors, can also be", str(message.value))
+    assert found(case, l8_path=l8, arg_train=context, allow_missing_sensor=True).recipe.allow_missing
 
 
 def test_a_tile_without_a_sensor_is_predicted_by_models_of_the_others_but_needs_all_layers(

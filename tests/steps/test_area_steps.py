@@ -94,11 +94,14 @@ def drawn(tmp_path: Path) -> dict[str, str | MultiplePaths]:
     }
 
 
+@pytest.mark.parametrize(("threshold", "reason"), [(0, "never_clear"), (1, "never_clear"), (2, "cloud_threshold")])
 def test_polygons_have_code_region_and_side_and_losses_have_a_reason(
-    tmp_path: Path, drawn: dict[str, str | MultiplePaths]
+    tmp_path: Path, drawn: dict[str, str | MultiplePaths], threshold: int, reason: str
 ) -> None:
     files = [tmp_path / name for name in ("truth.shp", "names.txt", "colours.txt")]
-    params = reference.ReferenceParams(files[0], "", None, "code", files[1], files[2], CRS, 0.5, 2, 0, True)
+    params = reference.ReferenceParams(
+        files[0], "", None, "code", files[1], files[2], CRS, 0.5, 2, 0, True, cloud_threshold=threshold
+    )
     out = {name: f"{name}.json" for name in ("classes", "codes", "notes", "losses")}
     out |= {"reference": "reference.shp", "table": "table.csv"}
     run(reference.STEP, tmp_path, drawn, out, params=params)
@@ -112,7 +115,7 @@ def test_polygons_have_code_region_and_side_and_losses_have_a_reason(
     assert read_classes(tmp_path / "codes.json").names == ("1", "2")
     losses = read_class_losses(tmp_path / "losses.json")
     assert {code: {why: a for why, a in of.items() if a} for code, of in losses.items()} == {
-        1: {"drawn": Amount(2, 8), "cloud_threshold": Amount(0, 2)},
+        1: {"drawn": Amount(2, 8), reason: Amount(0, 2)},
         2: {"drawn": Amount(2, 8), "outside_tiles": Amount(1, 4)},
     }
     notes = " ".join(texts_of(read_remarks(tmp_path / "notes.json")))

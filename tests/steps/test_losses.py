@@ -29,14 +29,14 @@ CLASSES = Nomenclature((11, 12, 31), ("a", "b", "c"), ((1, 1, 1),) * 3, (11, 12,
 
 def found(targets: dict[int, int], available: dict[int, int], learned: dict[int, int]):
     selected = pd.DataFrame({CODE: [code for code, count in targets.items() for _ in range(count)]})
-    return losses(rates_csv(targets, available, selected), learned)
+    return losses(rates_csv(targets, available, selected), learned, "have no clear date")
 
 
 def test_each_class_without_samples_has_a_reason():
     lost = found({11: 10, 12: 0, 31: 4, 41: 0}, {11: 100_000, 12: 400, 31: 4, 41: 0}, {11: 10})
     assert list(lost.reasons) == [12, 31, 41]
     assert "selects no pixel" in lost.reasons[12]
-    assert "has a clear date" in lost.reasons[31]
+    assert lost.reasons[31] == "its selected pixels have no clear date"
     assert "contain no pixel centre" in lost.reasons[41]
 
 
@@ -47,12 +47,12 @@ def test_selected_pixels_that_are_never_clear_are_counted():
 
 def test_there_are_no_losses_if_all_selected_pixels_are_learned():
     assert found({11: 10}, {11: 10}, {11: 10}).unclear == 0
-    assert losses("#className,requiredSamples,totalSamples,rate\n", {}).reasons == {}
+    assert losses("#className,requiredSamples,totalSamples,rate\n", {}, "").reasons == {}
 
 
 def test_pixels_above_the_maximum_per_class_are_counted_separately():
     selected = pd.DataFrame({CODE: [11] * 10 + [12] * 5})
-    lost = losses(rates_csv({11: 10, 12: 5}, {11: 100, 12: 5}, selected, {11: 70}), {11: 10, 12: 5})
+    lost = losses(rates_csv({11: 10, 12: 5}, {11: 100, 12: 5}, selected, {11: 70}), {11: 10, 12: 5}, "")
     assert (dict(lost.reasons), lost.unclear, lost.selected, dict(lost.left_out)) == ({}, 0, 15, {11: 70})
     assert found({11: 10}, {11: 100}, {11: 10}).left_out == {}
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -15,6 +19,7 @@ from iota2.classifiers.registry import as_options, validate_options
 from iota2.config.fusion_options import FusionMethod
 from iota2.core.graph import Key, MultiplePaths
 from iota2.core.losses import Amount, ClassLosses, losses_csv
+from iota2.core.recipe import FeatureRecipe
 from iota2.core.remarks import Remark
 from iota2.core.tables import Confusion
 from iota2.io.tables.confusions import confusion_csv
@@ -36,6 +41,7 @@ from tests.steps.helpers import (
     several,
     write_codes,
     write_raster,
+    write_recipe,
     write_scene,
 )
 
@@ -72,11 +78,17 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def report(folder: Path, seeds: list[int], fusion: FusionParams | None = None) -> None:
+def report(
+    folder: Path,
+    seeds: list[int],
+    fusion: FusionParams | None = None,
+    inputs: Mapping[str, str | MultiplePaths] = MappingProxyType({}),
+) -> None:
     """Write a report in which all runs have the same numbers, and a fusion with another map.
 
     The map of 48 pixels has 12 of wheat and 36 of maize; 6 of 8 validation pixels of wheat and 4 of 4 of maize are
     correct. The fusion has 24 pixels of wheat, 16 of maize and 8 undecided ones; all its validation pixels are correct.
+    ``inputs`` replace those with the same names.
     """
 
     def each(name: str) -> MultiplePaths:
@@ -110,6 +122,7 @@ def report(folder: Path, seeds: list[int], fusion: FusionParams | None = None) -
         "value_notes": several("tile", {TILE: "values.json"}),
         "reference_notes": "polygons.json",
         "classes": write_codes(folder),
+        "recipe": write_recipe(folder),
         "rates": several("region submodel seed", {("1", "", 0): "rates.csv"}),
         "samples": each("samples.csv"),
         "losses": each("losses.csv"),
@@ -131,9 +144,41 @@ def report(folder: Path, seeds: list[int], fusion: FusionParams | None = None) -
         inp["fused_confidence"] = write_raster(folder / "fused_confidence.tif", 60)
     out = {"results": "RESULTS.txt", "metrics": "metrics.json", "page": "report.html"}
     params = ReportParams("Fields of the valley", {"chain.proj": CRS}, (layout.MAP,), len(seeds), fusion=fusion)
-    run(STEP, folder, inp, {**out, "reliability": each("reliability.png")}, params=params)
+    run(STEP, folder, {**inp, **inputs}, {**out, "reliability": each("reliability.png")}, params=params)
     drawn = {"confusion": "confusion.csv", "classes": inp["classes"]}
     run(confusion_figure.STEP, folder, drawn, {"figure": "figures.png"}, key=Key.of(seed=0))
+
+
+OTHER = replace(RECIPE.sensors[0], sensor="Other")
+LAYERS = replace(OTHER, sensor="layers", bands=("ALT",), roles={}, dates=(), static=True)
+TWO = FeatureRecipe((*RECIPE.sensors, OTHER))
+NEVER, EVERY = "have no clear date", "are not clear in every sensor (arg_classification.missing_sensors : 'mask', or"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "sources", "pixels", "samples"),
+    [
+        (RECIPE, [""], f"{NEVER},", f"{NEVER} and"),
+        (FeatureRecipe((*RECIPE.sensors, LAYERS)), [""], f"{NEVER} or lack data of a layer,", f"{NEVER} or lack data"),
+        (TWO, [""], EVERY, EVERY),
+        (TWO, ["", "_SAR"], "are clear neither in every optical nor in every radar sensor (", EVERY),
+        (replace(TWO, partial=True), [""], f"{NEVER},", f"{NEVER} and"),
+        (FeatureRecipe((*TWO.sensors, LAYERS), allow_missing=True), [""], f"{NEVER},", f"{NEVER} and"),
+    ],
+)
+def test_the_reason_of_pixels_without_label_and_samples_is_that_of_the_sensors(
+    tmp_path: Path, recipe: FeatureRecipe, sources: list[str], pixels: str, samples: str
+) -> None:
+    (tmp_path / "run").mkdir()
+    inputs = {
+        "recipe": f"run/{write_recipe(tmp_path / 'run', recipe)}",
+        "models": several("region submodel seed source", {("1", "", 0, source): "model" for source in sources}),
+        "map": several("seed", {0: write_raster(tmp_path / "holes.tif", np.arange(8) % 3 + np.zeros((6, 8)))}),
+    }
+    report(tmp_path, [0], inputs=inputs)
+    page = html.unescape(" ".join((tmp_path / "report.html").read_text(encoding="utf-8").split()))
+    assert f"(0 in the map): they {pixels}" in page
+    assert f"1 of 14 selected pixels {samples}" in page
 
 
 def headings(page: str) -> list[str]:

@@ -27,11 +27,13 @@ def area_losses(
     imaged: shapely.Geometry,
     regions: shapely.Geometry,
     smallest: float,
+    unclear: str,
 ) -> Mapping[str, AreaLoss]:
     """Unusable area of valid polygons by reason (key of ``core.losses.REASONS``), in the order of the checks.
 
-    ``usable`` are the parts of the polygons that have images and enough clear dates, inside or outside regions. Areas
-    up to ``smallest`` are rounding errors. ``whole`` is set for the first reason that leaves no usable area.
+    ``usable`` are the parts of the polygons that have images and enough clear dates, inside or outside regions;
+    ``unclear`` is the reason of areas without enough of them: ``never_clear`` if one is enough, or ``cloud_threshold``.
+    Areas up to ``smallest`` are rounding errors. ``whole`` is set for the first reason that leaves no usable area.
     """
     whole = shapely.area(polygons)
     clear = np.minimum(shapely.area(usable), whole)
@@ -44,7 +46,7 @@ def area_losses(
     stages = {
         "outside_tiles": on_tiles,
         "no_image": with_images,
-        "cloud_threshold": clear,
+        unclear: clear,
         "outside_regions": np.minimum(_shared(usable, regions), clear),
     }
     found, left = {}, whole

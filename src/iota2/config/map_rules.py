@@ -8,7 +8,7 @@ from iota2.config.findings import Finding, changed, is_enabled
 from iota2.config.learner import needs_series
 from iota2.config.options.chain import Chain
 from iota2.config.options.maps import ArgClassification, MultiRunFusion
-from iota2.config.options.sensors import ENABLING_KEYS, FOLDER_KEYS, LAYERS
+from iota2.config.options.sensors import FOLDER_KEYS
 from iota2.config.options.train import ArgTrain, DimRed, ScikitModels
 
 
@@ -73,15 +73,12 @@ AUTOCONTEXT_CLASSIFIERS = ("rf", "sharkrf")
 
 
 def _several_sensors(chain: Chain) -> bool:
-    """Whether more than one sensor with dates is enabled."""
-    folders = [key for section, key in ENABLING_KEYS.items() if section != LAYERS and getattr(chain, key) is not None]
-    items = len(chain.stac_items.collections) if chain.stac_items else 0
-    return len(folders) + items + len(chain.user_sensors) > 1
+    """Whether more than one sensor with dates is possible; the two passes of Sentinel-1 are two sensors."""
+    enabled = [section for section in FOLDER_KEYS if is_enabled(chain, section)]
+    return chain.s1_path is not None or len(enabled) + len(chain.user_sensors) > 1
 
 
-def context_possible(
-    chain: Chain, arg_train: ArgTrain, arg_classification: ArgClassification, scikit: ScikitModels, dim_red: DimRed
-) -> Iterator[Finding]:
+def context_possible(arg_train: ArgTrain, scikit: ScikitModels, dim_red: DimRed) -> Iterator[Finding]:
     """The context of pixels fits the other options of the training."""
     section, path = "arg_train", ("context",)
     if arg_train.enable_autocontext:
@@ -107,12 +104,6 @@ def context_possible(
     }
     for name in (name for name, given in others.items() if given):
         yield Finding(section, path, f"cannot be combined with {name}; remove one of the two")
-    if arg_classification.missing_sensors == "models" and "missing_sensors" in arg_classification.model_fields_set:
-        text = "has no effect with a context: pixels that a sensor never observes clear have no label"
-        yield Finding("arg_classification", ("missing_sensors",), text, fatal=False)
-    elif _several_sensors(chain):
-        text = "needs all sensors: pixels that one of them never observes clear have no label"
-        yield Finding(section, path, text, fatal=False)
     if needs_series(arg_train, scikit):
         yield Finding(section, path, "cannot be used with a classifier that needs series; choose another classifier")
 
@@ -219,18 +210,34 @@ def maps_of_runs_processed(arg_classification: ArgClassification, fusion: MultiR
 
 
 def missing_sensors_used(chain: Chain, arg_train: ArgTrain, arg_classification: ArgClassification) -> Iterator[Finding]:
-    given, why = arg_classification, ""
+    """The options for pixels that some of the sensors never observe clear have an effect, or are reported.
+
+    So is a context, with which such pixels have no label.
+    """
+    given, section, path = arg_classification, ArgClassification.section_name, ("missing_sensors",)
     if arg_train.dempster_shafer_sar_opt_fusion and given.missing_sensors == "mask":
         text = (
             "applies to the optical and to the radar model, not to their fusion: pixels that one of them sees have a "
             "label (arg_train.dempster_shafer_sar_opt_fusion)"
         )
-        yield Finding("arg_classification", ("missing_sensors",), text, fatal=False)
+        yield Finding(section, path, text, fatal=False)
+    why, useless = "", ["missing_sensors_share"]
     if chain.allow_missing_sensor:
-        why = "chain.allow_missing_sensor is True"
+        why, useless = "chain.allow_missing_sensor is True", [*path, *useless]
+    elif not _several_sensors(chain):
+        why = "there is a single sensor with dates"
+        useless += path if given.missing_sensors == "mask" else ()
+    elif arg_train.context_option:
+        why = f"{arg_train.context_option} needs all sensors"
+        useless += path if given.missing_sensors == "models" else ()
+        if given.missing_sensors == "models":
+            text = (
+                "pixels that are not clear in every sensor have no label; set chain.allow_missing_sensor to True for a "
+                "label wherever any sensor has a clear date"
+            )
+            yield Finding(ArgTrain.section_name, (arg_train.context_option.partition(".")[2],), text, fatal=False)
     elif given.missing_sensors == "mask":
         why = "missing_sensors is mask"
-    for name in ("missing_sensors", "missing_sensors_share"):
-        same = name == "missing_sensors" and not chain.allow_missing_sensor
-        if why and name in given.model_fields_set and not same:
-            yield Finding("arg_classification", (name,), f"has no effect: {why}", fatal=False)
+    for name in useless:
+        if why and name in given.model_fields_set:
+            yield Finding(section, (name,), f"has no effect: {why}", fatal=False)

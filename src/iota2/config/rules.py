@@ -399,7 +399,7 @@ RULES: tuple[tuple[Callable[..., Iterator[Finding]], tuple[str, ...]], ...] = (
     (coregistration_dates_match_tiles, ("chain", "coregistration")),
     (sensor_sections_used, ("chain", LAYERS, *_DATED)),
     (boundary_options_used, ("chain", "arg_classification")),
-    (context_possible, ("chain", "arg_train", "arg_classification", "scikit_models_parameters", "dim_red")),
+    (context_possible, ("arg_train", "scikit_models_parameters", "dim_red")),
 )
 """Every rule, with the sections that are its arguments."""
 

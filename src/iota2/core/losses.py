@@ -7,6 +7,8 @@ import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from iota2.core.recipe import FeatureRecipe
+
 REASONS: Mapping[str, str] = {
     "no_geometry": "without geometry, or with no place in the projection",
     "duplicate": "the same as an earlier polygon",
@@ -14,12 +16,13 @@ REASONS: Mapping[str, str] = {
     "two_labels": "shared by polygons of different classes",
     "outside_tiles": "outside the tiles",
     "no_image": "without images (common mask)",
+    "never_clear": "without a clear date",
     "cloud_threshold": "with fewer clear dates than chain.cloud_threshold",
     "outside_regions": "outside the regions",
     "no_pixel": "without a pixel centre (thinner than a pixel)",
     "selection": "not selected by arg_train.sample_selection",
     "max_samples": "beyond arg_train.max_samples_per_class",
-    "no_clear_date": "without a clear date",
+    "no_clear_date": "selected, but without the clear dates or data that the model needs",
 }
 """Reasons of losses with their descriptions, in the order of processing."""
 DRAWN, USABLE, VALIDATION, LEARNING, SAMPLES = "drawn", "usable", "validation", "learning", "samples"
@@ -36,6 +39,15 @@ PIXELS_NOTE = (
 )
 """Explanation of the numbers in text reports."""
 COLUMNS = ("class", "label", "what", "polygons", "pixels")
+ALL_SENSORS = "arg_classification.missing_sensors : 'mask', or a context of pixels"
+"""The options with which a pixel needs clear dates of all sensors."""
+
+
+def without_features(recipe: FeatureRecipe) -> str:
+    """Why pixels have no features, as the predicate of a sentence: ``have no clear date``."""
+    clear = f"are not clear in every sensor ({ALL_SENSORS})" if recipe.needs_all_sensors else "have no clear date"
+    layers = not recipe.allow_missing and any(sensor.static for sensor in recipe.sensors)
+    return f"{clear} or lack data of a layer" if layers else clear
 
 
 @dataclass(frozen=True)

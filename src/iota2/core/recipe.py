@@ -168,6 +168,11 @@ class FeatureRecipe:
         """Names of the sensors with dates that have features, in order."""
         return tuple(one.sensor for one in self.sensors if not one.static and one.names)
 
+    @property
+    def needs_all_sensors(self) -> bool:
+        """Whether pixels have features only where every one of several sensors with dates observes them clear."""
+        return len(self.dated) > 1 and not (self.partial or self.allow_missing)
+
     def of_sensors(self, names: Collection[str]) -> FeatureRecipe:
         """The recipe restricted to some of its sensors with dates, in its order; layers belong to every selection.
 

@@ -14,9 +14,11 @@ from iota2.classifiers.transforms import Components
 from iota2.config.options.train import ArgTrain
 from iota2.core.files import read_text
 from iota2.core.graph import Paths
+from iota2.core.losses import without_features
 from iota2.core.nomenclature import Nomenclature
 from iota2.io.tables.class_statistics import read_class_statistics
 from iota2.io.tables.rates import borrows, losses, read_rates
+from iota2.io.tables.recipes import read_recipe
 from iota2.report.results.page import ModelView
 from iota2.report.results.reductions import ReducedGroup, ReducedModel, reduction_remarks
 from iota2.report.results.reliability import CalibratedModel, SampleReliability
@@ -82,10 +84,11 @@ def read_learned_models(inp: Paths, classes: Nomenclature, sensors_share: float)
 def _training_notes(inp: Paths, classes: Nomenclature) -> Iterator[str]:
     """Notes on classes with polygons from which a model did not learn, and on selected pixels that were not used."""
     seeds: dict[tuple[str, int, str], list[str]] = {}
+    unclear = without_features(read_recipe(inp.recipe))
     for key, path in inp.each("rates"):
         region, seed = key.model, key.seed
         learned = read_class_statistics(inp.at("samples", seed=seed), region)
-        lost = losses(path.read_text(encoding="utf-8"), learned)
+        lost = losses(path.read_text(encoding="utf-8"), learned, unclear)
         copied = {one.rule.code for one in copy_counts(inp, seed) if one.rule.destination == region and one.copied}
         for code, reason in lost.reasons.items():
             if code in copied:
@@ -93,8 +96,8 @@ def _training_notes(inp: Paths, classes: Nomenclature) -> Iterator[str]:
             seeds.setdefault((region, code, reason), []).append(str(seed))
         if lost.unclear:
             yield (
-                f"Region {region}, seed {seed}: {lost.unclear:,} of {lost.selected:,} selected pixels have no clear "
-                "date and are not used for learning."
+                f"Region {region}, seed {seed}: {lost.unclear:,} of {lost.selected:,} selected pixels {unclear} and "
+                "are not used for learning."
             )
         if lost.left_out:
             parts = ", ".join(f"{classes.name(code)} {count:,}" for code, count in lost.left_out.items())

@@ -133,7 +133,7 @@ def read_labels(inp: Paths, key: Key) -> tuple[np.ndarray, np.ndarray]:
         raise InputError(
             f"Region {key.model}, seed {key.seed}: no pixel to learn from. Its polygons may lie under permanent cloud, "
             "be thinner than a pixel or all be used for validation. Draw more polygons there, merge the region with "
-            "another, or lower chain.cloud_threshold."
+            "another, or lower chain.cloud_threshold if it is above 1."
         )
     return codes, polygons
 

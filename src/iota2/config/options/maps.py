@@ -49,8 +49,8 @@ class ArgClassification(Section):
     missing_sensors: Literal["models", "mask"] = option(
         "models",
         "Pixels without clear observation of one of several sensors: `models` predicts them by further models, trained "
-        "on the features of the other sensors; `mask` gives them no label. `chain.allow_missing_sensor` has "
-        "precedence.",
+        "on the features of the other sensors; `mask` gives them no label, and so does a context of pixels. "
+        "`chain.allow_missing_sensor` has precedence.",
     )
     missing_sensors_share: float = option(
         0.001,

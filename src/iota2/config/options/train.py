@@ -399,6 +399,12 @@ class ArgTrain(Section):
     _centred_window = field_validator("context_window")(require_odd)
 
     @property
+    def context_option(self) -> str:
+        """The option that enables a context, such as ``arg_train.context``; empty without context."""
+        enabling = {"context": self.context != "none", "enable_autocontext": self.enable_autocontext}
+        return next((f"{self.section_name}.{name}" for name, enabled in enabling.items() if enabled), "")
+
+    @property
     def context_halo(self) -> int:
         """Number of pixels around a block on which predictions of its pixels depend."""
         if self.enable_autocontext:

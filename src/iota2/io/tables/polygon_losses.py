@@ -67,9 +67,12 @@ def no_usable_polygons(source: str, fates: Sequence[ClassLosses]) -> str:
     drawn = sum(fate.of(DRAWN).polygons for fate in fates)
     totals = {reason: sum((fate.of(reason) for fate in fates), Amount()) for reason in REASONS}
     reasons = losses_sentence({reason: amount for reason, amount in totals.items() if amount})
+    checked = "the list of tiles and the regions"
+    if totals["cloud_threshold"]:
+        checked = "the list of tiles, the regions and chain.cloud_threshold"
     return (
         f"{source}: none of its {counted(drawn, 'polygon')} can be used for learning: {reasons}. "
-        "Check the list of tiles, the regions and chain.cloud_threshold, or add polygons where the images are clear."
+        f"Check {checked}, or add polygons where the images are clear."
     )
 
 

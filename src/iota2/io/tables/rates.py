@@ -77,27 +77,30 @@ class Losses:
     reasons: Mapping[int, str]
     """By class code: the reason why a class with learning polygons has no sample."""
     unclear: int
-    """Number of selected pixels without any clear date, which are left out."""
+    """Number of selected pixels without features, which are left out."""
     selected: int
     """Number of selected pixels."""
     left_out: Mapping[int, int]
     """By class code: number of pixels that ``arg_train.max_samples_per_class`` leaves out, if any."""
 
 
-def losses(rates: str, learned: Mapping[int, int]) -> Losses:
-    """Losses between selection and samples. ``rates``: text of ``rates_csv``; ``learned``: samples by class code."""
+def losses(rates: str, learned: Mapping[int, int], unclear: str) -> Losses:
+    """Losses between selection and samples. ``rates``: text of ``rates_csv``; ``learned``: samples by class code.
+
+    ``unclear``: the reason why pixels have no features, as the predicate of a sentence.
+    """
     found = parse_rates(rates)
     left_out = {code: rate.left_out for code, rate in found.items() if rate.left_out}
     selected = {code: rate.wanted for code, rate in found.items()}
-    reasons = {code: _reason(rate.available, rate.wanted) for code, rate in found.items() if not learned.get(code, 0)}
+    reasons = {code: _reason(rate, unclear) for code, rate in found.items() if not learned.get(code, 0)}
     kept = sum(learned.get(code, 0) for code in selected)
     return Losses(reasons, sum(selected.values()) - kept, sum(selected.values()), left_out)
 
 
-def _reason(available: int, selected: int) -> str:
-    """The reason why a class with these numbers of pixels has no sample."""
-    if not available:
+def _reason(rate: Rate, unclear: str) -> str:
+    """The reason why a class has no sample."""
+    if not rate.available:
         return "its learning polygons contain no pixel centre"
-    if not selected:
+    if not rate.wanted:
         return "arg_train.sample_selection selects no pixel of its learning polygons"
-    return "none of its selected pixels has a clear date"
+    return f"its selected pixels {unclear}"

@@ -111,6 +111,8 @@ class ReportData:
     """Accuracy of parts of the validation pixels, and intervals over polygons."""
     mapped: Mapping[int, int] = field(default_factory=dict)
     """Pixels of the map by class code; code 0: pixels inside the tiles that are not classified."""
+    unlabelled: str = "have no clear date"
+    """Why pixels inside the regions are not classified, as the predicate of a sentence."""
     pixel_area: float = 0.0
     """Square metres of a pixel of the map."""
     tiles: tuple[str, ...] = ()

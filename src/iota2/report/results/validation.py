@@ -25,8 +25,8 @@ _SAMPLED_PIXELS = (
     "Classes therefore count by their selected pixels, not by their area."
 )
 _EXCLUDED_PIXELS = (
-    "Only areas that are clear on at least chain.cloud_threshold dates are used. Pixels that are not classified (0 in "
-    "the map) are excluded from all measures."
+    "Only areas with a clear date, and with at least chain.cloud_threshold of them, are used. Pixels that are not "
+    "classified (0 in the map) are excluded from all measures."
 )
 PARTS: Mapping[Subset, str] = {
     "all": "all validation pixels",

@@ -122,8 +122,7 @@ def scan(
             if consequence := _without_images(config, options):
                 remarks.append(Remark(f"{err} {consequence}", "images", tile, options.spec.name))
             else:
-                hint = ALLOW_MISSING_HINT if options.spec.static else MODELS_HINT
-                problems.append((option, str(err) + hint * (len(sensors) > 1)))
+                problems.append((option, str(err) + _remedy(config, options) * (len(sensors) > 1)))
         except InputError as err:
             problems.append((option, str(err)))
         else:
@@ -143,6 +142,15 @@ def _without_images(config: Config, options: SensorOptions) -> str:
     if config.sensor_models and not options.spec.static:
         return "Models of the other sensors are used there (arg_classification.missing_sensors)."
     return ""
+
+
+def _remedy(config: Config, options: SensorOptions) -> str:
+    """The options with which a tile without images of a sensor is accepted."""
+    if options.spec.static:
+        return ALLOW_MISSING_HINT
+    if context := config.arg_train.context_option:
+        return f"{ALLOW_MISSING_HINT} {context}, which needs all sensors, can also be removed."
+    return MODELS_HINT
 
 
 def _series(config: Config, options: SensorOptions, tile: str, items: Items) -> tuple[SensorScene, tuple[Remark, ...]]:

@@ -21,7 +21,8 @@ def run(job: JobContext) -> None:
         raise InputError(
             f"Tiles {', '.join(footprints)}: no pixel is inside an image of every sensor (common mask), so there is "
             "nothing to learn from or to map. Check the edge masks of the products (features/<tile>/tmp/"
-            "MaskCommunSL.tif), or set arg_classification.missing_sensors to models if sensors cover different areas."
+            "MaskCommunSL.tif). If sensors cover different areas, set arg_classification.missing_sensors to models "
+            "(which has no effect with arg_train.context or enable_autocontext), or chain.allow_missing_sensor to True."
         )
     crs, (_, bottom, _, top) = next(iter(frames.values())).crs, shapely.total_bounds([*footprints.values()])
     border = BORDER_METRES * units_per_metre(crs, (bottom + top) / 2)

@@ -12,6 +12,7 @@ from iota2.config.options.schema import Config
 from iota2.core.cost import FEATURE_SECONDS, READING_SECONDS, SECONDS_PER_JOB, Cost, JobFacts
 from iota2.core.graph import JobContext, Key, Step
 from iota2.core.grid import part_rows
+from iota2.core.losses import without_features
 from iota2.core.tables import COLUMN, ROW
 from iota2.io.series.scene_file import read_shifted_scene
 from iota2.io.tables.pixel_features import PixelFeatures, write_pixel_features
@@ -35,7 +36,7 @@ def run(job: JobContext) -> None:
         at = numbers[key]
         if unclear := np.count_nonzero(~clear[at]):
             where = f"region {key.model}, seed {key.seed}"
-            log.warning("%s: %d selected pixels have no clear date and are left out", where, unclear)
+            log.warning("%s: %d selected pixels %s and are left out", where, unclear, without_features(recipe))
         write_pixel_features(PixelFeatures(positions[key], values[at], clear[at]), path)
 
 

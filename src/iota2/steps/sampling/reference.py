@@ -58,6 +58,8 @@ class ReferenceParams:
     """Metres."""
     reserved_share: float | None = None
     """Share of the polygons that validate the fusion of runs; None without."""
+    cloud_threshold: int = 0
+    """Minimum number of clear dates of a usable area, which always has at least one."""
 
 
 def params(config: Config) -> ReferenceParams:
@@ -79,6 +81,7 @@ def params(config: Config) -> ReferenceParams:
         split_field=arg_train.split_field if arg_train.split_ground_truth else None,
         split_distance=arg_train.split_distance if arg_train.split_ground_truth else None,
         reserved_share=config.multi_run_fusion.reserved_share,
+        cloud_threshold=chain.cloud_threshold,
     )
 
 
@@ -97,7 +100,13 @@ def run(job: JobContext[ReferenceParams]) -> None:
     imaged, inside_regions = shapely.union_all(list(tile_areas.values())), regions.union_all()
     smallest = sliver_area(given.proj)
     polygon_losses = area_losses(
-        data.frame.geometry.to_numpy(), usable, tiles=tiles, imaged=imaged, regions=inside_regions, smallest=smallest
+        data.frame.geometry.to_numpy(),
+        usable,
+        tiles=tiles,
+        imaged=imaged,
+        regions=inside_regions,
+        smallest=smallest,
+        unclear="cloud_threshold" if given.cloud_threshold > 1 else "never_clear",
     )
     losses = class_losses(data, classes, polygon_losses, pixel_area(next(iter(grids.values()))))
     if not any(home):

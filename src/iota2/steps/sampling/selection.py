@@ -147,7 +147,7 @@ def nothing_selected(region: str, seed: int, available: Mapping[int, int], reque
     if not available:
         return (
             f"{where}: no polygon is used for learning there. Draw more polygons, merge the region with another, or "
-            "lower chain.cloud_threshold."
+            "lower chain.cloud_threshold if it is above 1."
         )
     if not sum(available.values()):
         return (

@@ -21,7 +21,7 @@ from iota2.config.options.schema import Config, describe
 from iota2.core.graph import Artifact, JobContext, Step, optional
 from iota2.core.grid import blocks, resolution
 from iota2.core.importance import importance_from_json
-from iota2.core.losses import warnings
+from iota2.core.losses import ALL_SENSORS, warnings, without_features
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.remarks import texts_of
 from iota2.core.scene import Scene
@@ -34,6 +34,7 @@ from iota2.io.rasters.ownership import TileOwnership
 from iota2.io.series.scene_file import read_scene
 from iota2.io.tables.alignments import Alignment, read_alignments, unaligned_remarks
 from iota2.io.tables.polygon_losses import read_losses_csv
+from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.remark_lists import read_remarks
 from iota2.io.tables.vectors import read_vector
 from iota2.options import Options
@@ -174,6 +175,7 @@ def _page(
         title=job.params.title,
         nomenclature=classes,
         confusions=confusions,
+        unlabelled=_unlabelled(job),
         mapped=_map_pixels(labels, TileOwnership(_envelopes(job), geobox), classes),
         pixel_area=pixel_area,
         tiles=tuple(scene.tile for scene in scenes),
@@ -191,6 +193,14 @@ def _page(
         files=_files(job.params),
         versions=tuple(_versions().items()),
     )
+
+
+def _unlabelled(job: JobContext) -> str:
+    """Why pixels inside the regions have no label, as the predicate of a sentence."""
+    recipe = read_recipe(job.inp.recipe)
+    if recipe.needs_all_sensors and any(key.source for key, _ in job.inp.each("models")):
+        return f"are clear neither in every optical nor in every radar sensor ({ALL_SENSORS})"
+    return without_features(recipe)
 
 
 def _shown_map(job: JobContext[ReportParams], seeds: Collection[int]) -> Path:
@@ -378,6 +388,7 @@ STEP = Step(
         "value_notes": layout.VALUE_NOTES,
         "reference_notes": layout.REFERENCE_NOTES,
         "classes": layout.CLASSES,
+        "recipe": layout.RECIPE,
         "rates": layout.RATES,
         "samples": layout.CLASS_STATISTICS,
         "losses": layout.LOSSES,
@@ -412,5 +423,5 @@ STEP = Step(
         "page": layout.REPORT,
     },
     params=params,
-    version=10,
+    version=11,
 )
