@@ -581,7 +581,8 @@ AUGMENTATION_COUNTS = Artifact(
 CLASS_STATISTICS = Artifact("learningSamples/class_statistics_seed{seed}_learn.csv", "Samples per class and region.")
 LOSSES = Artifact(
     "samplesSelection/losses_seed_{seed}.csv",
-    "Reference polygons of each class: drawn, usable, used for learning and validation, and lost by reason.",
+    "Reference polygons of each class: drawn, usable, reserved for the fusion of runs, used for learning and "
+    "validation, and lost by reason.",
 )
 
 LEARNED_SAMPLES = first(AUGMENTED_SAMPLES, COPIED_SAMPLES, MODEL_SAMPLES)

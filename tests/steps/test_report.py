@@ -88,6 +88,7 @@ def report(folder: Path, seeds: list[int], fusion: FusionParams | None = None) -
     (folder / "rates.csv").write_text("#className,requiredSamples,totalSamples,rate\n1,9,20,0.45\n2,5,5,1\n")
     (folder / "samples.csv").write_text("class,all,region_1\n1,9,9\n2,4,4\n", encoding="utf-8")
     amounts = {"drawn": Amount(3, 40), "usable": Amount(3, 30), "validation": Amount(1, 8), "samples": Amount(0, 20)}
+    amounts |= {"reserved": Amount(1, 9)} if fusion is not None and fusion.reserved else {}
     (folder / "losses.csv").write_text(losses_csv([ClassLosses(code, str(code), amounts) for code in (1, 2)]))
     (folder / "confusion.csv").write_text(
         confusion_csv(Confusion((1, 2), np.array([[6, 2], [0, 4]]), np.zeros(2, np.int64)))
@@ -171,6 +172,14 @@ def test_the_page_of_fused_runs_shows_the_fused_map_with_its_areas_and_accuracy(
     assert ("Undecided: white" in page) is (undecided is not None)
     assert "it allows for errors in polygons outside the sample" in page
     assert page.count("<img") == 4, "map, confidence, validity and reliability"
+
+
+def test_the_table_of_samples_shows_the_reserved_polygons(tmp_path: Path, reported: Path) -> None:
+    report(tmp_path, [0, 1], FusionParams("majorityvoting", None, 255, reserved=True))
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<th>Validation pixels</th><th>Reserved for the fusion of runs</th>" in page
+    assert re.search(r"<td>8</td>\s*<td>9</td>", page)
+    assert "Reserved for" not in (reported / "report.html").read_text(encoding="utf-8")
 
 
 def test_the_measures_of_the_report_are_those_of_the_matrix(reported: Path) -> None:
