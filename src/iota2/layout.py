@@ -150,6 +150,13 @@ def with_masses(config: OutputOptions) -> bool:
     return with_submodels(config) and method == "dempstershafer"
 
 
+def with_voted_confidence(config: OutputOptions) -> bool:
+    """Whether the confidence of the map is the agreement of models that vote, and not a probability."""
+    given = config.arg_classification
+    voted = with_submodels(config) and not with_sar_fusion(config) and given.fusion.method != "mean"
+    return voted and given.smoothing != "bayesian"
+
+
 def with_learned_masses(config: OutputOptions) -> bool:
     """Whether the accuracy by which models are combined is that of learning polygons."""
     return with_masses(config) and config.arg_train.fusion_masses == "learning"
@@ -581,7 +588,8 @@ AUGMENTATION_COUNTS = Artifact(
 CLASS_STATISTICS = Artifact("learningSamples/class_statistics_seed{seed}_learn.csv", "Samples per class and region.")
 LOSSES = Artifact(
     "samplesSelection/losses_seed_{seed}.csv",
-    "Reference polygons of each class: drawn, usable, used for learning and validation, and lost by reason.",
+    "Reference polygons of each class: drawn, usable, reserved for the fusion of runs, used for learning and "
+    "validation, and lost by reason.",
 )
 
 LEARNED_SAMPLES = first(AUGMENTED_SAMPLES, COPIED_SAMPLES, MODEL_SAMPLES)
@@ -918,7 +926,8 @@ TMP_UNBLENDED_MAP_STYLE = Artifact(
 )
 FINAL_CONFIDENCE = Artifact(
     "final/Confidence_Seed_{seed}.tif",
-    "Confidence: probability of the label in %, calibrated if the model is, 1 to 100; 0 where not classified.",
+    "Confidence of the label in %, 1 to 100: its probability, calibrated if the model is, or the agreement of models "
+    "that vote; 0 where not classified.",
     role="product",
 )
 CONFIDENCE_STYLE = Artifact(

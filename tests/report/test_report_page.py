@@ -127,7 +127,7 @@ def test_scores_and_areas_of_each_class(page):
 
 
 def test_excluded_classes_and_pixels_are_reported(page):
-    assert "is not validated: no validation pixel." in page.text
+    assert "is not validated: no classified validation pixel." in page.text
     assert "3 validation pixels are not classified" in page.text
 
 

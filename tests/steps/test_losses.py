@@ -11,16 +11,16 @@ import pytest
 import shapely
 
 from iota2.core.graph import JobContext, Key, MultiplePaths, Paths, Resources
-from iota2.core.losses import Amount, ClassLosses
+from iota2.core.losses import Amount, ClassLosses, losses_line
 from iota2.core.nomenclature import Nomenclature
-from iota2.core.tables import CODE
+from iota2.core.tables import CODE, FUSION
 from iota2.errors import InputError
 from iota2.io.tables.class_counts import read_class_counts
 from iota2.io.tables.class_statistics import read_class_statistics
 from iota2.io.tables.classes import write_classes
 from iota2.io.tables.polygon_losses import read_losses_csv, write_class_losses
 from iota2.io.tables.rates import losses, rates_csv
-from iota2.io.tables.vectors import write_samples, write_shapefile
+from iota2.io.tables.vectors import read_vector, write_samples, write_shapefile
 from iota2.steps.sampling import class_statistics
 from iota2.steps.sampling.selection import nothing_selected
 
@@ -132,6 +132,18 @@ def test_losses_of_polygons_are_counted_by_class_and_reason(tmp_path: Path):
         "samples": Amount(0, 2),
     }
     assert (found[12].of("samples"), found[31].of("samples")) == (Amount(0, 1), Amount(0, 1))
+
+
+def test_polygons_reserved_for_the_fusion_of_runs_are_counted(tmp_path: Path):
+    job = job_of(tmp_path)
+    reference = read_vector(tmp_path / "reference.shp")
+    reference.loc[reference.originfid == 1, "seed_0"] = FUSION
+    write_shapefile(reference, tmp_path / "reference.shp")
+    class_statistics.run(job)
+    found = {fate.code: fate for fate in read_losses_csv(tmp_path / "losses.csv")}
+    assert (found[11].of("reserved"), found[11].of("validation")) == (Amount(1, 30), Amount())
+    assert "0 for validation, 30 reserved for the fusion of runs; lost" in losses_line(found[11], "a")
+    assert "reserved" not in losses_line(found[12], "b")
 
 
 def test_samples_and_losses_add_up_to_the_learning_pixels(tmp_path: Path):

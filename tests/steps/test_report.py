@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from iota2 import layout
 from iota2.classifiers import save_model, train_model
 from iota2.classifiers.registry import as_options, validate_options
 from iota2.config.fusion_options import FusionMethod
+from iota2.config.options.schema import Config
 from iota2.core.graph import Key, MultiplePaths
 from iota2.core.losses import Amount, ClassLosses, losses_csv
 from iota2.core.recipe import FeatureRecipe
@@ -25,11 +27,13 @@ from iota2.core.tables import Confusion
 from iota2.io.tables.confusions import confusion_csv
 from iota2.io.tables.remark_lists import write_remarks
 from iota2.io.tables.vectors import write_shapefile
+from iota2.report.results.fused_models import FusedModels, fused_models_remarks
 from iota2.report.results.page import ModelView
 from iota2.steps.fused_runs import FusionParams
-from iota2.steps.learned_models import options_of_models
+from iota2.steps.learned_models import fused_models, options_of_models
 from iota2.steps.validation import confusion_figure
 from iota2.steps.validation.report import STEP, ReportParams
+from tests.config.helpers import loaded
 from tests.steps.helpers import (
     CRS,
     DAYS,
@@ -83,6 +87,7 @@ def report(
     seeds: list[int],
     fusion: FusionParams | None = None,
     inputs: Mapping[str, str | MultiplePaths] = MappingProxyType({}),
+    fusion_of_models: FusedModels | None = None,
 ) -> None:
     """Write a report in which all runs have the same numbers, and a fusion with another map.
 
@@ -100,6 +105,7 @@ def report(
     (folder / "rates.csv").write_text("#className,requiredSamples,totalSamples,rate\n1,9,20,0.45\n2,5,5,1\n")
     (folder / "samples.csv").write_text("class,all,region_1\n1,9,9\n2,4,4\n", encoding="utf-8")
     amounts = {"drawn": Amount(3, 40), "usable": Amount(3, 30), "validation": Amount(1, 8), "samples": Amount(0, 20)}
+    amounts |= {"reserved": Amount(1, 9)} if fusion is not None and fusion.reserved else {}
     (folder / "losses.csv").write_text(losses_csv([ClassLosses(code, str(code), amounts) for code in (1, 2)]))
     (folder / "confusion.csv").write_text(
         confusion_csv(Confusion((1, 2), np.array([[6, 2], [0, 4]]), np.zeros(2, np.int64)))
@@ -143,7 +149,11 @@ def report(
     if fusion is not None and fusion.method == "mean":
         inp["fused_confidence"] = write_raster(folder / "fused_confidence.tif", 60)
     out = {"results": "RESULTS.txt", "metrics": "metrics.json", "page": "report.html"}
-    params = ReportParams("Fields of the valley", {"chain.proj": CRS}, (layout.MAP,), len(seeds), fusion=fusion)
+    params = ReportParams("Fields of the valley", {"chain.proj": CRS}, (layout.MAP,), len(seeds))
+    params = replace(params, fusion=fusion, fused_models=fusion_of_models)
+    if fusion_of_models is not None:
+        (folder / "submodels.json").write_text('{"1": 1, "2": 3}')
+        inp["submodels"] = "submodels.json"
     run(STEP, folder, {**inp, **inputs}, {**out, "reliability": each("reliability.png")}, params=params)
     drawn = {"confusion": "confusion.csv", "classes": inp["classes"]}
     run(confusion_figure.STEP, folder, drawn, {"figure": "figures.png"}, key=Key.of(seed=0))
@@ -216,6 +226,65 @@ def test_the_page_of_fused_runs_shows_the_fused_map_with_its_areas_and_accuracy(
     assert ("Undecided: white" in page) is (undecided is not None)
     assert "it allows for errors in polygons outside the sample" in page
     assert page.count("<img") == 4, "map, confidence, validity and reliability"
+
+
+def test_the_table_of_samples_shows_the_reserved_polygons(tmp_path: Path, reported: Path) -> None:
+    report(tmp_path, [0, 1], FusionParams("majorityvoting", None, 255, reserved=True))
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<th>Validation pixels</th><th>Reserved for the fusion of runs</th>" in page
+    assert re.search(r"<td>8</td>\s*<td>9</td>", page)
+    assert "Reserved for" not in (reported / "report.html").read_text(encoding="utf-8")
+
+
+RADAR = {"dempster_shafer_sar_opt_fusion": True}
+
+
+def configured(folder: Path, arg_train: Mapping[str, Any] | None = None, **arg_classification: Any) -> Config:
+    """A configuration with optical and radar images."""
+    (folder / "s2").mkdir(exist_ok=True)
+    (folder / "images").mkdir(exist_ok=True)
+    (folder / "regions.shp").touch()
+    (folder / "s1.ini").write_text("[Paths]\nOutput = images\n")
+    sections = {"arg_train": {**(arg_train or {})}, "arg_classification": arg_classification}
+    regions = {"region_path": "regions.shp", "region_field": "region"}
+    return loaded(folder, {"s2_path": "s2", "s1_path": "s1.ini", **regions}, sections)
+
+
+def test_the_report_names_the_combination_of_models_and_its_optimistic_masses(tmp_path: Path) -> None:
+    options = "-method dempstershafer -method.dempstershafer.mob recall"
+    given = configured(tmp_path, {"fusion_masses": "validation"}, classif_mode="fusion", fusion_options=options)
+    report(tmp_path, [0], fusion_of_models=fused_models(given))
+    notes = " ".join(json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))["notes"])
+    found = [html.unescape((tmp_path / name).read_text(encoding="utf-8")) for name in ("RESULTS.txt", "report.html")]
+    for text in (notes, *found):
+        assert "Region 2 has 3 models, each of which learns from a part of the polygons. They are combined by" in text
+        assert "by the rule of Dempster and Shafer, with the recall of each model as its mass" in text
+        assert "The same polygons validate the map, so its accuracy is optimistic" in text
+
+
+def test_the_combination_of_models_follows_from_the_options(tmp_path: Path) -> None:
+    assert fused_models(configured(tmp_path)) is None
+    votes = configured(tmp_path, {"fusion_masses": "validation"}, classif_mode="fusion")
+    assert fused_models(votes) == FusedModels("majorityvoting", agreement=True)
+    smooth = configured(tmp_path, classif_mode="fusion", smoothing="bayesian")
+    assert fused_models(smooth) == FusedModels("majorityvoting"), "smoothing uses mean probabilities"
+    mean = configured(tmp_path, classif_mode="fusion", fusion_options="mean")
+    assert fused_models(mean) == FusedModels("mean")
+    by_masses = FusedModels("dempstershafer", "precision", optical_radar=True)
+    assert fused_models(configured(tmp_path, RADAR)) == by_masses
+    averaged = FusedModels("mean", optical_radar=True)
+    assert fused_models(configured(tmp_path, RADAR, fusion_options="mean")) == averaged
+    (sentence,) = fused_models_remarks(averaged, {})
+    assert sentence.startswith("The optical and the radar model of each region are combined by the highest mean prob")
+
+
+def test_the_agreement_of_models_is_not_called_a_probability(tmp_path: Path, reported: Path) -> None:
+    report(tmp_path, [0], fusion_of_models=FusedModels("majorityvoting", agreement=True))
+    for name in ("RESULTS.txt", "report.html"):
+        agreed, probable = ((folder / name).read_text(encoding="utf-8") for folder in (tmp_path, reported))
+        assert "Of the pixels with a confidence of 80 %, 80 % should be correct" in probable
+        assert "the confidence is their agreement, not a calibrated probability" in agreed
+        assert "80 % should be correct" not in agreed
 
 
 def test_the_measures_of_the_report_are_those_of_the_matrix(reported: Path) -> None:

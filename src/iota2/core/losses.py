@@ -25,10 +25,17 @@ REASONS: Mapping[str, str] = {
     "no_clear_date": "selected, but without the clear dates or data that the model needs",
 }
 """Reasons of losses with their descriptions, in the order of processing."""
-DRAWN, USABLE, VALIDATION, LEARNING, SAMPLES = "drawn", "usable", "validation", "learning", "samples"
-STAGES = (DRAWN, USABLE, VALIDATION, LEARNING, SAMPLES)
-"""Stages that are counted in addition to losses: polygons in the file, their usable part, both sides of the split, and
-samples."""
+DRAWN, USABLE, RESERVED, VALIDATION, LEARNING, SAMPLES = (
+    "drawn",
+    "usable",
+    "reserved",
+    "validation",
+    "learning",
+    "samples",
+)
+STAGES = (DRAWN, USABLE, RESERVED, VALIDATION, LEARNING, SAMPLES)
+"""Stages that are counted in addition to losses: polygons in the file, their usable part, polygons reserved for the
+fusion of runs, both sides of the split, and samples."""
 MIN_SAMPLE_PIXELS = 10
 """Minimum number of sample pixels of a class that is not nearly lost."""
 MIN_USABLE_SHARE = 0.05
@@ -145,10 +152,12 @@ def _pixels(count: int) -> str:
 
 
 def losses_line(entry: ClassLosses, name: str) -> str:
-    """One line of text on a class: amounts drawn, for learning, for validation, and lost by reason."""
+    """One line of text on a class: amounts drawn, for learning, for validation, reserved, and lost by reason."""
+    reserved = entry.of(RESERVED)
     return (
         f"{name} ({entry.code}): {amount_text(entry.of(DRAWN))} drawn; "
-        f"{_pixels(entry.of(SAMPLES).pixels)} for learning, {entry.of(VALIDATION).pixels:,} for validation; "
+        f"{_pixels(entry.of(SAMPLES).pixels)} for learning, {entry.of(VALIDATION).pixels:,} for validation"
+        f"{f', {reserved.pixels:,} reserved for the fusion of runs' if reserved else ''}; "
         f"lost: {losses_sentence(entry.losses)}"
     )
 

@@ -6,11 +6,13 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
+from iota2 import layout
 from iota2.classifiers.base import CONVERGENCE
 from iota2.classifiers.calibrated import SPLITS
 from iota2.classifiers.models import read_calibration, read_context, read_training
 from iota2.classifiers.registry import SCIKIT, as_options, method_name, shown_parameters, validate_options
 from iota2.classifiers.transforms import Components
+from iota2.config.options.schema import Config
 from iota2.config.options.train import ArgTrain
 from iota2.core.files import read_text
 from iota2.core.graph import Paths
@@ -19,6 +21,7 @@ from iota2.core.nomenclature import Nomenclature
 from iota2.io.tables.class_statistics import read_class_statistics
 from iota2.io.tables.rates import borrows, losses, read_rates
 from iota2.io.tables.recipes import read_recipe
+from iota2.report.results.fused_models import FusedModels, fused_models_remarks
 from iota2.report.results.page import ModelView
 from iota2.report.results.reductions import ReducedGroup, ReducedModel, reduction_remarks
 from iota2.report.results.reliability import CalibratedModel, SampleReliability
@@ -55,8 +58,30 @@ class LearnedModels:
         return options_of_models(self.models)
 
 
-def read_learned_models(inp: Paths, classes: Nomenclature, sensors_share: float) -> LearnedModels:
-    """From the inputs of the report; ``sensors_share``: share of the pixels above which sensors get their own model."""
+def fused_models(config: Config) -> FusedModels | None:
+    """How the models of a pixel are combined; None if each region has one model."""
+    given = config.arg_classification.fusion
+    optical_radar = layout.with_sar_fusion(config)
+    if not optical_radar and not layout.with_submodels(config):
+        return None
+    by_masses = layout.with_masses(config)
+    return FusedModels(
+        method="dempstershafer" if by_masses else given.method,
+        measure=(given.measure or "precision") if by_masses else None,
+        optical_radar=optical_radar,
+        validated_masses=layout.with_validated_masses(config),
+        agreement=layout.with_voted_confidence(config),
+    )
+
+
+def read_learned_models(
+    inp: Paths, classes: Nomenclature, sensors_share: float, fused: FusedModels | None
+) -> LearnedModels:
+    """From the inputs of the report.
+
+    ``sensors_share``: share of the pixels above which sensors get their own model. ``fused``: how the models of a
+    pixel are combined; None if there is one for each region.
+    """
     reductions, searches = _reductions(inp), _searches(inp)
     combinations = read_sensor_combinations(inp, sensors_share)
     remarks = (
@@ -65,7 +90,8 @@ def read_learned_models(inp: Paths, classes: Nomenclature, sensors_share: float)
         *reduction_remarks(reductions),
         *search_remarks(searches),
         *_convergence_remarks(inp),
-        *_submodel_remarks(inp),
+        *(fused_models_remarks(fused, _submodels(inp)) if fused else ()),
+        *_borrowing_remarks(inp),
         *_context_remarks(inp),
         *combination_remarks(combinations, sensors_share),
     )
@@ -131,15 +157,14 @@ def _convergence_remarks(inp: Paths) -> Iterator[str]:
             yield f"Region {key.model}, seed {key.seed}, {method}: {made.summary[CONVERGENCE]}."
 
 
-def _submodel_remarks(inp: Paths) -> Iterator[str]:
-    """A sentence for each region with several models, and for each of these without polygons of its own."""
-    counts = json.loads(read_text(inp.submodels)) if "submodels" in inp else {}
-    for region, count in counts.items():
-        if count > 1:
-            yield (
-                f"Region {region} has {count} models, each of which learns from a part of the polygons; their results "
-                "are combined by arg_classification.fusion_options."
-            )
+def _submodels(inp: Paths) -> dict[str, int]:
+    """Number of models of each region; empty if no region may have several."""
+    found: dict[str, int] = json.loads(read_text(inp.submodels)) if "submodels" in inp else {}
+    return found
+
+
+def _borrowing_remarks(inp: Paths) -> Iterator[str]:
+    """A sentence for each model without polygons of its own."""
     for key, path in inp.each("rates"):
         if borrows(read_rates(path)):
             yield (

@@ -20,6 +20,7 @@ from iota2.io.tables.confusions import read_confusion
 from iota2.io.tables.polygon_counts import read_polygon_counts
 from iota2.io.tables.polygon_losses import read_losses_csv
 from iota2.report.results.borders import BordersData, border_remarks, borders_text
+from iota2.report.results.fused_models import FusedModels
 from iota2.report.results.fusion import FusionReport, fusion_json, fusion_remarks
 from iota2.report.results.metrics import metrics
 from iota2.report.results.reliability import ReliabilityData, calibration_remarks, reliability_text
@@ -86,16 +87,23 @@ class RunResults:
 
 
 def read_run_results(
-    inp: Paths, *, sampled: bool, blended: bool, sensors_share: float, fusion: FusionParams | None
+    inp: Paths,
+    *,
+    sampled: bool,
+    blended: bool,
+    sensors_share: float,
+    fused_models: FusedModels | None,
+    fusion: FusionParams | None,
 ) -> RunResults:
     """The results, from the inputs of the report.
 
     ``sampled``: whether validation pixels are selected like learning pixels. ``blended``: whether models are blended
     near borders of regions. ``sensors_share``: share of the pixels above which a combination of sensors gets its own
-    model. ``fusion``: options of the fusion of runs; None without.
+    model. ``fused_models``: how the models of a pixel are combined; None if there is one for each region. ``fusion``:
+    options of the fusion of runs; None without.
     """
     classes = read_classes(inp.classes)
-    learned = read_learned_models(inp, classes, sensors_share)
+    learned = read_learned_models(inp, classes, sensors_share, fused_models)
     counts = {key.seed: read_polygon_counts(path) for key, path in inp.each("validation")}
     return RunResults(
         classes,
@@ -103,7 +111,11 @@ def read_run_results(
         {key.seed: read_losses_csv(path) for key, path in inp.each("losses")},
         learned,
         validation_accuracy(counts, classes.codes, sampled=sampled),
-        ReliabilityData(_map_reliability(inp, classes, counts), learned.calibrations),
+        ReliabilityData(
+            _map_reliability(inp, classes, counts),
+            learned.calibrations,
+            fused_models is not None and fused_models.agreement,
+        ),
         BordersData(_map_stages(inp), blended),
         read_fusion(inp, fusion, classes) if fusion else None,
     )

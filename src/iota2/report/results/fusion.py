@@ -10,16 +10,13 @@ from iota2.compute.accuracy import Summary, summarise
 from iota2.compute.run_fusion import FusionAccuracy, MapAccuracy
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.words import counted
+from iota2.report.results.fused_models import METHODS
 from iota2.report.results.measures import interval, measure
 from iota2.report.results.metrics import defined, estimate_json, seed_json
 from iota2.report.results.names import FUSION
+from iota2.report.results.remarks import excluded_pixels
 from iota2.report.results.text import results_text
 
-_METHODS = {
-    "majorityvoting": "by most votes",
-    "dempstershafer": "by the rule of Dempster and Shafer",
-    "mean": "by the highest mean probability",
-}
 NOT_AN_INTERVAL = (
     "The interval over the runs describes how much the accuracy varies between random splits of the polygons. It is "
     "not an interval of the accuracy of the map, since all runs use the same reference data."
@@ -63,7 +60,7 @@ def fusion_sentences(found: FusionReport) -> list[str]:
     runs = counted(len(found.accuracy.runs), "run")
     masses = f", with the {found.measure} of each run in its own validation polygons as mass" if found.measure else ""
     polygons = int(found.accuracy.validated.subsets["all"].polygons.sum())
-    sentences = [f"The maps of {runs} are fused {_METHODS[found.method]}{masses}."]
+    sentences = [f"The maps of {runs} are fused {METHODS[found.method]}{masses}."]
     if found.reserved:
         sentences.append(
             f"The accuracy is computed on {counted(polygons, 'polygon')} that no run uses for learning or validation "
@@ -120,22 +117,15 @@ def fusion_remarks(found: FusionReport, nomenclature: Nomenclature) -> list[str]
         )
     undecided = found.accuracy.fusion.undecided
     if undecided.any():
-        parts = ", ".join(
-            f"{nomenclature.name(code)} {int(count):,}"
-            for code, count in zip(found.accuracy.validated.labels, undecided, strict=True)
-            if count
-        )
-        remarks.append(
-            f"Fusion of the runs: {int(undecided.sum()):,} validation pixels are undecided and are excluded from the "
-            f"measures ({parts})."
-        )
+        counts = dict(zip(found.accuracy.validated.labels, undecided.tolist(), strict=True))
+        remarks.append(f"{FUSION.capitalize()}: {excluded_pixels(counts, 'undecided', nomenclature)}")
     return remarks
 
 
 def fusion_results(found: FusionReport, nomenclature: Nomenclature, notes: Sequence[str] = ()) -> str:
     """Text of ``RESULTS.txt`` with the accuracy of the fusion, and a comparison with the runs."""
     validated = found.accuracy.validated
-    matrices = {FUSION: validated.subsets["all"].confusions[0]}
+    matrices = {FUSION: found.accuracy.fusion.confusion}
     text = results_text(matrices, nomenclature, (*fusion_remarks(found, nomenclature), *notes), validated)
     rows = [_HEADS, *(tuple(asdict(row).values()) for row in fusion_rows(found))]
     widths = [max(len(row[k]) for row in rows) for k in range(len(_HEADS) - 1)]

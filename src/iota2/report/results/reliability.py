@@ -17,12 +17,16 @@ from iota2.report.results.names import of_first_seed
 
 TITLE = "Reliability of the confidence"
 """Title of the section."""
-ABOUT = (
-    "Of the pixels with a confidence of 80 %, 80 % should be correct. ECE, the expected calibration error, is the mean "
-    f"difference between confidence and share of correct pixels in {BINS} bins of equal numbers of pixels; pixels of "
-    "equal confidence share a bin. Brier score: mean squared difference between the confidence and each pixel "
-    "(1 correct, 0 wrong). Brackets: 95 % interval over the validation polygons, which is wide if few of them contain "
-    "errors; the ECE of few polygons is too large."
+_PROBABILITY = "Of the pixels with a confidence of 80 %, 80 % should be correct."
+_AGREEMENT = (
+    "Models vote (arg_classification.fusion_options), so the confidence is their agreement, not a calibrated "
+    "probability: it ranks pixels. The measures show how far it is from the share of correct pixels."
+)
+_MEASURES = (
+    "ECE, the expected calibration error, is the mean difference between confidence and share of correct pixels in "
+    f"{BINS} bins of equal numbers of pixels; pixels of equal confidence share a bin. Brier score: mean squared "
+    "difference between the confidence and each pixel (1 correct, 0 wrong). Brackets: 95 % interval over the "
+    "validation polygons, which is wide if few of them contain errors; the ECE of few polygons is too large."
 )
 """Explanation of the measures."""
 PARTS: Mapping[Part, str] = {
@@ -73,6 +77,13 @@ class ReliabilityData:
     maps: Mapping[int, MapReliability]
     models: tuple[CalibratedModel, ...] = ()
     """Empty if no calibration was requested."""
+    agreement: bool = False
+    """Whether the confidence is the agreement of models that vote, and not a probability."""
+
+    @property
+    def about(self) -> str:
+        """Explanation of the confidence and the measures."""
+        return f"{_AGREEMENT if self.agreement else _PROBABILITY} {_MEASURES}"
 
 
 @dataclass(frozen=True)
@@ -112,7 +123,7 @@ def _with_bounds(value: float, bounds: Bounds | None) -> str:
 
 def reliability_text(data: ReliabilityData, nomenclature: Nomenclature) -> str:
     """Section of ``RESULTS.txt``; the name is in the last column, and columns are separated by spaces."""
-    lines = [TITLE, ABOUT]
+    lines = [TITLE, data.about]
     for seed, found in data.maps.items():
         lines += ["", *([f"Seed {seed}"] if len(data.maps) > 1 else [])]
         rows = [*part_rows(found), *class_rows(found, nomenclature)]
@@ -162,7 +173,7 @@ def reliability_table(data: ReliabilityData, nomenclature: Nomenclature) -> dict
     found = data.maps[min(data.maps)]
     return {
         "title": of_first_seed(TITLE, data.maps),
-        "about": ABOUT,
+        "about": data.about,
         "heads": HEADS,
         "parts": part_rows(found),
         "classes": class_rows(found, nomenclature),

@@ -38,7 +38,7 @@ def _reason(code: int, missing: list[int | str], confusions: Matrices) -> str:
     left = sum(int(confusion.unmapped[confusion.labels.index(code)]) for confusion in matrices)
     if left:
         return f"none of its {left:,} validation pixels is classified (0 in the map){when}"
-    return f"no validation pixel{when}"
+    return f"no classified validation pixel{when}"
 
 
 def _not_validated(confusions: Matrices, nomenclature: Nomenclature) -> Iterator[str]:
@@ -63,17 +63,17 @@ def _never_mapped(confusions: Matrices, nomenclature: Nomenclature) -> Iterator[
 
 def _unmapped(confusions: Matrices, nomenclature: Nomenclature) -> Iterator[str]:
     for seed, confusion in confusions.items():
-        total = int(confusion.unmapped.sum())
-        if total:
-            parts = ", ".join(
-                f"{nomenclature.name(code)} {int(count):,}"
-                for code, count in zip(confusion.labels, confusion.unmapped, strict=True)
-                if count
-            )
-            yield (
-                f"{_seeds([seed]).capitalize()}: {total:,} validation pixels are not classified and are excluded from "
-                f"all measures ({parts})."
-            )
+        if confusion.unmapped.any():
+            counts = dict(zip(confusion.labels, confusion.unmapped.tolist(), strict=True))
+            yield f"{_seeds([seed]).capitalize()}: {excluded_pixels(counts, 'not classified', nomenclature)}"
+
+
+def excluded_pixels(counts: Mapping[int, int], what: str, nomenclature: Nomenclature) -> str:
+    """Sentence on validation pixels that are ``what``, and therefore excluded; ``counts`` by class code."""
+    total = sum(counts.values())
+    parts = ", ".join(f"{nomenclature.name(code)} {count:,}" for code, count in counts.items() if count)
+    pixels, verb = (f"{total:,} validation pixels", "are") if total != 1 else ("1 validation pixel", "is")
+    return f"{pixels} {verb} {what} and {verb} excluded from all measures ({parts})."
 
 
 def _seeds(seeds: list[int | str]) -> str:

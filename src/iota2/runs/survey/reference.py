@@ -163,7 +163,7 @@ def _submodel_remarks(region: str, area: float, count: int, learners: Mapping[in
     if rare := [f"{label} ({number})" for label, number in learners.items() if number < count]:
         remarks.append(
             f"Region {region} has {count} models, but some classes have fewer learning "
-            f"polygons: {some(rare)}. Models without a polygon of a class do not vote for it."
+            f"polygons: {some(rare)}. Models without a polygon of a class cannot predict it."
         )
     return remarks
 

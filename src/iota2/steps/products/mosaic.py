@@ -73,7 +73,7 @@ def params(config: Config) -> MosaicParams:
     """The options for the grid of the products and their metadata."""
     given = config.arg_classification
     share = given.likely_classes_share if layout.with_likely_classes(config) else None
-    votes = layout.with_submodels(config) and given.fusion.method != "mean" and given.smoothing != "bayesian"
+    votes = layout.with_voted_confidence(config)
     return MosaicParams(config.chain.proj, config.chain.spatial_resolution, given.smoothing, votes, share)
 
 

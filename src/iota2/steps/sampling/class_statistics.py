@@ -13,8 +13,8 @@ import pandas as pd
 from iota2 import layout
 from iota2.compute.sampling import BOTH
 from iota2.core.graph import JobContext, Step
-from iota2.core.losses import LEARNING, SAMPLES, USABLE, VALIDATION, Amount, ClassLosses, losses_csv
-from iota2.core.tables import CODE, LEARN, ORIGIN, UNUSED, seed_column
+from iota2.core.losses import LEARNING, RESERVED, SAMPLES, USABLE, VALIDATION, Amount, ClassLosses, losses_csv
+from iota2.core.tables import CODE, FUSION, LEARN, ORIGIN, UNUSED, seed_column
 from iota2.core.tables import VALIDATION as VALIDATION_SIDE
 from iota2.io.files.atomic import write_text
 from iota2.io.tables.classes import read_classes
@@ -80,6 +80,7 @@ def class_amounts(
     return {
         "no_pixel": Amount(int((own["pixels"] == 0).sum()), 0),
         USABLE: _amount(own),
+        RESERVED: _amount(own[side == FUSION]),
         VALIDATION: _amount(own[side.isin([VALIDATION_SIDE, BOTH])]),
         LEARNING: _amount(own[side.isin([LEARN, BOTH])]),
         "selection": Amount(0, available - requested - left_out),
@@ -110,5 +111,5 @@ STEP = Step(
         "classes": layout.CODES,
     },
     makes={"statistics": layout.CLASS_STATISTICS, "losses": layout.LOSSES},
-    version=2,
+    version=3,
 )

@@ -38,6 +38,7 @@ from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.remark_lists import read_remarks
 from iota2.io.tables.vectors import read_vector
 from iota2.options import Options
+from iota2.report.results.fused_models import FusedModels
 from iota2.report.results.fusion import NOT_AN_INTERVAL, FusionReport, fusion_results
 from iota2.report.results.importance import ImportanceView, importance_view, importances_json
 from iota2.report.results.names import FUSION, of_first_seed
@@ -49,7 +50,7 @@ from iota2.report.results.sensors import combinations_json
 from iota2.steps.blocks import COPY_SHAPE
 from iota2.steps.drawing import figures_module
 from iota2.steps.fused_runs import FusionParams, fusion_params
-from iota2.steps.learned_models import TRAINING_OPTIONS, LearnedModels
+from iota2.steps.learned_models import TRAINING_OPTIONS, LearnedModels, fused_models
 from iota2.steps.run_results import read_run_results
 
 MAX_QUICKLOOK_PIXELS = 1_000_000
@@ -73,6 +74,8 @@ class ReportParams:
     """Whether validation pixels are selected like learning pixels."""
     fusion: FusionParams | None = None
     """The fusion of the runs; None without."""
+    fused_models: FusedModels | None = None
+    """How the models of a pixel are combined; None if there is one for each region."""
     sensors_share: float = 0.0
     """Share of the pixels above which a combination of sensors gets its own model."""
 
@@ -93,6 +96,7 @@ def params(config: Config) -> ReportParams:
         blended=layout.with_boundary_fusion(config),
         sampled_validation=config.arg_train.sampling_validation,
         fusion=fusion_params(config),
+        fused_models=fused_models(config),
         sensors_share=config.arg_classification.missing_sensors_share,
     )
 
@@ -105,6 +109,7 @@ def run(job: JobContext[ReportParams]) -> None:
         sampled=given.sampled_validation,
         blended=given.blended,
         sensors_share=given.sensors_share,
+        fused_models=given.fused_models,
         fusion=given.fusion,
     )
     classes, learned, fates = found.classes, found.learned, found.fates
