@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iota2.compute.features import feature_block
+from iota2.compute.sensor_combinations import seen_by_any
 from iota2.core.cube import Cube
 from iota2.core.recipe import MISSING, TEMPORAL_FEATURES, FeatureRecipe, SensorRecipe
 from iota2.core.tables import sample_columns
@@ -55,6 +56,27 @@ def test_with_allow_missing_the_other_sensors_are_used() -> None:
     np.testing.assert_allclose(values["R_vv_20180401"], [-10, -10, MISSING, MISSING, -10], rtol=1e-5)
     assert values["ALT_band_0"].tolist() == [10, 20, 30, 40, 50]
     assert values["SLP_band_0"].tolist() == [1, 2, 3, 4, MISSING]
+
+
+@pytest.mark.parametrize("sensors", [(OPTICAL, RADAR, LAYERS), (LAYERS, RADAR), (OPTICAL,), (LAYERS,)])
+def test_samples_that_a_recipe_sees_are_the_pixels_with_a_label(sensors: tuple[SensorRecipe, ...]) -> None:
+    recipe = FeatureRecipe((OPTICAL, RADAR, LAYERS), allow_missing=True)
+    used = FeatureRecipe(sensors, allow_missing=True)
+    block = feature_block(cubes(), recipe)
+    labelled = (block.n_valid > 0).ravel()
+    part = block.of(used)
+    seen = seen_by_any(part.values[:, 0].T[labelled], used)
+    expected = np.ones(labelled.sum(), bool) if sensors == (LAYERS,) else part.n_valid.ravel()[labelled] > 0
+    assert seen.tolist() == expected.tolist()
+    assert seen_by_any(part.values[:, 0].T, replace(used, allow_missing=False)).all()
+
+
+def test_a_sensor_without_features_may_have_seen_any_sample() -> None:
+    silent = replace(RADAR, copy_input=False)
+    x = np.full((2, len(OPTICAL.names)), MISSING, np.float32)
+    assert not seen_by_any(x, FeatureRecipe((OPTICAL,), allow_missing=True)).any()
+    assert seen_by_any(x, FeatureRecipe((OPTICAL, silent), allow_missing=True)).all()
+    assert seen_by_any(x[:0], FeatureRecipe((OPTICAL,), allow_missing=True)).shape == (0,)
 
 
 def test_temporal_features_of_a_missing_series_are_missing() -> None:

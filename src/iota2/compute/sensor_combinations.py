@@ -7,6 +7,8 @@ from itertools import combinations
 
 import numpy as np
 
+from iota2.core.recipe import MISSING, FeatureRecipe
+
 Combination = tuple[str, ...]
 """Names of the sensors with at least one clear date at a pixel, in the order of the recipe."""
 
@@ -115,6 +117,23 @@ def trainable(
         if first_subset(names, chosen) is None:
             chosen += [one for one in by_preference(_subsets(names), features) if samples(one)[0]][:1]
     return by_preference(chosen, features)
+
+
+def seen_by_any(x: np.ndarray, recipe: FeatureRecipe) -> np.ndarray:
+    """(sample,) bool: samples that any sensor of an ``allow_missing`` recipe sees, all samples for other recipes.
+
+    ``x`` (sample, feature): features of the recipe; those of a sensor that does not see a sample are ``MISSING``.
+    Layers do not count. All samples, if the recipe has only layers, or a sensor without features.
+    """
+    dated = [sensor for sensor in recipe.sensors if not sensor.static]
+    if not recipe.allow_missing or not dated or not all(sensor.names for sensor in dated):
+        return np.ones(len(x), bool)
+    seen, first = np.zeros(len(x), bool), 0
+    for sensor in recipe.sensors:
+        if not sensor.static:
+            seen |= (x[:, first : first + len(sensor.names)] != MISSING).any(axis=1)
+        first += len(sensor.names)
+    return seen
 
 
 def _subsets(names: Combination) -> list[Combination]:

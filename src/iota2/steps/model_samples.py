@@ -19,7 +19,7 @@ def model_samples(inp: Paths) -> tuple[ClassSamples, ...]:
     """Samples of each class in each model, from the inputs of the report."""
     found: list[ClassSamples] = []
     for key, path in inp.each("models"):
-        region = f"{key.region}{key.submodel}"  # the models of all sources have the same samples
+        region = f"{key.region}{key.submodel}"  # samples are extracted for all sources together
         copied = Counter[int]()
         for one in copy_counts(inp, key.seed):
             if one.rule.destination == region:

@@ -17,6 +17,7 @@ from iota2.classifiers.samples import Samples
 from iota2.classifiers.superpixel_context import SuperpixelContext
 from iota2.classifiers.transforms import Components
 from iota2.compute.class_weights import Balanced, class_weights, counts_by_code, sample_weights, weights_by_code
+from iota2.compute.sensor_combinations import seen_by_any
 from iota2.config.learner import Learner, options_of_learner
 from iota2.core.graph import Artifact, Key, Need, Paths, optional
 from iota2.core.nomenclature import Nomenclature
@@ -106,6 +107,19 @@ def read_features(inp: Paths, recipe: FeatureRecipe) -> tuple[np.ndarray, Compon
     reduction = Components.load(inp.reduction) if "reduction" in inp else None
     columns = sample_columns(recipe) if reduction is None else reduced_columns(reduction.n_outputs)
     return read_columns(inp.samples, columns), reduction
+
+
+def read_learned(inp: Paths, key: Key, recipe: FeatureRecipe) -> tuple[LabelledSamples, np.ndarray, Components | None]:
+    """The samples from which a model of ``recipe`` learns, and their features or components as ``read_features``.
+
+    Samples that none of its sensors sees are left out, as the model does not predict such pixels. InputError without
+    samples.
+    """
+    samples, (x, reduction) = read_labelled(inp, key), read_features(inp, recipe)
+    if not recipe.allow_missing:
+        return samples, x, reduction
+    rows = seen_by_any(x if reduction is None else read_columns(inp.features, sample_columns(recipe)), recipe)
+    return (samples, x, reduction) if rows.all() else (samples.where(rows), x[rows], reduction)
 
 
 def with_context(inp: Paths, key: Key, x: np.ndarray, context: WindowContext | SuperpixelContext | None) -> np.ndarray:

@@ -27,7 +27,7 @@ class ClassSamples:
 
     @property
     def learned(self) -> int:
-        """Samples from which the model learns."""
+        """Samples from which the model learns, if its sensors see them."""
         return self.extracted + self.copied + self.added
 
 

@@ -35,6 +35,7 @@ from iota2.steps.training_samples import (
     effective_weights,
     read_features,
     read_labelled,
+    read_learned,
     weights_of,
     with_context,
 )
@@ -79,10 +80,11 @@ def run(job: JobContext[LearnedConfusionParams]) -> None:
 
 def _samples(job: JobContext[LearnedConfusionParams], model: Model) -> tuple[LabelledSamples, np.ndarray]:
     """The samples from which the classifier of a model has learned, and what it got as their features."""
-    samples, recipe = read_labelled(job.inp, job.key), model.recipe
+    recipe = model.recipe
     if not recipe.partial:
-        x, _ = read_features(job.inp, recipe)
+        samples, x, _ = read_learned(job.inp, job.key, recipe)
         return samples, with_context(job.inp, job.key, x, model.context)
+    samples = read_labelled(job.inp, job.key)
     table = job.inp.features if "features" in job.inp else job.inp.samples
     rows = read_seen(table, recipe, samples.codes).of(model.learned.dated)
     if model.learned.dated == recipe.dated:

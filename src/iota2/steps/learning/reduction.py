@@ -11,6 +11,7 @@ import numpy as np
 from iota2 import layout
 from iota2.classifiers.models import require_finite
 from iota2.classifiers.transforms import Components
+from iota2.compute.sensor_combinations import seen_by_any
 from iota2.config.learner import learned_samples
 from iota2.config.options.schema import Config
 from iota2.config.sources import radar_sensors, recipe_of_source
@@ -68,13 +69,16 @@ def run(job: JobContext[ReductionParams]) -> None:
 
 
 def _complete(x: np.ndarray, recipe: FeatureRecipe, job: JobContext) -> np.ndarray:
-    """The samples that all sensors see, of ``x`` (sample, feature): components of the others have no value.
+    """The samples to which components are fitted, of ``x`` (sample, feature).
 
-    Without any, zeros in place of missing values; these components are not used.
+    In a partial recipe, those that all sensors see: components of the others have no value. With missing values, those
+    that any sensor sees. Without any such sample, zeros in place of missing values; these components are not used.
     """
     if recipe.partial and np.isnan(x).any():
         complete = x[~np.isnan(x).any(axis=1)]
         x = complete if len(complete) else np.nan_to_num(x)
+    if not (seen := seen_by_any(x, recipe)).all():
+        x = x[seen] if seen.any() else np.zeros_like(x)
     require_finite(x, recipe.names, f"region {job.key.model}, seed {job.key.seed}")
     return x
 
@@ -98,7 +102,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     region = str(facts.key["region"])
     samples, mean = (learned_samples(config.arg_train, count, run.class_count, facts.model, region) for count in before)
     reduced = max_components(run.recipe, given.mode, given.target)
-    copies = 2 if config.sensor_models else 1  # the samples that all sensors see
+    copies = 2 if config.sensor_models or given.radar else 1  # the samples that sensors see
     memory = int(samples * (4 * (copies * run.features + reduced) + POINT_BYTES))
     disk = mean * (SAMPLE_BYTES + SAMPLE_VALUE_BYTES * reduced)
     return replace(facts.raster_cost(), memory=max(facts.allowed, memory), disk=disk)
@@ -106,6 +110,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
 
 STEP = Step(
     name="reduceFeatures",
+    version=2,
     group="dimred",
     about="Replace the features of the samples by principal components (with `dim_red`).",
     task="reduction_model_{region}{submodel}_seed_{seed}{source}",

@@ -50,6 +50,7 @@ from iota2.steps.training_samples import (
     effective_weights,
     read_features,
     read_labelled,
+    read_learned,
     weights_of,
     with_context,
 )
@@ -123,11 +124,10 @@ def params(config: Config) -> TrainingParams:
 def run(job: JobContext[TrainingParams]) -> None:
     """Train the classifier on the model's samples; write the model and its card."""
     recipe = recipe_of_source(read_recipe(job.inp.recipe), job.key.source, job.params.radar)
-    samples = read_labelled(job.inp, job.key)
     if recipe.partial:
-        model = _model_of_sensors(job, recipe, samples)
+        model = _model_of_sensors(job, recipe, read_labelled(job.inp, job.key))
     else:
-        model = _trained(job, recipe, samples, *read_features(job.inp, recipe))
+        model = _trained(job, recipe, *read_learned(job.inp, job.key, recipe))
     if "statistics" in job.out:
         write_text(job.out.statistics, _statistics(model))
     if "search" in job.out:
@@ -267,7 +267,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
 
 STEP = Step(
     name="learnModel",
-    version=3,
+    version=4,
     group="learning",
     about="Train one model per region and seed.",
     task="learning_model_{region}{submodel}_seed_{seed}{source}",
