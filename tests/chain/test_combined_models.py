@@ -246,3 +246,17 @@ def test_fusions_that_are_not_possible_are_refused(world: Case, capsys: pytest.C
     both = {"arg_train": SAR["arg_train"], "arg_classification": FUSION["arg_classification"]}
     text = refused(capsys, configured(world, chain={"s1_path": str(world.files.s1_path)}, **both))
     assert "'fusion' is not possible together with arg_train.dempster_shafer_sar_opt_fusion; remove one" in text
+
+
+def test_regions_with_equal_names_of_models_or_files_are_refused(
+    world: Case, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for other, options, expected in (
+        ("1_SAR", SAR, "region '1_SAR' has the name of a model of region '1', which has radar models"),
+        ("1_confidence", FUSION, "regions '1' and '1_confidence' would have the same file, classif/"),
+    ):
+        regions = gpd.read_file(world.files.regions)
+        regions["region"] = regions["region"].replace({"2": other})
+        regions.to_file(tmp_path / f"{other}.gpkg")
+        chain = {"s1_path": str(world.files.s1_path), "region_path": str(tmp_path / f"{other}.gpkg")}
+        assert expected in refused(capsys, configured(world, chain=chain, **options))

@@ -6,13 +6,7 @@ import geopandas as gpd
 import pytest
 import shapely
 
-from iota2.runs.survey.reference import _equal_model_names, _square_metres, _submodel_numbers, _submodel_remarks
-
-
-def test_a_region_may_not_have_the_name_of_a_model_of_another_region() -> None:
-    (text,) = _equal_model_names({"1": 3, "1f2": 1, "1f9": 1, "f1": 2})
-    assert text.startswith("region '1f2' has the name of a model of region '1', which is split")
-    assert _equal_model_names({"1": 1, "1f1": 4, "2": 3}) == [], "region 1 is not split"
+from iota2.runs.survey.reference import _square_metres, _submodel_numbers, _submodel_remarks
 
 
 def test_the_number_of_models_is_said_also_if_nothing_is_split() -> None:

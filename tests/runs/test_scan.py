@@ -196,6 +196,20 @@ def test_a_tile_without_a_sensor_is_predicted_by_models_of_the_others_but_needs_
     assert "Or set chain.allow_missing_sensor to True" in str(message.value)
 
 
+def test_a_tile_without_radar_images_has_one_remark_on_both_orbit_directions(case: Case, tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / WEST[1:]).symlink_to(case.files.radar / "images" / WEST[1:])
+    shutil.copy(case.files.s1_path, tmp_path)
+    given = {"l8_path": None, "s1_path": str(tmp_path / case.files.s1_path.name)}
+    part = found(case, **given)
+    (note,) = (note for note in part.notes[EAST] if "no folder for tile" in note.text)
+    assert (note.tile, note.sensor) == (EAST, "Sentinel_1")
+    assert [s.sensor for s in part.recipe.sensors][:2] == ["sentinel1_asc", "sentinel1_des"]
+    with pytest.raises(UserError) as message:
+        found(case, missing="mask", **given)
+    assert str(message.value).count("no folder for tile") == 1
+
+
 def test_models_of_fewer_sensors_need_several_sensors_with_dates(case: Case) -> None:
     assert not found(case, l8_path=None).recipe.partial
     assert not found(case, missing="mask").recipe.partial

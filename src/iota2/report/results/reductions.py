@@ -30,7 +30,7 @@ class ReducedModel:
     region: str
     seed: int
     groups: tuple[ReducedGroup, ...]
-    """The same groups in all models of a run, in the same order."""
+    """In the order of the features. Optical and radar models have other groups, or groups of other features."""
 
 
 def reduction_remarks(models: Sequence[ReducedModel]) -> Iterator[str]:
@@ -49,22 +49,12 @@ def reduction_remarks(models: Sequence[ReducedModel]) -> Iterator[str]:
 
 
 def reduction_table(models: Sequence[ReducedModel]) -> dict[str, Any]:
-    """Values of the section of the page: models as columns, groups as rows."""
-    rows = [
-        {
-            "name": same[0].name,
-            "features": same[0].features,
-            "cells": [
-                {
-                    "components": group.components,
-                    "explained": f"{100 * group.explained:.1f}",
-                    "low": group.explained < LEAST_EXPLAINED,
-                }
-                for group in same
-            ],
-        }
-        for same in zip(*(model.groups for model in models), strict=True)
-    ]
+    """Values of the section of the page: models as columns, groups of any model as rows.
+
+    The cell of a model without the group is None.
+    """
+    by_name = [{group.name: _cell(group) for group in model.groups} for model in models]
+    names = dict.fromkeys(name for groups in by_name for name in groups)
     totals = [
         {
             "features": sum(group.features for group in model.groups),
@@ -72,7 +62,21 @@ def reduction_table(models: Sequence[ReducedModel]) -> dict[str, Any]:
         }
         for model in models
     ]
-    return {"models": models, "rows": rows, "totals": totals, "least": f"{100 * LEAST_EXPLAINED:.0f}"}
+    return {
+        "models": models,
+        "rows": [{"name": name, "cells": [groups.get(name) for groups in by_name]} for name in names],
+        "totals": totals,
+        "least": f"{100 * LEAST_EXPLAINED:.0f}",
+    }
+
+
+def _cell(group: ReducedGroup) -> dict[str, Any]:
+    return {
+        "features": group.features,
+        "components": group.components,
+        "explained": f"{100 * group.explained:.1f}",
+        "low": group.explained < LEAST_EXPLAINED,
+    }
 
 
 def reductions_json(models: Sequence[ReducedModel]) -> list[Mapping[str, Any]]:

@@ -16,7 +16,7 @@ from iota2.compute.areas import home_regions
 from iota2.compute.class_weights import weights_by_code
 from iota2.compute.label_fusion import undecided_problem
 from iota2.compute.sample_copies import rules_of_unknown_regions
-from iota2.compute.submodels import learning_polygons, model_names, models_by_name, submodel_count, submodel_names
+from iota2.compute.submodels import learning_polygons, model_names, models_by_name, submodel_count
 from iota2.compute.uncertainty import mask_problem
 from iota2.config.options.schema import Config
 from iota2.core.labels import whole_number
@@ -65,8 +65,6 @@ def find_reference(problems: Problems, images: Images, regions: Regions) -> Refe
     split = "reference" in problems.asks and problems.usable("arg_classification") and with_submodels(config)
     data = _polygons(problems, images) if problems.checks("reference") or split else None
     submodels, submodel_texts = _submodels(config, images, regions, data) if split else (None, ())
-    for text in _equal_model_names(submodels or {}):
-        problems.add(("chain", "region_path"), text)
     classes = _classes(problems, data)
     split_values = _split_field(problems) if data is not None else None
     tables = problems.checks("reference") and problems.usable("arg_train.sample_selection")
@@ -128,17 +126,6 @@ def _square_metres(polygons: gpd.GeoSeries) -> np.ndarray:
     geometries = polygons.to_numpy()
     bounds = shapely.bounds(geometries)
     return square_metres(shapely.area(geometries), polygons.crs, (bounds[:, 1] + bounds[:, 3]) / 2)
-
-
-def _equal_model_names(counts: Mapping[str, int]) -> list[str]:
-    """Problems: regions whose name is that of a sub-model of another region."""
-    submodels = {f"{name}{one}": name for name, count in counts.items() if count > 1 for one in submodel_names(count)}
-    return [
-        f"region {name!r} has the name of a model of region {submodels[name]!r}, which is split "
-        "(arg_classification.classif_mode 'fusion'); rename one of the two regions."
-        for name in counts
-        if name in submodels
-    ]
 
 
 def _submodel_numbers(counts: Mapping[str, int], areas: Mapping[str, float], threshold: float) -> str:

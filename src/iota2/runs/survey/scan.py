@@ -120,7 +120,7 @@ def scan(
         except MissingTile as err:
             missing = err.other_tiles
             if consequence := _without_images(config, options):
-                remarks.append(Remark(f"{err} {consequence}", "images", tile, options.spec.name))
+                remarks.append(Remark(f"{err} {consequence}", "images", tile, options.spec.section))
             else:
                 problems.append((option, str(err) + _remedy(config, options) * (len(sensors) > 1)))
         except InputError as err:
@@ -132,7 +132,7 @@ def scan(
     if problems or not any(not series.spec.static for series in found):
         problems = problems or [(_option_of(remark, sensors), remark.text) for remark in remarks]
         raise InputProblems([(("chain", "list_tile"), text) for _, text in problems] if unknown_tile else problems)
-    return tuple(found), tuple(dict.fromkeys(remarks))  # the series of a section share remarks on the section
+    return tuple(found), tuple(dict.fromkeys(remarks))  # the series of a section share its remarks
 
 
 def _without_images(config: Config, options: SensorOptions) -> str:

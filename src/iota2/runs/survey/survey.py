@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,7 @@ from iota2.config.options.schema import Config
 from iota2.config.sensors import expression_remarks
 from iota2.config.sources import sources
 from iota2.core.cost import Facts
-from iota2.core.graph import AXES, Finding
+from iota2.core.graph import AXES, Artifact, Finding
 from iota2.core.grid import part_count
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.recipe import FeatureRecipe
@@ -24,6 +24,7 @@ from iota2.core.scene import Scene
 from iota2.core.sensor import SensorOptions
 from iota2.core.words import counted
 from iota2.errors import ConfigError, InputError, as_entry
+from iota2.runs.plan.artifacts import made_artifacts
 from iota2.runs.records.output import require_usable
 from iota2.runs.survey.extent import (
     RESOLUTION_OPTION,
@@ -36,6 +37,7 @@ from iota2.runs.survey.extent import (
 from iota2.runs.survey.images import Images, find_images
 from iota2.runs.survey.problems import Problems
 from iota2.runs.survey.reference import find_reference
+from iota2.runs.survey.region_names import region_name_problems
 from iota2.runs.survey.regions import find_regions
 
 
@@ -69,20 +71,13 @@ class Survey:
         """Combinations of tile, part and sensor with dates, crossed with regions and seeds if ``axes`` names them."""
         rows = self._image_rows()
         if "region" in axes:
-            rows = [{**row, **model} for row in rows for model in self._models(str(row["tile"]))]
+            models = {
+                tile: _models_of(regions, self.submodels or {}, self.sources) for tile, regions in self.regions.items()
+            }
+            rows = [{**row, **model} for row in rows for model in models[str(row["tile"])]]
         if "seed" in axes:
             rows = [{**row, "seed": seed} for row in rows for seed in range(runs)]
         return rows
-
-    def _models(self, tile: str) -> list[dict[str, str | int]]:
-        """Region, sub-model and source of each model of a tile."""
-        counts = self.submodels or {}
-        return [
-            {"region": region, "submodel": submodel, "source": source}
-            for region in self.regions[tile]
-            for submodel in submodel_names(counts.get(region, 1))
-            for source in self.sources
-        ]
 
     def _image_rows(self) -> list[dict[str, str | int]]:
         """The combinations of tile, part, and sensor with dates, in the order of the recipe."""
@@ -94,6 +89,16 @@ class Survey:
             for sensor in order
             if any(one.spec.name == sensor for one in scene.series)
         ]
+
+
+def _models_of(regions: Iterable[str], counts: Mapping[str, int], kinds: Sequence[str]) -> list[dict[str, str]]:
+    """Region, sub-model and source of each model. ``counts``: sub-models by region; ``kinds``: values of ``source``."""
+    return [
+        {"region": region, "submodel": submodel, "source": source}
+        for region in regions
+        for submodel in submodel_names(counts.get(region, 1))
+        for source in kinds
+    ]
 
 
 def survey(config: Config) -> Survey:
@@ -135,6 +140,10 @@ def _collect(problems: Problems) -> Survey | None:
         sources=len(sources(config)),
     )
     extent = _extent(problems, images, facts) if images.complete else Extent()
+    if problems.builders_known:
+        models = _models_of(regions.names, reference.submodels or {}, sources(config))
+        for text in region_name_problems(models, _artifacts(problems)):
+            problems.add(("chain", "region_path"), text)
     findings = _findings(problems, facts) if problems.builders_known else []
     for finding in findings:
         if finding.remark is None:
@@ -176,6 +185,14 @@ def _findings(problems: Problems, facts: Facts) -> list[Finding]:
         with suppress(ConfigError) if problems.broken else nullcontext():
             found += step.findings(config, facts) if step.when(config) else []
     return found
+
+
+def _artifacts(problems: Problems) -> frozenset[Artifact]:
+    """The kinds of files of the run; none if they depend on an invalid option."""
+    config = problems.config
+    with suppress(ConfigError) if problems.broken else nullcontext():
+        return made_artifacts([step for step in chain_of(config).steps if step.when(config)], config, ())
+    return frozenset()
 
 
 def _extent(problems: Problems, images: Images, facts: Facts) -> Extent:
