@@ -117,6 +117,13 @@ def test_why_shows_all_reasons_and_plan_the_first(mapped: Case, capsys: pytest.C
     assert "up to date: up to date" not in printed
 
 
+def test_why_suggests_the_step_of_a_misspelt_job(mapped: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, error = command(capsys, "why", mapped.configured(), "clasification")
+    assert code == 1
+    assert "No job name contains 'clasification'; did you mean 'classification'? Names of jobs" in error
+    assert "contains 'xyzzy'. Names of jobs" in command(capsys, "why", mapped.configured(), "xyzzy")[2]
+
+
 def test_the_reason_of_a_failed_job_is_its_error(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     path = case.file("*_FRE_B8.tif")
     content = path.read_bytes()
@@ -165,7 +172,6 @@ def test_values_are_compared_by_name_and_files_by_content(tmp_path: Path) -> Non
         "arg_train.class_weight": "None",
         "arg_train.dempster_shafer_sar_opt_fusion": "False",
         "arg_train.autocontext_iterations": "None",
-        "arg_train.fusion_masses": "None",
         "arg_train.context_window": "None",
     }
     assert differences(
