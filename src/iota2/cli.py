@@ -27,7 +27,7 @@ from iota2.config.syntax.yaml_reader import written_in_yaml
 from iota2.config.template import minimal_config
 from iota2.core.builder import Chain
 from iota2.core.graph import Resources
-from iota2.core.words import counted, json_text, printable, some
+from iota2.core.words import counted, did_you_mean, json_text, printable, some
 from iota2.errors import (
     EXIT_DEFECT,
     EXIT_INTERRUPTED,
@@ -294,8 +294,8 @@ def why(  # noqa: PLR0917 - typer reads options from the signature
         command = shlex.join(["iota2", "plan", str(config), *words])
         steps = dict.fromkeys(candidate.step.name for candidate in preview.plan.jobs)
         raise UserError(
-            f"No job name contains {job!r}. Names of jobs begin with the name of their step: {', '.join(steps)}. "
-            f"List the steps with: {command}"
+            f"No job name contains {job!r}{did_you_mean(job, steps) or '.'} "
+            f"Names of jobs begin with the name of their step: {', '.join(steps)}. List the steps with: {command}"
         )
     last = job_states(preview.plan.root)
     for candidate in found:

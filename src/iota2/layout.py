@@ -939,13 +939,15 @@ VALIDITY_STYLE = Artifact(
 FINAL_VALIDITY = Artifact("final/PixelsValidity.tif", "Number of clear dates of each pixel of the map.", role="product")
 FINAL_PROBABILITIES = Artifact(
     "final/ProbabilityMap_seed_{seed}.tif",
-    "Class probabilities × 1000, one named band for each class; 65535 without label (with `enable_probability_map`).",
+    "Class probabilities × 1000, one named band for each class; 65535 without label (with `enable_probability_map`, or "
+    "with `merge_run_method: mean`).",
     when=with_final_probabilities,
     role="product",
 )
 PROBABILITIES_STYLE = Artifact(
     "final/ProbabilityMap_seed_{seed}.qml",
-    "QGIS style of a band of the probability map: a ramp from 0 to 1000 (with `enable_probability_map`).",
+    "QGIS style of a band of the probability map: a ramp from 0 to 1000 (with `enable_probability_map`, or with "
+    "`merge_run_method: mean`).",
     when=with_final_probabilities,
     role="note",
 )

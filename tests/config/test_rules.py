@@ -206,6 +206,12 @@ CASES = (
         refused=False,
     ),
     Case(
+        "probability_map_enabled",
+        "generate_final_probability_map: has no effect: multi_run_fusion.merge_run_method 'mean'",
+        sections=fused(merge_run_method="mean") | {"arg_classification": {"generate_final_probability_map": False}},
+        refused=False,
+    ),
+    Case(
         "boundary_options_used",
         "boundary_buffer: has no effect: enable_boundary_fusion is False",
         sections={"arg_classification": {"boundary_buffer": [100]}},
@@ -349,7 +355,7 @@ CASES = (
     ),
     Case(
         "runs_can_be_fused",
-        "all pixels in which they differ are undecided",
+        "arg_train.runs: with two runs, all pixels in which they differ are undecided",
         sections=fused(runs=2),
         refused=False,
     ),
@@ -461,6 +467,16 @@ CASES = (
         "radar_and_optical",
         "no radar images are given; give chain.s1_path",
         sections={"arg_train": {"dempster_shafer_sar_opt_fusion": True}},
+    ),
+    Case(
+        "radar_and_optical",
+        "fusion_options: majorityvoting has no effect: radar and optical maps are combined by Dempster-Shafer",
+        S2 | {"s1_path": "s1.ini"},
+        sections={
+            "arg_train": {"dempster_shafer_sar_opt_fusion": True},
+            "arg_classification": {"fusion_options": "-method majorityvoting"},
+        },
+        refused=False,
     ),
     Case(
         "missing_sensors_used",
@@ -584,6 +600,8 @@ def test_every_rule_has_a_case() -> None:
 
 
 def test_valid_combinations_cause_no_message(tmp_path: Path) -> None:
+    mean = fused(merge_run_method="mean") | {"arg_classification": {"generate_final_probability_map": True}}
+    assert said(tmp_path, Case("", "", sections=mean)) == ([], [])
     context = {"arg_train": {"context": "smooth"}}
     assert said(tmp_path, Case("", "", S2 | {"l8_path": "own", "allow_missing_sensor": True}, context)) == ([], [])
     assert said(tmp_path, Case("", "", sections=context)) == ([], []), "a single sensor"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,16 +12,43 @@ import pytest
 
 from iota2.chains.load import load_config
 from iota2.config.learner import Learner
+from iota2.config.options.schema import SECTIONS
 from iota2.errors import JobsFailed
 from iota2.runs import runner
 from iota2.runs.preview import preview_run, survey_and_plan
 from iota2.runs.progress.reasons import differences, flat_parameters, image_changes, kept_parameters
 from iota2.steps.learning.training import TrainingParams
+from iota2.steps.prepare import common_mask
 from iota2.steps.prepare.validity import ValidityParams
+from iota2.steps.products import mosaic, regularisation, smoothing
+from iota2.steps.sampling import formatting
+from iota2.steps.validation import (
+    difference,
+    map_stages,
+    merge_runs,
+    merge_runs_accuracy,
+    merge_runs_confusion,
+    report,
+)
 from tests.chain.helpers import WEST, Case, case, command, copied, run, small
 from tests.io.damage import rewritten
 
 __all__ = ["case", "small"]
+
+MAP_STEPS = (
+    common_mask,
+    formatting,
+    mosaic,
+    smoothing,
+    regularisation,
+    map_stages,
+    difference,
+    merge_runs,
+    merge_runs_accuracy,
+    merge_runs_confusion,
+    report,
+)
+"""Modules of steps with parameters by option name."""
 
 
 def edit_polygon(case: Case) -> None:
@@ -117,6 +144,13 @@ def test_why_shows_all_reasons_and_plan_the_first(mapped: Case, capsys: pytest.C
     assert "up to date: up to date" not in printed
 
 
+def test_why_suggests_the_step_of_a_misspelt_job(mapped: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, error = command(capsys, "why", mapped.configured(), "clasification")
+    assert code == 1
+    assert "No job name contains 'clasification'; did you mean 'classification'? Names of jobs" in error
+    assert "contains 'xyzzy'. Names of jobs" in command(capsys, "why", mapped.configured(), "xyzzy")[2]
+
+
 def test_the_reason_of_a_failed_job_is_its_error(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     path = case.file("*_FRE_B8.tif")
     content = path.read_bytes()
@@ -165,7 +199,6 @@ def test_values_are_compared_by_name_and_files_by_content(tmp_path: Path) -> Non
         "arg_train.class_weight": "None",
         "arg_train.dempster_shafer_sar_opt_fusion": "False",
         "arg_train.autocontext_iterations": "None",
-        "arg_train.fusion_masses": "None",
         "arg_train.context_window": "None",
     }
     assert differences(
@@ -185,6 +218,48 @@ def test_values_are_compared_by_name_and_files_by_content(tmp_path: Path) -> Non
     assert differences(before, flat_parameters({"names": other})) == [f"names: {path} → {other}"]
     assert differences(before, flat_parameters({"names": None})) == [f"names: {path} → None"]
     assert differences({"a": "1"}, {}) == ["a: 1 → not set"]
+
+
+def test_of_long_values_the_part_that_differs_is_shown() -> None:
+    files = [f"final/Product_{k}_seed_0.tif" for k in range(9)]
+    before = flat_parameters({"files": files})
+    for now, said in (
+        ([*files[:4], "new.tif", *files[4:]], "files: … → …, new.tif, …"),
+        ([*files, "new.tif"], "files: … → …, new.tif"),
+        (["new.tif", *files[1:]], f"files: {files[0]}, … → new.tif, …"),
+        ([*files[:3], *files[4:]], f"files: …, {files[3]}, … → …"),
+    ):
+        assert differences(before, flat_parameters({"files": now})) == [said]
+    folder = "/archive/" + "f" * 200
+    (text,) = differences({"path": f"{folder}/one"}, {"path": f"{folder}/two"})
+    assert text == f"path: …{'f' * 19}/one → …{'f' * 19}/two"
+    (text,) = differences({"text": "a" * 100}, {"text": "b" * 100})
+    assert text == f"text: {'a' * 80}… → {'b' * 80}…"
+
+
+def test_differences_of_maps_have_the_names_of_options(mapped: Case) -> None:
+    def parameters(**sections: Mapping[str, object]) -> dict[str, str]:
+        """Parameters of all steps, by name."""
+        config = load_config(mapped.configured(**sections))
+        return {
+            name: value
+            for module in MAP_STEPS
+            for name, value in flat_parameters(module.params(config)).items()
+            if name not in ("title", "files") and not name.startswith("options.")
+        }
+
+    unnamed = [name for name in parameters() if name.partition(".")[0] not in SECTIONS]
+    assert unnamed == [
+        "images of every sensor needed",
+        "classified pixels around the envelope",
+        "meaning of the confidence",
+    ]
+    runs = {"arg_train": {"runs": 3}, "multi_run_fusion": {"merge_run": True}}
+    mean = runs | {"multi_run_fusion": {"merge_run": True, "merge_run_method": "mean"}}
+    assert set(differences(parameters(**runs), parameters(**mean))) == {
+        "multi_run_fusion.merge_run_method: majorityvoting → mean",
+        "multi_run_fusion.merge_run_undecidedlabel: 255 → not used",
+    }
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,13 @@ def radar_and_optical(chain: Chain, arg_train: ArgTrain, arg_classification: Arg
                 "cannot be combined with arg_train.feature_importance, which needs one model of all sensors; remove one"
             )
             yield Finding("arg_train", path, text)
+        if changed(arg_classification, "fusion_options") and arg_classification.fusion.method == "majorityvoting":
+            text = (
+                "majorityvoting has no effect: radar and optical maps are combined by Dempster-Shafer "
+                "(arg_train.dempster_shafer_sar_opt_fusion); give 'mean', or '-method dempstershafer "
+                "-method.dempstershafer.mob MEASURE'"
+            )
+            yield Finding("arg_classification", ("fusion_options",), text, fatal=False)
         if changed(arg_train, "fusion_masses") and arg_classification.fusion.method == "mean":
             text = "has no effect: the probabilities of radar and optical models are averaged"
             yield Finding("arg_train", ("fusion_masses",), text, fatal=False)
@@ -61,10 +68,14 @@ def radar_and_optical(chain: Chain, arg_train: ArgTrain, arg_classification: Arg
         yield Finding("arg_train", ("fusion_masses",), text, fatal=False)
 
 
-def probability_map_enabled(arg_classification: ArgClassification) -> Iterator[Finding]:
+def probability_map_enabled(arg_classification: ArgClassification, fusion: MultiRunFusion) -> Iterator[Finding]:
     given = "generate_final_probability_map" in arg_classification.model_fields_set
-    if given and arg_classification.generate_final_probability_map and not arg_classification.enable_probability_map:
+    wanted, text = arg_classification.generate_final_probability_map, ""
+    if fusion.averages and not wanted:
+        text = "has no effect: multi_run_fusion.merge_run_method 'mean' reads these maps, so they are written"
+    elif wanted and not (fusion.averages or arg_classification.enable_probability_map):
         text = "has no effect: enable_probability_map is False"
+    if given and text:
         yield Finding("arg_classification", ("generate_final_probability_map",), text, fatal=False)
 
 
@@ -163,8 +174,11 @@ def runs_can_be_fused(arg_train: ArgTrain, fusion: MultiRunFusion) -> Iterator[F
         text = "True requires several runs; set arg_train.runs to 3 or more, or merge_run to False"
         yield Finding(section, path, text)
     elif arg_train.runs == 2 and fusion.merge_run_method == "majorityvoting":
-        text = "with two runs, all pixels in which they differ are undecided; set arg_train.runs to 3 or more"
-        yield Finding(section, ("merge_run_method",), text, fatal=False)
+        text = (
+            "with two runs, all pixels in which they differ are undecided by multi_run_fusion.merge_run_method "
+            "'majorityvoting'; give 3 runs or more, or another method"
+        )
+        yield Finding(ArgTrain.section_name, ("runs",), text, fatal=False)
 
 
 def run_fusion_options_used(fusion: MultiRunFusion) -> Iterator[Finding]:

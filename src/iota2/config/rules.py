@@ -384,7 +384,7 @@ RULES: tuple[tuple[Callable[..., Iterator[Finding]], tuple[str, ...]], ...] = (
     (classifier_options_known, ("arg_train", "scikit_models_parameters")),
     (scikit_options_known, ("arg_train", "scikit_models_parameters")),
     (reduction_options_used, ("dim_red",)),
-    (probability_map_enabled, ("arg_classification",)),
+    (probability_map_enabled, ("arg_classification", "multi_run_fusion")),
     (smoothing_options_used, ("arg_classification",)),
     (runs_can_be_fused, ("arg_train", "multi_run_fusion")),
     (run_fusion_options_used, ("multi_run_fusion",)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,11 @@ from iota2.report.results.fusion import FusionReport
 from iota2.steps.blocks import COPY_SHAPE
 
 
+def undecided_by_user_name(label: int | None) -> Mapping[str, object]:
+    """The label of undecided pixels, None if the method decides all pixels, by option name of the configuration."""
+    return {"multi_run_fusion.merge_run_undecidedlabel": "not used" if label is None else label}
+
+
 @dataclass(frozen=True)
 class FusionParams:
     """The options of the fusion that the report shows."""
@@ -29,6 +35,15 @@ class FusionParams:
     """Label of undecided pixels; None if the method decides all."""
     reserved: bool
     """Whether polygons are reserved to validate the fusion."""
+
+    def by_user_name(self) -> Mapping[str, object]:
+        """The parameters by option name of the configuration."""
+        return {
+            "multi_run_fusion.merge_run_method": self.method,
+            "multi_run_fusion.dempstershafer_mob": self.measure,
+            **undecided_by_user_name(self.undecided),
+            "multi_run_fusion.fusion_of_classification_all_samples_validation": not self.reserved,
+        }
 
 
 def fusion_params(config: Config) -> FusionParams | None:

@@ -37,7 +37,9 @@ class ArgClassification(Section):
     )
     enable_probability_map: bool = option(False, "Write the probability of every class.")
     generate_final_probability_map: bool = option(
-        True, "Write the mosaic of the probabilities to `final` if `enable_probability_map` is True."
+        True,
+        "Write the mosaic of the probabilities to `final` if `enable_probability_map` is True. It is always written if "
+        "`multi_run_fusion.merge_run_method` is `mean`.",
     )
     calibration: Literal["auto", "none", "temperature", "isotonic"] = option(
         "auto",

@@ -26,6 +26,8 @@ PARAMETERS = layout.PARAMETERS.path
 """Parameters of steps by digest; records contain only the digest."""
 MAX_VALUE_CHARACTERS = 80
 """Maximum length of a value in a message."""
+SHOWN_BEFORE_DIFFERENCE = 20
+"""Number of equal characters that are shown before the difference of two long values."""
 FlatParameters = Mapping[str, Any]
 """Parameters by name: a text, or path and digest of a file."""
 
@@ -180,16 +182,48 @@ def _differ(old: Any, new: Any) -> bool:
 def _change(name: str, old: Any, new: Any) -> str:
     if isinstance(old, dict) and isinstance(new, dict) and Path(old["path"]).name == Path(new["path"]).name:
         return f"{new['path']}: content changed"
-    return f"{name}: {_text(old)} → {_text(new)}" if name else f"{_text(old)} → {_text(new)}"
+    before, now = _text(old), _text(new)
+    if not (isinstance(old, dict) or isinstance(new, dict)):  # paths of files are shown whole
+        before, now = _shortened(before, now)
+    return f"{name}: {before} → {now}" if name else f"{before} → {now}"
 
 
 def _text(value: Any) -> str:
     if value is None:
         return "not set"
-    if isinstance(value, dict):
-        return str(value["path"])
-    text = str(value) or "none"
-    return text if len(text) <= MAX_VALUE_CHARACTERS else f"{text[:MAX_VALUE_CHARACTERS]}…"
+    return str(value["path"]) if isinstance(value, dict) else str(value) or "none"
+
+
+def _shortened(old: str, new: str) -> tuple[str, str]:
+    """The two texts if they are short, otherwise the parts in which they differ, as far as these are short."""
+    if max(len(old), len(new)) <= MAX_VALUE_CHARACTERS:
+        return old, new
+    old, new = (", ".join(items) for items in _differing_items(old.split(", "), new.split(", ")))
+    equal = _equal_at_start(old, new)
+    start = equal - SHOWN_BEFORE_DIFFERENCE if equal > MAX_VALUE_CHARACTERS - SHOWN_BEFORE_DIFFERENCE else 0
+    return _cut(old, start), _cut(new, start)
+
+
+def _differing_items(old: Sequence[str], new: Sequence[str]) -> Iterable[Sequence[str]]:
+    """Both lists without their equal first and last items, which an ellipsis replaces."""
+    first = _equal_at_start(old, new)
+    old, new, before = old[first:], new[first:], ["…"] * (first > 0)
+    last = _equal_at_start(old[::-1], new[::-1])
+    after = ["…"] * (last > 0)
+    for items in (old, new):
+        yield [*before, *items[: len(items) - last], *after] if len(items) > last else ["…"]
+
+
+def _equal_at_start(one: Sequence[str], other: Sequence[str]) -> int:
+    """Number of equal items at the start of two lists or texts."""
+    shared = min(len(one), len(other))
+    return next((k for k in range(shared) if one[k] != other[k]), shared)
+
+
+def _cut(text: str, start: int) -> str:
+    """At most MAX_VALUE_CHARACTERS of a text from ``start``, with an ellipsis for what is left out."""
+    end = start + MAX_VALUE_CHARACTERS
+    return f"{'…' * (start > 0)}{text[start:end]}{'…' * (len(text) > end)}"
 
 
 def kept_parameters(root: Path) -> dict[str, FlatParameters]:

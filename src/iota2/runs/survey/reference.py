@@ -118,7 +118,10 @@ def _submodels(
         counts[name] = submodel_count(area, given.mode_outside_regionsplit, [*numbers.values()])
         areas[name] = area
         remarks += _submodel_remarks(name, area, counts[name], numbers)
-    return counts, (_submodel_numbers(counts, areas, given.mode_outside_regionsplit), *remarks)
+    numbers_text = _submodel_numbers(counts, areas, given.mode_outside_regionsplit)
+    if max(counts.values(), default=1) == 1:
+        _, numbers_text = config.places.with_line(("arg_classification", "classif_mode"), numbers_text)
+    return counts, (numbers_text, *remarks)
 
 
 def _square_metres(polygons: gpd.GeoSeries) -> np.ndarray:
@@ -129,13 +132,16 @@ def _square_metres(polygons: gpd.GeoSeries) -> np.ndarray:
 
 
 def _submodel_numbers(counts: Mapping[str, int], areas: Mapping[str, float], threshold: float) -> str:
-    """Number of models of each region, with the area of its learning polygons in km²."""
+    """Number of models of each region, with the area of its learning polygons in km².
+
+    If no region has several, the text is a message on ``classif_mode``.
+    """
     listed = [f"region {name}: {count} ({areas[name]:.3g} km²)" for name, count in counts.items()]
     if max(counts.values(), default=1) == 1:
-        return (
-            "arg_classification.classif_mode 'fusion' has no effect: no region has more than "
-            f"{threshold:g} km² of learning polygons (arg_train.mode_outside_regionsplit); {some(listed)}."
-        )
+        large, reason = f"more than {threshold:g} km² of learning polygons (arg_train.mode_outside_regionsplit)", ""
+        if any(area > threshold for area in areas.values()):
+            reason = ", and several of a class"
+        return f"'fusion' has no effect: no region has {large}{reason}; {some(listed)}."
     return f"Number of models, and area of the learning polygons: {some(listed, 10)}."
 
 

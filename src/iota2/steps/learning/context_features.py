@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -37,6 +37,10 @@ class ContextParams:
     """Width of the window in pixels."""
 
     window: int
+
+    def by_user_name(self) -> Mapping[str, object]:
+        """The parameters by option name of the configuration."""
+        return {"arg_train.context_window": self.window}
 
 
 def params(config: Config) -> ContextParams:

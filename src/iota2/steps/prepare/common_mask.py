@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +30,11 @@ class MaskParams:
     """Whether the footprint needs images of every sensor; otherwise images of one sensor are enough."""
     layers: bool
     """Whether the footprint needs every layer without dates."""
+
+    def by_user_name(self) -> Mapping[str, object]:
+        """The parameters by option name of the configuration."""
+        needed = {"images of every sensor needed": self.every_sensor}
+        return {"chain.proj": self.proj, "chain.allow_missing_sensor": not self.layers, **needed}
 
 
 def params(config: Config) -> MaskParams:

@@ -68,6 +68,16 @@ class MosaicParams:
     likely_share: float | None = None
     """Probability of the sets of likely classes; None if they are not mapped."""
 
+    def by_user_name(self) -> Mapping[str, object]:
+        """The parameters by option name of the configuration."""
+        return {
+            "chain.proj": self.proj,
+            "chain.spatial_resolution": self.resolution,
+            "arg_classification.smoothing": self.smoothing,
+            "meaning of the confidence": AGREEMENT if self.votes else PROBABILITY,
+            "arg_classification.likely_classes_share": "not used" if self.likely_share is None else self.likely_share,
+        }
+
 
 def params(config: Config) -> MosaicParams:
     """The options for the grid of the products and their metadata."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +19,7 @@ from iota2.io.files.atomic import write_text
 from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
 from iota2.io.tables.classes import read_classes
 from iota2.steps.blocks import WRITING_THREADS
+from iota2.steps.fused_runs import undecided_by_user_name
 from iota2.steps.map_colours import colour_table, map_style
 
 _BYTES_PER_PIXEL = 26
@@ -38,6 +40,11 @@ class RegularisationParams:
 
     minimum_mapping_unit: int
     undecided: int | None = None
+
+    def by_user_name(self) -> Mapping[str, object]:
+        """The parameters by option name of the configuration."""
+        unit = {"arg_classification.minimum_mapping_unit": self.minimum_mapping_unit}
+        return {**unit, **undecided_by_user_name(self.undecided)}
 
 
 def params(config: Config) -> RegularisationParams:

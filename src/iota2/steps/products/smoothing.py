@@ -62,6 +62,16 @@ class SmoothingParams:
     smoothness: float | dict[str, float]
     share: float
 
+    def by_user_name(self) -> Mapping[str, object]:
+        """The parameters by option name of the configuration."""
+        return {
+            "arg_classification.smoothing": self.method,
+            "arg_classification.smoothing_window": self.window,
+            "arg_classification.smoothing_fraction": self.fraction,
+            "arg_classification.smoothness": self.smoothness,
+            "arg_classification.likely_classes_share": self.share,
+        }
+
     @property
     def halo(self) -> int:
         """Pixels around a block that its result depends on."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import geopandas as gpd
@@ -49,6 +50,10 @@ class FormattingParams:
     several models."""
     margin_pixels: float = MARGIN_PIXELS
     """Width of the margin around the envelope that is also classified."""
+
+    def by_user_name(self) -> Mapping[str, object]:
+        """The parameters by option name of the configuration."""
+        return {"arg_train.random_seed": self.random_seed, "classified pixels around the envelope": self.margin_pixels}
 
 
 def params(config: Config) -> FormattingParams:

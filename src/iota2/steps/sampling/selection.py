@@ -53,6 +53,15 @@ class SelectionParams:
     most: int | None
     """Maximum number of pixels per class for one model."""
 
+    def by_user_name(self) -> Mapping[str, object]:
+        """The parameters by option name of the configuration."""
+        return {
+            "arg_train.sample_selection": self.selection,
+            "arg_train.random_seed": self.random_seed,
+            "chain.proj": self.proj,
+            "arg_train.max_samples_per_class": self.most,
+        }
+
 
 def params(config: Config) -> SelectionParams:
     """Parameters of the sample selection from the configuration."""

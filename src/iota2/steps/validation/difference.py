@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,10 @@ class DifferenceParams:
 
     split: bool
     """Whether each polygon is on one side; otherwise all polygons are on both sides, and values are sums."""
+
+    def by_user_name(self) -> Mapping[str, object]:
+        """The parameters by option name of the configuration."""
+        return {"arg_train.split_ground_truth": self.split}
 
 
 def params(config: Config) -> DifferenceParams:

@@ -95,6 +95,10 @@ class StageParams:
 
     widths: tuple[float, ...] = ()
 
+    def by_user_name(self) -> Mapping[str, object]:
+        """The parameters by option name of the configuration."""
+        return {"arg_classification.boundary_buffer": self.widths}
+
 
 def params(config: Config) -> StageParams:
     """The distances of the comparison; none without it."""

@@ -33,6 +33,7 @@ from iota2.io.rasters.qgis import confidence_style
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.confusions import read_confusion
 from iota2.steps.blocks import WRITING_THREADS, copy_shape
+from iota2.steps.fused_runs import undecided_by_user_name
 from iota2.steps.map_colours import colour_table, map_style
 from iota2.steps.profiles import NO_PROBABILITY, confidence_percent, percent_confidence_profile
 
@@ -49,6 +50,14 @@ class MergeRunsParams:
     """Label of undecided pixels."""
     measure: Measure | None
     """Accuracy measure that is the mass of a run."""
+
+    def by_user_name(self) -> Mapping[str, object]:
+        """The parameters by option name of the configuration."""
+        return {
+            "multi_run_fusion.merge_run_method": self.method,
+            "multi_run_fusion.dempstershafer_mob": self.measure,
+            **undecided_by_user_name(self.undecided),
+        }
 
 
 @dataclass(frozen=True, eq=False)

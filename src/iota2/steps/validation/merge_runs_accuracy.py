@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from iota2.io.tables.confusions import confusion_csv
 from iota2.io.tables.polygon_counts import polygon_counts_csv, read_polygon_counts
 from iota2.io.tables.vectors import read_vector
 from iota2.steps.drawing import figures_module
+from iota2.steps.fused_runs import undecided_by_user_name
 from iota2.steps.learning_distances import metres_to_learning
 
 
@@ -30,6 +31,10 @@ class MergeRunsAccuracyParams:
     """Label of undecided pixels; None if the method decides all."""
 
     undecided: int | None
+
+    def by_user_name(self) -> Mapping[str, object]:
+        """The parameters by option name of the configuration."""
+        return undecided_by_user_name(self.undecided)
 
 
 def params(config: Config) -> MergeRunsAccuracyParams:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -28,6 +29,10 @@ class MergeRunsConfusionParams:
 
     reserved: bool
     """Whether polygons were reserved for it; otherwise all polygons are used."""
+
+    def by_user_name(self) -> Mapping[str, object]:
+        """The parameters by option name of the configuration."""
+        return {"multi_run_fusion.fusion_of_classification_all_samples_validation": not self.reserved}
 
 
 def params(config: Config) -> MergeRunsConfusionParams:

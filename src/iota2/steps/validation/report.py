@@ -79,6 +79,19 @@ class ReportParams:
     sensors_share: float = 0.0
     """Share of the pixels above which a combination of sensors gets its own model."""
 
+    def by_user_name(self) -> Mapping[str, object]:
+        """The parameters by option name of the configuration."""
+        return {
+            "title": self.title,
+            "options": self.options,
+            "files": self.files,
+            "arg_train.runs": self.runs,
+            "arg_classification.enable_boundary_fusion": self.blended,
+            "arg_train.sampling_validation": self.sampled_validation,
+            "arg_classification.missing_sensors_share": self.sensors_share,
+            **(self.fusion.by_user_name() if self.fusion else {}),
+        }
+
 
 def params(config: Config) -> ReportParams:
     """The options shown in the report."""
