@@ -20,7 +20,7 @@ from iota2.io.tables.confusions import read_confusion
 from iota2.io.tables.polygon_counts import read_polygon_counts
 from iota2.io.tables.polygon_losses import read_losses_csv
 from iota2.report.results.borders import BordersData, border_remarks, borders_text
-from iota2.report.results.fused_models import FusedModels
+from iota2.report.results.fused_models import FusedModels, single_source_remarks
 from iota2.report.results.fusion import FusionReport, fusion_json, fusion_remarks
 from iota2.report.results.metrics import metrics
 from iota2.report.results.reliability import ReliabilityData, calibration_remarks, reliability_text
@@ -54,6 +54,7 @@ class RunResults:
             *self.learned.remarks,
             *calibration_remarks(self.reliability),
             *border_remarks(self.borders),
+            *single_source_remarks(self.borders.maps),
             *smoothing_remarks(self.borders.maps, self.classes),
         )
 
