@@ -141,7 +141,7 @@ def reliability_text(data: ReliabilityData, nomenclature: Nomenclature) -> str:
 
 
 def _sample_row(one: SampleReliability) -> tuple[str, ...]:
-    return measure(one.error), f"{one.excess:+z.3f}", measure(one.brier), one.about
+    return measure(one.error), f"{one.excess:+z.3f}".replace("-", "−"), measure(one.brier), one.about
 
 
 def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
