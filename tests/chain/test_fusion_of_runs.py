@@ -112,7 +112,9 @@ def test_votes_are_counted_and_the_fusion_is_compared_with_the_runs(fused: Case)
         share, undecided = accuracy(codes, produced)
         assert one["overall_accuracy"] == pytest.approx(share)
         assert sum(one["undecided"]) == undecided
-    assert "an interval of the accuracy of the map" in text(fused, "RESULTS.txt")
+    for name in ("RESULTS_seeds.txt", "report.html"):
+        assert "not an interval of the accuracy of the map" in text(fused, name)
+    assert "interval or range over the runs" not in text(fused, "RESULTS.txt"), "it has none"
     assert f"OA : {written['overall_accuracy']['mean']:.3f}" in text(fused, "RESULTS.txt")
     runs = metrics(fused)["summary"]["overall_accuracy"]["mean"]
     assert f"OA : {runs:.3f}" in text(fused, "RESULTS_seeds.txt")

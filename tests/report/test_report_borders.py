@@ -70,6 +70,14 @@ def test_shares_scores_and_reasons_are_written_out() -> None:
     assert "Within 250 m of borders of regions, Final map: overall accuracy – (3,456 pixels" in text
 
 
+def test_negative_differences_have_a_minus_sign() -> None:
+    fewer = replace(VISIBLE, difference=-0.004, difference_bounds=(-0.012, 0.003))
+    text = borders_text(
+        BordersData({0: replace(FOUND, stages=(replace(FINAL, regions=fewer),))}, blended=True), CLASSES
+    )
+    assert "difference −0.4 points [−1.2, 0.3]" in text
+
+
 def test_the_run_is_named_if_there_are_several() -> None:
     data = BordersData({3: COMPARED, 4: COMPARED}, blended=False)
     assert borders_text(data, CLASSES).startswith("Stages of the map, and borders, seed 3\n")

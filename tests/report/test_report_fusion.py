@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -47,3 +48,11 @@ def test_a_class_of_undecided_pixels_is_not_validated() -> None:
     text = fusion_results(fused((UNDECIDED, 1, 1)), CLASSES)
     assert "Class maize (2) is not validated: no classified validation pixel." in text
     assert fusion_remarks(fused((2, 1, 1)), CLASSES) == []
+
+
+def test_polygons_from_which_runs_have_learned_make_the_accuracy_optimistic() -> None:
+    found = replace(fused((2, 1, 1)), reserved=False)
+    text = fusion_results(found, CLASSES)
+    assert "runs have learned from most of them (multi_run_fusion" in text
+    assert "runs have learned from most of them, so the accuracy" in text
+    assert "interval or range over the runs" not in text, "the text has none"

@@ -69,6 +69,12 @@ def report(**changes) -> ReportData:
     return ReportData(**(values | changes))
 
 
+def test_captions_have_no_backticks():
+    picture = Picture("Map", "The map (with `merge_run`).", b"png")
+    found = Page(render_report(report(map=picture, pictures=(picture,))))
+    assert found.text.count("The map (with merge_run).") == 2
+
+
 @pytest.fixture(scope="module")
 def page() -> Page:
     return Page(render_report(report()))
@@ -144,6 +150,8 @@ def test_four_runs_show_student_intervals_within_the_limits_of_the_measure():
     first = [[9, 1, 0], [1, 9, 0], [0, 0, 1]], [[8, 2, 0], [2, 8, 0], [0, 0, 1]]
     found = Page(render_report(report(confusions={seed: matrix(first[seed % 2]) for seed in range(4)})))
     assert [ATTACKS[0], *["0.850 ± 0.092"] * 3, "10"] in found.rows
+    assert "±: half-width of the 95 % Student interval" in found.text
+    assert "+-" not in found.text
     wide = [[10, 0, 0], [0, 10, 0], [0, 0, 1]], [[7, 3, 0], [3, 7, 0], [0, 0, 1]]
     found = Page(render_report(report(confusions={seed: matrix(wide[seed % 2]) for seed in range(4)})))
     assert [ATTACKS[0], *["0.850 [0.574, 1.000]"] * 3, "10"] in found.rows

@@ -35,6 +35,16 @@ def test_probabilities_that_a_calibration_would_make_worse_are_not_called_ranks(
     ]
 
 
+def test_optical_and_radar_models_are_named_by_their_images() -> None:
+    few = model(calibrated=False, samples=(), sentence="Not calibrated.")
+    data = ReliabilityData({}, tuple(replace(few, images=images) for images in ("optical", "radar")))
+    assert [text.partition(":")[0] for text in calibration_remarks(data)] == [
+        "Region 1, optical, seed 0",
+        "Region 1, radar, seed 0",
+    ]
+    assert "Region 1, radar, seed 0: Not calibrated." in reliability_text(data, CLASSES)
+
+
 def test_probabilities_without_calibration_are_remarked() -> None:
     assert [*calibration_remarks(ReliabilityData({}, ()))] == [
         "The confidence is not calibrated, as requested by arg_classification.calibration: it ranks pixels only."

@@ -62,6 +62,9 @@ def test_losses_above_the_limits_are_remarks() -> None:
     lost = replace(FINAL, pixels={1: 8200, 2: 799, 3: 500})
     (remark,) = smoothing_remarks({0: MapStages(1, 1, (BEFORE, lost))}, CLASSES)
     assert remark.startswith("Smoothing reduces class <b>hedge (2): from 1,000 to 799 pixels (−20 %). A smaller smoo")
+    assert "smoothness" not in remark
+    (remark,) = smoothing_remarks({0: MapStages(1, 1, (BEFORE, lost))}, CLASSES, bayesian=True)
+    assert remark.endswith("A smaller smoothing_window, or a smaller smoothness of this class, keeps more of it.")
     worse = with_f_score(lost, 0.479)
     (remark,) = smoothing_remarks({0: MapStages(1, 1, (BEFORE, worse))}, CLASSES)
     assert "799 pixels (−20 %), and its F-score from 0.500 to 0.479." in remark

@@ -310,6 +310,19 @@ def test_a_note_says_that_the_accuracy_is_lower_elsewhere_only_if_it_is(wrong: s
     assert ("0.900 instead of 0.950" if lower else "1.000, that of all 0.950") in note
 
 
+def test_counts_of_several_runs_are_called_means() -> None:
+    counts = [
+        with_distances(
+            count_pixels(np.arange(20), np.ones(20), np.ones(20), np.zeros(20)), dict.fromkeys(range(n), 5.0)
+        )
+        for n in (10, 11)
+    ]
+    (note,) = neighbour_notes(validation_accuracy(dict(enumerate(counts)), (1,)))
+    assert note.startswith("On average over the runs, 10.5 of 20 validation polygons (52 %) lie within 100 m")
+    (alone,) = neighbour_notes(validation_accuracy({0: counts[0]}, (1,)))
+    assert alone.startswith("10 of 20 validation polygons")
+
+
 @pytest.mark.parametrize(("near", "noted"), [(30, True), (40, True), (4, True), (3, False), (0, False)])
 def test_many_validation_polygons_near_learning_polygons_give_a_note(nomenclature, near, noted):
     confusions, found = by_polygon(near)

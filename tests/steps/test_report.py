@@ -19,7 +19,7 @@ from iota2.classifiers import save_model, train_model
 from iota2.classifiers.registry import as_options, validate_options
 from iota2.config.fusion_options import FusionMethod
 from iota2.config.options.schema import Config
-from iota2.core.graph import Key, MultiplePaths
+from iota2.core.graph import SOURCES, Key, MultiplePaths
 from iota2.core.losses import Amount, ClassLosses, losses_csv
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.remarks import Remark
@@ -151,7 +151,10 @@ def report(
     out = {"results": "RESULTS.txt", "metrics": "metrics.json", "page": "report.html"}
     params = ReportParams("Fields of the valley", {"chain.proj": CRS}, (layout.MAP,), len(seeds))
     params = replace(params, fusion=fusion, fused_models=fusion_of_models)
-    if fusion_of_models is not None:
+    if fusion_of_models is not None and fusion_of_models.optical_radar:
+        models = {("1", "", 0, source): "model" for source in SOURCES}
+        inp["models"] = several("region submodel seed source", models)
+    elif fusion_of_models is not None:
         (folder / "submodels.json").write_text('{"1": 1, "2": 3}')
         inp["submodels"] = "submodels.json"
     run(STEP, folder, {**inp, **inputs}, {**out, "reliability": each("reliability.png")}, params=params)
@@ -276,6 +279,17 @@ def test_the_combination_of_models_follows_from_the_options(tmp_path: Path) -> N
     assert fused_models(configured(tmp_path, RADAR, fusion_options="mean")) == averaged
     (sentence,) = fused_models_remarks(averaged, {})
     assert sentence.startswith("The optical and the radar model of each region are combined by the highest mean prob")
+
+
+def test_optical_and_radar_models_have_names_for_readers(tmp_path: Path) -> None:
+    report(tmp_path, [0], fusion_of_models=FusedModels("mean", optical_radar=True))
+    found = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))["reliability"]["models"]
+    assert [(one["region"], one["images"]) for one in found] == [("1", "optical"), ("1", "radar")]
+    for name in ("RESULTS.txt", "report.html"):
+        text = (tmp_path / name).read_text(encoding="utf-8")
+        assert "Region 1, optical, seed 0: the confidence" in text
+        assert "Region 1, radar, seed 0: the confidence" in text
+        assert "Region 1_SAR" not in text
 
 
 def test_the_agreement_of_models_is_not_called_a_probability(tmp_path: Path, reported: Path) -> None:

@@ -19,6 +19,8 @@ FINAL_STAGE = "final"
 """Name of the stage that is the map of the run."""
 UNSMOOTHED_STAGE, REGULARISED_STAGE = "unsmoothed", "regularised"
 """Names of the stages before smoothing, and without patches below the minimum mapping unit."""
+SINGLE_SOURCES = ("optical", "radar")
+"""Names of the stages that are maps of one kind of sensors."""
 
 
 @dataclass(frozen=True)

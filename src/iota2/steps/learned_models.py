@@ -12,16 +12,18 @@ from iota2.classifiers.calibrated import SPLITS
 from iota2.classifiers.models import read_calibration, read_context, read_training
 from iota2.classifiers.registry import SCIKIT, as_options, method_name, shown_parameters, validate_options
 from iota2.classifiers.transforms import Components
+from iota2.compute.map_stages import SINGLE_SOURCES
 from iota2.config.options.schema import Config
 from iota2.config.options.train import ArgTrain
 from iota2.core.files import read_text
-from iota2.core.graph import Paths
+from iota2.core.graph import SOURCES, Key, Paths
 from iota2.core.losses import without_features
 from iota2.core.nomenclature import Nomenclature
 from iota2.io.tables.class_statistics import read_class_statistics
 from iota2.io.tables.rates import borrows, losses, read_rates
 from iota2.io.tables.recipes import read_recipe
 from iota2.report.results.fused_models import FusedModels, fused_models_remarks
+from iota2.report.results.names import model_title
 from iota2.report.results.page import ModelView
 from iota2.report.results.reductions import ReducedGroup, ReducedModel, reduction_remarks
 from iota2.report.results.reliability import CalibratedModel, SampleReliability
@@ -82,20 +84,20 @@ def read_learned_models(
     ``sensors_share``: share of the pixels above which sensors get their own model. ``fused``: how the models of a
     pixel are combined; None if there is one for each region.
     """
-    reductions, searches = _reductions(inp), _searches(inp)
+    reductions, searches = _reductions(inp, fused), _searches(inp, fused)
     combinations = read_sensor_combinations(inp, sensors_share)
     remarks = (
         *_training_notes(inp, classes),
         *copy_notes(inp, classes),
         *reduction_remarks(reductions),
         *search_remarks(searches),
-        *_convergence_remarks(inp),
+        *_convergence_remarks(inp, fused),
         *(fused_models_remarks(fused, _submodels(inp)) if fused else ()),
         *_borrowing_remarks(inp),
         *_context_remarks(inp),
         *combination_remarks(combinations, sensors_share),
     )
-    calibrations = tuple(_calibrations(inp))
+    calibrations = tuple(_calibrations(inp, fused))
     return LearnedModels(
         tuple(_models(inp)),
         model_samples(inp),
@@ -148,13 +150,13 @@ def _models(inp: Paths) -> Iterator[ModelView]:
         yield ModelView(made.region, made.seed, made.kind, parameters, sum(made.samples.values()), method)
 
 
-def _convergence_remarks(inp: Paths) -> Iterator[str]:
+def _convergence_remarks(inp: Paths, fused: FusedModels | None) -> Iterator[str]:
     """A remark for each model whose training did not converge."""
     for key, path in inp.each("models"):
         made = read_training(path)
         if CONVERGENCE in made.summary:
             method = method_name(made.kind, made.parameters)
-            yield f"Region {key.model}, seed {key.seed}, {method}: {made.summary[CONVERGENCE]}."
+            yield f"{model_title(*_identity(key), _images(key, fused))}, {method}: {made.summary[CONVERGENCE]}."
 
 
 def _submodels(inp: Paths) -> dict[str, int]:
@@ -182,28 +184,43 @@ def _context_remarks(inp: Paths) -> Iterator[str]:
             yield f"Region {key.model}, seed {key.seed}: the context is not used: {found.reason}."
 
 
-def _calibrations(inp: Paths) -> Iterator[CalibratedModel]:
+def _identity(key: Key) -> tuple[str, int]:
+    """Region with sub-model, and seed; optical and radar models have the same."""
+    return f"{key.region}{key.submodel}", key.seed
+
+
+def _images(key: Key, fused: FusedModels | None) -> str:
+    """``optical`` or ``radar`` if both have models of their own; otherwise empty."""
+    if fused is None or not fused.optical_radar:
+        return ""
+    return dict(zip(SOURCES, SINGLE_SOURCES, strict=True))[str(key.source)]
+
+
+def _calibrations(inp: Paths, fused: FusedModels | None) -> Iterator[CalibratedModel]:
     """Calibrations of the models that have one, or the reason why they have none."""
     for key, path in inp.each("models"):
         one = read_calibration(path)
         if one is not None:
             samples = (SampleReliability(SPLITS[name], **asdict(given)) for name, given in one.reliability.items())
             fitted = one.calibration is not None
-            yield CalibratedModel(key.model, key.seed, fitted, tuple(one.sentences), tuple(samples))
+            texts, images = tuple(one.sentences), _images(key, fused)
+            yield CalibratedModel(*_identity(key), fitted, texts, tuple(samples), images)
 
 
-def _reductions(inp: Paths) -> tuple[ReducedModel, ...]:
+def _reductions(inp: Paths, fused: FusedModels | None) -> tuple[ReducedModel, ...]:
     """The dimension reduction of each model; empty without."""
     if "reductions" not in inp:
         return ()
     found = [(key, Components.load(path)) for key, path in inp.each("reductions")]
-    return tuple(ReducedModel(key.model, key.seed, _reduced_groups(components)) for key, components in found)
+    return tuple(ReducedModel(*_identity(key), _reduced_groups(one), _images(key, fused)) for key, one in found)
 
 
-def _searches(inp: Paths) -> tuple[SearchedModel, ...]:
+def _searches(inp: Paths, fused: FusedModels | None) -> tuple[SearchedModel, ...]:
     """The grid search of each model; empty without."""
     found = inp.each("searches") if "searches" in inp else ()
-    return tuple(SearchedModel(key.model, key.seed, json.loads(read_text(path))) for key, path in found)
+    return tuple(
+        SearchedModel(*_identity(key), json.loads(read_text(path)), _images(key, fused)) for key, path in found
+    )
 
 
 def _reduced_groups(components: Components) -> tuple[ReducedGroup, ...]:

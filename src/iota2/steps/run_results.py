@@ -20,7 +20,7 @@ from iota2.io.tables.confusions import read_confusion
 from iota2.io.tables.polygon_counts import read_polygon_counts
 from iota2.io.tables.polygon_losses import read_losses_csv
 from iota2.report.results.borders import BordersData, border_remarks, borders_text
-from iota2.report.results.fused_models import FusedModels
+from iota2.report.results.fused_models import FusedModels, single_source_remarks
 from iota2.report.results.fusion import FusionReport, fusion_json, fusion_remarks
 from iota2.report.results.metrics import metrics
 from iota2.report.results.reliability import ReliabilityData, calibration_remarks, reliability_text
@@ -46,6 +46,8 @@ class RunResults:
     reliability: ReliabilityData
     borders: BordersData
     fusion: FusionReport | None
+    bayesian: bool
+    """Whether the map is smoothed by Bayesian smoothing."""
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -54,7 +56,8 @@ class RunResults:
             *self.learned.remarks,
             *calibration_remarks(self.reliability),
             *border_remarks(self.borders),
-            *smoothing_remarks(self.borders.maps, self.classes),
+            *single_source_remarks(self.borders.maps),
+            *smoothing_remarks(self.borders.maps, self.classes, bayesian=self.bayesian),
         )
 
     def text(self, notes: Sequence[str]) -> str:
@@ -94,13 +97,14 @@ def read_run_results(
     sensors_share: float,
     fused_models: FusedModels | None,
     fusion: FusionParams | None,
+    bayesian: bool,
 ) -> RunResults:
     """The results, from the inputs of the report.
 
     ``sampled``: whether validation pixels are selected like learning pixels. ``blended``: whether models are blended
     near borders of regions. ``sensors_share``: share of the pixels above which a combination of sensors gets its own
     model. ``fused_models``: how the models of a pixel are combined; None if there is one for each region. ``fusion``:
-    options of the fusion of runs; None without.
+    options of the fusion of runs; None without. ``bayesian``: whether the map is smoothed by Bayesian smoothing.
     """
     classes = read_classes(inp.classes)
     learned = read_learned_models(inp, classes, sensors_share, fused_models)
@@ -118,6 +122,7 @@ def read_run_results(
         ),
         BordersData(_map_stages(inp), blended),
         read_fusion(inp, fusion, classes) if fusion else None,
+        bayesian,
     )
 
 

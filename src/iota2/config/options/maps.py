@@ -216,8 +216,8 @@ class MultiRunFusion(Section):
     keep_runs_results: bool = option(True, "Write the report on the accuracy of the runs to `final/RESULTS_seeds.txt`.")
     fusion_of_classification_all_samples_validation: bool = option(
         False,
-        "Validate the fusion on all polygons, and reserve none. The runs have learned from these polygons, so its "
-        "accuracy is optimistic.",
+        "Validate the fusion on all polygons, and reserve none. The runs have learned from most of these polygons, so "
+        "its accuracy is optimistic.",
     )
 
     @property

@@ -169,8 +169,8 @@ def _bounded(value: float | None, bounds: Bounds | None, form: str, scale: float
     """A value with its interval."""
     if value is None:
         return UNDEFINED
-    text = f"{form.format(scale * value)}{unit}"
-    return text if bounds is None else f"{text} [{', '.join(form.format(scale * bound) for bound in bounds)}]"
+    first, *others = (form.format(scale * one).replace("-", "−") for one in (value, *(bounds or ())))
+    return f"{first}{unit} [{', '.join(others)}]" if others else f"{first}{unit}"
 
 
 def _percent(share: float | None) -> str:

@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from iota2.compute.map_stages import SINGLE_SOURCES, MapStages
+from iota2.report.results.measures import measure
+
+MAX_ACCURACY_LOSS = 0.01
+"""Overall accuracy that the map of one source may gain over the fusion without a remark."""
 METHODS = {
     "majorityvoting": "by most votes",
     "dempstershafer": "by the rule of Dempster and Shafer",
@@ -56,3 +61,24 @@ def fused_models_remarks(given: FusedModels, submodels: Mapping[str, int]) -> It
             f"The {given.measure} of the models is measured in validation polygons (arg_train.fusion_masses is "
             "'validation'). The same polygons validate the map, so its accuracy is optimistic."
         )
+
+
+def single_source_remarks(maps: Mapping[int, MapStages]) -> Iterator[str]:
+    """A remark for each seed with an optical or radar map that is more accurate than their fusion by more than 0.01.
+
+    The maps are compared on the validation pixels that all of them classify.
+    """
+    for seed, found in sorted(maps.items()):
+        fused = next((stage for stage in found.stages if stage.name not in SINGLE_SOURCES), None)
+        for stage in found.stages:
+            if fused is None or stage.name not in SINGLE_SOURCES:
+                continue
+            alone, both = stage.accuracy.overall, fused.accuracy.overall
+            if alone is not None and both is not None and alone - both > MAX_ACCURACY_LOSS:
+                where = f", seed {seed}" if len(maps) > 1 else ""
+                yield (
+                    f"{stage.about} are more accurate than the fusion of both{where}: overall accuracy "
+                    f"{measure(alone)} instead of {measure(both)}. Compare with one model of all features "
+                    "(arg_train.dempster_shafer_sar_opt_fusion : False) and, instead of Dempster-Shafer, the mean of "
+                    "the probabilities (arg_classification.fusion_options : 'mean')."
+                )

@@ -18,8 +18,8 @@ from iota2.report.results.remarks import excluded_pixels
 from iota2.report.results.text import results_text
 
 NOT_AN_INTERVAL = (
-    "The interval over the runs describes how much the accuracy varies between random splits of the polygons. It is "
-    "not an interval of the accuracy of the map, since all runs use the same reference data."
+    "The interval or range over the runs describes how much the accuracy varies between random splits of the polygons. "
+    "It is not an interval of the accuracy of the map, since all runs use the same reference data."
 )
 _HEADS = ("Overall accuracy", "with undecided as wrong", "Kappa", "Pixels", "Undecided", "Not classified", "Map")
 
@@ -69,8 +69,8 @@ def fusion_sentences(found: FusionReport) -> list[str]:
     else:
         sentences.append(
             f"The accuracy is computed on all {counted(polygons, 'polygon')} "
-            "(multi_run_fusion.fusion_of_classification_all_samples_validation is True): runs have learned from them, "
-            "so the accuracy of the fusion and of the runs in this comparison is optimistic."
+            "(multi_run_fusion.fusion_of_classification_all_samples_validation is True): runs have learned from "
+            "most of them, so the accuracy of the fusion and of the runs in this comparison is optimistic."
         )
     if found.undecided_label is not None:
         share = 100 * found.undecided_pixels / found.map_pixels if found.map_pixels else 0.0
@@ -78,7 +78,7 @@ def fusion_sentences(found: FusionReport) -> list[str]:
             f"{found.undecided_pixels:,} of {found.map_pixels:,} pixels of the fused map ({share:.2g} %) are undecided "
             f"(label {found.undecided_label}). They are excluded from the measures, except where they count as wrong."
         )
-    return [*sentences, NOT_AN_INTERVAL]
+    return sentences
 
 
 def fusion_rows(found: FusionReport) -> list[FusionRow]:
@@ -112,7 +112,7 @@ def fusion_remarks(found: FusionReport, nomenclature: Nomenclature) -> list[str]
     remarks = []
     if not found.reserved:
         remarks.append(
-            "The fusion of the runs is validated with polygons from which runs have learned "
+            "The fusion of the runs is validated with all polygons, and runs have learned from most of them "
             "(multi_run_fusion.fusion_of_classification_all_samples_validation is True): its accuracy is optimistic."
         )
     undecided = found.accuracy.fusion.undecided
@@ -140,7 +140,7 @@ def fusion_json(found: FusionReport) -> dict[str, Any]:
 
         method, measure   merge_run_method; dempstershafer_mob, None for other methods
         undecided_label   label of undecided pixels; None if the method decides all
-        polygons          "reserved": no run uses them; "all": runs have learned from them
+        polygons          "reserved": no run uses them; "all": runs have learned from most
         map_pixels        pixels of the fused map with a class, or undecided
         undecided_pixels  undecided pixels of the fused map
         overall_accuracy, kappa, precision, recall, f_score

@@ -17,7 +17,14 @@ from iota2.core.losses import DRAWN, RESERVED, SAMPLES, USABLE, VALIDATION, Clas
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import Confusion
 from iota2.report.results.borders import BordersData, border_tables
-from iota2.report.results.fusion import FusionReport, fusion_remarks, fusion_rows, fusion_sentences, fusion_summary
+from iota2.report.results.fusion import (
+    NOT_AN_INTERVAL,
+    FusionReport,
+    fusion_remarks,
+    fusion_rows,
+    fusion_sentences,
+    fusion_summary,
+)
 from iota2.report.results.importance import ImportanceView, importance_tables
 from iota2.report.results.measures import UNDEFINED, measure, spread_text
 from iota2.report.results.names import FUSION
@@ -166,7 +173,7 @@ def render_report(data: ReportData) -> str:
         areas=_areas(data),
         matrix=_matrix(summary, data.nomenclature) if summary else None,
         classes=_class_rows(summary, data) if summary else (),
-        spreads=spread_sentences(summary) if summary else (),
+        spreads=_spreads(summary, data) if summary else (),
         validation=_validation(validated, data.nomenclature) if validated else None,
         seeds=_seed_rows(data.confusions),
         fusion=_fusion(data.fusion) if data.fusion else None,
@@ -210,6 +217,12 @@ class _Cell:
     """Tooltip of the cell."""
     empty: bool = False
     """Whether the class has no reference pixels, so that there is no value."""
+
+
+def _spreads(runs: Summary, data: ReportData) -> list[str]:
+    """Explanations of the intervals of the ``runs``; with a fusion of the runs, also of what they are not."""
+    sentences = [sentence.replace("+-", "±") for sentence in spread_sentences(runs)]
+    return [*sentences, NOT_AN_INTERVAL] if data.fusion else sentences
 
 
 def _validation(found: ValidationAccuracy, nomenclature: Nomenclature) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from iota2.core.words import counted
+from iota2.report.results.names import model_title
 
 LEAST_EXPLAINED = 0.9
 """Share of the variance of a group below which a remark advises more components."""
@@ -31,6 +32,13 @@ class ReducedModel:
     seed: int
     groups: tuple[ReducedGroup, ...]
     """In the order of the features. Optical and radar models have other groups, or groups of other features."""
+    images: str = ""
+    """``optical`` or ``radar`` if both have models of their own; otherwise empty."""
+
+    @property
+    def title(self) -> str:
+        """Name of the model in texts."""
+        return model_title(self.region, self.seed, self.images)
 
 
 def reduction_remarks(models: Sequence[ReducedModel]) -> Iterator[str]:
@@ -40,7 +48,7 @@ def reduction_remarks(models: Sequence[ReducedModel]) -> Iterator[str]:
         if low:
             least = min(low, key=lambda group: group.explained)
             yield (
-                f"Region {model.region}, seed {model.seed}: the components explain less than "
+                f"{model.title}: the components explain less than "
                 f"{100 * LEAST_EXPLAINED:.0f} % of the variance of {len(low)} of "
                 f"{counted(len(model.groups), 'group')} of features, least of {least.name}: "
                 f"{100 * least.explained:.1f} % by {counted(least.components, 'component')}. Increase "

@@ -13,7 +13,7 @@ from iota2.compute.reliability import BINS, Reliability
 from iota2.compute.validation import NEIGHBOUR_METRES
 from iota2.core.nomenclature import Nomenclature
 from iota2.report.results.measures import measure
-from iota2.report.results.names import of_first_seed
+from iota2.report.results.names import model_title, of_first_seed
 
 TITLE = "Reliability of the confidence"
 """Title of the section."""
@@ -68,6 +68,13 @@ class CalibratedModel:
     sentences: tuple[str, ...]
     """What was fitted, or why not."""
     samples: tuple[SampleReliability, ...]
+    images: str = ""
+    """``optical`` or ``radar`` if both have models of their own; otherwise empty."""
+
+    @property
+    def title(self) -> str:
+        """Name of the model in texts."""
+        return model_title(self.region, self.seed, self.images)
 
 
 @dataclass(frozen=True)
@@ -129,7 +136,7 @@ def reliability_text(data: ReliabilityData, nomenclature: Nomenclature) -> str:
         rows = [*part_rows(found), *class_rows(found, nomenclature)]
         lines += _aligned([(*HEADS, "Pixels"), *((*row.cells, row.name.replace("|", "¦")) for row in rows)])
     for model in data.models:
-        lines += ["", f"Region {model.region}, seed {model.seed}: {' '.join(model.sentences)}"]
+        lines += ["", f"{model.title}: {' '.join(model.sentences)}"]
         if model.samples:
             lines += _aligned(
                 [
@@ -141,7 +148,7 @@ def reliability_text(data: ReliabilityData, nomenclature: Nomenclature) -> str:
 
 
 def _sample_row(one: SampleReliability) -> tuple[str, ...]:
-    return measure(one.error), f"{one.excess:+z.3f}", measure(one.brier), one.about
+    return measure(one.error), f"{one.excess:+z.3f}".replace("-", "−"), measure(one.brier), one.about
 
 
 def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
@@ -165,7 +172,7 @@ def calibration_remarks(data: ReliabilityData) -> Iterator[str]:
     for model in data.models:
         if not model.calibrated:
             meaning = "is the probability of the classifier" if model.samples else "ranks pixels only"
-            yield f"Region {model.region}, seed {model.seed}: the confidence {meaning}. {model.sentences[0]}"
+            yield f"{model.title}: the confidence {meaning}. {model.sentences[0]}"
 
 
 def reliability_table(data: ReliabilityData, nomenclature: Nomenclature) -> dict[str, Any]:
@@ -179,7 +186,7 @@ def reliability_table(data: ReliabilityData, nomenclature: Nomenclature) -> dict
         "classes": class_rows(found, nomenclature),
         "models": [
             {
-                "title": f"Region {model.region}, seed {model.seed}",
+                "title": model.title,
                 "text": " ".join(model.sentences),
                 "rows": [_sample_row(one) for one in model.samples],
             }
@@ -192,9 +199,9 @@ def reliability_json(data: ReliabilityData) -> dict[str, Any]:
     """The reliability as JSON values; undefined measures are None.
 
     Keys: bins (number of bins), seeds ([{seed, parts: {all, apart}, classes}]; classes by code as text, the class of
-    the map) and models ([{region, seed, calibrated, sentences, samples}]). A part or class is {polygons, confidence,
-    correct, error, excess, brier, diagram}; error, excess and brier are {value, low, high}, diagram is a list of
-    {probability, correct, mass}.
+    the map) and models ([{region, seed, calibrated, sentences, samples, images}]; images is ``optical`` or ``radar`` if
+    both have models of their own, otherwise empty). A part or class is {polygons, confidence, correct, error, excess,
+    brier, diagram}; error, excess and brier are {value, low, high}, diagram is a list of {probability, correct, mass}.
     """
     return {
         "bins": BINS,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from iota2.core.words import assignments
+from iota2.report.results.names import model_title
 
 MAX_ROWS = 20
 """Number of combinations of each model that the page shows, best first."""
@@ -30,10 +31,13 @@ class SearchedModel:
     scores: Mapping[str, Any]
     """Content of the JSON file of the search."""
 
+    images: str = ""
+    """``optical`` or ``radar`` if both have models of their own; otherwise empty."""
+
     @property
     def title(self) -> str:
-        """Name of the model in the page."""
-        return f"Region {self.region}, seed {self.seed}"
+        """Name of the model in texts."""
+        return model_title(self.region, self.seed, self.images)
 
     @property
     def found(self) -> bool:

@@ -20,12 +20,13 @@ ABOUT = (
 _CAUSES = {
     FINAL_STAGE: (
         "Smoothing",
-        "A smaller smoothing_window keeps more of it; so does a smaller smoothness of this class, if smoothing is "
-        "'bayesian'.",
+        "A smaller smoothing_window keeps more of it.",
     ),
     REGULARISED_STAGE: ("The minimum mapping unit", "A smaller minimum_mapping_unit keeps more of it."),
 }
 """What changes the map to a stage, and what reduces the effect, by name of the stage."""
+_BAYESIAN = "A smaller smoothing_window, or a smaller smoothness of this class, keeps more of it."
+"""What reduces the effect of Bayesian smoothing."""
 
 
 def compared_stages(found: MapStages) -> list[Stage]:
@@ -62,10 +63,15 @@ def smoothing_text(maps: Mapping[int, MapStages], nomenclature: Nomenclature) ->
     return "\n".join(lines) + "\n\n"
 
 
-def smoothing_remarks(maps: Mapping[int, MapStages], nomenclature: Nomenclature) -> tuple[str, ...]:
-    """A remark on each class that loses more than a fifth of its pixels, or more than 0.02 of its F-score."""
+def smoothing_remarks(
+    maps: Mapping[int, MapStages], nomenclature: Nomenclature, *, bayesian: bool = False
+) -> tuple[str, ...]:
+    """A remark on each class that loses more than a fifth of its pixels, or more than 0.02 of its F-score.
+
+    ``bayesian``: whether the smoothing is Bayesian, so that each class has a smoothness.
+    """
     return tuple(
-        text
+        f"{text} {_BAYESIAN if bayesian and after.name == FINAL_STAGE else _CAUSES[after.name][1]}"
         for seed, found in sorted(maps.items())
         for before, after in pairwise(compared_stages(found))
         for text in _losses(before, after, nomenclature, f" (seed {seed})" if len(maps) > 1 else "")
@@ -80,7 +86,7 @@ def _cells(stage: Stage, code: int) -> tuple[str, str]:
 
 def _losses(before: Stage, after: Stage, nomenclature: Nomenclature, where: str) -> Iterator[str]:
     """Sentences on the classes that lose pixels or accuracy between two stages."""
-    cause, remedy = _CAUSES[after.name]
+    cause, _ = _CAUSES[after.name]
     for code, pixels in before.pixels.items():
         left = after.pixels.get(code, 0)
         first, second = before.accuracy.f_scores.get(code), after.accuracy.f_scores.get(code)
@@ -92,4 +98,4 @@ def _losses(before: Stage, after: Stage, nomenclature: Nomenclature, where: str)
             parts.append(f"its F-score from {first:.3f} to {second:.3f}")
         if parts:
             name = f"{nomenclature.name(code)} ({code})"
-            yield f"{cause} reduces class {name}{where}: {', and '.join(parts)}. {remedy}"
+            yield f"{cause} reduces class {name}{where}: {', and '.join(parts)}."

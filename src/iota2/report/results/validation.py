@@ -88,8 +88,9 @@ def near_sentence(found: ValidationAccuracy) -> str:
     if not polygons:
         return "There is no validation polygon: the accuracy is unknown."
     share = f" ({100 * near / polygons:.0f} %)"
+    runs = "On average over the runs, " if len(found.subsets["all"].confusions) > 1 else ""
     return (
-        f"{count_text(near)} of {count_text(polygons)} validation polygons{share} lie within "
+        f"{runs}{count_text(near)} of {count_text(polygons)} validation polygons{share} lie within "
         f"{NEIGHBOUR_METRES:g} m of a learning polygon of their class."
     )
 

@@ -18,6 +18,7 @@ from iota2 import layout
 from iota2.compute.map_stages import (
     FINAL_STAGE,
     REGULARISED_STAGE,
+    SINGLE_SOURCES,
     UNSMOOTHED_STAGE,
     BorderAccuracy,
     ChangeCounts,
@@ -76,8 +77,6 @@ class StageMap:
         return any(artifact.when(config) for artifact in self.artifacts)
 
 
-SINGLE_SOURCES = ("optical", "radar")
-"""Stages that are maps of one kind of sensors."""
 STAGES = (
     StageMap("optical", "Optical images alone", (layout.OPTICAL_MAP,)),
     StageMap("radar", "Radar images alone", (layout.RADAR_MAP,)),

@@ -68,6 +68,8 @@ class ReportParams:
     files: tuple[Artifact, ...]
     """Products to list."""
     runs: int
+    bayesian: bool = False
+    """Whether the map is smoothed by Bayesian smoothing."""
     blended: bool = False
     """Whether models are blended near borders of regions."""
     sampled_validation: bool = False
@@ -106,6 +108,7 @@ def params(config: Config) -> ReportParams:
         options={f"{s.section}.{s.key}": _value_text(s.value) for s in changed},
         files=tuple(artifact for artifact in layout.products() if artifact != layout.REPORT and artifact.when(config)),
         runs=config.arg_train.runs,
+        bayesian=config.arg_classification.smoothing == "bayesian",
         blended=layout.with_boundary_fusion(config),
         sampled_validation=config.arg_train.sampling_validation,
         fusion=fusion_params(config),
@@ -124,6 +127,7 @@ def run(job: JobContext[ReportParams]) -> None:
         sensors_share=given.sensors_share,
         fused_models=given.fused_models,
         fusion=given.fusion,
+        bayesian=given.bayesian,
     )
     classes, learned, fates = found.classes, found.learned, found.fates
     scenes = [read_scene(path) for path in job.inp.all("scenes").values()]
