@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from iota2 import layout
-from iota2.classifiers.base import CONVERGENCE
+from iota2.classifiers.base import CONVERGENCE, NO_SAMPLES
 from iota2.classifiers.calibrated import SPLITS
 from iota2.classifiers.models import read_calibration, read_context, read_training
 from iota2.classifiers.registry import SCIKIT, as_options, method_name, shown_parameters, validate_options
@@ -94,6 +94,7 @@ def read_learned_models(
         *_convergence_remarks(inp, fused),
         *(fused_models_remarks(fused, _submodels(inp)) if fused else ()),
         *_borrowing_remarks(inp),
+        *_no_samples_remarks(inp),
         *_context_remarks(inp),
         *combination_remarks(combinations, sensors_share),
     )
@@ -176,6 +177,19 @@ def _borrowing_remarks(inp: Paths) -> Iterator[str]:
             )
 
 
+def _no_samples_remarks(inp: Paths) -> Iterator[str]:
+    """A remark for each optical or radar model that has no samples."""
+    for key, path in inp.each("models"):
+        summary = read_training(path).summary
+        if NO_SAMPLES in summary:
+            own, other = ("radar", "optical") if key.source else ("optical", "radar")
+            yield (
+                f"Region {key.region}, seed {key.seed}: {summary[NO_SAMPLES]}, so the {own} model gives no label. "
+                f"Pixels have the label of the {other} model. For a {own} model, draw polygons where its sensors see "
+                "the area."
+            )
+
+
 def _context_remarks(inp: Paths) -> Iterator[str]:
     """A remark for each model that uses no context although it was requested."""
     for key, path in inp.each("models"):
@@ -208,10 +222,11 @@ def _calibrations(inp: Paths, fused: FusedModels | None) -> Iterator[CalibratedM
 
 
 def _reductions(inp: Paths, fused: FusedModels | None) -> tuple[ReducedModel, ...]:
-    """The dimension reduction of each model; empty without."""
+    """The dimension reduction of each model with samples; empty without."""
     if "reductions" not in inp:
         return ()
-    found = [(key, Components.load(path)) for key, path in inp.each("reductions")]
+    learned = {key for key, path in inp.each("models") if read_training(path).samples}
+    found = [(key, Components.load(path)) for key, path in inp.each("reductions") if key in learned]
     return tuple(ReducedModel(*_identity(key), _reduced_groups(one), _images(key, fused)) for key, one in found)
 
 
