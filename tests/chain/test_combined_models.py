@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -16,6 +17,7 @@ import rasterio
 import shapely
 
 from iota2.chains.load import load_config
+from iota2.classifiers.models import read_training
 from iota2.compute.label_fusion import (
     dempster_shafer,
     label_masses,
@@ -24,6 +26,7 @@ from iota2.compute.label_fusion import (
     vote_confidence,
 )
 from iota2.core.graph import Resources
+from iota2.core.recipe import MISSING
 from iota2.core.tables import ORIGIN, REGION
 from iota2.io.tables.confusions import read_confusion
 from iota2.io.tables.sample_rules import read_copy_counts
@@ -208,6 +211,45 @@ def test_optical_and_radar_models(world: Case) -> None:
     averaged = {"arg_classification": SAR["arg_classification"] | {"fusion_options": "mean"}}
     changed = configured(world, chain={"s1_path": str(world.files.s1_path)}, **SAR | averaged)
     assert not {"learnModel", "learnedConfusion"} & stale(changed)
+
+
+@pytest.mark.parametrize("missing", [False, True], ids=["models of fewer sensors", "missing values"])
+def test_a_region_that_radar_does_not_see_has_the_labels_of_its_optical_model(
+    world: Case, tmp_path: Path, missing: bool
+) -> None:
+    shutil.copytree(world.files.radar / "images" / WEST[1:], tmp_path / "images" / WEST[1:])
+    shutil.copy(world.files.s1_path, tmp_path)
+    border = 401_000
+    regions = {"west": shapely.box(0, 0, border, 1e7), "east": shapely.box(border, 0, 1e6, 1e7)}
+    file = tmp_path / "regions.gpkg"
+    gpd.GeoDataFrame({"region": list(regions)}, geometry=list(regions.values()), crs=IMAGES).to_file(file)
+    chain = {
+        "region_path": str(file),
+        "s1_path": str(tmp_path / world.files.s1_path.name),
+        "output_path": str(tmp_path / "results"),
+        "allow_missing_sensor": missing,
+    }
+    masses = {"arg_train": SAR["arg_train"] | {"fusion_masses": "validation" if missing else "learning"}}
+    run(configured(world, chain=chain, **SAR | masses))
+    root = tmp_path / "results"
+    kind = "val" if missing else "learn"
+    matrices = {
+        name: read_confusion(root / f"dataAppVal/bymodels/model_{name}_seed_0_SAR_{kind}.csv").counts
+        for name in ("west", "east")
+    }
+    assert matrices["west"].any()
+    assert not matrices["east"].any()
+    optical, sar, fused = (read(root / f"classif/Classif_{EAST}_model_east_seed_0{suffix}.tif") for suffix in SUFFIXES)
+    assert optical.any()
+    assert not sar.any()
+    np.testing.assert_array_equal(fused, optical)
+    assert read(root / f"classif/Classif_{WEST}_model_west_seed_0_SAR.tif").any()
+    counts = read_training(root / "model/model_west_seed_0_SAR").samples
+    samples = read_sqlite(root / "learningSamples/Samples_region_west_seed0_learn.sqlite")
+    radar = samples[[name for name in samples if name.startswith("sentinel1")]].to_numpy()
+    assert sum(counts.values()) == np.sum((~np.isnan(radar) & (radar != MISSING)).any(axis=1)) < len(samples)
+    for text in said(root).values():
+        assert "Region east, seed 0: no sample is seen by sentinel1_asc or sentinel1_des, so the radar model" in text
 
 
 def test_blended_regions_keep_their_labels_away_from_borders(world: Case) -> None:

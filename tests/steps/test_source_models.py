@@ -9,17 +9,22 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import pytest
 
 from iota2.classifiers import load_model, save_model, train_model, validate_options
+from iota2.classifiers.base import ModelError
+from iota2.classifiers.models import read_trainings
 from iota2.classifiers.transforms import Components
 from iota2.compute.class_weights import class_weights, counts_by_code, sample_weights
 from iota2.config.learner import Learner
 from iota2.config.sources import recipe_of_source
+from iota2.core.cube import FeatureBlock
 from iota2.core.graph import JobContext, Key, Paths, Resources
 from iota2.core.recipe import MISSING, FeatureRecipe, SensorRecipe
 from iota2.core.reduction import feature_groups
 from iota2.core.tables import AUGMENTED, CODE, ORIGIN, WEIGHT, sample_columns
 from iota2.io.tables.confusions import read_confusion
+from iota2.io.tables.sensor_combinations import combinations_csv
 from iota2.io.tables.vectors import write_samples
 from iota2.steps.classification import model_confusion
 from iota2.steps.learning import learned_confusion, reduction, training
@@ -131,3 +136,63 @@ def test_components_of_radar_are_those_of_the_samples_that_radar_sees(tmp_path: 
     training.run(job)
     assert sum(load_model(tmp_path / "model").meta.samples.values()) == rows.sum()
     assert learned_matrix(job).sum() == np.sum(rows & (np.arange(COUNT) % 7 > 0))
+
+
+NOWHERE = dict.fromkeys(RADAR, np.zeros(COUNT, bool))
+PARTIAL = replace(RECIPE, allow_missing=False, partial=True)
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, PARTIAL], ids=["one model", "models of fewer sensors"])
+@pytest.mark.parametrize("classifier", ["rf", "svm"])
+def test_a_radar_model_without_samples_gives_no_label(tmp_path: Path, recipe: FeatureRecipe, classifier: str) -> None:
+    table(tmp_path, NOWHERE, recipe)
+    (tmp_path / "seen.csv").write_text(combinations_csv({("Sentinel2",): 10}), encoding="utf-8")
+    job = job_of(tmp_path, "SAR")
+    inp = Paths(tmp_path, {**job.inp.bound, "combinations": several("tile", {"A": "seen.csv"})})
+    files = dict.fromkeys(("statistics", "search", "search_scores"), "")
+    out = Paths(tmp_path, {**job.out.bound, **{name: name for name in files}})
+    learner = Learner(classifier, validate_options(classifier, {})[0])
+    job = replace(job, inp=inp, out=out, params=replace(job.params, learner=learner, share=0.001))
+    training.run(job)
+    model = load_model(tmp_path / "model")
+    assert model.without_samples
+    assert read_trainings(tmp_path / "model") == {}
+    assert "no sample is seen by sentinel1_asc or sentinel1_des" in (tmp_path / "card.txt").read_text()
+    assert (tmp_path / "search").read_text() == "There are no samples: nothing was searched.\n"
+    assert not learned_matrix(job).any()
+    assert not validated_matrix(job).any()
+    shape = 2, 3
+    clear = np.ones((2, *shape), np.uint16)
+    block = FeatureBlock(np.zeros((6, *shape), np.float32), model.recipe.names, clear[0], RADAR, clear)
+    found = model.predict(block, np.ones(shape, bool))
+    assert not found.labels.any()
+    assert not found.confidence.any()
+    assert found.probabilities.shape == (0, *shape)
+
+
+def test_an_optical_model_without_samples_gives_no_label(tmp_path: Path) -> None:
+    table(tmp_path, {"Sentinel2": np.zeros(COUNT, bool)})
+    training.run(job_of(tmp_path, ""))
+    assert load_model(tmp_path / "model").without_samples
+
+
+def test_only_models_without_samples_lack_classes(tmp_path: Path) -> None:
+    table(tmp_path, NOWHERE)
+    training.run(job_of(tmp_path, "SAR"))
+    path = tmp_path / "model" / "model.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(content | {"version": 1}), encoding="utf-8")
+    with pytest.raises(ModelError, match="format version 1 with classes"):
+        load_model(tmp_path / "model")
+
+
+def test_a_reduction_without_samples(tmp_path: Path) -> None:
+    table(tmp_path, NOWHERE)
+    out = {"before": "before.parquet", "samples": "reduced.parquet", "reduction": "reduction"}
+    given = Paths(tmp_path, {"recipe": "recipe.json", "samples": "s.parquet"})
+    params = reduction.ReductionParams("sensor", 2, RADAR)
+    job = job_of(tmp_path, "SAR", samples="reduced.parquet", reduction="reduction", features="s.parquet")
+    reduction.run(replace(job, inp=given, out=Paths(tmp_path, out), params=params))
+    training.run(job)
+    assert load_model(tmp_path / "model").without_samples
+    assert not learned_matrix(job).any()

@@ -44,6 +44,8 @@ SERIES_NEEDED = (
 
 CONVERGENCE = "convergence"
 """Key of ``summary`` with a sentence on a training that did not converge; absent if it did."""
+NO_SAMPLES = "no samples"
+"""Key of ``summary`` of a model without samples, which predicts no pixel: the reason, as a clause."""
 FitTransform = Callable[[np.ndarray], "Transform"]
 """Function that fits a transform to training samples, (sample, feature) float32."""
 
@@ -356,6 +358,11 @@ class Model:
         return self.classifier.importances if unmixed else None
 
     @property
+    def without_samples(self) -> bool:
+        """Whether the model has no samples, and therefore no classes: it predicts no pixel."""
+        return self.target == Classes(())
+
+    @property
     def title(self) -> str:
         """Name of the model in messages."""
         return f"model of region {self.meta.region}, random seed {self.meta.seed}"
@@ -365,14 +372,16 @@ class Model:
 
         ``features`` may have margins around the block; a model with context needs margins of ``halo`` pixels, or to the
         edge of the tile: without them, windows are clipped. Pixels outside ``where`` (y, x) bool of the block, and
-        pixels without any valid observation, get 0 in all three, regardless of their features. With a ``partial``
-        recipe, each pixel is predicted by the model of the sensors that see it, and probabilities are those of the
-        classes of all models. Of classes with equal probability the smallest code is chosen. ``threads`` work in
-        parallel and do not change the result. Raises ``FeatureMismatch`` for features other than the recipe's,
-        ``InputError`` for NaN at classified pixels, ``ModelError`` for a model of a quantity.
+        pixels without any valid observation, get 0 in all three, regardless of their features; a model without samples
+        gives 0 everywhere. With a ``partial`` recipe, each pixel is predicted by the model of the sensors that see it,
+        and probabilities are those of the classes of all models. Of classes with equal probability the smallest code is
+        chosen. ``threads`` work in parallel and do not change the result. Raises ``FeatureMismatch`` for features other
+        than the recipe's, ``InputError`` for NaN at classified pixels, ``ModelError`` for a model of a quantity.
         """
         whole, features = features, features.without_margins()
         selected = self._selected(features, where)
+        if self.without_samples:
+            return no_prediction(0, selected.shape)
         if not self.recipe.partial:
             return self._predicted(self._values(whole, selected, threads), slice(None), selected, threads)
         classes, total = self.classes, None

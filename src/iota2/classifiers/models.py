@@ -19,11 +19,12 @@ from typing import Any
 import numpy as np
 
 from iota2 import __version__
-from iota2.classifiers.base import SERIES_NEEDED, Classifier, Model, ModelError, Regressor, Training
+from iota2.classifiers.base import NO_SAMPLES, SERIES_NEEDED, Classifier, Model, ModelError, Regressor, Training
 from iota2.classifiers.calibrated import Choice, ModelCalibration, calibrate
 from iota2.classifiers.card import card_text
 from iota2.classifiers.context import WindowContext
 from iota2.classifiers.fitting import Fitting, fit_seed
+from iota2.classifiers.no_classifier import NoClassifier
 from iota2.classifiers.registry import KINDS, untrained
 from iota2.classifiers.samples import Samples
 from iota2.classifiers.superpixel_context import SuperpixelContext
@@ -42,9 +43,9 @@ MAX_HALO = 1000
 """Maximum number of pixels around a pixel on which features may depend."""
 FORMAT = "iota2 model"
 FORMAT_VERSION, TRANSFORMED_VERSION, QUANTITY_VERSION, CALIBRATED_VERSION, PARTIAL_VERSION = 1, 2, 3, 4, 5
-CONTEXT_VERSION = 6
-"""Format versions: classes, with transforms, a quantity, calibrated, with models of fewer sensors, and with context.
-Older program versions reject newer ones."""
+CONTEXT_VERSION, NO_SAMPLES_VERSION = 6, 7
+"""Format versions: classes, with transforms, a quantity, calibrated, with models of fewer sensors, with context, and
+without samples. Older program versions reject newer ones."""
 FILE = "model.json"
 CARD = "card.txt"
 """Name of the card of a model of fewer sensors, in its folder."""
@@ -109,6 +110,14 @@ def train_model(
     )
     transforms = fitted.transforms if reduction is None else (reduction, *fitted.transforms)
     return Model(fitted.method, recipe, target, meta, transforms, calibrated, context=context)
+
+
+def model_without_samples(
+    classifier_name: str, parameters: Mapping[str, Any], *, recipe: FeatureRecipe, seed: int, region: str, reason: str
+) -> Model:
+    """A model that predicts no pixel; ``reason``: why there are no samples, as a clause."""
+    meta = Training(classifier_name, region, seed, dict(parameters), {}, {NO_SAMPLES: reason}, _versions())
+    return Model(NoClassifier(len(recipe.names)), recipe, Classes(()), meta)
 
 
 def _class_target(y: np.ndarray, title: str) -> tuple[Target, dict[int, int]]:
@@ -198,10 +207,12 @@ def read_recipe_of(folder: Path) -> FeatureRecipe:
 def read_trainings(folder: Path) -> dict[tuple[str, ...], Training]:
     """Samples and options from which each model of a region was trained, by the names of its sensors.
 
-    A model without models of fewer sensors has one entry; otherwise the preferred model is first. ``ModelError`` as in
-    ``load_model``; no array is read.
+    A model without models of fewer sensors has one entry; otherwise the preferred model is first. A model without
+    samples has none. ``ModelError`` as in ``load_model``; no array is read.
     """
     found = _parsed(folder / FILE)
+    if found.without_samples:
+        return {}
     own = found.recipe.dated if found.sensors is None else found.sensors
     others = {sensors: read_training(folder / folder_of(sensors)) for sensors in found.alternatives}
     return {own: found.meta, **others}
@@ -230,12 +241,13 @@ def load_model(folder: Path) -> Model:
     for sensors, other in zip(found.alternatives, alternatives, strict=True):
         if other.recipe != replace(found.recipe.of_sensors(sensors), partial=False):
             raise ModelError(f"{folder / folder_of(sensors)}: not the features of {folder}. Train the model again.")
+    implementation = KINDS[found.meta.kind].implementation
     transforms = tuple(LOADERS[name](folder / f"{number}_{name}") for number, name in enumerate(found.transforms))
     context = read_context(folder)
     if context is not None and not context.reason:
         context = _with_first_model(context, folder / FIRST_MODEL, found.recipe)
     return Model(
-        KINDS[found.meta.kind].implementation.load(folder),
+        NoClassifier(len(found.recipe.names)) if found.without_samples else implementation.load(folder),
         found.recipe,
         found.target,
         found.meta,
@@ -284,6 +296,8 @@ def _version_of(model: Model) -> int:
 
     A model without a fitted calibration predicts the same with programs that do not know calibrations.
     """
+    if model.without_samples:
+        return NO_SAMPLES_VERSION
     if model.halo:
         return CONTEXT_VERSION
     if model.recipe.partial:
@@ -312,16 +326,21 @@ class _Parsed:
     sensors: tuple[str, ...] | None
     alternatives: tuple[tuple[str, ...], ...]
 
+    @property
+    def without_samples(self) -> bool:
+        """Whether the model has no samples and no classes."""
+        return self.target == Classes(())
+
 
 def _parsed(path: Path) -> _Parsed:
     """The checked content of ``model.json``."""
     content = _read_json(path)
     if content.get("format") != FORMAT:
         raise ModelError(f"{path}: not a model of this program. Give the folder that the training wrote.")
-    if content.get("version") not in range(FORMAT_VERSION, CONTEXT_VERSION + 1):
+    if content.get("version") not in range(FORMAT_VERSION, NO_SAMPLES_VERSION + 1):
         raise ModelError(
             f"{path}: format version {content.get('version')!r}, this program reads {FORMAT_VERSION} "
-            f"to {CONTEXT_VERSION}. "
+            f"to {NO_SAMPLES_VERSION}. "
             "Use the version that trained the model, or train it again."
         )
     if not isinstance(content.get("kind"), str) or content["kind"] not in KINDS:
@@ -334,6 +353,8 @@ def _parsed(path: Path) -> _Parsed:
         sensors, alternatives = _combinations(content, recipe)
         if isinstance(target, Classes) and tuple(sorted(meta.samples)) != target.codes:
             raise ValueError(f"classes {list(target.codes)}, but samples of {sorted(meta.samples)}")
+        if (target == Classes(())) != (content["version"] == NO_SAMPLES_VERSION):
+            raise ValueError(f"format version {content['version']} with classes {content['classes']!r}")
         recipe.names  # noqa: B018 - evaluated to detect a recipe whose features cannot be named
     except (KeyError, TypeError, ValueError, AttributeError, ConfigError) as err:
         detail = f"{type(err).__name__}: {err}"

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
-from iota2.classifiers.base import CONVERGENCE
+from iota2.classifiers.base import CONVERGENCE, NO_SAMPLES
 from iota2.classifiers.calibrated import SPLITS
 from iota2.classifiers.models import read_calibration, read_context, read_training
 from iota2.classifiers.registry import SCIKIT, as_options, method_name, shown_parameters, validate_options
@@ -64,6 +64,7 @@ def read_learned_models(inp: Paths, classes: Nomenclature, sensors_share: float)
         *search_remarks(searches),
         *_convergence_remarks(inp),
         *_submodel_remarks(inp),
+        *_no_samples_remarks(inp),
         *_context_remarks(inp),
         *combination_remarks(combinations, sensors_share),
     )
@@ -146,6 +147,19 @@ def _submodel_remarks(inp: Paths) -> Iterator[str]:
             )
 
 
+def _no_samples_remarks(inp: Paths) -> Iterator[str]:
+    """A remark for each optical or radar model that has no samples."""
+    for key, path in inp.each("models"):
+        summary = read_training(path).summary
+        if NO_SAMPLES in summary:
+            own, other = ("radar", "optical") if key.source else ("optical", "radar")
+            yield (
+                f"Region {key.region}, seed {key.seed}: {summary[NO_SAMPLES]}, so the {own} model gives no label. "
+                f"Pixels have the label of the {other} model. To train the {own} model, draw polygons where its "
+                "sensors see the area."
+            )
+
+
 def _context_remarks(inp: Paths) -> Iterator[str]:
     """A remark for each model that uses no context although it was requested."""
     for key, path in inp.each("models"):
@@ -165,10 +179,11 @@ def _calibrations(inp: Paths) -> Iterator[CalibratedModel]:
 
 
 def _reductions(inp: Paths) -> tuple[ReducedModel, ...]:
-    """The dimension reduction of each model; empty without."""
+    """The dimension reduction of each model with samples; empty without."""
     if "reductions" not in inp:
         return ()
-    found = [(key, Components.load(path)) for key, path in inp.each("reductions")]
+    learned = {key for key, path in inp.each("models") if read_training(path).samples}
+    found = [(key, Components.load(path)) for key, path in inp.each("reductions") if key in learned]
     return tuple(ReducedModel(key.model, key.seed, _reduced_groups(components)) for key, components in found)
 
 

@@ -19,6 +19,9 @@ def model_samples(inp: Paths) -> tuple[ClassSamples, ...]:
     """Samples of each class in each model, from the inputs of the report."""
     found: list[ClassSamples] = []
     for key, path in inp.each("models"):
+        training = read_training(path)
+        if not training.samples:
+            continue
         region = f"{key.region}{key.submodel}"  # samples are extracted for all sources together
         copied = Counter[int]()
         for one in copy_counts(inp, key.seed):
@@ -28,8 +31,7 @@ def model_samples(inp: Paths) -> tuple[ClassSamples, ...]:
         if "augmentation" in inp:
             added = read_augmentation(inp.at("augmentation", region=key.region, submodel=key.submodel, seed=key.seed))
         extracted = read_class_statistics(inp.at("samples", seed=key.seed), region)
-        weights = read_training(path).weights
-        found += class_samples(key.model, key.seed, extracted, copied=copied, added=added, weights=weights)
+        found += class_samples(key.model, key.seed, extracted, copied=copied, added=added, weights=training.weights)
     return tuple(found)
 
 

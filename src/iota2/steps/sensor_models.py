@@ -46,6 +46,11 @@ class SeenSamples:
         """(sample,) bool: samples that all these sensors see."""
         return np.logical_and.reduce([self.seen[name] for name in names])
 
+    @property
+    def any(self) -> bool:
+        """Whether any of the sensors sees a sample."""
+        return any(seen.any() for seen in self.seen.values())
+
     def count(self, names: Combination) -> tuple[int, bool]:
         """Number of samples that all these sensors see, and whether they are enough for a model of their own."""
         codes = self.codes[self.of(names)]
@@ -145,7 +150,7 @@ def model_of_sensors(
     ``tables``: pixels by combination on the tiles of the model. If too few samples are seen by all sensors, the first
     of the other models takes the place of the main one. InputError if no sensor sees a sample.
     """
-    if not any(seen.any() for seen in samples.seen.values()):
+    if not samples.any:
         listed = ", ".join(recipe.dated)
         raise InputError(f"No sample is seen by any of the sensors {listed}. Draw polygons where they see the area.")
     pixels = summed(tables, recipe.dated)

@@ -24,7 +24,7 @@ PIXELS_PER_CLASS = 1000
 def run(job: JobContext) -> None:
     """Predict the validation pixels of the model, and count them by reference class and label."""
     model, classes = load_model(job.inp.model).alone, read_classes(job.inp.classes)
-    sample = read_validation_samples(job.inp.all("samples").values(), model.recipe)
+    sample = read_validation_samples(job.inp.all("samples").values(), model)
     counts = np.zeros((len(classes.codes), len(classes.codes)))
     if len(sample.codes):
         labels = predicted(model, sample.values, job.use.threads)

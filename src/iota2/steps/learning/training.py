@@ -15,7 +15,7 @@ from iota2.classifiers.base import Model, Searching
 from iota2.classifiers.calibrated import CALIBRATION_FOLDS, Choice
 from iota2.classifiers.context import WindowContext
 from iota2.classifiers.context_training import load_context_models
-from iota2.classifiers.models import save_model, train_model
+from iota2.classifiers.models import model_without_samples, save_model, train_model
 from iota2.classifiers.superpixel_context import SuperpixelContext
 from iota2.classifiers.transforms import Components, Standardisation
 from iota2.compute.class_weights import Balanced
@@ -124,16 +124,35 @@ def params(config: Config) -> TrainingParams:
 def run(job: JobContext[TrainingParams]) -> None:
     """Train the classifier on the model's samples; write the model and its card."""
     recipe = recipe_of_source(read_recipe(job.inp.recipe), job.key.source, job.params.radar)
-    if recipe.partial:
-        model = _model_of_sensors(job, recipe, read_labelled(job.inp, job.key))
-    else:
-        model = _trained(job, recipe, *read_learned(job.inp, job.key, recipe))
+    model = _model_of_sensors(job, recipe) if recipe.partial else _model_of_all(job, recipe)
     if "statistics" in job.out:
         write_text(job.out.statistics, _statistics(model))
     if "search" in job.out:
         _write_search(model, job)
     with replacing_folder(job.out.model) as folder, replacing(job.out.card) as card:
         save_model(model, folder, card)
+
+
+def _model_of_all(job: JobContext[TrainingParams], recipe: FeatureRecipe) -> Model:
+    """The one model of all features of ``recipe``."""
+    samples, x, reduction = read_learned(job.inp, job.key, recipe)
+    if job.params.radar and not len(x):
+        return _without_samples(job, recipe)
+    return _trained(job, recipe, samples, x, reduction)
+
+
+def _without_samples(job: JobContext[TrainingParams], recipe: FeatureRecipe) -> Model:
+    """The model of a region whose samples no optical sensor sees, or no radar sensor."""
+    reason = f"no sample is seen by {' or '.join(recipe.dated)}"
+    log.warning("region %s, seed %d: %s", job.key.model, job.key.seed, reason)
+    return model_without_samples(
+        job.params.learner.classifier,
+        job.params.learner.parameters,
+        recipe=recipe,
+        seed=job.params.random_seed + job.key.seed,
+        region=job.key.model,
+        reason=reason,
+    )
 
 
 def _trained(
@@ -164,9 +183,13 @@ def _trained(
     )
 
 
-def _model_of_sensors(job: JobContext[TrainingParams], recipe: FeatureRecipe, samples: LabelledSamples) -> Model:
+def _model_of_sensors(job: JobContext[TrainingParams], recipe: FeatureRecipe) -> Model:
     """The models of all combinations of sensors; that of all sensors is the same as without the others."""
+    samples = read_labelled(job.inp, job.key)
     table = job.inp.features if "features" in job.inp else job.inp.samples
+    seen = read_seen(table, recipe, samples.codes)
+    if job.params.radar and not seen.any:
+        return _without_samples(job, recipe)
 
     def train(names: Combination, rows: np.ndarray) -> Model:
         learned = replace(recipe.of_sensors(names), partial=False)
@@ -183,7 +206,7 @@ def _model_of_sensors(job: JobContext[TrainingParams], recipe: FeatureRecipe, sa
     pixels = [read_combinations(path) for path in job.inp.all("combinations").values()]
     share = job.params.share
     assert share is not None, "a partial recipe has a share"
-    return model_of_sensors(recipe, read_seen(table, recipe, samples.codes), pixels, share, train)
+    return model_of_sensors(recipe, seen, pixels, share, train)
 
 
 def _context(job: JobContext[TrainingParams]) -> WindowContext | SuperpixelContext | None:
@@ -201,7 +224,9 @@ def _context(job: JobContext[TrainingParams]) -> WindowContext | SuperpixelConte
 
 
 def _statistics(model: Model) -> str:
-    """The standardisation of a model as XML."""
+    """The standardisation of a model as XML; without features if the model has no samples."""
+    if model.without_samples:
+        return statistics_xml((), np.zeros(0), np.ones(0))
     names: Sequence[str] = model.inputs
     for transform in model.transforms:
         if isinstance(transform, Standardisation):
@@ -211,9 +236,10 @@ def _statistics(model: Model) -> str:
 
 
 def _write_search(model: Model, job: JobContext[TrainingParams]) -> None:
-    """Write the result of the grid search; samples of one class need none."""
+    """Write the result of the grid search; no samples, and samples of one class, need none."""
     found = model.classifier.search_report if isinstance(model.classifier, Searching) else None
-    write_text(job.out.search, found.text() if found else "The samples have one class: nothing was searched.\n")
+    samples = "There are no samples" if model.without_samples else "The samples have one class"
+    write_text(job.out.search, found.text() if found else f"{samples}: nothing was searched.\n")
     write_json(job.out.search_scores, found.to_json() if found else {"candidates": []})
 
 

@@ -12,7 +12,7 @@ from odc.geo.geobox import GeoBox
 
 from iota2 import layout
 from iota2.classifiers.calibrated import ModelCalibration
-from iota2.classifiers.models import read_calibration
+from iota2.classifiers.models import read_calibration, read_training
 from iota2.config.options.schema import Config
 from iota2.core.cost import READING_SECONDS, Cost, JobFacts
 from iota2.core.graph import SOURCES, JobContext, Resources, Step, only_for, optional
@@ -233,7 +233,7 @@ def _confidence_origin(job: JobContext[MosaicParams], seed: int) -> str:
         return ""
     kinds: dict[str, list[str]] = {}
     for key, path in sorted(job.inp.each("models")):
-        if key.seed == seed:
+        if key.seed == seed and read_training(path).samples:
             kind = _confidence_kind(read_calibration(path)) + _SMOOTHED[job.params.smoothing]
             kinds.setdefault(kind, []).append(key.model)
     if len(kinds) == 1:

@@ -41,7 +41,7 @@ def run(job: JobContext[ImportanceParams]) -> None:
     """Measure the loss in accuracy of the model without each group of features."""
     region, seed = job.key.model, job.key.seed
     model = load_model(job.inp.model).alone
-    sample = read_validation_samples(job.inp.all("samples").values(), model.recipe)
+    sample = read_validation_samples(job.inp.all("samples").values(), model)
     groups = {kind: feature_groups(model.recipe, kind) for kind in KINDS}
     listed = [group for kind in KINDS for group in groups[kind]]
     found = permutation_losses(
