@@ -43,6 +43,12 @@ def test_combinations_without_a_model_of_their_own_are_reported() -> None:
     assert [*combination_remarks(FOUND[1:2], 0.001)] == []
 
 
+def test_remarks_name_regions_as_they_are() -> None:
+    alps = SensorCombination(ONE, 9, 1.0, (model((), 0, "Alps_SAR", **LOST),))
+    (remark,) = combination_remarks([alps], 0.001)
+    assert remark.startswith("Region Alps_SAR, seed 0: no model predicts")
+
+
 def test_a_combination_with_a_small_share_is_reported_with_the_share_that_is_required() -> None:
     below = replace(FOUND[0], models=(model(ONE, 900, "2", pixels=4500, share=0.45, rare=True),))
     (remark,) = combination_remarks((below,), 0.5)

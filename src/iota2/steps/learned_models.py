@@ -185,8 +185,8 @@ def _no_samples_remarks(inp: Paths) -> Iterator[str]:
             own, other = ("radar", "optical") if key.source else ("optical", "radar")
             yield (
                 f"Region {key.region}, seed {key.seed}: {summary[NO_SAMPLES]}, so the {own} model gives no label. "
-                f"Pixels have the label of the {other} model. For a {own} model, draw polygons where its sensors see "
-                "the area."
+                f"Pixels have the label of the {other} model. To train the {own} model, draw polygons where its "
+                "sensors see the area."
             )
 
 

@@ -65,7 +65,8 @@ def combination_remarks(found: Sequence[SensorCombination], share: float) -> Ite
         pixels = (
             f"{counted(kind.pixels, 'pixel')} on its tiles ({_percent(kind.share)}) seen only by {joined(kind.seen)}"
         )
-        yield f"{'; '.join(models).capitalize()}: {predicts} {pixels}, because {_reason(kind, share)}."
+        where = "; ".join(models)
+        yield f"{where[0].upper()}{where[1:]}: {predicts} {pixels}, because {_reason(kind, share)}."
 
 
 def _reason(model: CombinationModel, share: float) -> str:
