@@ -17,6 +17,7 @@ PUBLIC = {
     "run": "iota2.api.runs",
     "open_scene": "iota2.api.scenes",
     "features": "iota2.api.features",
+    "user_features": "iota2.api.user_functions",
     "load_model": "iota2.api.models",
 }
 """Names of the public interface, and the modules that define them, imported on first use."""

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import iota2
 from iota2.chains.load import load_config
 from iota2.config.enabled import EnabledSensors, resolve
 from iota2.config.options import schema
@@ -81,6 +82,10 @@ def test_radar_alone_maps_the_classes_and_features_are_named_by_direction_polari
     )
     assert (labels > 0).all(), "clouds do not hide anything from a radar"
     assert np.mean(labels == truth) > 0.7, "of three classes"
+    scene = iota2.open_scene(radar.output, WEST)
+    window = iota2.features(scene.cube(scene.geobox[10:30, 20:40])).to_xarray().to_numpy()
+    whole = iota2.features(scene).to_xarray().to_numpy()
+    np.testing.assert_array_equal(window, whole[:, 10:30, 20:40], "filtered with pixels outside the window")
 
 
 def test_the_filter_makes_the_map_better(radar: Case) -> None:

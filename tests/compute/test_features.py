@@ -12,13 +12,12 @@ from hypothesis import strategies as st
 
 from iota2.compute.features import feature_block, recipe_problems
 from iota2.core.cube import Cube
+from iota2.core.feature import VALUE, Feature
 from iota2.core.recipe import (
     DEFAULT_INDICES,
     MISSING,
     STATISTIC_NAMES,
     TEMPORAL_FEATURES,
-    VALUE,
-    Feature,
     FeatureRecipe,
     SensorRecipe,
 )

@@ -410,7 +410,6 @@ def test_a_key_given_twice_by_two_names_or_in_two_sections_is_an_error(world: Pa
         ("arg_train", "crop_mix : True"),
         ("arg_train", "deep_learning_parameters : {dl_name : ANN}"),
         ("arg_train", "features_from_raw_dates : True"),
-        ("external_features", "module : 'x.py'"),
         ("chain", "l8_usgs_thermal_path : 'x'"),
         ("chain", "last_step : vectorisation"),
         ("builders", "builders_class_name : [I2Obia]"),

@@ -49,6 +49,26 @@ def aligned(**options: Any) -> dict[str, dict[str, Any]]:
 
 
 CASES = (
+    Case(
+        "user_functions_given",
+        "external_features.functions: is empty; give the functions of",
+        sections={"external_features": {"module": "mine.py"}},
+    ),
+    Case(
+        "user_functions_given",
+        "external_features.functions: has no effect: external_features.module is not given",
+        sections={"external_features": {"functions": "f"}},
+        refused=False,
+    ),
+    Case(
+        "user_functions_given",
+        "python_data_managing.padding_size_x: has no effect: external_features_flag is False",
+        sections={
+            "external_features": {"module": "mine.py", "functions": "f", "external_features_flag": False},
+            "python_data_managing": {"padding_size_x": 2},
+        },
+        refused=False,
+    ),
     Case("sensors_enabled", "no sensor is enabled", {}),
     Case("sensors_enabled", "the layers of user_feat_path have no dates", {"user_feat_path": "own"}),
     Case(
@@ -574,7 +594,7 @@ def said(folder: Path, case: Case) -> tuple[list[str], list[str]]:
     """Problems, then warnings."""
     for name in ("s2", "own", "items", "images"):
         (folder / name).mkdir(exist_ok=True)
-    for name in ("mine.yaml", "empty.ini", "reference.tif"):
+    for name in ("mine.yaml", "mine.py", "empty.ini", "reference.tif"):
         (folder / name).touch()
     (folder / "s1.ini").write_text("[Paths]\nOutput = images\nSRTM = heights\n", encoding="utf-8")
     try:

@@ -32,6 +32,7 @@ from iota2.config.syntax.cfg import read_cfg
 from iota2.core.builder import Chain
 from iota2.core.graph import Resources
 from iota2.errors import ConfigError
+from iota2.runs.survey.survey import survey
 from iota2.runs.workers.execute import Retry
 from iota2.runs.workers.resources import WORKER_BLOCK, read_resources
 from tests.chain.helpers import EAST, SMALL, WEST, Case, made, read
@@ -118,6 +119,17 @@ def run_config(copy: Path, config: Path) -> str:
     return run_in_copy(copy, "-m", "iota2", "run", config, "--workers", 0)
 
 
+def test_the_functions_of_the_page_on_external_features_compute_features(world: Case, tmp_path: Path) -> None:
+    parts = [block.body for block in shown(ROOT / "docs/howto/external-features.md") if block.word == "code"]
+    (tmp_path / "indices.py").write_text("\n\n".join(parts), encoding="utf-8")
+    calls = ["moisture", ["growth", {"index": "NDWI"}], "senescence"]
+    external = {"module": str(tmp_path / "indices.py"), "functions": calls}
+    found = survey(load_config(configured(world, tmp_path, {}, external_features=external)))
+    assert found.recipe.names[-2:] == ("growth_NDWI", "senescence")
+    assert "sentinel2_moisture_20180317" in found.recipe.names
+    assert [trial.missing for trial in found.trials] == [0.0, 0.0, 0.0]
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Case:
     return made(SMALL, tmp_path_factory.mktemp("howto") / "world")
@@ -139,7 +151,7 @@ def test_every_page_with_code_is_tested_here() -> None:
     pages = {page.name for page in PAGES if any(block.kind in CODE for block in shown(page))}
     elsewhere = {"use-from-python.md"}
     what = ("a-step", "an-output", "an-index", "an-option", "a-classifier", "a-builder")
-    followed = {f"add-{one}.md" for one in what}
+    followed = {*(f"add-{one}.md" for one in what), "external-features.md"}
     assert pages - elsewhere == followed
 
 

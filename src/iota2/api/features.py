@@ -18,6 +18,7 @@ from iota2.core.scene import Scene
 from iota2.core.words import counted
 from iota2.errors import FeatureMismatch
 from iota2.io.series.reader import series_reader
+from iota2.user_code.functions import UserCode
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,20 +47,36 @@ class Features:
         return features_array(self.block, self.geobox)
 
 
-def features(source: OpenedScene | SceneCube, recipe: FeatureRecipe | None = None) -> Features:
+def features(
+    source: OpenedScene | SceneCube, recipe: FeatureRecipe | None = None, *, run_user_code: bool = False
+) -> Features:
     """The features of a scene or window, identical to those of a run.
 
     ``recipe``: by default the recipe of the scene, for the sensors of the window; ``model.recipe`` gives the features
-    of a model. Memory: 4 bytes for each feature and pixel, plus the stored pixels of all dates. FeatureMismatch if the
-    series of the scene cannot provide these features; DamagedProduct for a file that cannot be read.
+    of a model. Memory: 4 bytes for each feature and pixel, plus the stored pixels of all dates. A recipe with functions
+    of a user contains their code, which runs only with ``run_user_code``: set it for your own code, after a look at
+    ``recipe.user.source``. FeatureMismatch if the series of the scene cannot provide these features, or without the
+    permission; DamagedProduct for a file that cannot be read; UserCodeError for an error of a function.
     """
     require_kind(source, (OpenedScene, SceneCube), "features: source", "a scene of open_scene, or scene.cube(…)")
     cube = source if isinstance(source, SceneCube) else source.cube()
     wanted = cube.opened.recipe if recipe is None else recipe
     require_kind(wanted, FeatureRecipe, "features: recipe", "model.recipe or scene.recipe")
     _require_bands(cube.opened.scene, wanted)
+    _require_permission(wanted, run_user_code=run_user_code)
     with series_reader(cube.opened.scene, wanted) as reader:
-        return Features(feature_block(reader.read(cube.block), wanted), cube.geobox)
+        cubes = reader.read(cube.block, wanted.halos)
+        return Features(feature_block(cubes, wanted, UserCode(wanted).values(cubes)), cube.geobox)
+
+
+def _require_permission(recipe: FeatureRecipe, *, run_user_code: bool) -> None:
+    """FeatureMismatch if the recipe contains code that the caller has not permitted."""
+    if recipe.user and not run_user_code:
+        names = ", ".join(function.name for function in recipe.functions)
+        raise FeatureMismatch(
+            f"The features need the functions {names} of {recipe.user.file}, whose code is part of the recipe "
+            "(recipe.user.source). Call features(…, run_user_code=True) to execute it."
+        )
 
 
 def _require_bands(scene: Scene, recipe: FeatureRecipe) -> None:

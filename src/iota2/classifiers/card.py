@@ -128,7 +128,7 @@ def _kind_section(recipe: FeatureRecipe, importances: np.ndarray) -> list[tuple[
     """Importance of values, differences and statistics; empty for a recipe without temporal features."""
     if not any(sensor.temporal for sensor in recipe.sensors):
         return []
-    kinds = (feature.kind for sensor in recipe.sensors for feature in sensor.features)
+    kinds = (feature.kind for _, feature in recipe.features)
     return [("Importance by kind of feature, %", _shares(total_by(kinds, importances)))]
 
 
@@ -137,10 +137,10 @@ def feature_origins(recipe: FeatureRecipe) -> list[tuple[str, str]]:
 
     A difference belongs to its later date; a statistic has no date.
     """
+    static = {sensor.sensor for sensor in recipe.sensors if sensor.static}
     return [
-        (feature.series if sensor.static else f"{sensor.sensor}_{feature.series}", feature.date[:8] or NO_DATE)
-        for sensor in recipe.sensors
-        for feature in sensor.features
+        (feature.series if sensor in static else f"{sensor}_{feature.series}", feature.date[:8] or NO_DATE)
+        for sensor, feature in recipe.features
     ]
 
 

@@ -43,9 +43,9 @@ MAX_HALO = 1000
 """Maximum number of pixels around a pixel on which features may depend."""
 FORMAT = "iota2 model"
 FORMAT_VERSION, TRANSFORMED_VERSION, QUANTITY_VERSION, CALIBRATED_VERSION, PARTIAL_VERSION = 1, 2, 3, 4, 5
-CONTEXT_VERSION, NO_SAMPLES_VERSION = 6, 7
-"""Format versions: classes, with transforms, a quantity, calibrated, with models of fewer sensors, with context, and
-without samples. Older program versions reject newer ones."""
+CONTEXT_VERSION, NO_SAMPLES_VERSION, USER_VERSION = 6, 7, 8
+"""Format versions: classes, with transforms, a quantity, calibrated, with models of fewer sensors, with context,
+without samples, and with features of functions of the user. Older program versions reject newer ones."""
 FILE = "model.json"
 CARD = "card.txt"
 """Name of the card of a model of fewer sensors, in its folder."""
@@ -296,17 +296,17 @@ def _version_of(model: Model) -> int:
 
     A model without a fitted calibration predicts the same with programs that do not know calibrations.
     """
-    if model.without_samples:
-        return NO_SAMPLES_VERSION
-    if model.halo:
-        return CONTEXT_VERSION
-    if model.recipe.partial:
-        return PARTIAL_VERSION
-    if model.calibration is not None and model.calibration.calibration is not None:
-        return CALIBRATED_VERSION
-    if isinstance(model.target, Quantity):
-        return QUANTITY_VERSION
-    return TRANSFORMED_VERSION if model.transforms else FORMAT_VERSION
+    fitted = model.calibration is not None and model.calibration.calibration is not None
+    parts = (
+        (USER_VERSION, model.recipe.user is not None),
+        (NO_SAMPLES_VERSION, model.without_samples),
+        (CONTEXT_VERSION, model.halo > 0),
+        (PARTIAL_VERSION, model.recipe.partial),
+        (CALIBRATED_VERSION, fitted),
+        (QUANTITY_VERSION, isinstance(model.target, Quantity)),
+        (TRANSFORMED_VERSION, bool(model.transforms)),
+    )
+    return next((version for version, has in parts if has), FORMAT_VERSION)
 
 
 def _target(content: Mapping[str, Any]) -> Target:
@@ -337,10 +337,10 @@ def _parsed(path: Path) -> _Parsed:
     content = _read_json(path)
     if content.get("format") != FORMAT:
         raise ModelError(f"{path}: not a model of this program. Give the folder that the training wrote.")
-    if content.get("version") not in range(FORMAT_VERSION, NO_SAMPLES_VERSION + 1):
+    if content.get("version") not in range(FORMAT_VERSION, USER_VERSION + 1):
         raise ModelError(
             f"{path}: format version {content.get('version')!r}, this program reads {FORMAT_VERSION} "
-            f"to {NO_SAMPLES_VERSION}. "
+            f"to {USER_VERSION}. "
             "Use the version that trained the model, or train it again."
         )
     if not isinstance(content.get("kind"), str) or content["kind"] not in KINDS:
@@ -471,8 +471,10 @@ def _recipe(content: Any) -> FeatureRecipe:
     for sensor in recipe.sensors:
         if list(sensor.days) != sorted(sensor.days) or len(set(sensor.dates)) < len(sensor.dates):
             raise ValueError(f"the dates of {sensor.sensor} do not ascend")
-        if sensor.halo > MAX_HALO:
-            raise ValueError(f"the features of {sensor.sensor} need {sensor.halo} pixels around each pixel")
+        if recipe.halos[sensor.sensor] > MAX_HALO:
+            raise ValueError(
+                f"the features of {sensor.sensor} need {recipe.halos[sensor.sensor]} pixels around each pixel"
+            )
     if len(set(recipe.names)) < len(recipe.names):
         raise ValueError("two features have the same name")
     return recipe

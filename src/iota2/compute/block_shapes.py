@@ -37,6 +37,9 @@ _FILTER_BYTES = 28
 """Bytes per pixel of the speckle filter, in addition to its input and output."""
 _FLAG_BYTES = 3
 """Bytes per date of a pixel to find the raw dates that temporal features use."""
+_COPIES = 6
+"""Arrays of the size of its result that a function of the user is assumed to have in memory; of the series that it
+reads, three: the series, a copy, and an intermediate result."""
 _MAX_ATTEMPTS = 4
 """Maximum number of attempts to reduce a shape until the block and its margins fit the memory."""
 
@@ -160,13 +163,16 @@ class _BlockMemory:
         series = temporary = resampling = 0.0
         for sensor, wanted in self._sensors():
             dates, bands = len(sensor.acquisitions), len(wanted.bands)
-            around = enlarged(shape, wanted.halo + self.margin)
+            around = enlarged(shape, self.recipe.halos[wanted.sensor] + self.margin)
             series += around * dates * (4 * bands + 1) + self._placement_bytes(sensor, wanted)
             resampling = max(resampling, around * self._resampling_bytes(sensor, wanted, shape))
             filtered = around * (4 * dates * bands + _FILTER_BYTES) if wanted.speckle_radius else 0
             flags = _FLAG_BYTES * dates if wanted.temporal and not wanted.gapfilling else 0
             unused = 0 if wanted.copy_input else 4 * len(wanted.dates) * bands
             temporary = max(temporary, filtered + enlarged(shape, self.margin) * (flags + unused))
+        for function in self.recipe.functions:
+            values = 3 * function.values_read + _COPIES * len(function.labels)
+            temporary = max(temporary, 4 * values * enlarged(shape, self.recipe.halo + self.margin))
         features = enlarged(shape, self.margin) * (4 * len(self.recipe.names) + 2 * len(self.recipe.sensors))
         return max(series + resampling, series + temporary + features, features + self.extra_bytes) + _COUNT_BYTES
 
@@ -215,7 +221,7 @@ class _BlockMemory:
         most = 0.0
         for number, names in self._grids(sensor, wanted).items():
             bands = [self._sizes[sensor.spec.name, name] for name in names if name in wanted.bands]
-            rows, cols = self._window(sensor, number, shape, around=wanted.halo + self.margin)
+            rows, cols = self._window(sensor, number, shape, around=self.recipe.halos[wanted.sensor] + self.margin)
             copies = 1 if sensor.grids[names[0]].crs == self.scene.geobox.crs else 2
             ratio = copies * rows * cols / (shape[0] * shape[1])
             most = max(most, sum(size * (ratio + 1) + _SCALING_BYTES for size in bands))

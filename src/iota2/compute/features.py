@@ -25,8 +25,12 @@ from iota2.core.words import some
 from iota2.errors import FeatureMismatch
 
 
-def feature_block(cubes: Mapping[str, Cube], recipe: FeatureRecipe) -> FeatureBlock:
+def feature_block(
+    cubes: Mapping[str, Cube], recipe: FeatureRecipe, user_values: np.ndarray | None = None
+) -> FeatureBlock:
     """The features of one block, as defined by ``recipe``; ``cubes`` by sensor name, all on the block's grid.
+
+    ``user_values`` (feature, y, x) float32: the features of functions of the user, if the recipe has any.
 
     A cube extends beyond the block by the halo of its sensor's recipe, or to the edge of the tile; features are
     computed for the block only. Without a halo, every value depends on its own pixel only.
@@ -44,12 +48,14 @@ def feature_block(cubes: Mapping[str, Cube], recipe: FeatureRecipe) -> FeatureBl
     Raises FeatureMismatch with all reasons if the features cannot be computed from the cubes; ValueError if a series is
     not sorted by day.
     """
-    problems = [*_mismatches(cubes, recipe)]
-    if problems:
+    if problems := [*_mismatches(cubes, recipe)]:
         raise FeatureMismatch("\n".join(problems))
     space = next(cubes[sensor.sensor].block_shape for sensor in recipe.sensors if sensor.sensor in cubes)
     names = recipe.names
     values = np.empty((len(names), *space), np.float32)
+    if recipe.user:
+        _require_user_values(user_values, (len(recipe.user.names), *space))
+        values[len(names) - len(recipe.user.names) :] = user_values
     clear = np.zeros((len(recipe.sensors), *space), np.uint16)
     absent = np.float32(np.nan) if recipe.partial else MISSING
     start = 0
@@ -67,21 +73,29 @@ def feature_block(cubes: Mapping[str, Cube], recipe: FeatureRecipe) -> FeatureBl
     return FeatureBlock(values, names, observations(clear, recipe), sensors, clear)
 
 
-def filtered_block(cube: Cube, recipe: SensorRecipe) -> Cube:
-    """The cube after the speckle filter, without margins.
+def _require_user_values(found: np.ndarray | None, shape: tuple[int, ...]) -> None:
+    """FeatureMismatch if the features of functions of the user are absent or have another shape."""
+    if found is None or found.shape != shape:
+        given = "none" if found is None else f"an array of shape {found.shape}"
+        raise FeatureMismatch(f"the features of functions of the user have the shape {shape}; given: {given}")
+
+
+def filtered_block(cube: Cube, recipe: SensorRecipe, padding: tuple[int, int] = (0, 0)) -> Cube:
+    """The cube after the speckle filter, with margins of at most ``padding`` rows and columns.
 
     With the recipe's ``pointwise`` form, the result gives the same features for any selection of pixels.
     """
     if recipe.speckle_radius:
         cube = replace(cube, values=multitemporal_filter(cube.values, cube.valid, recipe.speckle_radius))
-    return cube.without_margins()
+    return cube.with_margins(padding)
 
 
 def _write_features(cube: Cube, recipe: SensorRecipe, missing: float, out: np.ndarray) -> np.ndarray:
     """Write the features of one sensor to ``out`` (feature, y, x); returns the numbers of clear observations (y, x)."""
     cube = filtered_block(cube, recipe)
     if recipe.static:
-        out[:] = _layers(cube, recipe, missing)
+        if recipe.copy_input:
+            out[:] = _layers(cube, recipe, missing)
     else:
         _sensor_features(cube, recipe, out)
     return cube.n_valid

@@ -5,17 +5,39 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from pathlib import Path
 
 from iota2.compute.features import recipe_problems
 from iota2.config.enabled import place_of
+from iota2.config.options.others import ExternalFeatures, PythonDataManaging, UserCall
 from iota2.config.options.schema import Config
 from iota2.config.options.sensors import RADAR, FeatureExtraction, Interpolation
 from iota2.config.options.train import ArgTrain
 from iota2.config.sensors import enabled_sensors, images_option
+from iota2.core.files import read_text
 from iota2.core.recipe import FeatureRecipe, SensorRecipe, interpolation_dates, ordered_temporal
 from iota2.core.scene import Scene, SensorScene
 from iota2.core.sensor import SensorOptions
+from iota2.core.user_features import Access, UserFeatures, UserFunction
+from iota2.core.words import counted
 from iota2.errors import ConfigError, InputError, InputProblems, option_name
+from iota2.user_code.loading import UserCodeError
+from iota2.user_code.trial import with_labels
+
+
+@dataclass(frozen=True)
+class UserParams:
+    """Options of functions of the user that compute features."""
+
+    module: Path
+    calls: tuple[UserCall, ...]
+    only: bool
+    """Whether their features are the only ones."""
+    padding: tuple[int, int]
+    """Rows and columns."""
+    access: Access
+    no_data: float
+    fill_missing_dates: bool
 
 
 @dataclass(frozen=True)
@@ -34,6 +56,8 @@ class RecipeParams:
     allow_missing: bool
     partial: bool
     temporal_features: tuple[str, ...]
+    user: UserParams | None = None
+    """Functions of the user; None without them."""
 
 
 def recipe_params(config: Config) -> RecipeParams:
@@ -45,6 +69,22 @@ def recipe_params(config: Config) -> RecipeParams:
         config.arg_train,
         allow_missing=config.chain.allow_missing_sensor,
         partial=config.sensor_models,
+        user=_user_params(config.external_features, config.python_data_managing),
+    )
+
+
+def _user_params(given: ExternalFeatures, data: PythonDataManaging) -> UserParams | None:
+    """Options of functions of the user; None without them."""
+    if not given.enabled or given.module is None:
+        return None
+    return UserParams(
+        module=given.module,
+        calls=given.functions,
+        only=not given.concat_mode,
+        padding=(data.padding_size_y, data.padding_size_x),
+        access=data.data_mode_access,
+        no_data=given.no_data_value,
+        fill_missing_dates=given.fill_missing_dates,
     )
 
 
@@ -56,26 +96,34 @@ def params_of(
     *,
     allow_missing: bool = False,
     partial: bool = False,
+    user: UserParams | None = None,
 ) -> RecipeParams:
     """The options that define features, from the sections of a configuration."""
+    only_user = user is not None and user.only
+    if only_user:
+        sensors = tuple(replace(one, expressions=()) for one in sensors)
     return RecipeParams(
         sensors=sensors,
         auto_date=series.auto_date,
         gapfilling=series.use_gapfilling,
-        indices=tuple(train.indices),
-        copy_input=extraction.copy_input,
+        indices=() if only_user else tuple(train.indices),
+        copy_input=extraction.copy_input and not only_user,
         relative_reflectance=extraction.rel_refl,
         keep_duplicates=extraction.keep_duplicates,
         atmospheric_correction=extraction.acor_feat,
         standard_labels=train.force_standard_labels,
         allow_missing=allow_missing,
         partial=partial,
-        temporal_features=ordered_temporal(train.temporal_features),
+        temporal_features=() if only_user else ordered_temporal(train.temporal_features),
+        user=user,
     )
 
 
 def build_recipe(scenes: Mapping[str, Scene], params: RecipeParams) -> FeatureRecipe:
     """The recipe for these scenes. The interpolation dates of a sensor are the same on all tiles.
+
+    It is ``partial`` only if every sensor has features of its own, and not only those of functions of the user that
+    also read other sensors.
 
     A series of Sentinel-1 without images is excluded if the other one has images. Raises InputError if a sensor has no
     images on any tile, if raw dates are requested but differ between tiles, if there are no features, or if temporal
@@ -86,7 +134,10 @@ def build_recipe(scenes: Mapping[str, Scene], params: RecipeParams) -> FeatureRe
     used = [one for one in params.sensors if series[one.spec.name] or not (radar and one.spec.section == RADAR)]
     sensors = tuple(_sensor_recipe(options, series[options.spec.name], params) for options in used)
     recipe = FeatureRecipe(sensors, params.standard_labels, params.allow_missing)
-    recipe = replace(recipe, partial=params.partial and len(recipe.dated) > 1)
+    if params.user:
+        recipe = _with_functions(recipe, series, params.user)
+    own = all(recipe.features_of[sensor] for sensor in recipe.dated)
+    recipe = replace(recipe, partial=params.partial and own and len(recipe.dated) > 1)
     if not recipe.names:
         raise InputError(
             "There are no features: copy_input is False, and there are no indices and no expressions. Set "
@@ -108,6 +159,52 @@ def build_recipe(scenes: Mapping[str, Scene], params: RecipeParams) -> FeatureRe
     return recipe
 
 
+def _with_functions(
+    recipe: FeatureRecipe, series: Mapping[str, Mapping[str, SensorScene]], params: UserParams
+) -> FeatureRecipe:
+    """The recipe with the features of functions of the user.
+
+    InputProblems for a function that cannot be called, and if one reads raw series whose dates differ between tiles.
+    """
+    try:
+        source = read_text(params.module)
+        functions = tuple(UserFunction(name, given, k) for k, (name, given) in enumerate(params.calls, start=1))
+        dated = [one.sensor for one in recipe.sensors if not one.static]
+        dates = {name: _union_of_dates(series[name]) for name in dated}
+        user = UserFeatures(str(params.module), source, functions, params.padding, params.no_data, params.access, dates)
+        found = with_labels(replace(recipe, user=user))
+    except UnicodeDecodeError as err:
+        text = f"{params.module} is not a Python file in UTF-8 ({err})"
+        raise InputProblems([(("external_features", "module"), text)]) from err
+    except UserCodeError as err:
+        raise InputProblems([(("external_features", "functions"), str(err))]) from err
+    if not params.fill_missing_dates:
+        for function in found.functions:
+            for sensor in function.raw:
+                _require_same_dates(function.name, sensor, series[sensor])
+    return found
+
+
+def _union_of_dates(series: Mapping[str, SensorScene]) -> tuple[str, ...]:
+    """The date keys of all tiles, ascending."""
+    return tuple(sorted({key for scene in series.values() for key in scene.keys}))
+
+
+def _require_same_dates(function: str, sensor: str, series: Mapping[str, SensorScene]) -> None:
+    """InputProblems if a function reads the raw series of a sensor whose dates differ between tiles."""
+    keys = {tile: scene.keys for tile, scene in series.items()}
+    (first, expected), *others = keys.items()
+    for tile, found in others:
+        if set(found) != set(expected):
+            differing = sorted(set(found) ^ set(expected))
+            text = (
+                f"{function} reads the raw series of {sensor}, whose dates differ between {first} and {tile} in "
+                f"{counted(len(differing), 'date')} (first: {', '.join(differing[:3])}). Set "
+                "external_features.fill_missing_dates to True: absent dates then hold no_data_value, and their mask 2"
+            )
+            raise InputProblems([(("external_features", "fill_missing_dates"), text)])
+
+
 def _series_by_tile(scenes: Mapping[str, Scene], options: SensorOptions) -> dict[str, SensorScene]:
     """The series of one sensor by tile, without tiles that lack the sensor."""
     return {
@@ -124,7 +221,8 @@ def _sensor_recipe(options: SensorOptions, series: Mapping[str, SensorScene], pa
         text = f"{spec.section}: no tile has images. Correct their path ({options.source}), or disable the sensor."
         raise InputProblems([(images_option(options), text)])
     if spec.static:
-        return SensorRecipe(spec.name, _same_layers(options, series), roles={}, dates=(), indices=(), static=True)
+        layers, used = _same_layers(options, series), params.user is None or not params.user.only
+        return SensorRecipe(spec.name, layers, roles={}, dates=(), indices=(), copy_input=used, static=True)
     dates = _interpolated(options, series, params) if params.gapfilling else _raw(options, series)
     return SensorRecipe(
         sensor=spec.name,

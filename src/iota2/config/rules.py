@@ -27,7 +27,7 @@ from iota2.config.map_rules import (
 )
 from iota2.config.options.chain import GROUPS, Chain, UserSensor
 from iota2.config.options.fields import Section
-from iota2.config.options.others import Coregistration
+from iota2.config.options.others import Coregistration, ExternalFeatures, PythonDataManaging
 from iota2.config.options.sensors import (
     ENABLING_KEYS,
     FOLDER_KEYS,
@@ -299,12 +299,33 @@ def keep_bands_used(
 
 
 def features_left(
-    chain: Chain, arg_train: ArgTrain, interpolation: Interpolation, extraction: FeatureExtraction
+    chain: Chain,
+    arg_train: ArgTrain,
+    interpolation: Interpolation,
+    extraction: FeatureExtraction,
+    external: ExternalFeatures,
 ) -> Iterator[Finding]:
-    others = interpolation.use_additional_features or chain.s1_path or chain.user_feat_path
+    others = interpolation.use_additional_features or chain.s1_path or chain.user_feat_path or external.enabled
     if not extraction.copy_input and not arg_train.indices and not others:
         text = "False leaves no feature because arg_train.features is []; keep the bands or the indices"
         yield Finding("iota2_feature_extraction", ("copy_input",), text)
+
+
+def user_functions_given(external: ExternalFeatures, data: PythonDataManaging) -> Iterator[Finding]:
+    if external.enabled:
+        if not external.functions:
+            text = f"is empty; give the functions of {external.module} that compute features"
+            yield Finding("external_features", ("functions",), text)
+        return
+    reason = "external_features.module is not given" if external.module is None else "external_features_flag is False"
+    used = (
+        (external, ("functions", "concat_mode", "no_data_value", "fill_missing_dates")),
+        (data, ("data_mode_access", "padding_size_x", "padding_size_y")),
+    )
+    for section, names in used:
+        for name in names:
+            if changed(section, name):
+                yield Finding(section.section_name, (name,), f"has no effect: {reason}", fatal=False)
 
 
 def expressions_used(
@@ -394,7 +415,11 @@ RULES: tuple[tuple[Callable[..., Iterator[Finding]], tuple[str, ...]], ...] = (
     (season_given, ("chain", "sensors_data_interpolation", *_DATED)),
     (keep_bands_used, ("chain", "iota2_feature_extraction", *_DATED)),
     (expressions_used, ("chain", "sensors_data_interpolation", *_DATED)),
-    (features_left, ("chain", "arg_train", "sensors_data_interpolation", "iota2_feature_extraction")),
+    (
+        features_left,
+        ("chain", "arg_train", "sensors_data_interpolation", "iota2_feature_extraction", "external_features"),
+    ),
+    (user_functions_given, ("external_features", "python_data_managing")),
     (coregistration_options_used, ("coregistration",)),
     (coregistration_dates_match_tiles, ("chain", "coregistration")),
     (sensor_sections_used, ("chain", LAYERS, *_DATED)),

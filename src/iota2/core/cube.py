@@ -52,11 +52,21 @@ class Cube:
 
     def without_margins(self) -> Cube:
         """The series without the pixels outside the block."""
-        if self.margins == NO_MARGINS:
+        return self.with_margins((0, 0))
+
+    def with_margins(self, padding: tuple[int, int]) -> Cube:
+        """The series with margins of at most ``padding`` rows and columns."""
+        (rows, columns), (height, width) = padding, self.valid.shape[1:]
+        top, bottom, left, right = self.margins
+        kept = min(top, rows), min(bottom, rows), min(left, columns), min(right, columns)
+        if kept == self.margins:
             return self
-        (top, _, left, _), (height, width) = self.margins, self.block_shape
-        place = (..., slice(top, top + height), slice(left, left + width))
-        return replace(self, values=self.values[place], valid=self.valid[place], margins=NO_MARGINS)
+        place = (
+            ...,
+            slice(top - kept[0], height - bottom + kept[1]),
+            slice(left - kept[2], width - right + kept[3]),
+        )
+        return replace(self, values=self.values[place], valid=self.valid[place], margins=kept)
 
     @property
     def n_valid(self) -> np.ndarray:

@@ -7,7 +7,10 @@ from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 from functools import cached_property
 from itertools import compress
-from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
+
+from iota2.core.feature import DIFFERENCE, Feature
+from iota2.core.user_features import UserFeatures, UserFunction
 
 DEFAULT_INDICES = ("NDVI", "NDWI", "Brightness")
 """Default spectral indices of a recipe, in feature order."""
@@ -23,19 +26,6 @@ QUANTILES = {"q05": 0.05, "q10": 0.1, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q90
 STATISTIC_NAMES = (*QUANTILES, "mean", "std", "maxdate", "mindate", "maxdiff", "mindiff")
 """Statistics of a series, in feature order: quantiles, mean, standard deviation, number of the date of the maximum and
 of the minimum, maximum and minimum difference."""
-VALUE, DIFFERENCE = "value", "difference"
-"""Kinds of features of one date; the other kinds are ``STATISTIC_NAMES``."""
-
-
-class Feature(NamedTuple):
-    """A feature with its origin."""
-
-    name: str
-    series: str
-    """Band, index, expression or layer."""
-    date: str = ""
-    """Key of its date, for a difference of the later one; empty without date."""
-    kind: str = VALUE
 
 
 @dataclass(frozen=True)
@@ -62,7 +52,7 @@ class SensorRecipe:
     stored."""
     reference_role: str = "red"
     static: bool = False
-    """Whether the sensor consists of layers without dates: its bands are the features."""
+    """Whether the sensor consists of layers without dates: its bands are the features, with ``copy_input``."""
     expressions: tuple[str, ...] = ()
     """Additional features of each date: see ``iota2.compute.expressions``."""
     speckle_radius: int = 0
@@ -113,7 +103,7 @@ class SensorRecipe:
         for a sensor name in lower case.
         """
         if self.static:
-            return tuple(Feature(band, band) for band in self.bands)
+            return tuple(Feature(band, band) for band in self.bands) if self.copy_input else ()
         copied = self.bands if self.copy_input else ()
         by_date = [(name, key) for key in self.dates for name in copied]
         by_date += [(name, key) for name in self.series[len(copied) :] for key in self.dates]
@@ -148,6 +138,8 @@ class FeatureRecipe:
     partial: bool = False
     """Whether pixels with observations of only some sensors have features: those of the other sensors are NaN, and
     models of fewer sensors predict these pixels. Not together with ``allow_missing``."""
+    user: UserFeatures | None = None
+    """Features of functions of the user, which follow those of the sensors."""
     numbers: tuple[int, ...] = ()
     """With ``standard_labels``, in a recipe of some of the sensors: the number of each feature among those of all
     sensors. Empty: 0, 1, 2 …"""
@@ -158,15 +150,39 @@ class FeatureRecipe:
     @cached_property
     def names(self) -> tuple[str, ...]:
         """All feature names, in order. Every other list of names is derived from this one."""
-        names = tuple(name for sensor in self.sensors for name in sensor.names)
+        names = tuple(feature.name for _, feature in self.features)
         if not self.standard_labels:
             return names
         return tuple(f"value_{k}" for k in self.numbers or range(len(names)))
 
+    @cached_property
+    def features(self) -> tuple[tuple[str, Feature], ...]:
+        """All features in order, each with the name of its sensor, or of the sensors that a function of the user reads.
+
+        Their names are those without ``standard_labels``.
+        """
+        of_sensors = [(sensor.sensor, feature) for sensor in self.sensors for feature in sensor.features]
+        return (*of_sensors, *((one.origin, feature) for one in self.functions for feature in one.features))
+
+    @property
+    def functions(self) -> tuple[UserFunction, ...]:
+        """The functions of the user, in order."""
+        return self.user.functions if self.user else ()
+
+    @cached_property
+    def features_of(self) -> dict[str, tuple[int, ...]]:
+        """Positions of the features that are computed from one sensor alone, by sensor with dates."""
+        found: dict[str, list[int]] = {one.sensor: [] for one in self.sensors if not one.static}
+        for position, (sensor, _) in enumerate(self.features):
+            if sensor in found:
+                found[sensor].append(position)
+        return {sensor: tuple(positions) for sensor, positions in found.items()}
+
     @property
     def dated(self) -> tuple[str, ...]:
-        """Names of the sensors with dates that have features, in order."""
-        return tuple(one.sensor for one in self.sensors if not one.static and one.names)
+        """Names of the sensors with dates that have features, or are read by functions of the user, in order."""
+        read = {name for function in self.functions for name in function.sensors}
+        return tuple(one.sensor for one in self.sensors if not one.static and (one.names or one.sensor in read))
 
     @property
     def needs_all_sensors(self) -> bool:
@@ -176,8 +192,8 @@ class FeatureRecipe:
     def of_sensors(self, names: Collection[str]) -> FeatureRecipe:
         """The recipe restricted to some of its sensors with dates, in its order; layers belong to every selection.
 
-        Names of the features are those in the whole recipe. ``ValueError`` for a name that is not a sensor of the
-        recipe.
+        Functions of the user that read other sensors are left out. Names of the features are those in the whole recipe.
+        ``ValueError`` for a name that is not a sensor of the recipe.
         """
         known = [one.sensor for one in self.sensors]
         if unknown := [name for name in names if name not in known]:
@@ -185,14 +201,30 @@ class FeatureRecipe:
         kept = [one.static or one.sensor in names for one in self.sensors]
         if all(kept):
             return self
+        sensors = tuple(compress(self.sensors, kept))
+        user = self.user.of_sensors(frozenset(one.sensor for one in sensors)) if self.user else None
+        functions = user.functions if user else ()
         used = [keep for keep, one in zip(kept, self.sensors, strict=True) for _ in one.names]
+        used += [one in functions for one in self.functions for _ in one.labels]
         numbers = compress(self.numbers or range(len(used)), used) if self.standard_labels else ()
-        return replace(self, sensors=tuple(compress(self.sensors, kept)), numbers=tuple(numbers))
+        return replace(self, sensors=sensors, user=user, numbers=tuple(numbers))
+
+    def only_function(self, name: str) -> FeatureRecipe:
+        """The recipe with one of the functions of the user, the series that it reads, and no other features."""
+        assert self.user is not None, "the recipe has functions of the user"
+        (function,) = (one for one in self.functions if one.name == name)
+        sensors = tuple(
+            replace(one, copy_input=False, indices=(), expressions=(), temporal=())
+            for one in self.sensors
+            if one.sensor in function.sensors
+        )
+        user = replace(self.user, functions=(function,))
+        return FeatureRecipe(sensors, user=user, allow_missing=self.allow_missing)
 
     @property
     def series_shape(self) -> tuple[int, int] | None:
         """(dates, bands) if the features are the bands of one sensor, date by date; otherwise None."""
-        if len(self.sensors) != 1 or self.sensors[0].static or not self.sensors[0].copy_input:
+        if self.user or len(self.sensors) != 1 or self.sensors[0].static or not self.sensors[0].copy_input:
             return None
         (sensor,) = self.sensors
         shape = len(sensor.dates), len(sensor.bands)
@@ -201,7 +233,8 @@ class FeatureRecipe:
     @property
     def halos(self) -> dict[str, int]:
         """Number of pixels around a block on which its features depend, by sensor."""
-        return {sensor.sensor: sensor.halo for sensor in self.sensors}
+        further = self.user.halo if self.user else 0
+        return {sensor.sensor: sensor.halo + further for sensor in self.sensors}
 
     @property
     def halo(self) -> int:
@@ -216,11 +249,13 @@ class FeatureRecipe:
     def to_json(self) -> dict[str, Any]:
         """The recipe as values for ``recipe.json``.
 
-        ``temporal`` only for sensors with temporal features, ``partial`` and ``numbers`` only if they differ from their
-        default.
+        ``temporal`` only for sensors with temporal features, ``partial``, ``user`` and ``numbers`` only if they differ
+        from their default.
         """
         content = asdict(self)
-        for name in ("partial", "numbers"):
+        if self.user:
+            content["user"] = self.user.to_json()
+        for name in ("partial", "user", "numbers"):
             if not content[name]:
                 del content[name]
         for sensor in content["sensors"]:
@@ -244,6 +279,7 @@ class FeatureRecipe:
                 content["standard_labels"],
                 content.get("allow_missing", False),
                 content.get("partial", False),
+                UserFeatures.from_json(content["user"]) if content.get("user") else None,
                 tuple(content.get("numbers", ())),
             )
         )
@@ -252,7 +288,7 @@ class FeatureRecipe:
 def _checked(recipe: Any) -> Any:
     """The recipe, unchanged. ValueError for an invalid date, or a value whose type is not the type of its field."""
     for name, hint in get_type_hints(type(recipe)).items():
-        if not _fits(getattr(recipe, name), hint):
+        if name != "user" and not _fits(getattr(recipe, name), hint):
             raise ValueError(f"{name} is {getattr(recipe, name)!r}")
     if isinstance(recipe, SensorRecipe):
         recipe.days  # noqa: B018 - raises an error for an invalid date
@@ -261,7 +297,7 @@ def _checked(recipe: Any) -> Any:
         if recipe.temporal != ordered_temporal(recipe.temporal) or (recipe.static and recipe.temporal):
             raise ValueError(f"temporal is {recipe.temporal!r}")
     elif isinstance(recipe, FeatureRecipe):
-        count = sum(len(sensor.names) for sensor in recipe.sensors)
+        count = len(recipe.features)
         if recipe.numbers and (not recipe.standard_labels or len(set(recipe.numbers)) != count):
             raise ValueError(f"numbers is {recipe.numbers!r}")
         if recipe.numbers and len(recipe.numbers) != count:

@@ -23,7 +23,7 @@ class FeatureOrigin:
 
     sensor: str
     band: str
-    """Band, index, expression or layer."""
+    """Band, index, expression, layer, or function of the user."""
     day: str
     """``YYYYMMDD``; empty for a feature without date."""
 
@@ -40,13 +40,10 @@ class FeatureGroup:
 def feature_origins(recipe: FeatureRecipe) -> tuple[FeatureOrigin, ...]:
     """The origin of each feature, in the order of the recipe.
 
-    Temporal features belong to the band or index of their series. A difference has its later date, a statistic none.
+    Temporal features belong to the band or index of their series, features of a function of the user to the function. A
+    difference has its later date, a statistic none.
     """
-    return tuple(
-        FeatureOrigin(sensor.sensor, feature.series, feature.date[:8])
-        for sensor in recipe.sensors
-        for feature in sensor.features
-    )
+    return tuple(FeatureOrigin(sensor, feature.series, feature.date[:8]) for sensor, feature in recipe.features)
 
 
 def feature_groups(recipe: FeatureRecipe, mode: ReductionMode) -> tuple[FeatureGroup, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
@@ -21,6 +22,8 @@ from iota2.core.scene import Scene
 from iota2.io.series.decoded import DecodedBlock
 from iota2.io.series.reader import series_reader
 from iota2.steps.blocks import feature_shapes, fitting_threads
+from iota2.user_code.functions import UserCode
+from iota2.user_code.loading import UserCodeError
 
 T = TypeVar("T")
 
@@ -41,12 +44,16 @@ def feature_blocks(
     each block, or to the edge of the tile. To keep only one block of features in memory, delete the features before the
     next block is requested. With several ``threads``, the next block is decoded during the computation.
     """
+    code = UserCode(recipe)
     for decoded, (block, prepared) in _decoded(
         scene, recipe, order, lambda whole: wanted(whole) or None, threads=threads, margin=margin
     ):
         around = padded(block, margin, scene.geobox)
-        features = feature_block(decoded.cubes(around, recipe.halos), recipe)
+        cubes = decoded.cubes(around, recipe.halos)
+        with _placed(around):
+            features = feature_block(cubes, recipe, code.values(cubes))
         yield block, replace(features, margins=around.margins(block)), prepared
+    code.log_not_finite()
 
 
 def feature_pixels(
@@ -66,7 +73,7 @@ def feature_pixels(
     """
     found = selected_blocks(scene.tile, scene.geobox, rows, cols, outer=shapes.cell, inner=shapes.decoded, strip=strip)
     positions = dict(found)
-    pointwise = recipe.pointwise
+    pointwise, code = recipe.pointwise, UserCode(recipe)
 
     def batches(block: Block) -> Iterator[tuple[np.ndarray, list[Cell]]]:
         at = positions[block]
@@ -75,7 +82,9 @@ def feature_pixels(
             yield at[np.concatenate([cell.at for cell in batch])], batch
 
     for decoded, (at, batch) in _decoded(scene, recipe, positions, batches, threads=threads):
-        yield at, feature_block(_pixel_series(decoded, batch, recipe), pointwise)
+        series, values = _pixel_series(decoded, batch, recipe, code)
+        yield at, feature_block(series, pointwise, values)
+    code.log_not_finite()
 
 
 def features_at(
@@ -137,9 +146,12 @@ def _batches(ordered: Iterable[Cell], batch_pixels: int) -> Iterator[list[Cell]]
         yield batch
 
 
-def _pixel_series(decoded: DecodedBlock, batch: Sequence[Cell], recipe: FeatureRecipe) -> Mapping[str, Cube]:
-    """Series of the selected pixels of some cells, as cubes of one row."""
+def _pixel_series(
+    decoded: DecodedBlock, batch: Sequence[Cell], recipe: FeatureRecipe, code: UserCode
+) -> tuple[Mapping[str, Cube], np.ndarray | None]:
+    """Series of the selected pixels of some cells as cubes of one row, and their features of functions of the user."""
     found: dict[str, list[Cube]] = {}
+    computed: list[np.ndarray] = []
     for cell in batch:
         cubes = decoded.cubes(cell.block, recipe.halos)
         for sensor in recipe.sensors:
@@ -147,7 +159,23 @@ def _pixel_series(decoded: DecodedBlock, batch: Sequence[Cell], recipe: FeatureR
                 found.setdefault(sensor.sensor, []).append(
                     _selected_pixels(filtered_block(cubes[sensor.sensor], sensor), cell)
                 )
-    return {name: _concatenated(cubes) for name, cubes in found.items()}
+        with _placed(cell.block):
+            values = code.values(cubes)
+        if values is not None:
+            computed.append(values[:, None, cell.rows, cell.cols])
+    whole = np.concatenate(computed, axis=-1) if computed else None
+    return {name: _concatenated(cubes) for name, cubes in found.items()}, whole
+
+
+@contextmanager
+def _placed(block: Block) -> Iterator[None]:
+    """Add the place of a block to errors of functions of the user."""
+    try:
+        yield
+    except UserCodeError as error:
+        (top, bottom), (left, right) = block.rows, block.cols
+        place = f"tile {block.tile}, rows {top} to {bottom}, columns {left} to {right}"
+        raise UserCodeError(f"{place}: {error}") from error
 
 
 def _selected_pixels(cube: Cube, cell: Cell) -> Cube:

@@ -123,17 +123,13 @@ class _ModelPixels:
 
 def _features(recipe: FeatureRecipe) -> dict[str, int]:
     """Number of features of each sensor with dates."""
-    return {sensor.sensor: len(sensor.names) for sensor in recipe.sensors if sensor.sensor in recipe.dated}
+    return {sensor: len(recipe.features_of[sensor]) for sensor in recipe.dated}
 
 
 def read_seen(path: Path, recipe: FeatureRecipe, codes: np.ndarray) -> SeenSamples:
     """The sensors that see each sample of a table; features of the others have no value."""
-    names, first = sample_columns(recipe), 0
-    columns = {}
-    for sensor in recipe.sensors:
-        if sensor.sensor in recipe.dated:
-            columns[sensor.sensor] = names[first]
-        first += len(sensor.names)
+    names = sample_columns(recipe)
+    columns = {sensor: names[recipe.features_of[sensor][0]] for sensor in recipe.dated}
     values = read_columns(path, list(columns.values()))
     return SeenSamples(codes, {name: ~np.isnan(values[:, k]) for k, name in enumerate(columns)})
 

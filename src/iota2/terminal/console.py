@@ -129,6 +129,8 @@ class Console(Watcher):
             self.say(f"note: {note}")
         if any(map(_reads_recipe, steps)):
             self.say(f"{len(found.recipe.names)} features per pixel")
+            for trial in found.trials:
+                self.say(f"  {trial.text}")
         self.say(found.extent.text(mapped=any(map(_makes_map, steps))))
         self.say()
 
@@ -294,7 +296,9 @@ class JsonLines(Watcher):
         }
         remarks = [remark for of_tile in found.notes.values() for remark in of_tile]
         chosen = [step.name for _, step, wanted in steps if wanted]
-        self._print("inputs", tiles=tiles, notes=texts_of((*remarks, *found.remarks)), steps=chosen)
+        functions = [trial.text for trial in found.trials]
+        notes = texts_of((*remarks, *found.remarks))
+        self._print("inputs", tiles=tiles, notes=notes, functions=functions, steps=chosen)
 
     def started(self, plan: Plan, verdicts: Mapping[str, Verdict], forecast: Forecast | None = None) -> None:
         """Print an event ``plan``: number of jobs by state."""

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BeforeValidator, field_validator
 
 from iota2.config.options.fields import AnyPath, Day, InputFile, InputFolder, Section, Words, read_date
-from iota2.options import About, no_effect, no_effect_without, option, planned
+from iota2.core.user_features import MAX_PADDING, Access
+from iota2.options import About, no_effect, option, planned
 
 _NAME_PATTERN = r"^[\w.,:@+-]+$"
 """Pattern of names that are copied into the header of a job script."""
 _NAME_FORM = About(form="a name of letters, digits and any of . , : @ + - _")
 _NO_POINTS = "images are compared by phase correlation, not by tie points"
+_NO_BLOCKS = "the features are not written block by block"
 _BY_BUDGET = "the block shape is computed from the memory limit and does not change results"
 
 
@@ -88,6 +90,49 @@ class Slurm(Section):
     )
 
 
+class UserCall(NamedTuple):
+    """A function of the user with its keyword arguments."""
+
+    name: str
+    arguments: dict[str, Any]
+
+
+def _as_calls(value: Any) -> Any:
+    """Functions with their keyword arguments, from a text, a list or a dictionary; ValueError for anything else.
+
+    Elements of a list are names, or pairs of a name and a dictionary of arguments; functions without arguments may be
+    separated by blanks or commas. Keys of a dictionary are names, its values dictionaries of arguments.
+    """
+    if isinstance(value, str):
+        value = value.replace(",", " ").split()
+    listed = list(value.items()) if isinstance(value, dict) else value
+    if not isinstance(listed, list | tuple):
+        return value
+    calls = [_as_call(one) for one in listed]
+    names = [call.name for call in calls]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ValueError(f"contains {twice} twice; write a second function that calls it with other arguments")
+    return tuple(calls)
+
+
+def _as_call(value: Any) -> UserCall:
+    """One function; a pair may be a list, or a dictionary with one key."""
+    if isinstance(value, dict) and len(value) == 1:
+        value = next(iter(value.items()))
+    if isinstance(value, str):
+        value = value, {}
+    if not _is_pair(value) or not isinstance(value[0], str) or not value[0].isidentifier():
+        raise ValueError(f"expected the name of a function, or a name and a dictionary of arguments, got {value!r}")
+    name, arguments = value
+    if wrong := [key for key in arguments if not (isinstance(key, str) and key.isidentifier())]:
+        raise ValueError(f"{name}: {wrong[0]!r} is not the name of an argument")
+    return UserCall(name, dict(arguments))
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, list | tuple) and len(value) == 2 and isinstance(value[1], dict)
+
+
 class ExternalFeatures(Section):
     """Features computed by Python functions of the user."""
 
@@ -95,18 +140,33 @@ class ExternalFeatures(Section):
     about_section: ClassVar[str] = "Features computed by Python functions of the user."
     builders: ClassVar[str] = "C F R"
 
-    module: AnyPath | None = planned(None, "Python file with the functions.")
-    functions: Any = no_effect_without(
-        None, "Names of the functions, separated by blanks, or a list with their arguments.", "module"
+    module: InputFile | None = option(None, "Python file with the functions. It is executed, so name only your own.")
+    functions: Annotated[tuple[UserCall, ...], BeforeValidator(_as_calls)] = option(
+        (),
+        "Functions of `module` that compute features: names separated by blanks, or a list with their keyword "
+        "arguments, such as `['get_ndvi', ['texture', {'size': 3}]]`.",
+        about=About(form="names of functions, or a list of names and dictionaries of arguments"),
     )
-    concat_mode: bool = no_effect_without(
-        True, "Add these features to the other features; False uses only these features.", "module"
+    concat_mode: bool = option(
+        True, "Add these features to those of the sensors; with False, these are the only features."
     )
     output_name: str | None = planned(None, "File name of the features map.", builders="F")
-    custom_write_mode: bool = no_effect_without(False, "Write the features of each block.", "module")
-    external_features_flag: bool = planned(False, "Use external features.")
-    no_data_value: float = no_effect_without(-10000, "Value of missing data in the features.", "module")
-    fill_missing_dates: bool = no_effect_without(False, "Give every tile the dates of all tiles.", "module")
+    custom_write_mode: bool = no_effect(False, "Write the features of each block.", _NO_BLOCKS)
+    external_features_flag: bool | None = option(
+        None, "False: `module` is not used. By default, and with True, it is used if it is given."
+    )
+    no_data_value: float = option(
+        -10000,
+        "Value of missing data: of dates without image in raw series, and of results that are not finite.",
+    )
+    fill_missing_dates: bool = option(
+        False, "Give raw series the dates of all tiles; without it, functions can read raw series of equal dates only."
+    )
+
+    @property
+    def enabled(self) -> bool:
+        """Whether functions compute features."""
+        return self.module is not None and self.external_features_flag is not False
 
 
 class PythonDataManaging(Section):
@@ -122,15 +182,12 @@ class PythonDataManaging(Section):
     number_of_chunks: int = no_effect(50, "Number of parts of a tile.", _BY_BUDGET)
     chunk_size_x: int = no_effect(50, "Columns of a part.", _BY_BUDGET)
     chunk_size_y: int = no_effect(50, "Rows of a part.", _BY_BUDGET)
-    data_mode_access: Literal["gapfilled", "raw", "both"] = no_effect_without(
-        "gapfilled", "Series that functions can read.", "external_features.module"
+    data_mode_access: Access = option(
+        "gapfilled",
+        "Series in the Dataset of functions that take one: at the interpolation dates, as acquired, or both.",
     )
-    padding_size_x: int = no_effect_without(
-        0, "Columns around a part that functions also get.", "external_features.module"
-    )
-    padding_size_y: int = no_effect_without(
-        0, "Rows around a part that functions also get.", "external_features.module"
-    )
+    padding_size_x: int = option(0, "Columns on each side of a block that functions also get.", ge=0, le=MAX_PADDING)
+    padding_size_y: int = option(0, "Rows above and below a block that functions also get.", ge=0, le=MAX_PADDING)
 
 
 class Coregistration(Section):

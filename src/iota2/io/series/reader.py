@@ -22,7 +22,7 @@ from iota2.core.cube import Cube
 from iota2.core.grid import Block, block_of, padded
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene, SensorScene
-from iota2.io.series.decoded import DecodedBlock, Shift, StoredWindow, placements
+from iota2.io.series.decoded import NO_HALOS, DecodedBlock, Shift, StoredWindow, placements
 from iota2.io.series.observed import ObservationReader, Observed, bands_for_observations
 from iota2.io.series.open_files import OpenFiles, ReadRequest, call_on_threads, dates_by_shift, files_of
 
@@ -89,9 +89,10 @@ class CubeReader:
         self._above.clear()
         self._files.close()
 
-    def read(self, block: Block) -> dict[str, Cube]:
-        """The cubes of one block by sensor name, in the order of the scene's sensors."""
-        return self._decode(block).cubes(block)
+    def read(self, block: Block, halos: Mapping[str, int] = NO_HALOS) -> dict[str, Cube]:
+        """The cubes of one block by sensor name, in the order of the scene's sensors; ``halos`` as for
+        ``DecodedBlock.cubes``."""
+        return self._decode(block).cubes(block, halos)
 
     def _decode(self, block: Block) -> DecodedBlock:
         """Decode the pixels of the files that the cubes of ``block``, or of any part of it, need.

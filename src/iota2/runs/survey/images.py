@@ -19,6 +19,7 @@ from iota2.core.words import counted
 from iota2.io.tables.point_areas import outline
 from iota2.runs.survey.problems import Problems
 from iota2.runs.survey.scan import Items, Series, read_stac, scan, scenes_of, with_images
+from iota2.runs.survey.user_functions import FunctionTrial, try_functions
 
 _IMAGES = tuple(f"chain.{key}" for key in (*ENABLING_KEYS.values(), "user_sensors", "stac_items"))
 """The options that enable sensors."""
@@ -42,6 +43,8 @@ class Images:
     """Remarks on ignored STAC items."""
     sensor_remarks: tuple[Remark, ...] = ()
     """Remarks on ignored sensors."""
+    trials: tuple[FunctionTrial, ...] = ()
+    """Functions of the user, called on a block of images."""
 
 
 def find_images(problems: Problems) -> Images:
@@ -62,15 +65,17 @@ def find_images(problems: Problems) -> Images:
     complete = sound and problems.usable(*_IMAGES) and 0 < len(scenes) == len(config.chain.list_tile)
     for text in _threshold_problems(scenes, config.chain.cloud_threshold) if complete else ():
         problems.add(("chain", "cloud_threshold"), text)
+    recipe = _recipe(problems, scenes) if complete else None
     return Images(
         sensors,
         scenes,
         {tile: outline(scene.geobox, config.chain.proj) for tile, scene in scenes.items()},
         {tile: (*found[1], *notes.get(tile, ())) for tile, found in scanned.items()},
         complete,
-        _recipe(problems, scenes) if complete else None,
+        recipe,
         items.remarks if items else (),
         tuple(left_out),
+        (attempt(lambda: try_functions(scenes, recipe)) or ()) if recipe and recipe.user else (),
     )
 
 

@@ -39,6 +39,7 @@ from iota2.runs.survey.problems import Problems
 from iota2.runs.survey.reference import find_reference
 from iota2.runs.survey.region_names import region_name_problems
 from iota2.runs.survey.regions import find_regions
+from iota2.runs.survey.user_functions import FunctionTrial
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,8 @@ class Survey:
     """Number of models of each region with `classif_mode` fusion, else None."""
     sources: tuple[str, ...] = ("",)
     """Values of the axis ``source``."""
+    trials: tuple[FunctionTrial, ...] = ()
+    """Functions of the user, called on a block of images."""
 
     def rows(self, runs: int, axes: Sequence[str] = AXES) -> list[dict[str, str | int]]:
         """Combinations of tile, part and sensor with dates, crossed with regions and seeds if ``axes`` names them."""
@@ -172,6 +175,7 @@ def _collect(problems: Problems) -> Survey | None:
         extent,
         reference.submodels,
         sources(config),
+        images.trials,
     )
 
 

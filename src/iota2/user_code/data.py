@@ -1,0 +1,187 @@
+"""The data that functions of the user can read: series of the sensors on one block, as arrays (row, column, date)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+
+from iota2.compute.indices import INDICES, Spectra
+from iota2.compute.temporal import gapfill
+from iota2.core.cube import Cube
+from iota2.core.recipe import FeatureRecipe, SensorRecipe
+from iota2.core.words import did_you_mean, some
+
+CLEAR, MASKED, NOT_ACQUIRED = 0, 1, 2
+"""Values of masks: a clear pixel; a pixel with cloud, edge, saturation or without data; a date that the tile lacks."""
+RAW = "raw"
+"""First word of the names of series at the dates of the images."""
+_MASK_NAMES = ("binary_masks", "masks", "mask")
+"""Names of the masks of a sensor in accessors."""
+
+
+@dataclass(eq=False)
+class SensorSeries:
+    """The series of one sensor on a block with its margins. Arrays are (date, y, x)."""
+
+    cube: Cube
+    """After the speckle filter."""
+    recipe: SensorRecipe
+    raw_dates: tuple[str, ...]
+    """Date keys of the raw series."""
+    no_data: float
+    _interpolated: dict[str, np.ndarray] = field(default_factory=dict, init=False, repr=False)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Bands, and the indices whose bands exist."""
+        known = {role for role, band in self.recipe.roles.items() if band in self.recipe.bands}
+        indices = () if self.recipe.static else (name for name, one in INDICES.items() if known.issuperset(one.roles))
+        return (*self.recipe.bands, *indices)
+
+    def interpolated(self, name: str) -> np.ndarray:
+        """A band or index at the dates of the recipe, float32; without gap filling as stored, ``no_data`` if missing.
+
+        Layers have one date. A pixel without valid date is 0.
+        """
+        if name not in self._interpolated:
+            self._interpolated[name] = self._index(name) if name not in self.recipe.bands else self._band(name)
+        return self._interpolated[name]
+
+    def raw(self, band: str) -> np.ndarray:
+        """A band at the dates of the images, float32, as stored; ``no_data`` where the band or the date has no data."""
+        place = self.cube.bands.index(band)
+        out = np.full((len(self.raw_dates), *self.cube.valid.shape[1:]), self.no_data, np.float32)
+        for target, date in self._acquired():
+            values = self.cube.values[date, place].astype(np.float32)
+            out[target] = np.where(self._without_data(values), np.float32(self.no_data), values)
+        return out
+
+    def masks(self) -> np.ndarray:
+        """``CLEAR``, ``MASKED`` or ``NOT_ACQUIRED`` at the dates of the images, uint8."""
+        out = np.full((len(self.raw_dates), *self.cube.valid.shape[1:]), NOT_ACQUIRED, np.uint8)
+        for target, date in self._acquired():
+            out[target] = np.where(self.cube.valid[date], CLEAR, MASKED)
+        return out
+
+    def _acquired(self) -> Sequence[tuple[int, int]]:
+        """Positions of the dates of the images in the raw series, and in the cube."""
+        places = {key: k for k, key in enumerate(self.raw_dates)}
+        return [(places[key], k) for k, key in enumerate(self.cube.keys) if key in places]
+
+    def _without_data(self, values: np.ndarray) -> np.ndarray:
+        if self.cube.values.dtype.kind == "f" or self.cube.nodata is None:
+            return np.isnan(values)
+        return values == np.float32(self.cube.nodata)
+
+    def _band(self, name: str) -> np.ndarray:
+        place = self.cube.bands.index(name)
+        values = self.cube.values[:, place : place + 1]
+        if self.recipe.static or not self.recipe.gapfilling:
+            stored = values[:, 0].astype(np.float32)
+            return np.where(self._without_data(stored), np.float32(self.no_data), stored)
+        days, out_days = ([day.toordinal() for day in series] for series in (self.cube.days, self.recipe.days))
+        return gapfill(values, self.cube.valid, np.array(days, np.int64), np.array(out_days, np.int64))[:, 0]
+
+    def _index(self, name: str) -> np.ndarray:
+        """An index, as the features of the sensor define it; ``no_data`` on dates without data."""
+        bands = np.stack([self.interpolated(band) for band in self.recipe.bands], axis=1)
+        pixels = bands.shape[2] * bands.shape[3]
+        roles = {
+            role: self.recipe.bands.index(band) for role, band in self.recipe.roles.items() if band in self.recipe.bands
+        }
+        values = np.ascontiguousarray(bands.reshape(*bands.shape[:2], pixels))
+        out = np.empty((len(bands), pixels), np.float32)
+        INDICES[name].function(Spectra(values, roles, self.recipe.atmospheric_correction), out)
+        if not self.recipe.gapfilling:
+            out[(values == np.float32(self.no_data)).any(axis=1)] = self.no_data
+        return out.reshape(len(bands), *bands.shape[2:])
+
+
+class UserData:
+    """The argument ``self`` of a function of the user.
+
+    ``get_interpolated_<Sensor>_<name>()``, or ``get_<Sensor>_<name>()``: a band or index at the interpolation dates.
+    ``get_raw_<Sensor>_<band>()``: a band at the dates of the images. ``get_raw_<Sensor>_binary_masks()``: 0 for a
+    clear pixel, 1 for a masked one, 2 for a date that the tile lacks. All are new arrays (row, column, date), float32;
+    masks are uint8. AttributeError for another name.
+    """
+
+    def __init__(self, series: Mapping[str, SensorSeries]) -> None:
+        self.series = series
+        self.read: dict[tuple[str, str], int] = {}
+        """Series that the function has read, (sensor, name), with their number of dates."""
+        dated = {name: one for name, one in series.items() if not one.recipe.static}
+        self.interpolated_dates = {name: list(one.recipe.dates) for name, one in dated.items()}
+        """Interpolation dates ``YYYYMMDD`` by sensor."""
+        self.raw_dates = {name: list(one.raw_dates) for name, one in dated.items()}
+        """Date keys of the images by sensor."""
+        self._accessors = _accessors(self)
+
+    def __getattr__(self, name: str) -> Callable[[], np.ndarray]:
+        accessors: dict[str, Callable[[], np.ndarray]] = self.__dict__.get("_accessors", {})
+        if name in accessors:
+            return accessors[name]
+        raise AttributeError(f"there is no {name}{did_you_mean(name, accessors) or self._available(name)}")
+
+    def _available(self, name: str) -> str:
+        """The series of the sensor in the name of an accessor, or else the sensors."""
+        sensor = max((one for one in self.series if f"_{one}_" in name), key=len, default=None)
+        if sensor is None:
+            return f"; the sensors are {some([*self.series], 12)}, such as get_interpolated_{next(iter(self.series))}_…"
+        return f"; {sensor} has {some(self.series[sensor].names, 30)}"
+
+    def __dir__(self) -> list[str]:
+        return sorted([*super().__dir__(), *self._accessors])
+
+    def interpolated(self, sensor: str, name: str) -> np.ndarray:
+        """A band or index at the interpolation dates, (row, column, date) float32."""
+        return self._given(sensor, name, self.series[sensor].interpolated(name))
+
+    def raw(self, sensor: str, band: str) -> np.ndarray:
+        """A band at the dates of the images, (row, column, date) float32."""
+        return self._given(sensor, f"{RAW} {band}", self.series[sensor].raw(band))
+
+    def masks(self, sensor: str) -> np.ndarray:
+        """The masks at the dates of the images, (row, column, date) uint8."""
+        return self._given(sensor, f"{RAW} masks", self.series[sensor].masks())
+
+    def _given(self, sensor: str, name: str, values: np.ndarray) -> np.ndarray:
+        """A copy of an array (date, y, x) as (row, column, date), and a note that the function has read it.
+
+        The order in memory is always this one, so that sums over dates do not depend on the shape of the block.
+        """
+        self.read[sensor, name] = len(values)
+        return np.array(np.moveaxis(values, 0, -1), order="C")
+
+
+def _accessors(data: UserData) -> dict[str, Callable[[], np.ndarray]]:
+    """The functions that read the series, by the names that files of the user call."""
+    found: dict[str, Callable[[], np.ndarray]] = {}
+    for sensor, series in data.series.items():
+        for name in series.names:
+            read = partial(data.interpolated, sensor, name)
+            found |= dict.fromkeys((f"get_interpolated_{sensor}_{name}", f"get_{sensor}_{name}"), read)
+        if series.recipe.static:
+            continue
+        for band in series.recipe.bands:
+            found[f"get_raw_{sensor}_{band}"] = partial(data.raw, sensor, band)
+        for name in _MASK_NAMES:
+            read = partial(data.masks, sensor)
+            found |= dict.fromkeys((f"get_raw_{sensor}_{name}", f"get_{sensor}_{name}"), read)
+    return found
+
+
+def user_data(cubes: Mapping[str, Cube], recipe: FeatureRecipe) -> UserData:
+    """The data of a block for the functions of a recipe; ``cubes`` after the speckle filter, with their margins."""
+    user = recipe.user
+    assert user is not None, "the recipe has functions of the user"
+    return UserData(
+        {
+            one.sensor: SensorSeries(cubes[one.sensor], one, user.raw_dates.get(one.sensor, ()), user.no_data)
+            for one in recipe.sensors
+            if one.sensor in cubes
+        }
+    )

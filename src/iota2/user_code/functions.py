@@ -1,0 +1,130 @@
+"""Features of the user's functions on blocks of pixels."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from iota2.compute.features import filtered_block
+from iota2.core.cube import Cube
+from iota2.core.recipe import MISSING, FeatureRecipe
+from iota2.core.user_features import UserFeatures, UserFunction
+from iota2.core.words import counted
+from iota2.user_code.data import UserData, user_data
+from iota2.user_code.datasets import dataset_of, takes_dataset
+from iota2.user_code.loading import Function, UserCodeError, UserFile
+from iota2.user_code.results import Result, result_of
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class UserCode:
+    """The functions of a recipe, loaded when they are first called: their features follow those of the sensors."""
+
+    recipe: FeatureRecipe
+    not_finite: dict[str, int] = field(default_factory=dict, init=False)
+    """Number of results so far that were not finite in pixels with a clear date, by function."""
+
+    @cached_property
+    def _user(self) -> UserFeatures:
+        assert self.recipe.user is not None, "the recipe has functions of the user"
+        return self.recipe.user
+
+    @cached_property
+    def _functions(self) -> Mapping[str, Function]:
+        file = UserFile(self._user.file, self._user.source)
+        return {one.name: file.function(one.name) for one in self._user.functions}
+
+    def values(self, cubes: Mapping[str, Cube]) -> np.ndarray | None:
+        """(feature, y, x) float32: the features of all functions on a block, or None without functions.
+
+        ``cubes`` as for ``feature_block``, which takes the result.
+        Results that are not finite become ``no_data``. In pixels without a clear date of a sensor that a function
+        reads, its features are 0, as those of the sensor, ``MISSING`` if the recipe allows missing sensors, and NaN if
+        it is ``partial``. UserCodeError for an error of a function, with the line, and for labels that differ from
+        those of the recipe.
+        """
+        if self.recipe.user is None:
+            return None
+        around = {
+            one.sensor: filtered_block(cubes[one.sensor], one, self._user.padding)
+            for one in self.recipe.sensors
+            if one.sensor in cubes
+        }
+        data = user_data(around, self.recipe)
+        shape = next(iter(cubes.values())).block_shape
+        out = np.empty((len(self._user.names), *shape), np.float32)
+        first = 0
+        for function in self._user.functions:
+            target = out[first : first + len(function.labels)]
+            first += len(function.labels)
+            clear = _clear(around, function, shape)
+            if clear.any():
+                target[:] = self._called(function, data).values
+                self._replace_not_finite(function, target, clear)
+            target[:, ~clear] = self._without_data
+        return out
+
+    def log_not_finite(self) -> None:
+        """Log the numbers of results that were not finite."""
+        for name, count in self.not_finite.items():
+            log.warning("%s: %d values are NaN or infinite; they become %g", name, count, self._user.no_data)
+
+    @property
+    def _without_data(self) -> float:
+        """Value of the features where a sensor has no clear date."""
+        if self.recipe.partial:
+            return np.nan
+        return MISSING if self.recipe.allow_missing else 0.0
+
+    def _called(self, function: UserFunction, data: UserData) -> Result:
+        result = called(self._functions[function.name], function, data, self._user)
+        if result.labels != function.labels:
+            raise UserCodeError(
+                f"{function.name} in {self._user.file}: returned the labels {_shown(result.labels)}; expected those of "
+                f"its first call, {_shown(function.labels)}. The labels must not depend on the pixels"
+            )
+        return result
+
+    def _replace_not_finite(self, function: UserFunction, target: np.ndarray, clear: np.ndarray) -> None:
+        wrong = ~np.isfinite(target)
+        if count := int(np.count_nonzero(wrong[:, clear])):
+            self.not_finite[function.name] = self.not_finite.get(function.name, 0) + count
+        target[wrong] = self._user.no_data
+
+
+def called(function: Function, given: UserFunction, data: UserData, user: UserFeatures) -> Result:
+    """The result of one call. UserCodeError, with function, file and line, if it fails or the result is not valid."""
+    where = f"{given.name} in {user.file}"
+    cube = next(iter(data.series.values())).cube
+    argument = dataset_of(data, user.access) if takes_dataset(function) else data
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore", RuntimeWarning)
+            returned = function(argument, **given.arguments)
+    except (KeyboardInterrupt, MemoryError):
+        raise
+    except BaseException as error:
+        raise UserCodeError(f"{given.name} failed: {UserFile(user.file, user.source).explained(error)}") from error
+    try:
+        return result_of(returned, given.number, cube.valid.shape[1:], cube.margins)
+    except UserCodeError as error:
+        raise UserCodeError(f"{where} {error}") from None
+
+
+def _clear(cubes: Mapping[str, Cube], function: UserFunction, shape: tuple[int, int]) -> np.ndarray:
+    """(y, x) bool: pixels with a clear date of every sensor that a function reads."""
+    clear = np.ones(shape, bool)
+    for name in function.sensors:
+        clear &= cubes[name].without_margins().n_valid > 0 if name in cubes else np.zeros(shape, bool)
+    return clear
+
+
+def _shown(labels: tuple[str, ...]) -> str:
+    return f"{', '.join(labels[:3])}{' …' if len(labels) > 3 else ''} ({counted(len(labels), 'label')})"
