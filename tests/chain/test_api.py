@@ -58,7 +58,7 @@ def test_import_loads_no_numerical_library() -> None:
 
 
 def test_every_public_name_can_be_had_and_other_names_are_attribute_errors() -> None:
-    public = ["__version__", "features", "load_config", "load_model", "open_scene", "run"]
+    public = ["__version__", "features", "load_config", "load_model", "open_scene", "run", "user_features"]
     assert dir(iota2) == public
     assert all(getattr(iota2, name) is not None for name in dir(iota2))
     with pytest.raises(AttributeError, match="no attribute 'open_scenes'"):
