@@ -75,6 +75,7 @@ def test_other_classifiers_are_rejected(case: Case, capsys: pytest.CaptureFixtur
     assert "needs a forest" in refused(capsys, case.configured(arg_train=CONTEXT, scikit_models_parameters=scikit))
 
 
+@pytest.mark.long
 def test_auto_context_corrects_errors_in_noisy_images(tmp_path: Path) -> None:
     case = made(replace(SMALL, size=128, classes=6, noise=700.0, seed=1), tmp_path / "noisy")
     share = []

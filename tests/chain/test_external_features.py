@@ -331,6 +331,7 @@ def test_raw_series_of_different_dates_need_the_option(tmp_path: Path, capsys: p
     assert len(recipe.user.raw_dates["Sentinel2"]) == 3
 
 
+@pytest.mark.long
 def test_functions_of_several_sensors_and_layers(tmp_path: Path) -> None:
     options = WorldOptions(
         size=64, overlap=16, classes=3, dates=DATES[2:10:2], sensors=("Sentinel2", "Landsat8", "userFeat")

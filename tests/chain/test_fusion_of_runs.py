@@ -174,6 +174,7 @@ def test_the_mean_of_probabilities_has_a_confidence_and_no_undecided_pixels(fuse
     assert "<h2>Confidence, fusion of the runs</h2>" in text(fused, "report.html")
 
 
+@pytest.mark.long
 def test_all_polygons_validate_the_fusion_optimistically_and_the_report_of_the_runs_is_optional(fused: Case) -> None:
     others = [
         final(fused, name) for name in ("RESULTS_seeds.txt", f"merge_final_classifications/{WEST}_majvote.sqlite")

@@ -132,6 +132,7 @@ def test_another_window_repeats_only_the_smoothing_and_what_follows(noisy: Case,
     assert (on_tile(case.output / "final/Classif_Seed_0.tif", case) != before).any()
 
 
+@pytest.mark.long
 def test_majority_needs_no_probabilities(noisy: Case, tmp_path: Path) -> None:
     case = copied(noisy, tmp_path / "case")
     run(configured(case, smoothing="majority", smoothing_window=3, uncertainty_layers=[], minimum_mapping_unit=None))

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from iota2.core.graph import Paths
+from iota2.core.recipe import FeatureRecipe, SensorRecipe
 from iota2.io.tables.sensor_combinations import combinations_csv
 from iota2.report.results.sensors import combination_remarks
 from iota2.steps import sensor_models
@@ -27,8 +28,7 @@ def inp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
         (tmp_path / tile).write_text(combinations_csv(pixels))
     training = SimpleNamespace(samples={1: 30, 2: 20})
     found = {"model1": {BOTH: training, RADAR: training}, "model2": {BOTH: training, OPTICAL: training}}
-    sensors = tuple(SimpleNamespace(sensor=name, names=("a", "b")) for name in BOTH)
-    recipe = SimpleNamespace(dated=BOTH, sensors=sensors)
+    recipe = FeatureRecipe(tuple(SensorRecipe(name, ("a", "b"), {}, ("20180101",), indices=()) for name in BOTH))
     monkeypatch.setattr(sensor_models, "read_trainings", lambda path: found[path.name])
     monkeypatch.setattr(sensor_models, "read_recipe_of", lambda path: recipe)
     models = {("1", "", 0, ""): "model1", ("2", "", 0, ""): "model2"}
