@@ -170,6 +170,7 @@ def test_the_model_contains_the_code_and_its_digest(mapped: Case) -> None:
     folder = mapped.output / "model/model_1_seed_0"
     content = json.loads((folder / "model.json").read_text())["recipe"]["user"]
     assert content["source"] == CODE
+    assert content["file"] == "mine.py", "without folders of this machine"
     assert content["digest"] == hashlib.sha256(CODE.encode()).hexdigest()
     assert load_model(folder).recipe == recipe_of(mapped)
 
@@ -222,6 +223,12 @@ def test_a_change_of_the_code_repeats_what_depends_on_it(mapped: Case, tmp_path:
     config = configured(case)
     os.utime(case.files.folder / "mine.py")
     assert jobs_of(case, config) == set()
+    moved = case.files.folder / "elsewhere"
+    moved.mkdir()
+    shutil.move(case.files.folder / "mine.py", moved)
+    given = {"module": str(moved / "mine.py"), "functions": CALLS}
+    config = case.configured(external_features=given, python_data_managing=PADDING)
+    assert jobs_of(case, config) == {"reportGeneration"}, "the same code; the report names its folder"
     config = configured(case, CODE.replace("blue[:, :, -1] - blue[:, :, 0]", "blue[:, :, -1] - blue[:, :, 1]"))
     assert {"featureRecipe", "samplesExtraction", "learnModel", "classification"} <= jobs_of(case, config)
     assert "PixelValidity" not in jobs_of(case, config)

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iota2.compute.features import feature_block
+from iota2.compute.sensor_combinations import seen_by_any
 from iota2.compute.temporal import gapfill
 from iota2.core.cube import Cube
 from iota2.core.recipe import MISSING, FeatureRecipe, SensorRecipe
@@ -231,6 +232,16 @@ def test_recipes_of_fewer_sensors_keep_the_functions_that_read_only_these() -> N
     assert recipe.features_of["Landsat8"] == tuple(
         k for k, name in enumerate(recipe.names) if name.startswith("Landsat8_")
     )
+
+
+def test_samples_that_no_sensor_sees_are_found_by_the_features_of_functions() -> None:
+    """Also if the sensors themselves have no features (``concat_mode`` False)."""
+    none = [replace(one, copy_input=False, indices=()) for one in (SENSOR, OTHER)]
+    source = NDVI + "def l8(self):\n    return self.get_Landsat8_B4()[:, :, 0], 'l8'\n"
+    recipe = replace(recipe_with(source, "ndvi", "l8", sensors=(none[0], none[1])), allow_missing=True)
+    x = np.array([[1, 2, 3, 4], [MISSING] * 3 + [4], [1, 2, 3, MISSING], [MISSING] * 4], np.float32)
+    np.testing.assert_array_equal(seen_by_any(x, recipe), [True, True, True, False])
+    assert seen_by_any(x, replace(recipe, allow_missing=False)).all()
 
 
 def test_a_recipe_is_read_as_it_was_written() -> None:

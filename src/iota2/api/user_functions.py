@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,6 @@ import xarray as xr
 
 from iota2.api.arrays import features_array
 from iota2.api.scenes import OpenedScene, SceneCube
-from iota2.compute.features import filtered_block
 from iota2.core.arguments import require_kind
 from iota2.core.cube import FeatureBlock
 from iota2.core.recipe import FeatureRecipe
@@ -41,7 +41,7 @@ def user_features(
     have the dates of this tile. UserCodeError, with the line, for a function that fails, or whose result is not valid.
     """
     require_kind(source, (OpenedScene, SceneCube), "user_features: source", "a scene of open_scene, or scene.cube(…)")
-    if not callable(function):
+    if not inspect.isfunction(function):
         raise TypeError(f"user_features: function is {function!r}; expected a Python function")
     cube = source if isinstance(source, SceneCube) else source.cube()
     scene, given = cube.opened.scene, UserFunction(function.__name__, dict(arguments or {}))
@@ -57,11 +57,8 @@ def user_features(
     recipe = FeatureRecipe(tuple(replace(one, temporal=()) for one in cube.opened.recipe.sensors), user=user)
     with series_reader(scene, recipe) as reader:
         cubes = reader.read(cube.block, recipe.halos)
-    around = {
-        one.sensor: filtered_block(cubes[one.sensor], one, padding) for one in recipe.sensors if one.sensor in cubes
-    }
-    found = called(function, given, user_data(around, recipe), user)
-    clear = np.stack([one.without_margins().n_valid for one in around.values()]).sum(axis=0, dtype=np.uint16)
+    found = called(function, given, user_data(cubes, recipe), user)
+    clear = np.stack([one.without_margins().n_valid for one in cubes.values()]).sum(axis=0, dtype=np.uint16)
     return features_array(FeatureBlock(found.values, found.labels, clear), cube.geobox)
 
 

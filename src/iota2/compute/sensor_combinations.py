@@ -125,15 +125,10 @@ def seen_by_any(x: np.ndarray, recipe: FeatureRecipe) -> np.ndarray:
     ``x`` (sample, feature): features of the recipe; those of a sensor that does not see a sample are ``MISSING``.
     Layers do not count. All samples, if the recipe has only layers, or a sensor without features.
     """
-    dated = [sensor for sensor in recipe.sensors if not sensor.static]
-    if not recipe.allow_missing or not dated or not all(sensor.names for sensor in dated):
+    features = recipe.features_of.values()
+    if not recipe.allow_missing or not features or not all(features):
         return np.ones(len(x), bool)
-    seen, first = np.zeros(len(x), bool), 0
-    for sensor in recipe.sensors:
-        if not sensor.static:
-            seen |= (x[:, first : first + len(sensor.names)] != MISSING).any(axis=1)
-        first += len(sensor.names)
-    return seen
+    return np.logical_or.reduce([(x[:, positions] != MISSING).any(axis=1) for positions in features])
 
 
 def _subsets(names: Combination) -> list[Combination]:

@@ -171,7 +171,7 @@ def _with_functions(
         functions = tuple(UserFunction(name, given, k) for k, (name, given) in enumerate(params.calls, start=1))
         dated = [one.sensor for one in recipe.sensors if not one.static]
         dates = {name: _union_of_dates(series[name]) for name in dated}
-        user = UserFeatures(str(params.module), source, functions, params.padding, params.no_data, params.access, dates)
+        user = UserFeatures(params.module.name, source, functions, params.padding, params.no_data, params.access, dates)
         found = with_labels(replace(recipe, user=user))
     except UnicodeDecodeError as err:
         text = f"{params.module} is not a Python file in UTF-8 ({err})"

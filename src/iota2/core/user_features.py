@@ -18,7 +18,7 @@ MAX_PADDING = 512
 
 @dataclass(frozen=True)
 class UserFunction:
-    """A function of the user, and its features, which are found by calling it once on made-up values."""
+    """A function of the user, and its features, which are found by calling it once on synthetic values."""
 
     name: str
     arguments: Mapping[str, Any] = field(default_factory=dict)

@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from iota2.compute.features import filtered_block
 from iota2.compute.indices import INDICES, Spectra
 from iota2.compute.temporal import gapfill
 from iota2.core.cube import Cube
@@ -175,12 +176,18 @@ def _accessors(data: UserData) -> dict[str, Callable[[], np.ndarray]]:
 
 
 def user_data(cubes: Mapping[str, Cube], recipe: FeatureRecipe) -> UserData:
-    """The data of a block for the functions of a recipe; ``cubes`` after the speckle filter, with their margins."""
+    """The data of a block for the functions of a recipe: filtered series with its padding; ``cubes`` as for
+    ``feature_block``."""
     user = recipe.user
     assert user is not None, "the recipe has functions of the user"
     return UserData(
         {
-            one.sensor: SensorSeries(cubes[one.sensor], one, user.raw_dates.get(one.sensor, ()), user.no_data)
+            one.sensor: SensorSeries(
+                filtered_block(cubes[one.sensor], one, user.padding),
+                one,
+                user.raw_dates.get(one.sensor, ()),
+                user.no_data,
+            )
             for one in recipe.sensors
             if one.sensor in cubes
         }

@@ -10,7 +10,6 @@ from functools import cached_property
 
 import numpy as np
 
-from iota2.compute.features import filtered_block
 from iota2.core.cube import Cube
 from iota2.core.recipe import MISSING, FeatureRecipe
 from iota2.core.user_features import UserFeatures, UserFunction
@@ -52,19 +51,14 @@ class UserCode:
         """
         if self.recipe.user is None:
             return None
-        around = {
-            one.sensor: filtered_block(cubes[one.sensor], one, self._user.padding)
-            for one in self.recipe.sensors
-            if one.sensor in cubes
-        }
-        data = user_data(around, self.recipe)
+        data = user_data(cubes, self.recipe)
         shape = next(iter(cubes.values())).block_shape
         out = np.empty((len(self._user.names), *shape), np.float32)
         first = 0
         for function in self._user.functions:
             target = out[first : first + len(function.labels)]
             first += len(function.labels)
-            clear = _clear(around, function, shape)
+            clear = _clear(data, function, shape)
             if clear.any():
                 target[:] = self._called(function, data).values
                 self._replace_not_finite(function, target, clear)
@@ -118,11 +112,12 @@ def called(function: Function, given: UserFunction, data: UserData, user: UserFe
         raise UserCodeError(f"{where} {error}") from None
 
 
-def _clear(cubes: Mapping[str, Cube], function: UserFunction, shape: tuple[int, int]) -> np.ndarray:
+def _clear(data: UserData, function: UserFunction, shape: tuple[int, int]) -> np.ndarray:
     """(y, x) bool: pixels with a clear date of every sensor that a function reads."""
     clear = np.ones(shape, bool)
     for name in function.sensors:
-        clear &= cubes[name].without_margins().n_valid > 0 if name in cubes else np.zeros(shape, bool)
+        series = data.series.get(name)
+        clear &= False if series is None else series.cube.without_margins().n_valid > 0
     return clear
 
 

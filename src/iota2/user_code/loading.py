@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -31,7 +30,7 @@ class UserFile:
     """A Python file of the user."""
 
     name: str
-    """Name or path of the file, as messages show it."""
+    """Name of the file, as messages show it."""
     source: str
 
     @property
@@ -56,7 +55,7 @@ class UserFile:
         number = lines[-1] if lines else None
         if isinstance(error, SyntaxError) and error.filename == self.name:
             number = error.lineno
-        text = f"{type(error).__name__}: {message_of(error)}{_advice(error, self.name)}"
+        text = f"{type(error).__name__}: {message_of(error)}{_advice(error)}"
         if number is None:
             return f"{self.name}: {text}"
         code = self.source.splitlines()[number - 1 : number]
@@ -82,15 +81,13 @@ def _functions(name: str, source: str) -> Mapping[str, Function]:
     return {key: value for key, value in public.items() if getattr(value, "__module__", "") == module.__name__}
 
 
-def _advice(error: BaseException, file: str) -> str:
+def _advice(error: BaseException) -> str:
     """What to do about a module that cannot be imported; empty for other errors."""
     if not isinstance(error, ModuleNotFoundError) or not error.name:
         return ""
     package = error.name.partition(".")[0]
-    folder = Path(file).parent
-    if (folder / f"{package}.py").exists() or (folder / package).is_dir():
-        return (
-            f". {package} is a file beside it, which is not read: only the file of the configuration is stored with "
-            "the results. Move its functions into this file, or install it as a package"
-        )
-    return f". Install the package in the environment of iota2, also on all workers: pip install {package}"
+    return (
+        f". Install the package in the environment of iota2, also on all workers: pip install {package}. If it is a "
+        "file beside this one: only the file of the configuration is stored with the results, so move its functions "
+        "there"
+    )

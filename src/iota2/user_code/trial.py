@@ -1,4 +1,4 @@
-"""Calls of the user's functions on made-up values, which find the names of their features."""
+"""Calls of the user's functions on synthetic values, which find the names of their features."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ T = TypeVar("T")
 MAX_SECONDS = 60.0
 """Time after which a trial of a function ends."""
 _SIDE = 8
-"""Rows and columns of the block of made-up values."""
+"""Rows and columns of the block of synthetic values."""
 _VALUES = 500, 3000
-"""Smallest and largest made-up value: reflectances of vegetation and soil, in units of 1/10,000."""
+"""Smallest and largest synthetic value: reflectances of vegetation and soil, in units of 1/10,000."""
 
 
 def with_labels(recipe: FeatureRecipe) -> FeatureRecipe:
     """The recipe with the labels, dates and sensors of its functions, found by calling each of them once.
 
-    The values are made up, with the real dates, so that the result does not depend on any image. UserCodeError for a
-    function that fails, that reads no sensor, or whose labels another feature has.
+    The values are synthetic, the dates are the real ones, so that the result does not depend on any image.
+    UserCodeError for a function that fails, that reads no sensor, or whose labels another feature has.
     """
     user = recipe.user
     assert user is not None, "the recipe has functions of the user"
     file = UserFile(user.file, user.source)
-    cubes = _made_up(recipe, user)
+    cubes = _synthetic(recipe, user)
     found: list[UserFunction] = []
     with redirect_stdout(sys.stderr):  # standard output may be read by programs
         for function in user.functions:
@@ -99,7 +99,7 @@ def _described(given: UserFunction, function: Function, data: UserData, recipe: 
     )
 
 
-def _made_up(recipe: FeatureRecipe, user: UserFeatures) -> Mapping[str, Cube]:
+def _synthetic(recipe: FeatureRecipe, user: UserFeatures) -> Mapping[str, Cube]:
     """Cubes of all sensors, clear everywhere, with the margins of a block far from the edges of the tile."""
     rows, columns = user.padding
     margins = rows, rows, columns, columns
