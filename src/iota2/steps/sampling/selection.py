@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import geopandas as gpd
@@ -112,7 +113,7 @@ class _Selection:
     points: Mapping[str, gpd.GeoDataFrame]
     """Selected pixels by tile."""
 
-    @property
+    @cached_property
     def selected(self) -> gpd.GeoDataFrame:
         """The selected pixels of all tiles."""
         return concatenated(list(self.points.values()))
