@@ -25,6 +25,7 @@ from iota2.core.grid import blocks, with_pixel_size
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
 from iota2.core.scene import Scene
 from iota2.core.sensor import MaskRule, SensorSpec
+from iota2.core.user_features import UserFeatures, UserFunction
 from iota2.errors import ConfigError, InputError
 from iota2.io.archive.products import native_geobox, scan_tile, working_geobox
 from iota2.io.archive.specs import builtin_specs, parse_spec
@@ -361,6 +362,24 @@ def test_block_shapes_fit_the_memory(archive: tuple[Path, tuple[dict[str, Layer]
     assert np.prod(less.computed) < np.prod(some.computed)
     with pytest.raises(ConfigError, match=r"a block of 16 x 64 pixels needs .* MB"):
         block_shapes(scene, recipe, 16 * 64 * (stored + computed))
+
+
+def test_block_shapes_count_what_functions_of_the_user_read(
+    archive: tuple[Path, tuple[dict[str, Layer], ...]],
+) -> None:
+    sensor, _ = scan_tile(SPEC, archive[0], TILE)
+    grid = GeoBox((10980, 10980), FINE.affine, FINE.crs)
+    scene = Scene(TILE, grid, (replace(sensor, grids=dict.fromkeys(sensor.grids, grid)),))
+    recipe = bands_of("Sentinel2", "B3", "B8")
+    function = UserFunction("f", labels=("a",), dates=("",), sensors=("Sentinel2",), values_read=200)
+    user = UserFeatures("mine.py", "", (function,))
+    plain, reading, padded = (
+        np.prod(block_shapes(scene, replace(recipe, user=one), 2**23).computed)
+        for one in (None, user, replace(user, padding=(8, 8)))
+    )
+    assert plain * 3 * 4 * 200 > 2**23, "the blocks of the recipe alone would be too large"
+    assert reading * 3 * 4 * 200 <= 2**23
+    assert padded < reading < plain
 
 
 def mixed(root: Path, kinds: Sequence[type]) -> Scene:
