@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from iota2.classifiers import validate_options
+from iota2.classifiers.models import load_model, model_without_samples, save_model, train_model
 from iota2.compute.features import feature_block
 from iota2.compute.sensor_combinations import seen_by_any
 from iota2.compute.temporal import gapfill
@@ -242,6 +246,21 @@ def test_samples_that_no_sensor_sees_are_found_by_the_features_of_functions() ->
     x = np.array([[1, 2, 3, 4], [MISSING] * 3 + [4], [1, 2, 3, MISSING], [MISSING] * 4], np.float32)
     np.testing.assert_array_equal(seen_by_any(x, recipe), [True, True, True, False])
     assert seen_by_any(x, replace(recipe, allow_missing=False)).all()
+
+
+def test_models_of_functions_are_read_as_they_were_written_also_without_samples(tmp_path: Path) -> None:
+    recipe, rng = recipe_with(NDVI, "ndvi"), np.random.default_rng(1)
+    x, y = rng.normal(size=(40, len(recipe.names))).astype(np.float32), np.repeat([1, 2], 20)
+    parameters, _ = validate_options("rf", {"classifier.rf.nbtrees": 3})
+    given: dict[str, Any] = {"recipe": recipe, "seed": 0, "region": "1"}
+    learned = train_model("rf", parameters, x, y, threads=1, **given)
+    empty = model_without_samples("rf", parameters, reason="no sample is seen", **given)
+    for name, model in {"learned": learned, "empty": empty}.items():
+        save_model(model, tmp_path / name, tmp_path / f"{name}.txt")
+        found = load_model(tmp_path / name)
+        assert found.recipe == recipe
+        assert found.classes == model.classes
+        assert found.without_samples == (name == "empty")
 
 
 def test_a_recipe_is_read_as_it_was_written() -> None:

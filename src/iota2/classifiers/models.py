@@ -46,6 +46,7 @@ FORMAT_VERSION, TRANSFORMED_VERSION, QUANTITY_VERSION, CALIBRATED_VERSION, PARTI
 CONTEXT_VERSION, NO_SAMPLES_VERSION, USER_VERSION = 6, 7, 8
 """Format versions: classes, with transforms, a quantity, calibrated, with models of fewer sensors, with context,
 without samples, and with features of functions of the user. Older program versions reject newer ones."""
+VERSIONS = range(FORMAT_VERSION, USER_VERSION + 1)
 FILE = "model.json"
 CARD = "card.txt"
 """Name of the card of a model of fewer sensors, in its folder."""
@@ -337,7 +338,7 @@ def _parsed(path: Path) -> _Parsed:
     content = _read_json(path)
     if content.get("format") != FORMAT:
         raise ModelError(f"{path}: not a model of this program. Give the folder that the training wrote.")
-    if content.get("version") not in range(FORMAT_VERSION, USER_VERSION + 1):
+    if content.get("version") not in VERSIONS:
         raise ModelError(
             f"{path}: format version {content.get('version')!r}, this program reads {FORMAT_VERSION} "
             f"to {USER_VERSION}. "
@@ -353,7 +354,8 @@ def _parsed(path: Path) -> _Parsed:
         sensors, alternatives = _combinations(content, recipe)
         if isinstance(target, Classes) and tuple(sorted(meta.samples)) != target.codes:
             raise ValueError(f"classes {list(target.codes)}, but samples of {sorted(meta.samples)}")
-        if (target == Classes(())) != (content["version"] == NO_SAMPLES_VERSION):
+        expected = {NO_SAMPLES_VERSION, USER_VERSION} if target == Classes(()) else set(VERSIONS) - {NO_SAMPLES_VERSION}
+        if content["version"] not in expected:
             raise ValueError(f"format version {content['version']} with classes {content['classes']!r}")
         recipe.names  # noqa: B018 - evaluated to detect a recipe whose features cannot be named
     except (KeyError, TypeError, ValueError, AttributeError, ConfigError) as err:
