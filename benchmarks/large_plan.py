@@ -38,7 +38,7 @@ SMALL_WORLD = WorldOptions(
 def synthetic_plan(config: Config, tiles: int, root: Path) -> Plan:
     """The plan of a synthetic run."""
     rows = rows_of({f"T{number:04}": (PARTS, REGIONS) for number in range(tiles)}, ["Sentinel2"], SEEDS)
-    constants = {"region_base": "MyRegion", "cloud": 0, "samples": "sqlite"}
+    constants = {"region_base": "MyRegion", "cloud": 0, "samples": "sqlite", "features_map": "features_map"}
     return make_plan(CLASSIFICATION.steps, rows, config, root=root, constants=constants, given=SURVEY)
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from iota2 import layout
-from iota2.chains.classification import CLASSIFICATION
+from iota2.chains import BUILDERS
 from iota2.core.graph import Artifact
 
 
 def test_products_are_in_the_folder_final_and_made_by_steps() -> None:
-    made = {artifact for step in CLASSIFICATION.steps for artifact in step.makes.values()}
+    made = {artifact for builder in BUILDERS for step in builder.steps for artifact in step.makes.values()}
     assert layout.MAP in layout.products()
     for product in layout.products():
         assert product.path.startswith("final/"), product.path
@@ -25,7 +25,8 @@ def test_each_raster_of_the_final_folder_has_a_style() -> None:
         style = styles.pop(raster.path.removesuffix(".tif") + ".qml", None)
         assert style is not None, f"{raster.path} has no style"
         assert style.when is raster.when, style.path
-        assert any(style in step.makes.values() for step in CLASSIFICATION.steps), f"no step writes {style.path}"
+        makers = [step for builder in BUILDERS for step in builder.steps if style in step.makes.values()]
+        assert makers, f"no step writes {style.path}"
     assert not styles, "styles without a raster"
 
 

@@ -13,7 +13,7 @@ import typer
 
 from generators.markdown import GENERATED, code, table
 from iota2 import cli, errors
-from iota2.chains.classification import CLASSIFICATION
+from iota2.chains import BUILDERS
 from iota2.config.options.chain import GROUPS
 
 HEAD = f"""{GENERATED}
@@ -46,7 +46,7 @@ def _printed(show: Callable[[], object]) -> str:
 
 
 def _groups() -> str:
-    active = {step.group for step in CLASSIFICATION.steps}
+    active = {step.group for builder in BUILDERS for step in builder.steps}
     named = ", ".join(code(group) for group in GROUPS if group in active)
     return (
         f"Groups that contain steps: {named}. With `--first-step`, the outputs of earlier groups must exist; "

@@ -7,12 +7,11 @@ from pathlib import PurePosixPath
 
 from generators.markdown import GENERATED, code, table
 from iota2 import layout
-from iota2.chains import SURVEY
-from iota2.chains.classification import CLASSIFICATION
+from iota2.chains import BUILDERS, SURVEY
 from iota2.core.graph import Artifact, always
 from iota2.core.grid import PART_ROWS
 
-FOLDERS = {**layout.FOLDERS, **CLASSIFICATION.folders}
+FOLDERS = layout.FOLDERS | {name: about for builder in reversed(BUILDERS) for name, about in builder.folders.items()}
 """Folders of the output folder, each with a sentence."""
 
 HEAD = f"""{GENERATED}
@@ -32,6 +31,7 @@ Every file of the output folder, as declared in `src/iota2/layout.py`. Names in 
 | `seed` | runs, numbered from 0 to `arg_train.runs` − 1 |
 | `region_base` | from the name of the region file, or `MyRegion` without one |
 | `cloud` | `chain.cloud_threshold` |
+| `features_map` | `external_features.output_name` |
 | `samples` | `learning_samples_extension`; always `parquet` if there are more features than SQLite supports |
 
 A shapefile consists of several files with one stem (`.shp`, `.shx`, `.dbf`, `.prj`, `.cpg`). Files are written under a
@@ -131,7 +131,7 @@ def _folder_of(artifact: Artifact) -> str:
 
 
 def _row(artifact: Artifact) -> tuple[str, str, str]:
-    makers = [step.name for step in CLASSIFICATION.steps if artifact in step.makes.values()]
+    makers = [step.name for builder in BUILDERS for step in builder.steps if artifact in step.makes.values()]
     maker = (
         f"[{makers[0]}](steps.md#{makers[0].lower()})" if makers else "the survey" if artifact in SURVEY else "the run"
     )

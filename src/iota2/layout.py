@@ -14,8 +14,9 @@ from iota2.core.graph import Artifact, Need, first, optional
 
 MARK = ".iota2"
 """Folder that identifies an output folder; it contains the lock, the records and the list of outputs."""
-CONSTANTS = ("region_base", "cloud", "samples")
-"""Constants of a run in paths: name of the file of regions, cloud threshold, extension of files of samples."""
+CONSTANTS = ("region_base", "cloud", "samples", "features_map")
+"""Constants of a run in paths: name of the file of regions, cloud threshold, extension of files of samples, name of the
+features map."""
 
 
 class _Fusion(Protocol):
@@ -104,6 +105,11 @@ class _ArgTrain(Protocol):
     def fusion_masses(self) -> str: ...
 
 
+class _FeaturesMap(Protocol):
+    @property
+    def output_format(self) -> str: ...
+
+
 class _Chain(Protocol):
     @property
     def list_tile(self) -> tuple[str, ...]: ...
@@ -130,6 +136,8 @@ class OutputOptions(Protocol):
     def multi_run_fusion(self) -> _MultiRunFusion: ...
     @property
     def sensor_models(self) -> bool: ...
+    @property
+    def features_map(self) -> _FeaturesMap: ...
 
 
 def with_submodels(config: OutputOptions) -> bool:
@@ -347,6 +355,16 @@ def with_superpixels(config: OutputOptions) -> bool:
 def with_context(config: OutputOptions) -> bool:
     """Whether models learn from the context of pixels."""
     return with_window(config) or with_superpixels(config)
+
+
+def with_geotiff(config: OutputOptions) -> bool:
+    """Whether the features map is a GeoTIFF file."""
+    return config.features_map.output_format == "geotiff"
+
+
+def with_zarr(config: OutputOptions) -> bool:
+    """Whether the features map is a Zarr store."""
+    return config.features_map.output_format == "zarr"
 
 
 def artifacts() -> tuple[Artifact, ...]:
@@ -1033,6 +1051,35 @@ REGULARISED_STYLE = Artifact(
     when=with_mapping_unit,
     role="note",
 )
+
+# ---- features map
+MAP_BANDS = Artifact(
+    "features/map_bands.json", "Bands of the features map with their dates, its data type and its no-data value."
+)
+PART_MAP = Artifact("by_tiles/{tile}_part_{part}.tif", "Features of a strip of a tile, on the grid of the tile.")
+TILE_MAP = Artifact(
+    "by_tiles/{tile}.vrt", "Features of one tile, on its grid: a virtual raster (VRT) of the files of its strips."
+)
+FEATURES_MAP = Artifact(
+    "final/{features_map}.tif",
+    "The features of all tiles, with a band for each feature (with `output_format: geotiff`).",
+    when=with_geotiff,
+    role="product",
+)
+FEATURES_MAP_STYLE = Artifact(
+    "final/{features_map}.qml",
+    "QGIS style: natural colours of the middle date, or the first band (with `output_format: geotiff`).",
+    when=with_geotiff,
+    role="note",
+)
+MAP_STATISTICS = Artifact(
+    "final/{features_map}_statistics.json",
+    "Minimum, maximum, mean, standard deviation and share of pixels with data of each band.",
+    role="product",
+)
+
+FEATURES = (FEATURES_MAP, MAP_STATISTICS)
+"""Products of features maps, which are not results of a classification."""
 
 # ---- validation
 TILE_CONFUSION = Artifact("final/TMP/{tile}_seed_{seed}.csv", "Confusion matrix of the tile, in pixels.")

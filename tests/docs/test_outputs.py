@@ -16,7 +16,7 @@ KNOWN = text_of(ROOT / "tests/docs/known_tree.txt").split()
 VALUES = {
     "tile": "T31TCJ", "part": "0", "sensor": "Sentinel2", "region": "1", "submodel": "", "seed": "0",
     "source": "", "region_base": "MyRegion",
-    "cloud": "0", "samples": "sqlite",
+    "cloud": "0", "samples": "sqlite", "features_map": "features_map",
 }  # fmt: skip
 
 

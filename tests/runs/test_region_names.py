@@ -15,7 +15,7 @@ from iota2.core.graph import SOURCES, Artifact
 from iota2.runs.survey.region_names import region_name_problems
 
 FUSED = (layout.with_submodels, layout.with_fused_probabilities)
-CONSTANTS = {"region_base": "regions", "cloud": 0, "samples": "csv", "sensor": "Sentinel2"}
+CONSTANTS = {"region_base": "regions", "cloud": 0, "samples": "csv", "features_map": "features", "sensor": "Sentinel2"}
 Model = dict[str, str]
 
 

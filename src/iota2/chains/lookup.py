@@ -9,6 +9,7 @@ from pathlib import Path
 from iota2 import layout
 from iota2.chains.checks import chain_problems
 from iota2.chains.classification import CLASSIFICATION
+from iota2.chains.features_map import FEATURES_MAP
 from iota2.chains.user_builders import builders_in, python_files
 from iota2.config.options.schema import Config
 from iota2.core.builder import Builder, Chain
@@ -17,12 +18,11 @@ from iota2.core.words import did_you_mean, normalised_name
 from iota2.errors import ConfigError, UserError
 from iota2.options import NOT_YET
 
-BUILDERS: tuple[Builder, ...] = (CLASSIFICATION,)
+BUILDERS: tuple[Builder, ...] = (CLASSIFICATION, FEATURES_MAP)
 """The built-in builders."""
 DEFAULT_BUILDERS = (CLASSIFICATION,)
 """The builders of a configuration that names none."""
 UNAVAILABLE_BUILDERS: Mapping[str, str] = {
-    "I2FeaturesMap": "F",
     "I2Obia": "O",
     "I2Vectorization": "V",
     "I2Regression": "R",

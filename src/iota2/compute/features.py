@@ -35,10 +35,10 @@ def feature_block(
     A cube extends beyond the block by the halo of its sensor's recipe, or to the edge of the tile; features are
     computed for the block only. Without a halo, every value depends on its own pixel only.
 
-    With gap filling, invalid values are never used. With raw dates, values are as stored, except that NaN becomes
-    ``MISSING``; indices, expressions and relative reflectances are ``MISSING`` on a date if any band has no data. An
-    expression without a finite value is ``MISSING``. Temporal features are computed from these values, but never from
-    ``MISSING``; with raw dates, only from valid dates on which all bands have data.
+    With gap filling, invalid values are never used. With raw dates, values are as stored, except that values without
+    data become ``MISSING``; indices, expressions and relative reflectances are ``MISSING`` on a date if any band has no
+    data. An expression without a finite value is ``MISSING``. Temporal features are computed from these values, but
+    never from ``MISSING``; with raw dates, only from valid dates on which all bands have data.
 
     ``clear`` has the clear observations of each sensor, 0 for a sensor without a cube, and ``n_valid`` their sum
     (``observations``). It is 0 where any sensor has no observation or any layer has no data; predictions exclude these
@@ -132,6 +132,8 @@ def _sensor_features(cube: Cube, recipe: SensorRecipe, out: np.ndarray) -> None:
         evaluate(compile_expression(expression, recipe.bands), spectra.values, target)
     if missing is not None:
         derived[:, missing] = MISSING
+        if (nodata := _nodata_value(cube)) is not None:
+            series[series == np.float32(nodata)] = MISSING
     if recipe.copy_input and recipe.relative_reflectance:
         _replace_by_relative(spectra, roles[recipe.reference_role], missing)
     if recipe.copy_input and recipe.decibel:

@@ -125,9 +125,9 @@ def build_recipe(scenes: Mapping[str, Scene], params: RecipeParams) -> FeatureRe
     It is ``partial`` only if every sensor has features of its own, and not only those of functions of the user that
     also read other sensors.
 
-    A series of Sentinel-1 without images is excluded if the other one has images. Raises InputError if a sensor has no
-    images on any tile, if raw dates are requested but differ between tiles, if there are no features, or if temporal
-    features are requested and no sensor has two dates; ConfigError if a feature requires a missing band.
+    A series of Sentinel-1 without images is excluded if the other one has images. Raw series have the dates of all
+    tiles. Raises InputError if a sensor has no images on any tile, if there are no features, or if temporal features
+    are requested and no sensor has two dates; ConfigError if a feature requires a missing band.
     """
     series = {options.spec.name: _series_by_tile(scenes, options) for options in params.sensors}
     radar = any(series[options.spec.name] for options in params.sensors if options.spec.section == RADAR)
@@ -170,7 +170,7 @@ def _with_functions(
         source = read_text(params.module)
         functions = tuple(UserFunction(name, given, k) for k, (name, given) in enumerate(params.calls, start=1))
         dated = [one.sensor for one in recipe.sensors if not one.static]
-        dates = {name: _union_of_dates(series[name]) for name in dated}
+        dates = {name: union_of_dates(series[name]) for name in dated}
         user = UserFeatures(params.module.name, source, functions, params.padding, params.no_data, params.access, dates)
         found = with_labels(replace(recipe, user=user))
     except UnicodeDecodeError as err:
@@ -185,7 +185,7 @@ def _with_functions(
     return found
 
 
-def _union_of_dates(series: Mapping[str, SensorScene]) -> tuple[str, ...]:
+def union_of_dates(series: Mapping[str, SensorScene]) -> tuple[str, ...]:
     """The date keys of all tiles, ascending."""
     return tuple(sorted({key for scene in series.values() for key in scene.keys}))
 
@@ -223,7 +223,7 @@ def _sensor_recipe(options: SensorOptions, series: Mapping[str, SensorScene], pa
     if spec.static:
         layers, used = _same_layers(options, series), params.user is None or not params.user.only
         return SensorRecipe(spec.name, layers, roles={}, dates=(), indices=(), copy_input=used, static=True)
-    dates = _interpolated(options, series, params) if params.gapfilling else _raw(options, series)
+    dates = _interpolated(options, series, params) if params.gapfilling else _raw(series)
     return SensorRecipe(
         sensor=spec.name,
         bands=options.bands,
@@ -289,15 +289,27 @@ def season_notes(options: SensorOptions, series: SensorScene, tile: str) -> list
     return [f"{where}: no image between {start} and {end}; the season is interpolated between {before} and {after}"]
 
 
-def _raw(options: SensorOptions, series: Mapping[str, SensorScene]) -> tuple[str, ...]:
-    keys = {tile: s.keys for tile, s in series.items()}
-    (first, expected), *others = keys.items()
-    for tile, found in others:
-        if found != expected:
-            differing = sorted(set(found) ^ set(expected))
-            raise InputError(
-                f"use_gapfilling is False, which requires the same dates on every tile, but {options.spec.name} on "
-                f"{tile} and {first} differ in {len(differing)} (first: {', '.join(differing[:3])}). "
-                "Set sensors_data_interpolation.use_gapfilling to True or give all tiles the same products."
-            )
-    return expected
+def _raw(series: Mapping[str, SensorScene]) -> tuple[str, ...]:
+    """The dates of the images of all tiles; a tile may lack some of them."""
+    expected = next(iter(series.values())).keys
+    return expected if all(one.keys == expected for one in series.values()) else union_of_dates(series)
+
+
+def require_same_dates(recipe: FeatureRecipe, scenes: Mapping[str, Scene], reason: str) -> None:
+    """InputError if a tile lacks dates of a series without gap filling; ``reason``: why all tiles need them."""
+    for sensor in recipe.sensors:
+        if sensor.static or sensor.gapfilling:
+            continue
+        series = {
+            tile: one for tile, scene in scenes.items() for one in scene.sensors if one.spec.name == sensor.sensor
+        }
+        keys = {tile: one.keys for tile, one in series.items()}
+        (first, expected), *others = keys.items()
+        for tile, found in others:
+            if found != expected:
+                differing = sorted(set(found) ^ set(expected))
+                raise InputError(
+                    f"{reason} the same dates on every tile, but {sensor.sensor} on {tile} and {first} differ in "
+                    f"{len(differing)} (first: {', '.join(differing[:3])}). Set "
+                    "sensors_data_interpolation.use_gapfilling to True or give all tiles the same products."
+                )

@@ -14,6 +14,7 @@ from iota2.core.words import some
 Group = Literal[
     "init",
     "sampling",
+    "features",
     "dimred",
     "learning",
     "classification",

@@ -97,6 +97,15 @@ class Facts:
         }
 
     @cached_property
+    def dates(self) -> Mapping[str, int]:
+        """Number of different dates of the images of all tiles, by sensor."""
+        keys: dict[str, set[str]] = {}
+        for scene in self.scenes.values():
+            for sensor in scene.series:
+                keys.setdefault(sensor.spec.name, set()).update(sensor.keys)
+        return {name: len(found) for name, found in keys.items()}
+
+    @cached_property
     def model_count(self) -> int:
         """Number of models with samples of their own in one run."""
         regions = {region for regions in self.regions.values() for region in regions}

@@ -109,6 +109,7 @@ MEDIA_TYPES = {
     ".svg": "image/svg+xml",
     ".tif": "image/tiff; application=geotiff",
     ".txt": "text/plain",
+    ".vrt": "application/xml",
     ".xml": "application/xml",
     ".zip": "application/zip",
 }

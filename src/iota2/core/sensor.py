@@ -12,12 +12,12 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class BandSpec:
-    """One spectral band: its name in features, its file, and its role in indices."""
+    """One spectral band: its name in features, its file, and its role in indices and pictures."""
 
     name: str
     file: str
     """Glob relative to the product folder, e.g. ``*_FRE_B2.tif``; must match exactly one file."""
-    role: Literal["red", "nir", "swir"] | None = None
+    role: Literal["blue", "green", "red", "nir", "swir"] | None = None
     index: int = 1
     """Band number inside the file, from 1."""
     id: str = ""

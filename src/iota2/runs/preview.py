@@ -211,6 +211,7 @@ def path_constants(config: Config, found: Survey) -> dict[str, str | int]:
         "region_base": region_base(config),
         "cloud": config.chain.cloud_threshold,
         "samples": "parquet" if too_many else extension,
+        "features_map": config.external_features.output_name,
     }
 
 

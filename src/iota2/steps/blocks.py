@@ -50,10 +50,10 @@ def halo_factor(halo: int) -> float:
     return enlarged(COMPUTED_SHAPES[0], halo)
 
 
-def feature_shapes(scene: Scene, recipe: FeatureRecipe, use: Resources) -> BlockShapes:
-    """Rows and columns of blocks in which features are computed."""
+def feature_shapes(scene: Scene, recipe: FeatureRecipe, use: Resources, *, extra_bytes: int = 0) -> BlockShapes:
+    """Rows and columns of blocks in which features are computed; ``extra_bytes``: per pixel, for their use."""
     return _shapes_set_by_user(use) or block_shapes(
-        scene, recipe, use.memory, share=_BLOCK_MEMORY_SHARE, threads=use.threads
+        scene, recipe, use.memory, extra_bytes=extra_bytes, share=_BLOCK_MEMORY_SHARE, threads=use.threads
     )
 
 

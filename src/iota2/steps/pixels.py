@@ -44,16 +44,38 @@ def feature_blocks(
     each block, or to the edge of the tile. To keep only one block of features in memory, delete the features before the
     next block is requested. With several ``threads``, the next block is decoded during the computation.
     """
-    code = UserCode(recipe)
+    for block, (features,), prepared in several_feature_blocks(
+        scene, [recipe], order, wanted, threads=threads, margin=margin
+    ):
+        yield block, features, prepared
+        del features
+
+
+def several_feature_blocks(
+    scene: Scene,
+    recipes: Sequence[FeatureRecipe],
+    order: Iterable[Block],
+    wanted: Callable[[Block], Sequence[tuple[Block, T]]],
+    *,
+    threads: int = 1,
+    margin: int = 0,
+) -> Iterator[tuple[Block, list[FeatureBlock], T]]:
+    """``feature_blocks`` for several recipes of the same bands: each block is decoded once.
+
+    The first recipe has all sensors of the others, with the same bands and filters.
+    """
+    codes, (first, *_) = [UserCode(recipe) for recipe in recipes], recipes
     for decoded, (block, prepared) in _decoded(
-        scene, recipe, order, lambda whole: wanted(whole) or None, threads=threads, margin=margin
+        scene, first, order, lambda whole: wanted(whole) or None, threads=threads, margin=margin
     ):
         around = padded(block, margin, scene.geobox)
-        cubes = decoded.cubes(around, recipe.halos)
+        cubes = decoded.cubes(around, first.halos)
         with _placed(around):
-            features = feature_block(cubes, recipe, code.values(cubes))
-        yield block, replace(features, margins=around.margins(block)), prepared
-    code.log_not_finite()
+            found = [feature_block(cubes, code.recipe, code.values(cubes)) for code in codes]
+        yield block, [replace(features, margins=around.margins(block)) for features in found], prepared
+        del found
+    for code in codes:
+        code.log_not_finite()
 
 
 def feature_pixels(

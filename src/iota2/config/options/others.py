@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
-from pydantic import BeforeValidator, field_validator
+from pydantic import AfterValidator, BeforeValidator, field_validator
 
 from iota2.config.options.fields import AnyPath, Day, InputFile, InputFolder, Section, Words, read_date
 from iota2.core.user_features import MAX_PADDING, Access
@@ -133,6 +134,14 @@ def _is_pair(value: Any) -> bool:
     return isinstance(value, list | tuple) and len(value) == 2 and isinstance(value[1], dict)
 
 
+def _map_name(name: str) -> str:
+    """The name of a file without the extension of a features map; ValueError for a path or an unusual name."""
+    stem = re.sub(r"\.(tiff?|zarr)$", "", name, flags=re.IGNORECASE)
+    if not re.fullmatch(r"\w[\w.+-]*", stem):
+        raise ValueError(f"expected a file name of letters, digits and . + - _, got {name!r}")
+    return stem
+
+
 class ExternalFeatures(Section):
     """Features computed by Python functions of the user."""
 
@@ -150,7 +159,11 @@ class ExternalFeatures(Section):
     concat_mode: bool = option(
         True, "Add these features to those of the sensors; with False, these are the only features."
     )
-    output_name: str | None = planned(None, "File name of the features map.", builders="F")
+    output_name: Annotated[str, AfterValidator(_map_name)] = option(
+        "features_map",
+        "File name of the features map, in `final`, with or without the extension.",
+        about=About(form="a file name", builders="F"),
+    )
     custom_write_mode: bool = no_effect(False, "Write the features of each block.", _NO_BLOCKS)
     external_features_flag: bool | None = option(
         None, "False: `module` is not used. By default, and with True, it is used if it is given."
@@ -188,6 +201,33 @@ class PythonDataManaging(Section):
     )
     padding_size_x: int = option(0, "Columns on each side of a block that functions also get.", ge=0, le=MAX_PADDING)
     padding_size_y: int = option(0, "Rows above and below a block that functions also get.", ge=0, le=MAX_PADDING)
+
+
+class FeaturesMap(Section):
+    """Features written as rasters."""
+
+    section_name: ClassVar[str] = "features_map"
+    about_section: ClassVar[str] = "Features written as rasters: [how to](../howto/features-map.md)."
+    builders: ClassVar[str] = "F"
+
+    output_format: Literal["geotiff", "zarr"] = option(
+        "geotiff",
+        "`geotiff`: one file with a band for each feature. `zarr`: a Zarr store with the dimensions time, band, y and "
+        "x, which `xarray.open_zarr` reads.",
+    )
+    sensors: Words = option(
+        (), "Sensors whose features are written, such as `Sentinel2 Sentinel1_ASC`; by default all enabled ones."
+    )
+    raw_series: bool = option(
+        False,
+        "Also write the bands and indices at the dates of the images, masked or not, beside the interpolated ones. "
+        "With `use_gapfilling` False, all series are at the dates of the images.",
+    )
+    data_type: Literal["auto", "float32", "int16"] = option(
+        "auto",
+        "Data type of the values. `auto`: int16 if it can represent all of them exactly, otherwise float32. `int16`: a "
+        "value that is not a whole number from -32768 to 32767 stops the run.",
+    )
 
 
 class Coregistration(Section):

@@ -17,6 +17,7 @@ from iota2.config.options.others import (
     Builders,
     Coregistration,
     ExternalFeatures,
+    FeaturesMap,
     Obia,
     PythonDataManaging,
     Simplification,
@@ -51,6 +52,7 @@ class Config:
     scikit_models_parameters: ScikitModels = field(default_factory=ScikitModels)
     external_features: ExternalFeatures = field(default_factory=ExternalFeatures)
     python_data_managing: PythonDataManaging = field(default_factory=PythonDataManaging)
+    features_map: FeaturesMap = field(default_factory=FeaturesMap)
     builders: Builders = field(default_factory=Builders)
     simplification: Simplification = field(default_factory=Simplification)
     obia: Obia = field(default_factory=Obia)

@@ -300,13 +300,16 @@ class ArgTrain(Section):
         ge=0,
     )
     features: tuple[Index, ...] = option(
-        DEFAULT_INDICES, "Spectral indices to compute. The default ones are always included; [] disables all indices."
+        DEFAULT_INDICES,
+        "Spectral indices to compute. The default ones are always included; [] disables all indices.",
+        about=About(builders="C F O R"),
     )
     temporal_features: tuple[TemporalFeature, ...] = option(
         (),
         "Additional features of each band, index and expression of sensors with at least two dates: `differences` "
         "between successive dates; `statistics` over the dates (quantiles, mean, standard deviation, dates of maximum "
         "and minimum, greatest increase and decrease).",
+        about=About(builders="C F O R"),
     )
     sample_selection: SampleSelection = option(SampleSelection(), "Selection of pixels in learning polygons.")
     max_samples_per_class: int | None = option(
@@ -349,7 +352,9 @@ class ArgTrain(Section):
     )
     context_window: int = option(7, "Width of the window of `context`, in pixels; odd.", ge=3, le=MAX_CONTEXT_WINDOW)
     force_standard_labels: bool = option(
-        False, "Name features `value_0`, `value_1` …, so that samples of different years can be merged."
+        False,
+        "Name features `value_0`, `value_1` …, so that samples of different years can be merged.",
+        about=About(builders="C F O R"),
     )
     learning_samples_extension: Literal["sqlite", "parquet", "csv"] = option(
         "sqlite", "Format of the learning samples.", about=About(later=("csv",))

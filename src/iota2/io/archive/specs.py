@@ -314,7 +314,7 @@ def _choice(*choices: str) -> Check:
 _BAND_KEYS: Mapping[str, Check] = {
     "name": _word,
     "file": _glob,
-    "role": _choice("red", "nir", "swir"),
+    "role": _choice("blue", "green", "red", "nir", "swir"),
     "index": _positive,
     "id": _id,
     "assets": _globs,

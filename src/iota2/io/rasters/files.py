@@ -45,6 +45,8 @@ class RasterProfile:
     colours: Mapping[int, tuple[int, int, int]] = field(default_factory=dict)
     """Colour table (red, green, blue from 0 to 255) of a one-band raster of type uint8 or uint16."""
     tags: Mapping[str, str] = field(default_factory=dict)
+    band_tags: tuple[Mapping[str, str], ...] = ()
+    """Metadata items of each band."""
     overviews: Literal["mode", "nearest", "average", "none"] = "none"
 
     @property
@@ -90,7 +92,7 @@ class RasterWriter:
     def write_at(self, geobox: GeoBox, values: np.ndarray) -> None:
         """Write ``values`` (y, x), or (band, y, x), at the position of ``geobox`` on the profile's grid."""
         layers = values if values.ndim == 3 else values[None]
-        top, left = _position(geobox, self.profile.geobox)
+        top, left = position_on(geobox, self.profile.geobox)
         if layers.shape != (self.profile.count, *geobox.shape):
             raise ValueError(f"{self.path.name}: values {values.shape} for {self.profile.count} x {geobox.shape}")
         if not np.can_cast(layers.dtype, self.profile.dtype):
@@ -176,13 +178,15 @@ def _file_options(profile: RasterProfile) -> dict[str, str]:
 
 
 def _describe(file: DatasetWriter, profile: RasterProfile) -> None:
-    """Write the band descriptions, the colour table and the tags."""
+    """Write the band descriptions, the colour table and the metadata items."""
     for band, text in enumerate(profile.descriptions, start=1):
         file.set_band_description(band, text)
     if profile.colours:
         file.write_colormap(1, {code: (*rgb, 255) for code, rgb in profile.colours.items()})
     if profile.tags:
         file.update_tags(**profile.tags)
+    for band, tags in enumerate(profile.band_tags, start=1):
+        file.update_tags(band, **tags)
 
 
 def _check_colours(path: Path, profile: RasterProfile) -> None:
@@ -202,7 +206,7 @@ def _overview_factors(geobox: GeoBox) -> list[int]:
     return factors
 
 
-def _position(geobox: GeoBox, destination: GeoBox) -> tuple[int, int]:
+def position_on(geobox: GeoBox, destination: GeoBox) -> tuple[int, int]:
     """Row and column of the upper-left pixel of ``geobox`` on ``destination``.
 
     ValueError if the pixels of the two grids are not aligned.
@@ -267,7 +271,7 @@ class RasterReader:
 
     def _window(self, geobox: GeoBox, bands: list[int], fill: float) -> np.ndarray:
         try:
-            top, left = _position(geobox, self.geobox)
+            top, left = position_on(geobox, self.geobox)
         except ValueError as err:
             raise InputError(f"{self.path}: its pixels are not aligned with the requested grid.") from err
         out = np.full((len(bands), *geobox.shape), fill, self.dtype)

@@ -105,6 +105,19 @@ def choice_style() -> str:
     )
 
 
+def colours_style(bands: Sequence[tuple[int, float, float]]) -> str:
+    """Style of three bands as red, green and blue: number from 1, and values of the darkest and brightest pixels."""
+    renderer = _renderer("multibandcolor")
+    del renderer.attrib["band"]
+    for name, (band, least, most) in zip(("red", "green", "blue"), bands, strict=True):
+        renderer.attrib[f"{name}Band"] = str(band)
+        stretch = SubElement(renderer, f"{name}ContrastEnhancement")
+        SubElement(stretch, "minValue").text = f"{least:g}"
+        SubElement(stretch, "maxValue").text = f"{most:g}"
+        SubElement(stretch, "algorithm").text = "StretchToMinimumMaximum"
+    return _document(renderer)
+
+
 def paletted_style(entries: Sequence[Entry]) -> str:
     """Style of a raster with a list of values; other values are transparent."""
     renderer = _renderer("paletted")

@@ -10,7 +10,7 @@ import shapely
 from iota2.classifiers.base import SERIES_NEEDED
 from iota2.config.learner import needs_series
 from iota2.config.options.sensors import ENABLING_KEYS
-from iota2.config.recipes import build_recipe, recipe_params
+from iota2.config.recipes import build_recipe, recipe_params, require_same_dates
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.remarks import Remark
 from iota2.core.scene import Scene
@@ -105,6 +105,8 @@ def _recipe(problems: Problems, scenes: Mapping[str, Scene]) -> FeatureRecipe | 
     if any(option.partition(".")[0] not in ("chain", "arg_classification") for option in problems.broken):
         return None
     recipe = problems.attempt(lambda: build_recipe(scenes, recipe_params(problems.config)))
+    if recipe and "reference" in problems.asks:
+        problems.attempt(lambda: require_same_dates(recipe, scenes, "use_gapfilling is False, which requires"))
     if recipe and _needs_series(problems) and recipe.series_shape is None:
         problems.add(("arg_train", "classifier"), f"{SERIES_NEEDED}.")
     return recipe

@@ -103,10 +103,11 @@ def params(config: Config) -> ReportParams:
         for setting in effective
         if setting.value != setting.default and f"{setting.section}.{setting.key}" not in TRAINING_OPTIONS
     ]
+    others = layout.REPORT, *layout.FEATURES
     return ReportParams(
         title=config.chain.output_path.name,
         options={f"{s.section}.{s.key}": _value_text(s.value) for s in changed},
-        files=tuple(artifact for artifact in layout.products() if artifact != layout.REPORT and artifact.when(config)),
+        files=tuple(one for one in layout.products() if one not in others and one.when(config)),
         runs=config.arg_train.runs,
         bayesian=config.arg_classification.smoothing == "bayesian",
         blended=layout.with_boundary_fusion(config),

@@ -1,0 +1,146 @@
+"""The features map of a run, from the configuration and the available images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from iota2.config.options.schema import Config
+from iota2.config.recipes import RecipeParams, recipe_params, require_same_dates, union_of_dates
+from iota2.core.feature_map import FeatureMap, MapType, raw_recipe
+from iota2.core.recipe import MISSING, FeatureRecipe, SensorRecipe
+from iota2.core.scene import Scene, SensorScene
+from iota2.core.words import did_you_mean
+from iota2.errors import InputProblems
+
+INT16 = np.iinfo(np.int16)
+"""Limits of the smaller data type of features maps."""
+
+
+@dataclass(frozen=True)
+class MapParams:
+    """Options of the configuration that define a features map."""
+
+    recipe: RecipeParams
+    sensors: tuple[str, ...]
+    """Sensors to write; empty for all."""
+    raw_series: bool
+    """Whether raw series are written beside interpolated ones."""
+    data_type: MapType | None
+    """None for the smaller type that represents all values exactly."""
+    nodata: float
+
+
+def map_params(config: Config) -> MapParams:
+    """The options that define the features map."""
+    given = config.features_map
+    return MapParams(
+        recipe=replace(recipe_params(config), partial=False),
+        sensors=given.sensors,
+        raw_series=given.raw_series and config.sensors_data_interpolation.use_gapfilling,
+        data_type=None if given.data_type == "auto" else given.data_type,
+        nodata=config.external_features.no_data_value if config.external_features.enabled else MISSING,
+    )
+
+
+def map_of(whole: FeatureRecipe, scenes: Mapping[str, Scene], params: MapParams) -> FeatureMap:
+    """The features map of the features of a recipe.
+
+    InputProblems for an unknown sensor or a data type that cannot represent the features; InputError for features that
+    need the same raw dates on all tiles.
+    """
+    recipe = _of_sensors(whole, params.sensors)
+    if recipe.functions:
+        require_same_dates(recipe, scenes, "external_features with use_gapfilling False require")
+    if any(one.temporal for one in recipe.sensors):
+        require_same_dates(recipe, scenes, "temporal_features with use_gapfilling False require")
+    raw = raw_recipe(recipe, _dates(recipe, scenes)) if params.raw_series else None
+    found = FeatureMap((recipe, raw) if raw else (recipe,), nodata=params.nodata)
+    return replace(found, dtype=_data_type(found, scenes, params.data_type))
+
+
+def band_count(recipe: FeatureRecipe, params: MapParams, dates: Mapping[str, int]) -> int:
+    """Number of bands of the features map of a recipe; ``dates``: number of raw dates of all tiles, by sensor."""
+    used = [one for one in recipe.sensors if not params.sensors or one.sensor in params.sensors]
+    raw = sum(len(one.series) * dates.get(one.sensor, 0) for one in used) if params.raw_series else 0
+    return len(recipe.names) - sum(len(one.names) for one in recipe.sensors if one not in used) + raw
+
+
+def band_bytes(recipe: FeatureRecipe, params: MapParams) -> int:
+    """Bytes of a value of the features map, from the options and the recipe."""
+    if params.data_type == "float32" or next(_fractional(FeatureMap((recipe,))), None):
+        return 4
+    return 2
+
+
+def _dates(recipe: FeatureRecipe, scenes: Mapping[str, Scene]) -> dict[str, tuple[str, ...]]:
+    """Date keys of all tiles, by sensor with dates."""
+    return {one.sensor: union_of_dates(_series(scenes, one.sensor)) for one in recipe.sensors if not one.static}
+
+
+def _of_sensors(recipe: FeatureRecipe, names: tuple[str, ...]) -> FeatureRecipe:
+    """The features of some sensors, of all without names; InputProblems for a name that no sensor of the run has."""
+    known = [sensor.sensor for sensor in recipe.sensors]
+    if wrong := [name for name in names if name not in known]:
+        hint = did_you_mean(wrong[0], known) or f"; expected some of {', '.join(known)}"
+        raise InputProblems([(("features_map", "sensors"), f"{wrong[0]!r} is not an enabled sensor with images{hint}")])
+    if not names:
+        return recipe
+    dated = recipe.of_sensors(names)
+    kept = [one if one.sensor in names else replace(one, copy_input=False) for one in dated.sensors]
+    return replace(dated, sensors=tuple(kept))
+
+
+def _series(scenes: Mapping[str, Scene], name: str) -> dict[str, SensorScene]:
+    """The series of a sensor by tile, without tiles that lack it."""
+    return {tile: one for tile, scene in scenes.items() for one in scene.sensors if one.spec.name == name}
+
+
+def _data_type(found: FeatureMap, scenes: Mapping[str, Scene], wanted: MapType | None) -> MapType:
+    """The data type of the map; InputProblems if int16 is requested for features that are not whole numbers."""
+    if wanted == "float32":
+        return "float32"
+    fractional = next(_fractional(found), None)
+    if wanted == "int16":
+        if fractional or found.nodata not in range(INT16.min, INT16.max + 1):
+            what = f"{fractional} is not a whole number" if fractional else f"no_data_value is {found.nodata:g}"
+            text = f"{what}; set it to auto, or map raw bands only (use_gapfilling: False, arg_train.features: [])"
+            raise InputProblems([(("features_map", "data_type"), text)])
+        return "int16"
+    small = found.nodata in range(INT16.min, INT16.max + 1) and not fractional
+    return "int16" if small and _stored_as_int16(found, scenes) else "float32"
+
+
+def _fractional(found: FeatureMap) -> Iterator[str]:
+    """Names of the features that may have other values than whole numbers, as far as the recipes show."""
+    for number, recipe in enumerate(found.recipes):
+        names = {feature: band.name for band, (_, feature) in zip(found.bands_of(number), recipe.features, strict=True)}
+        for sensor in recipe.sensors:
+            for feature in sensor.features:
+                if not (_stored(sensor) and feature.series in sensor.bands and feature.kind == "value"):
+                    yield names[feature]
+        yield from (names[feature] for function in recipe.functions for feature in function.features)
+
+
+def _stored(sensor: SensorRecipe) -> bool:
+    """Whether the bands of a sensor have the values of its files."""
+    changed = sensor.relative_reflectance or sensor.decibel or sensor.speckle_radius
+    return sensor.static or not (sensor.gapfilling or changed)
+
+
+def _stored_as_int16(found: FeatureMap, scenes: Mapping[str, Scene]) -> bool:
+    """Whether the files of all sensors have integers that int16 can represent, without scaling."""
+    used = {sensor.sensor: sensor.bands for recipe in found.recipes for sensor in recipe.sensors if sensor.names}
+    return all(
+        _fits_int16(one, band)
+        for scene in scenes.values()
+        for one in scene.sensors
+        for band in used.get(one.spec.name, ())
+    )
+
+
+def _fits_int16(sensor: SensorScene, band: str) -> bool:
+    plain = all(sensor.scaling(t, band) == (1.0, 0.0) for t in range(len(sensor.acquisitions)))
+    return plain and all(np.can_cast(file.dtype, np.int16) for file in sensor.formats(band))

@@ -1,0 +1,47 @@
+"""Step: bands, dates and data type of the features map, the same for all tiles."""
+
+from __future__ import annotations
+
+from iota2 import layout
+from iota2.config.feature_maps import MapParams, map_of, map_params
+from iota2.config.options.schema import Config
+from iota2.config.recipes import build_recipe
+from iota2.core.cost import Facts
+from iota2.core.graph import Finding, JobContext, Step
+from iota2.errors import InputError, InputProblems
+from iota2.io.files.atomic import write_json
+from iota2.io.series.scene_file import read_scene
+
+
+def run(job: JobContext[MapParams]) -> None:
+    """Write the description of the map."""
+    scenes = {key.tile: read_scene(path) for key, path in job.inp.each("scene")}
+    recipe = build_recipe(scenes, job.params.recipe)
+    write_json(job.out.bands, map_of(recipe, scenes, job.params).to_json())
+
+
+def check(config: Config, facts: Facts) -> list[Finding]:
+    """Problems of the options of the map."""
+    if not facts.recipe.sensors:
+        return []
+    try:
+        map_of(facts.recipe, facts.scenes, map_params(config))
+    except InputProblems as err:
+        return [Finding(text, option) for option, text in err.found]
+    except InputError as err:
+        return [Finding(str(err), ("sensors_data_interpolation", "use_gapfilling"))]
+    return []
+
+
+STEP = Step(
+    name="mapBands",
+    group="features",
+    about="Define the bands of the features map.",
+    task="map_bands",
+    run=run,
+    over=(),
+    needs={"scene": layout.SCENE},
+    makes={"bands": layout.MAP_BANDS},
+    params=map_params,
+    check=check,
+)
