@@ -20,6 +20,7 @@ from iota2.chains import BUILDERS
 from iota2.classifiers.registry import untrained, validate_options
 from iota2.core.builder import Chain
 from iota2.core.graph import Resources, default_cost
+from iota2.core.words import size_text
 from iota2.errors import ConfigError, OutputError
 from iota2.runs import runner
 from iota2.runs.host import available_memory
@@ -30,7 +31,6 @@ from iota2.runs.survey.forecast import (
     forecast_run,
     needed_memory,
     require_disk_space,
-    size_text,
 )
 from iota2.runs.survey.survey import Survey
 from iota2.runs.workers.execute import Retry

@@ -37,6 +37,15 @@ def some(names: Sequence[str], shown: int = 5) -> str:
     return ", ".join(map(one_line, names[:shown])) + (f" and {rest} more" if rest > 0 else "")
 
 
+def size_text(count: float) -> str:
+    """A number of bytes as text, such as ``1.5 GB``."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if count >= 10 or unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
 def normalised_name(name: str) -> str:
     """A name in lower case without underscores, hyphens and blanks: ``splitgroundtruth`` for ``split_ground_truth``."""
     return "".join(char for char in name.lower() if char not in "_- ")

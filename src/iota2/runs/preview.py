@@ -13,7 +13,7 @@ from iota2.chains import SURVEY, chain_of
 from iota2.config.options.schema import Config
 from iota2.core.files import MAX_NAME_BYTES
 from iota2.core.graph import Step
-from iota2.core.words import counted
+from iota2.core.words import counted, size_text
 from iota2.errors import UserError
 from iota2.io.tables.vector_source import vector_source
 from iota2.io.tables.vectors import sqlite_max_columns
@@ -31,7 +31,6 @@ from iota2.runs.survey.forecast import (
     forecast_run,
     needed_memory,
     require_disk_space,
-    size_text,
 )
 from iota2.runs.survey.listing import digests, survey_texts
 from iota2.runs.survey.survey import Survey, survey

@@ -69,7 +69,8 @@ def _images_text(sensor: SensorScene) -> str:
 
 def _reads_recipe(step: Step) -> bool:
     """Whether a step after the preparation of the images reads the definition of the features."""
-    return step.group != "init" and any(layout.RECIPE in need.choices for need in step.all_needs.values())
+    read = {artifact for need in step.all_needs.values() for artifact in need.choices}
+    return step.group != "init" and not read.isdisjoint((layout.RECIPE, layout.MAP_BANDS))
 
 
 def _makes_map(step: Step) -> bool:

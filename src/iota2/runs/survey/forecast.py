@@ -18,7 +18,7 @@ from iota2.core.cost import Cost, Facts, JobFacts
 from iota2.core.graph import Resources, Step, default_cost
 from iota2.core.grid import resolution
 from iota2.core.scene import Scene
-from iota2.core.words import some
+from iota2.core.words import size_text, some
 from iota2.errors import JobsFailed, OutputError
 from iota2.runs.host import FULL_DISK_MESSAGES, disk_is_full
 from iota2.runs.plan.jobs import Job, Plan
@@ -175,15 +175,6 @@ def require_disk_space(root: Path, needed: int) -> int:
             "space, or choose another chain.output_path. Nothing was changed."
         )
     return free
-
-
-def size_text(count: float) -> str:
-    """A number of bytes as text, such as ``1.5 GB``."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if count >= 10 or unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
 
 
 def _workers_text(workers: int) -> str:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from iota2 import layout
 from iota2.config.feature_maps import MapParams, map_of, map_params
 from iota2.config.options.schema import Config
 from iota2.config.recipes import build_recipe
 from iota2.core.cost import Facts
+from iota2.core.feature_map import FeatureMap
 from iota2.core.graph import Finding, JobContext, Step
+from iota2.core.remarks import Remark
+from iota2.core.words import counted, size_text
 from iota2.errors import InputError, InputProblems
 from iota2.io.files.atomic import write_json
 from iota2.io.series.scene_file import read_scene
+
+LARGE_MAP_BYTES = 100e9
+"""Bytes of a features map above which `plan` advises to write fewer features."""
 
 
 def run(job: JobContext[MapParams]) -> None:
@@ -25,12 +33,27 @@ def check(config: Config, facts: Facts) -> list[Finding]:
     if not facts.recipe.sensors:
         return []
     try:
-        map_of(facts.recipe, facts.scenes, map_params(config))
+        layers = map_of(facts.recipe, facts.scenes, map_params(config))
     except InputProblems as err:
         return [Finding(text, option) for option, text in err.found]
     except InputError as err:
         return [Finding(str(err), ("sensors_data_interpolation", "use_gapfilling"))]
-    return []
+    return [Finding.about(Remark(_size(layers, facts.all_pixels), "extent"))]
+
+
+def _size(layers: FeatureMap, pixels: int) -> str:
+    """A sentence on the size of the map, with advice if it is large."""
+    size = pixels * len(layers.bands) * np.dtype(layers.dtype).itemsize
+    text = (
+        f"The features map has {counted(len(layers.bands), 'band')} of {layers.dtype}: about {size_text(size)} before "
+        "compression, once in the files of the tiles and once in the map."
+    )
+    if size < LARGE_MAP_BYTES:
+        return text
+    return (
+        f"{text} Fewer features make it smaller: keep_bands of the sensors with extract_bands, copy_input, "
+        "arg_train.features, temporal_resolution, and start_date and end_date with auto_date False."
+    )
 
 
 STEP = Step(

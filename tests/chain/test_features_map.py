@@ -1,0 +1,323 @@
+"""Features maps: pixels equal samples, dates that tiles lack, data types, mosaic, restart."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+
+from iota2.chains.load import load_config
+from iota2.core.feature_map import FeatureMap
+from iota2.core.graph import Resources
+from iota2.core.tables import sample_columns
+from iota2.errors import JobsFailed
+from iota2.io.series.scene_file import read_scene
+from iota2.io.tables.recipes import read_recipe
+from iota2.io.tables.vectors import read_samples
+from iota2.runs import runner
+from iota2.runs.preview import preview_run
+from iota2.steps.features_map import bands
+from iota2.steps.map_layers import read_map
+from iota2.steps.pixels import features_at
+from tests.chain.helpers import (
+    EAST,
+    IMAGES,
+    MAPS,
+    SMALL,
+    WEST,
+    Case,
+    case,
+    command,
+    copied,
+    made,
+    read,
+    refused,
+    run,
+    small,
+)
+
+__all__ = ["case", "small"]
+NODATA = -10000
+MAP = "final/features_map.tif"
+BOTH = f"{WEST} {EAST}"
+CODE = """
+import numpy as np
+
+def ndvi(self):
+    red, nir = self.get_interpolated_Sentinel2_B4(), self.get_interpolated_Sentinel2_B8()
+    return (nir - red) / (nir + red + 1), [f"mine_{date}" for date in self.interpolated_dates["Sentinel2"]]
+
+def texture(self):
+    nir = np.pad(self.get_Sentinel2_B8()[:, :, 1], 1, mode="edge")
+    return np.lib.stride_tricks.sliding_window_view(nir, (3, 3)).std(axis=(2, 3)), "texture"
+
+def missing(self):
+    blue = self.get_Sentinel2_B2()[:, :, 0]
+    return np.where(blue > 900, np.nan, blue), "bright"
+"""
+FUNCTIONS = {"functions": "ndvi texture missing"}
+PADDING = {"padding_size_x": 1, "padding_size_y": 1}
+
+
+def mapped(case: Case, *, chain: Mapping[str, Any] | None = None, **sections: Mapping[str, Any]) -> Path:
+    """A configuration of a features map without reference data."""
+    given = {"builders": {"builders_class_name": ["i2_features_map"]}, **sections}
+    absent = dict.fromkeys(("nomenclature_path", "color_table", "ground_truth", "data_field"))
+    return case.configured(chain={**absent, **(chain or {})}, **given)
+
+
+def with_functions(case: Case, **sections: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Sections with functions of the user."""
+    path = case.files.folder / "mine.py"
+    path.write_text(CODE, encoding="utf-8")
+    return {"external_features": {"module": str(path), **FUNCTIONS}, "python_data_managing": PADDING, **sections}
+
+
+def raster(path: Path) -> tuple[tuple[str, ...], np.ndarray]:
+    """Names and values (band, y, x) of all bands."""
+    with rasterio.open(path) as source:
+        return source.descriptions, source.read()
+
+
+def by_name(path: Path) -> dict[str, np.ndarray]:
+    names, values = raster(path)
+    return dict(zip(names, values, strict=True))
+
+
+def layers_of(case: Case) -> FeatureMap:
+    return read_map(case.output / "features/map_bands.json")
+
+
+def require_equal_samples(case: Case, use: Resources) -> None:
+    """The features that a model would learn from equal the pixels of the map at the same places, exactly."""
+    scene, layers = read_scene(case.output / f"features/{WEST}/tmp/scene.json"), layers_of(case)
+    names, values = raster(case.output / f"by_tiles/{WEST}.vrt")
+    assert names == layers.names
+    rows, cols = np.random.default_rng(2).integers(0, 64, (2, 400))
+    samples, clear = features_at(scene, layers.recipes[0], rows, cols, use)
+    count = len(layers.recipes[0].names)
+    assert clear.sum() > 100
+    np.testing.assert_array_equal(samples[clear], values[:count, rows, cols].T[clear])
+
+
+RECIPES: dict[str, dict[str, Mapping[str, Any]]] = {
+    "default": {},
+    "raw": {"sensors_data_interpolation": {"use_gapfilling": False}},
+    "raw and interpolated": {"features_map": {"raw_series": True}},
+    "temporal": {"arg_train": {"temporal_features": ["differences", "statistics"]}},
+    "relative": {"iota2_feature_extraction": {"rel_refl": True, "keep_duplicates": False}},
+    "indices": {"iota2_feature_extraction": {"copy_input": False}, "arg_train": {"features": ["NDVI"]}},
+    "expressions": {
+        "Sentinel_2": {"additional_features": "B8/B4, max(B2, B3)"},
+        "sensors_data_interpolation": {"use_additional_features": True},
+    },
+}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_samples_equal_the_pixels_of_the_map(case: Case, name: str) -> None:
+    run(mapped(case, **RECIPES[name]))
+    require_equal_samples(case, Resources())
+    require_equal_samples(case, Resources(block_shape=(7, 13)))
+
+
+@pytest.fixture(scope="module")
+def functions(small: Case, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    """A map of both tiles with functions of the user."""
+    case = copied(small, tmp_path_factory.mktemp("functions") / "case")
+    run(mapped(case, chain={"list_tile": BOTH, "proj": MAPS, "spatial_resolution": 10}, **with_functions(case)))
+    return case
+
+
+@pytest.mark.parametrize("shape", [(7, 13), (16, 64), None])
+def test_samples_with_functions_of_the_user_equal_the_map(functions: Case, shape: tuple[int, int] | None) -> None:
+    require_equal_samples(functions, Resources(block_shape=shape))
+
+
+def test_functions_of_the_user_equal_numpy_on_the_whole_tile(functions: Case) -> None:
+    found = by_name(functions.output / f"by_tiles/{WEST}.vrt")
+    dates = layers_of(functions).recipes[0].sensors[0].dates
+    blue, red, nir = (np.stack([found[f"Sentinel2_{band}_{key}"] for key in dates]) for band in ("B2", "B4", "B8"))
+    clear = nir[0] != NODATA
+    np.testing.assert_array_equal(
+        np.stack([found[f"mine_{key}"] for key in dates])[:, clear], ((nir - red) / (nir + red + 1))[:, clear]
+    )
+    np.testing.assert_array_equal(found["bright"][clear], np.where(blue[0] > 900, NODATA, blue[0])[clear])
+    filled = np.where(clear, nir[1], 0)  # functions see 0 where there is no clear date
+    around = np.pad(filled, 1, mode="edge")
+    texture = np.lib.stride_tricks.sliding_window_view(around, (3, 3)).std(axis=(2, 3))
+    np.testing.assert_allclose(found["texture"][clear], texture[clear], rtol=1e-5)
+    assert (found["texture"][~clear] == NODATA).all()
+
+
+@pytest.mark.parametrize("shape", [(5, 9), (64, 64)])
+def test_the_files_do_not_depend_on_blocks(functions: Case, tmp_path: Path, shape: tuple[int, int]) -> None:
+    case = copied(functions, tmp_path / "case")
+    config = load_config(
+        mapped(case, chain={"list_tile": BOTH, "proj": MAPS, "spatial_resolution": 10}, **with_functions(case))
+    )
+    runner.run(config, runner.Options(workers=0, use=Resources(block_shape=shape)), runner.Watcher())
+    for name in (f"by_tiles/{WEST}_part_0.tif", f"by_tiles/{EAST}_part_0.tif", MAP, f"{MAP[:-4]}_statistics.json"):
+        assert (case.output / name).read_bytes() == (functions.output / name).read_bytes(), name
+
+
+def test_the_mosaic_has_the_pixels_of_the_tile_that_owns_them(functions: Case) -> None:
+    """Each pixel of the mosaic is the nearest pixel of one of the tiles, in all its bands."""
+    names, whole = raster(functions.output / MAP)
+    assert names == layers_of(functions).names
+    known = [raster(functions.output / f"by_tiles/{tile}.vrt")[1].reshape(len(names), -1) for tile in (WEST, EAST)]
+    columns = {tuple(column) for values in known for column in values.T}
+    flat = whole.reshape(len(names), -1).T
+    outside = (flat == NODATA).all(axis=1)
+    assert 0 < outside.mean() < 0.5, "the tiles are rotated against the grid of the map"
+    assert {tuple(column) for column in flat[~outside]} <= columns
+
+
+def test_bands_carry_dates_and_the_file_is_described(functions: Case) -> None:
+    with rasterio.open(functions.output / MAP) as source:
+        assert source.tags(1) == {"DATE": "2018-03-17", "KIND": "value", "SENSOR": "Sentinel2", "SERIES": "B2"}
+        assert source.tags(source.count)["SERIES"] == "missing"
+        assert "DATE" not in source.tags(source.count)
+        assert (source.nodata, source.dtypes[0], source.crs.to_epsg()) == (NODATA, "float32", 2154)
+        assert source.profile["tiled"]
+    assert "multibandcolor" in (functions.output / "final/features_map.qml").read_text(encoding="utf-8")
+
+
+def test_statistics_are_those_of_the_bands(functions: Case) -> None:
+    content = json.loads((functions.output / "final/features_map_statistics.json").read_text(encoding="utf-8"))
+    names, values = raster(functions.output / MAP)
+    assert [band["name"] for band in content["bands"]] == list(names)
+    for band, layer in zip(content["bands"], values.astype(np.float64), strict=True):
+        valid = layer[layer != NODATA]
+        assert (band["minimum"], band["maximum"]) == (valid.min(), valid.max())
+        assert band["mean"] == pytest.approx(valid.mean())
+        assert band["std"] == pytest.approx(valid.std())
+        assert band["valid_percent"] == pytest.approx(100 * len(valid) / content["pixels"])
+    assert content["bands"][-1]["date"] is None
+
+
+def test_samples_of_a_classification_in_the_same_run_equal_the_map(small: Case, tmp_path: Path) -> None:
+    case = copied(small, tmp_path / "case")
+    both = {"builders_class_name": ["I2Classification", "I2FeaturesMap"]}
+    run(case.configured(builders=both))
+    recipe = read_recipe(case.output / "features/recipe.json")
+    names, values = raster(case.output / f"by_tiles/{WEST}.vrt")
+    assert names == recipe.names
+    table = read_samples(case.output / "learningSamples/Samples_region_1_seed0_learn.sqlite")
+    geobox = case.world.tile_geobox(WEST)
+    columns, rows = ~geobox.affine @ (table.geometry.x.to_numpy(), table.geometry.y.to_numpy())
+    found = table[sample_columns(recipe)].to_numpy(np.float32)
+    np.testing.assert_array_equal(found, values[:, rows.astype(int), columns.astype(int)].T)
+    assert (case.output / "final/report.html").exists()
+
+
+def test_tiles_may_have_different_raw_dates(tmp_path: Path) -> None:
+    """A date that a tile lacks has no data there; the others are as in the files."""
+    case = made(SMALL, tmp_path / "case")
+    shutil.rmtree(case.products(WEST)[1])
+    raw = {"sensors_data_interpolation": {"use_gapfilling": False}, "arg_train": {"features": []}}
+    run(mapped(case, chain={"list_tile": BOTH, "proj": IMAGES}, **raw))
+    west, east = (by_name(case.output / f"by_tiles/{tile}.vrt") for tile in (WEST, EAST))
+    assert list(west) == list(east)
+    assert (west["Sentinel2_B4_20180511"] == NODATA).all()
+    assert west["Sentinel2_B4_20180511"].dtype == np.int16
+    np.testing.assert_array_equal(west["Sentinel2_B4_20180809"], read(case.file("*_FRE_B4.tif", 1)))
+    np.testing.assert_array_equal(east["Sentinel2_B4_20180511"], read(case.file("*_FRE_B4.tif", 1, EAST)))
+    np.testing.assert_array_equal(east["Sentinel2_B11_20180511"].shape, (64, 64))
+
+
+def test_a_classification_still_refuses_different_raw_dates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    case = made(SMALL, tmp_path / "case")
+    shutil.rmtree(case.products(WEST)[1])
+    raw = {"sensors_data_interpolation": {"use_gapfilling": False}}
+    assert "requires the same dates on every tile" in refused(capsys, case.configured(chain={"list_tile": BOTH}, **raw))
+    temporal = mapped(case, chain={"list_tile": BOTH}, **raw, arg_train={"temporal_features": ["differences"]})
+    assert "temporal_features with use_gapfilling False require the same dates" in refused(capsys, temporal)
+    functions = mapped(case, chain={"list_tile": BOTH}, **with_functions(case, **raw))
+    assert "external_features with use_gapfilling False require the same dates" in refused(capsys, functions)
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ({"features_map": {"data_type": "int16"}}, "Sentinel2_B2_20180317 is not a whole number; set it to auto"),
+        (
+            {"features_map": {"sensors": "Sentinel3"}},
+            "'Sentinel3' is not an enabled sensor with images; expected",
+        ),
+        ({"external_features": {"output_name": "a/b.tif"}}, "expected a file name of letters, digits and"),
+        ({"features_map": {"output_format": "netcdf"}}, "expected 'geotiff' or 'zarr'"),
+    ],
+)
+def test_options_that_cannot_be_used_are_refused(
+    case: Case, capsys: pytest.CaptureFixture[str], sections: Mapping[str, Mapping[str, Any]], message: str
+) -> None:
+    assert message in refused(capsys, mapped(case, **sections))
+
+
+def test_whole_numbers_are_kept_or_the_job_stops(tmp_path: Path) -> None:
+    """int16 is chosen for files of int16; requested for larger numbers, the job names the feature and value."""
+    case = made(SMALL, tmp_path / "case")
+    raw = {"sensors_data_interpolation": {"use_gapfilling": False}, "arg_train": {"features": []}}
+    path = case.file("*_FRE_B4.tif", 1)
+    with rasterio.open(path) as source:
+        profile, values = source.profile, np.maximum(source.read(), 0).astype(np.uint16)
+    values[0, 5, 6] = 40000
+    with rasterio.open(path, "w", **{**profile, "dtype": "uint16", "nodata": None}) as target:
+        target.write(values)
+    run(mapped(case, **raw))
+    assert by_name(case.output / MAP)["Sentinel2_B4_20180511"].dtype == np.float32
+    assert (by_name(case.output / MAP)["Sentinel2_B4_20180511"] == 40000).any()
+    with pytest.raises(JobsFailed, match="Sentinel2_B4_20180511 has the value 40000, which int16 cannot represent"):
+        run(mapped(case, **raw, features_map={"data_type": "int16"}))
+
+
+def test_sensors_and_name_of_the_map_are_chosen(small: Case, tmp_path: Path) -> None:
+    case = copied(small, tmp_path / "case")
+    config = mapped(case, features_map={"sensors": "Sentinel2"}, external_features={"output_name": "mine.TIF"})
+    run(config)
+    assert {path.name for path in (case.output / "final").glob("mine*")} >= {"mine.tif", "mine_statistics.json"}
+    assert jobs_of(case, config) == set()
+
+
+def jobs_of(case: Case, config: Path) -> set[str]:
+    """Steps with jobs that a run would execute."""
+    preview = preview_run(load_config(config), runner.Options())
+    return {job.step.name for job in preview.plan.jobs if preview.verdicts[job.id].state != "fresh"}
+
+
+def test_only_what_is_stale_is_made_again(functions: Case, tmp_path: Path) -> None:
+    case = copied(functions, tmp_path / "case")
+    chain = {"list_tile": BOTH, "proj": MAPS, "spatial_resolution": 10}
+    config = mapped(case, chain=chain, **with_functions(case))
+    run(config)
+    before = (case.output / MAP).read_bytes()
+    (case.output / f"by_tiles/{EAST}_part_0.tif").unlink()
+    assert "featuresMap" in jobs_of(case, config)
+    run(config)
+    assert (case.output / MAP).read_bytes() == before
+    coarser = mapped(case, chain={**chain, "spatial_resolution": 20}, **with_functions(case))
+    assert "featuresMapMosaic" in jobs_of(case, coarser)
+    no_bands = {"iota2_feature_extraction": {"copy_input": False}}
+    changed = mapped(case, chain=chain, **with_functions(case, **no_bands))
+    assert {"mapBands", "featuresMap", "featuresMapTiles", "featuresMapMosaic"} == jobs_of(case, changed) - {
+        "featureRecipe", "sensorsPreprocess",
+    }  # fmt: skip
+
+
+def test_the_plan_says_the_size(
+    functions: Case, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = mapped(functions, chain={"list_tile": BOTH}, **with_functions(functions))
+    _, out, error = command(capsys, "plan", config)
+    assert "The features map has 212 bands of float32: about 6.9 MB before compression" in out + error
+    assert "extract_bands" not in out + error
+    monkeypatch.setattr(bands, "LARGE_MAP_BYTES", 1e6)
+    _, out, error = command(capsys, "plan", config)
+    assert "Fewer features make it smaller: keep_bands of the sensors with extract_bands" in out + error
