@@ -42,6 +42,7 @@ def map_profile(geobox: GeoBox, layers: FeatureMap, *, overviews: bool = False) 
         descriptions=layers.names,
         band_tags=tuple(_items(band) for band in layers.bands),
         overviews="average" if overviews else "none",
+        quick=True,
     )
 
 

