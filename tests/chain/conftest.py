@@ -46,10 +46,16 @@ def configured(files: WorldFiles, folder: Path, edit: Callable[[str], str] = lam
     return load_config(path)
 
 
-def run_chain(config: Config, *, workers: int = 0, block_shape: tuple[int, int] | None = None) -> None:
-    """Run everything, quietly."""
+def run_chain(
+    config: Config,
+    *,
+    workers: int = 0,
+    block_shape: tuple[int, int] | None = None,
+    last_step: str | None = None,
+) -> None:
+    """Run everything, or the steps up to ``last_step``, quietly."""
     use = Resources(block_shape=block_shape)
-    runner.run(config, runner.Options(workers=workers, use=use), runner.Watcher())
+    runner.run(config, runner.Options(workers=workers, last_step=last_step, use=use), runner.Watcher())
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ from iota2.runs.verify import damaged
 from iota2.testing.files import WorldFiles
 from iota2.testing.world import World
 from tests.chain.conftest import configured
-from tests.chain.helpers import EAST, WEST, Case, case, run, said, small
+from tests.chain.helpers import EAST, WEST, Case, case, copied, run, said, small
 
 __all__ = ["case", "small"]
 COMMAND = Path(sys.executable).with_name("iota2")
@@ -107,6 +107,14 @@ def test_when_every_product_is_damaged_the_run_is_refused(case: Case) -> None:
 # -------------------------------------------------------------------------------------------------------- full disk
 
 
+@pytest.fixture(scope="module")
+def undisturbed(small: Case, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The products of a run that nothing happened to."""
+    case = copied(small, tmp_path_factory.mktemp("undisturbed") / "case")
+    run(case.configured())
+    return made(case.output)
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 24 MB of its own."""
@@ -151,7 +159,7 @@ cli.main()
 @pytest.mark.parametrize("workers", ["0", pytest.param("1", marks=pytest.mark.long)])
 @pytest.mark.parametrize("step", ["CommonMasks", "samplesExtraction", "learnModel"])
 def test_a_full_disk_stops_the_run_cleanly_and_it_goes_on_once_there_is_room(
-    case: Case, small_disk: Path, step: str, workers: str
+    case: Case, undisturbed: dict[str, bytes], small_disk: Path, step: str, workers: str
 ) -> None:
     output, filler = small_disk / "results", small_disk / "filler"
     config = load_config(case.configured(chain={"output_path": str(output)}))
@@ -182,9 +190,7 @@ def test_a_full_disk_stops_the_run_cleanly_and_it_goes_on_once_there_is_room(
     results = runner.run(config, runner.Options(workers=0), runner.Watcher())
     kept = ("featureRecipe", "Envelope") if step == "learnModel" else f"{step}/"
     assert not any(id_.startswith(kept) for id_ in results)
-    on_small_disk = made(output)
-    run(case.configured())
-    assert made(case.output) == on_small_disk
+    assert made(output) == undisturbed
 
 
 def test_a_disk_without_the_room_is_refused_before_anything_runs(case: Case, small_disk: Path) -> None:

@@ -31,6 +31,7 @@ from iota2.testing.writing import write_world
 from tests.chain.conftest import configured, run_chain
 
 TINY = WorldOptions(size=64, overlap=16, classes=3, dates=DATES[2:10:2])
+TILE = "T31TCJ"
 Tiny = tuple[World, WorldFiles]
 
 
@@ -42,12 +43,17 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
 
 
 def edited(
-    *, chain: str = "", arg_train: str = "", sections: str = "", without: tuple[str, ...] = ()
+    *, chain: str = "", arg_train: str = "", sections: str = "", without: tuple[str, ...] = (), both: bool = False
 ) -> Callable[[str], str]:
-    """An edit of the demo's configuration: lines added to sections, keys taken out."""
+    """An edit of the demo's configuration: lines added to sections, keys taken out.
+
+    ``both``: both tiles and regions; otherwise the western tile as one region, in half the time.
+    """
 
     def edit(text: str) -> str:
-        for key in without:
+        if not both:
+            text = re.sub(r"list_tile : '[^']+'", f"list_tile : '{TILE}'", text)
+        for key in without if both else ("region_path", "region_field", *without):
             text = re.sub(rf"^\s*{key}\s*:[^\n]*\n", "", text, flags=re.M)
         text = re.sub(r"(chain :\n\{\n)", rf"\g<1>  {chain}\n", text)
         text = re.sub(r"(arg_train :\n\{\n)", rf"\g<1>  {arg_train}\n", text)
@@ -56,10 +62,22 @@ def edited(
     return edit
 
 
-def run_edited(tiny: Tiny, folder: Path, **edits: object) -> Config:
+def mapped(tiny: Tiny, folder: Path, *, last_step: str | None = "mosaic", **edits: object) -> Config:
+    """The edited configuration after a run up to the map, or up to another step; None: all steps."""
     config = configured(tiny[1], folder, edited(**edits))  # type: ignore[arg-type]
-    run_chain(config)
+    run_chain(config, last_step=last_step)
     return config
+
+
+def sampled(tiny: Tiny, folder: Path, **edits: object) -> Config:
+    """The edited configuration after a run up to the samples."""
+    return mapped(tiny, folder, last_step="sampling", **edits)
+
+
+@pytest.fixture(scope="module")
+def usual(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Config:
+    """The demo's configuration and its map, which tests do not change."""
+    return mapped(tiny, tmp_path_factory.mktemp("usual"), both=True)
 
 
 def accuracy(config: Config, world: World, name: str = "Classif_Seed_0.tif") -> float:
@@ -71,7 +89,7 @@ def accuracy(config: Config, world: World, name: str = "Classif_Seed_0.tif") -> 
 
 
 def test_without_regions_one_model_maps_everything(tiny: Tiny, tmp_path: Path) -> None:
-    config = run_edited(tiny, tmp_path, without=("region_path", "region_field"))
+    config = mapped(tiny, tmp_path, both=True, without=("region_path", "region_field"))
     root = config.chain.output_path
     assert (root / "MyRegion.shp").is_file()
     assert (root / "shapeRegion/MyRegion_region_1_T31TCJ.tif").is_file()
@@ -80,19 +98,19 @@ def test_without_regions_one_model_maps_everything(tiny: Tiny, tmp_path: Path) -
 
 
 def test_several_runs_draw_other_polygons_and_report_an_interval(tiny: Tiny, tmp_path: Path) -> None:
-    config = run_edited(tiny, tmp_path, arg_train="ratio : 0.5", without=("runs",), chain="runs : 3")
+    config = mapped(tiny, tmp_path, last_step=None, arg_train="ratio : 0.5", without=("runs",), chain="runs : 2")
     root = config.chain.output_path
     sides = gpd.read_file(root / "reference_data.shp")
-    assert len({tuple(sides[f"seed_{k}"]) for k in range(3)}) == 3
+    assert len({tuple(sides[f"seed_{k}"]) for k in range(2)}) == 2
     merged = read_sqlite(root / "samplesSelection/T31TCJ_selection_merge.sqlite")
     assert set(merged["seed_1"]) == {"learn", "XXXX"}
     metrics = json.loads((root / "final/metrics.json").read_text())
-    assert [seed["seed"] for seed in metrics["seeds"]] == [0, 1, 2]
+    assert [seed["seed"] for seed in metrics["seeds"]] == [0, 1]
     accuracy = metrics["summary"]["overall_accuracy"]
     each = [seed["overall_accuracy"] for seed in metrics["seeds"]]
     assert (accuracy["interval"], accuracy["low"], accuracy["high"]) == ("range", min(each), max(each))
     assert re.search(r"^OA : [\d.]+ \([\d.]+ - [\d.]+\)$", (root / "final/RESULTS.txt").read_text(), re.M)
-    assert all((root / f"final/Classif_Seed_{k}.tif").is_file() for k in range(3))
+    assert all((root / f"final/Classif_Seed_{k}.tif").is_file() for k in range(2))
 
 
 def test_text_labels_are_numbered_and_kept_in_a_table(tiny: Tiny, tmp_path: Path) -> None:
@@ -101,9 +119,10 @@ def test_text_labels_are_numbered_and_kept_in_a_table(tiny: Tiny, tmp_path: Path
     codes = dict(zip(frame["code"], frame["name"], strict=True))
     (tmp_path / "names.txt").write_text("".join(f"{n}:{n}\n" for n in codes.values()), encoding="utf-8")
     (tmp_path / "colors.txt").write_text("".join(f"{n} {c} 0 0\n" for c, n in codes.items()), encoding="utf-8")
-    config = run_edited(
+    config = mapped(
         tiny,
         tmp_path,
+        both=True,
         without=("data_field", "nomenclature_path", "color_table"),
         chain="data_field : 'name'\n nomenclature_path : 'names.txt'\n color_table : 'colors.txt'",
     )
@@ -119,7 +138,7 @@ def test_text_labels_are_numbered_and_kept_in_a_table(tiny: Tiny, tmp_path: Path
 
 
 def test_samples_go_to_parquet_when_asked(tiny: Tiny, tmp_path: Path) -> None:
-    config = run_edited(tiny, tmp_path, arg_train="learning_samples_extension : 'parquet'")
+    config = sampled(tiny, tmp_path, arg_train="learning_samples_extension : 'parquet'")
     path = config.chain.output_path / "learningSamples/Samples_region_1_seed0_learn.parquet"
     assert len(read_samples(path)) > 50
 
@@ -130,7 +149,7 @@ def test_more_features_than_sqlite_holds_go_to_parquet(tiny: Tiny, tmp_path: Pat
         "sensors_data_interpolation :\n{\n auto_date : False\n}\n"
         "Sentinel_2 :\n{\n start_date : '20180101'\n end_date : '20180630'\n temporal_resolution : 1\n}\n"
     )
-    config = run_edited(tiny, tmp_path, sections=sections)
+    config = sampled(tiny, tmp_path, sections=sections)
     recipe = read_recipe(config.chain.output_path / "features/recipe.json")
     samples = read_samples(config.chain.output_path / "learningSamples/Samples_region_1_seed0_learn.parquet")
     assert len(recipe.names) > 2000
@@ -138,15 +157,15 @@ def test_more_features_than_sqlite_holds_go_to_parquet(tiny: Tiny, tmp_path: Pat
 
 
 def test_working_grid_proj_warps_images_first_and_maps_the_same_ground(tiny: Tiny, tmp_path: Path) -> None:
-    config = run_edited(tiny, tmp_path, chain="working_grid : 'proj'")
+    config = mapped(tiny, tmp_path, both=True, chain="working_grid : 'proj'")
     with rasterio.open(config.chain.output_path / "classif/Classif_T31TCJ_model_1_seed_0.tif") as source:
         assert source.crs.to_epsg() == 2154
     assert accuracy(config, tiny[0]) > 0.82
 
 
-@pytest.mark.parametrize("size", ["20", "[15, 15]"])
+@pytest.mark.parametrize("size", ["20", pytest.param("[15, 15]", marks=pytest.mark.long)])
 def test_coarser_resolution_than_native(tiny: Tiny, tmp_path: Path, size: str) -> None:
-    config = run_edited(tiny, tmp_path, without=("spatial_resolution",), chain=f"spatial_resolution : {size}")
+    config = mapped(tiny, tmp_path, both=True, without=("spatial_resolution",), chain=f"spatial_resolution : {size}")
     expected = config.chain.spatial_resolution
     for name in ("final/Classif_Seed_0.tif", "classif/Classif_T31TCJ_model_1_seed_0.tif"):
         with rasterio.open(config.chain.output_path / name) as source:
@@ -177,20 +196,31 @@ FEATURES = {
 @pytest.mark.parametrize("case", FEATURES)
 def test_features_as_configured(tiny: Tiny, tmp_path: Path, case: str) -> None:
     arg_train, sections, per_date, (first, last) = FEATURES[case]
-    config = run_edited(tiny, tmp_path, arg_train=arg_train, sections=sections)
-    recipe = read_recipe(config.chain.output_path / "features/recipe.json")
+    recipe = survey(configured(tiny[1], tmp_path, edited(arg_train=arg_train, sections=sections))).recipe
     dates = recipe.sensors[0].dates
     assert len(recipe.names) == per_date * len(dates)
     assert recipe.names[0] == f"Sentinel2_{first}_{dates[0]}"
     assert recipe.names[-1] == f"Sentinel2_{last}_{dates[-1]}"
     if case == "raw dates":
         assert [date(int(d[:4]), int(d[4:6]), int(d[6:])) for d in dates] == list(TINY.dates)
+
+
+IN_SHORT = ("relative without duplicates", "raw dates")
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=[] if case in IN_SHORT else [pytest.mark.long]) for case in FEATURES]
+)
+def test_features_as_configured_make_a_map(tiny: Tiny, tmp_path: Path, case: str) -> None:
+    arg_train, sections, *_ = FEATURES[case]
+    config = mapped(tiny, tmp_path, arg_train=arg_train, sections=sections)
+    assert load_model(config.chain.output_path / "model/model_1_seed_0").recipe == survey(config).recipe
     assert accuracy(config, tiny[0]) > 0.7
 
 
 def test_temporal_features_are_learned_and_mapped(tiny: Tiny, tmp_path: Path) -> None:
     """They are computed for samples and map alike, and the card shows their importance."""
-    config = run_edited(tiny, tmp_path, arg_train="temporal_features : ['statistics', 'differences']")
+    config = mapped(tiny, tmp_path, both=True, arg_train="temporal_features : ['statistics', 'differences']")
     root = config.chain.output_path
     assert accuracy(config, tiny[0]) > 0.8
     recipe = load_model(root / "model/model_1_seed_0").recipe
@@ -229,7 +259,7 @@ def test_an_additional_feature_is_learned_and_mapped(tiny: Tiny, tmp_path: Path)
     given = "(b7 - b3) / (B8 + B4), ndvi(b4, b9), max(B2, b3, B12)"
     alone = "iota2_feature_extraction :\n{\n copy_input : False\n}\n"
     sections = f"{SWITCH}{alone}Sentinel_2 :\n{{\n additional_features : '{given}'\n}}\n"
-    config = run_edited(tiny, tmp_path, sections=sections)
+    config = mapped(tiny, tmp_path, both=True, sections=sections)
     assert accuracy(config, tiny[0]) > 0.7
     recipe = load_model(config.chain.output_path / "model/model_1_seed_0").recipe
     dates, expressions = recipe.sensors[0].dates, recipe.sensors[0].expressions
@@ -269,13 +299,13 @@ def test_given_season_and_step(tiny: Tiny, tmp_path: Path) -> None:
         "sensors_data_interpolation :\n{\n auto_date : False\n}\n"
         "Sentinel_2 :\n{\n start_date : '20180401'\n end_date : '20180801'\n temporal_resolution : 30\n}\n"
     )
-    config = run_edited(tiny, tmp_path, sections=sections)
+    config = mapped(tiny, tmp_path, last_step="featureRecipe", sections=sections)
     recipe = read_recipe(config.chain.output_path / "features/recipe.json")
     assert recipe.sensors[0].dates == ("20180401", "20180501", "20180531", "20180630", "20180730")
 
 
 def test_standard_labels_rename_features(tiny: Tiny, tmp_path: Path) -> None:
-    config = run_edited(tiny, tmp_path, arg_train="force_standard_labels : True")
+    config = sampled(tiny, tmp_path, arg_train="force_standard_labels : True")
     samples = read_samples(config.chain.output_path / "learningSamples/Samples_region_1_seed0_learn.sqlite")
     assert "value_0" in samples.columns
     assert "sentinel2_b2_20180317" not in samples.columns
@@ -306,10 +336,9 @@ def test_standard_labels_rename_features(tiny: Tiny, tmp_path: Path) -> None:
 def test_selection_strategies(
     tiny: Tiny, tmp_path: Path, options: str, expected: Callable[[dict[int, int], dict[int, int]], bool]
 ) -> None:
-    config = configured(
-        tiny[1], tmp_path, edited(without=("sample_selection",), arg_train=f"sample_selection : {options}")
+    config = sampled(
+        tiny, tmp_path, both=True, without=("sample_selection",), arg_train=f"sample_selection : {options}"
     )
-    runner.run(config, runner.Options(workers=0, last_step="sampling"), runner.Watcher())
     counts, available = rates(config, "1")
     assert expected(counts, available)
     if "per_model" in options:
@@ -333,14 +362,12 @@ def test_class_counts_from_a_table(tiny: Tiny, tmp_path: Path) -> None:
     codes = sorted(set(gpd.read_file(tiny[1].ground_truth)["code"]))
     (tmp_path / "counts.csv").write_text("".join(f"{code},{5 + k}\n" for k, code in enumerate(codes)))
     selection = "sample_selection : { 'strategy' : 'byclass', 'strategy.byclass.in' : 'counts.csv' }"
-    config = configured(tiny[1], tmp_path, edited(without=("sample_selection",), arg_train=selection))
-    runner.run(config, runner.Options(workers=0, last_step="sampling"), runner.Watcher())
+    config = sampled(tiny, tmp_path, without=("sample_selection",), arg_train=selection)
     assert rates(config, "1")[0] == {code: 5 + k for k, code in enumerate(codes)}
 
 
 def test_part_of_the_steps_goes_on_from_what_is_there(tiny: Tiny, tmp_path: Path) -> None:
-    config = configured(tiny[1], tmp_path, edited())
-    runner.run(config, runner.Options(workers=0, last_step="learning"), runner.Watcher())
+    config = mapped(tiny, tmp_path, last_step="learning")
     final = config.chain.output_path / "final"
     assert not (final / "Classif_Seed_0.tif").exists()
     runner.run(config, runner.Options(workers=0, first_step="classification"), runner.Watcher())
@@ -358,7 +385,7 @@ class Listener(runner.Watcher):
 
 
 def test_steps_left_out_although_they_are_out_of_date_are_reported(tiny: Tiny, tmp_path: Path) -> None:
-    run_edited(tiny, tmp_path)
+    mapped(tiny, tmp_path)
     listener = Listener()
     config = configured(tiny[1], tmp_path, edited(arg_train="ratio : 0.6"))
     runner.run(config, runner.Options(workers=0, first_step="mosaic"), listener)
@@ -382,7 +409,7 @@ def test_sharkrf_trains_too(tiny: Tiny, tmp_path: Path) -> None:
 def test_raw_dates_that_differ_between_tiles_are_refused(tmp_path: Path) -> None:
     world = make_world(WorldOptions(size=64, overlap=16, classes=3))
     sections = "sensors_data_interpolation :\n{\n use_gapfilling : False\n}\n"
-    config = configured(write_world(world, tmp_path), tmp_path / "run", edited(sections=sections))
+    config = configured(write_world(world, tmp_path), tmp_path / "run", edited(sections=sections, both=True))
     with pytest.raises(InputError, match=r"use_gapfilling is False.*T31TDJ and T31TCJ differ in 4"):
         survey_and_plan(config)
 
@@ -391,9 +418,9 @@ def test_raw_dates_that_differ_between_tiles_are_refused(tmp_path: Path) -> None
 def test_parts_of_a_tile_do_not_change_the_products(
     tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = run_edited(tiny, tmp_path / "whole")
+    whole = mapped(tiny, tmp_path / "whole", both=True, last_step=None)
     monkeypatch.setattr(grid, "PART_ROWS", 24)
-    parts = run_edited(tiny, tmp_path / "parts")
+    parts = mapped(tiny, tmp_path / "parts", both=True, last_step=None)
     root = parts.chain.output_path
     assert len(list((root / "classif/tmpClassif").glob("Classif_T31TCJ_part_*_model_1_seed_0.tif"))) == 3
     for folder in ("final", "classif"):
@@ -404,13 +431,14 @@ def test_parts_of_a_tile_do_not_change_the_products(
 
 
 @pytest.mark.parametrize("working_grid", ["native", pytest.param("proj", marks=pytest.mark.long)])
-def test_a_map_in_degrees_is_as_good_as_one_in_metres(tiny: Tiny, tmp_path: Path, working_grid: str) -> None:
+def test_a_map_in_degrees_is_as_good_as_one_in_metres(
+    tiny: Tiny, usual: Config, tmp_path: Path, working_grid: str
+) -> None:
     grid = f"proj : 'EPSG:4326'\n spatial_resolution : 0.0001\n working_grid : '{working_grid}'"
     without = ("proj", "spatial_resolution")
-    config = run_edited(tiny, tmp_path / "degrees", without=without, chain=grid)
-    metres = run_edited(tiny, tmp_path / "metres")
-    assert _used(config) == _used(metres)
-    assert accuracy(config, tiny[0]) == pytest.approx(accuracy(metres, tiny[0]), abs=0.02)
+    config = mapped(tiny, tmp_path, both=True, without=without, chain=grid)
+    assert _used(config) == _used(usual)
+    assert accuracy(config, tiny[0]) == pytest.approx(accuracy(usual, tiny[0]), abs=0.02)
 
 
 def _used(config: Config) -> set[int]:
@@ -441,10 +469,12 @@ def test_bands_that_features_lack_are_reported_before_the_run(tiny: Tiny, tmp_pa
 
 
 def test_memory_budget_changes_blocks_and_not_a_byte(tiny: Tiny, tmp_path: Path) -> None:
-    config = run_edited(tiny, tmp_path)
+    config = mapped(tiny, tmp_path)
     names = ["final/Classif_Seed_0.tif", "final/ProbabilityMap_seed_0.tif"]
     expected = [(config.chain.output_path / name).read_bytes() for name in names]
-    options = runner.Options(workers=0, force=("samplesExtraction", "classification"), use=Resources(memory=5 << 20))
+    options = runner.Options(
+        workers=0, last_step="mosaic", force=("samplesExtraction", "classification"), use=Resources(memory=5 << 20)
+    )
     results = runner.run(config, options, runner.Watcher())
     assert results["classification/classification_T31TCJ_part_0"].state == "done"
     assert results["mosaic/mosaic"].state == "kept"

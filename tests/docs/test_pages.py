@@ -130,20 +130,14 @@ def test_the_packages_shown_are_those_that_exist() -> None:
     assert shown == {package for package in PACKAGES if not package.startswith("_")}
 
 
-def test_generated_pages_are_current() -> None:
-    done = subprocess.run(
-        [sys.executable, "docs/generate.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_check_detects_an_outdated_page(tmp_path: Path) -> None:
+def test_generated_pages_are_current_and_an_outdated_page_is_detected(tmp_path: Path) -> None:
     docs = shutil.copytree(ROOT / "docs", tmp_path / "docs", ignore=shutil.ignore_patterns("img"))
     (docs / "reference/options.md").write_text("old", encoding="utf-8")
     command = [sys.executable, str(docs / "generate.py")]
     done = subprocess.run([*command, "--check"], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "options.md is out of date" in done.stdout
+    (line,) = done.stdout.splitlines()
+    assert "options.md is out of date" in line
     subprocess.run(command, check=True, capture_output=True)
     assert (docs / "reference/options.md").read_text("utf-8") == (ROOT / "docs/reference/options.md").read_text("utf-8")
 

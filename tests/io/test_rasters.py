@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import numba
@@ -245,6 +248,21 @@ def test_thread_limits_are_restored() -> None:
     with limit_threads(1):
         assert numba.get_num_threads() == 1
     assert numba.get_num_threads() == before
+
+
+def test_threads_of_libraries_that_are_loaded_later_are_limited() -> None:
+    code = (
+        "from threadpoolctl import threadpool_info\n"
+        "from iota2.io.files.gdal import limit_threads\n"
+        "with limit_threads(1): before = len(threadpool_info())\n"
+        "import sklearn.utils._openmp_helpers\n"
+        "with limit_threads(1): found = [library['num_threads'] for library in threadpool_info()]\n"
+        "assert len(found) > before, found\n"
+        "assert set(found) == {1}, found\n"
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_damaged_raster_is_reported_with_the_reason_of_gdal(tmp_path: Path) -> None:

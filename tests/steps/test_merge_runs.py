@@ -135,7 +135,7 @@ def test_the_memory_of_a_job_does_not_change_the_result(tmp_path: Path, method: 
 @pytest.mark.parametrize("method", ["majorityvoting", "dempstershafer", "mean"])
 def test_a_job_stays_within_its_memory(tmp_path: Path, method: Any) -> None:
     measure, undecided = ("precision" if method == "dempstershafer" else None), (None if method == "mean" else 255)
-    geobox, memory = GRID.zoom_to((1200, 1500)), 8 << 20
+    geobox, memory = GRID.zoom_to((800, 1000)), 4 << 20
     maps = RNG.integers(0, 3, (3, *geobox.shape)).astype(np.uint8)
     given = MergeRunsParams(method, undecided, measure)
     merged(tmp_path, given, maps=maps, geobox=geobox)  # compiles, and writes the inputs

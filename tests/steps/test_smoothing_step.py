@@ -165,7 +165,7 @@ def test_more_classes_than_bits_are_reported(tmp_path: Path) -> None:
 def test_blocks_stay_within_the_memory_of_the_job(tmp_path: Path, method: str) -> None:
     codes = tuple(range(1, 18))
     classes = Nomenclature(codes, tuple(map(str, codes)), ((1, 1, 1),) * 17, codes)
-    grid = GeoBox((700, 700), GRID.affine, GRID.crs)
+    grid = GeoBox((400, 400), GRID.affine, GRID.crs)
     values = np.rint(np.random.default_rng(0).dirichlet([0.5] * 17, grid.shape).transpose(2, 0, 1) * 1000)
     inp = {
         "classes": write_codes(tmp_path, classes),
@@ -179,7 +179,7 @@ def test_blocks_stay_within_the_memory_of_the_job(tmp_path: Path, method: str) -
     }
     del values
     out = {name: f"{name}.tif" for name in OUTPUTS if method == "bayesian" or name != "probabilities"}
-    use, given = Resources(memory=24 << 20), SmoothingParams(method, 9, 0.5, 20.0, 0.9)
+    use, given = Resources(memory=8 << 20), SmoothingParams(method, 9, 0.5, 20.0, 0.9)
     key = Key.of(tile="T", seed=0)
     run(smoothing.STEP, tmp_path, several_regions, out, key=key, params=given, use=Resources(memory=1 << 20))
     tracemalloc.start()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 
 import numba
@@ -12,7 +14,7 @@ import rasterio
 from odc.geo.geobox import GeoBox
 from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.io import DatasetReader
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from iota2.core.files import require_regular
 from iota2.core.grid import short_crs
@@ -75,10 +77,16 @@ def limit_threads(count: int) -> Iterator[None]:
     most = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
     numba.set_num_threads(max(1, min(count, most)))
     try:
-        with threadpool_limits(limits=count):
+        with _thread_pools(len(sys.modules)).limit(limits=count):
             yield
     finally:
         numba.set_num_threads(former)
+
+
+@lru_cache(maxsize=1)
+def _thread_pools(modules: int) -> ThreadpoolController:
+    """Thread pools of the loaded libraries; the search takes milliseconds, and is repeated after further imports."""
+    return ThreadpoolController()
 
 
 def local_path(path: str | Path) -> str:

@@ -6,10 +6,12 @@ import base64
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 from urllib.parse import quote
 
 import numpy as np
+from jinja2 import Environment
 
 from iota2.compute.accuracy import Estimate, Scores, Summary, scores, summarise
 from iota2.compute.validation import NEIGHBOUR_METRES, ValidationAccuracy
@@ -162,39 +164,48 @@ class ReportData:
 
 def render_report(data: ReportData) -> str:
     """The page as HTML text with embedded pictures, without scripts and external files."""
-    templates = environment()
-    templates.filters |= {"data_uri": _data_uri, "link": _link, "thousands": _thousands, "measure": measure}
     validated = data.validated
     summary = summarise(data.confusions, validated.intervals if validated else None) if data.confusions else None
-    return templates.get_template("report.html.j2").render(
-        data=data,
-        figures=[*_accuracy_figures(data, summary), *_extent_figures(data)],
-        methods=", ".join(dict.fromkeys(model.method for model in data.models)),
-        areas=_areas(data),
-        matrix=_matrix(summary, data.nomenclature) if summary else None,
-        classes=_class_rows(summary, data) if summary else (),
-        spreads=_spreads(summary, data) if summary else (),
-        validation=_validation(validated, data.nomenclature) if validated else None,
-        seeds=_seed_rows(data.confusions),
-        fusion=_fusion(data.fusion) if data.fusion else None,
-        samples=model_samples_rows(data.samples, data.nomenclature),
-        reliability=reliability_table(data.reliability, data.nomenclature) if data.reliability else None,
-        reduction=reduction_table(data.reductions) if data.reductions else None,
-        combinations=combination_table(data.combinations) if data.combinations else None,
-        searches=search_tables(data.searches),
-        importance=importance_tables(data.importance) if data.importance else None,
-        borders=border_tables(data.borders, data.nomenclature) if data.borders else None,
-        smoothing=smoothing_tables(data.borders.maps, data.nomenclature) if data.borders else None,
-        fates=[_fate_row(fate, data.nomenclature) for fate in data.fates],
-        reserved=data.fusion is not None and data.fusion.reserved,
-        notes=(
-            *remarks(data.confusions, data.nomenclature),
-            *(neighbour_notes(validated) if validated else ()),
-            *data.nomenclature.warnings,
-            *(fusion_remarks(data.fusion, data.nomenclature) if data.fusion else ()),
-            *data.notes,
-        ),
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            data=data,
+            figures=[*_accuracy_figures(data, summary), *_extent_figures(data)],
+            methods=", ".join(dict.fromkeys(model.method for model in data.models)),
+            areas=_areas(data),
+            matrix=_matrix(summary, data.nomenclature) if summary else None,
+            classes=_class_rows(summary, data) if summary else (),
+            spreads=_spreads(summary, data) if summary else (),
+            validation=_validation(validated, data.nomenclature) if validated else None,
+            seeds=_seed_rows(data.confusions),
+            fusion=_fusion(data.fusion) if data.fusion else None,
+            samples=model_samples_rows(data.samples, data.nomenclature),
+            reliability=reliability_table(data.reliability, data.nomenclature) if data.reliability else None,
+            reduction=reduction_table(data.reductions) if data.reductions else None,
+            combinations=combination_table(data.combinations) if data.combinations else None,
+            searches=search_tables(data.searches),
+            importance=importance_tables(data.importance) if data.importance else None,
+            borders=border_tables(data.borders, data.nomenclature) if data.borders else None,
+            smoothing=smoothing_tables(data.borders.maps, data.nomenclature) if data.borders else None,
+            fates=[_fate_row(fate, data.nomenclature) for fate in data.fates],
+            reserved=data.fusion is not None and data.fusion.reserved,
+            notes=(
+                *remarks(data.confusions, data.nomenclature),
+                *(neighbour_notes(validated) if validated else ()),
+                *data.nomenclature.warnings,
+                *(fusion_remarks(data.fusion, data.nomenclature) if data.fusion else ()),
+                *data.notes,
+            ),
+        )
     )
+
+
+@cache
+def _environment() -> Environment:
+    templates = environment()
+    templates.filters |= {"data_uri": _data_uri, "link": _link, "thousands": _thousands, "measure": measure}
+    return templates
 
 
 @dataclass(frozen=True)
