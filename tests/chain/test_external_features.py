@@ -20,6 +20,7 @@ from iota2.classifiers.models import load_model
 from iota2.core.graph import Resources
 from iota2.core.grid import Block, blocks
 from iota2.core.recipe import FeatureRecipe
+from iota2.core.scene import Scene
 from iota2.core.tables import sample_columns
 from iota2.errors import FeatureMismatch, JobsFailed
 from iota2.io.series.scene_file import read_scene
@@ -112,9 +113,11 @@ def recipe_of(case: Case) -> FeatureRecipe:
     return read_recipe(case.output / "features/recipe.json")
 
 
-def whole_tile(case: Case, recipe: FeatureRecipe, use: Resources) -> tuple[np.ndarray, np.ndarray]:
+def whole_tile(
+    case: Case, recipe: FeatureRecipe, use: Resources, given: Scene | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """All features (feature, y, x) of a tile and its clear pixels, computed in blocks as a map is."""
-    scene = read_scene(case.output / f"features/{WEST}/tmp/scene.json")
+    scene = given or read_scene(case.output / f"features/{WEST}/tmp/scene.json")
     shapes = feature_shapes(scene, recipe, use)
     values = np.zeros((len(recipe.names), *scene.geobox.shape), np.float32)
     clear = np.zeros(scene.geobox.shape, bool)

@@ -38,6 +38,8 @@ class UserParams:
     access: Access
     no_data: float
     fill_missing_dates: bool
+    whole_tiles: tuple[str, ...] = ()
+    """Names of the functions that need the whole tile."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ def _user_params(given: ExternalFeatures, data: PythonDataManaging) -> UserParam
         access=data.data_mode_access,
         no_data=given.no_data_value,
         fill_missing_dates=given.fill_missing_dates,
+        whole_tiles=given.whole_tile_functions,
     )
 
 
@@ -168,7 +171,10 @@ def _with_functions(
     """
     try:
         source = read_text(params.module)
-        functions = tuple(UserFunction(name, given, k) for k, (name, given) in enumerate(params.calls, start=1))
+        functions = tuple(
+            UserFunction(name, given, k, whole_tile=name in params.whole_tiles)
+            for k, (name, given) in enumerate(params.calls, start=1)
+        )
         dated = [one.sensor for one in recipe.sensors if not one.static]
         dates = {name: _union_of_dates(series[name]) for name in dated}
         user = UserFeatures(params.module.name, source, functions, params.padding, params.no_data, params.access, dates)

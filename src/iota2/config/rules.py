@@ -316,10 +316,15 @@ def user_functions_given(external: ExternalFeatures, data: PythonDataManaging) -
         if not external.functions:
             text = f"is empty; give the functions of {external.module} that compute features"
             yield Finding("external_features", ("functions",), text)
+        known = [call.name for call in external.functions]
+        asked = () if isinstance(external.whole_tiles, bool) else external.whole_tiles
+        for name in (name for name in asked if name not in known):
+            hint = did_you_mean(name, known) or f"; expected some of {', '.join(known)}"
+            yield Finding("external_features", ("whole_tiles",), f"{name!r} is not one of the functions{hint}")
         return
     reason = "external_features.module is not given" if external.module is None else "external_features_flag is False"
     used = (
-        (external, ("functions", "concat_mode", "no_data_value", "fill_missing_dates")),
+        (external, ("functions", "concat_mode", "no_data_value", "whole_tiles", "fill_missing_dates")),
         (data, ("data_mode_access", "padding_size_x", "padding_size_y")),
     )
     for section, names in used:

@@ -219,7 +219,7 @@ class FeatureRecipe:
             if one.sensor in function.sensors
         )
         user = replace(self.user, functions=(function,))
-        return FeatureRecipe(sensors, user=user, allow_missing=self.allow_missing)
+        return FeatureRecipe(sensors, user=user, allow_missing=self.allow_missing, partial=self.partial)
 
     @property
     def series_shape(self) -> tuple[int, int] | None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BeforeValidator, field_validator
 
-from iota2.config.options.fields import AnyPath, Day, InputFile, InputFolder, Section, Words, read_date
+from iota2.config.options.fields import AnyPath, Day, InputFile, InputFolder, Section, Words, read_date, split_words
 from iota2.core.user_features import MAX_PADDING, Access
 from iota2.options import About, no_effect, option, planned
 
@@ -159,6 +159,12 @@ class ExternalFeatures(Section):
         -10000,
         "Value of missing data: of dates without image in raw series, and of results that are not finite.",
     )
+    whole_tiles: Annotated[tuple[str, ...] | bool, BeforeValidator(split_words)] = option(
+        False,
+        "Functions that are called once for each tile with all its pixels, such as those that use a mean of the tile: "
+        "names of functions, or True for all. They need much memory.",
+        about=About(form="True, False, or names of functions"),
+    )
     fill_missing_dates: bool = option(
         False, "Give raw series the dates of all tiles; without it, functions can read raw series of equal dates only."
     )
@@ -167,6 +173,14 @@ class ExternalFeatures(Section):
     def enabled(self) -> bool:
         """Whether functions compute features."""
         return self.module is not None and self.external_features_flag is not False
+
+    @property
+    def whole_tile_functions(self) -> tuple[str, ...]:
+        """Names of the functions that need the whole tile, in the order of ``functions``."""
+        if not self.enabled or self.whole_tiles is False:
+            return ()
+        names = tuple(call.name for call in self.functions)
+        return names if self.whole_tiles is True else tuple(name for name in names if name in self.whole_tiles)
 
 
 class PythonDataManaging(Section):

@@ -25,7 +25,7 @@ from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
 from iota2.errors import ConfigError
 from iota2.io.rasters.files import RasterReader
-from iota2.io.series.scene_file import read_shifted_scene
+from iota2.io.series.scene_file import read_feature_scene
 from iota2.io.tables.classes import read_classes
 from iota2.steps.blocks import IMAGE_THREADS, fitting_threads, halo_factor, prediction_shapes
 from iota2.steps.map_writers import open_maps
@@ -51,7 +51,7 @@ def params(config: Config) -> RegionFusion:
 
 def run(job: JobContext[RegionFusion]) -> None:
     """Compute features block by block, classify the pixels of each region by its models, and combine their results."""
-    scene, classes = read_shifted_scene(job.inp), read_classes(job.inp.classes)
+    scene, classes = read_feature_scene(job.inp), read_classes(job.inp.classes)
     models = read_tile_models(job.inp, classes, job.params)
     recipe = models.recipe
     rows = part_rows(job.key.part, scene.geobox.shape[0])
@@ -221,7 +221,7 @@ STEP = Step(
     run=run,
     over=("tile", "part"),
     needs={
-        **layout.IMAGES,
+        **layout.FEATURE_IMAGES,
         "classes": layout.CODES,
         "models": layout.MODEL,
         "masks": layout.REGION_MASK,

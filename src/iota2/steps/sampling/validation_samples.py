@@ -28,7 +28,7 @@ from iota2.core.random import generator
 from iota2.core.tables import CODE, ORIGIN, REGION, WEIGHT, sample_columns
 from iota2.io.files.crs import to_crs
 from iota2.io.rasters.rasterize import pixels_inside
-from iota2.io.series.scene_file import read_shifted_scene
+from iota2.io.series.scene_file import read_feature_scene
 from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.sample_tables import write_points
 from iota2.io.tables.vectors import read_sqlite
@@ -62,7 +62,7 @@ def most_pixels(tiles: int) -> int:
 
 def run(job: JobContext[ValidationSampleParams]) -> None:
     """Draw validation pixels of each model and seed, and write their features."""
-    scene, recipe = read_shifted_scene(job.inp), read_recipe(job.inp.recipe)
+    scene, recipe = read_feature_scene(job.inp), read_recipe(job.inp.recipe)
     drawn = {}
     for key, path in job.out.each("samples"):
         polygons = read_sqlite(job.inp.at("polygons", seed=key.seed))
@@ -111,7 +111,7 @@ STEP = Step(
     task="validation_samples_{tile}",
     run=run,
     over=("tile",),
-    needs={**layout.IMAGES, "recipe": layout.RECIPE, "polygons": layout.VALIDATION_POLYGONS},
+    needs={**layout.FEATURE_IMAGES, "recipe": layout.RECIPE, "polygons": layout.VALIDATION_POLYGONS},
     makes={"samples": layout.TILE_VALIDATION_SAMPLES},
     params=params,
     when=layout.with_validation_samples,
