@@ -18,7 +18,7 @@ from iota2.core.files import read_text
 from iota2.core.recipe import FeatureRecipe, SensorRecipe, interpolation_dates, ordered_temporal
 from iota2.core.scene import Scene, SensorScene
 from iota2.core.sensor import SensorOptions
-from iota2.core.user_features import Access, UserFeatures, UserFunction
+from iota2.core.user_features import EXOGENOUS, Access, UserFeatures, UserFunction
 from iota2.core.words import counted
 from iota2.errors import ConfigError, InputError, InputProblems, option_name
 from iota2.user_code.loading import UserCodeError
@@ -227,7 +227,8 @@ def _sensor_recipe(options: SensorOptions, series: Mapping[str, SensorScene], pa
         text = f"{spec.section}: no tile has images. Correct their path ({options.source}), or disable the sensor."
         raise InputProblems([(images_option(options), text)])
     if spec.static:
-        layers, used = _same_layers(options, series), params.user is None or not params.user.only
+        layers = _same_layers(options, series)
+        used = spec.name != EXOGENOUS and (params.user is None or not params.user.only)
         return SensorRecipe(spec.name, layers, roles={}, dates=(), indices=(), copy_input=used, static=True)
     dates = _interpolated(options, series, params) if params.gapfilling else _raw(options, series)
     return SensorRecipe(

@@ -12,6 +12,9 @@ from iota2.core.feature import Feature
 
 Access = Literal["gapfilled", "raw", "both"]
 """Series that a function with a Dataset gets: interpolated, as acquired, or both."""
+EXOGENOUS = "exogenous"
+"""Name of the sensor without dates that consists of rasters of the user which only functions read. Its bands are
+``<name>_band_<k>``, with the names of the rasters and k from 0."""
 MAX_PADDING = 512
 """Largest number of pixels around a block that a function can ask for."""
 

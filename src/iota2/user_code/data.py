@@ -15,6 +15,7 @@ from iota2.compute.temporal import gapfill
 from iota2.core.cube import Cube
 from iota2.core.grid import Margins
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
+from iota2.core.user_features import EXOGENOUS
 from iota2.core.words import did_you_mean, some
 
 CLEAR, MASKED, NOT_ACQUIRED = 0, 1, 2
@@ -165,8 +166,9 @@ class UserData:
 
     ``get_interpolated_<Sensor>_<name>()``, or ``get_<Sensor>_<name>()``: a band or index at the interpolation dates.
     ``get_raw_<Sensor>_<band>()``: a band at the dates of the images. ``get_raw_<Sensor>_binary_masks()``: 0 for a
-    clear pixel, 1 for a masked one, 2 for a date that the tile lacks. All are new arrays (row, column, date), float32;
-    masks are uint8. AttributeError for another name.
+    clear pixel, 1 for a masked one, 2 for a date that the tile lacks. ``get_exogenous_<name>()``, or
+    ``get_exogeneous_<name>()``: all bands of a raster of the user, (row, column, band). All are new arrays (row,
+    column, date), float32; masks are uint8. AttributeError for another name.
     """
 
     def __init__(self, series: Mapping[str, Series]) -> None:
@@ -188,10 +190,15 @@ class UserData:
 
     def _available(self, name: str) -> str:
         """The series of the sensor in the name of an accessor, or else the sensors."""
+        name = name.replace("exogeneous", EXOGENOUS)
         sensor = max((one for one in self.series if f"_{one}_" in name), key=len, default=None)
+        if sensor is None and EXOGENOUS in name:
+            return "; external_features.exogeneous_data gives the paths of rasters"
         if sensor is None:
             return f"; the sensors are {some([*self.series], 12)}, such as get_interpolated_{next(iter(self.series))}_…"
-        return f"; {sensor} has {some(series_names(self.series[sensor].recipe), 30)}"
+        recipe = self.series[sensor].recipe
+        rasters = _bands_by_raster(recipe) if sensor == EXOGENOUS else ()
+        return f"; {sensor} has {some([*rasters, *series_names(recipe)], 30)}"
 
     def __dir__(self) -> list[str]:
         return sorted([*super().__dir__(), *self._accessors])
@@ -199,6 +206,11 @@ class UserData:
     def interpolated(self, sensor: str, name: str) -> np.ndarray:
         """A band or index at the interpolation dates, (row, column, date) float32."""
         return self._given(sensor, name)
+
+    def exogenous(self, name: str) -> np.ndarray:
+        """All bands of a raster of the user, (row, column, band) float32."""
+        bands = _bands_by_raster(self.series[EXOGENOUS].recipe)[name]
+        return np.concatenate([self.interpolated(EXOGENOUS, band) for band in bands], axis=2)
 
     def raw(self, sensor: str, band: str) -> np.ndarray:
         """A band at the dates of the images, (row, column, date) float32."""
@@ -225,6 +237,10 @@ def _accessors(data: UserData) -> dict[str, Callable[[], np.ndarray]]:
         for name in series_names(series.recipe):
             read = partial(data.interpolated, sensor, name)
             found |= dict.fromkeys((f"get_interpolated_{sensor}_{name}", f"get_{sensor}_{name}"), read)
+        if sensor == EXOGENOUS:
+            for name in _bands_by_raster(series.recipe):
+                read = partial(data.exogenous, name)
+                found |= dict.fromkeys((f"get_exogeneous_{name}", f"get_exogenous_{name}"), read)
         if series.recipe.static:
             continue
         for band in series.recipe.bands:
@@ -232,6 +248,14 @@ def _accessors(data: UserData) -> dict[str, Callable[[], np.ndarray]]:
         for name in _MASK_NAMES:
             read = partial(data.masks, sensor)
             found |= dict.fromkeys((f"get_raw_{sensor}_{name}", f"get_{sensor}_{name}"), read)
+    return found
+
+
+def _bands_by_raster(recipe: SensorRecipe) -> Mapping[str, list[str]]:
+    """Names of the bands of each raster of the sensor ``EXOGENOUS``, by name of the raster."""
+    found: dict[str, list[str]] = {}
+    for band in recipe.bands:
+        found.setdefault(band.rpartition("_band_")[0], []).append(band)
     return found
 
 
