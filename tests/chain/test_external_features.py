@@ -7,6 +7,8 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,9 @@ from iota2.io.series.scene_file import read_scene
 from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.vectors import read_samples
 from iota2.runs import runner
-from iota2.runs.preview import preview_run
+from iota2.runs.preview import preview_run, survey_and_plan
+from iota2.runs.survey.forecast import forecast_run
+from iota2.runs.survey.survey import Survey
 from iota2.steps.blocks import feature_shapes
 from iota2.steps.pixels import feature_blocks, features_at
 from iota2.testing.world import WorldOptions
@@ -379,3 +383,18 @@ def other(self):
     recipe, separate = mapped("optical other", "separate")
     assert recipe.partial
     assert (separate > 0).sum() > (joint > 0).sum() > 0, "models of one sensor label what only one of them sees"
+
+
+def test_the_plan_counts_the_time_of_functions(case: Case) -> None:
+    slow = "import time\n\ndef f(self):\n    time.sleep(0.2)\n    return self.get_Sentinel2_B4()[:, :, 0], 'f'\n"
+    loaded = load_config(configured(case, slow, "f"))
+    found, plan = survey_and_plan(loaded)
+    verdicts = preview_run(loaded, runner.Options()).verdicts
+
+    def guessed(one: Survey) -> Mapping[str, float]:
+        return forecast_run(loaded, one, plan, verdicts, use=Resources(), workers=0).guesses
+
+    measured, without = guessed(found), guessed(replace(found, trials=()))
+    for name in ("samplesExtraction", "classification"):
+        assert measured[name] - without[name] >= 0.19, "a block of the trial is as large as the tile"
+    assert measured["PixelValidity"] == without["PixelValidity"]

@@ -18,7 +18,7 @@ from iota2.compute.block_shapes import MIN_SHAPE, BlockShapes
 from iota2.compute.region_weights import WEIGHT_SCALE
 from iota2.config.learner import learned_features, learned_samples
 from iota2.config.options.schema import Config
-from iota2.core.cost import COMPONENT_SECONDS, FEATURE_SECONDS, READING_SECONDS, Cost, Facts, JobFacts
+from iota2.core.cost import COMPONENT_SECONDS, READING_SECONDS, Cost, Facts, JobFacts
 from iota2.core.graph import JobContext, Resources, Step, only_for, optional
 from iota2.core.grid import Block, block_of, blocks, padded, part_rows
 from iota2.core.recipe import FeatureRecipe
@@ -184,7 +184,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
         prediction_seconds *= 1 + around * (config.arg_train.passes - 1)
     predictions = models / facts.regions * (1.5 if layout.with_boundary_fusion(config) else 1.0)
     fusions = FUSION_SECONDS * run.class_count * predictions * (maps > models)
-    seconds = READING_SECONDS * facts.layers + FEATURE_SECONDS * run.features * around
+    seconds = READING_SECONDS * facts.layers + run.feature_seconds * around
     seconds += prediction_seconds * predictions + fusions
     return facts.raster_cost((run.label_bytes + 4 + probabilities) * maps, seconds)
 

@@ -12,7 +12,7 @@ from iota2 import layout
 from iota2.classifiers.context_training import CONTEXT_FOLDS, ContextModels, load_context_models
 from iota2.compute.window_means import window_positions
 from iota2.config.options.schema import Config
-from iota2.core.cost import FEATURE_SECONDS, READING_SECONDS, SECONDS_PER_JOB, Cost, JobFacts
+from iota2.core.cost import READING_SECONDS, SECONDS_PER_JOB, Cost, JobFacts
 from iota2.core.cube import FeatureBlock
 from iota2.core.graph import JobContext, Resources, Step
 from iota2.core.grid import part_rows
@@ -201,7 +201,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     pixels = min(samples * window**2, config.arg_train.runs * float(facts.pixels) * CONTEXT_FOLDS)
     learned = run.samples_of_model(config.arg_train.runs)
     predicted = config.learner.untrained().pixel_seconds(learned, run.features, run.class_count)
-    seconds = facts.pixels * (READING_SECONDS * facts.layers + FEATURE_SECONDS * run.features) + pixels * predicted
+    seconds = facts.pixels * (READING_SECONDS * facts.layers + run.feature_seconds) + pixels * predicted
     size = 4.0 * run.class_count
     return Cost(facts.allowed + int(samples * size), SECONDS_PER_JOB + seconds, run.samples * share * size)
 

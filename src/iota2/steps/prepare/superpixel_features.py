@@ -6,7 +6,7 @@ import numpy as np
 
 from iota2 import layout
 from iota2.config.options.schema import Config
-from iota2.core.cost import FEATURE_SECONDS, READING_SECONDS, SECONDS_PER_JOB, Cost, JobFacts
+from iota2.core.cost import READING_SECONDS, SECONDS_PER_JOB, Cost, JobFacts
 from iota2.core.graph import JobContext, Step
 from iota2.io.series.scene_file import read_feature_scene
 from iota2.io.tables.pixel_features import PixelFeatures, write_pixel_features
@@ -27,7 +27,7 @@ def run(job: JobContext) -> None:
 def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of a job: the blocks with windows are read, but not computed."""
     size = 4.0 * PIXELS_PER_TILE * facts.run.features
-    seconds = facts.pixels * READING_SECONDS * facts.layers + PIXELS_PER_TILE * FEATURE_SECONDS * facts.run.features
+    seconds = facts.pixels * READING_SECONDS * facts.layers + PIXELS_PER_TILE * facts.run.feature_seconds
     return Cost(facts.allowed + int(2 * size), SECONDS_PER_JOB + seconds, size)
 
 

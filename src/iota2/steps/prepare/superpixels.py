@@ -13,7 +13,7 @@ from iota2.classifiers.transforms import Components
 from iota2.compute.superpixels import BAND_BYTES, SUPERPIXEL_BYTES, SlicOptions, block_with_halo, on_cells, superpixels
 from iota2.config.options.schema import Config
 from iota2.config.options.train import SUPERPIXELS
-from iota2.core.cost import COMPONENT_SECONDS, FEATURE_SECONDS, READING_SECONDS, Cost, JobFacts
+from iota2.core.cost import COMPONENT_SECONDS, READING_SECONDS, Cost, JobFacts
 from iota2.core.graph import JobContext, Resources, Step
 from iota2.core.grid import Block, block_of, blocks
 from iota2.core.recipe import FeatureRecipe
@@ -112,7 +112,7 @@ def _shape(use: Resources, options: SlicOptions) -> tuple[int, int]:
 def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of a job: all features of the tile are computed once; their components are in a scratch file."""
     features = facts.run.features
-    seconds = READING_SECONDS * facts.layers + FEATURE_SECONDS * features + SUPERPIXEL_SECONDS
+    seconds = READING_SECONDS * facts.layers + facts.run.feature_seconds + SUPERPIXEL_SECONDS
     usual = facts.raster_cost(4, seconds + COMPONENT_SECONDS * features * COMPONENTS)
     memory = usual.memory + facts.pixels  # whether each pixel has a clear date
     return replace(usual, memory=memory, uncompressed=usual.uncompressed + float(facts.pixels * _COMPONENT_BYTES))

@@ -87,7 +87,8 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of a job: the tile is read once for each function; all its pixels are in memory."""
     functions = [one for one in facts.run.recipe.functions if one.whole_tile]
     labels = sum(len(one.labels) for one in functions)
-    usual = facts.raster_cost(4 * labels, READING_SECONDS * facts.layers * len(functions))
+    seconds = READING_SECONDS * facts.layers * len(functions) + facts.run.whole_tile_seconds
+    usual = facts.raster_cost(4 * labels, seconds)
     memory = usual.memory + facts.pixels * _pixel_bytes(facts.run.recipe)
     return Cost(memory, usual.seconds, usual.disk, usual.uncompressed)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from iota2 import layout
 from iota2.config.options.schema import Config
-from iota2.core.cost import FEATURE_SECONDS, READING_SECONDS, SECONDS_PER_JOB, Cost, JobFacts
+from iota2.core.cost import READING_SECONDS, SECONDS_PER_JOB, Cost, JobFacts
 from iota2.core.graph import JobContext, Key, Step
 from iota2.core.grid import part_rows
 from iota2.core.losses import without_features
@@ -53,7 +53,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     # Samples of a part with many of them: twice the mean is assumed.
     share = facts.pixels / max(1, run.all_pixels)
     sample_bytes = 4 * run.features
-    seconds = facts.pixels * (READING_SECONDS * facts.layers + FEATURE_SECONDS * run.features)
+    seconds = facts.pixels * (READING_SECONDS * facts.layers + run.feature_seconds)
     return Cost(
         memory=facts.allowed + int(run.samples * min(1.0, 2 * share) * sample_bytes),
         seconds=SECONDS_PER_JOB + seconds,

@@ -7,7 +7,7 @@ import numpy as np
 from iota2 import layout
 from iota2.config.options.schema import Config
 from iota2.config.options.train import SUPERPIXELS
-from iota2.core.cost import FEATURE_SECONDS, READING_SECONDS, SECONDS_PER_JOB, Cost, JobFacts
+from iota2.core.cost import READING_SECONDS, SECONDS_PER_JOB, Cost, JobFacts
 from iota2.core.graph import JobContext, Step
 from iota2.core.grid import block_of, part_rows
 from iota2.core.tables import COLUMN, ROW
@@ -47,7 +47,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     share = facts.pixels / max(1, run.all_pixels)
     pixels = min(float(facts.pixels), run.samples * min(1.0, 2 * share) * SUPERPIXELS.cell**2)
     size = 2 * 4 * pixels * run.features
-    seconds = facts.pixels * (READING_SECONDS * facts.layers + FEATURE_SECONDS * run.features)
+    seconds = facts.pixels * (READING_SECONDS * facts.layers + run.feature_seconds)
     memory = facts.allowed + int(size + 8 * facts.pixels)
     return Cost(memory, SECONDS_PER_JOB + seconds, size * config.arg_train.runs / 2)
 

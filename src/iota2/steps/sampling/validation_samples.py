@@ -13,7 +13,6 @@ from iota2 import layout
 from iota2.compute.permutation import draw_evenly
 from iota2.config.options.schema import Config
 from iota2.core.cost import (
-    FEATURE_SECONDS,
     POINT_BYTES,
     READING_SECONDS,
     SAMPLE_BYTES,
@@ -96,7 +95,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of a job: the drawn pixels of the tile are in memory together with the blocks."""
     run = facts.run
     pixels = params(config).most * run.class_count * facts.regions * config.arg_train.runs
-    seconds = facts.pixels * (READING_SECONDS * facts.layers + FEATURE_SECONDS * run.features)
+    seconds = facts.pixels * (READING_SECONDS * facts.layers + run.feature_seconds)
     return Cost(
         memory=facts.allowed + pixels * (4 * run.features + POINT_BYTES),
         seconds=SECONDS_PER_JOB + seconds,
