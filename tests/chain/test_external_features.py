@@ -173,6 +173,12 @@ def test_features_equal_plain_numpy_on_the_whole_tile(mapped: Case) -> None:
     np.testing.assert_allclose(by_name["s2_texture5"][clear], np.array(expected)[clear], rtol=1e-5)
 
 
+def test_the_run_report_shows_the_functions(mapped: Case) -> None:
+    pages = [path.read_text(encoding="utf-8") for path in mapped.output.rglob("input_files_content.html")]
+    assert any("Features of Python functions" in page and "s2_texture5" in page for page in pages)
+    assert any(">Python functions</td>" in page and "mine.py" in page for page in pages), "among the sources"
+
+
 def test_the_model_contains_the_code_and_its_digest(mapped: Case) -> None:
     folder = mapped.output / "model/model_1_seed_0"
     content = json.loads((folder / "model.json").read_text())["recipe"]["user"]
