@@ -244,6 +244,19 @@ def test_recipes_of_fewer_sensors_keep_the_functions_that_read_only_these() -> N
     )
 
 
+def test_functions_of_a_sensor_and_layers_are_those_of_the_sensor() -> None:
+    layers = SensorRecipe("userFeatures", ("SLP",), {}, (), indices=(), static=True)
+    source = (
+        NDVI + "def steep(self):\n    return self.get_Landsat8_B4()[:, :, 0] + self.get_userFeatures_SLP()[:, :, 0]\n"
+    )
+    recipe = recipe_with(source + BOTH, "steep", "both", sensors=(SENSOR, OTHER, layers))
+    assert recipe.functions[0].sensors == ("Landsat8", "userFeatures")
+    steep = recipe.names.index("custFeat_1_b1")
+    assert recipe.features_of["Landsat8"][-1] == steep
+    assert steep not in recipe.features_of["Sentinel2"]
+    assert "both" not in [recipe.names[k] for found in recipe.features_of.values() for k in found]
+
+
 def test_samples_that_no_sensor_sees_are_found_by_the_features_of_functions() -> None:
     """Also if the sensors themselves have no features (``concat_mode`` False)."""
     none = [replace(one, copy_input=False, indices=()) for one in (SENSOR, OTHER)]
