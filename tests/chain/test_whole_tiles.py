@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,23 @@ from iota2.runs import runner
 from iota2.runs.survey import user_functions
 from iota2.steps.pixels import features_at
 from iota2.steps.prepare import whole_tile_features
+from iota2.testing.world import WorldOptions
 from iota2.user_code.loading import UserCodeError
-from tests.chain.helpers import EAST, WEST, Case, case, command, copied, on_tile, read, refused, run, small
+from tests.chain.helpers import (
+    DATES,
+    EAST,
+    WEST,
+    Case,
+    case,
+    command,
+    copied,
+    made,
+    on_tile,
+    read,
+    refused,
+    run,
+    small,
+)
 from tests.chain.test_external_features import jobs_of, recipe_of, whole_tile, written
 
 __all__ = ["case", "small"]
@@ -231,3 +247,30 @@ def test_the_memory_of_a_tile_is_part_of_the_estimate_and_of_a_remark(mapped: Ca
     assert finding.remark is not None
     assert "centred, ranked need about" in finding.text
     assert "padding_size_x" in finding.text
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("context", [{"enable_autocontext": True}, {"context": "smooth", "context_window": 3}])
+def test_models_with_context_read_the_features_of_whole_tiles(case: Case, context: dict[str, Any]) -> None:
+    given = {"module": str(written(case, CODE)), "functions": "centred ranked", "whole_tiles": True}
+    run(case.configured(arg_train=context, external_features=given))
+    assert (read(case.output / "final/Classif_Seed_0.tif") > 0).mean() > 0.5
+
+
+@pytest.mark.long
+def test_a_tile_without_a_sensor_of_a_function_has_missing_features(tmp_path: Path) -> None:
+    options = WorldOptions(size=64, overlap=16, classes=3, dates=DATES, sensors=("Sentinel2", "Landsat8"))
+    case = made(options, tmp_path / "case")
+    shutil.rmtree(case.files.l8_path / EAST)
+    code = """
+def both(self):
+    change = self.get_Sentinel2_B4().mean(axis=2) - self.get_Landsat8_B4().mean(axis=2)
+    return change - change.mean(), "both"
+"""
+    given = {"module": str(written(case, code)), "functions": "both", "whole_tiles": True}
+    chain = {"l8_path": str(case.files.l8_path), "list_tile": f"{WEST} {EAST}"}
+    run(case.configured(chain=chain, external_features=given))
+    assert np.isfinite(read(raster_of(case, WEST))).any()
+    assert np.isnan(read(raster_of(case, EAST))).all()
+    for tile in (WEST, EAST):
+        assert (read(case.output / f"final/TMP/{tile}_seed_0.tif") > 0).mean() > 0.3
