@@ -52,6 +52,11 @@ class _Coregistration(Protocol):
     def vhr_path(self) -> Path | None: ...
 
 
+class _ExternalFeatures(Protocol):
+    @property
+    def whole_tile_functions(self) -> tuple[str, ...]: ...
+
+
 class _DimRed(Protocol):
     @property
     def dim_red(self) -> bool: ...
@@ -128,6 +133,8 @@ class OutputOptions(Protocol):
     def arg_classification(self) -> _Classification: ...
     @property
     def coregistration(self) -> _Coregistration: ...
+    @property
+    def external_features(self) -> _ExternalFeatures: ...
     @property
     def dim_red(self) -> _DimRed: ...
     @property
@@ -244,6 +251,11 @@ def with_mapping_unit(config: OutputOptions) -> bool:
 def with_coregistration(config: OutputOptions) -> bool:
     """Whether co-registration with a reference image is enabled."""
     return config.coregistration.vhr_path is not None
+
+
+def with_whole_tile_functions(config: OutputOptions) -> bool:
+    """Whether functions of the user compute features from whole tiles."""
+    return bool(config.external_features.whole_tile_functions)
 
 
 def with_reduction(config: OutputOptions) -> bool:
@@ -426,6 +438,13 @@ SHIFTS_TABLE = Artifact(
     when=with_coregistration,
 )
 RECIPE = Artifact("features/recipe.json", "Definition of the features: bands, dates, indices, order.")
+WHOLE_TILE_FEATURES = Artifact(
+    "features/{tile}/tmp/whole_tile_features.tif",
+    "Features of Python functions that need the whole tile, one band each (with `external_features.whole_tiles`).",
+    when=with_whole_tile_functions,
+)
+FEATURE_IMAGES: Mapping[str, Artifact | Need] = {**IMAGES, "whole_tiles": optional(WHOLE_TILE_FEATURES)}
+"""Inputs of steps that compute features."""
 REFERENCE_IMAGE = Artifact(
     "features/{tile}/tmp/{sensor}_{tile}_reference.tif",
     "Raster on the working grid of the tile; all values are 1.",

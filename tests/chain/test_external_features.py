@@ -7,6 +7,8 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +22,16 @@ from iota2.classifiers.models import load_model
 from iota2.core.graph import Resources
 from iota2.core.grid import Block, blocks
 from iota2.core.recipe import FeatureRecipe
+from iota2.core.scene import Scene
 from iota2.core.tables import sample_columns
 from iota2.errors import FeatureMismatch, JobsFailed
 from iota2.io.series.scene_file import read_scene
 from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.vectors import read_samples
 from iota2.runs import runner
-from iota2.runs.preview import preview_run
+from iota2.runs.preview import preview_run, survey_and_plan
+from iota2.runs.survey.forecast import forecast_run
+from iota2.runs.survey.survey import Survey
 from iota2.steps.blocks import feature_shapes
 from iota2.steps.pixels import feature_blocks, features_at
 from iota2.testing.world import WorldOptions
@@ -112,9 +117,11 @@ def recipe_of(case: Case) -> FeatureRecipe:
     return read_recipe(case.output / "features/recipe.json")
 
 
-def whole_tile(case: Case, recipe: FeatureRecipe, use: Resources) -> tuple[np.ndarray, np.ndarray]:
+def whole_tile(
+    case: Case, recipe: FeatureRecipe, use: Resources, given: Scene | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """All features (feature, y, x) of a tile and its clear pixels, computed in blocks as a map is."""
-    scene = read_scene(case.output / f"features/{WEST}/tmp/scene.json")
+    scene = given or read_scene(case.output / f"features/{WEST}/tmp/scene.json")
     shapes = feature_shapes(scene, recipe, use)
     values = np.zeros((len(recipe.names), *scene.geobox.shape), np.float32)
     clear = np.zeros(scene.geobox.shape, bool)
@@ -164,6 +171,12 @@ def test_features_equal_plain_numpy_on_the_whole_tile(mapped: Case) -> None:
     around = np.pad(bands["B8"][1], 2, mode="edge")
     expected = [[around[y : y + 5, x : x + 5].std() for x in range(64)] for y in range(64)]
     np.testing.assert_allclose(by_name["s2_texture5"][clear], np.array(expected)[clear], rtol=1e-5)
+
+
+def test_the_run_report_shows_the_functions(mapped: Case) -> None:
+    pages = [path.read_text(encoding="utf-8") for path in mapped.output.rglob("input_files_content.html")]
+    assert any("Features of Python functions" in page and "s2_texture5" in page for page in pages)
+    assert any(">Python functions</td>" in page and "mine.py" in page for page in pages), "among the sources"
 
 
 def test_the_model_contains_the_code_and_its_digest(mapped: Case) -> None:
@@ -376,3 +389,18 @@ def other(self):
     recipe, separate = mapped("optical other", "separate")
     assert recipe.partial
     assert (separate > 0).sum() > (joint > 0).sum() > 0, "models of one sensor label what only one of them sees"
+
+
+def test_the_plan_counts_the_time_of_functions(case: Case) -> None:
+    slow = "import time\n\ndef f(self):\n    time.sleep(0.2)\n    return self.get_Sentinel2_B4()[:, :, 0], 'f'\n"
+    loaded = load_config(configured(case, slow, "f"))
+    found, plan = survey_and_plan(loaded)
+    verdicts = preview_run(loaded, runner.Options()).verdicts
+
+    def guessed(one: Survey) -> Mapping[str, float]:
+        return forecast_run(loaded, one, plan, verdicts, use=Resources(), workers=0).guesses
+
+    measured, without = guessed(found), guessed(replace(found, trials=()))
+    for name in ("samplesExtraction", "classification"):
+        assert measured[name] - without[name] >= 0.19, "a block of the trial is as large as the tile"
+    assert measured["PixelValidity"] == without["PixelValidity"]

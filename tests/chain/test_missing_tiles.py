@@ -15,7 +15,7 @@ from iota2.core.recipe import MISSING
 from iota2.io.tables.sensor_combinations import read_combinations
 from iota2.io.tables.vectors import read_sqlite
 from iota2.testing.world import DATES, WorldOptions
-from tests.chain.helpers import EAST, WEST, Case, made, read, run
+from tests.chain.helpers import EAST, WEST, Case, made, read, refused, run
 
 WORLD = WorldOptions(size=64, overlap=16, classes=3, dates=DATES[2:10:2], sensors=("Sentinel2", "Landsat8", "userFeat"))
 
@@ -118,3 +118,21 @@ def test_where_one_sensor_ends_the_others_go_on_only_if_that_is_allowed(case: Ca
         assert (mask[:, 36:].mean() > 0.9) == allowed
         assert bool(labels[:, 40:].any()) == allowed
         assert labels[:, :34].mean() > 0
+
+
+def test_functions_that_need_all_sensors_are_refused_for_a_tile_without_one(
+    case: Case, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = """
+def both(self):
+    return self.get_Sentinel2_B4()[:, :, 0] - self.get_Landsat8_B4()[:, :, 0], "both"
+
+def s2(self):
+    return self.get_Sentinel2_B4()[:, :, 0], "s2"
+"""
+    (tmp_path / "mine.py").write_text(code, encoding="utf-8")
+    chain = {"list_tile": f"{WEST} {EAST}", "l8_path": str(case.files.l8_path), "output_path": str(tmp_path / "out")}
+    given = {"module": str(tmp_path / "mine.py"), "functions": "both s2", "concat_mode": False}
+    error = refused(capsys, case.configured(chain=chain, external_features=given))
+    assert f"external_features.functions: tile {EAST} has no images of Landsat8" in error
+    assert "no feature is computed from Landsat8 alone: add such a function. Or set chain.allow_missing_sensor" in error

@@ -182,10 +182,10 @@ def test_sensors_are_resolved_once_from_the_file_to_the_plan(radar: Case, monkey
     """The INI file, which a rule of the loading, the survey and the plan look into, is opened once."""
     resolved = 0
 
-    def counting(*arguments: Any) -> EnabledSensors:
+    def counting(*arguments: Any, **given: Any) -> EnabledSensors:
         nonlocal resolved
         resolved += 1
-        return resolve(*arguments)
+        return resolve(*arguments, **given)
 
     monkeypatch.setattr(schema, "resolve", counting)
     path = configured(radar)

@@ -69,6 +69,22 @@ CASES = (
         },
         refused=False,
     ),
+    Case(
+        "user_functions_given",
+        "external_features.whole_tiles: 'ff' is not one of the functions",
+        sections={"external_features": {"module": "mine.py", "functions": "f g", "whole_tiles": ["f", "ff"]}},
+    ),
+    Case(
+        "user_functions_given",
+        "external_features.exogeneous_data: has no effect: external_features.module is not given",
+        sections={"external_features": {"exogenous_data": "soil.tif"}},
+        refused=False,
+    ),
+    Case(
+        "sensors_enabled",
+        "the name is that of the rasters of external_features.exogeneous_data",
+        S2 | {"user_sensors": {"exogenous": MINE["mine"]}},
+    ),
     Case("sensors_enabled", "no sensor is enabled", {}),
     Case("sensors_enabled", "the layers of user_feat_path have no dates", {"user_feat_path": "own"}),
     Case(

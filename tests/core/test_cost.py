@@ -15,6 +15,7 @@ from iota2.core.grid import PART_ROWS
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
 from iota2.core.scene import Acquisition, Scene, SensorScene
+from iota2.core.user_features import UserFeatures, UserFunction
 from iota2.io.archive.specs import builtin_specs
 from tests.chain.helpers import Case, case, small
 
@@ -87,8 +88,26 @@ def test_every_step_has_a_cost(name: str, facts: Facts, case: Case) -> None:
     assert cost.seconds > 0
     assert cost.memory >= 1 << 20
     makes_rasters = any(made.path.endswith(".tif") for made in STEPS[name].makes.values())
-    constant = {"sensorsPreprocess"}  # a constant raster, whose compressed size is negligible
+    # a constant raster, whose compressed size is negligible; no functions that need the whole tile
+    constant = {"sensorsPreprocess", "wholeTileFeatures"}
     assert (cost.uncompressed > 0) == (makes_rasters and name not in constant)
+
+
+def test_the_time_of_functions_of_the_user_is_that_of_their_trial(facts: Facts, case: Case) -> None:
+    functions = tuple(
+        UserFunction(name, labels=(name,), dates=("",), whole_tile=name == "tile") for name in ("f", "tile")
+    )
+    recipe = replace(facts.recipe, user=UserFeatures("mine.py", "", functions))
+    plain, config = replace(facts, recipe=recipe), load_config(case.configured())
+    measured = replace(plain, function_seconds={"f": 1e-3, "tile": 2e-3})
+
+    def more(name: str, **key: str | int) -> float:
+        costs = [STEPS[name].cost(config, JobFacts(one, key, 0)).seconds for one in (plain, measured)]
+        return (costs[1] - costs[0]) / JobFacts(facts, key, 0).pixels
+
+    for name in ("samplesExtraction", "classification"):
+        assert more(name, tile="A", part=1) == pytest.approx(1e-3), name
+    assert more("wholeTileFeatures", tile="A") == pytest.approx(2e-3)
 
 
 def test_the_training_is_estimated_with_added_samples(facts: Facts, case: Case) -> None:

@@ -19,6 +19,7 @@ from iota2.report.run import pages as site
 from iota2.report.run.graph import MAX_JOB_CELLS, MAX_TILE_CELLS, Graph, lay_out, shortened, width_in_letters
 from iota2.report.run.plots import MARK_HEIGHT, MAX_MARKS, Mark, calendars, timeline
 from iota2.report.run.values import (
+    FunctionView,
     Hole,
     InputsView,
     JobLog,
@@ -120,6 +121,21 @@ def test_pages_of_five_thousand_jobs_are_small_and_list_each_job() -> None:
     assert all(job.id in pages["tasks_status_1.html"] for job in run.jobs), "the search can find each job"
 
 
+def test_the_page_of_the_inputs_shows_the_features_of_functions() -> None:
+    series = SeriesView("Sentinel2", "T31TCJ", "64 × 64 pixels", (), features=30)
+    functions = (
+        FunctionView("ndvi", ("Sentinel2",), ("a", "b", "c", "d")),
+        FunctionView("rank", ("soil",), ("r",), True),
+    )
+    page = site.render_inputs(InputsView((series,), features=35, functions=functions), [])
+    text = " ".join("".join(ParsedPage(page).texts).split())
+    assert "Features of Python functions" in text
+    cells = [re.sub(r"<[^>]+>", "|", row) for row in re.findall(r"<tr>.*?</tr>", page)]
+    assert "||ndvi||Sentinel2||4||a, b, c …||" in cells
+    assert "||rank (whole tiles)||soil||1||r||" in cells
+    assert "Features of Python functions" not in site.render_inputs(InputsView((series,)), [])
+
+
 # ----------------------------------------------------------------------------------------------------------- pages
 
 
@@ -150,6 +166,7 @@ def hostile_pages() -> dict[str, str]:
         (SeriesView(HOSTILE, HOSTILE, HOSTILE, (ProductView(date(2018, 5, 1), HOSTILE),), (HOSTILE,), (HOSTILE,)),),
         ((HOSTILE, HOSTILE),),
         (HOSTILE,),
+        functions=(FunctionView(HOSTILE, (HOSTILE,), (HOSTILE,), whole_tile=True),),
     )
     setting = SettingView(HOSTILE, HOSTILE, HOSTILE, "", HOSTILE + "former")
     files = ((HOSTILE, True), (HOSTILE, False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -14,16 +15,20 @@ from scipy import ndimage
 from iota2.config.recipes import RecipeParams
 from iota2.core.graph import Key
 from iota2.core.sensor import SensorOptions
-from iota2.io.rasters.files import raster_geobox
+from iota2.core.user_features import UserFeatures, UserFunction
+from iota2.errors import UserError
+from iota2.io.rasters.files import RasterReader, raster_geobox
 from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.vectors import read_vector
-from iota2.steps.prepare import common_mask, coregistration, preprocess, recipe, validity
+from iota2.steps.prepare import common_mask, coregistration, preprocess, recipe, validity, whole_tile_features
+from iota2.user_code.trial import with_labels
 from tests.steps.helpers import (
     CRS,
     DAYS,
     GRID,
     KEYS,
     OTHER,
+    RECIPE,
     SPEC,
     TILE,
     area,
@@ -67,6 +72,48 @@ def test_the_recipe_has_the_dates_of_all_tiles_at_the_step_of_the_sensor(tmp_pat
     assert sensor.dates == ("20180101", "20180106", "20180111", "20180116", "20180121")
     assert sensor.bands == ("RED", "NIR")
     assert sensor.indices == ("NDVI",)
+
+
+WHOLE = """
+def centred(self):
+    red = self.get_Small_RED()
+    return red - red.mean(axis=(0, 1)), "red_20180101 red_20180111 red_20180121".split()
+
+def local(self):
+    return self.get_Small_NIR()[:, :, 0], "local"
+
+def rank(self):
+    nir = self.get_Small_NIR()[:, :, 0]
+    return nir / nir.max(), "rank"
+
+def large(self):
+    self.get_Small_RED()
+    if self.get_Small_NIR().shape[0] == 6:
+        raise MemoryError
+    return self.get_Small_NIR()[:, :, 0], "large"
+"""
+
+
+def test_features_of_functions_of_whole_tiles_are_written_with_their_names(tmp_path: Path) -> None:
+    red = np.arange(48.0).reshape(6, 8)
+    inp = {"scene": write_scene(tmp_path, {day: {"RED": red, "NIR": red + 1} for day in DAYS})}
+    functions = [UserFunction(name, whole_tile=name != "local") for name in ("centred", "local", "rank")]
+    given = with_labels(replace(RECIPE, user=UserFeatures("mine.py", WHOLE, tuple(functions), padding=(2, 2))))
+    inp["recipe"] = write_recipe(tmp_path, given)
+    run(whole_tile_features.STEP, tmp_path, inp, {"raster": "whole.tif"}, key=Key.of(tile=TILE))
+    with RasterReader(tmp_path / "whole.tif") as raster:
+        assert raster.descriptions == ("red_20180101", "red_20180111", "red_20180121", "rank")
+        found = raster.read_bands(GRID)
+    np.testing.assert_allclose(found[:3], np.stack([red - red.mean()] * 3))
+    np.testing.assert_allclose(found[3], (red + 1) / 48, rtol=1e-6)
+
+
+def test_too_little_memory_for_a_function_of_whole_tiles_is_explained(tmp_path: Path) -> None:
+    inp = {"scene": write_scene(tmp_path, PLAIN)}
+    given = UserFeatures("mine.py", WHOLE, (UserFunction("large", whole_tile=True),))
+    inp["recipe"] = write_recipe(tmp_path, with_labels(replace(RECIPE, user=given)))
+    with pytest.raises(UserError, match=rf"tile {TILE}: the memory is not sufficient for large, .*padding_size_x"):
+        run(whole_tile_features.STEP, tmp_path, inp, {"raster": "whole.tif"}, key=Key.of(tile=TILE))
 
 
 def test_grid_and_dates_of_each_sensor_are_written(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import tracemalloc
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -10,18 +11,23 @@ from typing import Any
 
 import numpy as np
 import pytest
+from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from odc.geo.geobox import GeoBox
 
 from iota2.classifiers import validate_options
 from iota2.classifiers.models import load_model, model_without_samples, save_model, train_model
+from iota2.compute.block_shapes import function_bytes
 from iota2.compute.features import feature_block
 from iota2.compute.sensor_combinations import seen_by_any
 from iota2.compute.temporal import gapfill
 from iota2.core.cube import Cube
+from iota2.core.grid import block_of
 from iota2.core.recipe import MISSING, FeatureRecipe, SensorRecipe
 from iota2.user_code.functions import UserCode
 from iota2.user_code.loading import UserCodeError
+from iota2.user_code.tiles import whole_tile_features
 from tests.user_code.helpers import DAYS, KEYS, SENSOR, cube_of, only, part_of, recipe_with
 
 NDVI = """
@@ -238,6 +244,19 @@ def test_recipes_of_fewer_sensors_keep_the_functions_that_read_only_these() -> N
     )
 
 
+def test_functions_of_a_sensor_and_layers_are_those_of_the_sensor() -> None:
+    layers = SensorRecipe("userFeatures", ("SLP",), {}, (), indices=(), static=True)
+    source = (
+        NDVI + "def steep(self):\n    return self.get_Landsat8_B4()[:, :, 0] + self.get_userFeatures_SLP()[:, :, 0]\n"
+    )
+    recipe = recipe_with(source + BOTH, "steep", "both", sensors=(SENSOR, OTHER, layers))
+    assert recipe.functions[0].sensors == ("Landsat8", "userFeatures")
+    steep = recipe.names.index("custFeat_1_b1")
+    assert recipe.features_of["Landsat8"][-1] == steep
+    assert steep not in recipe.features_of["Sentinel2"]
+    assert "both" not in [recipe.names[k] for found in recipe.features_of.values() for k in found]
+
+
 def test_samples_that_no_sensor_sees_are_found_by_the_features_of_functions() -> None:
     """Also if the sensors themselves have no features (``concat_mode`` False)."""
     none = [replace(one, copy_input=False, indices=()) for one in (SENSOR, OTHER)]
@@ -248,8 +267,10 @@ def test_samples_that_no_sensor_sees_are_found_by_the_features_of_functions() ->
     assert seen_by_any(x, replace(recipe, allow_missing=False)).all()
 
 
-def test_models_of_functions_are_read_as_they_were_written_also_without_samples(tmp_path: Path) -> None:
+@pytest.mark.parametrize("whole", [False, True])
+def test_models_of_functions_are_read_as_they_were_written_also_without_samples(tmp_path: Path, whole: bool) -> None:
     recipe, rng = recipe_with(NDVI, "ndvi"), np.random.default_rng(1)
+    recipe = of_whole_tiles(recipe) if whole else recipe
     x, y = rng.normal(size=(40, len(recipe.names))).astype(np.float32), np.repeat([1, 2], 20)
     parameters, _ = validate_options("rf", {"classifier.rf.nbtrees": 3})
     given: dict[str, Any] = {"recipe": recipe, "seed": 0, "region": "1"}
@@ -270,3 +291,75 @@ def test_a_recipe_is_read_as_it_was_written() -> None:
     content["user"]["source"] += "\n# changed"
     with pytest.raises(ValueError, match="does not have the digest"):
         FeatureRecipe.from_json(content)
+
+
+WHOLE = """
+def centred(self):
+    red = self.get_Sentinel2_B4()[:, :, 0]
+    return red - red.mean(), "centred"
+
+def joint(self):
+    return self.get_Sentinel2_B4()[:, :, 0] - self.get_Other_B4()[:, :, 0], "joint"
+"""
+
+
+def of_whole_tiles(recipe: FeatureRecipe) -> FeatureRecipe:
+    assert recipe.user is not None
+    functions = tuple(replace(one, whole_tile=True) for one in recipe.functions)
+    return replace(recipe, user=replace(recipe.user, functions=functions))
+
+
+def parts_of(cube: Cube, rows: Sequence[tuple[int, int]], sensor: str = "Sentinel2") -> Iterator[Any]:
+    grid = GeoBox((20, 30), Affine(10, 0, 0, 0, -10, 0), "EPSG:32631")
+    for first, last in rows:
+        for cols in ((0, 13), (13, 30)):
+            yield block_of("T", grid, (first, last), cols), {sensor: part_of(cube, (first, last), cols, 0)}
+
+
+def test_features_of_a_whole_tile_do_not_depend_on_the_blocks_in_which_it_is_read() -> None:
+    recipe, cube = of_whole_tiles(recipe_with(WHOLE, "centred", padding=(3, 3))), cube_of(1, (20, 30))
+    assert recipe.halo == 0, "there are no pixels around the tile"
+    found = whole_tile_features(recipe, (20, 30), parts_of(cube, [(0, 20)]))
+    np.testing.assert_array_equal(whole_tile_features(recipe, (20, 30), parts_of(cube, [(0, 7), (7, 20)])), found)
+    red, clear = interpolated(cube)[0, 0], cube.n_valid > 0
+    np.testing.assert_allclose(found[0][clear], (red - red.mean())[clear], rtol=1e-4, atol=1e-2)
+    np.testing.assert_array_equal(values_of(recipe, only(cube)), found)
+
+
+@pytest.mark.parametrize("flags", [{"partial": True}, {"allow_missing": True}, {}])
+def test_a_tile_without_a_sensor_of_a_function_of_whole_tiles(flags: dict[str, bool]) -> None:
+    both = (SENSOR, replace(SENSOR, sensor="Other"))
+    recipe = replace(of_whole_tiles(recipe_with(WHOLE, "joint", sensors=both)), **flags)
+    found = whole_tile_features(recipe, (20, 30), parts_of(cube_of(1, (20, 30)), [(0, 20)]))
+    expected = np.nan if "partial" in flags else MISSING if flags else 0.0
+    np.testing.assert_array_equal(found, np.full((1, 20, 30), expected, np.float32))
+    np.testing.assert_array_equal(whole_tile_features(recipe, (20, 30), ()), found)
+
+
+def test_only_functions_of_whole_tiles_are_described_as_such() -> None:
+    recipe = recipe_with(WHOLE, "centred")
+    assert "whole_tile" not in recipe.to_json()["user"]["functions"][0], "as in files of earlier versions"
+    whole = of_whole_tiles(recipe)
+    content = whole.to_json()
+    assert FeatureRecipe.from_json(content) == whole
+    content["user"]["functions"][0]["whole_tile"] = "yes"
+    with pytest.raises(TypeError, match="whole_tile is 'yes'"):
+        FeatureRecipe.from_json(content)
+
+
+def test_a_function_of_a_whole_tile_takes_no_more_memory_than_estimated() -> None:
+    recipe, shape = of_whole_tiles(recipe_with(WHOLE, "centred")), (20, 12_000)
+    cube = cube_of(1, shape)
+    grid = GeoBox(shape, Affine(10, 0, 0, 0, -10, 0), "EPSG:32631")
+    parts = [((0, 20), (k, k + 1000)) for k in range(0, shape[1], 1000)]
+    blocks = ((block_of("T", grid, *part), only(part_of(cube, *part, 0))) for part in parts)
+    (function,) = recipe.functions
+    tracemalloc.start()
+    try:
+        whole_tile_features(recipe, shape, blocks)
+        used = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    pixels = shape[0] * shape[1]
+    assert used < pixels * function_bytes(function) + 2**20, "and the block that is read"
+    assert used > pixels * 4 * 2 * function.values_read

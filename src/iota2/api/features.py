@@ -55,8 +55,9 @@ def features(
     ``recipe``: by default the recipe of the scene, for the sensors of the window; ``model.recipe`` gives the features
     of a model. Memory: 4 bytes for each feature and pixel, plus the stored pixels of all dates. A recipe with functions
     of a user contains their code, which runs only with ``run_user_code``: set it for your own code, after a look at
-    ``recipe.user.source``. FeatureMismatch if the series of the scene cannot provide these features, or without the
-    permission; DamagedProduct for a file that cannot be read; UserCodeError for an error of a function.
+    ``recipe.user.source``. FeatureMismatch if the series of the scene cannot provide these features, without the
+    permission, or for a part of a tile if a function needs the whole tile; DamagedProduct for a file that cannot be
+    read; UserCodeError for an error of a function.
     """
     require_kind(source, (OpenedScene, SceneCube), "features: source", "a scene of open_scene, or scene.cube(…)")
     cube = source if isinstance(source, SceneCube) else source.cube()
@@ -64,6 +65,7 @@ def features(
     require_kind(wanted, FeatureRecipe, "features: recipe", "model.recipe or scene.recipe")
     _require_bands(cube.opened.scene, wanted)
     _require_permission(wanted, run_user_code=run_user_code)
+    _require_whole_tile(cube, wanted)
     with series_reader(cube.opened.scene, wanted) as reader:
         cubes = reader.read(cube.block, wanted.halos)
         return Features(feature_block(cubes, wanted, UserCode(wanted).values(cubes)), cube.geobox)
@@ -76,6 +78,16 @@ def _require_permission(recipe: FeatureRecipe, *, run_user_code: bool) -> None:
         raise FeatureMismatch(
             f"The features need the functions {names} of {recipe.user.file}, whose code is part of the recipe "
             "(recipe.user.source). Call features(…, run_user_code=True) to execute it."
+        )
+
+
+def _require_whole_tile(cube: SceneCube, recipe: FeatureRecipe) -> None:
+    """FeatureMismatch for a part of a tile, if a function needs the whole tile."""
+    names = ", ".join(function.name for function in recipe.functions if function.whole_tile)
+    if names and cube.block.shape != cube.opened.scene.geobox.shape:
+        raise FeatureMismatch(
+            f"The features need {names} of external_features.whole_tiles, which read all pixels of a tile; the "
+            f"window is a part of {cube.opened.scene.tile}. Call features(scene, …) without a window."
         )
 
 

@@ -21,6 +21,7 @@ from iota2.steps.prepare import (
     superpixel_features,
     superpixels,
     validity,
+    whole_tile_features,
 )
 from iota2.steps.products import mosaic, regularisation, shaping, smoothing
 from iota2.steps.sampling import (
@@ -61,6 +62,7 @@ STEPS = (
     coregistration.STEP,
     common_mask.STEP,
     validity.STEP,
+    whole_tile_features.STEP,
     superpixel_features.STEP,
     superpixel_components.STEP,
     superpixels.STEP,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from iota2.core.builder import Builder
 from iota2.steps.features_map import bands, mosaic, parts, tiles
-from iota2.steps.prepare import common_mask, coregistration, preprocess, recipe
+from iota2.steps.prepare import common_mask, coregistration, preprocess, recipe, whole_tile_features
 from iota2.steps.sampling import envelopes
 
 FEATURES_MAP = Builder(
@@ -15,6 +15,7 @@ FEATURES_MAP = Builder(
         preprocess.STEP,
         coregistration.STEP,
         common_mask.STEP,
+        whole_tile_features.STEP,
         envelopes.STEP,
         bands.STEP,
         parts.STEP,

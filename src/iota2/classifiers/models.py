@@ -43,10 +43,11 @@ MAX_HALO = 1000
 """Maximum number of pixels around a pixel on which features may depend."""
 FORMAT = "iota2 model"
 FORMAT_VERSION, TRANSFORMED_VERSION, QUANTITY_VERSION, CALIBRATED_VERSION, PARTIAL_VERSION = 1, 2, 3, 4, 5
-CONTEXT_VERSION, NO_SAMPLES_VERSION, USER_VERSION = 6, 7, 8
+CONTEXT_VERSION, NO_SAMPLES_VERSION, USER_VERSION, WHOLE_TILE_VERSION = 6, 7, 8, 9
 """Format versions: classes, with transforms, a quantity, calibrated, with models of fewer sensors, with context,
-without samples, and with features of functions of the user. Older program versions reject newer ones."""
-VERSIONS = range(FORMAT_VERSION, USER_VERSION + 1)
+without samples, with features of functions of the user, and with functions of whole tiles. Older program versions
+reject newer ones."""
+VERSIONS = range(FORMAT_VERSION, WHOLE_TILE_VERSION + 1)
 FILE = "model.json"
 CARD = "card.txt"
 """Name of the card of a model of fewer sensors, in its folder."""
@@ -299,6 +300,7 @@ def _version_of(model: Model) -> int:
     """
     fitted = model.calibration is not None and model.calibration.calibration is not None
     parts = (
+        (WHOLE_TILE_VERSION, any(function.whole_tile for function in model.recipe.functions)),
         (USER_VERSION, model.recipe.user is not None),
         (NO_SAMPLES_VERSION, model.without_samples),
         (CONTEXT_VERSION, model.halo > 0),
@@ -341,7 +343,7 @@ def _parsed(path: Path) -> _Parsed:
     if content.get("version") not in VERSIONS:
         raise ModelError(
             f"{path}: format version {content.get('version')!r}, this program reads {FORMAT_VERSION} "
-            f"to {USER_VERSION}. "
+            f"to {WHOLE_TILE_VERSION}. "
             "Use the version that trained the model, or train it again."
         )
     if not isinstance(content.get("kind"), str) or content["kind"] not in KINDS:
@@ -354,7 +356,8 @@ def _parsed(path: Path) -> _Parsed:
         sensors, alternatives = _combinations(content, recipe)
         if isinstance(target, Classes) and tuple(sorted(meta.samples)) != target.codes:
             raise ValueError(f"classes {list(target.codes)}, but samples of {sorted(meta.samples)}")
-        expected = {NO_SAMPLES_VERSION, USER_VERSION} if target == Classes(()) else set(VERSIONS) - {NO_SAMPLES_VERSION}
+        without_samples = {NO_SAMPLES_VERSION, USER_VERSION, WHOLE_TILE_VERSION}
+        expected = without_samples if target == Classes(()) else set(VERSIONS) - {NO_SAMPLES_VERSION}
         if content["version"] not in expected:
             raise ValueError(f"format version {content['version']} with classes {content['classes']!r}")
         recipe.names  # noqa: B018 - evaluated to detect a recipe whose features cannot be named

@@ -16,6 +16,7 @@ from iota2.compute.stored_files import MAX_LOW_STRIP_ROWS, piece_shape, stored_t
 from iota2.core.grid import Block, blocks, resolution, shift_corrected
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
 from iota2.core.scene import FileFormat, Scene, SensorScene
+from iota2.core.user_features import UserFunction
 from iota2.errors import ConfigError
 
 MIN_ROWS, MIN_COLS = MIN_SHAPE = 16, 64
@@ -113,6 +114,11 @@ def _preference(shapes: BlockShapes) -> tuple[int, int]:
     return rows * cols, decoded[0] * decoded[1]
 
 
+def function_bytes(function: UserFunction) -> int:
+    """Assumed bytes per pixel of a call of a function of the user: its series, intermediate results, its features."""
+    return 4 * (3 * function.values_read + _COPIES * len(function.labels))
+
+
 def mask_block_shape(scene: Scene, memory: int, *, threads: int = 1) -> tuple[int, int]:
     """Rows and columns of the blocks in which all masks of ``scene`` are read within ``memory`` bytes."""
     dated = [sensor for sensor in scene.sensors if sensor.acquisitions]
@@ -171,8 +177,8 @@ class _BlockMemory:
             unused = 0 if wanted.copy_input else 4 * len(wanted.dates) * bands
             temporary = max(temporary, filtered + enlarged(shape, self.margin) * (flags + unused))
         for function in self.recipe.functions:
-            values = 3 * function.values_read + _COPIES * len(function.labels)
-            temporary = max(temporary, 4 * values * enlarged(shape, self.recipe.halo + self.margin))
+            of_function = 4 * len(function.labels) if function.whole_tile else function_bytes(function)
+            temporary = max(temporary, of_function * enlarged(shape, self.recipe.halo + self.margin))
         features = enlarged(shape, self.margin) * (4 * len(self.recipe.names) + 2 * len(self.recipe.sensors))
         return max(series + resampling, series + temporary + features, features + self.extra_bytes) + _COUNT_BYTES
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from iota2.compute.expressions import expression_problems, split_expressions
 from iota2.config.options.chain import Chain, UserSensor
 from iota2.config.options.fields import Section
+from iota2.config.options.others import ExternalFeatures
 from iota2.config.options.sensors import (
     ENABLING_KEYS,
     FOLDER_KEYS,
@@ -21,7 +22,7 @@ from iota2.config.options.sensors import (
 )
 from iota2.core.sensor import SensorOptions, SensorSpec
 from iota2.errors import ConfigError, OptionPath, UserError
-from iota2.io.archive.layers import layer_options
+from iota2.io.archive.layers import EXOGENOUS_SECTION, exogenous_options, layer_options
 from iota2.io.archive.radar_names import named_like
 from iota2.io.archive.specs import builtin_specs, load_spec
 
@@ -45,9 +46,11 @@ def resolve(
     layers: UserFeat,
     interpolation: Interpolation,
     extraction: FeatureExtraction,
+    *,
+    external: ExternalFeatures,
 ) -> EnabledSensors:
     """The enabled sensors: built-in sensors in their fixed order, user-defined sensors by name, then layers without
-    dates.
+    dates, those that only functions of the user read last.
 
     ``sections``: the sections of built-in sensors, by name. The function reads the descriptions of user-defined sensors
     and the INI file of Sentinel-1. Raises ConfigError for an invalid INI file.
@@ -60,6 +63,8 @@ def resolve(
     if chain.user_feat_path is not None:
         wanted = layers.arbo, layers.patterns, layers.resampling, layers.nodata
         enabled.append(layer_options(chain.user_feat_path, *wanted))
+    if external.exogenous:
+        enabled.append(exogenous_options(external.exogenous, external.exogeneous_resampling))
     found = [p for options in enabled for p in (*_band_problems(options), *_expression_problems(options))]
     if not problems:  # a sensor with an invalid description may be the reference sensor
         found += _reference_problems(chain.reference_sensor, [options.spec for options in enabled])
@@ -155,7 +160,8 @@ def _options(
 
 def place_of(spec: SensorSpec) -> OptionPath:
     """Section or dictionary with the options of a sensor."""
-    return (spec.section,) if spec.section in ENABLING_KEYS else ("chain", "user_sensors", spec.name)
+    own = spec.section in ENABLING_KEYS or spec.section == EXOGENOUS_SECTION
+    return (spec.section,) if own else ("chain", "user_sensors", spec.name)
 
 
 def expressions_place(spec: SensorSpec) -> tuple[OptionPath, str]:

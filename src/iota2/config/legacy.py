@@ -97,6 +97,9 @@ OPTIONS = {
     "keepduplicates": ("iota2_feature_extraction", "keep_duplicates"),
     "extractBands": ("iota2_feature_extraction", "extract_bands"),
     "acorfeat": ("iota2_feature_extraction", "acor_feat"),
+    # external_features
+    "exogenous_data": ("external_features", "exogeneous_data"),
+    "exogenous_resampling": ("external_features", "exogeneous_resampling"),
     # dim_red
     "dimRed": ("dim_red", "dim_red"),
     "targetDimension": ("dim_red", "target_dimension"),

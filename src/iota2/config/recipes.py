@@ -18,7 +18,7 @@ from iota2.core.files import read_text
 from iota2.core.recipe import FeatureRecipe, SensorRecipe, interpolation_dates, ordered_temporal
 from iota2.core.scene import Scene, SensorScene
 from iota2.core.sensor import SensorOptions
-from iota2.core.user_features import Access, UserFeatures, UserFunction
+from iota2.core.user_features import EXOGENOUS, Access, UserFeatures, UserFunction
 from iota2.core.words import counted
 from iota2.errors import ConfigError, InputError, InputProblems, option_name
 from iota2.user_code.loading import UserCodeError
@@ -38,6 +38,8 @@ class UserParams:
     access: Access
     no_data: float
     fill_missing_dates: bool
+    whole_tiles: tuple[str, ...] = ()
+    """Names of the functions that need the whole tile."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ def _user_params(given: ExternalFeatures, data: PythonDataManaging) -> UserParam
         access=data.data_mode_access,
         no_data=given.no_data_value,
         fill_missing_dates=given.fill_missing_dates,
+        whole_tiles=given.whole_tile_functions,
     )
 
 
@@ -168,7 +171,10 @@ def _with_functions(
     """
     try:
         source = read_text(params.module)
-        functions = tuple(UserFunction(name, given, k) for k, (name, given) in enumerate(params.calls, start=1))
+        functions = tuple(
+            UserFunction(name, given, k, whole_tile=name in params.whole_tiles)
+            for k, (name, given) in enumerate(params.calls, start=1)
+        )
         dated = [one.sensor for one in recipe.sensors if not one.static]
         dates = {name: union_of_dates(series[name]) for name in dated}
         user = UserFeatures(params.module.name, source, functions, params.padding, params.no_data, params.access, dates)
@@ -221,7 +227,8 @@ def _sensor_recipe(options: SensorOptions, series: Mapping[str, SensorScene], pa
         text = f"{spec.section}: no tile has images. Correct their path ({options.source}), or disable the sensor."
         raise InputProblems([(images_option(options), text)])
     if spec.static:
-        layers, used = _same_layers(options, series), params.user is None or not params.user.only
+        layers = _same_layers(options, series)
+        used = spec.name != EXOGENOUS and (params.user is None or not params.user.only)
         return SensorRecipe(spec.name, layers, roles={}, dates=(), indices=(), copy_input=used, static=True)
     dates = _interpolated(options, series, params) if params.gapfilling else _raw(series)
     return SensorRecipe(

@@ -41,6 +41,7 @@ from iota2.config.options.sensors import (
 )
 from iota2.config.options.train import ArgTrain, DimRed, ScikitModels
 from iota2.core.recipe import DEFAULT_INDICES
+from iota2.core.user_features import EXOGENOUS
 from iota2.core.words import counted, did_you_mean
 from iota2.errors import ConfigError
 from iota2.io.archive.layers import NAME as LAYERS_NAME
@@ -76,6 +77,9 @@ def sensors_enabled(chain: Chain) -> Iterator[Finding]:
         if is_enabled(chain, section) and name in chain.user_sensors:
             text = f"the sensor of {key} has the same name; choose another name"
             yield Finding("chain", ("user_sensors", name), text)
+    if EXOGENOUS in chain.user_sensors:
+        text = "the name is that of the rasters of external_features.exogeneous_data; choose another name"
+        yield Finding("chain", ("user_sensors", EXOGENOUS), text)
     if chain.user_feat_path and LAYERS_NAME in chain.user_sensors:
         text = "the layers of user_feat_path have the same name; choose another name"
         yield Finding("chain", ("user_sensors", LAYERS_NAME), text)
@@ -316,10 +320,16 @@ def user_functions_given(external: ExternalFeatures, data: PythonDataManaging) -
         if not external.functions:
             text = f"is empty; give the functions of {external.module} that compute features"
             yield Finding("external_features", ("functions",), text)
+        known = [call.name for call in external.functions]
+        asked = () if isinstance(external.whole_tiles, bool) else external.whole_tiles
+        for name in (name for name in asked if name not in known):
+            hint = did_you_mean(name, known) or f"; expected some of {', '.join(known)}"
+            yield Finding("external_features", ("whole_tiles",), f"{name!r} is not one of the functions{hint}")
         return
     reason = "external_features.module is not given" if external.module is None else "external_features_flag is False"
     used = (
-        (external, ("functions", "concat_mode", "no_data_value", "fill_missing_dates")),
+        (external, ("functions", "concat_mode", "no_data_value", "whole_tiles", "fill_missing_dates")),
+        (external, ("exogeneous_data", "exogeneous_resampling")),
         (data, ("data_mode_access", "padding_size_x", "padding_size_y")),
     )
     for section, names in used:

@@ -11,6 +11,7 @@ from iota2.config.options.sensors import ENABLING_KEYS
 from iota2.core.remarks import Remark
 from iota2.core.sensor import SensorOptions, SensorSpec
 from iota2.errors import ConfigError, option_name
+from iota2.io.archive.layers import EXOGENOUS_DATA, EXOGENOUS_SECTION
 
 
 def enabled_sensors(config: Config) -> tuple[SensorOptions, ...]:
@@ -44,6 +45,8 @@ def images_option(options: SensorOptions) -> tuple[str, ...]:
     if options.stac:
         return "chain", "stac_items", "source"
     section = options.spec.section
+    if section == EXOGENOUS_SECTION:
+        return section, EXOGENOUS_DATA
     return (
         ("chain", ENABLING_KEYS[section])
         if section in ENABLING_KEYS

@@ -62,11 +62,27 @@ class Facts:
     """Number of models of each region, sub-model and seed: 2 if optical and radar images have models of their own."""
     samples: float = 0.0
     """Maximum number of selected pixels, for all models and seeds."""
+    function_seconds: Mapping[str, float] = field(default_factory=dict)
+    """Measured seconds per pixel of functions of the user, by name."""
 
     @cached_property
     def features(self) -> int:
         """Number of features."""
         return len(self.recipe.names)
+
+    @cached_property
+    def feature_seconds(self) -> float:
+        """Seconds to compute the features of one pixel, without functions of whole tiles."""
+        return FEATURE_SECONDS * self.features + self._function_seconds(whole_tile=False)
+
+    @cached_property
+    def whole_tile_seconds(self) -> float:
+        """Seconds per pixel of the functions of whole tiles."""
+        return self._function_seconds(whole_tile=True)
+
+    def _function_seconds(self, *, whole_tile: bool) -> float:
+        functions = (one.name for one in self.recipe.functions if one.whole_tile == whole_tile)
+        return sum(self.function_seconds.get(name, 0.0) for name in functions)
 
     @cached_property
     def class_count(self) -> int:

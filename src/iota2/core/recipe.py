@@ -171,11 +171,14 @@ class FeatureRecipe:
 
     @cached_property
     def features_of(self) -> dict[str, tuple[int, ...]]:
-        """Positions of the features that are computed from one sensor alone, by sensor with dates."""
+        """Positions of the features that are computed from one sensor with dates, alone or with layers, by sensor."""
         found: dict[str, list[int]] = {one.sensor: [] for one in self.sensors if not one.static}
-        for position, (sensor, _) in enumerate(self.features):
-            if sensor in found:
-                found[sensor].append(position)
+        read: list[tuple[str, ...]] = [(sensor.sensor,) for sensor in self.sensors for _ in sensor.names]
+        read += [function.sensors for function in self.functions for _ in function.labels]
+        for position, sensors in enumerate(read):
+            dated = [sensor for sensor in sensors if sensor in found]
+            if len(dated) == 1:
+                found[dated[0]].append(position)
         return {sensor: tuple(positions) for sensor, positions in found.items()}
 
     @property
@@ -219,7 +222,7 @@ class FeatureRecipe:
             if one.sensor in function.sensors
         )
         user = replace(self.user, functions=(function,))
-        return FeatureRecipe(sensors, user=user, allow_missing=self.allow_missing)
+        return FeatureRecipe(sensors, user=user, allow_missing=self.allow_missing, partial=self.partial)
 
     @property
     def series_shape(self) -> tuple[int, int] | None:

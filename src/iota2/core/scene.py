@@ -105,6 +105,8 @@ class Scene:
     geobox: GeoBox
     """The working grid."""
     sensors: tuple[SensorScene, ...]
+    whole_tiles: str = ""
+    """Path of the raster with the features of functions that need the whole tile, in a job that reads them."""
 
     @property
     def series(self) -> tuple[SensorScene, ...]:

@@ -12,6 +12,9 @@ from iota2.core.feature import Feature
 
 Access = Literal["gapfilled", "raw", "both"]
 """Series that a function with a Dataset gets: interpolated, as acquired, or both."""
+EXOGENOUS = "exogenous"
+"""Name of the sensor without dates that consists of rasters of the user which only functions read. Its bands are
+``<name>_band_<k>``, with the names of the rasters and k from 0."""
 MAX_PADDING = 512
 """Largest number of pixels around a block that a function can ask for."""
 
@@ -35,6 +38,8 @@ class UserFunction:
     """Those of these sensors whose raw series or masks it reads."""
     values_read: int = 0
     """Number of values of each pixel that it reads."""
+    whole_tile: bool = False
+    """Whether it is called once for each tile, with the series of all pixels, and not block by block."""
 
     @property
     def features(self) -> tuple[Feature, ...]:
@@ -57,7 +62,7 @@ class UserFeatures:
     """Content of the file. It is code: it is executed only if the configuration of the run names the same file."""
     functions: tuple[UserFunction, ...]
     padding: tuple[int, int] = (0, 0)
-    """Rows and columns around a block that the functions also get, cropped at the edges of the tile."""
+    """Rows and columns around a block that functions of blocks also get, cropped at the edges of the tile."""
     no_data: float = -10000.0
     """Value of missing data: dates without image, and results that are not finite."""
     access: Access = "gapfilled"
@@ -75,9 +80,19 @@ class UserFeatures:
         return tuple(label for function in self.functions for label in function.labels)
 
     @property
+    def of_whole_tiles(self) -> tuple[str, ...]:
+        """Names of the features of functions that need the whole tile, in order."""
+        return tuple(label for function in self.functions if function.whole_tile for label in function.labels)
+
+    @property
+    def reach(self) -> tuple[int, int]:
+        """Rows and columns around a block that the functions read: ``padding``, if any function is called by block."""
+        return (0, 0) if all(function.whole_tile for function in self.functions) else self.padding
+
+    @property
     def halo(self) -> int:
         """Number of pixels around a block on which the features depend."""
-        return max(self.padding)
+        return max(self.reach)
 
     def of_sensors(self, names: frozenset[str]) -> UserFeatures | None:
         """The functions that read no other sensors than these; None if there are none."""
@@ -87,8 +102,15 @@ class UserFeatures:
         return replace(self, functions=kept)
 
     def to_json(self) -> dict[str, Any]:
-        """The description as values for JSON, with the digest of the file for readers."""
-        return {**asdict(self), "digest": self.digest}
+        """The description as values for JSON, with the digest of the file for readers.
+
+        ``whole_tile`` only for functions that need the whole tile.
+        """
+        content = {**asdict(self), "digest": self.digest}
+        for function in content["functions"]:
+            if not function["whole_tile"]:
+                del function["whole_tile"]
+        return content
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> UserFeatures:
@@ -114,6 +136,8 @@ def _function(content: Mapping[str, Any]) -> UserFunction:
         raise ValueError(f"{len(labels)} labels, but {len(dates)} dates")
     if not _text(content["name"]).isidentifier():
         raise ValueError(f"{content['name']!r} is not the name of a function")
+    if type(whole_tile := content.get("whole_tile", False)) is not bool:
+        raise TypeError(f"whole_tile is {whole_tile!r}")
     return UserFunction(
         content["name"],
         dict(content["arguments"]),
@@ -123,6 +147,7 @@ def _function(content: Mapping[str, Any]) -> UserFunction:
         sensors,
         raw,
         int(content["values_read"]),
+        whole_tile,
     )
 
 

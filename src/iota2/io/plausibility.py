@@ -16,6 +16,7 @@ from iota2.core.scene import Scene, SensorScene
 from iota2.core.words import counted, some
 from iota2.errors import DamagedProduct, InputError
 from iota2.io.archive.headers import read_header
+from iota2.io.archive.layers import EXOGENOUS_SECTION
 from iota2.io.archive.nodata import shown
 from iota2.io.files.addresses import is_remote
 from iota2.io.files.tiff_tables import read_blocks
@@ -110,8 +111,7 @@ def _layer_notes(scene: Scene, layers: SensorScene) -> Iterator[str]:
             holes_text = ", ".join(f"{value} in {counted(count, 'pixel')}" for value, count in holes.items())
             yield (
                 f"layer {name} ({path}) contains {holes_text} of {found.pixels}. This looks like nodata, but the file "
-                "does not declare it, so it is used as a measured value. If it is nodata, set "
-                f"{layers.spec.section}.nodata to [{', '.join(holes)}]"
+                f"does not declare it, so it is used as a measured value. If it is nodata, {_declared(layers, holes)}"
             )
         band = next(one for one in layers.spec.bands if one.name == name)
         header, _ = read_header(path, band.index)
@@ -121,6 +121,13 @@ def _layer_notes(scene: Scene, layers: SensorScene) -> Iterator[str]:
                 f"layer {name} ({path}) is NaN or infinite in {counted(found.nan, 'pixel')} of {found.pixels}: these "
                 "pixels are treated as missing"
             )
+
+
+def _declared(layers: SensorScene, values: Iterable[str]) -> str:
+    """How to declare no-data values of layers."""
+    if layers.spec.section == EXOGENOUS_SECTION:
+        return "declare it in the file: gdal_translate -a_nodata"
+    return f"set {layers.spec.section}.nodata to [{', '.join(values)}]"
 
 
 def _value_notes(tile: str, sensor: SensorScene, sample: ValueSample) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
@@ -19,6 +19,8 @@ from iota2.core.graph import Resources
 from iota2.core.grid import Block, padded
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
+from iota2.errors import UserError
+from iota2.io.rasters.files import RasterReader
 from iota2.io.series.decoded import DecodedBlock
 from iota2.io.series.reader import series_reader
 from iota2.steps.blocks import feature_shapes, fitting_threads
@@ -65,15 +67,20 @@ def several_feature_blocks(
     The first recipe has all sensors of the others, with the same bands and filters.
     """
     codes, (first, *_) = [UserCode(recipe) for recipe in recipes], recipes
-    for decoded, (block, prepared) in _decoded(
-        scene, first, order, lambda whole: wanted(whole) or None, threads=threads, margin=margin
-    ):
-        around = padded(block, margin, scene.geobox)
-        cubes = decoded.cubes(around, first.halos)
-        with _placed(around):
-            found = [feature_block(cubes, code.recipe, code.values(cubes)) for code in codes]
-        yield block, [replace(features, margins=around.margins(block)) for features in found], prepared
-        del found
+    with ExitStack() as stack:
+        of_whole_tiles = [stack.enter_context(_whole_tiles(scene, recipe)) for recipe in recipes]
+        for decoded, (block, prepared) in _decoded(
+            scene, first, order, lambda whole: wanted(whole) or None, threads=threads, margin=margin
+        ):
+            around = padded(block, margin, scene.geobox)
+            cubes = decoded.cubes(around, first.halos)
+            with placed(around):
+                found = [
+                    feature_block(cubes, code.recipe, code.values(cubes, read(around)))
+                    for code, read in zip(codes, of_whole_tiles, strict=True)
+                ]
+            yield block, [replace(features, margins=around.margins(block)) for features in found], prepared
+            del found
     for code in codes:
         code.log_not_finite()
 
@@ -103,9 +110,10 @@ def feature_pixels(
         for batch in _batches(block_cells, shapes.computed[0] * shapes.computed[1]):
             yield at[np.concatenate([cell.at for cell in batch])], batch
 
-    for decoded, (at, batch) in _decoded(scene, recipe, positions, batches, threads=threads):
-        series, values = _pixel_series(decoded, batch, recipe, code)
-        yield at, feature_block(series, pointwise, values)
+    with _whole_tiles(scene, recipe) as of_whole_tiles:
+        for decoded, (at, batch) in _decoded(scene, recipe, positions, batches, threads=threads):
+            series, values = _pixel_series(decoded, batch, recipe, code, of_whole_tiles)
+            yield at, feature_block(series, pointwise, values)
     code.log_not_finite()
 
 
@@ -169,7 +177,11 @@ def _batches(ordered: Iterable[Cell], batch_pixels: int) -> Iterator[list[Cell]]
 
 
 def _pixel_series(
-    decoded: DecodedBlock, batch: Sequence[Cell], recipe: FeatureRecipe, code: UserCode
+    decoded: DecodedBlock,
+    batch: Sequence[Cell],
+    recipe: FeatureRecipe,
+    code: UserCode,
+    of_whole_tiles: Callable[[Block], np.ndarray | None],
 ) -> tuple[Mapping[str, Cube], np.ndarray | None]:
     """Series of the selected pixels of some cells as cubes of one row, and their features of functions of the user."""
     found: dict[str, list[Cube]] = {}
@@ -181,8 +193,8 @@ def _pixel_series(
                 found.setdefault(sensor.sensor, []).append(
                     _selected_pixels(filtered_block(cubes[sensor.sensor], sensor), cell)
                 )
-        with _placed(cell.block):
-            values = code.values(cubes)
+        with placed(cell.block):
+            values = code.values(cubes, of_whole_tiles(cell.block))
         if values is not None:
             computed.append(values[:, None, cell.rows, cell.cols])
     whole = np.concatenate(computed, axis=-1) if computed else None
@@ -190,7 +202,28 @@ def _pixel_series(
 
 
 @contextmanager
-def _placed(block: Block) -> Iterator[None]:
+def _whole_tiles(scene: Scene, recipe: FeatureRecipe) -> Iterator[Callable[[Block], np.ndarray | None]]:
+    """A function that reads the features of whole tiles of a block, (feature, y, x); it gives None without any.
+
+    UserError if the chain has no step that computes them.
+    """
+    names = recipe.user.of_whole_tiles if recipe.user else ()
+    if not names:
+        yield lambda block: None
+        return
+    if not scene.whole_tiles:
+        functions = ", ".join(one.name for one in recipe.functions if one.whole_tile)
+        raise UserError(
+            f"tile {scene.tile}: {functions} of external_features.whole_tiles need the step wholeTileFeatures, which "
+            "this chain does not have. Add it to the builder, with layout.FEATURE_IMAGES in the needs of this step"
+        )
+    with RasterReader(scene.whole_tiles) as raster:
+        bands = [raster.descriptions.index(name) + 1 for name in names]
+        yield lambda block: raster.read_bands(block.geobox, bands)
+
+
+@contextmanager
+def placed(block: Block) -> Iterator[None]:
     """Add the place of a block to errors of functions of the user."""
     try:
         yield

@@ -11,7 +11,7 @@ import xarray as xr
 
 from iota2.core.recipe import parse_day
 from iota2.core.user_features import Access
-from iota2.user_code.data import CLEAR, UserData
+from iota2.user_code.data import CLEAR, UserData, series_names
 
 
 def takes_dataset(function: Callable[..., Any]) -> bool:
@@ -37,7 +37,7 @@ def dataset_of(data: UserData, access: Access) -> xr.Dataset:
             continue
         suffix = f"_{sensor}" if len(dated) > 1 else ""
         if access != "raw":
-            for name in series.names:
+            for name in series_names(series.recipe):
                 values = data.interpolated(sensor, name)
                 variables[f"{sensor}_{name}"] = _dated(values, f"time{suffix}", series.recipe.dates)
         if access != "gapfilled":

@@ -40,24 +40,35 @@ class UserCode:
         file = UserFile(self._user.file, self._user.source)
         return {one.name: file.function(one.name) for one in self._user.functions}
 
-    def values(self, cubes: Mapping[str, Cube]) -> np.ndarray | None:
+    def values(self, cubes: Mapping[str, Cube], of_whole_tiles: np.ndarray | None = None) -> np.ndarray | None:
         """(feature, y, x) float32: the features of all functions on a block, or None without functions.
 
-        ``cubes`` as for ``feature_block``, which takes the result.
+        ``cubes`` as for ``feature_block``, which takes the result. ``of_whole_tiles`` (feature, y, x): the features of
+        functions that need the whole tile; they are called if it is None, so that the block must be the whole tile.
+        See ``values_of``.
+        """
+        if self.recipe.user is None:
+            return None
+        shape = next(iter(cubes.values())).block_shape
+        return self.values_of(user_data(cubes, self.recipe), shape, of_whole_tiles)
+
+    def values_of(self, data: UserData, shape: tuple[int, int], of_whole_tiles: np.ndarray | None = None) -> np.ndarray:
+        """(feature, y, x) float32: the features of all functions, from the series of an area of this shape.
+
         Results that are not finite become ``no_data``. In pixels without a clear date of a sensor that a function
         reads, its features are 0, as those of the sensor, ``MISSING`` if the recipe allows missing sensors, and NaN if
         it is ``partial``. UserCodeError for an error of a function, with the line, and for labels that differ from
         those of the recipe.
         """
-        if self.recipe.user is None:
-            return None
-        data = user_data(cubes, self.recipe)
-        shape = next(iter(cubes.values())).block_shape
         out = np.empty((len(self._user.names), *shape), np.float32)
-        first = 0
+        first = known = 0
         for function in self._user.functions:
             target = out[first : first + len(function.labels)]
             first += len(function.labels)
+            if function.whole_tile and of_whole_tiles is not None:
+                target[:] = of_whole_tiles[known : known + len(function.labels)]
+                known += len(function.labels)
+                continue
             clear = _clear(data, function, shape)
             if clear.any():
                 target[:] = self._called(function, data).values
@@ -96,7 +107,7 @@ class UserCode:
 def called(function: Function, given: UserFunction, data: UserData, user: UserFeatures) -> Result:
     """The result of one call. UserCodeError, with function, file and line, if it fails or the result is not valid."""
     where = f"{given.name} in {user.file}"
-    cube = next(iter(data.series.values())).cube
+    series = next(iter(data.series.values()))
     argument = dataset_of(data, user.access) if takes_dataset(function) else data
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -107,7 +118,7 @@ def called(function: Function, given: UserFunction, data: UserData, user: UserFe
     except BaseException as error:
         raise UserCodeError(f"{given.name} failed: {UserFile(user.file, user.source).explained(error)}") from error
     try:
-        return result_of(returned, given.number, cube.valid.shape[1:], cube.margins)
+        return result_of(returned, given.number, series.shape, series.margins)
     except UserCodeError as error:
         raise UserCodeError(f"{where} {error}") from None
 
@@ -117,7 +128,7 @@ def _clear(data: UserData, function: UserFunction, shape: tuple[int, int]) -> np
     clear = np.ones(shape, bool)
     for name in function.sensors:
         series = data.series.get(name)
-        clear &= False if series is None else series.cube.without_margins().n_valid > 0
+        clear &= False if series is None else series.clear
     return clear
 
 

@@ -50,6 +50,15 @@ def with_labels(recipe: FeatureRecipe) -> FeatureRecipe:
     return whole
 
 
+def series_read(recipe: FeatureRecipe) -> tuple[tuple[str, str], ...]:
+    """The series that the only function of a recipe reads: pairs of sensor and name, as in ``UserData.read``."""
+    assert recipe.user is not None, "the recipe has functions of the user"
+    (function,) = recipe.functions
+    data = user_data(_synthetic(recipe, recipe.user), recipe)
+    called(UserFile(recipe.user.file, recipe.user.source).function(function.name), function, data, recipe.user)
+    return tuple(data.read)
+
+
 def within_time(call: Callable[[], T], name: str) -> T:
     """The result of a call; UserCodeError if it does not end within ``MAX_SECONDS``.
 
@@ -101,7 +110,7 @@ def _described(given: UserFunction, function: Function, data: UserData, recipe: 
 
 def _synthetic(recipe: FeatureRecipe, user: UserFeatures) -> Mapping[str, Cube]:
     """Cubes of all sensors, clear everywhere, with the margins of a block far from the edges of the tile."""
-    rows, columns = user.padding
+    rows, columns = user.reach
     margins = rows, rows, columns, columns
     return {one.sensor: _cube(one, user.raw_dates.get(one.sensor, one.dates), margins) for one in recipe.sensors}
 

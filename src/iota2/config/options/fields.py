@@ -195,14 +195,14 @@ def require_odd(value: int) -> int:
     return value
 
 
-def _split_words(value: Any) -> Any:
+def split_words(value: Any) -> Any:
     """A text split at blanks and commas; other values unchanged."""
     return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
 
 def _finite_numbers(value: Any) -> Any:
     """Finite numbers from a number, a list or a text; ValueError for anything else."""
-    listed = _split_words(value) if isinstance(value, str | list | tuple) else (value,)
+    listed = split_words(value) if isinstance(value, str | list | tuple) else (value,)
     for one in listed:
         try:
             fine = not isinstance(one, bool) and math.isfinite(float(one))
@@ -221,6 +221,6 @@ InputFolder = Annotated[Path, AfterValidator(_existing_folder)]
 Source = Annotated[str, AfterValidator(_existing_source)]
 """A web address, or the absolute path of a file or folder."""
 Day = Annotated[date, BeforeValidator(read_date)]
-Words = Annotated[tuple[str, ...], BeforeValidator(_split_words)]
+Words = Annotated[tuple[str, ...], BeforeValidator(split_words)]
 Numbers = Annotated[tuple[float, ...], BeforeValidator(_finite_numbers)]
 """Finite numbers, from a number, a list or a text."""

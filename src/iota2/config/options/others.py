@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, field_validator
 
-from iota2.config.options.fields import AnyPath, Day, InputFile, InputFolder, Section, Words, read_date
+from iota2.config.options.fields import AnyPath, Day, InputFile, InputFolder, Section, Words, read_date, split_words
 from iota2.core.user_features import MAX_PADDING, Access
 from iota2.options import About, no_effect, option, planned
 
 _NAME_PATTERN = r"^[\w.,:@+-]+$"
 """Pattern of names that are copied into the header of a job script."""
 _NAME_FORM = About(form="a name of letters, digits and any of . , : @ + - _")
+_RASTER_NAME = re.compile(r"(?!.*_band_\d+$)[A-Za-z]\w*", re.ASCII)
+"""Pattern of names of rasters; endings are those of their bands."""
 _NO_POINTS = "images are compared by phase correlation, not by tie points"
 _NO_BLOCKS = "the features are not written block by block"
 _BY_BUDGET = "the block shape is computed from the memory limit and does not change results"
@@ -142,6 +145,18 @@ def _map_name(name: str) -> str:
     return stem
 
 
+def _as_paths(value: Any) -> Any:
+    """Paths of rasters by name, from a dictionary or a single path; other values unchanged."""
+    named = {"data": value} if isinstance(value, str | Path) else value
+    if isinstance(named, dict):
+        names = [str(name) for name in named]
+        if wrong := [name for name in names if not _RASTER_NAME.fullmatch(name)]:
+            raise ValueError(f"{wrong[0]!r} is not a name of a raster; expected letters, digits and _, a letter first")
+        if len({name.lower() for name in names}) < len(names):
+            raise ValueError("contains a name twice, ignoring case; give each raster its own name")
+    return named
+
+
 class ExternalFeatures(Section):
     """Features computed by Python functions of the user."""
 
@@ -164,6 +179,15 @@ class ExternalFeatures(Section):
         "File name of the features map, in `final`, with or without the extension.",
         about=About(form="a file name", builders="F"),
     )
+    exogeneous_data: Annotated[dict[str, AnyPath] | None, BeforeValidator(_as_paths)] = option(
+        None,
+        "Raster that functions read as `get_exogeneous_data()`, GeoTIFF or JPEG 2000; `$TILE` stands for the name of "
+        "the tile. Several rasters: a dictionary of names and paths, read as `get_exogenous_<name>()`.",
+        about=About(form="a path, or a dictionary of names and paths"),
+    )
+    exogeneous_resampling: Literal["cubic", "bilinear", "nearest"] = option(
+        "cubic", "Resampling of these rasters to the grid of the tile; use 'nearest' for codes, such as soil types."
+    )
     custom_write_mode: bool = no_effect(False, "Write the features of each block.", _NO_BLOCKS)
     external_features_flag: bool | None = option(
         None, "False: `module` is not used. By default, and with True, it is used if it is given."
@@ -171,6 +195,12 @@ class ExternalFeatures(Section):
     no_data_value: float = option(
         -10000,
         "Value of missing data: of dates without image in raw series, and of results that are not finite.",
+    )
+    whole_tiles: Annotated[tuple[str, ...] | bool, BeforeValidator(split_words)] = option(
+        False,
+        "Functions that are called once for each tile with all its pixels, such as those that use a mean of the tile: "
+        "names of functions, or True for all. They need much memory.",
+        about=About(form="True, False, or names of functions"),
     )
     fill_missing_dates: bool = option(
         False, "Give raw series the dates of all tiles; without it, functions can read raw series of equal dates only."
@@ -180,6 +210,19 @@ class ExternalFeatures(Section):
     def enabled(self) -> bool:
         """Whether functions compute features."""
         return self.module is not None and self.external_features_flag is not False
+
+    @property
+    def exogenous(self) -> dict[str, Path]:
+        """Paths of the rasters that only functions read, by name."""
+        return dict(self.exogeneous_data or {}) if self.enabled else {}
+
+    @property
+    def whole_tile_functions(self) -> tuple[str, ...]:
+        """Names of the functions that need the whole tile, in the order of ``functions``."""
+        if not self.enabled or self.whole_tiles is False:
+            return ()
+        names = tuple(call.name for call in self.functions)
+        return names if self.whole_tiles is True else tuple(name for name in names if name in self.whole_tiles)
 
 
 class PythonDataManaging(Section):

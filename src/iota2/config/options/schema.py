@@ -73,7 +73,7 @@ class Config:
     def enabled(self) -> EnabledSensors:
         """The enabled sensors, resolved on first access and cached."""
         chain, series, extraction = self.chain, self.sensors_data_interpolation, self.iota2_feature_extraction
-        return resolve(chain, self.sensors, self.user_feat, series, extraction)
+        return resolve(chain, self.sensors, self.user_feat, series, extraction, external=self.external_features)
 
     @cached_property
     def learner(self) -> Learner:

@@ -1,11 +1,11 @@
-"""Layers: rasters of the user, without dates, that are used as features (``userFeat``)."""
+"""Layers: rasters of the user without dates, used as features (``userFeat``) or read by functions of the user."""
 
 from __future__ import annotations
 
 import glob
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -19,6 +19,7 @@ from iota2.compute.valid import kept_type, nodata_of
 from iota2.core.files import first_listing_error
 from iota2.core.scene import Acquisition, FileFormat, SensorScene
 from iota2.core.sensor import BandSpec, SensorOptions, SensorSpec
+from iota2.core.user_features import EXOGENOUS
 from iota2.core.words import all_problems, some
 from iota2.errors import InputError, system_text
 from iota2.io.archive.folders import folder_of_tiles, folders_in, no_folder
@@ -26,16 +27,28 @@ from iota2.io.archive.headers import Header, HeaderReader
 from iota2.io.archive.nodata import as_stored
 
 SECTION, NAME = "userFeat", "userFeatures"
-"""Configuration section and sensor name of the layers."""
+"""Configuration section and sensor name of the layers that are features."""
+EXOGENOUS_SECTION = "external_features"
+"""Configuration section of the layers that only functions of the user read, those of the sensor ``EXOGENOUS``."""
+EXOGENOUS_DATA = "exogeneous_data"
+"""The option with the paths of these layers."""
+TILE_WORD = "$TILE"
+"""Word in these paths that stands for the name of the tile."""
+RESAMPLING_OPTIONS = {SECTION: f"{SECTION}.resampling", EXOGENOUS_SECTION: f"{EXOGENOUS_SECTION}.exogeneous_resampling"}
+"""The option with the resampling of layers, by section."""
+_FILE_OPTIONS = {SECTION: f"{SECTION}.patterns", EXOGENOUS_SECTION: f"{EXOGENOUS_SECTION}.{EXOGENOUS_DATA}"}
+"""The option that selects the files of layers, by section."""
 SUFFIXES = (".tif", ".tiff", ".jp2")
 """Lower-case file name extensions of rasters; other files in the folder are ignored."""
+Resampling = Literal["cubic", "bilinear", "nearest"]
+"""Resampling of layers to the grid of a tile."""
 
 
 def layer_options(
     folder: Path,
     arbo: str,
     patterns: Sequence[str],
-    resampling: Literal["cubic", "bilinear", "nearest"],
+    resampling: Resampling,
     missing: Sequence[float] = (),
 ) -> SensorOptions:
     """The layers as a sensor without dates, with one band for each pattern.
@@ -51,14 +64,28 @@ def layer_options(
     return SensorOptions(spec, folder, spec.temporal_resolution)
 
 
+def exogenous_options(paths: Mapping[str, Path], resampling: Resampling) -> SensorOptions:
+    """The layers that only functions of the user read, as a sensor without dates, with one band for each path.
+
+    ``paths``: GeoTIFF or JPEG 2000 files by name; ``TILE_WORD`` stands for the name of the tile. The number of bands of
+    the files is only known after ``scan_layers``.
+    """
+    bands = tuple(BandSpec(name, str(path)) for name, path in paths.items())
+    spec = SensorSpec(
+        EXOGENOUS, EXOGENOUS_SECTION, "", bands, masks=(), spectral=False, static=True, resampling=resampling
+    )
+    return SensorOptions(spec, ", ".join(map(str, paths.values())), spec.temporal_resolution)
+
+
 def scan_layers(spec: SensorSpec, root: str | Path, tile: str) -> SensorScene:
     """The layers of one tile: all bands of the file of each pattern, named ``<pattern>_band_<k>`` with k from 0.
 
-    ``spec`` is that of ``layer_options``. A file named exactly like a pattern takes precedence over files with the
-    pattern in their names. MissingTile when the tile has no folder; InputError with all problems: patterns without a
-    file or with several files, and unusable files.
+    ``spec`` is that of ``layer_options`` or ``exogenous_options``. A file named exactly like a pattern takes precedence
+    over files with the pattern in their names. MissingTile when the tile has no folder; InputError with all problems:
+    patterns without a file or with several files, and unusable files.
     """
-    folder = _tile_folder(root, tile)
+    exogenous = spec.section == EXOGENOUS_SECTION
+    folder = "" if exogenous else _tile_folder(root, tile)
     bands: list[BandSpec] = []
     files: dict[str, str] = {}
     grids: dict[str, GeoBox] = {}
@@ -68,12 +95,13 @@ def scan_layers(spec: SensorSpec, root: str | Path, tile: str) -> SensorScene:
     headers = HeaderReader()
     for wanted in spec.bands:
         try:
-            path = _only_file(folder, wanted)
+            path = _exogenous_file(wanted, tile) if exogenous else _only_file(folder, wanted)
             header, faults = headers.read(path, 1)
         except InputError as err:
             problems.append(str(err))
             continue
-        problems += [f"{fault}. Correct it with gdalwarp, or remove it from {SECTION}.patterns" for fault in faults]
+        option = _FILE_OPTIONS[spec.section]
+        problems += [f"{fault}. Correct it with gdalwarp, or remove it from {option}" for fault in faults]
         if header is not None:
             found = _bands(wanted, header, spec.missing)
             bands += found
@@ -82,9 +110,10 @@ def scan_layers(spec: SensorSpec, root: str | Path, tile: str) -> SensorScene:
             grids |= {band.name: header.grid for band in found}
             formats |= {band.name: header.format_of(band.index) for band in found}
     if problems:
-        raise InputError(all_problems(f"{SECTION}, tile {tile}", problems))
+        raise InputError(all_problems(f"{spec.section}, tile {tile}", problems))
     further = {name: values for name, values in hidden.items() if values}
-    acquisition = Acquisition(NAME, date.min, "", os.path.basename(folder), files, {}, formats, hidden=further)
+    product = tile if exogenous else os.path.basename(folder)
+    acquisition = Acquisition(spec.name, date.min, "", product, files, {}, formats, hidden=further)
     return SensorScene(replace(spec, bands=tuple(bands)), (acquisition,), grids)
 
 
@@ -101,8 +130,9 @@ def interpolated_integer_notes(layers: SensorScene, geobox: GeoBox, tile: str) -
             names.append(band.name)
     if names:
         yield (
-            f"{SECTION}, tile {tile}: layers of whole numbers are interpolated ({kernel}) to the grid of the tile: "
-            f"{', '.join(names)}. If the numbers are codes, such as soil types, set {SECTION}.resampling to 'nearest'"
+            f"{layers.spec.section}, tile {tile}: layers of whole numbers are interpolated ({kernel}) to the grid of "
+            f"the tile: {', '.join(names)}. If the numbers are codes, such as soil types, set "
+            f"{RESAMPLING_OPTIONS[layers.spec.section]} to 'nearest'"
         )
 
 
@@ -146,6 +176,15 @@ def _tile_folder(root: str | Path, tile: str) -> str:
             f"{SECTION}: several folders in {base} have {tile} in their names: {some(named, 10)}. Rename one to {tile}."
         )
     raise no_folder(SECTION, base, tile, " (its name must contain that of the tile)")
+
+
+def _exogenous_file(wanted: BandSpec, tile: str) -> str:
+    """The file of a layer that functions of the user read."""
+    path = wanted.file.replace(TILE_WORD, tile)
+    if not os.path.isfile(path):
+        named = f"{TILE_WORD} stands for the name of the tile: add" if TILE_WORD in wanted.file else "Add"
+        raise InputError(f"there is no file {path} ({wanted.name}). {named} the file, or correct the path")
+    return path
 
 
 def _only_file(folder: str, wanted: BandSpec) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -235,6 +235,8 @@ class RasterReader:
         self.geobox: GeoBox = raster_grid(self._source)
         self.count: int = self._source.count
         self.dtype: np.dtype[Any] = np.dtype(self._source.dtypes[0])
+        self.descriptions: tuple[str, ...] = tuple(text or "" for text in self._source.descriptions)
+        """Description of each band; empty for a band without one."""
 
     def __enter__(self) -> Self:
         return self
@@ -251,9 +253,9 @@ class RasterReader:
         """
         return self._window(geobox, [band], fill)[0]
 
-    def read_bands(self, geobox: GeoBox, *, fill: float = 0) -> np.ndarray:
-        """(band, y, x) values of all bands; see ``read``."""
-        return self._window(geobox, list(range(1, self.count + 1)), fill)
+    def read_bands(self, geobox: GeoBox, bands: Sequence[int] | None = None, *, fill: float = 0) -> np.ndarray:
+        """(band, y, x) values of the bands with these numbers, from 1, or of all bands; see ``read``."""
+        return self._window(geobox, list(range(1, self.count + 1) if bands is None else bands), fill)
 
     def at(self, row: np.ndarray, col: np.ndarray, *, fill: float = 0) -> np.ndarray:
         """(band, …) values of all bands at the pixels ``row``, ``col`` (arrays of any shape) of the raster.

@@ -37,6 +37,15 @@ def read_shifted_scene(inp: Paths) -> Scene:
     return shifted(scene, json.loads(inp.shifts.read_text(encoding="utf-8")))
 
 
+def read_feature_scene(inp: Paths) -> Scene:
+    """The scene for a job that computes features, with those of whole tiles, if the run has such functions.
+
+    The step of the job needs ``layout.FEATURE_IMAGES``. See ``read_shifted_scene``.
+    """
+    scene = read_shifted_scene(inp)
+    return replace(scene, whole_tiles=str(inp.whole_tiles)) if "whole_tiles" in inp else scene
+
+
 def shifted(scene: Scene, shifts: Shifts) -> Scene:
     """The scene with the given shifts of its dates; the shift of dates without an entry is 0."""
     return replace(scene, sensors=tuple(_shifted(sensor, shifts.get(sensor.spec.name, {})) for sensor in scene.sensors))

@@ -201,6 +201,19 @@ class SeriesView:
 
 
 @dataclass(frozen=True)
+class FunctionView:
+    """A Python function of the user that computes features."""
+
+    name: str
+    reads: tuple[str, ...]
+    """Sensors whose series it reads."""
+    features: tuple[str, ...]
+    """Names of its features."""
+    whole_tile: bool = False
+    """Whether it is called with whole tiles."""
+
+
+@dataclass(frozen=True)
 class InputsView:
     """Inputs that the survey found."""
 
@@ -209,7 +222,9 @@ class InputsView:
     """Kinds of inputs (products, reference data, regions …) with their paths."""
     remarks: tuple[str, ...] = ()
     features: int = 0
-    """Number of features per pixel of all sensors."""
+    """Number of features per pixel of all sensors and functions."""
+    functions: tuple[FunctionView, ...] = ()
+    """Functions of the user, in the order of the features."""
 
 
 @dataclass(frozen=True)

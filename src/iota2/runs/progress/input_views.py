@@ -20,7 +20,7 @@ from iota2.core.sensor import SensorOptions
 from iota2.io.files.crs import units_per_metre
 from iota2.io.tables.alignments import Alignment, read_alignments
 from iota2.io.tables.clear_dates import DateCoverage, read_clear_dates
-from iota2.report.run.values import AlignedView, InputsView, JobView, ProductView, SeriesView
+from iota2.report.run.values import AlignedView, FunctionView, InputsView, JobView, ProductView, SeriesView
 from iota2.runs.plan.jobs import Plan
 from iota2.runs.survey.survey import Survey
 
@@ -46,7 +46,7 @@ def products_page_title(sensors: Sequence[SensorOptions]) -> str:
 
 
 def inputs_view(config: Config, found: Survey, clear: ClearDates, aligned: Alignments) -> InputsView:
-    """View of all inputs: the series of each tile, paths, remarks, number of features."""
+    """View of all inputs: the series of each tile, paths, remarks, number of features, functions of the user."""
     series = []
     for tile, scene in found.scenes.items():
         rows, columns = scene.geobox.shape
@@ -80,10 +80,12 @@ def inputs_view(config: Config, found: Survey, clear: ClearDates, aligned: Align
             ("Names of the classes", chain.nomenclature_path),
             ("Colours", chain.color_table),
             ("Reference image of the co-registration", config.coregistration.vhr_path),
+            ("Python functions", config.external_features.module if found.recipe.functions else None),
         )
         if path
     ]
-    return InputsView(tuple(series), tuple(sources), texts_of(found.remarks), len(found.recipe.names))
+    functions = tuple(FunctionView(one.name, one.sensors, one.labels, one.whole_tile) for one in found.recipe.functions)
+    return InputsView(tuple(series), tuple(sources), texts_of(found.remarks), len(found.recipe.names), functions)
 
 
 def _texts_by_sensor(scene: Scene, remarks: Sequence[Remark]) -> list[tuple[str, ...]]:

@@ -199,6 +199,7 @@ class _JobEstimate:
             found.classes,
             submodels=found.submodels or {},
             sources=len(found.sources),
+            function_seconds={trial.name: trial.seconds for trial in found.trials},
         )
         self.facts = replace(facts, samples=_samples(config, found, facts))
 

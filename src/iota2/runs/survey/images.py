@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import shapely
@@ -18,7 +18,7 @@ from iota2.core.sensor import SensorOptions
 from iota2.core.words import counted
 from iota2.io.tables.point_areas import outline
 from iota2.runs.survey.problems import Problems
-from iota2.runs.survey.scan import Items, Series, read_stac, scan, scenes_of, with_images
+from iota2.runs.survey.scan import ALLOW_MISSING_HINT, Items, Series, read_stac, scan, scenes_of, with_images
 from iota2.runs.survey.user_functions import FunctionTrial, try_functions
 
 _IMAGES = tuple(f"chain.{key}" for key in (*ENABLING_KEYS.values(), "user_sensors", "stac_items"))
@@ -109,7 +109,22 @@ def _recipe(problems: Problems, scenes: Mapping[str, Scene]) -> FeatureRecipe | 
         problems.attempt(lambda: require_same_dates(recipe, scenes, "use_gapfilling is False, which requires"))
     if recipe and _needs_series(problems) and recipe.series_shape is None:
         problems.add(("arg_train", "classifier"), f"{SERIES_NEEDED}.")
+    for text in _incomplete_tiles(scenes, recipe) if recipe and recipe.needs_all_sensors else ():
+        problems.add(("external_features", "functions"), text)
     return recipe
+
+
+def _incomplete_tiles(scenes: Mapping[str, Scene], recipe: FeatureRecipe) -> Iterator[str]:
+    """A problem for each tile without images of a sensor, for a recipe whose features need all sensors."""
+    for tile, scene in scenes.items():
+        there = {one.spec.name for one in scene.sensors}
+        if lacking := [name for name in recipe.dated if name not in there]:
+            alone = [name for name in recipe.dated if not recipe.features_of[name]]
+            yield (
+                f"tile {tile} has no images of {', '.join(lacking)}. Models of the other sensors are not possible, "
+                f"because no feature is computed from {' or '.join(alone)} alone: add such a function."
+                f"{ALLOW_MISSING_HINT}"
+            )
 
 
 def _needs_series(problems: Problems) -> bool:

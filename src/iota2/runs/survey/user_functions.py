@@ -42,6 +42,8 @@ class FunctionTrial:
     """Share of the results in pixels with a clear date that are not finite, 0 to 1; NaN without such pixels."""
     seconds: float
     """Computing time per pixel."""
+    whole_tile: bool = False
+    """Whether the run calls it with whole tiles."""
 
     @property
     def text(self) -> str:
@@ -50,6 +52,7 @@ class FunctionTrial:
         return (
             f"{self.name}: {counted(len(self.labels), 'feature')} ({some(self.labels, 3)}) of {self.shape[0]} x "
             f"{self.shape[1]} pixels; {values}; {self.seconds * 1e6:.2f} µs per pixel"
+            f"{'; the run calls it with whole tiles' if self.whole_tile else ''}"
         )
 
 
@@ -57,7 +60,7 @@ def try_functions(scenes: Mapping[str, Scene], recipe: FeatureRecipe) -> tuple[F
     """Call each function on a block of the first tile that has images of all its sensors.
 
     InputProblems for a function that fails, and for one whose result depends on the block: the whole block and its four
-    quarters, each with its padding, must give the same values.
+    quarters, each with its padding, must give the same values. Functions of whole tiles may depend on it.
     """
     problems, trials = [], []
     for function in recipe.functions:
@@ -93,11 +96,11 @@ def _tried(scene: Scene, recipe: FeatureRecipe, reader: CubeReader) -> FunctionT
     clear = np.logical_and.reduce([cubes[name].without_margins().n_valid > 0 for name in function.sensors])
     results = np.count_nonzero(clear) * len(function.labels)
     missing = sum(code.not_finite.values()) / results if results else float("nan")
-    for quarter in _quarters(block, scene):
+    for quarter in () if function.whole_tile else _quarters(block, scene):
         part = _values(code, reader.read(quarter, recipe.halos))
         if not np.allclose(part, block.cut(whole, quarter), rtol=ROUNDING, atol=ROUNDING, equal_nan=True):
             raise UserCodeError(_depends_on_block(function.name, recipe))
-    return FunctionTrial(function.name, function.labels, block.shape, missing, seconds)
+    return FunctionTrial(function.name, function.labels, block.shape, missing, seconds, function.whole_tile)
 
 
 def _values(code: UserCode, cubes: Mapping[str, Cube]) -> np.ndarray:
@@ -145,5 +148,6 @@ def _depends_on_block(name: str, recipe: FeatureRecipe) -> str:
         "pixels differ from those on its four quarters, so the map would show the borders of blocks. A function must "
         "use no statistics of its whole input, such as a mean over all pixels, and no pixels further away than "
         f"python_data_managing.padding_size_y ({rows}) rows and padding_size_x ({columns}) columns: increase these "
-        "options to the reach of the function"
+        "options to the reach of the function. If it needs the whole tile, name it in external_features.whole_tiles: "
+        "it is then called once for each tile, with all its pixels"
     )

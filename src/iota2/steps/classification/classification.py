@@ -18,14 +18,14 @@ from iota2.compute.block_shapes import MIN_SHAPE, BlockShapes
 from iota2.compute.region_weights import WEIGHT_SCALE
 from iota2.config.learner import learned_features, learned_samples
 from iota2.config.options.schema import Config
-from iota2.core.cost import COMPONENT_SECONDS, FEATURE_SECONDS, READING_SECONDS, Cost, Facts, JobFacts
+from iota2.core.cost import COMPONENT_SECONDS, READING_SECONDS, Cost, Facts, JobFacts
 from iota2.core.graph import JobContext, Resources, Step, only_for, optional
 from iota2.core.grid import Block, block_of, blocks, padded, part_rows
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
 from iota2.errors import ConfigError
 from iota2.io.rasters.files import RasterReader
-from iota2.io.series.scene_file import read_shifted_scene
+from iota2.io.series.scene_file import read_feature_scene
 from iota2.io.tables.classes import read_classes
 from iota2.steps.blocks import IMAGE_THREADS, fitting_threads, halo_factor, prediction_shapes
 from iota2.steps.map_writers import open_maps
@@ -51,7 +51,7 @@ def params(config: Config) -> RegionFusion:
 
 def run(job: JobContext[RegionFusion]) -> None:
     """Compute features block by block, classify the pixels of each region by its models, and combine their results."""
-    scene, classes = read_shifted_scene(job.inp), read_classes(job.inp.classes)
+    scene, classes = read_feature_scene(job.inp), read_classes(job.inp.classes)
     models = read_tile_models(job.inp, classes, job.params)
     recipe = models.recipe
     rows = part_rows(job.key.part, scene.geobox.shape[0])
@@ -184,7 +184,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
         prediction_seconds *= 1 + around * (config.arg_train.passes - 1)
     predictions = models / facts.regions * (1.5 if layout.with_boundary_fusion(config) else 1.0)
     fusions = FUSION_SECONDS * run.class_count * predictions * (maps > models)
-    seconds = READING_SECONDS * facts.layers + FEATURE_SECONDS * run.features * around
+    seconds = READING_SECONDS * facts.layers + run.feature_seconds * around
     seconds += prediction_seconds * predictions + fusions
     return facts.raster_cost((run.label_bytes + 4 + probabilities) * maps, seconds)
 
@@ -221,7 +221,7 @@ STEP = Step(
     run=run,
     over=("tile", "part"),
     needs={
-        **layout.IMAGES,
+        **layout.FEATURE_IMAGES,
         "classes": layout.CODES,
         "models": layout.MODEL,
         "masks": layout.REGION_MASK,

@@ -12,7 +12,7 @@ from iota2 import layout
 from iota2.classifiers.context_training import CONTEXT_FOLDS, ContextModels, load_context_models
 from iota2.compute.window_means import window_positions
 from iota2.config.options.schema import Config
-from iota2.core.cost import FEATURE_SECONDS, READING_SECONDS, SECONDS_PER_JOB, Cost, JobFacts
+from iota2.core.cost import READING_SECONDS, SECONDS_PER_JOB, Cost, JobFacts
 from iota2.core.cube import FeatureBlock
 from iota2.core.graph import JobContext, Resources, Step
 from iota2.core.grid import part_rows
@@ -20,7 +20,7 @@ from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
 from iota2.core.tables import COLUMN, ORIGIN, ROW
 from iota2.errors import ConfigError
-from iota2.io.series.scene_file import read_shifted_scene
+from iota2.io.series.scene_file import read_feature_scene
 from iota2.io.tables.pixel_features import PixelFeatures, write_pixel_features
 from iota2.io.tables.samples import read_columns
 from iota2.steps.blocks import IMAGE_THREADS, feature_shapes, fitting_threads
@@ -69,7 +69,7 @@ class _Requests:
 
 def run(job: JobContext[ContextParams]) -> None:
     """Predict the pixels around each selected pixel, and write the means of their probabilities."""
-    scene = read_shifted_scene(job.inp)
+    scene = read_feature_scene(job.inp)
     models = [load_context_models(job.inp.at("models", **key.by_axis())) for key, _ in job.out.each("context")]
     sizes = [0 if one.first is None else len(one.first.classes) for one in models]
     requests = _requests(job, models, part_rows(job.key.part, scene.geobox.shape[0]))
@@ -201,7 +201,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     pixels = min(samples * window**2, config.arg_train.runs * float(facts.pixels) * CONTEXT_FOLDS)
     learned = run.samples_of_model(config.arg_train.runs)
     predicted = config.learner.untrained().pixel_seconds(learned, run.features, run.class_count)
-    seconds = facts.pixels * (READING_SECONDS * facts.layers + FEATURE_SECONDS * run.features) + pixels * predicted
+    seconds = facts.pixels * (READING_SECONDS * facts.layers + run.feature_seconds) + pixels * predicted
     size = 4.0 * run.class_count
     return Cost(facts.allowed + int(samples * size), SECONDS_PER_JOB + seconds, run.samples * share * size)
 
@@ -214,7 +214,7 @@ STEP = Step(
     run=run,
     over=("tile", "part"),
     needs={
-        **layout.IMAGES,
+        **layout.FEATURE_IMAGES,
         "selections": layout.TILE_SELECTION,
         "models": layout.CONTEXT_MODELS,
     },

@@ -13,13 +13,13 @@ from iota2.classifiers.transforms import Components
 from iota2.compute.superpixels import BAND_BYTES, SUPERPIXEL_BYTES, SlicOptions, block_with_halo, on_cells, superpixels
 from iota2.config.options.schema import Config
 from iota2.config.options.train import SUPERPIXELS
-from iota2.core.cost import COMPONENT_SECONDS, FEATURE_SECONDS, READING_SECONDS, Cost, JobFacts
+from iota2.core.cost import COMPONENT_SECONDS, READING_SECONDS, Cost, JobFacts
 from iota2.core.graph import JobContext, Resources, Step
 from iota2.core.grid import Block, block_of, blocks
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
 from iota2.io.rasters.files import RasterProfile, RasterWriter
-from iota2.io.series.scene_file import read_shifted_scene
+from iota2.io.series.scene_file import read_feature_scene
 from iota2.io.tables.recipes import read_recipe
 from iota2.steps.blocks import IMAGE_THREADS, feature_shapes, fitting_threads
 from iota2.steps.pixels import feature_blocks
@@ -51,7 +51,7 @@ def run(job: JobContext[SuperpixelParams]) -> None:
     Cells are the same for all tiles with the same pixel grid: the image is enlarged at the top and left to whole cells,
     and the added pixels are not clear.
     """
-    scene, recipe, options = read_shifted_scene(job.inp), read_recipe(job.inp.recipe), job.params.options
+    scene, recipe, options = read_feature_scene(job.inp), read_recipe(job.inp.recipe), job.params.options
     components = Components.load(job.inp.components)
     grid = on_cells(scene.geobox, options.cell)
     above, left = (int(a) - int(b) for a, b in zip(grid.shape, scene.geobox.shape, strict=True))
@@ -112,7 +112,7 @@ def _shape(use: Resources, options: SlicOptions) -> tuple[int, int]:
 def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of a job: all features of the tile are computed once; their components are in a scratch file."""
     features = facts.run.features
-    seconds = READING_SECONDS * facts.layers + FEATURE_SECONDS * features + SUPERPIXEL_SECONDS
+    seconds = READING_SECONDS * facts.layers + facts.run.feature_seconds + SUPERPIXEL_SECONDS
     usual = facts.raster_cost(4, seconds + COMPONENT_SECONDS * features * COMPONENTS)
     memory = usual.memory + facts.pixels  # whether each pixel has a clear date
     return replace(usual, memory=memory, uncompressed=usual.uncompressed + float(facts.pixels * _COMPONENT_BYTES))
@@ -125,7 +125,7 @@ STEP = Step(
     task="superpixels_{tile}",
     run=run,
     over=("tile",),
-    needs={**layout.IMAGES, "recipe": layout.RECIPE, "components": layout.SUPERPIXEL_COMPONENTS},
+    needs={**layout.FEATURE_IMAGES, "recipe": layout.RECIPE, "components": layout.SUPERPIXEL_COMPONENTS},
     makes={"raster": layout.SUPERPIXELS},
     when=layout.with_superpixels,
     params=params,

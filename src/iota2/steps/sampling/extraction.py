@@ -9,12 +9,12 @@ import numpy as np
 
 from iota2 import layout
 from iota2.config.options.schema import Config
-from iota2.core.cost import FEATURE_SECONDS, READING_SECONDS, SECONDS_PER_JOB, Cost, JobFacts
+from iota2.core.cost import READING_SECONDS, SECONDS_PER_JOB, Cost, JobFacts
 from iota2.core.graph import JobContext, Key, Step
 from iota2.core.grid import part_rows
 from iota2.core.losses import without_features
 from iota2.core.tables import COLUMN, ROW
-from iota2.io.series.scene_file import read_shifted_scene
+from iota2.io.series.scene_file import read_feature_scene
 from iota2.io.tables.pixel_features import PixelFeatures, write_pixel_features
 from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.samples import read_columns
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 def run(job: JobContext) -> None:
     """Compute the features of the strip's selected pixels, each once, and write them by model and seed."""
-    scene, recipe = read_shifted_scene(job.inp), read_recipe(job.inp.recipe)
+    scene, recipe = read_feature_scene(job.inp), read_recipe(job.inp.recipe)
     strip = part_rows(job.key.part, scene.geobox.shape[0])
     pixels = {key: read_columns(path, [ROW, COLUMN], np.int64) for key, path in job.inp.each("selections")}
     positions = {key: np.flatnonzero((at[:, 0] >= strip[0]) & (at[:, 0] < strip[1])) for key, at in pixels.items()}
@@ -53,7 +53,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     # Samples of a part with many of them: twice the mean is assumed.
     share = facts.pixels / max(1, run.all_pixels)
     sample_bytes = 4 * run.features
-    seconds = facts.pixels * (READING_SECONDS * facts.layers + FEATURE_SECONDS * run.features)
+    seconds = facts.pixels * (READING_SECONDS * facts.layers + run.feature_seconds)
     return Cost(
         memory=facts.allowed + int(run.samples * min(1.0, 2 * share) * sample_bytes),
         seconds=SECONDS_PER_JOB + seconds,
@@ -69,7 +69,7 @@ STEP = Step(
     run=run,
     over=("tile", "part"),
     needs={
-        **layout.IMAGES,
+        **layout.FEATURE_IMAGES,
         "recipe": layout.RECIPE,
         "selections": layout.TILE_SELECTION,
     },

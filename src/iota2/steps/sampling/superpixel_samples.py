@@ -7,12 +7,12 @@ import numpy as np
 from iota2 import layout
 from iota2.config.options.schema import Config
 from iota2.config.options.train import SUPERPIXELS
-from iota2.core.cost import FEATURE_SECONDS, READING_SECONDS, SECONDS_PER_JOB, Cost, JobFacts
+from iota2.core.cost import READING_SECONDS, SECONDS_PER_JOB, Cost, JobFacts
 from iota2.core.graph import JobContext, Step
 from iota2.core.grid import block_of, part_rows
 from iota2.core.tables import COLUMN, ROW
 from iota2.io.rasters.files import RasterReader
-from iota2.io.series.scene_file import read_shifted_scene
+from iota2.io.series.scene_file import read_feature_scene
 from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.samples import read_columns
 from iota2.io.tables.superpixel_samples import SuperpixelPixels, write_superpixels
@@ -22,7 +22,7 @@ from iota2.steps.pixels import features_at
 
 def run(job: JobContext) -> None:
     """Compute the features of the pixels, each once, and write them by model and seed."""
-    scene, recipe = read_shifted_scene(job.inp), read_recipe(job.inp.recipe)
+    scene, recipe = read_feature_scene(job.inp), read_recipe(job.inp.recipe)
     height, width = scene.geobox.shape
     strip = part_rows(job.key.part, height)
     first, last = max(0, strip[0] - SUPERPIXELS.extent), min(height, strip[1] + SUPERPIXELS.extent)
@@ -47,7 +47,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     share = facts.pixels / max(1, run.all_pixels)
     pixels = min(float(facts.pixels), run.samples * min(1.0, 2 * share) * SUPERPIXELS.cell**2)
     size = 2 * 4 * pixels * run.features
-    seconds = facts.pixels * (READING_SECONDS * facts.layers + FEATURE_SECONDS * run.features)
+    seconds = facts.pixels * (READING_SECONDS * facts.layers + run.feature_seconds)
     memory = facts.allowed + int(size + 8 * facts.pixels)
     return Cost(memory, SECONDS_PER_JOB + seconds, size * config.arg_train.runs / 2)
 
@@ -60,7 +60,7 @@ STEP = Step(
     run=run,
     over=("tile", "part"),
     needs={
-        **layout.IMAGES,
+        **layout.FEATURE_IMAGES,
         "recipe": layout.RECIPE,
         "selections": layout.TILE_SELECTION,
         "segments": layout.SUPERPIXELS,

@@ -13,7 +13,6 @@ from iota2 import layout
 from iota2.compute.permutation import draw_evenly
 from iota2.config.options.schema import Config
 from iota2.core.cost import (
-    FEATURE_SECONDS,
     POINT_BYTES,
     READING_SECONDS,
     SAMPLE_BYTES,
@@ -28,7 +27,7 @@ from iota2.core.random import generator
 from iota2.core.tables import CODE, ORIGIN, REGION, WEIGHT, sample_columns
 from iota2.io.files.crs import to_crs
 from iota2.io.rasters.rasterize import pixels_inside
-from iota2.io.series.scene_file import read_shifted_scene
+from iota2.io.series.scene_file import read_feature_scene
 from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.sample_tables import write_points
 from iota2.io.tables.vectors import read_sqlite
@@ -62,7 +61,7 @@ def most_pixels(tiles: int) -> int:
 
 def run(job: JobContext[ValidationSampleParams]) -> None:
     """Draw validation pixels of each model and seed, and write their features."""
-    scene, recipe = read_shifted_scene(job.inp), read_recipe(job.inp.recipe)
+    scene, recipe = read_feature_scene(job.inp), read_recipe(job.inp.recipe)
     drawn = {}
     for key, path in job.out.each("samples"):
         polygons = read_sqlite(job.inp.at("polygons", seed=key.seed))
@@ -96,7 +95,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of a job: the drawn pixels of the tile are in memory together with the blocks."""
     run = facts.run
     pixels = params(config).most * run.class_count * facts.regions * config.arg_train.runs
-    seconds = facts.pixels * (READING_SECONDS * facts.layers + FEATURE_SECONDS * run.features)
+    seconds = facts.pixels * (READING_SECONDS * facts.layers + run.feature_seconds)
     return Cost(
         memory=facts.allowed + pixels * (4 * run.features + POINT_BYTES),
         seconds=SECONDS_PER_JOB + seconds,
@@ -111,7 +110,7 @@ STEP = Step(
     task="validation_samples_{tile}",
     run=run,
     over=("tile",),
-    needs={**layout.IMAGES, "recipe": layout.RECIPE, "polygons": layout.VALIDATION_POLYGONS},
+    needs={**layout.FEATURE_IMAGES, "recipe": layout.RECIPE, "polygons": layout.VALIDATION_POLYGONS},
     makes={"samples": layout.TILE_VALIDATION_SAMPLES},
     params=params,
     when=layout.with_validation_samples,
