@@ -206,7 +206,7 @@ class WarpedPlacement:
 def _warped(source: GeoBox, destination: GeoBox, rows: Range, cols: Range, kernel: str) -> WarpedPlacement:
     """The placement of a block on a grid of another CRS."""
     y, x = source_coordinates(source, destination, rows, cols)
-    return WarpedPlacement(y, x, (source.shape.y, source.shape.x), kernel, _scale(source, destination))
+    return WarpedPlacement(y, x, (source.shape.y, source.shape.x), kernel, pixel_ratio(source, destination))
 
 
 def source_windows(source: GeoBox, destination: GeoBox, blocks: np.ndarray, kernel: str) -> np.ndarray:
@@ -221,7 +221,7 @@ def source_windows(source: GeoBox, destination: GeoBox, blocks: np.ndarray, kern
     if source.crs == destination.crs and share_pixels(source, destination):
         y, x, margin = np.round(y), np.round(x), [0, 0]
     else:
-        margin = [math.ceil(_KERNEL_RADIUS[kernel] * scale) + 1 for scale in _scale(source, destination)]
+        margin = [math.ceil(_KERNEL_RADIUS[kernel] * scale) + 1 for scale in pixel_ratio(source, destination)]
     found, everywhere = np.empty((len(blocks), 4)), np.array([0, source.shape.y, 0, source.shape.x])
     for axis, (at, more) in enumerate(zip((y, x), margin, strict=True)):
         found[:, 2 * axis] = np.floor(at.min(axis=1) + _EDGE_TOLERANCE) - more
@@ -236,7 +236,7 @@ def source_windows(source: GeoBox, destination: GeoBox, blocks: np.ndarray, kern
 
 
 @lru_cache(maxsize=64)
-def _scale(source: GeoBox, destination: GeoBox) -> tuple[float, float]:
+def pixel_ratio(source: GeoBox, destination: GeoBox) -> tuple[float, float]:
     """Source pixels (rows, columns) per pixel at the centre of the destination grid, at least 1.
 
     Ratios up to 1.01 count as 1, so that values are not smoothed between projections with the same pixel size.
