@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from generators.markdown import GENERATED, code, sentence, table
-from iota2.chains import SURVEY
-from iota2.chains.classification import CLASSIFICATION
+from iota2.chains import BUILDERS, SURVEY
+from iota2.core.builder import Builder
 from iota2.core.graph import AXES, Artifact, Step
 
 HEAD = f"""{GENERATED}
 
 # Steps
 
-The chain is defined in `src/iota2/chains/classification.py`. The number of a step depends only on the builders of the
-configuration. `-starting_step` and `-ending_step` of `Iota2.py`, and `--first-step` and `--last-step` of `iota2`,
-accept the number or the name of a step, or a group; if a group and a step have the same name, the group is selected.
-If the selected step is not active, the run begins with the next active one, or ends with the previous one, and a note
-says so. A new version may insert steps: names are more stable than numbers. `first_step` and `last_step` of the
-configuration accept the same groups. The logs of a step are in `logs/<name>`, with two files for each job.
+The chains are defined in `src/iota2/chains`, one file for each builder. The number of a step depends only on the
+builders of the configuration. `-starting_step` and `-ending_step` of `Iota2.py`, and `--first-step` and `--last-step`
+of `iota2`, accept the number or the name of a step, or a group; if a group and a step have the same name, the group is
+selected. If the selected step is not active, the run begins with the next active one, or ends with the previous one,
+and a note says so. A new version may insert steps: names are more stable than numbers. `first_step` and `last_step` of
+the configuration accept the same groups. The logs of a step are in `logs/<name>`, with two files for each job.
 """
 SURVEY_HEAD = """## Before the first step
 
@@ -28,15 +28,21 @@ instead of listing folders.
 
 
 def steps_page() -> str:
-    """A table of all steps, then the parameters, inputs and outputs of each step."""
+    """A table of the steps of each builder, then the parameters, inputs and outputs of each step."""
+    found = table(("file", "content"), [(code(artifact.path), artifact.about) for artifact in SURVEY])
+    numbered = {step.name: (number, step) for one in BUILDERS for number, step in enumerate(one.steps, start=1)}
+    steps = [_step(number, step) for number, step in numbered.values()]
+    return "\n".join([HEAD, *map(_builder, BUILDERS), f"{SURVEY_HEAD}\n{found}", *steps])
+
+
+def _builder(builder: Builder) -> str:
+    """A table of the steps of a builder."""
     rows = [
         (str(number), step.group, f"[{step.name}](#{step.name.lower()})", code(step.task), _over(step), step.about)
-        for number, step in enumerate(CLASSIFICATION.steps, start=1)
+        for number, step in enumerate(builder.steps, start=1)
     ]
     head = ("#", "group", "step and log folder", "name of a job", "one job for each", "description")
-    found = table(("file", "content"), [(code(artifact.path), artifact.about) for artifact in SURVEY])
-    steps = [_step(number, step) for number, step in enumerate(CLASSIFICATION.steps, start=1)]
-    return "\n".join([HEAD, table(head, rows), f"{SURVEY_HEAD}\n{found}", *steps])
+    return f"## {builder.name}\n\n{builder.about}\n\n{table(head, rows)}"
 
 
 def _over(step: Step) -> str:

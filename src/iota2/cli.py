@@ -27,6 +27,7 @@ from iota2.config.syntax.yaml_reader import written_in_yaml
 from iota2.config.template import minimal_config
 from iota2.core.builder import Chain
 from iota2.core.graph import Resources
+from iota2.core.remarks import texts_of
 from iota2.core.words import counted, did_you_mean, json_text, printable, some
 from iota2.errors import (
     EXIT_DEFECT,
@@ -271,7 +272,8 @@ def plan(  # noqa: PLR0917 - typer reads options from the signature
 ) -> None:
     """Show the jobs that a run would execute, and the reasons."""
     console, preview = _preview(config, first_step, last_step, restart, force, paths_from)
-    for note in preview.notes:
+    resampling = (remark for remark in preview.survey.remarks if remark.kind == "resampling")
+    for note in (*texts_of(resampling), *preview.notes):
         console.say(f"note: {note}")
     console.preview(preview.plan, preview.verdicts, len(preview.removed or ()))
 

@@ -1,6 +1,7 @@
 """All files of the output folder: path pattern, description and role.
 
-Braces in a path are axes of the run (``tile``, ``part``, ``sensor``, ``region``, ``seed``) or constants of the run.
+Braces in a path are axes of the run (``tile``, ``part``, ``sensor``, ``raster``, ``region``, ``seed``) or constants of
+the run.
 The reference page of the output tree is generated from this table.
 """
 
@@ -109,6 +110,8 @@ class _Chain(Protocol):
     def list_tile(self) -> tuple[str, ...]: ...
     @property
     def region_path(self) -> Path | None: ...
+    @property
+    def features_path(self) -> tuple[Path, ...]: ...
 
 
 class OutputOptions(Protocol):
@@ -349,6 +352,11 @@ def with_context(config: OutputOptions) -> bool:
     return with_window(config) or with_superpixels(config)
 
 
+def with_feature_tiles(config: OutputOptions) -> bool:
+    """Whether rasters are cut to tiles."""
+    return bool(config.chain.features_path)
+
+
 def artifacts() -> tuple[Artifact, ...]:
     """All kinds of files of the output folder."""
     return tuple(value for value in globals().values() if isinstance(value, Artifact))
@@ -388,10 +396,23 @@ LISTING = Artifact(
     "Fingerprint of every image file of the tile; jobs that read a changed file run again.",
 )
 
+RASTER_SOURCE = Artifact(
+    "features/rasters/{raster}.json",
+    "Path, fingerprint, kind and no-data value of a raster to be cut to tiles.",
+)
+
 SUBMODELS = Artifact(
     "config_model/submodels.json",
     "Number of models of each region (with `classif_mode: fusion`).",
     when=with_submodels,
+)
+
+# ---- features tiler
+FEATURE_TILE = Artifact(
+    "{tile}/{raster}.tif",
+    "A raster of `features_path` on the grid of the tile: all bands, with their type, descriptions and no-data value.",
+    when=with_feature_tiles,
+    role="product",
 )
 
 # ---- preparation

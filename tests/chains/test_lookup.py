@@ -50,7 +50,7 @@ def test_a_builder_is_found_by_name_and_alias_in_any_spelling(builder: Builder) 
         assert find_builders([name]) == (builder,)
 
 
-@pytest.mark.parametrize("name", ["i2_features_map", "I2Obia", "i2Vectorization", "I2Regression", "i2_featurestiler"])
+@pytest.mark.parametrize("name", ["i2_features_map", "I2Obia", "i2Vectorization", "I2Regression"])
 def test_a_builder_that_is_not_available_yet_is_rejected(name: str) -> None:
     with pytest.raises(UserError, match="is known but not available yet; expected one of I2Classification"):
         find_builders([name])
@@ -59,7 +59,9 @@ def test_a_builder_that_is_not_available_yet_is_rejected(name: str) -> None:
 def test_an_unknown_builder_is_rejected_with_a_suggestion() -> None:
     with pytest.raises(UserError, match="'I2Clasification' is not a builder; did you mean 'I2Classification'"):
         find_builders(["I2Clasification"])
-    with pytest.raises(UserError, match="'xyz' is not a builder; expected one of I2Classification, or give the folder"):
+    with pytest.raises(
+        UserError, match=r"'xyz' is not a builder; expected one of I2Classification, .*, or give the folder"
+    ):
         find_builders(["xyz"])
 
 
@@ -72,7 +74,7 @@ def test_all_names_of_builders_that_cannot_be_used_are_reported_alike() -> None:
 
 def test_builders_in_a_folder_are_found_together_with_the_built_in_ones(mine: Path) -> None:
     classification, own = find_builders(["I2Classification", "my_own"], [mine])
-    assert (classification,) == BUILDERS
+    assert classification in BUILDERS
     assert own.name == "Own"
     assert own.source == str(mine / "own.py")
     assert own.steps[1].name == "ownStep"

@@ -62,6 +62,8 @@ class Facts:
     """Number of models of each region, sub-model and seed: 2 if optical and radar images have models of their own."""
     samples: float = 0.0
     """Maximum number of selected pixels, for all models and seeds."""
+    rasters: Mapping[str, int] = field(default_factory=dict)
+    """Bytes of a pixel of all bands, by name of the rasters that are cut to tiles."""
 
     @cached_property
     def features(self) -> int:

@@ -208,6 +208,7 @@ class _JobEstimate:
             found.classes,
             submodels=found.submodels or {},
             sources=len(found.sources),
+            rasters={raster.name: raster.pixel_bytes for raster in found.rasters},
         )
         self.facts = replace(facts, samples=_samples(config, found, facts))
 
