@@ -194,6 +194,18 @@ def test_a_raster_covers_a_tile_if_it_contains_the_centres_of_all_pixels() -> No
     assert not covers(SOURCE, grid(25, (20, 20), *_lambert(499_000, 4_799_600), LAMBERT))
 
 
+@pytest.mark.parametrize("crs", [UTM, LAMBERT])
+def test_points_of_the_border_decide_only_clear_cases(monkeypatch: pytest.MonkeyPatch, crs: str) -> None:
+    """Tiles are moved across all sides of the raster; the result equals that of the positions of all pixels."""
+    x, y = (500_000, 4_800_000) if crs == UTM else _lambert(500_000, 4_800_000)
+    tiles = [grid(7, (90, 80), x + 90 * col, y - 90 * row, crs) for col in range(-2, 34) for row in range(-2, 34)]
+    quick = [covers(SOURCE, tile) for tile in tiles]
+    clear = sum(tile_resampling._covers_clearly(SOURCE, tile) for tile in tiles)
+    monkeypatch.setattr(tile_resampling, "_covers_clearly", lambda source, destination: False)
+    assert quick == [covers(SOURCE, tile) for tile in tiles]
+    assert 0.8 * sum(quick) < clear < sum(quick) < len(tiles)
+
+
 @pytest.mark.parametrize("size", [1, 10, 25, 250, 5000])
 @pytest.mark.parametrize("bands", [1, 40])
 def test_blocks_and_their_source_windows_fit_a_constant_memory(size: float, bands: int) -> None:

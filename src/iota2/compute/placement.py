@@ -217,7 +217,9 @@ def source_windows(source: GeoBox, destination: GeoBox, blocks: np.ndarray, kern
     much faster than computing placements.
     """
     top, bottom, left, right = blocks.T
-    y, x = _exact(source, destination, np.stack([top, top, bottom, bottom], 1), np.stack([left, right, left, right], 1))
+    y, x = exact_coordinates(
+        source, destination, np.stack([top, top, bottom, bottom], 1), np.stack([left, right, left, right], 1)
+    )
     if source.crs == destination.crs and share_pixels(source, destination):
         y, x, margin = np.round(y), np.round(x), [0, 0]
     else:
@@ -242,7 +244,7 @@ def pixel_ratio(source: GeoBox, destination: GeoBox) -> tuple[float, float]:
     Ratios up to 1.01 count as 1, so that values are not smoothed between projections with the same pixel size.
     """
     row, col = destination.shape.y // 2, destination.shape.x // 2
-    y, x = _exact(source, destination, np.array([row, row + 1, row]), np.array([col, col, col + 1]))
+    y, x = exact_coordinates(source, destination, np.array([row, row + 1, row]), np.array([col, col, col + 1]))
     steps = np.hypot(y[1] - y[0], y[2] - y[0]), np.hypot(x[1] - x[0], x[2] - x[0])
     return tuple(float(step) if step > 1.01 else 1.0 for step in steps)  # type: ignore[return-value]
 
@@ -257,7 +259,7 @@ def source_coordinates(source: GeoBox, destination: GeoBox, rows: Range, cols: R
     knots = np.meshgrid(knot_rows, knot_cols, indexing="ij")
     return tuple(  # type: ignore[return-value]
         _between(_between(values, knot_rows, rows).T, knot_cols, cols).T
-        for values in _exact(source, destination, *knots)
+        for values in exact_coordinates(source, destination, *knots)
     )
 
 
@@ -275,7 +277,9 @@ def _between(values: np.ndarray, knots: np.ndarray, pixels: Range) -> np.ndarray
         return values[first] * (1.0 - share) + values[first + 1] * share
 
 
-def _exact(source: GeoBox, destination: GeoBox, row: np.ndarray, col: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def exact_coordinates(
+    source: GeoBox, destination: GeoBox, row: np.ndarray, col: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Source coordinates (row, column) of positions on ``destination``, both with pixel edges at integers.
 
     NaN where the transformation fails.

