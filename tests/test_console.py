@@ -150,3 +150,11 @@ def test_a_plain_log_has_no_control_characters_and_reaches_100_percent_when_resu
     counts = [tuple(map(int, found)) for found in re.findall(r"(\d+) of \d+ jobs, +(\d+) %", printed)]
     assert counts[0][0] > fresh
     assert counts[-1] == (total, 100)
+
+
+def test_many_products_of_one_kind_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    tiles = [(Path(f"out/T{number}.tif"), "A `layer`.") for number in range(8)]
+    Console().finished([*tiles, (Path("out/map.tif"), "The map.")], Path("out"))
+    printed = capsys.readouterr().out
+    assert "  out/T4.tif\n  … and 3 more\n      A layer.\n  out/map.tif\n      The map.\n" in printed
+    assert "T5" not in printed

@@ -22,9 +22,10 @@ Every file of the output folder, as declared in `src/iota2/layout.py`. Names in 
 
 | in braces | values |
 | --- | --- |
-| `tile` | the names in `chain.list_tile` |
+| `tile` | the names in `chain.list_tile`; without it, those of all tiles of the grid of the features tiler |
 | `part` | strips of {PART_ROWS} rows of a tile, numbered from 0: the unit of work of extraction and classification |
 | `sensor` | name of a sensor, such as `Sentinel2` |
+| `raster` | names of the rasters in `chain.features_path`, without extension |
 | `region` | names of the regions that overlap the tile; `1` without a region file |
 | `submodel` | empty; `f1`, `f2` … for the models of a region that is split (`classif_mode: fusion`) |
 | `source` | empty; `_SAR` for models of radar images (`dempster_shafer_sar_opt_fusion`) |
@@ -36,7 +37,7 @@ Every file of the output folder, as declared in `src/iota2/layout.py`. Names in 
 
 A shapefile consists of several files with one stem (`.shp`, `.shx`, `.dbf`, `.prj`, `.cpg`). Files are written under a
 temporary name and renamed when complete, so a file under its final name is always complete. GeoTIFF files are
-compressed with DEFLATE, and declare a nodata value: 0, or 65535 for probabilities.
+compressed with DEFLATE, and declare a nodata value: 0, or 65535 for probabilities; rasters cut to tiles keep their own.
 """
 
 DIFFERENCES: tuple[tuple[str, str], ...] = (

@@ -272,7 +272,7 @@ def plan(  # noqa: PLR0917 - typer reads options from the signature
 ) -> None:
     """Show the jobs that a run would execute, and the reasons."""
     console, preview = _preview(config, first_step, last_step, restart, force, paths_from)
-    sizes = texts_of(remark for remark in preview.survey.remarks if remark.kind == "extent")
+    sizes = texts_of(remark for remark in preview.survey.remarks if remark.kind in ("extent", "resampling"))
     for note in (*preview.notes, *sizes):
         console.say(f"note: {note}")
     console.preview(preview.plan, preview.verdicts, len(preview.removed or ()))

@@ -1,6 +1,7 @@
 """All files of the output folder: path pattern, description and role.
 
-Braces in a path are axes of the run (``tile``, ``part``, ``sensor``, ``region``, ``seed``) or constants of the run.
+Braces in a path are axes of the run (``tile``, ``part``, ``sensor``, ``raster``, ``region``, ``seed``) or constants of
+the run.
 The reference page of the output tree is generated from this table.
 """
 
@@ -120,6 +121,8 @@ class _Chain(Protocol):
     def list_tile(self) -> tuple[str, ...]: ...
     @property
     def region_path(self) -> Path | None: ...
+    @property
+    def features_path(self) -> tuple[Path, ...]: ...
 
 
 class OutputOptions(Protocol):
@@ -379,6 +382,11 @@ def with_zarr(config: OutputOptions) -> bool:
     return config.features_map.output_format == "zarr"
 
 
+def with_feature_tiles(config: OutputOptions) -> bool:
+    """Whether rasters are cut to tiles."""
+    return bool(config.chain.features_path)
+
+
 def artifacts() -> tuple[Artifact, ...]:
     """All kinds of files of the output folder."""
     return tuple(value for value in globals().values() if isinstance(value, Artifact))
@@ -418,10 +426,23 @@ LISTING = Artifact(
     "Fingerprint of every image file of the tile; jobs that read a changed file run again.",
 )
 
+RASTER_SOURCE = Artifact(
+    "features/rasters/{raster}.json",
+    "Path, fingerprint, kind and no-data value of a raster to be cut to tiles.",
+)
+
 SUBMODELS = Artifact(
     "config_model/submodels.json",
     "Number of models of each region (with `classif_mode: fusion`).",
     when=with_submodels,
+)
+
+# ---- features tiler
+FEATURE_TILE = Artifact(
+    "{tile}/{raster}.tif",
+    "A raster of `features_path` on the grid of the tile: all bands, with their type, descriptions and no-data value.",
+    when=with_feature_tiles,
+    role="product",
 )
 
 # ---- preparation

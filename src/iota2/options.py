@@ -47,7 +47,7 @@ class About:
     toolbox_default: Any = None
     """Default of the Orfeo ToolBox, if different."""
     needed: bool = False
-    """Whether the option is mandatory for some builders. Without these builders it may be None."""
+    """Whether the option is mandatory for some builders. Without these builders it has its default."""
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,9 @@ def same_as(options: type[Options], name: str) -> Any:
     return copy(options.model_fields[name])
 
 
-def needed(sentence: str, *, builders: str, form: str = "") -> Any:
-    """A field that is mandatory if a selected builder needs it."""
-    return option(None, sentence, about=About(builders=builders, form=form, needed=True))
+def needed(sentence: str, *, builders: str, form: str = "", default: Any = None) -> Any:
+    """A field that is mandatory if a selected builder needs it; ``default`` is its value without such a builder."""
+    return option(default, sentence, about=About(builders=builders, form=form, needed=True))
 
 
 def planned(default: Any, sentence: str, *, builders: str = "", form: str = "", alias: str | None = None) -> Any:

@@ -11,6 +11,8 @@ import pytest
 from iota2 import layout
 from iota2.chains import BUILDERS, SURVEY
 from iota2.chains.checks import chain_problems
+from iota2.chains.classification import CLASSIFICATION
+from iota2.chains.features_tiler import FEATURES_TILER
 from iota2.core.builder import GROUPS, Ask, Builder, Chain
 from iota2.core.graph import Artifact, JobContext, Need, Step, first, optional
 from iota2.errors import UserError
@@ -43,7 +45,8 @@ def problems(*builders: Builder) -> list[str]:
 
 
 def test_builders_of_the_program_and_a_sound_builder_have_no_problems() -> None:
-    assert problems(*BUILDERS) == []
+    for one in BUILDERS:
+        assert problems(one) == []
     assert problems(builder(step(needs={"scene": layout.SCENE}))) == []
     assert problems(builder(step(needs={"other": optional(OTHER)}))) == []
 
@@ -95,7 +98,7 @@ def test_a_builder_that_cannot_run_is_explained(wrong: Builder, message: str) ->
 
 def test_the_order_of_the_builders_does_not_matter_and_own_groups_keep_their_place() -> None:
     late = builder(step("late", group="mosaic"), step("own", "own_{tile}", makes=OTHER, group="mine"))
-    for builders in ((*BUILDERS, late), (late, *BUILDERS)):
+    for builders in ((CLASSIFICATION, late), (late, CLASSIFICATION)):
         assert problems(*builders) == []
         groups = Chain(builders).groups
         assert [group for group in groups if group in GROUPS] == [group for group in GROUPS if group in groups]
@@ -159,14 +162,22 @@ def test_a_step_without_a_function_is_rejected() -> None:
 @pytest.mark.parametrize(
     ("ask", "options"),
     [
-        ("images", set()),
+        ("regions", set()),
         ("reference", {"chain.ground_truth", "chain.data_field"}),
         ("classes", {"chain.nomenclature_path", "chain.color_table"}),
     ],
 )
 def test_input_data_have_mandatory_options(ask: Ask, options: set[str]) -> None:
     one = Builder("Mine", ".", (step(),), frozenset({"images", ask}), options=("chain.region_path",))
-    assert one.mandatory == {"chain.region_path", *options}
+    assert one.mandatory == {"chain.region_path", "chain.list_tile", "chain.proj", *options}
+    on_grid = Builder("Mine", ".", (step(),), frozenset({"grid"}))
+    assert on_grid.mandatory == {"chain.features_path"}
+
+
+def test_builders_on_images_and_on_a_grid_cannot_be_combined() -> None:
+    (problem,) = problems(FEATURES_TILER, builder(step()))
+    assert "builders Mine and I2FeaturesTiler cannot run together" in problem
+    assert problems(FEATURES_TILER, Builder("Other", ".", (step(),), frozenset({"grid"}))) == []
 
 
 def returning(value: object) -> Step:

@@ -19,6 +19,9 @@ ITEMS = {"source": "items", "collections": {"sentinel-2-l2a": "Sentinel_2_S2C"}}
 MINE = {"mine": {"path": "own", "description": "mine.yaml"}}
 
 
+TILER, TILED = {"features_path": "images"}, {"builders": {"builders_class_name": "I2FeaturesTiler"}}
+
+
 @dataclass(frozen=True)
 class Case:
     """A combination of options with a finding of a rule."""
@@ -84,6 +87,18 @@ CASES = (
         "sensors_enabled",
         "the name is that of the rasters of external_features.exogeneous_data",
         S2 | {"user_sensors": {"exogenous": MINE["mine"]}},
+    ),
+    Case("tile_grid_given", "chain: no grid of tiles; give grid with", TILER, TILED),
+    Case("tile_grid_given", "chain.tile_field: is missing; it is mandatory", TILER | {"grid": "tiles.gpkg"}, TILED),
+    Case(
+        "tile_grid_given", "chain.grid also defines", TILER | {"grid": "tiles.gpkg", "rasters_grid_path": "own"}, TILED
+    ),
+    Case(
+        "tile_grid_given",
+        "chain.proj: has no effect: the rasters of",
+        TILER | {"rasters_grid_path": "own"},
+        TILED,
+        refused=False,
     ),
     Case("sensors_enabled", "no sensor is enabled", {}),
     Case("sensors_enabled", "the layers of user_feat_path have no dates", {"user_feat_path": "own"}),
@@ -610,7 +625,7 @@ def said(folder: Path, case: Case) -> tuple[list[str], list[str]]:
     """Problems, then warnings."""
     for name in ("s2", "own", "items", "images"):
         (folder / name).mkdir(exist_ok=True)
-    for name in ("mine.yaml", "mine.py", "empty.ini", "reference.tif"):
+    for name in ("mine.yaml", "mine.py", "empty.ini", "reference.tif", "tiles.gpkg"):
         (folder / name).touch()
     (folder / "s1.ini").write_text("[Paths]\nOutput = images\nSRTM = heights\n", encoding="utf-8")
     try:

@@ -66,7 +66,11 @@ def test_a_step_over_an_axis_without_input_is_rejected(wrong: Step, axis: str) -
 
 
 def test_a_builder_without_images_or_with_an_unknown_input_is_rejected() -> None:
-    with pytest.raises(ValueError, match="no 'images' in asks"):
+    with pytest.raises(
+        ValueError, match="builder One: expected one of 'images' and 'grid' in asks, which define the tiles; got none"
+    ):
         builder("One", step("a"), asks=frozenset())
-    with pytest.raises(ValueError, match="asks for weather; expected any of images, regions"):
+    with pytest.raises(ValueError, match="got grid, images"):
+        builder("One", step("a"), asks=frozenset({"images", "grid"}))
+    with pytest.raises(ValueError, match="asks for weather; expected any of images, grid, regions"):
         builder("One", step("a"), asks=frozenset({"images", "weather"}))  # type: ignore[arg-type]

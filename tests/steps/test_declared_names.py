@@ -14,6 +14,7 @@ from typing import Any, Literal
 import pytest
 
 from iota2 import layout
+from iota2.chains import BUILDERS
 from iota2.chains.classification import CLASSIFICATION
 from iota2.core.graph import Step
 
@@ -116,7 +117,7 @@ def undeclared(step: Step, module: ModuleType) -> list[str]:
     )
 
 
-@pytest.mark.parametrize("step", CLASSIFICATION.steps, ids=lambda step: step.name)
+@pytest.mark.parametrize("step", [step for one in BUILDERS for step in one.steps], ids=lambda step: step.name)
 def test_declared_names_are_used_and_used_names_are_declared(step: Step) -> None:
     module = sys.modules[step.run.__module__]
     assert unused(step, module) == []

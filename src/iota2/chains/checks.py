@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from iota2 import layout
 from iota2.config.places import KEYS
-from iota2.core.builder import Builder, Chain
+from iota2.core.builder import TILE_SOURCES, Builder, Chain
 from iota2.core.graph import AXES, Artifact, Need, Step
 from iota2.core.words import did_you_mean
 
@@ -24,6 +24,7 @@ def chain_problems(chain: Chain, given: Sequence[Artifact], known: Sequence[Step
     ``given``: files that exist before the first job. ``known``: built-in steps, which are not checked and are suggested
     when an input is missing.
     """
+    yield from _different_tiles(chain)
     for builder in chain.builders:
         yield from _builder_problems(builder)
     for step in chain.steps:
@@ -31,6 +32,19 @@ def chain_problems(chain: Chain, given: Sequence[Artifact], known: Sequence[Step
             yield from _step_problems(step)
     yield from _shared_outputs(chain.steps, given)
     yield from _missing_inputs(chain.steps, given, known)
+
+
+def _different_tiles(chain: Chain) -> Iterator[str]:
+    """Builders of one run that get their tiles from different inputs."""
+    first = {
+        ask: next(one.name for one in chain.builders if ask in one.asks) for ask in TILE_SOURCES if ask in chain.asks
+    }
+    if len(first) > 1:
+        yield (
+            f"builders {' and '.join(first.values())} cannot run together: tiles of the first are those of images, "
+            "tiles of the second those of a grid. Run them with two configurations: the second builder first, and its "
+            "output folder as chain.user_feat_path of the first"
+        )
 
 
 def _builder_problems(builder: Builder) -> Iterator[str]:

@@ -10,6 +10,7 @@ from iota2 import layout
 from iota2.chains.checks import chain_problems
 from iota2.chains.classification import CLASSIFICATION
 from iota2.chains.features_map import FEATURES_MAP
+from iota2.chains.features_tiler import FEATURES_TILER
 from iota2.chains.user_builders import builders_in, python_files
 from iota2.config.options.schema import Config
 from iota2.core.builder import Builder, Chain
@@ -18,7 +19,7 @@ from iota2.core.words import did_you_mean, normalised_name
 from iota2.errors import ConfigError, UserError
 from iota2.options import NOT_YET
 
-BUILDERS: tuple[Builder, ...] = (CLASSIFICATION, FEATURES_MAP)
+BUILDERS: tuple[Builder, ...] = (CLASSIFICATION, FEATURES_MAP, FEATURES_TILER)
 """The built-in builders."""
 DEFAULT_BUILDERS = (CLASSIFICATION,)
 """The builders of a configuration that names none."""
@@ -26,11 +27,17 @@ UNAVAILABLE_BUILDERS: Mapping[str, str] = {
     "I2Obia": "O",
     "I2Vectorization": "V",
     "I2Regression": "R",
-    "I2FeaturesTiler": "T",
 }
 """Builders that are known but not available yet, with their letters in the lists of options by builder."""
-SURVEY: tuple[Artifact, ...] = (layout.SCENE, layout.SCAN_NOTES, layout.LISTING, layout.SUBMODELS)
-"""Files that the survey writes at every start of a run: the inputs of the first jobs."""
+SURVEY: tuple[Artifact, ...] = (
+    layout.SCENE,
+    layout.SCAN_NOTES,
+    layout.LISTING,
+    layout.RASTER_SOURCE,
+    layout.SUBMODELS,
+)
+"""Files that the survey writes at every start of a run, as far as the run has their axes: the inputs of the first
+jobs."""
 
 
 def find_builders(names: Sequence[str], folders: Sequence[Path] = ()) -> tuple[Builder, ...]:

@@ -206,7 +206,7 @@ class WarpedPlacement:
 def _warped(source: GeoBox, destination: GeoBox, rows: Range, cols: Range, kernel: str) -> WarpedPlacement:
     """The placement of a block on a grid of another CRS."""
     y, x = source_coordinates(source, destination, rows, cols)
-    return WarpedPlacement(y, x, (source.shape.y, source.shape.x), kernel, _scale(source, destination))
+    return WarpedPlacement(y, x, (source.shape.y, source.shape.x), kernel, pixel_ratio(source, destination))
 
 
 def source_windows(source: GeoBox, destination: GeoBox, blocks: np.ndarray, kernel: str) -> np.ndarray:
@@ -217,11 +217,13 @@ def source_windows(source: GeoBox, destination: GeoBox, blocks: np.ndarray, kern
     much faster than computing placements.
     """
     top, bottom, left, right = blocks.T
-    y, x = _exact(source, destination, np.stack([top, top, bottom, bottom], 1), np.stack([left, right, left, right], 1))
+    y, x = exact_coordinates(
+        source, destination, np.stack([top, top, bottom, bottom], 1), np.stack([left, right, left, right], 1)
+    )
     if source.crs == destination.crs and share_pixels(source, destination):
         y, x, margin = np.round(y), np.round(x), [0, 0]
     else:
-        margin = [math.ceil(_KERNEL_RADIUS[kernel] * scale) + 1 for scale in _scale(source, destination)]
+        margin = [math.ceil(_KERNEL_RADIUS[kernel] * scale) + 1 for scale in pixel_ratio(source, destination)]
     found, everywhere = np.empty((len(blocks), 4)), np.array([0, source.shape.y, 0, source.shape.x])
     for axis, (at, more) in enumerate(zip((y, x), margin, strict=True)):
         found[:, 2 * axis] = np.floor(at.min(axis=1) + _EDGE_TOLERANCE) - more
@@ -236,13 +238,13 @@ def source_windows(source: GeoBox, destination: GeoBox, blocks: np.ndarray, kern
 
 
 @lru_cache(maxsize=64)
-def _scale(source: GeoBox, destination: GeoBox) -> tuple[float, float]:
+def pixel_ratio(source: GeoBox, destination: GeoBox) -> tuple[float, float]:
     """Source pixels (rows, columns) per pixel at the centre of the destination grid, at least 1.
 
     Ratios up to 1.01 count as 1, so that values are not smoothed between projections with the same pixel size.
     """
     row, col = destination.shape.y // 2, destination.shape.x // 2
-    y, x = _exact(source, destination, np.array([row, row + 1, row]), np.array([col, col, col + 1]))
+    y, x = exact_coordinates(source, destination, np.array([row, row + 1, row]), np.array([col, col, col + 1]))
     steps = np.hypot(y[1] - y[0], y[2] - y[0]), np.hypot(x[1] - x[0], x[2] - x[0])
     return tuple(float(step) if step > 1.01 else 1.0 for step in steps)  # type: ignore[return-value]
 
@@ -257,7 +259,7 @@ def source_coordinates(source: GeoBox, destination: GeoBox, rows: Range, cols: R
     knots = np.meshgrid(knot_rows, knot_cols, indexing="ij")
     return tuple(  # type: ignore[return-value]
         _between(_between(values, knot_rows, rows).T, knot_cols, cols).T
-        for values in _exact(source, destination, *knots)
+        for values in exact_coordinates(source, destination, *knots)
     )
 
 
@@ -275,7 +277,9 @@ def _between(values: np.ndarray, knots: np.ndarray, pixels: Range) -> np.ndarray
         return values[first] * (1.0 - share) + values[first + 1] * share
 
 
-def _exact(source: GeoBox, destination: GeoBox, row: np.ndarray, col: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def exact_coordinates(
+    source: GeoBox, destination: GeoBox, row: np.ndarray, col: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Source coordinates (row, column) of positions on ``destination``, both with pixel edges at integers.
 
     NaN where the transformation fails.

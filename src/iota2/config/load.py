@@ -30,7 +30,7 @@ from iota2.config.rules import findings, findings_beside_problems
 from iota2.config.syntax.cfg import read_cfg
 from iota2.config.syntax.document import Document, Node, Places, SectionText, mentioned, read_text
 from iota2.config.syntax.yaml_reader import read_yaml, written_in_yaml
-from iota2.core.builder import Builder
+from iota2.core.builder import Ask, Builder
 from iota2.core.files import without_dots
 from iota2.core.words import normalised_name
 from iota2.errors import ConfigError, UserError, option_name
@@ -147,7 +147,7 @@ def _reading(document: Document, lookup: Lookup, *, check_paths: bool, paths_fro
         _assign_section(draft, written)
     context = {"folder": start or home, "home": home, "paths_from": start, "check_paths": check_paths}
     sections = {name: found for name in SECTIONS if (found := _validated(draft, name, context))}
-    for finding in findings(sections):
+    for finding in findings(sections, draft.selected.asks):
         notes = draft.problems if finding.fatal else draft.warnings
         draft.note(notes, finding.section, finding.path, finding.text)
     for name, section in sections.items():
@@ -155,7 +155,7 @@ def _reading(document: Document, lookup: Lookup, *, check_paths: bool, paths_fro
             draft.note(draft.warnings, name, loc, text)
     if draft.problems:
         if (repaired := _repaired(draft, context)) is not None:
-            for finding in [*findings_beside_problems(sections.keys(), repaired, draft.broken)]:
+            for finding in [*findings_beside_problems(sections.keys(), repaired, draft.broken, draft.selected.asks)]:
                 draft.note(draft.problems, finding.section, finding.path, finding.text)
         repaired = _repaired(draft, context)  # without the options that were valid by themselves
         usable = _assembled(draft, repaired) if repaired else None
@@ -179,9 +179,12 @@ def _repaired(draft: _Draft, context: Mapping[str, object]) -> dict[str, Section
             for key, node in draft.nodes[name].items()
             if draft.broken.isdisjoint({name, f"{name}.{key}"}) and not _not_given(name, key, node.plain())
         }
-        stand_in = {"ground_truth": draft.source, "nomenclature_path": draft.source, "color_table": draft.source}
         if name == "chain":
-            values = {**PLACEHOLDERS, **stand_in, **values}
+            files = dict.fromkeys(("ground_truth", "nomenclature_path", "color_table"), draft.source)
+            stand_ins = {**PLACEHOLDERS, **files}
+            values = {
+                key: value for key, value in stand_ins.items() if not draft.broken.isdisjoint({name, f"{name}.{key}"})
+            } | values
         try:
             sections[name] = cls.model_validate(values, context=dict(context))
         except ValidationError:
@@ -202,6 +205,11 @@ class _SelectedBuilders:
         """Letters of the builders; all letters if a builder may use every option, or if the builders are unknown."""
         letters = {builder.letter for builder in self.builders}
         return frozenset(letters) if letters and all(letters) else frozenset(BUILDER_LETTERS)
+
+    @property
+    def asks(self) -> frozenset[Ask]:
+        """Input data of the builders; images if the builders are unknown."""
+        return frozenset(ask for builder in self.builders for ask in builder.asks) or frozenset({"images"})
 
     def needed(self, section: str) -> list[str]:
         """Options of a section that the builders need; none if the builders are unknown."""

@@ -40,6 +40,7 @@ from iota2.config.options.sensors import (
     UserFeat,
 )
 from iota2.config.options.train import ArgTrain, DimRed, ScikitModels
+from iota2.core.builder import Ask
 from iota2.core.recipe import DEFAULT_INDICES
 from iota2.core.user_features import EXOGENOUS
 from iota2.core.words import counted, did_you_mean
@@ -113,6 +114,27 @@ def stac_items_complete(chain: Chain) -> Iterator[Finding]:
         yield Finding("chain", ("stac_items", "start_date"), text)
 
 
+def tile_grid_given(chain: Chain) -> Iterator[Finding]:
+    """The tiles are defined by a vector file with its options, or by a folder of rasters."""
+    of_polygons = ("tile_field", "spatial_resolution", "proj")
+    if chain.grid and chain.rasters_grid_path:
+        text = "chain.grid also defines the tiles; remove one of the two"
+        yield Finding("chain", ("rasters_grid_path",), text)
+    elif chain.rasters_grid_path:
+        for name in of_polygons:
+            if changed(chain, name):
+                text = "has no effect: the rasters of chain.rasters_grid_path define the tiles"
+                yield Finding("chain", (name,), text, fatal=False)
+    elif chain.grid:
+        for name in of_polygons:
+            if not changed(chain, name):
+                what = Chain.model_fields[name].description
+                yield Finding("chain", (name,), f"is missing; it is mandatory with chain.grid: {what}")
+    else:
+        text = "no grid of tiles; give grid with tile_field, spatial_resolution and proj, or give rasters_grid_path"
+        yield Finding("chain", (), text)
+
+
 def steps_in_order(chain: Chain) -> Iterator[Finding]:
     if GROUPS.index(chain.first_step) > GROUPS.index(chain.last_step):
         order = ", ".join(GROUPS[: GROUPS.index(chain.first_step) + 1])
@@ -122,7 +144,7 @@ def steps_in_order(chain: Chain) -> Iterator[Finding]:
 
 def pixel_size_fits(chain: Chain) -> Iterator[Finding]:
     """The pixel size is in the units of the projection."""
-    if chain.spatial_resolution is None:
+    if chain.spatial_resolution is None or not chain.proj:
         return
     geographic, units = CRS(chain.proj).is_geographic, units_per_metre(chain.proj)
     shown_size = shown(
@@ -154,7 +176,11 @@ def outputs_outside_inputs(chain: Chain) -> Iterator[Finding]:
     """The output folder is not in a product folder, and an output folder to be deleted contains no inputs."""
     output = _real(chain.output_path)
     products = [getattr(chain, key) for key in (*FOLDER_KEYS.values(), ENABLING_KEYS[LAYERS])]
-    products += [sensor.path for sensor in chain.user_sensors.values()]
+    products += [
+        *(sensor.path for sensor in chain.user_sensors.values()),
+        *chain.features_path,
+        chain.rasters_grid_path,
+    ]
     if chain.stac_items and not is_remote(chain.stac_items.source):
         products.append(Path(chain.stac_items.source))
     for folder in filter(None, products):
@@ -162,6 +188,7 @@ def outputs_outside_inputs(chain: Chain) -> Iterator[Finding]:
             yield Finding("chain", ("output_path",), f"is in the folder of products {folder}; choose another folder")
     if chain.remove_output_path:
         given = [*products, chain.ground_truth, chain.nomenclature_path, chain.color_table, chain.region_path]
+        given.append(chain.grid)
         for path in filter(None, given):
             if _real(path).is_relative_to(output):
                 text = f"would delete {path}, which is in output_path; choose another output_path"
@@ -398,6 +425,7 @@ _DATED = (RADAR, *FOLDER_KEYS)
 
 RULES: tuple[tuple[Callable[..., Iterator[Finding]], tuple[str, ...]], ...] = (
     (sensors_enabled, ("chain",)),
+    (tile_grid_given, ("chain",)),
     (stac_items_complete, ("chain",)),
     (steps_in_order, ("chain",)),
     (pixel_size_fits, ("chain",)),
@@ -439,6 +467,12 @@ RULES: tuple[tuple[Callable[..., Iterator[Finding]], tuple[str, ...]], ...] = (
 """Every rule, with the sections that are its arguments."""
 
 
+RULES_OF: Mapping[Callable[..., Iterator[Finding]], Ask] = {
+    sensors_enabled: "images",
+    tile_grid_given: "grid",
+}
+"""Rules that apply only if a builder asks for some input data."""
+
 READS: Mapping[Callable[..., Iterator[Finding]], tuple[str, ...]] = {
     steps_in_order: ("chain.first_step", "chain.last_step"),
     pixel_size_fits: ("chain.spatial_resolution", "chain.proj"),
@@ -460,19 +494,29 @@ READS: Mapping[Callable[..., Iterator[Finding]], tuple[str, ...]] = {
 """Options that a rule reads, for rules that are also applied if other options of their sections are invalid."""
 
 
-def findings(sections: Mapping[str, Section]) -> Iterator[Finding]:
-    """Findings of all rules. Rules with an invalid section, absent in ``sections``, are skipped."""
-    for rule, names in RULES:
+def findings(sections: Mapping[str, Section], asks: Set[Ask]) -> Iterator[Finding]:
+    """Findings of all rules for builders that ask for some input data.
+
+    Rules with an invalid section, absent in ``sections``, are skipped.
+    """
+    for rule, names in _rules(asks):
         if all(name in sections for name in names):
             yield from rule(*(sections[name] for name in names))
 
 
-def findings_beside_problems(valid: Set[str], sections: Mapping[str, Section], broken: Set[str]) -> Iterator[Finding]:
+def _rules(asks: Set[Ask]) -> Iterator[tuple[Callable[..., Iterator[Finding]], tuple[str, ...]]]:
+    """The rules that apply to some input data, with their sections."""
+    return ((rule, names) for rule, names in RULES if rule not in RULES_OF or RULES_OF[rule] in asks)
+
+
+def findings_beside_problems(
+    valid: Set[str], sections: Mapping[str, Section], broken: Set[str], asks: Set[Ask]
+) -> Iterator[Finding]:
     """Problems found by the rules that ``findings`` of the ``valid`` sections skips, as far as ``READS`` allows.
 
     ``sections``: all sections, with defaults in place of the ``broken`` options. No rule that reads one is applied.
     """
-    for rule, names in RULES:
+    for rule, names in _rules(asks):
         reads = READS.get(rule, ())
         usable = reads and broken.isdisjoint({*reads, *(option.partition(".")[0] for option in reads)})
         if usable and not valid >= {*names}:

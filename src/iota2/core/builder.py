@@ -31,17 +31,22 @@ Group = Literal[
 ]
 GROUPS: tuple[str, ...] = get_args(Group)
 """Groups of steps of built-in builders, in the order of a run."""
-Ask = Literal["images", "regions", "reference", "classes"]
-"""Kinds of input data: images of the tiles, regions, reference polygons, and names and colours of classes."""
+Ask = Literal["images", "grid", "regions", "reference", "classes"]
+"""Kinds of input data: images of the tiles, a grid of tiles with rasters to be cut, regions, reference polygons, and
+names and colours of classes."""
+TILE_SOURCES: tuple[Ask, ...] = ("images", "grid")
+"""Kinds of input data that define the tiles; a run has one of them."""
 AXES_OF: Mapping[Ask, tuple[str, ...]] = {
     "images": ("tile", "part", "sensor"),
+    "grid": ("tile", "raster"),
     "regions": ("region", "submodel", "source"),
     "reference": ("seed",),
     "classes": (),
 }
 """Axes of a run whose values come from each kind of input data."""
 OPTIONS_OF: Mapping[Ask, tuple[str, ...]] = {
-    "images": (),
+    "images": ("chain.list_tile", "chain.proj"),
+    "grid": ("chain.features_path",),
     "regions": (),
     "reference": ("chain.ground_truth", "chain.data_field"),
     "classes": ("chain.nomenclature_path", "chain.color_table"),
@@ -53,7 +58,8 @@ OPTIONS_OF: Mapping[Ask, tuple[str, ...]] = {
 class Builder:
     """A chain of steps, with the input data that they need.
 
-    Raises ValueError if ``asks`` lacks images, or if no input in ``asks`` provides an axis of a step.
+    Raises ValueError unless ``asks`` has one of ``TILE_SOURCES``, and if no input in ``asks`` provides an axis of a
+    step.
     """
 
     name: str
@@ -99,8 +105,9 @@ class Builder:
             raise ValueError(f"builder {self.name}: step {repeated[0]} is listed more than once in steps; list it once")
         if unknown := sorted(set(self.asks) - set(AXES_OF)):
             raise ValueError(f"builder {self.name} asks for {some(unknown)}; expected any of {', '.join(AXES_OF)}")
-        if "images" not in self.asks:
-            raise ValueError(f"builder {self.name} has no 'images' in asks; add it, every builder needs images")
+        if len(set(self.asks).intersection(TILE_SOURCES)) != 1:
+            text = "expected one of 'images' and 'grid' in asks, which define the tiles"
+            raise ValueError(f"builder {self.name}: {text}; got {', '.join(sorted(self.asks)) or 'none'}")
         for step in self.steps:
             if missing := sorted(_axes(step) - set(self.axes)):
                 text = f"step {step.name} needs the axis {missing[0]}, which no input in asks provides"

@@ -64,6 +64,8 @@ class Facts:
     """Maximum number of selected pixels, for all models and seeds."""
     function_seconds: Mapping[str, float] = field(default_factory=dict)
     """Measured seconds per pixel of functions of the user, by name."""
+    rasters: Mapping[str, int] = field(default_factory=dict)
+    """Bytes of a pixel of all bands, by name of the rasters that are cut to tiles."""
 
     @cached_property
     def features(self) -> int:

@@ -15,6 +15,8 @@ from pathlib import Path
 
 MAX_TEXT_BYTES = 64 << 20
 """Maximum size of a text file in bytes: configurations, tables, metadata, records of runs."""
+MAX_TILE_BYTES = 150
+"""Maximum length of a tile name in bytes. Output file names have other parts in addition."""
 MAX_NAME_BYTES = 255
 """Maximum length of a file name in bytes, on common file systems."""
 
@@ -41,6 +43,11 @@ def without_dots(path: Path) -> Path:
         else:
             found = (Path(os.path.realpath(found)) if found.is_symlink() else found).parent
     return found
+
+
+def is_folder_name(name: str) -> bool:
+    """Whether ``name``, which is not empty, is a single folder name, without path separators."""
+    return name.isprintable() and ".." not in name and not set("/\\") & set(name) and name[0] not in ".-"
 
 
 def require_regular(path: str | Path) -> None:

@@ -184,13 +184,14 @@ def survey_and_plan(config: Config) -> tuple[Survey, Plan]:
 
 def plan_run(config: Config, found: Survey) -> Plan:
     """The full plan of a configuration; UserError for a file name that is too long for file systems."""
+    axes = chain_of(config).axes
     plan = make_plan(
         chain_of(config).steps,
-        found.rows(config.arg_train.runs, chain_of(config).axes),
+        found.rows(config.arg_train.runs, axes),
         config,
         root=config.chain.output_path,
         constants=path_constants(config, found),
-        given=[artifact for artifact in SURVEY if artifact.when(config)],
+        given=[artifact for artifact in SURVEY if artifact.when(config) and {*artifact.axes} <= {*axes}],
     )
     _require_short_names(plan)
     return plan
@@ -220,5 +221,6 @@ def _require_short_names(plan: Plan) -> None:
     if len(os.fsencode(longest)) > MAX_NAME_BYTES:
         raise UserError(
             f"The results would contain a file {longest!r}, whose name takes {len(os.fsencode(longest))} bytes; file "
-            f"systems allow {MAX_NAME_BYTES}. Shorten the name of the region file, of a region or of a tile."
+            f"systems allow {MAX_NAME_BYTES}. Shorten the name of the region file, of a region, of a raster or of a "
+            "tile."
         )

@@ -306,7 +306,9 @@ def products(config: Config) -> list[tuple[Path, str]]:
     root, made = config.chain.output_path, chain_of(config).products
     known = [artifact for artifact in layout.products() if artifact in made]
     requested = [artifact for artifact in dict.fromkeys((*known, *made)) if artifact.when(config)]
-    values = {"tile": config.chain.list_tile, "seed": range(config.arg_train.runs)}
+    values: dict[str, Sequence[str | int]] = {"seed": range(config.arg_train.runs)}
+    if config.chain.list_tile:  # without it, the tiles are those of a grid
+        values["tile"] = config.chain.list_tile
     found = [(path, artifact.about) for artifact in requested for path in _paths(root, artifact, values)]
     return [(path, about) for path, about in dict.fromkeys(found) if path.exists()]
 

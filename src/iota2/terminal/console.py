@@ -56,6 +56,8 @@ RUN_STATE_TEXTS: Mapping[RunState, str] = {
 """Descriptions of how a run ended; ``running`` for a run whose process no longer exists."""
 MAX_SHOWN_JOBS = 20
 """Maximum number of jobs of one step that are listed."""
+MAX_SHOWN_PRODUCTS = 5
+"""Maximum number of products of one kind that are listed."""
 MAX_SILENCE_SECONDS = 30.0
 """Seconds after which a plain log shows progress although no step is complete."""
 
@@ -198,8 +200,13 @@ class Console(Watcher):
         self.close()
         current = [(product, about) for product, about in products if product not in self._outdated]
         self.say(f"\nDone. {'Products:' if current else f'Results so far: {output}'}")
-        for product, about in current:
-            self.say(f"  {product}\n      {without_backticks(about)}")
+        for about, of_kind in groupby(current, key=lambda pair: pair[1]):
+            paths = [product for product, _ in of_kind]
+            for product in paths[:MAX_SHOWN_PRODUCTS]:
+                self.say(f"  {product}")
+            if len(paths) > MAX_SHOWN_PRODUCTS:
+                self.say(f"  … and {len(paths) - MAX_SHOWN_PRODUCTS} more")
+            self.say(f"      {without_backticks(about)}")
         old = sorted((self._outdated[product], product) for product, _ in products if product in self._outdated)
         for reason, members in groupby(old, key=lambda pair: pair[0]):
             self.say(f"OUT OF DATE, from an earlier run: {reason}")

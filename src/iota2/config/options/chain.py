@@ -14,17 +14,27 @@ from pydantic import BeforeValidator, PrivateAttr, create_model, field_validator
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 
-from iota2.config.options.fields import AnyPath, Day, InputFile, InputFolder, Section, Source, VectorFile, Words
+from iota2.config.options.fields import (
+    AnyPath,
+    Day,
+    InputFile,
+    InputFolder,
+    InputFolders,
+    Section,
+    Source,
+    VectorFile,
+    Words,
+)
 from iota2.config.s1_ini import RadarSettings, read_s1_ini
 from iota2.core.builder import GROUPS, Group
+from iota2.core.files import MAX_TILE_BYTES, is_folder_name
+from iota2.core.user_raster import Resampling
 from iota2.core.words import some
 from iota2.io.archive.specs import folder_options
 from iota2.options import About, Options, needed, no_effect, option, planned
 
 MAX_TILES = 10_000
 """Maximum number of tiles in a run. The tiling grid of Sentinel-2 has 56,984 tiles."""
-MAX_TILE_BYTES = 150
-"""Maximum length of a tile name in bytes. Output file names have other parts in addition."""
 MAX_DATES = 10_000
 """Maximum of ``cloud_threshold``, larger than the number of dates of any real series."""
 MAX_STEP_DAYS = 3660
@@ -154,14 +164,22 @@ class _CommonOptions(Section):
         "Exclude and report damaged and incomplete products and STAC items; with False they are errors.",
         about=About(builders="C F O R"),
     )
-    list_tile: Words = option(
-        ..., "Tiles to process, separated by blanks.", about=About(form="tile names separated by blanks")
+    list_tile: Words = needed(
+        "Tiles to process, separated by blanks. Without this option, the features tiler processes all tiles of its "
+        "grid.",
+        builders="C F O V R T",
+        form="tile names separated by blanks",
+        default=(),
     )
-    proj: str = option(..., "Projection of mosaics and vectors.", about=About(form="text 'EPSG:<number>'"))
+    proj: str = needed(
+        "Projection of mosaics and vectors, and of the tiles of `grid`; not needed with `rasters_grid_path`.",
+        builders="C F O V R T",
+        form="text 'EPSG:<number>'",
+    )
     spatial_resolution: Annotated[tuple[float, float] | None, BeforeValidator(_resolution)] = option(
         None,
         "Pixel size of the results in units of the projection, from a tenth of the smallest pixel size of the images "
-        "to the size of a tile; [] keeps the native size.",
+        "to the size of a tile; [] keeps the native size. Mandatory with `grid`.",
         about=About(form="a number > 0, a list [x, y] or []", builders="C F O R T"),
     )
     working_grid: Literal["native", "proj"] = option(
@@ -235,6 +253,40 @@ class Chain(_Folders):
         "STAC items that list the images of sensors, instead of folders; the keys are listed below.",
         about=About(builders="C F O R", form="a dictionary"),
     )
+    features_path: InputFolders = needed(
+        "Folder of rasters to be cut to tiles, or a list of folders; their subfolders are not read.",
+        builders="T",
+        form="a path or a list of paths",
+        default=(),
+    )
+    grid: VectorFile | None = option(
+        None,
+        "Vector file with one polygon for each tile, in any projection; `file.gpkg|layername=NAME` selects one of "
+        "several layers. Tiles get pixels of `spatial_resolution` in `proj`, with edges at multiples of this size.",
+        about=About(builders="T"),
+    )
+    tile_field: str | None = option(None, "Field of `grid` that contains the tile name.", about=About(builders="T"))
+    rasters_grid_path: InputFolder | None = option(
+        None,
+        "Folder with a raster `<tile>.tif` for each tile, whose pixels are those of the tile; instead of `grid`.",
+        about=About(builders="T"),
+    )
+    features_resampling: dict[str, Resampling] = option(
+        {},
+        "Resampling of rasters, by name of the file without extension: `continuous` (`bilinear`, or `average` to "
+        "larger pixels), `categorical` (`nearest`, or `mode` to larger pixels), or one of these four methods. Without "
+        "an entry, the kind of the raster follows from its file.",
+        about=About(
+            form="a dictionary of raster names, each with 'continuous', 'categorical', 'nearest', 'mode', 'bilinear' "
+            "or 'average'",
+            builders="T",
+        ),
+    )
+    features_nodata: dict[str, float] = option(
+        {},
+        "No-data values of rasters, by name of the file without extension, instead of the value in the file.",
+        about=About(form="a dictionary of raster names and numbers", builders="T"),
+    )
     cloud_threshold: int = option(
         0,
         "Minimum number of clear dates of a sample pixel; pixels without clear dates are not used, even with 0.",
@@ -258,17 +310,12 @@ class Chain(_Folders):
     s2_s2c_output_path: AnyPath | None = no_effect(None, "Folder of Sen2Cor stacks.", _NO_STACKS, builders="C F O R")
     s2_l3a_output_path: AnyPath | None = no_effect(None, "Folder of level 3A stacks.", _NO_STACKS, builders="C F O R")
     l8_output_path: AnyPath | None = no_effect(None, "Folder of Landsat 8 stacks.", _NO_STACKS, builders="C F O R")
-    grid: AnyPath | None = planned(
-        None, "Vector file of the tiles to cut, with one polygon for each tile.", builders="T"
-    )
     compression_algorithm: str = no_effect(
         "ZSTD", "Compression of rasters.", "iota2 chooses a lossless compression for each kind of raster"
     )
     region_priority: Words | None = planned(
         None, "Priority of regions for segments that overlap several.", builders="O"
     )
-    tile_field: str | None = planned(None, "Field of `grid` that contains the tile name.", builders="T")
-    rasters_grid_path: AnyPath | None = planned(None, "Folder of rasters that define the tiles to cut.", builders="T")
 
     _paths_from: Path | None = PrivateAttr(default=None)
 
@@ -311,7 +358,7 @@ class Chain(_Folders):
             raise ValueError(
                 f"{too_long[0][:20]}… is no valid tile name; expected a name of at most {MAX_TILE_BYTES} bytes"
             )
-        unsafe = [tile for tile in tiles if not _is_folder_name(tile)]
+        unsafe = [tile for tile in tiles if not is_folder_name(tile)]
         if unsafe:
             raise ValueError(f"{unsafe[0]!r} is no valid tile name; expected a folder name without '/' and '..'")
         return tiles
@@ -341,10 +388,17 @@ class Chain(_Folders):
             raise ValueError(f"{text.upper()} ({crs.type_name}) has no map coordinates; expected such as EPSG:2154")
         return text.upper()
 
-    @field_validator("data_field", "region_field")
+    @field_validator("features_path")
     @classmethod
-    def _named_field(cls, text: str) -> str:
-        if not text.strip():
+    def _some_folders(cls, folders: tuple[Path, ...]) -> tuple[Path, ...]:
+        if not folders:
+            raise ValueError("is empty; give a folder of rasters")
+        return folders
+
+    @field_validator("data_field", "region_field", "tile_field")
+    @classmethod
+    def _named_field(cls, text: str | None) -> str | None:
+        if text is not None and not text.strip():
             raise ValueError("is empty; give the name of the field")
         return text
 
@@ -355,8 +409,3 @@ class Chain(_Folders):
             if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]*", name):
                 raise ValueError(f"{name!r} is no valid sensor name; expected a letter, then letters and digits")
         return sensors
-
-
-def _is_folder_name(name: str) -> bool:
-    """Whether ``name`` is a single folder name, without path separators."""
-    return name.isprintable() and ".." not in name and not set("/\\") & set(name) and name[0] not in ".-"

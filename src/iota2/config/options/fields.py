@@ -195,6 +195,11 @@ def require_odd(value: int) -> int:
     return value
 
 
+def as_list(value: Any) -> Any:
+    """A list with the text; other values unchanged."""
+    return [value] if isinstance(value, str) and value.strip() else value
+
+
 def split_words(value: Any) -> Any:
     """A text split at blanks and commas; other values unchanged."""
     return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
@@ -218,6 +223,8 @@ InputFile = Annotated[Path, AfterValidator(_existing_file)]
 VectorFile = Annotated[Path, AfterValidator(_existing_vector)]
 """A vector file, or one of its layers in the notation of QGIS; see ``io.tables.vector_source``."""
 InputFolder = Annotated[Path, AfterValidator(_existing_folder)]
+InputFolders = Annotated[tuple[InputFolder, ...], BeforeValidator(as_list)]
+"""Existing folders, from a path or a list of paths."""
 Source = Annotated[str, AfterValidator(_existing_source)]
 """A web address, or the absolute path of a file or folder."""
 Day = Annotated[date, BeforeValidator(read_date)]

@@ -9,7 +9,17 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, field_validator
 
-from iota2.config.options.fields import AnyPath, Day, InputFile, InputFolder, Section, Words, read_date, split_words
+from iota2.config.options.fields import (
+    AnyPath,
+    Day,
+    InputFile,
+    InputFolders,
+    Section,
+    Words,
+    as_list,
+    read_date,
+    split_words,
+)
 from iota2.core.user_features import MAX_PADDING, Access
 from iota2.options import About, no_effect, option, planned
 
@@ -36,11 +46,6 @@ def _as_integer(value: Any) -> Any:
     return int(value) if isinstance(value, str) and value.strip() in ("1", "2", "3") else value
 
 
-def _as_list(value: Any) -> Any:
-    """A list with the text; other values unchanged."""
-    return [value] if isinstance(value, str) and value.strip() else value
-
-
 class Builders(Section):
     """Chains to run."""
 
@@ -48,12 +53,12 @@ class Builders(Section):
     about_section: ClassVar[str] = "Chains to run."
     builders: ClassVar[str] = "C F O V R T"
 
-    builders_class_name: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = option(
+    builders_class_name: Annotated[tuple[str, ...], BeforeValidator(as_list)] = option(
         (),
         "Builders to run, as one chain of steps. Without a name: the builder of land-cover classification.",
         about=About(form="a list of builder names"),
     )
-    builders_paths: Annotated[tuple[InputFolder, ...], BeforeValidator(_as_list)] = option(
+    builders_paths: InputFolders = option(
         (),
         "Folders with user-defined builders: Python files, which are imported and executed.",
         about=About(form="a list of paths"),

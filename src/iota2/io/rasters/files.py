@@ -13,7 +13,7 @@ import rasterio
 import rasterio.shutil
 from odc.geo.geobox import GeoBox
 from rasterio._err import CPLE_BaseError
-from rasterio.enums import Resampling
+from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader, DatasetWriter
 from rasterio.windows import Window
@@ -42,6 +42,8 @@ class RasterProfile:
     nodata: float | None = None
     descriptions: tuple[str, ...] = ()
     """Description of each band."""
+    scaling: tuple[tuple[float, float], ...] = ()
+    """(scale, offset) of each band, for readers of the file; (1, 0) for each if empty."""
     colours: Mapping[int, tuple[int, int, int]] = field(default_factory=dict)
     """Colour table (red, green, blue from 0 to 255) of a one-band raster of type uint8 or uint16."""
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -181,9 +183,11 @@ def _file_options(profile: RasterProfile) -> dict[str, str]:
 
 
 def _describe(file: DatasetWriter, profile: RasterProfile) -> None:
-    """Write the band descriptions, the colour table and the metadata items."""
+    """Write the band descriptions, the scaling, the colour table and the metadata items."""
     for band, text in enumerate(profile.descriptions, start=1):
         file.set_band_description(band, text)
+    if profile.scaling:
+        file.scales, file.offsets = zip(*profile.scaling, strict=True)
     if profile.colours:
         file.write_colormap(1, {code: (*rgb, 255) for code, rgb in profile.colours.items()})
     if profile.tags:
@@ -245,6 +249,20 @@ class RasterReader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._source.close()
+
+    def profile_on(self, geobox: GeoBox, nodata: float | None) -> RasterProfile:
+        """The profile of a file with the bands, descriptions, scaling and colours of the raster on another grid."""
+        source = self._source
+        palette = source.colormap(1) if source.colorinterp[0] == ColorInterp.palette else {}
+        return RasterProfile(
+            geobox,
+            self.dtype.name,
+            self.count,
+            nodata,
+            tuple(text or "" for text in source.descriptions),
+            tuple(zip(source.scales, source.offsets, strict=True)),
+            {code: (red, green, blue) for code, (red, green, blue, _) in palette.items()},
+        )
 
     def read(self, geobox: GeoBox, *, band: int = 1, fill: float = 0) -> np.ndarray:
         """(y, x) values of one band on ``geobox``; ``fill`` outside the file.

@@ -86,7 +86,7 @@ def read_reference(path: str | Path, field: str, crs: str, points: PointRule | N
     source = vector_source(path).file.name
     table = read_vector(path)
     require_no_degrees(table, vector_source(path).file)
-    column, notes = _field(table, field, path)
+    column, notes = matching_field(table, field, path)
     found = read_labels(table[column], column, vector_source(path).file)
     geometry = table.geometry.force_2d()
     problems = [*found.problems, *_not_polygons(geometry, points, suggest_points=True)]
@@ -139,7 +139,7 @@ def _lost_classes(drawn: Mapping[int | str, int], left: Collection[int | str], l
     ]
 
 
-def _field(table: pd.DataFrame, field: str, path: str | Path) -> tuple[str, list[str]]:
+def matching_field(table: pd.DataFrame, field: str, path: str | Path) -> tuple[str, list[str]]:
     """Name of the column that matches ``field``, and a note when its spelling differs."""
     columns = [str(name) for name in table.columns if name != table.geometry.name]
     if field in columns:
@@ -165,7 +165,7 @@ def _not_polygons(
     kinds = geometry.geom_type.where(~usable)
     found = sorted((str(kind), n) for kind, n in kinds.value_counts().items())
     problems = [
-        f"{counted(n, 'feature')} {_be(n)} of type {kind}, expected polygons (row {_rows(kinds == kind)})"
+        f"{counted(n, 'feature')} {_be(n)} of type {kind}, expected polygons (row {rows_text(kinds == kind)})"
         for kind, n in found
     ]
     remedies = dict.fromkeys(_remedy(kind, suggest_points=suggest_points) for kind, _ in found)
@@ -305,7 +305,7 @@ def read_field(path: str | Path, field: str) -> FieldValues:
     field, and for a field with lists.
     """
     table = read_vector(path)
-    column, notes = _field(table, field, path)
+    column, notes = matching_field(table, field, path)
     values = [None if is_missing(value) else value for value in table[column]]
     wrong = next((value for value in values if not isinstance(value, Hashable)), None)
     if wrong is not None:
@@ -338,8 +338,8 @@ def read_regions(path: str | Path, field: str, crs: str) -> gpd.GeoDataFrame:
     """
     table = read_vector(path)
     require_no_degrees(table, vector_source(path).file)
-    column, notes = _field(table, field, path)
-    names = _region_names(table[column])
+    column, notes = matching_field(table, field, path)
+    names = feature_names(table[column])
     geometry = table.geometry.force_2d()
     problems = [
         *_missing(names.isna().to_numpy(), f"have no value in field {column!r}"),
@@ -351,7 +351,7 @@ def read_regions(path: str | Path, field: str, crs: str) -> gpd.GeoDataFrame:
     if not problems and not table.empty:
         polygons, invalid = repaired(geometry.to_numpy())
         if invalid.any():
-            notes.append(f"{counted(invalid.sum(), 'invalid polygon')} repaired (row {_rows(invalid)})")
+            notes.append(f"{counted(invalid.sum(), 'invalid polygon')} repaired (row {rows_text(invalid)})")
         regions = gpd.GeoDataFrame({REGION: names.to_numpy()}, geometry=polygons, crs=table.crs)
         regions = regions.dissolve(by=REGION, as_index=False)
         problems = _region_overlaps(regions)
@@ -362,8 +362,8 @@ def read_regions(path: str | Path, field: str, crs: str) -> gpd.GeoDataFrame:
     return _moved_regions(regions, crs, path)
 
 
-def _region_names(values: pd.Series) -> pd.Series:
-    """Region names as text; whole numbers are written without decimals, missing names are None."""
+def feature_names(values: pd.Series) -> pd.Series:
+    """Names of features as text; whole numbers are written without decimals, missing names are None."""
     if pd.api.types.is_float_dtype(values):
         values = values.astype(object).map(lambda v: v if pd.isna(v) or v % 1 else int(v))
     names = [
@@ -374,7 +374,7 @@ def _region_names(values: pd.Series) -> pd.Series:
 
 
 def _missing(where: np.ndarray, what: str) -> list[str]:
-    return [f"{counted(where.sum(), 'feature')} {what} (row {_rows(where)})"] if where.any() else []
+    return [f"{counted(where.sum(), 'feature')} {what} (row {rows_text(where)})"] if where.any() else []
 
 
 def _unsafe_names(names: Iterable[str]) -> list[str]:
@@ -420,7 +420,7 @@ def _be(n: int) -> str:
     return "is" if n == 1 else "are"
 
 
-def _rows(where: Any) -> str:
+def rows_text(where: Any) -> str:
     """The first row numbers (from 0) where ``where`` is true."""
     return some_values(np.flatnonzero(where))
 

@@ -75,6 +75,8 @@ def inputs_view(config: Config, found: Survey, clear: ClearDates, aligned: Align
     sources += [
         (name, str(path))
         for name, path in (
+            *(("Rasters", folder) for folder in chain.features_path),
+            ("Grid of tiles", chain.grid or chain.rasters_grid_path),
             ("Reference data", chain.ground_truth),
             ("Regions", chain.region_path),
             ("Names of the classes", chain.nomenclature_path),

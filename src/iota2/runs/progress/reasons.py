@@ -15,6 +15,7 @@ from iota2 import layout
 from iota2.core.files import read_text
 from iota2.core.graph import Artifact
 from iota2.io.files.atomic import write_text
+from iota2.io.rasters.raster_source import FINGERPRINT
 from iota2.runs.plan.jobs import Job, Plan
 from iota2.runs.progress.status import failures
 from iota2.runs.records.records import Ledger
@@ -70,8 +71,10 @@ class Reasons:
         return failures(self._root)
 
     def _image_changes(self, name: str) -> list[str]:
-        """Changed images of a tile, for the survey's files of the tile; empty for other files."""
+        """Changed images of a tile or changes of a raster, for the survey's files of them; empty for other files."""
         path = self._root / name
+        if layout.RASTER_SOURCE.matches(name):
+            return self._raster_changes(path)
         if path.name not in (Path(layout.SCENE.path).name, Path(layout.LISTING.path).name):
             return []
         listing = path.with_name(Path(layout.LISTING.path).name)
@@ -80,6 +83,16 @@ class Reasons:
         except DAMAGE:
             return []
         return image_changes(before, json.loads(self._texts.get(listing, "{}")))
+
+    def _raster_changes(self, path: Path) -> list[str]:
+        """Differences of a raster that is cut to tiles from that of the last run."""
+        try:
+            before = texts_by_name(json.loads(read_text(path)))
+        except DAMAGE:
+            return []
+        now = json.loads(self._texts.get(path, "{}"))
+        changed = before.pop(FINGERPRINT, "") != now.pop(FINGERPRINT, "")
+        return [*([f"the pixels of {path.stem} changed"] if changed else []), *differences(before, now)]
 
 
 def image_changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:

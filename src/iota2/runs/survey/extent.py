@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import geopandas as gpd
 from odc.geo.geobox import GeoBox
@@ -49,7 +49,7 @@ class Extent:
     """Number of pixels of all tiles."""
     grid: GeoBox | None = None
     """Grid in ``chain.proj`` that covers all tiles; products use it, or a part of it if images do not cover their
-    tiles. None without tiles."""
+    tiles. None without tiles or without a map."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -106,8 +106,12 @@ def extent_of(config: Config, scenes: Mapping[str, Scene], outlines: Mapping[str
     """The pixels of all tiles, and the grid that covers their outlines in ``proj``."""
     first = next(iter(scenes.values())).geobox
     grid = product_grid(outlines, first, config.chain.proj, config.chain.spatial_resolution)
-    pixels = sum(math.prod(map(int, scene.geobox.shape)) for scene in scenes.values())
-    return Extent(len(scenes), pixels, grid)
+    return replace(extent_of_grid(scenes), grid=grid)
+
+
+def extent_of_grid(scenes: Mapping[str, Scene]) -> Extent:
+    """The pixels of all tiles, without a map."""
+    return Extent(len(scenes), sum(math.prod(map(int, scene.geobox.shape)) for scene in scenes.values()))
 
 
 def extent_remarks(config: Config, scenes: Mapping[str, Scene]) -> Iterator[Remark]:

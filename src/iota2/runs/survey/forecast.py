@@ -200,6 +200,7 @@ class _JobEstimate:
             submodels=found.submodels or {},
             sources=len(found.sources),
             function_seconds={trial.name: trial.seconds for trial in found.trials},
+            rasters={raster.name: raster.pixel_bytes for raster in found.rasters},
         )
         self.facts = replace(facts, samples=_samples(config, found, facts))
 

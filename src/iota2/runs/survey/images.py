@@ -15,6 +15,7 @@ from iota2.core.recipe import FeatureRecipe
 from iota2.core.remarks import Remark
 from iota2.core.scene import Scene
 from iota2.core.sensor import SensorOptions
+from iota2.core.user_raster import UserRaster
 from iota2.core.words import counted
 from iota2.io.tables.point_areas import outline
 from iota2.runs.survey.problems import Problems
@@ -32,7 +33,7 @@ class Images:
     sensors: tuple[SensorOptions, ...]
     scenes: Mapping[str, Scene]
     footprints: Mapping[str, shapely.Geometry]
-    """Outline of each tile in ``chain.proj``."""
+    """Outline of each tile in ``chain.proj``; none of tiles without images."""
     notes: Mapping[str, tuple[Remark, ...]]
     """Remarks of the scan of each tile, such as ignored files."""
     complete: bool
@@ -45,6 +46,10 @@ class Images:
     """Remarks on ignored sensors."""
     trials: tuple[FunctionTrial, ...] = ()
     """Functions of the user, called on a block of images."""
+    rasters: tuple[UserRaster, ...] = ()
+    """Rasters to be cut to tiles."""
+    raster_remarks: tuple[Remark, ...] = ()
+    """Remarks on their resampling, and on the grid."""
 
 
 def find_images(problems: Problems) -> Images:

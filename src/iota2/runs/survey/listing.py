@@ -16,6 +16,7 @@ from iota2.core.scene import Scene
 from iota2.core.words import counted
 from iota2.io.files.addresses import is_remote
 from iota2.io.files.atomic import write_text
+from iota2.io.rasters.raster_source import source_to_plain
 from iota2.io.series.scene_file import scene_to_json
 from iota2.runs.records.stamps import checksum_of_text, relative
 from iota2.runs.records.state import StateFile, remove_obstacle, require
@@ -40,7 +41,12 @@ def survey_texts(found: Survey, root: Path) -> dict[Path, str]:
     texts: dict[Path, str] = {}
     others = [str(found.alignment)] if found.alignment else []
     files = {tile: [*_files(scene), *others] for tile, scene in found.scenes.items()}
-    entries = _entries([*dict.fromkeys(path for paths in files.values() for path in paths)], cache)
+    rasters = [raster.source.path for raster in found.rasters]
+    entries = _entries([*dict.fromkeys(path for paths in (*files.values(), rasters) for path in paths)], cache)
+    for raster in found.rasters:
+        plain = source_to_plain(raster.source, str(entries[raster.source.path][2]))
+        path = root / layout.RASTER_SOURCE.path.format(raster=raster.name)
+        texts[path] = json.dumps(plain, indent=1, ensure_ascii=False) + "\n"
     for tile, scene in found.scenes.items():
         listing = {path: entries[path][2] for path in files[tile]}
         for artifact, content in (

@@ -46,8 +46,8 @@ def find_regions(problems: Problems, images: Images) -> Regions:
     usable = "regions" in problems.asks and problems.usable("chain.region_path", "chain.region_field", "chain.proj")
     frame = problems.attempt(lambda: _read_regions(config), "chain", "region_path") if usable else None
     by_tile, remarks = _regions_by_tile(frame, images.footprints, _reach(config))
-    for tile in images.scenes if images.complete else ():
-        if not by_tile[tile]:
+    for tile, names in by_tile.items() if images.complete else ():
+        if not names:
             problems.add(("chain", "region_path"), f"tile {tile} meets no region of {config.chain.region_path}.")
     for option, text in _unknown_models(config, frame) if usable else ():
         problems.add(option, text)

@@ -14,14 +14,16 @@ from iota2.compute.submodels import submodel_names
 from iota2.config.options.schema import Config
 from iota2.config.sensors import expression_remarks
 from iota2.config.sources import sources
+from iota2.core.builder import AXES_OF
 from iota2.core.cost import Facts
-from iota2.core.graph import AXES, Artifact, Finding
+from iota2.core.graph import Artifact, Finding
 from iota2.core.grid import part_count
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.remarks import Remark
 from iota2.core.scene import Scene
 from iota2.core.sensor import SensorOptions
+from iota2.core.user_raster import UserRaster
 from iota2.core.words import counted
 from iota2.errors import ConfigError, InputError, as_entry
 from iota2.runs.plan.artifacts import made_artifacts
@@ -30,16 +32,21 @@ from iota2.runs.survey.extent import (
     RESOLUTION_OPTION,
     Extent,
     extent_of,
+    extent_of_grid,
     extent_problems,
     extent_remarks,
     table_problems,
 )
+from iota2.runs.survey.grid import find_grid
 from iota2.runs.survey.images import Images, find_images
 from iota2.runs.survey.problems import Problems
 from iota2.runs.survey.reference import find_reference
 from iota2.runs.survey.region_names import region_name_problems
 from iota2.runs.survey.regions import find_regions
 from iota2.runs.survey.user_functions import FunctionTrial
+
+IMAGE_AXES = tuple(axis for ask, axes in AXES_OF.items() if ask != "grid" for axis in axes)
+"""Axes of a run on images."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +76,16 @@ class Survey:
     """Values of the axis ``source``."""
     trials: tuple[FunctionTrial, ...] = ()
     """Functions of the user, called on a block of images."""
+    rasters: tuple[UserRaster, ...] = ()
+    """Rasters to be cut to tiles."""
 
-    def rows(self, runs: int, axes: Sequence[str] = AXES) -> list[dict[str, str | int]]:
-        """Combinations of tile, part and sensor with dates, crossed with regions and seeds if ``axes`` names them."""
+    def rows(self, runs: int, axes: Sequence[str] = IMAGE_AXES) -> list[dict[str, str | int]]:
+        """Combinations of tile, part and sensor with dates, crossed with regions and seeds if ``axes`` names them.
+
+        With an axis ``raster``: combinations of tile and raster.
+        """
+        if "raster" in axes:
+            return [{"tile": tile, "raster": raster.name} for tile in self.scenes for raster in self.rasters]
         rows = self._image_rows()
         if "region" in axes:
             models = {
@@ -128,7 +142,7 @@ def input_problems(config: Config, broken: Set[str]) -> list[tuple[int, str]]:
 def _collect(problems: Problems) -> Survey | None:
     """The survey; None if there are problems."""
     config = problems.config
-    images = find_images(problems)
+    images = find_grid(problems) if "grid" in problems.asks else find_images(problems)
     if problems.usable("chain.output_path"):
         problems.attempt(lambda: require_usable(config.chain.output_path), "chain", "output_path")
     regions = find_regions(problems, images)
@@ -141,6 +155,7 @@ def _collect(problems: Problems) -> Survey | None:
         reference.classes,
         submodels=reference.submodels or {},
         sources=len(sources(config)),
+        rasters={raster.name: raster.pixel_bytes for raster in images.rasters},
     )
     extent = _extent(problems, images, facts) if images.complete else Extent()
     if problems.builders_known:
@@ -154,7 +169,8 @@ def _collect(problems: Problems) -> Survey | None:
     if problems.exist or images.recipe is None:
         return None
     remarks = (
-        *extent_remarks(config, images.scenes),
+        *(extent_remarks(config, images.scenes) if images.footprints else ()),
+        *images.raster_remarks,
         *regions.remarks,
         *images.item_remarks,
         *reference.remarks,
@@ -176,6 +192,7 @@ def _collect(problems: Problems) -> Survey | None:
         reference.submodels,
         sources(config),
         images.trials,
+        images.rasters,
     )
 
 
@@ -202,6 +219,8 @@ def _artifacts(problems: Problems) -> frozenset[Artifact]:
 def _extent(problems: Problems, images: Images, facts: Facts) -> Extent:
     """The size of the map; a map that is too large and too many jobs are added as problems."""
     config = problems.config
+    if not images.footprints:
+        return extent_of_grid(images.scenes)
     outlines = {tile: gpd.GeoSeries([outline]) for tile, outline in images.footprints.items()}
     extent = extent_of(config, images.scenes, outlines)
     for text in extent_problems(extent):

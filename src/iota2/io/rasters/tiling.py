@@ -1,0 +1,78 @@
+"""Pixels of a raster on the grid of a tile, block by block."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from odc.geo.geobox import GeoBox
+from rasterio.enums import Resampling
+from rasterio.warp import reproject
+
+from iota2.compute.placement import pixel_ratio, placement
+from iota2.compute.tile_resampling import block_shape, source_window
+from iota2.core.grid import Block, blocks, crs_name
+from iota2.core.user_raster import Method
+from iota2.io.rasters.files import RasterReader
+
+
+def blocks_on_tile(
+    reader: RasterReader, destination: GeoBox, method: Method, nodata: float | None
+) -> Iterator[tuple[Block, np.ndarray]]:
+    """All blocks of ``destination`` with the values (band, y, x) of the raster.
+
+    Pixels with ``nodata``, or with NaN in a floating-point raster, do not contribute to the values of others. The
+    result is ``nodata`` outside the raster, for ``bilinear`` and ``nearest`` where the nearest pixel has no data, and
+    for ``average`` and ``mode`` where no pixel of the area has data. Without ``nodata``, which is possible for whole
+    numbers, the raster must cover ``destination``. Copied pixels are unchanged.
+    """
+    shape = block_shape(reader.geobox, destination, reader.count * reader.dtype.itemsize)
+    for block in blocks("", destination, shape):
+        yield (
+            block,
+            _nearest(reader, destination, block, nodata)
+            if method in ("copy", "nearest")
+            else _warped(reader, destination, block, Resampling[method], nodata),
+        )
+
+
+def _nearest(reader: RasterReader, destination: GeoBox, block: Block, nodata: float | None) -> np.ndarray:
+    """Values of the pixels that contain the centres of those of a block."""
+    place = placement(reader.geobox, destination, block.rows, block.cols, "nearest")
+    rows, cols = place.window
+    values = place.nearest(reader.read_bands(reader.geobox[slice(*rows), slice(*cols)]))
+    if nodata is not None and not place.inside.all():
+        values = np.where(place.inside, values, values.dtype.type(nodata))
+    return values
+
+
+def _warped(
+    reader: RasterReader, destination: GeoBox, block: Block, resampling: Resampling, nodata: float | None
+) -> np.ndarray:
+    """Values of a block by the warper of GDAL."""
+    out = np.full((reader.count, *block.shape), 0 if nodata is None else nodata, reader.dtype)
+    window = source_window(reader.geobox, destination, block.rows, block.cols)
+    if window is None:
+        return out
+    part = reader.geobox[slice(*window[0]), slice(*window[1])]
+    values = reader.read_bands(part)
+    if nodata is not None and not math.isnan(nodata) and values.dtype.kind == "f":
+        values[np.isnan(values)] = nodata
+    # without these options, the size of the kernel of GDAL depends on the block
+    scale_y, scale_x = (1 / ratio for ratio in pixel_ratio(reader.geobox, destination))
+    for band, result in zip(values, out, strict=True):  # GDAL treats missing values of several bands differently
+        reproject(
+            band,
+            result,
+            src_transform=part.affine,
+            src_crs=crs_name(part),
+            src_nodata=nodata,
+            dst_transform=block.geobox.affine,
+            dst_crs=crs_name(destination),
+            dst_nodata=nodata,
+            resampling=resampling,
+            XSCALE=scale_x,
+            YSCALE=scale_y,
+        )
+    return out
