@@ -7,7 +7,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 
@@ -43,7 +42,7 @@ from iota2.report.results.validation import (
     part_rows,
     spread_sentences,
 )
-from iota2.report.templating import environment
+from iota2.report.templating import environment, link
 
 
 @dataclass(frozen=True)
@@ -163,7 +162,7 @@ class ReportData:
 def render_report(data: ReportData) -> str:
     """The page as HTML text with embedded pictures, without scripts and external files."""
     templates = environment()
-    templates.filters |= {"data_uri": _data_uri, "link": _link, "thousands": _thousands, "measure": measure}
+    templates.filters |= {"data_uri": _data_uri, "link": link, "thousands": _thousands, "measure": measure}
     validated = data.validated
     summary = summarise(data.confusions, validated.intervals if validated else None) if data.confusions else None
     return templates.get_template("report.html.j2").render(
@@ -405,8 +404,3 @@ def _thousands(count: float) -> str:
 
 def _data_uri(png: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
-
-
-def _link(path: str) -> str:
-    """A relative path as a URL; colons are escaped, so that no path becomes a ``javascript:`` URL."""
-    return quote(path, safe="/")
