@@ -311,7 +311,7 @@ def test_a_part_whose_worker_dies_each_time_is_a_hole_that_the_report_shows(
     index = (root / "logs/html/index.html").read_text(encoding="utf-8")
     assert "Gaps in the map" not in index
     results = (root / "logs/html/results.html").read_text(encoding="utf-8")
-    assert '<a id="report" href="../../final/report.html">' in results
+    assert '<a href="../../final/report.html"><b>Open' in results
 
 
 def test_inputs_on_a_disk_that_cannot_be_written_to_are_left_alone(case: Case, tmp_path: Path) -> None:

@@ -8,9 +8,12 @@ import html
 import json
 import re
 from collections import Counter
+from dataclasses import replace
 from datetime import date
 from html.parser import HTMLParser
 from itertools import pairwise
+from typing import Literal
+from urllib.parse import unquote
 from xml.etree import ElementTree
 
 import pytest
@@ -26,6 +29,7 @@ from iota2.report.run.values import (
     JobView,
     OutputView,
     ProductView,
+    ResultPage,
     RunView,
     SeriesView,
     SettingView,
@@ -161,7 +165,8 @@ def hostile_pages() -> dict[str, str]:
         "jobs/a.html",
     )  # fmt: skip
     hole, unmade = Hole(HOSTILE, job), ((HOSTILE, True), (HOSTILE, False))
-    run = RunView(HOSTILE, HOSTILE, "failed", 1e9, 1e9, STEPS[:1], (job,), HOSTILE, (HOSTILE,), (hole,), unmade, "old")
+    pages = tuple(ResultPage(HOSTILE, HOSTILE, state) for state in ("made", "old"))
+    run = RunView(HOSTILE, HOSTILE, "failed", 1e9, 1e9, STEPS[:1], (job,), HOSTILE, (HOSTILE,), (hole,), unmade, pages)
     inputs = InputsView(
         (SeriesView(HOSTILE, HOSTILE, HOSTILE, (ProductView(date(2018, 5, 1), HOSTILE),), (HOSTILE,), (HOSTILE,)),),
         ((HOSTILE, HOSTILE),),
@@ -234,7 +239,7 @@ def test_gaps_in_the_map_come_first_and_products_of_earlier_runs_are_identified(
     job = run.jobs[1]
     holes = (Hole("Tile A, rows 0 to 1023 of 2000 (part 0)", job),)
     unmade = (("final/Classif_Seed_0.tif", True), ("final/report.html", False))
-    run = RunView(**{**vars(run), "state": "failed", "holes": holes, "unmade": unmade, "report": "none"})
+    run = RunView(**{**vars(run), "state": "failed", "holes": holes, "unmade": unmade})
     pages = site.render_run(run)
     for name in ("index.html", "results.html"):
         text = " ".join(" ".join(ParsedPage(pages[name]).texts).split())
@@ -244,21 +249,37 @@ def test_gaps_in_the_map_come_first_and_products_of_earlier_runs_are_identified(
     assert pages["index.html"].index("Gaps in the map") < pages["index.html"].index("Failed jobs")
 
 
-def test_the_results_page_presents_the_report_only_if_this_run_made_it() -> None:
-    for report, state, leads in (("made", "done", True), ("made", "running", False), ("old", "failed", False)):
-        run = RunView(**{**vars(run_of(["A"])), "state": state, "report": report})
-        page = site.render_run(run)["results.html"]
-        assert ("The report of this run is available" in page) == leads
-        assert ('<a id="report" href="../../final/report.html"><b>Open the report</b></a>' in page) == leads
-        assert ("final/RESULTS.txt" in page) == leads
-    assert "does not show the results of this run" in page
+def with_page(run: RunView, state: str, *, page: Literal["made", "old", "none"]) -> RunView:
+    """A run whose result page has a state."""
+    return replace(run, state=state, pages=(ResultPage("final/report.html", "About `it`.", page),))
+
+
+def test_the_results_page_presents_only_pages_that_this_run_made() -> None:
+    for page, state, leads in (("made", "done", True), ("made", "running", False), ("old", "failed", False)):
+        text = site.render_run(with_page(run_of(["A"]), state, page=page))["results.html"]
+        assert ("The results of this run are available" in text) == leads
+        link = '<a href="../../final/report.html"><b>Open <code>final/report.html</code></b></a>: About it.'
+        assert (link in text) == leads
+    assert "does not show the results of this run" in text
+    none = site.render_run(with_page(run_of(["A"]), "done", page="none"))["results.html"]
+    assert "final/report.html" not in none
+
+
+def test_the_results_page_presents_the_pages_of_all_builders() -> None:
+    names = ("final/report.html", f"final/{HOSTILE}.html", "final/older.html")
+    states: tuple[Literal["made", "old"], ...] = ("made", "made", "old")
+    pages = tuple(ResultPage(name, "About.", state) for name, state in zip(names, states, strict=True))
+    text = site.render_run(replace(run_of(["A"]), state="done", pages=pages))["results.html"]
+    links = [attrs["href"] for tag, attrs in ParsedPage(text).tags if tag == "a" and "final/" in (attrs["href"] or "")]
+    assert [unquote(link or "") for link in links] == [f"../../{name}" for name in names]
+    assert text.index("final/report.html") < text.index("A page of an earlier run exists") < text.index("final/older")
 
 
 @pytest.mark.parametrize("state", ["done", "failed", "stopped"])
 @pytest.mark.parametrize("report", ["made", "old", "none"])
 def test_no_page_of_a_finished_run_reloads_or_redirects(state: str, report: str) -> None:
     """A headless browser would wait forever for the last page."""
-    run = RunView(**{**vars(run_of(["A"])), "state": state, "report": report})
+    run = with_page(run_of(["A"]), state, page=report)
     for name, page in site.render_run(run).items():
         assert 'http-equiv="refresh"' not in page.lower(), name
         assert "<body data-refresh" not in page, name
@@ -266,7 +287,7 @@ def test_no_page_of_a_finished_run_reloads_or_redirects(state: str, report: str)
 
 def test_no_page_of_a_running_run_redirects() -> None:
     for report in ("made", "old", "none"):
-        run = RunView(**{**vars(run_of(["A"])), "state": "running", "report": report})
+        run = with_page(run_of(["A"]), "running", page=report)
         for name, page in site.render_run(run).items():
             waits = re.findall(r'http-equiv="refresh" content="([^"]*)"', page)
             assert all(re.fullmatch(r"[1-9]\d*", wait) for wait in waits), (name, waits)

@@ -141,7 +141,7 @@ def test_clear_pixels_of_each_date_agree_with_the_synthetic_clouds(failed: Faile
 
 def test_the_page_of_results_lists_missing_products(failed: Failed) -> None:
     page = failed.page("results.html")
-    assert "This run ended without the accuracy report." in page
+    assert "This run ended without a page of results." in page
     assert "<code>final/Classif_Seed_0.tif</code>" in page
     assert "url=" not in page
     assert "Holes in the map" not in page, "the whole map is missing, because no model was trained"

@@ -167,6 +167,11 @@ class Artifact:
         """Media type of the extension; None for folders and for extensions that are constants of the run."""
         return MEDIA_TYPES.get(PurePosixPath(self.path).suffix)
 
+    @property
+    def is_page(self) -> bool:
+        """Whether the artifact is an HTML page."""
+        return self.path.endswith(".html")
+
     def matches(self, name: str) -> bool:
         """Whether ``name``, relative to the output folder, is a path of the artifact, for any values of its axes."""
         return _pattern(self.path).fullmatch(name) is not None

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 from jinja2 import Environment
@@ -45,7 +44,7 @@ from iota2.report.results.validation import (
     part_rows,
     spread_sentences,
 )
-from iota2.report.templating import environment
+from iota2.report.templating import environment, link
 
 
 @dataclass(frozen=True)
@@ -204,7 +203,7 @@ def render_report(data: ReportData) -> str:
 @cache
 def _environment() -> Environment:
     templates = environment()
-    templates.filters |= {"data_uri": _data_uri, "link": _link, "thousands": _thousands, "measure": measure}
+    templates.filters |= {"data_uri": _data_uri, "link": link, "thousands": _thousands, "measure": measure}
     return templates
 
 
@@ -416,8 +415,3 @@ def _thousands(count: float) -> str:
 
 def _data_uri(png: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
-
-
-def _link(path: str) -> str:
-    """A relative path as a URL; colons are escaped, so that no path becomes a ``javascript:`` URL."""
-    return quote(path, safe="/")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import math
 import re
 from collections import Counter
@@ -11,9 +9,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from itertools import groupby
-from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader
+from jinja2 import Environment
 from markupsafe import Markup
 
 from iota2.core.words import json_text
@@ -28,7 +25,7 @@ from iota2.report.run.values import (
     RunView,
     SettingView,
 )
-from iota2.report.templating import environment
+from iota2.report.templating import asset, environment, link, script_policy
 
 REFRESH_SECONDS = 5
 """Seconds after which a page reloads while the run is in progress."""
@@ -113,7 +110,7 @@ def assets() -> dict[str, str]:
     """Style sheet and licence text of the pages, by file name."""
     return {
         "style.css": _environment().get_template("site/style.css.j2").render(),
-        "svg-pan-zoom.LICENSE.txt": _asset("svg-pan-zoom.LICENSE.txt"),
+        "svg-pan-zoom.LICENSE.txt": asset("svg-pan-zoom.LICENSE.txt"),
     }
 
 
@@ -131,7 +128,7 @@ def _page(name: str, **values: object) -> str:
 def _environment() -> Environment:
     templates = environment()
     templates.filters |= {
-        "link": _link,
+        "link": link,
         "data": _json_data,
         "duration": duration_text,
         "moment": _moment,
@@ -141,8 +138,8 @@ def _environment() -> Environment:
     }
     templates.globals |= {
         "scripts": [Markup(text) for text in _scripts()],
-        "policy": _policy(),
-        "policy_silent": _policy(script=False),
+        "policy": script_policy(_scripts()),
+        "policy_silent": script_policy(()),
         "cell_height": CELL_HEIGHT,
         "graph_left": STEP_NAMES_WIDTH,
         "state_counts": state_counts,
@@ -153,31 +150,12 @@ def _environment() -> Environment:
 @cache
 def _scripts() -> tuple[str, ...]:
     """Scripts of the pages, library first."""
-    return tuple(_asset(name).replace("\r\n", "\n") for name in ("svg-pan-zoom.min.js", "site.js"))
-
-
-@cache
-def _policy(*, script: bool = True) -> str:
-    """Content security policy: only styles, and the scripts of this package, which are identified by digest."""
-    digests = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in _scripts())
-    allowed = " ".join(f"'sha256-{digest}'" for digest in digests) if script else "'none'"
-    return f"default-src 'none'; style-src 'self' file: 'unsafe-inline'; script-src {allowed}"
-
-
-@cache
-def _asset(name: str) -> str:
-    loader = PackageLoader("iota2.report", "assets")
-    return loader.get_source(Environment(autoescape=True), name)[0]
+    return tuple(asset(name) for name in ("svg-pan-zoom.min.js", "site.js"))
 
 
 def _refresh(run: RunView) -> int:
     """Seconds after which the pages reload; 0 if the run has ended."""
     return REFRESH_SECONDS if run.state == "running" else 0
-
-
-def _link(path: str) -> str:
-    """A relative path as a URL; colons are escaped, so that no path becomes a ``javascript:`` URL."""
-    return quote(path, safe="/", errors="surrogateescape")
 
 
 def _json_data(value: object) -> Markup:

@@ -66,6 +66,17 @@ class Hole:
 
 
 @dataclass(frozen=True)
+class ResultPage:
+    """A page that shows results of the run, such as the accuracy report."""
+
+    path: str
+    """Relative to the output folder."""
+    about: str
+    state: Literal["made", "old", "none"]
+    """Whether this run made it (``made``), an earlier run (``old``), or it does not exist."""
+
+
+@dataclass(frozen=True)
 class RunView:
     """State of a run at a given time."""
 
@@ -83,10 +94,10 @@ class RunView:
     holes: tuple[Hole, ...] = ()
     unmade: tuple[tuple[str, bool], ...] = ()
     """Products that this run did not make, each with whether a version of an earlier run exists."""
-    report: Literal["made", "old", "none"] = "none"
-    """Whether the accuracy report was made by this run (``made``), by an earlier run (``old``), or does not exist."""
+    pages: tuple[ResultPage, ...] = ()
+    """Pages that show the results."""
     products: tuple[tuple[str, str], ...] = ()
-    """Products that are up to date, in addition to the accuracy report, with descriptions."""
+    """Products that are up to date, in addition to the pages, with descriptions."""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from iota2.report.run.values import (
     JobLog,
     JobView,
     OutputView,
+    ResultPage,
     RunView,
     StepView,
 )
@@ -57,7 +58,7 @@ def run_view(
         notes=texts_of(found.remarks),
         holes=tuple(_holes(plan, found, views)),
         unmade=() if running else tuple(_unmade(plan, views)),
-        report=_report_state(plan, views),
+        pages=tuple(_result_pages(plan, views)),
         products=tuple(_products(plan, views)),
     )
 
@@ -84,21 +85,30 @@ def _unmade(plan: Plan, views: Mapping[str, JobView]) -> Iterator[tuple[str, boo
 
 
 def _products(plan: Plan, views: Mapping[str, JobView]) -> Iterator[tuple[str, str]]:
-    """Products that are up to date, with their descriptions, by step; without the accuracy report."""
-    report = (layout.REPORT, layout.RESULTS, layout.METRICS)
+    """Products that are up to date, with their descriptions, by step; without the pages."""
     for job in plan.jobs:
         for name in job.out.bound if views[job.id].state in ("done", "fresh") else ():
             artifact = job.step.makes[name]
-            if artifact.role == "product" and artifact not in report:
+            if artifact.role == "product" and not artifact.is_page:
                 yield from ((path, artifact.about) for path in job.out.names(name))
 
 
-def _report_state(plan: Plan, views: Mapping[str, JobView]) -> Literal["made", "old", "none"]:
-    """State of the report of the results: made in this run, old, or none."""
-    makers = [job for job in plan.jobs if layout.REPORT in job.step.makes.values()]
-    if not (plan.root / layout.REPORT.path).exists():
-        return "none"
-    return "made" if all(views[job.id].state in ("done", "fresh") for job in makers) and makers else "old"
+def _result_pages(plan: Plan, views: Mapping[str, JobView]) -> Iterator[ResultPage]:
+    """Pages that steps of the run make, and those of earlier runs that no step of this run makes."""
+    planned = set()
+    for job in plan.jobs:
+        for name in job.out.bound:
+            artifact = job.step.makes[name]
+            for path in job.out.names(name) if artifact.role == "product" and artifact.is_page else ():
+                planned.add(path)
+                made = views[job.id].state in ("done", "fresh")
+                exists = (plan.root / path).exists()
+                yield ResultPage(path, artifact.about, "none" if not exists else "made" if made else "old")
+    for file in sorted((plan.root / "final").glob("*.html")):
+        path = relative(file, plan.root)
+        about = next((one.about for one in layout.products() if one.is_page and one.matches(path)), None)
+        if about and path not in planned:
+            yield ResultPage(path, about, "old")
 
 
 def page_of(step: str, job: str) -> str:
