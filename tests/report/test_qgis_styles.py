@@ -21,6 +21,7 @@ from iota2.io.rasters.files import RasterProfile, RasterWriter
 from iota2.io.rasters.qgis import (
     Entry,
     class_style,
+    colours_style,
     confidence_style,
     difference_style,
     entropy_style,
@@ -60,6 +61,7 @@ STYLED = {
     layout.MERGED_CONFIDENCE: layout.MERGED_CONFIDENCE_STYLE,
     layout.UNBLENDED_MAP: layout.UNBLENDED_MAP_STYLE,
     layout.DS_CHOICE: layout.DS_CHOICE_STYLE,
+    layout.FEATURES_MAP: layout.FEATURES_MAP_STYLE,
 }
 COLOURED = {layout.TMP_UNBLENDED_MAP, layout.OPTICAL_MAP, layout.RADAR_MAP}
 """Maps for comparison, which have the colours of the classes in the file."""
@@ -103,6 +105,17 @@ def test_the_style_of_the_map_has_exactly_the_classes_with_names_and_colours() -
         ("211", "#000009", "eau", "255"),
         ("300", "#010203", "a�b�", "255"),
     ]
+
+
+def test_the_style_of_features_stretches_three_bands() -> None:
+    style = colours_style([(3, 10.5, 400), (2, 0, 300), (1, 5, 200)])
+    found = ElementTree.fromstring(style).find("pipe/rasterrenderer")
+    assert found is not None
+    for name, band, least, most in (("red", "3", "10.5", "400"), ("green", "2", "0", "300"), ("blue", "1", "5", "200")):
+        assert found.get(f"{name}Band") == band
+        stretch = found.find(f"{name}ContrastEnhancement")
+        assert stretch is not None
+        assert (stretch.findtext("minValue"), stretch.findtext("maxValue")) == (least, most)
 
 
 def test_undecided_pixels_of_a_fusion_are_named() -> None:

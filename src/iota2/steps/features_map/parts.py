@@ -19,7 +19,7 @@ from iota2.core.grid import Block, block_of, blocks, part_rows
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
 from iota2.io.rasters.files import RasterWriter
-from iota2.io.series.scene_file import read_shifted_scene
+from iota2.io.series.scene_file import read_feature_scene
 from iota2.steps.blocks import IMAGE_THREADS, feature_shapes, fitting_threads
 from iota2.steps.map_layers import map_profile, read_map
 from iota2.steps.pixels import several_feature_blocks
@@ -27,7 +27,7 @@ from iota2.steps.pixels import several_feature_blocks
 
 def run(job: JobContext) -> None:
     """Compute all features block by block and write them."""
-    scene, layers = read_shifted_scene(job.inp), read_map(job.inp.bands)
+    scene, layers = read_feature_scene(job.inp), read_map(job.inp.bands)
     rows = part_rows(job.key.part, scene.geobox.shape[0])
     strip = block_of(scene.tile, scene.geobox, rows, (0, scene.geobox.shape[1]))
     with RasterWriter(job.out.features, map_profile(strip.geobox, layers)) as writer:
