@@ -11,7 +11,8 @@ import numpy as np
 from iota2.core.random import generator
 from iota2.testing.archive import Product, write_band, write_masks
 from iota2.testing.classes import BANDS
-from iota2.testing.files import WorldFiles, write_class_tables, write_config
+from iota2.testing.configurations import write_config
+from iota2.testing.files import WorldFiles, write_class_tables
 from iota2.testing.landsat import write_landsat
 from iota2.testing.layers import write_layers
 from iota2.testing.radar import write_radar
