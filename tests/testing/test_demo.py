@@ -2,7 +2,10 @@
 
 import shutil
 
+import geopandas as gpd
+import numpy as np
 import pytest
+import rasterio
 
 from iota2.chains import find_builders
 from iota2.chains.load import load_config
@@ -135,3 +138,27 @@ def test_a_builder_without_demo_is_reported(monkeypatch):
     message = "--builder features_map: there is no demo of I2FeaturesMap; expected one of I2Classification"
     with pytest.raises(UserError, match=message):
         demo_of("features_map")
+
+
+def test_rasters_of_the_whole_world_cover_the_polygons_of_its_tiles(world, tmp_path):
+    files, _ = write_demo(world, tmp_path, DEMOS["I2FeaturesTiler"])
+    grid = gpd.read_file(files.tile_grid)
+    assert grid.crs == "EPSG:32631"
+    assert list(grid["tile"]) == list(world.options.tiles)
+    for tile, outline in zip(grid["tile"], grid.geometry, strict=True):
+        assert outline.bounds == tuple(world.tile_geobox(tile).boundingbox)
+    bounds = grid.to_crs("EPSG:2154").total_bounds
+    for name, kind in (("altitude", "float32"), ("land_cover", "uint8")):
+        with rasterio.open(files.rasters / f"{name}.tif") as source:
+            assert (source.crs, source.res, source.dtypes) == ("EPSG:2154", (25, 25), (kind,))
+            assert (source.bounds[:2] <= bounds[:2]).all()
+            assert (source.bounds[2:] >= bounds[2:]).all()
+            values = source.read(1)
+            if name == "land_cover":
+                classes = world.landscape.classes
+                assert set(np.unique(values)) <= {one.code for one in classes}
+                assert {code: source.colormap(1)[code][:3] for code in (one.code for one in classes)} == {
+                    one.code: tuple(one.color) for one in classes
+                }
+            else:
+                assert 0 <= values.min() < values.max() < 500

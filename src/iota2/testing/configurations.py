@@ -12,6 +12,7 @@ from iota2.core.words import normalised_name
 from iota2.errors import UserError
 from iota2.testing import spectral_indices
 from iota2.testing.files import SENSOR_PATHS, WorldFiles
+from iota2.testing.rasters import write_rasters
 from iota2.testing.world import World
 
 CLASSIFICATION = """\
@@ -81,6 +82,23 @@ external_features :
   functions : ['soil_adjusted', ['ndvi_change', {{'first' : '20180415', 'last' : '20180715'}}], 'ndvi_amplitude']
 }}
 """
+FEATURES_TILER = """\
+# Rasters of a synthetic landscape, cut to the tiles of a grid: layers for the option user_feat_path.
+builders :
+{{
+  builders_class_name : ['I2FeaturesTiler']
+}}
+
+chain :
+{{
+  output_path : {output}
+  features_path : {rasters}   # altitude and land cover, in EPSG:2154
+  grid : {tile_grid}   # one polygon per tile
+  tile_field : 'tile'
+  spatial_resolution : 10
+  proj : 'EPSG:32631'
+}}
+"""
 LAYERS = """
 userFeat :
 {
@@ -119,6 +137,9 @@ DEMOS: Mapping[str, Demo] = {
     "I2Classification": Demo(CLASSIFICATION),
     "I2FeaturesMap": Demo(
         FEATURES_MAP, "i2_tutorial_features_map.cfg", "Results_features_map", write_more=_write_external_code
+    ),
+    "I2FeaturesTiler": Demo(
+        FEATURES_TILER, "i2_tutorial_features_tiler.cfg", "Results_features_tiler", write_more=write_rasters
     ),
 }
 """The demo of each builder, by its name. Demos differ in the names of their configurations and output folders."""
@@ -160,5 +181,8 @@ def config_text(
         ground_truth=quoted(files.ground_truth),
         regions=quoted(files.regions),
         external_code=quoted(files.external_code),
+        rasters=quoted(files.rasters),
+        tile_grid=quoted(files.tile_grid),
     )
-    return filled + LAYERS if "userFeat" in sensors else filled
+    # The section of the layers belongs to configurations that name sensors.
+    return filled + LAYERS if "userFeat" in sensors and "{sensors}" in text else filled

@@ -78,6 +78,16 @@ class WorldFiles:
         return self.folder / "external_code" / "spectral_indices.py"
 
     @property
+    def rasters(self) -> Path:
+        """Folder of rasters that are not cut to tiles."""
+        return self.folder / "rasters"
+
+    @property
+    def tile_grid(self) -> Path:
+        """Polygons of the tiles."""
+        return self.folder / "vector_data" / "tile_grid.shp"
+
+    @property
     def config(self) -> Path:
         """Configuration."""
         return self.folder / self.config_name
