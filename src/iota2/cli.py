@@ -20,6 +20,7 @@ import typer
 from iota2 import __version__, layout
 from iota2.chains import BUILDERS
 from iota2.chains.load import read_config
+from iota2.chains.lookup import DEFAULT_BUILDERS
 from iota2.chains.user_builders import builder_folders, position_of
 from iota2.config.options.fields import expanded_path
 from iota2.config.options.schema import Config
@@ -412,20 +413,31 @@ def demo(
         bool,
         typer.Option("--all-sensors", help="Add Landsat 8, Sentinel-1 and layers without dates to Sentinel-2."),
     ] = False,
+    builder: Annotated[
+        str,
+        typer.Option(
+            "--builder",
+            metavar="NAME",
+            help="Builder whose configuration is written and run: "
+            f"{', '.join(known.name for known in BUILDERS)}. The prefix I2 may be omitted.",
+        ),
+    ] = DEFAULT_BUILDERS[0].name,
     workers: Workers = None,
 ) -> None:
     """Create a small synthetic archive of Sentinel-2 and map it."""
     console = Console()
     # Only the demo needs synthetic data, and the parts of scipy for it take a while to import.
+    from iota2.testing.configurations import demo_of  # noqa: PLC0415
     from iota2.testing.demo import require_demo_folder, write_demo  # noqa: PLC0415
     from iota2.testing.files import SENSOR_PATHS  # noqa: PLC0415
     from iota2.testing.world import WorldOptions, make_world  # noqa: PLC0415
 
+    chosen = demo_of(builder)
     require_demo_folder(folder)
     console.say(f"Writing a synthetic archive into {folder} …")
     sensors = tuple(SENSOR_PATHS) if all_sensors else WorldOptions.sensors
     world = make_world(WorldOptions(size=size - size % 6, overlap=size // 6 * 2, sensors=sensors))
-    files, kept = write_demo(world, folder)
+    files, kept = write_demo(world, folder, chosen)
     if kept:
         console.say(
             f"note: {folder} contains files that differ from those of the demo: {some(kept)}. They are kept and used; "

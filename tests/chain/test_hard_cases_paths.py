@@ -14,7 +14,8 @@ import pytest
 
 from iota2.classifiers import load_model
 from iota2.io.tables.vectors import read_vector
-from iota2.testing.files import WorldFiles, write_config
+from iota2.testing.configurations import write_config
+from iota2.testing.files import WorldFiles
 from tests.chain.helpers import WEST, Case, case, command, copied, read, refused, run, small
 
 __all__ = ["case", "small"]

@@ -28,8 +28,9 @@ FILES_TO_CREATE = {
     "src/iota2/classifiers/nearest_mean.py",
     "src/iota2/steps/products/class_areas.py",
     "mine/clear_share.py",
+    "external_code/spectral_indices.py",
 }
-"""Files that the how-to pages create."""
+"""Files that the how-to pages and the demo create."""
 PACKAGES = sorted(path.name for path in (ROOT / "src/iota2").iterdir() if path.is_dir())
 CONFIGURATIONS = [(page, kind, body) for page in PAGES for kind in ("cfg", "yaml") for body in blocks(page, kind)]
 SPECIFICATIONS = [

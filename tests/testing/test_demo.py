@@ -1,13 +1,21 @@
-"""The folder of the demo: nothing of the user's is overwritten, and an unchanged demo is written again."""
+"""The folder of the demo: nothing of the user's is overwritten, and demos of several builders share it."""
 
 import shutil
 
+import geopandas as gpd
+import numpy as np
 import pytest
+import rasterio
 
+from iota2.chains import find_builders
 from iota2.chains.load import load_config
+from iota2.chains.lookup import UNAVAILABLE_BUILDERS
 from iota2.errors import UserError
+from iota2.runs.options import Options
+from iota2.runs.preview import preview_first_run
+from iota2.testing.configurations import DEMOS, demo_of
 from iota2.testing.demo import MARK, WRITTEN, write_demo
-from iota2.testing.files import WorldFiles
+from iota2.testing.files import SENSOR_PATHS, WorldFiles
 from iota2.testing.world import DATES, WorldOptions, make_world
 
 
@@ -75,3 +83,82 @@ def test_a_file_in_the_place_of_a_new_one_is_kept(world, tmp_path):
     with pytest.raises(OSError, match="T31TCJ"):
         write_demo(more, tmp_path)
     assert (tmp_path / "layers" / "T31TCJ").read_text("utf-8") == "mine"
+
+
+AVAILABLE = [name for name in DEMOS if name not in UNAVAILABLE_BUILDERS]
+
+
+@pytest.mark.parametrize("name", AVAILABLE)
+def test_the_configuration_of_each_demo_is_valid_and_selects_its_builder(world, tmp_path, name):
+    for sensors in (("Sentinel2",), tuple(SENSOR_PATHS)):
+        options = WorldOptions(size=64, overlap=16, classes=3, dates=DATES[:1], sensors=sensors)
+        files, _ = write_demo(make_world(options), tmp_path / str(len(sensors)), DEMOS[name])
+        config = load_config(files.config)
+        assert config.chain.output_path == files.output
+        assert [builder.name for builder in find_builders(config.builders.builders_class_name)] == [name]
+        assert not config.warnings
+        assert preview_first_run(config, Options()).plan.jobs
+
+
+def test_demos_differ_in_their_configurations_and_output_folders(tmp_path):
+    files = [demo.files(tmp_path) for demo in DEMOS.values()]
+    assert len({one.config for one in files}) == len({one.output for one in files}) == len(files)
+
+
+def test_a_demo_beside_another_one_does_not_touch_its_files(world, tmp_path):
+    files, _ = write_demo(world, tmp_path)
+    times = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.name != "written.txt"}
+    other, kept = write_demo(world, tmp_path, DEMOS["I2FeaturesMap"])
+    files_of_both = {path: path.stat().st_mtime_ns for path in times if path.is_file()}
+    assert files_of_both == {path: time for path, time in times.items() if path.is_file()}
+    assert kept == []
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} - times.keys() == {
+        *(tmp_path / name for name in ("i2_tutorial_features_map.cfg", "external_code/spectral_indices.py")),
+        tmp_path / WRITTEN,
+    }
+    assert files.config.is_file()
+    assert other.config.is_file()
+
+
+def test_edited_functions_of_a_demo_are_kept(world, tmp_path):
+    demo = DEMOS["I2FeaturesMap"]
+    files, _ = write_demo(world, tmp_path, demo)
+    files.external_code.write_text("mine", encoding="utf-8")
+    assert write_demo(world, tmp_path, demo)[1] == ["external_code/spectral_indices.py"]
+    assert files.external_code.read_text("utf-8") == "mine"
+
+
+@pytest.mark.parametrize("name", ["I2FeaturesMap", "i2_features_map", "features_map", "FeaturesMap", "features-map"])
+def test_a_demo_is_found_by_the_names_of_its_builder(name):
+    assert demo_of(name) is DEMOS["I2FeaturesMap"]
+
+
+def test_a_builder_without_demo_is_reported(monkeypatch):
+    monkeypatch.delitem(DEMOS, "I2FeaturesMap")
+    message = "--builder features_map: there is no demo of I2FeaturesMap; expected one of I2Classification"
+    with pytest.raises(UserError, match=message):
+        demo_of("features_map")
+
+
+def test_rasters_of_the_whole_world_cover_the_polygons_of_its_tiles(world, tmp_path):
+    files, _ = write_demo(world, tmp_path, DEMOS["I2FeaturesTiler"])
+    grid = gpd.read_file(files.tile_grid)
+    assert grid.crs == "EPSG:32631"
+    assert list(grid["tile"]) == list(world.options.tiles)
+    for tile, outline in zip(grid["tile"], grid.geometry, strict=True):
+        assert outline.bounds == tuple(world.tile_geobox(tile).boundingbox)
+    bounds = grid.to_crs("EPSG:2154").total_bounds
+    for name, kind in (("altitude", "float32"), ("land_cover", "uint8")):
+        with rasterio.open(files.rasters / f"{name}.tif") as source:
+            assert (source.crs, source.res, source.dtypes) == ("EPSG:2154", (25, 25), (kind,))
+            assert (source.bounds[:2] <= bounds[:2]).all()
+            assert (source.bounds[2:] >= bounds[2:]).all()
+            values = source.read(1)
+            if name == "land_cover":
+                classes = world.landscape.classes
+                assert set(np.unique(values)) <= {one.code for one in classes}
+                assert {code: source.colormap(1)[code][:3] for code in (one.code for one in classes)} == {
+                    one.code: tuple(one.color) for one in classes
+                }
+            else:
+                assert 0 <= values.min() < values.max() < 500

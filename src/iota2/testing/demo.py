@@ -9,7 +9,8 @@ from pathlib import Path
 
 from iota2.core.files import read_text
 from iota2.errors import UserError
-from iota2.testing.files import WorldFiles, demo_config
+from iota2.testing.configurations import DEMOS, Demo, config_text
+from iota2.testing.files import WorldFiles
 from iota2.testing.world import World
 from iota2.testing.writing import write_inputs
 
@@ -31,18 +32,21 @@ def require_demo_folder(folder: Path) -> None:
         )
 
 
-def write_demo(world: World, folder: Path) -> tuple[WorldFiles, list[str]]:
-    """Write the world with a configuration of relative paths; return also the files that are kept.
+def write_demo(world: World, folder: Path, demo: Demo = DEMOS["I2Classification"]) -> tuple[WorldFiles, list[str]]:
+    """Write the world with the demo's configuration of relative paths; return also the files that are kept.
 
     Kept are existing files that no demo has written with their present content. The new files are complete before any
-    other is replaced. UserError, before anything is written, for a folder that ``require_demo_folder`` rejects.
+    other is replaced. Files that would not change are not touched, so that results of other demos in the folder stay
+    valid. UserError, before anything is written, for a folder that ``require_demo_folder`` rejects.
     """
     require_demo_folder(folder)
-    files, new = WorldFiles(Path(folder).absolute()), WorldFiles(Path(folder, _NEW).absolute())
+    files, new = demo.files(folder), demo.files(Path(folder, _NEW))
     shutil.rmtree(new.folder, ignore_errors=True)  # of an interrupted demo
     new.folder.mkdir(parents=True)
     write_inputs(world, new.folder)
-    new.config.write_text(demo_config(world.options.tiles, new, world.options.sensors), encoding="utf-8")
+    demo.write_more(world, new)
+    text = config_text(demo.text, world.options.tiles, new, world.options.sensors, relative=True)
+    new.config.write_text(text, encoding="utf-8")
     kept = _move(new.folder, files.folder)
     shutil.rmtree(new.folder)
     return files, kept
@@ -60,10 +64,12 @@ def _move(new: Path, folder: Path) -> list[str]:
     written.write_text("\n".join(sorted(listed)) + "\n", encoding="utf-8")
     for name, digest in digests.items():
         present = _digest(folder / name) if os.path.lexists(folder / name) else None
+        if present == digest:
+            continue
         if present is None or f"{present} {name}" in earlier:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             os.replace(new / name, folder / name)
-        elif present != digest:
+        else:
             kept.append(name)
     return kept
 

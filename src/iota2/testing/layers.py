@@ -32,11 +32,16 @@ def write_layers(world: World, root: Path) -> None:
     for tile in world.options.tiles:
         fine = world.tile_geobox(tile)
         write_image(root / tile / f"SLP_{tile}.tif", layer(world, "SLP", fine).astype(np.float32), fine)
-        to_map = Transformer.from_crs(str(fine.crs), ALTITUDE_CRS, always_xy=True)
-        left, bottom, right, top = to_map.transform_bounds(*fine.boundingbox.bbox)
-        grid = aligned_grid((left, bottom, right, top), (ALTITUDE_PIXEL_METRES, ALTITUDE_PIXEL_METRES), ALTITUDE_CRS)
+        grid = covering_grid(fine)
         altitude = np.rint(layer(world, "ALT", grid)).astype(np.int16)
         write_image(root / tile / f"ALT_{tile}.tif", altitude, grid, nodata=NODATA)
+
+
+def covering_grid(geobox: GeoBox) -> GeoBox:
+    """The grid of the altitude that covers another grid in any CRS."""
+    to_map = Transformer.from_crs(str(geobox.crs), ALTITUDE_CRS, always_xy=True)
+    left, bottom, right, top = to_map.transform_bounds(*geobox.boundingbox.bbox)
+    return aligned_grid((left, bottom, right, top), (ALTITUDE_PIXEL_METRES, ALTITUDE_PIXEL_METRES), ALTITUDE_CRS)
 
 
 def layer(world: World, name: str, geobox: GeoBox) -> np.ndarray:

@@ -83,15 +83,11 @@ def min_polygons(polygons: gpd.GeoDataFrame, landscape: Landscape) -> int:
     return min(int(((codes == code) & (region == r)).sum()) for code in landscape.codes for r in (1, 2))
 
 
-def write_reference(polygons: gpd.GeoDataFrame, path: Path) -> None:
-    """Write labelled polygons as a shapefile in UTF-8."""
-    _write(polygons, path)
-
-
 def write_regions(landscape: Landscape, path: Path) -> None:
     """Write the two regions with their names, ``1`` and ``2``, in the field ``region``."""
-    _write(gpd.GeoDataFrame({"region": ["1", "2"]}, geometry=list(landscape.region_polygons()), crs=CRS), path)
+    write_polygons(gpd.GeoDataFrame({"region": ["1", "2"]}, geometry=list(landscape.region_polygons()), crs=CRS), path)
 
 
-def _write(frame: gpd.GeoDataFrame, path: Path) -> None:
+def write_polygons(frame: gpd.GeoDataFrame, path: Path) -> None:
+    """Write polygons as a shapefile in UTF-8."""
     frame.to_file(path, engine="pyogrio", encoding="UTF-8", DBF_DATE_LAST_UPDATE=DBF_DAY)

@@ -11,11 +11,12 @@ import numpy as np
 from iota2.core.random import generator
 from iota2.testing.archive import Product, write_band, write_masks
 from iota2.testing.classes import BANDS
-from iota2.testing.files import WorldFiles, write_class_tables, write_config
+from iota2.testing.configurations import write_config
+from iota2.testing.files import WorldFiles, write_class_tables
 from iota2.testing.landsat import write_landsat
 from iota2.testing.layers import write_layers
 from iota2.testing.radar import write_radar
-from iota2.testing.reference import write_reference, write_regions
+from iota2.testing.reference import write_polygons, write_regions
 from iota2.testing.sky import SATURATED, Sky
 from iota2.testing.world import World, WorldOptions
 
@@ -36,7 +37,7 @@ def write_inputs(world: World, folder: Path) -> WorldFiles:
     files.ground_truth.parent.mkdir(parents=True, exist_ok=True)
     for sensor in world.options.sensors:
         WRITERS[sensor](world, files)
-    write_reference(world.reference, files.ground_truth)
+    write_polygons(world.reference, files.ground_truth)
     write_regions(world.landscape, files.regions)
     write_class_tables(world.landscape.classes, files)
     return files
