@@ -35,6 +35,8 @@ def test_product_names_are_recognised_for_any_seed() -> None:
     assert not layout.is_product("final/Classif_Seed_12.qml")
     assert not layout.is_product("final/TMP/T31TCJ_seed_0.tif")
     assert not layout.is_product("Classif_Seed_12.tif")
+    assert layout.is_product("T31TCJ/dem.tif")
+    assert not layout.is_product("classif/dem.tif")
 
 
 def test_values_of_axes_contain_no_folder() -> None:

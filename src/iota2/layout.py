@@ -8,6 +8,7 @@ The reference page of the output tree is generated from this table.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -399,7 +400,14 @@ def products() -> tuple[Artifact, ...]:
 
 def is_product(name: str) -> bool:
     """Whether ``name``, a path relative to the output folder, is a product."""
-    return any(artifact.matches(name) for artifact in products())
+    of_tile = name.partition("/")[0] not in _named_folders()
+    return any(artifact.matches(name) for artifact in products() if of_tile or not artifact.path.startswith("{"))
+
+
+@cache
+def _named_folders() -> frozenset[str]:
+    """First folders of the paths of artifacts; other folders are those of tiles."""
+    return frozenset(artifact.path.partition("/")[0] for artifact in artifacts() if "/" in artifact.path)
 
 
 FOLDERS = {

@@ -675,7 +675,9 @@ def spoilt(case: Case) -> Case:
     return replace(case, chain=case.chain | {SPOILT["chain"]: "x"}, sections=case.sections | sections)
 
 
-BESIDE = [case for case in CASES if case.refused and case.rule in {rule.__name__ for rule in rules.READS}]
+READS = {rule: reads for rule, reads in rules.READS.items() if rules.RULES_OF.get(rule) != "grid"}
+"""Rules for builders on images; for those on a grid, see tests/chain/test_features_tiler.py."""
+BESIDE = [case for case in CASES if case.refused and case.rule in {rule.__name__ for rule in READS}]
 
 
 @pytest.mark.parametrize("case", BESIDE, ids=lambda case: f"{case.rule}: {case.text}")
@@ -692,7 +694,7 @@ def test_a_rule_beside_problems_reads_only_the_options_that_it_declares(tmp_path
     """Sections that have no other options are enough."""
     (tmp_path / "s2").mkdir()
     config = loaded(tmp_path, S2, {})
-    for rule, reads in rules.READS.items():
+    for rule, reads in READS.items():
         sections = dict(rules.RULES)[rule]
         assert {option.partition(".")[0] for option in reads} == {*sections}
         given = {name: SimpleNamespace() for name in sections}

@@ -208,8 +208,8 @@ class _SelectedBuilders:
 
     @property
     def asks(self) -> frozenset[Ask]:
-        """Input data of the builders; images if the builders are unknown."""
-        return frozenset(ask for builder in self.builders for ask in builder.asks) or frozenset({"images"})
+        """Input data of the builders; none if the builders are unknown."""
+        return frozenset(ask for builder in self.builders for ask in builder.asks)
 
     def needed(self, section: str) -> list[str]:
         """Options of a section that the builders need; none if the builders are unknown."""

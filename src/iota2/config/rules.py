@@ -474,6 +474,13 @@ RULES_OF: Mapping[Callable[..., Iterator[Finding]], Ask] = {
 """Rules that apply only if a builder asks for some input data."""
 
 READS: Mapping[Callable[..., Iterator[Finding]], tuple[str, ...]] = {
+    tile_grid_given: (
+        "chain.grid",
+        "chain.rasters_grid_path",
+        "chain.tile_field",
+        "chain.spatial_resolution",
+        "chain.proj",
+    ),
     steps_in_order: ("chain.first_step", "chain.last_step"),
     pixel_size_fits: ("chain.spatial_resolution", "chain.proj"),
     classes_in_two_files: ("chain.color_table", "chain.nomenclature_path"),
