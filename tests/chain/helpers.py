@@ -94,10 +94,10 @@ def copied(case: Case, folder: Path) -> Case:
     return Case(case.world, WorldFiles(folder))
 
 
-def run(config: Path) -> Config:
-    """Run the chain in this process, quietly."""
+def run(config: Path, *, last_step: str | None = None) -> Config:
+    """Run the chain, or the steps up to ``last_step``, in this process, quietly."""
     loaded = load_config(config)
-    runner.run(loaded, runner.Options(workers=0), runner.Watcher())
+    runner.run(loaded, runner.Options(workers=0, last_step=last_step), runner.Watcher())
     return loaded
 
 
