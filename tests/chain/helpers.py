@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -94,10 +95,10 @@ def copied(case: Case, folder: Path) -> Case:
     return Case(case.world, WorldFiles(folder))
 
 
-def run(config: Path) -> Config:
-    """Run the chain in this process, quietly."""
+def run(config: Path, *, last_step: str | None = None) -> Config:
+    """Run the chain, or the steps up to ``last_step``, in this process, quietly."""
     loaded = load_config(config)
-    runner.run(loaded, runner.Options(workers=0), runner.Watcher())
+    runner.run(loaded, runner.Options(workers=0, last_step=last_step), runner.Watcher())
     return loaded
 
 
@@ -142,7 +143,13 @@ def said(output: Path) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Case:
     """The small world; tests that change files copy it first."""
-    return made(SMALL, tmp_path_factory.mktemp("small") / "world")
+    return _small(tmp_path_factory.getbasetemp() / "small" / "world")
+
+
+@cache
+def _small(folder: Path) -> Case:
+    """The small world in a folder, made once for all modules that import the fixture."""
+    return made(SMALL, folder)
 
 
 @pytest.fixture

@@ -39,7 +39,9 @@ def outputs(case: Case) -> dict[str, bytes]:
     return {str(path.relative_to(case.output)): path.read_bytes() for path in paths}
 
 
-@pytest.mark.parametrize(("use", "rows"), [({"block_shape": (7, 13), "threads": 2}, 1024), ({}, 10)])
+@pytest.mark.parametrize(
+    ("use", "rows"), [({"block_shape": (7, 13), "threads": 2}, 1024), pytest.param({}, 10, marks=pytest.mark.long)]
+)
 def test_blocks_threads_and_parts_do_not_change_a_byte(
     mapped: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, use: dict[str, Any], rows: int
 ) -> None:

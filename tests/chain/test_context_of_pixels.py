@@ -49,7 +49,7 @@ def outputs(case: Case) -> dict[str, bytes]:
     return {str(path.relative_to(case.output)): path.read_bytes() for path in paths}
 
 
-@pytest.mark.parametrize(("shape", "threads"), [((16, 64), 1), ((7, 13), 2)])
+@pytest.mark.parametrize(("shape", "threads"), [pytest.param((16, 64), 1, marks=pytest.mark.long), ((7, 13), 2)])
 def test_block_shapes_and_threads_do_not_change_a_byte(
     mapped: Case, tmp_path: Path, shape: tuple[int, int], threads: int
 ) -> None:
@@ -134,7 +134,7 @@ def test_without_context_the_first_models_are_not_made(small: Case, tmp_path: Pa
 def accuracy(case: Case, **arg_train: Any) -> float:
     """Share of pixels of the map with their true label."""
     forest = {"otb_classifier_options": {"classifier.rf.nbtrees": 30}}
-    run(case.configured(arg_train={**forest, **arg_train}))
+    run(case.configured(arg_train={**forest, **arg_train}), last_step="mosaic")
     labels, truth = on_tile(case.output / MAPS[0], case), case.world.truth(case.world.tile_geobox(WEST))
     return float((labels == truth)[labels > 0].mean())
 

@@ -84,7 +84,7 @@ def test_pixels_that_no_date_shows_get_no_class_by_the_tag_of_the_files_alone(ca
     for number in range(3):
         for band in BANDS:
             change(case.file(f"*_FRE_{band}.tif", number), emptied, -9999)
-    run(case.configured())
+    run(case.configured(), last_step="mosaic")
     labels = on_tile(case.output / "final/Classif_Seed_0.tif", case)
     assert not labels[:8].any()
     assert labels[8:].any()

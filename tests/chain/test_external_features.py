@@ -249,7 +249,7 @@ def test_a_change_of_the_code_repeats_what_depends_on_it(mapped: Case, tmp_path:
 
 def test_only_features_of_functions_can_be_used(mapped: Case, tmp_path: Path) -> None:
     case = copied(mapped, tmp_path / "case")
-    run(configured(case, concat_mode=False))
+    run(configured(case, concat_mode=False), last_step="mosaic")
     recipe = recipe_of(case)
     assert recipe.user is not None
     assert recipe.names == recipe.user.names
@@ -345,7 +345,7 @@ def test_raw_series_of_different_dates_need_the_option(tmp_path: Path, capsys: p
     given = {"module": str(written(case)), "functions": "clouds"}
     error = refused(capsys, case.configured(chain=both, external_features=given))
     assert "external_features.fill_missing_dates: clouds reads the raw series of Sentinel2, whose dates differ" in error
-    run(case.configured(chain=both, external_features={**given, "fill_missing_dates": True}))
+    run(case.configured(chain=both, external_features={**given, "fill_missing_dates": True}), last_step="mosaic")
     recipe = recipe_of(case)
     assert recipe.user is not None
     assert len(recipe.user.raw_dates["Sentinel2"]) == 3

@@ -157,7 +157,14 @@ cli.main()
 
 
 @pytest.mark.parametrize("workers", ["0", pytest.param("1", marks=pytest.mark.long)])
-@pytest.mark.parametrize("step", ["CommonMasks", "samplesExtraction", "learnModel"])
+@pytest.mark.parametrize(
+    "step",
+    [
+        pytest.param("CommonMasks", marks=pytest.mark.long),
+        "samplesExtraction",
+        pytest.param("learnModel", marks=pytest.mark.long),
+    ],
+)
 def test_a_full_disk_stops_the_run_cleanly_and_it_goes_on_once_there_is_room(
     case: Case, undisturbed: dict[str, bytes], small_disk: Path, step: str, workers: str
 ) -> None:

@@ -54,7 +54,7 @@ MAP, CONFIDENCE, VALIDITY = "final/Classif_Seed_0.tif", "final/Confidence_Seed_0
 def usual(small: Case, tmp_path_factory: pytest.TempPathFactory) -> Case:
     """The western tile, unspoilt, and its results."""
     case = copied(small, tmp_path_factory.mktemp("usual") / "case")
-    run(case.configured())
+    run(case.configured(), last_step="mosaic")
     return case
 
 
@@ -124,7 +124,7 @@ def doubled(case: Case, number: int = 1) -> None:
 
 def test_a_date_given_twice_changes_neither_the_number_of_views_nor_the_map(case: Case, usual: Case) -> None:
     doubled(case)
-    run(case.configured())
+    run(case.configured(), last_step="mosaic")
     assert np.array_equal(read(case.output / MAP), read(usual.output / MAP))
     before, after = (on_tile(c.output / VALIDITY, c) for c in (usual, case))
     assert np.array_equal(after, before)
@@ -132,7 +132,7 @@ def test_a_date_given_twice_changes_neither_the_number_of_views_nor_the_map(case
 
 def test_a_date_given_twice_gives_two_features_when_dates_are_not_interpolated(case: Case) -> None:
     doubled(case)
-    run(case.configured(sensors_data_interpolation={"use_gapfilling": False}))
+    run(case.configured(sensors_data_interpolation={"use_gapfilling": False}), last_step="mosaic")
     (sensor,) = json.loads((case.output / "features/recipe.json").read_text())["sensors"]
     assert sensor["dates"] == ["20180317", "20180511", "20180511.1", "20180809"]
     assert read(case.output / MAP).any()
@@ -162,7 +162,7 @@ def test_nodata_in_one_band_hides_the_date_like_a_cloud(case: Case, tmp_path: Pa
     codes[here] = 1
     rewritten(mask, codes)
     for each in (case, cloudy):
-        run(each.configured())
+        run(each.configured(), last_step="mosaic")
     for name in (MAP, CONFIDENCE):
         assert np.array_equal(read(case.output / name), read(cloudy.output / name)), name
     assert not np.array_equal(read(case.output / CONFIDENCE), read(usual.output / CONFIDENCE))
@@ -176,7 +176,7 @@ def test_ground_without_data_on_any_date_has_no_label(case: Case, usual: Case, h
         values = read(band).astype(np.float32)
         values[here] = hole
         rewritten(band, values, dtype="float32")
-    run(case.configured())
+    run(case.configured(), last_step="mosaic")
     assert (on_tile(usual.output / MAP, usual)[here] > 0).all()
     for name in (MAP, CONFIDENCE, VALIDITY):
         assert not on_tile(case.output / name, case)[here].any(), name
@@ -216,7 +216,7 @@ def test_a_mask_absent_on_all_dates_is_reported_by_name(case: Case, capsys: pyte
 def test_one_date_is_enough_for_a_map(case: Case) -> None:
     for product in (*case.products()[:1], *case.products()[2:]):
         shutil.rmtree(product)
-    run(case.configured())
+    run(case.configured(), last_step="mosaic")
     (sensor,) = json.loads((case.output / "features/recipe.json").read_text())["sensors"]
     assert sensor["dates"] == ["20180511"]
     labels, views = (on_tile(case.output / name, case) for name in (MAP, VALIDITY))
@@ -271,7 +271,7 @@ def test_tiles_with_different_dates_share_their_features(case: Case, capsys: pyt
     shutil.rmtree(case.products(EAST)[0])
     shutil.rmtree(case.products(WEST)[2])
     both = {"list_tile": f"{WEST} {EAST}"}
-    run(case.configured(chain=both))
+    run(case.configured(chain=both), last_step="mosaic")
     dates = {t: (case.output / f"features/{t}/tmp/Sentinel2_{t}_input_dates.txt").read_text() for t in (WEST, EAST)}
     assert dates == {WEST: "20180317\n20180511\n", EAST: "20180511\n20180809\n"}
     grid = {(case.output / f"features/{t}/tmp/Sentinel2_{t}_interpolation_dates.txt").read_text() for t in dates}
@@ -291,7 +291,7 @@ def test_dates_are_ordered_by_day_and_not_by_the_names_of_folders(case: Case, us
     for number, product in enumerate(case.products()):
         other = product.name.replace("SENTINEL2A", "SENTINEL2" + "BAA"[number])
         product.rename(product.with_name(other))
-    run(case.configured())
+    run(case.configured(), last_step="mosaic")
     names = [product.name for product in case.products()]
     assert names != sorted(names)
     dates = f"features/{WEST}/tmp/Sentinel2_{WEST}_input_dates.txt"
@@ -399,7 +399,10 @@ def test_tiles_of_two_utm_zones_make_one_mosaic_without_a_gap(case: Case, tmp_pa
     zones.files.ground_truth.parent.mkdir(parents=True)
     stripes_as_polygons(area, codes).to_file(zones.files.ground_truth)
     tables = {"nomenclature_path": str(case.files.nomenclature), "color_table": str(case.files.colors)}
-    run(zones.configured(chain={"list_tile": " ".join(ZONES), "proj": MAPS, "spatial_resolution": 10, **tables}))
+    run(
+        zones.configured(chain={"list_tile": " ".join(ZONES), "proj": MAPS, "spatial_resolution": 10, **tables}),
+        last_step="mosaic",
+    )
     with RasterReader(zones.output / MAP) as reader:
         assert reader.geobox.crs == MAPS
         x, y = pixel_centres(reader.geobox, *np.mgrid[: reader.geobox.shape.y, : reader.geobox.shape.x])

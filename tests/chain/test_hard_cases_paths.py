@@ -34,7 +34,15 @@ def plain(small: Case, tmp_path_factory: pytest.TempPathFactory) -> Case:
 # ---------------------------------------------------------------------------------------------------- 26: paths
 
 
-@pytest.mark.parametrize("name", [ODD, "n" * 255, "名" * 80, '-a\\b "c" ~'])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(ODD, marks=pytest.mark.long),
+        pytest.param("n" * 255, marks=pytest.mark.long),
+        "名" * 80,
+        '-a\\b "c" ~',
+    ],
+)
 def test_results_do_not_depend_on_the_name_of_the_folder(plain: Case, tmp_path: Path, name: str) -> None:
     case = copied(plain, tmp_path / name)
     run(case.configured(chain={"region_path": str(case.files.regions)}))
@@ -108,7 +116,7 @@ def regions_renamed(case: Case, stem: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("stem", ["reference_data", "Eco.Region v1.2", "é" * 60])
+@pytest.mark.parametrize("stem", ["reference_data", "Eco.Region v1.2", pytest.param("é" * 60, marks=pytest.mark.long)])
 def test_the_region_file_may_have_any_name_and_its_results_are_removed_on_demand(case: Case, stem: str) -> None:
     regions = {"region_path": str(regions_renamed(case, stem)), "remove_output_path": True, "last_step": "sampling"}
     for _ in range(2):
@@ -160,7 +168,15 @@ def test_region_names_cannot_climb_out_of_the_output_folder(
     assert "cannot be part of a file name" in refused(capsys, case.configured(chain={"region_path": str(path)}))
 
 
-@pytest.mark.parametrize("field", ["fid", "ogc_fid", "Region", "seed_0", "i2label", "tile_o", "value", "label"])
+@pytest.mark.parametrize(
+    "field",
+    [
+        "fid",
+        "Region",
+        "i2label",
+        *(pytest.param(name, marks=pytest.mark.long) for name in ("ogc_fid", "seed_0", "tile_o", "value", "label")),
+    ],
+)
 def test_the_field_of_the_class_may_have_a_name_that_tables_of_ours_use(case: Case, field: str) -> None:
     frame = case.reference()
     path = case.files.ground_truth.with_name("fields.shp")

@@ -63,7 +63,7 @@ def test_what_a_tile_lacks_is_missing_in_its_samples_and_its_map_is_whole(case: 
 def test_a_tile_without_a_sensor_is_mapped_by_models_of_the_others(case: Case, mapped: Config, tmp_path: Path) -> None:
     """The same pixels are mapped as by one model with missing values, which also accepts missing layers."""
     chain = {"list_tile": f"{WEST} {EAST}", "l8_path": str(case.files.l8_path), "output_path": str(tmp_path)}
-    config = run(case.configured(chain=chain))
+    config = run(case.configured(chain=chain), last_step="mosaic")
     for tile in (WEST, EAST):
         labels, others = (read(made_by(one, layout.TILE_LABELS.path, tile=tile, seed=0)) for one in (config, mapped))
         np.testing.assert_array_equal(labels > 0, others > 0)
@@ -111,7 +111,7 @@ def test_where_one_sensor_ends_the_others_go_on_only_if_that_is_allowed(case: Ca
             file.write(values)
     for allowed in (False, True):
         chain = {"l8_path": str(archive), "allow_missing_sensor": allowed, "output_path": str(tmp_path / str(allowed))}
-        config = run(case.configured(chain=chain, arg_classification={"missing_sensors": "mask"}))
+        config = run(case.configured(chain=chain, arg_classification={"missing_sensors": "mask"}), last_step="mosaic")
         mask = read(made_by(config, layout.COMMON_MASK.path, tile=WEST))
         labels = read(made_by(config, layout.TILE_LABELS.path, tile=WEST, seed=0))
         assert mask[:, :36].mean() > 0.9

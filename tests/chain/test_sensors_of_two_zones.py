@@ -72,7 +72,9 @@ def test_what_one_sensor_never_shows_is_mapped_from_the_other_where_it_lies(case
     stripes_as_polygons(area, codes).to_file(zones.files.ground_truth)
     tables = {"nomenclature_path": str(case.files.nomenclature), "color_table": str(case.files.colors)}
     chain = {"list_tile": " ".join(ZONES), "proj": MAPS, "l8_path": str(zones.files.l8_path), **tables}
-    config = run(zones.configured(chain=chain | {"spatial_resolution": 10, "allow_missing_sensor": True}))
+    config = run(
+        zones.configured(chain=chain | {"spatial_resolution": 10, "allow_missing_sensor": True}), last_step="mosaic"
+    )
     path = config.chain.output_path / "final" / "Classif_Seed_0.tif"
     with RasterReader(path) as reader:
         x, y = pixel_centres(reader.geobox, *np.mgrid[: reader.geobox.shape.y, : reader.geobox.shape.x])

@@ -14,7 +14,7 @@ from iota2.io.archive.products import scan_tile
 from iota2.io.archive.specs import builtin_specs
 from iota2.runs import runner
 from iota2.runs.preview import preview_run
-from tests.chain.helpers import WEST, Case, case, on_tile, read, refused, run, small
+from tests.chain.helpers import WEST, Case, case, copied, on_tile, read, refused, run, small
 from tests.io.damage import rewritten
 from tests.io.items import items_of, relative_to, write_items
 from tests.io.web import Web, serving
@@ -26,9 +26,10 @@ SOON = {"last_step": "mosaic"}
 
 
 @pytest.fixture(scope="module")
-def by_folders(small: Case) -> bytes:
+def by_folders(small: Case, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The map that product folders give."""
-    return (run(small.configured(chain=SOON)).chain.output_path / MAP).read_bytes()
+    case = copied(small, tmp_path_factory.mktemp("folders") / "case")
+    return (run(case.configured(chain=SOON)).chain.output_path / MAP).read_bytes()
 
 
 def items_in(case: Case, folder: Path, href: Callable[[str], str]) -> Path:

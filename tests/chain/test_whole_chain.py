@@ -511,10 +511,8 @@ def _digests(root: Path) -> dict[str, str]:
     }
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("workers", "shape"), [pytest.param(1, (32, 160), marks=pytest.mark.long), (2, (160, 48))], ids=["rows", "columns"]
-)
+@pytest.mark.long
+@pytest.mark.parametrize(("workers", "shape"), [(1, (32, 160)), (2, (160, 48))], ids=["rows", "columns"])
 def test_workers_and_block_shapes_do_not_change_a_byte(mapped: Mapped, workers: int, shape: tuple[int, int]) -> None:
     expected = _digests(mapped.root)
     assert len(expected) > 100

@@ -39,7 +39,7 @@ def views(values: np.ndarray, clear: np.ndarray | None = None) -> list[View]:
     return [view_of(values[place], clear[place]) for place in places]
 
 
-@pytest.mark.parametrize(("right", "down"), [(0, 0), (1, -2), (0.5, 0.5), (-0.3, 0.8), (2.6, 0.15), (-1.45, -2.9)])
+@pytest.mark.parametrize(("right", "down"), [(0, 0), (0.5, 0.5), (2.6, 0.15), (-1.45, -2.9)])
 def test_known_translations_are_found_despite_clouds_and_season(
     world: World, reference: list[View], right: float, down: float
 ) -> None:

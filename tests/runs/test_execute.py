@@ -201,7 +201,7 @@ def dies_once(job: JobContext) -> None:
     job.out.first.write_text("done")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_waiting_jobs_are_not_counted_as_failed_when_workers_die(tmp_path: Path) -> None:
     """Eight workers die, each in another job, while other jobs wait in the queue; no job fails."""
     fatal = Step("one", "init", "One.", "one_{tile}", dies_once, ("tile",), {}, {"first": FIRST})
@@ -221,7 +221,7 @@ def dies_until_it_has_enough(job: JobContext) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("allowed", [0, 1])
+@pytest.mark.parametrize("allowed", [0, pytest.param(1, marks=pytest.mark.long)])
 def test_a_killed_job_is_retried_with_twice_the_memory_on_a_new_worker(
     tmp_path: Path, allowed: int, caplog: pytest.LogCaptureFixture
 ) -> None:

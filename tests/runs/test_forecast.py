@@ -62,7 +62,7 @@ def resident(parent: psutil.Process) -> int:
     return total
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(180)
 def test_the_forecast_is_within_a_factor_of_the_measured_resources(files: WorldFiles, tmp_path: Path) -> None:
     config = configured(files, tmp_path)

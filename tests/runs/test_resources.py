@@ -169,7 +169,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> WorldFiles:
     return write_world(make_world(options), tmp_path_factory.mktemp("tiny"))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_threads_and_memory_of_steps_do_not_change_the_results(tiny: WorldFiles, tmp_path: Path) -> None:
     resources = tmp_path / "resources.cfg"
     own = sorted(CHAIN.numbers)

@@ -210,7 +210,12 @@ SPOILED = {
 }
 
 
-@pytest.mark.parametrize("how", SPOILED)
+IN_SHORT = ("all pipes", "all no text")
+
+
+@pytest.mark.parametrize(
+    "how", [pytest.param(how, marks=[] if how in IN_SHORT else [pytest.mark.long]) for how in SPOILED]
+)
 def test_with_all_state_damaged_every_command_reports_it_and_a_run_recreates_it(
     how: str, mapped: Case, iota2: Commands, tmp_path: Path
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
+from functools import cache, cached_property
 
 import geopandas as gpd
 import numpy as np
@@ -237,6 +237,7 @@ def _world_geobox(options: WorldOptions) -> GeoBox:
     return GeoBox((options.size, options.size + step * (len(options.tiles) - 1)), affine, IMAGE_CRS)
 
 
+@cache
 def _footprint(geobox: GeoBox) -> shapely.Polygon:
     """Outline of a grid in EPSG:2154; its edges are straight, which is accurate to less than a pixel."""
     to_map = Transformer.from_crs(IMAGE_CRS, MAP_CRS, always_xy=True)
