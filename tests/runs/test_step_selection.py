@@ -95,7 +95,7 @@ def test_a_configuration_may_name_the_groups_that_have_steps_and_no_others() -> 
         (Options(legacy_first_step=3), "-starting_step: step 3 (coregistration) … begins with step 4 (CommonMasks)"),
         (Options(first_step="coregistration"), "--first-step: step 3 (coregistration) … begins with step 4"),
         (Options(legacy_last_step="3"), "-ending_step: step 3 (coregistration) … ends with step 2 (sensorsPreprocess)"),
-        (Options(last_step="samplesByTiles"), "--last-step: step 17 (samplesByTiles) … ends with step 16"),
+        (Options(last_step="samplesByTiles"), "--last-step: step 18 (samplesByTiles) … ends with step 17"),
         (Options(first_step="dimred"), f"--first-step: group dimred … begins with step {LEARNING} (learnModel)"),
     ],
 )  # fmt: skip
@@ -123,7 +123,7 @@ def test_an_inactive_bound_of_the_configuration_is_named() -> None:
         (Options(legacy_first_step="learnModl"), "neither a step nor a group of steps; did you mean 'learnModel'?"),
         (Options(first_step="1.5"), "--first-step: '1.5' is neither a step"),
         (Options(last_step=""), "--last-step: '' is neither a step"),
-        (Options(legacy_first_step=11, legacy_last_step=4), "-starting_step step 11 (referenceData)"),
+        (Options(legacy_first_step=12, legacy_last_step=4), "-starting_step step 12 (referenceData)"),
         (Options(legacy_first_step=3, legacy_last_step=3), "The nearest active steps are 2 sensorsPreprocess and 4 "),
         (Options(first_step="validation", last_step="init"), "the first step comes after the last"),
         (Options(legacy_first_step="regularisation"), "group regularisation has no steps. Give an earlier "),
