@@ -412,6 +412,12 @@ SUBMODELS = Artifact(
     when=with_submodels,
 )
 
+MAP_GRID = Artifact(
+    "features/map_grid.json",
+    "Grid in `chain.proj` that covers all tiles (with `output_format: zarr`).",
+    when=with_zarr,
+)
+
 # ---- preparation
 SHIFTS = Artifact(
     "features/{tile}/tmp/coregistration.json",
