@@ -113,6 +113,7 @@ MEDIA_TYPES = {
     ".txt": "text/plain",
     ".vrt": "application/xml",
     ".xml": "application/xml",
+    ".zarr": "application/vnd.zarr",
     ".zip": "application/zip",
 }
 """Media types by file extension."""
