@@ -21,7 +21,7 @@ from iota2.core.feature_map import FeatureMap, raw_recipe
 from iota2.core.graph import Key, Resources
 from iota2.core.sensor import SensorOptions
 from iota2.io.tables.vectors import write_shapefile
-from iota2.steps.features_map import bands, mosaic, parts, tiles
+from iota2.steps.features_map import bands, mosaic, parts, statistics, tiles
 from iota2.steps.map_layers import MapGrid, read_map
 from tests.steps.helpers import (
     CRS,
@@ -143,8 +143,9 @@ def test_the_mosaic_joins_the_strips_of_each_tile(tmp_path: Path) -> None:
         "envelopes": several("tile", {tile: f"{tile}.shp" for tile in envelopes}),
         "parts": several("tile part", {("A", 0): "a.tif", ("B", 0): "b.tif"}),
     }
-    out = {"mosaic": "map.tif", "statistics": "statistics.json", "style": "map.qml"}
+    out = {"mosaic": "map.tif", "sums": "sums.json", "style": "map.qml"}
     run(mosaic.STEP, tmp_path, inp, out, params=MapGrid(CRS, None))
+    run(statistics.STEP, tmp_path, {"bands": "bands.json", "sums": "sums.json"}, {"statistics": "statistics.json"})
     assert read_raster(tmp_path / "map.tif").tolist() == [[1.0] * 6 + [2.0] * 6] * 6
     found = json.loads((tmp_path / "statistics.json").read_text(encoding="utf-8"))
     assert found["pixels"] == 72

@@ -35,6 +35,7 @@ SURVEY: tuple[Artifact, ...] = (
     layout.LISTING,
     layout.RASTER_SOURCE,
     layout.SUBMODELS,
+    layout.MAP_GRID,
 )
 """Files that the survey writes at every start of a run, as far as the run has their axes: the inputs of the first
 jobs."""

@@ -37,7 +37,7 @@ names and colours of classes."""
 TILE_SOURCES: tuple[Ask, ...] = ("images", "grid")
 """Kinds of input data that define the tiles; a run has one of them."""
 AXES_OF: Mapping[Ask, tuple[str, ...]] = {
-    "images": ("tile", "part", "sensor"),
+    "images": ("tile", "part", "strip", "sensor"),
     "grid": ("tile", "raster"),
     "regions": ("region", "submodel", "source"),
     "reference": ("seed",),

@@ -66,6 +66,8 @@ class Facts:
     """Measured seconds per pixel of functions of the user, by name."""
     rasters: Mapping[str, int] = field(default_factory=dict)
     """Bytes of a pixel of all bands, by name of the rasters that are cut to tiles."""
+    strips: Mapping[int, int] = field(default_factory=dict)
+    """Number of pixels of each strip of the mosaic that belong to a tile."""
 
     @cached_property
     def features(self) -> int:
@@ -159,7 +161,9 @@ class JobFacts:
 
     @property
     def pixels(self) -> int:
-        """Number of pixels of the job's area: a part of a tile, a tile, or all tiles."""
+        """Number of pixels of the job's area: a part of a tile, a tile, a strip of the mosaic, or all tiles."""
+        if "strip" in self.key:
+            return self.run.strips[int(self.key["strip"])]
         if self.tile is None:
             return self.run.all_pixels
         if "part" not in self.key:

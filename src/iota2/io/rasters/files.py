@@ -93,19 +93,23 @@ class RasterWriter:
         """
         self.write_at(block.geobox, values)
 
-    def write_at(self, geobox: GeoBox, values: np.ndarray) -> None:
-        """Write ``values`` (y, x), or (band, y, x), at the position of ``geobox`` on the profile's grid."""
+    def write_at(self, geobox: GeoBox, values: np.ndarray, bands: Sequence[int] | None = None) -> None:
+        """Write ``values`` (y, x), or (band, y, x), at the position of ``geobox`` on the profile's grid.
+
+        ``bands``: only these, from 0; None for all.
+        """
         layers = values if values.ndim == 3 else values[None]
+        numbers = [band + 1 for band in (range(self.profile.count) if bands is None else bands)]
         top, left = position_on(geobox, self.profile.geobox)
-        if layers.shape != (self.profile.count, *geobox.shape):
-            raise ValueError(f"{self.path.name}: values {values.shape} for {self.profile.count} x {geobox.shape}")
+        if layers.shape != (len(numbers), *geobox.shape):
+            raise ValueError(f"{self.path.name}: values {values.shape} for {len(numbers)} x {geobox.shape}")
         if not np.can_cast(layers.dtype, self.profile.dtype):
             raise ValueError(f"{self.path.name}: {layers.dtype} values in a file of {self.profile.dtype}")
         window = Window(left, top, geobox.shape.x, geobox.shape.y)
         if self._file is None:
             raise ValueError(f"{self.path.name} is not open")
         try:
-            self._file.write(layers.astype(self.profile.dtype, copy=False), window=window)
+            self._file.write(layers.astype(self.profile.dtype, copy=False), numbers, window=window)
         except _GDAL_ERRORS as err:
             raise _unwritable(self.path, err) from err
 
@@ -275,18 +279,21 @@ class RasterReader:
         """(band, y, x) values of the bands with these numbers, from 1, or of all bands; see ``read``."""
         return self._window(geobox, list(range(1, self.count + 1) if bands is None else bands), fill)
 
-    def at(self, row: np.ndarray, col: np.ndarray, *, fill: float = 0) -> np.ndarray:
+    def at(
+        self, row: np.ndarray, col: np.ndarray, *, fill: float = 0, bands: Sequence[int] | None = None
+    ) -> np.ndarray:
         """(band, …) values of all bands at the pixels ``row``, ``col`` (arrays of any shape) of the raster.
 
-        The result is ``fill`` where ``row`` is negative, as ``nearest_pixels`` returns outside the raster. Only the
-        smallest window with these pixels is read.
+        ``bands``: only these, from 0. The result is ``fill`` where ``row`` is negative, as ``nearest_pixels`` returns
+        outside the raster. Only the smallest window with these pixels is read.
         """
         within = row >= 0
-        out = np.full((self.count, *row.shape), fill, self.dtype)
+        numbers = [band + 1 for band in (range(self.count) if bands is None else bands)]
+        out = np.full((len(numbers), *row.shape), fill, self.dtype)
         if within.any():
             row, col = row[within], col[within]
             (top, left), width = (row.min(), col.min()), np.ptp(col) + 1
-            values = self._pixels(list(range(1, self.count + 1)), Window(left, top, width, np.ptp(row) + 1))
+            values = self._pixels(numbers, Window(left, top, width, np.ptp(row) + 1))
             place = (row - top) * width + (col - left)
             for band, layer in zip(out, values, strict=True):
                 band[within] = layer.ravel()[place]

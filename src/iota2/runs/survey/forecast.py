@@ -201,6 +201,7 @@ class _JobEstimate:
             sources=len(found.sources),
             function_seconds={trial.name: trial.seconds for trial in found.trials},
             rasters={raster.name: raster.pixel_bytes for raster in found.rasters},
+            strips=found.strips.pixels if found.strips else {},
         )
         self.facts = replace(facts, samples=_samples(config, found, facts))
 

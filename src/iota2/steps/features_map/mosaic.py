@@ -1,47 +1,61 @@
-"""Step: the features map as one GeoTIFF in ``proj``, and statistics of its bands."""
+"""Step: the features map as one GeoTIFF in ``proj``."""
 
 from __future__ import annotations
 
+import numpy as np
+
 from iota2 import layout
-from iota2.compute.band_statistics import RasterStatistics
+from iota2.compute.band_statistics import BandStatistics, RasterStatistics
 from iota2.config.feature_maps import band_bytes, band_count, map_params
 from iota2.config.options.schema import Config
 from iota2.core.cost import READING_SECONDS, Cost, JobFacts
 from iota2.core.graph import JobContext, Step
-from iota2.io.files.atomic import write_json, write_text
+from iota2.io.files.atomic import write_text
 from iota2.io.rasters.files import RasterWriter
 from iota2.io.rasters.ownership import TileOwnership, product_grid
 from iota2.io.tables.vectors import read_vector
 from iota2.steps.blocks import WRITING_THREADS
 from iota2.steps.map_layers import (
     MapGrid,
+    MapSums,
+    kept_open,
     map_grid,
     map_profile,
     map_style,
     map_values,
     read_map,
-    statistics_json,
     tile_features,
 )
 from iota2.steps.tile_mosaic import mosaic_shape, owned_blocks
 
+BANDS = 8
+"""Number of bands of a block that are read and written at once."""
+
 
 def run(job: JobContext[MapGrid]) -> None:
-    """Write all bands in one pass; each pixel is the nearest pixel of the tile that owns the position."""
+    """Write the bands of each block in groups; each pixel is the nearest pixel of the tile that owns the position.
+
+    Few bands at once permit large blocks: around small ones, many pixels of the files would be read several times.
+    """
     layers, tiles = read_map(job.inp.bands), tile_features(job.inp)
     grids = {tile: features.grid for tile, features in tiles.items()}
     envelopes = {key.tile: read_vector(path).geometry for key, path in job.inp.each("envelopes")}
     grid = product_grid(envelopes, next(iter(grids.values())), job.params.proj, job.params.resolution)
     ownership, profile = TileOwnership(envelopes, grid), map_profile(grid, layers, overviews=True)
-    statistics, owned_pixels = RasterStatistics(profile.count, layers.nodata), 0
+    groups = [range(k, min(k + BANDS, profile.count)) for k in range(0, profile.count, BANDS)]
+    statistics, owned_pixels = [RasterStatistics(len(bands), layers.nodata) for bands in groups], 0
+    shape = mosaic_shape(job.use, BANDS * np.dtype(profile.dtype).itemsize)
     with RasterWriter(job.out.mosaic, profile) as writer:
-        for block, owned in owned_blocks(ownership, grids, mosaic_shape(job.use, profile.pixel_bytes)):
-            values = map_values(tiles, owned, block.shape, layers)
-            writer.write(block, values)
-            statistics.add(block.rows[0], block.cols[0], values)
+        for block, owned in owned_blocks(ownership, grids, shape):
+            with kept_open(tiles) as opened:
+                for bands, of_group in zip(groups, statistics, strict=True):
+                    values = map_values(opened, owned, block.shape, layers, bands)
+                    writer.write_at(block.geobox, values, bands)
+                    of_group.add(block.rows[0], block.cols[0], values)
             owned_pixels += sum(len(pixels.position) for pixels in owned.values())
-    found = statistics.result()
-    write_json(job.out.statistics, statistics_json(layers, found, owned_pixels))
+    parts = [(bands, of_group.result()) for bands, of_group in zip(groups, statistics, strict=True)]
+    found = BandStatistics.gathered(profile.count, parts)
+    MapSums(found, owned_pixels).write(job.out.sums)
     write_text(job.out.style, map_style(layers, found))
 
 
@@ -65,7 +79,7 @@ STEP = Step(
         "envelopes": layout.ENVELOPE,
         "parts": layout.PART_MAP,
     },
-    makes={"mosaic": layout.FEATURES_MAP, "statistics": layout.MAP_STATISTICS, "style": layout.FEATURES_MAP_STYLE},
+    makes={"mosaic": layout.FEATURES_MAP, "sums": layout.MOSAIC_SUMS, "style": layout.FEATURES_MAP_STYLE},
     params=map_grid,
     when=layout.with_geotiff,
     cost=cost,

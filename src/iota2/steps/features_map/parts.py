@@ -11,7 +11,7 @@ from iota2 import layout
 from iota2.compute.feature_layers import exact_type, mark_missing
 from iota2.config.feature_maps import band_bytes, band_count, map_params
 from iota2.config.options.schema import Config
-from iota2.core.cost import FEATURE_SECONDS, READING_SECONDS, Cost, Facts, JobFacts
+from iota2.core.cost import READING_SECONDS, Cost, Facts, JobFacts
 from iota2.core.cube import FeatureBlock
 from iota2.core.feature_map import FeatureMap, recipe_of_tile, rows_in_map
 from iota2.core.graph import JobContext, Resources, Step
@@ -88,7 +88,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of a job: all bands are read, computed and written."""
     run, given = facts.run, map_params(config)
     bands = band_count(run.recipe, given, run.dates)
-    seconds = READING_SECONDS * facts.layers + (FEATURE_SECONDS + WRITING_SECONDS) * bands
+    seconds = READING_SECONDS * facts.layers + run.feature_seconds + WRITING_SECONDS * bands
     return facts.raster_cost(bands * band_bytes(run.recipe, given), seconds)
 
 
