@@ -1077,8 +1077,14 @@ MAP_STATISTICS = Artifact(
     "Minimum, maximum, mean, standard deviation and share of pixels with data of each band.",
     role="product",
 )
+FEATURES_MAP_PAGE = Artifact(
+    "final/{features_map}.html",
+    "Images and indices by date, and statistics of the features map, on one page (with `output_format: geotiff`).",
+    when=with_geotiff,
+    role="product",
+)
 
-FEATURES = (FEATURES_MAP, MAP_STATISTICS)
+FEATURES = (FEATURES_MAP, MAP_STATISTICS, FEATURES_MAP_PAGE)
 """Products of features maps, which are not results of a classification."""
 
 # ---- validation
@@ -1300,7 +1306,9 @@ SITE_OUTPUTS = Artifact(
     "logs/html/output_path_content.html", "The output tree with a description of each file.", role="note"
 )
 SITE_RESULTS = Artifact(
-    "logs/html/results.html", "Link to `final/report.html`, or the reason why it does not exist.", role="note"
+    "logs/html/results.html",
+    "Links to the pages of results, such as `final/report.html`, or the reason why they do not exist.",
+    role="note",
 )
 SITE_SETTINGS = Artifact(
     "logs/html/configuration_file.html", "All options: value, default, and value in the previous run.", role="note"

@@ -12,3 +12,11 @@ VALIDITY = ("#fff3c7", "#9fd2b8", "#3f93a8", "#1f3b70")
 
 PROBABILITY = ("#440154", "#3b528b", "#21918c", "#5ec962", "#fde725")
 """Ramp of a probability: viridis, legible in print and for readers with colour vision deficiency."""
+
+
+VEGETATION = ("#7f4a1e", "#cf9f5b", "#f4e9b8", "#9ccb5f", "#3f9b3a", "#0b5220")
+"""Ramp of a vegetation index."""
+
+
+DIFFERENCE = ("#8c510a", "#d8b365", "#f5f5f5", "#5ab4ac", "#01665e")
+"""Ramp of a difference, light at 0, for readers with colour vision deficiency."""

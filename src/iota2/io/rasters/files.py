@@ -269,6 +269,16 @@ class RasterReader:
                 band[within] = layer.ravel()[place]
         return out
 
+    def decimated(self, max_pixels: int, *, band: int = 1) -> np.ndarray:
+        """(y, x) values of one band at reduced resolution, with at most ``max_pixels`` pixels.
+
+        Pixels are chosen by nearest neighbour, from an overview if the file has a suitable one.
+        """
+        height, width = self.geobox.shape
+        step = max(1.0, float(np.sqrt(height * width / max_pixels)))
+        shape = (max(1, int(height / step)), max(1, int(width / step)))
+        return self._source.read(band, out_shape=shape, resampling=Resampling.nearest)
+
     def _window(self, geobox: GeoBox, bands: list[int], fill: float) -> np.ndarray:
         try:
             top, left = position_on(geobox, self.geobox)
@@ -314,11 +324,6 @@ def raster_geobox(path: str | Path) -> GeoBox:
 
 
 def decimated(path: str | Path, max_pixels: int, *, band: int = 1) -> np.ndarray:
-    """(y, x) values of one band at reduced resolution, with at most ``max_pixels`` pixels.
-
-    Pixels are chosen by nearest neighbour, from an overview if the file has a suitable one.
-    """
-    with open_raster(path) as source:
-        step = max(1.0, float(np.sqrt(source.height * source.width / max_pixels)))
-        shape = (max(1, int(source.height / step)), max(1, int(source.width / step)))
-        return source.read(band, out_shape=shape, resampling=Resampling.nearest)
+    """(y, x) values of one band at reduced resolution; see ``RasterReader.decimated``."""
+    with RasterReader(path) as reader:
+        return reader.decimated(max_pixels, band=band)

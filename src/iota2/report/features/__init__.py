@@ -1,0 +1,1 @@
+"""The page of a features map: choice of pictures, pictures, line charts, HTML."""
