@@ -24,6 +24,7 @@ Every file of the output folder, as declared in `src/iota2/layout.py`. Names in 
 | --- | --- |
 | `tile` | the names in `chain.list_tile` |
 | `part` | strips of {PART_ROWS} rows of a tile, numbered from 0: the unit of work of extraction and classification |
+| `strip` | strips of {PART_ROWS} rows of the map of all tiles, numbered from 0; those without a tile are absent |
 | `sensor` | name of a sensor, such as `Sentinel2` |
 | `region` | names of the regions that overlap the tile; `1` without a region file |
 | `submodel` | empty; `f1`, `f2` … for the models of a region that is split (`classif_mode: fusion`) |

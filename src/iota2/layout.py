@@ -412,6 +412,12 @@ SUBMODELS = Artifact(
     when=with_submodels,
 )
 
+MAP_GRID = Artifact(
+    "features/map_grid.json",
+    "Grid in `chain.proj` that covers all tiles (with `output_format: zarr`).",
+    when=with_zarr,
+)
+
 # ---- preparation
 SHIFTS = Artifact(
     "features/{tile}/tmp/coregistration.json",
@@ -1072,6 +1078,28 @@ FEATURES_MAP_STYLE = Artifact(
     when=with_geotiff,
     role="note",
 )
+MAP_STRIP = Artifact(
+    "by_tiles/zarr/strip_{strip}",
+    "Features of a strip of the map: a Zarr store of the whole map without the other strips (with "
+    "`output_format: zarr`).",
+    when=with_zarr,
+)
+FEATURES_STORE = Artifact(
+    "final/{features_map}.zarr",
+    "The features of all tiles by time, band, y and x: a Zarr store (with `output_format: zarr`).",
+    when=with_zarr,
+    role="product",
+)
+MOSAIC_SUMS = Artifact(
+    "by_tiles/statistics.json",
+    "Sums from which the statistics of the bands are computed (with `output_format: geotiff`).",
+    when=with_geotiff,
+)
+STRIP_SUMS = Artifact(
+    "by_tiles/zarr/strip_{strip}_statistics.json",
+    "Sums of a strip of the map, from which the statistics of the bands are computed (with `output_format: zarr`).",
+    when=with_zarr,
+)
 MAP_STATISTICS = Artifact(
     "final/{features_map}_statistics.json",
     "Minimum, maximum, mean, standard deviation and share of pixels with data of each band.",
@@ -1084,7 +1112,7 @@ FEATURES_MAP_PAGE = Artifact(
     role="product",
 )
 
-FEATURES = (FEATURES_MAP, MAP_STATISTICS, FEATURES_MAP_PAGE)
+FEATURES = (FEATURES_MAP, FEATURES_STORE, MAP_STATISTICS, FEATURES_MAP_PAGE)
 """Products of features maps, which are not results of a classification."""
 
 # ---- validation

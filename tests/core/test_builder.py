@@ -36,9 +36,9 @@ def test_a_chain_has_the_inputs_and_axes_of_all_its_builders() -> None:
     one = builder("One", step("a"))
     two = builder("Two", step("b", over=("tile", "seed")), asks=frozenset({"reference", "images"}))
     assert Chain((one,)).asks == {"images"}
-    assert Chain((one,)).axes == ("tile", "part", "sensor")
+    assert Chain((one,)).axes == ("tile", "part", "strip", "sensor")
     assert Chain((one, two)).asks == {"images", "reference"}
-    assert Chain((one, two)).axes == ("tile", "part", "sensor", "seed")
+    assert Chain((one, two)).axes == ("tile", "part", "strip", "sensor", "seed")
 
 
 def test_two_steps_of_one_name_are_refused() -> None:

@@ -37,13 +37,14 @@ def facts() -> Facts:
     return Facts(scenes, {"A": ("1", "2"), "B": ("2",)}, recipe, classes, samples=1000.0)
 
 
-def test_the_pixels_of_a_job_are_those_of_a_part_a_tile_or_all_tiles(facts: Facts) -> None:
+def test_the_pixels_of_a_job_are_those_of_a_part_a_tile_a_strip_or_all_tiles(facts: Facts) -> None:
     def pixels(**key: str | int) -> int:
         return JobFacts(facts, key, 0).pixels
 
     assert pixels(tile="A", part=0) == PART_ROWS * 50
     assert pixels(tile="A", part=1) == 100 * 50
     assert pixels(tile="B", region="2", seed=0) == SHAPE[0] * 50
+    assert JobFacts(replace(facts, strips={4: 77}), {"strip": 4}, 0).pixels == 77
     assert pixels() == pixels(seed=1) == 2 * SHAPE[0] * 50
     assert JobFacts(facts, {"tile": "A"}, 0).regions == 2
     assert facts.model_count == 2

@@ -149,7 +149,7 @@ def test_all_code_on_the_page_is_run_or_has_a_reason_not_to_be(page: Path) -> No
 
 def test_every_page_with_code_is_tested_here() -> None:
     pages = {page.name for page in PAGES if any(block.kind in CODE for block in shown(page))}
-    elsewhere = {"use-from-python.md"}
+    elsewhere = {"use-from-python.md", "features-map.md"}
     what = ("a-step", "an-output", "an-index", "an-option", "a-classifier", "a-builder")
     followed = {*(f"add-{one}.md" for one in what), "external-features.md"}
     assert pages - elsewhere == followed

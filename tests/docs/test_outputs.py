@@ -14,7 +14,7 @@ from tests.docs.helpers import ROOT, text_of
 KNOWN = text_of(ROOT / "tests/docs/known_tree.txt").split()
 """Output files in the tutorial of the original iota2: one tile, one region, one run; shapefiles by their main file."""
 VALUES = {
-    "tile": "T31TCJ", "part": "0", "sensor": "Sentinel2", "region": "1", "submodel": "", "seed": "0",
+    "tile": "T31TCJ", "part": "0", "strip": "0", "sensor": "Sentinel2", "region": "1", "submodel": "", "seed": "0",
     "source": "", "region_base": "MyRegion",
     "cloud": "0", "samples": "sqlite", "features_map": "features_map",
 }  # fmt: skip

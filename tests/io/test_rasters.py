@@ -222,6 +222,7 @@ def test_values_at_pixels_have_all_bands(tmp_path: Path) -> None:
         found = reader.at(row, col, fill=255)
         assert reader.at(row[:0], col[:0]).shape == (3, 0)
         assert (reader.at(row[1:2], col[1:2], fill=9) == 9).all()
+        np.testing.assert_array_equal(reader.at(row, col, fill=255, bands=(2, 0)), found[[2, 0]])
     np.testing.assert_array_equal(found[:, [0, 2, 3]], values[:, row[[0, 2, 3]], col[[0, 2, 3]]])
     assert (found[:, 1] == 255).all()
 

@@ -19,7 +19,7 @@ from iota2.core.recipe import FeatureRecipe, SensorRecipe
 from iota2.io.rasters.files import RasterWriter
 from iota2.report.features import shows
 from iota2.steps.features_map import page
-from iota2.steps.map_layers import map_profile, statistics_json
+from iota2.steps.map_layers import MapSums, map_profile, statistics_json
 from tests.steps.helpers import GRID, TILE, run, several
 
 DATES = ("20180101", "20180111", "20180121")
@@ -34,7 +34,7 @@ def written(folder: Path, layers: FeatureMap, values: np.ndarray) -> str:
     with RasterWriter(folder / "map.tif", profile) as writer:
         writer.write(block_of("", GRID, (0, GRID.shape.y), (0, GRID.shape.x)), values)
     statistics.add(0, 0, values)
-    found = statistics_json(layers, statistics.result(), GRID.shape.y * GRID.shape.x)
+    found = statistics_json(layers, MapSums(statistics.result(), GRID.shape.y * GRID.shape.x))
     (folder / "statistics.json").write_text(json.dumps(found), encoding="utf-8")
     (folder / "bands.json").write_text(json.dumps(layers.to_json()), encoding="utf-8")
     inp = {"bands": "bands.json", "mosaic": "map.tif", "statistics": "statistics.json"}

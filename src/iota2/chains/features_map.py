@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from iota2.core.builder import Builder
-from iota2.steps.features_map import bands, mosaic, page, parts, tiles
+from iota2.steps.features_map import bands, mosaic, page, parts, statistics, store, strips, tiles
 from iota2.steps.prepare import common_mask, coregistration, preprocess, recipe
 from iota2.steps.sampling import envelopes
 
@@ -20,6 +20,9 @@ FEATURES_MAP = Builder(
         parts.STEP,
         tiles.STEP,
         mosaic.STEP,
+        strips.STEP,
+        store.STEP,
+        statistics.STEP,
         page.STEP,
     ),
     asks=frozenset({"images"}),

@@ -29,7 +29,7 @@ UNAVAILABLE_BUILDERS: Mapping[str, str] = {
     "I2FeaturesTiler": "T",
 }
 """Builders that are known but not available yet, with their letters in the lists of options by builder."""
-SURVEY: tuple[Artifact, ...] = (layout.SCENE, layout.SCAN_NOTES, layout.LISTING, layout.SUBMODELS)
+SURVEY: tuple[Artifact, ...] = (layout.SCENE, layout.SCAN_NOTES, layout.LISTING, layout.SUBMODELS, layout.MAP_GRID)
 """Files that the survey writes at every start of a run: the inputs of the first jobs."""
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -32,8 +33,18 @@ class BandStatistics:
     @staticmethod
     def empty(bands: int) -> BandStatistics:
         """Statistics of bands without values."""
-        nan = np.full(bands, np.nan)
-        return BandStatistics(np.zeros(bands), nan, nan, nan, np.zeros(bands))
+        minimum, maximum, mean = (np.full(bands, np.nan) for _ in range(3))
+        return BandStatistics(np.zeros(bands), minimum, maximum, mean, np.zeros(bands))
+
+    @staticmethod
+    def gathered(bands: int, parts: Iterable[tuple[Sequence[int], BandStatistics]]) -> BandStatistics:
+        """Statistics of all bands from those of some: pairs of their positions and their statistics. Bands that are in
+        no part are without values."""
+        whole = BandStatistics.empty(bands)
+        for positions, part in parts:
+            for one in fields(part):
+                getattr(whole, one.name)[list(positions)] = getattr(part, one.name)
+        return whole
 
     @property
     def std(self) -> np.ndarray:
@@ -55,6 +66,18 @@ class BandStatistics:
             np.where(self.count > 0, mean + apart * share, np.where(other.count > 0, added, np.nan)),
             self.squares + other.squares + apart**2 * self.count * share,
         )
+
+    def to_json(self) -> dict[str, list[float | None]]:
+        """The statistics as values for JSON, None for NaN."""
+        return {
+            one.name: [None if np.isnan(value) else float(value) for value in getattr(self, one.name)]
+            for one in fields(self)
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> BandStatistics:
+        """The statistics written by ``to_json``, to the last bit."""
+        return cls(**{one.name: np.array(content[one.name], np.float64) for one in fields(cls)})
 
 
 class RasterStatistics:

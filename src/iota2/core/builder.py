@@ -34,7 +34,7 @@ GROUPS: tuple[str, ...] = get_args(Group)
 Ask = Literal["images", "regions", "reference", "classes"]
 """Kinds of input data: images of the tiles, regions, reference polygons, and names and colours of classes."""
 AXES_OF: Mapping[Ask, tuple[str, ...]] = {
-    "images": ("tile", "part", "sensor"),
+    "images": ("tile", "part", "strip", "sensor"),
     "regions": ("region", "submodel", "source"),
     "reference": ("seed",),
     "classes": (),

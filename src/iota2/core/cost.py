@@ -62,6 +62,8 @@ class Facts:
     """Number of models of each region, sub-model and seed: 2 if optical and radar images have models of their own."""
     samples: float = 0.0
     """Maximum number of selected pixels, for all models and seeds."""
+    strips: Mapping[int, int] = field(default_factory=dict)
+    """Number of pixels of each strip of the mosaic that belong to a tile."""
 
     @cached_property
     def features(self) -> int:
@@ -141,7 +143,9 @@ class JobFacts:
 
     @property
     def pixels(self) -> int:
-        """Number of pixels of the job's area: a part of a tile, a tile, or all tiles."""
+        """Number of pixels of the job's area: a part of a tile, a tile, a strip of the mosaic, or all tiles."""
+        if "strip" in self.key:
+            return self.run.strips[int(self.key["strip"])]
         if self.tile is None:
             return self.run.all_pixels
         if "part" not in self.key:

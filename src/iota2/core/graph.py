@@ -20,8 +20,9 @@ from iota2.core.remarks import Remark
 from iota2.core.words import counted, did_you_mean
 from iota2.errors import OptionPath, UserError
 
-AXES = ("tile", "part", "sensor", "region", "submodel", "seed", "source")
-"""The axes of a run. A step has one job for each value of its axes. A part is a strip of rows of a tile.
+AXES = ("tile", "part", "strip", "sensor", "region", "submodel", "seed", "source")
+"""The axes of a run. A step has one job for each value of its axes. A part is a strip of rows of a tile, a
+strip one of the mosaic of all tiles; only runs that write a Zarr store have strips.
 
 Region, submodel, seed and source identify a model. ``submodel`` is empty, or ``f1``, ``f2`` … for the models of a
 region that is split; ``source`` is empty, or ``_SAR`` for the models of radar images beside those of optical images."""
@@ -46,6 +47,7 @@ class Key(tuple[str | int, ...]):
     axes: ClassVar[tuple[str, ...]] = ()
     tile: str
     part: int
+    strip: int
     sensor: str
     region: str
     submodel: str
@@ -111,6 +113,7 @@ MEDIA_TYPES = {
     ".txt": "text/plain",
     ".vrt": "application/xml",
     ".xml": "application/xml",
+    ".zarr": "application/vnd.zarr",
     ".zip": "application/zip",
 }
 """Media types by file extension."""

@@ -16,7 +16,8 @@ from odc.geo.geobox import GeoBox
 from pyproj import CRS
 
 PART_ROWS = 1024
-"""Rows of a part: the unit of work of extraction and classification. Pixel values do not depend on it, names do."""
+"""Rows of a part, the unit of work of extraction and classification, and of a strip of the mosaic. Pixel values do not
+depend on it, names do."""
 
 
 Margins = tuple[int, int, int, int]
@@ -88,12 +89,12 @@ def blocks(
 
 
 def part_count(height: int) -> int:
-    """Number of parts of a tile of ``height`` rows."""
+    """Number of parts of a tile, or of strips of a mosaic, of ``height`` rows."""
     return max(1, math.ceil(height / PART_ROWS))
 
 
 def part_rows(part: int, height: int) -> tuple[int, int]:
-    """Half-open row range of a part of a tile of ``height`` rows."""
+    """Half-open row range of a part of a tile, or of a strip of a mosaic, of ``height`` rows."""
     return part * PART_ROWS, min((part + 1) * PART_ROWS, height)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,11 @@ from iota2.config.options.schema import Config
 from iota2.core.feature_map import FeatureMap, MapBand
 from iota2.core.graph import Paths
 from iota2.core.grid import part_rows
+from iota2.io.files.atomic import write_json
 from iota2.io.rasters.files import RasterProfile, RasterReader
 from iota2.io.rasters.ownership import OwnedPixels
 from iota2.io.rasters.qgis import colours_style, ramp_style
-from iota2.io.series.scene_file import read_scene
+from iota2.io.series.scene_file import geobox_from_json, read_scene
 
 _STRETCH_STD = 2.0
 """Values that are this number of standard deviations from the mean are black and white in a style."""
@@ -30,6 +33,11 @@ _MIN_RANGE = 1e-6
 def read_map(path: Path) -> FeatureMap:
     """The features map from a JSON file of a run."""
     return FeatureMap.from_json(json.loads(path.read_text(encoding="utf-8")))
+
+
+def read_grid(path: Path) -> GeoBox:
+    """The grid of the map from a JSON file of a run."""
+    return geobox_from_json(json.loads(path.read_text(encoding="utf-8")))
 
 
 def map_profile(geobox: GeoBox, layers: FeatureMap, *, overviews: bool = False) -> RasterProfile:
@@ -65,11 +73,32 @@ def map_grid(config: Config) -> MapGrid:
     return MapGrid(config.chain.proj, config.chain.spatial_resolution)
 
 
-def statistics_json(layers: FeatureMap, found: BandStatistics, pixels: int) -> dict[str, Any]:
-    """Statistics of the bands as values for JSON, None for a band without values.
+@dataclass(frozen=True)
+class MapSums:
+    """Statistics of the bands of a map, or of a strip of it."""
 
-    ``pixels``: number of pixels of the map that belong to a tile, of which the share of values with data is computed.
-    """
+    bands: BandStatistics
+    pixels: int
+    """Number of pixels that belong to a tile."""
+
+    def merged(self, other: MapSums) -> MapSums:
+        """The statistics of both areas together."""
+        return MapSums(self.bands.merged(other.bands), self.pixels + other.pixels)
+
+    def write(self, path: Path) -> None:
+        """Write the statistics as JSON, to the last bit."""
+        write_json(path, {"pixels": self.pixels, **self.bands.to_json()})
+
+    @staticmethod
+    def read(path: Path) -> MapSums:
+        """The statistics written by ``write``."""
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return MapSums(BandStatistics.from_json(content), int(content["pixels"]))
+
+
+def statistics_json(layers: FeatureMap, sums: MapSums) -> dict[str, Any]:
+    """Statistics of the bands as values for JSON, None for a band without values."""
+    found, pixels = sums.bands, sums.pixels
     columns = {
         "minimum": found.minimum,
         "maximum": found.maximum,
@@ -108,18 +137,28 @@ class TileFeatures:
     """By number of the strip."""
     grid: GeoBox
     """Grid of the tile."""
+    open: Callable[[Path], AbstractContextManager[RasterReader]] = RasterReader
+    """Opens the raster of a strip."""
 
-    def at(self, pixels: OwnedPixels, fill: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def at(
+        self, pixels: OwnedPixels, fill: float, bands: Sequence[int] | None = None
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield positions (pixel,) in the block, and values (band, pixel), of the pixels in each strip.
 
-        Pixels outside the tile are ``fill``.
+        ``bands``: only these. Pixels outside the tile are not yielded. ValueError if a pixel is in a strip of the tile
+        whose raster is missing.
         """
+        found = 0
         for part, path in self.parts.items():
             top, bottom = part_rows(part, self.grid.shape[0])
             inside = (pixels.row >= top) & (pixels.row < bottom)
             if inside.any():
-                with RasterReader(path) as reader:
-                    yield pixels.position[inside], reader.at(pixels.row[inside] - top, pixels.col[inside], fill=fill)
+                found += int(np.count_nonzero(inside))
+                row, col = pixels.row[inside] - top, pixels.col[inside]
+                with self.open(path) as reader:
+                    yield pixels.position[inside], reader.at(row, col, fill=fill, bands=bands)
+        if found < np.count_nonzero(pixels.row >= 0):
+            raise ValueError(f"pixels outside the parts {', '.join(map(str, self.parts))} of a tile")
 
 
 def tile_features(inp: Paths) -> dict[str, TileFeatures]:
@@ -131,14 +170,33 @@ def tile_features(inp: Paths) -> dict[str, TileFeatures]:
     return {tile: TileFeatures(parts[tile], grid) for tile, grid in grids.items()}
 
 
+@contextmanager
+def kept_open(tiles: Mapping[str, TileFeatures]) -> Iterator[dict[str, TileFeatures]]:
+    """The same tiles, whose rasters are opened on first use and stay open within the context.
+
+    To open a raster of hundreds of bands takes longer than to read some of them.
+    """
+    with ExitStack() as stack:
+        reader = cache(lambda path: stack.enter_context(RasterReader(path)))
+        yield {tile: replace(one, open=lambda path: nullcontext(reader(path))) for tile, one in tiles.items()}
+
+
 def map_values(
-    tiles: Mapping[str, TileFeatures], owned: Mapping[str, OwnedPixels], shape: tuple[int, int], layers: FeatureMap
+    tiles: Mapping[str, TileFeatures],
+    owned: Mapping[str, OwnedPixels],
+    shape: tuple[int, int],
+    layers: FeatureMap,
+    bands: Sequence[int] | None = None,
 ) -> np.ndarray:
-    """(band, y, x) in the data type of the map: a block of it, each pixel from the tile that owns it."""
-    values = np.full((len(layers.bands), *shape), layers.nodata, layers.dtype)
-    flat = values.reshape(len(values), -1)
+    """(band, y, x) in the data type of the map: a block of it, each pixel from the tile that owns it.
+
+    ``bands``: only these.
+    """
+    count = len(layers.bands) if bands is None else len(bands)
+    values = np.full((count, *shape), layers.nodata, layers.dtype)
+    flat = values.reshape(count, -1)
     for tile, pixels in owned.items():
-        for positions, found in tiles[tile].at(pixels, layers.nodata):
+        for positions, found in tiles[tile].at(pixels, layers.nodata, bands):
             for target, band in zip(flat, found, strict=True):
                 target[positions] = band
     return values

@@ -62,12 +62,13 @@ def owned_blocks(
     grids: Mapping[str, GeoBox],
     shape: tuple[int, int],
     rows: Range | None = None,
+    cols: Range | None = None,
 ) -> Iterator[tuple[Block, dict[str, OwnedPixels]]]:
-    """Yield the blocks of a mosaic, or of some of its ``rows``, with the pixels that each tile owns.
+    """Yield the blocks of a mosaic, or of some of its ``rows`` and ``cols``, with the pixels that each tile owns.
 
     ``grids``: by tile. ``shape``: rows and columns of a block.
     """
-    for block in blocks("", ownership.geobox, shape, rows):
+    for block in blocks("", ownership.geobox, shape, rows, cols):
         masks = ownership.of(block)
         yield block, {tile: OwnedPixels.of(mask, block, ownership.geobox, grids[tile]) for tile, mask in masks.items()}
 

@@ -74,7 +74,7 @@ def _reads_recipe(step: Step) -> bool:
 
 def _makes_map(step: Step) -> bool:
     """Whether a step makes a raster of all tiles."""
-    return any(made.path.endswith(".tif") and "tile" not in made.axes for made in step.makes.values())
+    return any(made.path.endswith((".tif", ".zarr")) and "tile" not in made.axes for made in step.makes.values())
 
 
 def totals_text(verdicts: Mapping[str, Verdict]) -> str:

@@ -158,10 +158,15 @@ def link_or_copy(source: Path, path: str | Path) -> None:
     Files are replaced, never changed, so the link keeps this content.
     """
     with replacing(path) as part:
-        try:
-            os.link(source, part)
-        except OSError:
-            shutil.copyfile(source, part)
+        hard_link_or_copy(source, part)
+
+
+def hard_link_or_copy(source: str | Path, path: str | Path) -> None:
+    """``link_or_copy`` for a ``path`` in a folder that is itself written atomically; it must not exist."""
+    try:
+        os.link(source, path)
+    except OSError:
+        shutil.copyfile(source, path)
 
 
 def temporary_path(path: Path, word: str = "part") -> Path:

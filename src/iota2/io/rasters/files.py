@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -252,18 +252,21 @@ class RasterReader:
         """(band, y, x) values of all bands; see ``read``."""
         return self._window(geobox, list(range(1, self.count + 1)), fill)
 
-    def at(self, row: np.ndarray, col: np.ndarray, *, fill: float = 0) -> np.ndarray:
+    def at(
+        self, row: np.ndarray, col: np.ndarray, *, fill: float = 0, bands: Sequence[int] | None = None
+    ) -> np.ndarray:
         """(band, …) values of all bands at the pixels ``row``, ``col`` (arrays of any shape) of the raster.
 
-        The result is ``fill`` where ``row`` is negative, as ``nearest_pixels`` returns outside the raster. Only the
-        smallest window with these pixels is read.
+        ``bands``: only these, from 0. The result is ``fill`` where ``row`` is negative, as ``nearest_pixels`` returns
+        outside the raster. Only the smallest window with these pixels is read.
         """
         within = row >= 0
-        out = np.full((self.count, *row.shape), fill, self.dtype)
+        numbers = [band + 1 for band in (range(self.count) if bands is None else bands)]
+        out = np.full((len(numbers), *row.shape), fill, self.dtype)
         if within.any():
             row, col = row[within], col[within]
             (top, left), width = (row.min(), col.min()), np.ptp(col) + 1
-            values = self._pixels(list(range(1, self.count + 1)), Window(left, top, width, np.ptp(row) + 1))
+            values = self._pixels(numbers, Window(left, top, width, np.ptp(row) + 1))
             place = (row - top) * width + (col - left)
             for band, layer in zip(out, values, strict=True):
                 band[within] = layer.ravel()[place]

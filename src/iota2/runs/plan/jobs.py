@@ -192,6 +192,14 @@ class _Binder:
     constants: Mapping[str, str | int]
 
     @cached_property
+    def _tables(self) -> dict[frozenset[str], list[Row]]:
+        """The rows by the axes that they have."""
+        tables: dict[frozenset[str], list[Row]] = {}
+        for row in self.rows:
+            tables.setdefault(frozenset(row), []).append(row)
+        return tables
+
+    @cached_property
     def _distinct(self) -> dict[tuple[str, ...], list[tuple[str | int, ...]]]:
         return {}
 
@@ -200,9 +208,10 @@ class _Binder:
         return {}
 
     def _values(self, axes: tuple[str, ...]) -> list[tuple[str | int, ...]]:
-        """Distinct values of some axes, in row order."""
+        """Distinct values of some axes, in row order, from the rows that have all of them."""
         if axes not in self._distinct:
-            self._distinct[axes] = list(dict.fromkeys(tuple([row[axis] for axis in axes]) for row in self.rows))
+            rows = (row for known, rows in self._tables.items() if known.issuperset(axes) for row in rows)
+            self._distinct[axes] = list(dict.fromkeys(tuple([row[axis] for axis in axes]) for row in rows))
         return self._distinct[axes]
 
     def keys(self, over: tuple[str, ...]) -> list[Row]:

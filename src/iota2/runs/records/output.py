@@ -16,6 +16,7 @@ from iota2.config.options.schema import Config
 from iota2.core.files import MAX_NAME_BYTES, read_bytes
 from iota2.errors import OutputError, remedy_of, system_text
 from iota2.io.files.atomic import SHAPEFILE_SUFFIXES, is_temporary, write_text
+from iota2.io.rasters import zarr_store
 from iota2.runs.records.lock import LOCK
 from iota2.runs.records.records import Ledger
 from iota2.runs.records.state import StateFile, remove_obstacle, require
@@ -314,7 +315,17 @@ def _is_own(name: str, made: Set[str], steps: frozenset[str]) -> bool:
         or any(name.endswith(s) and f"{name.removesuffix(s)}.shp" in made for s in SHAPEFILE_SUFFIXES)
         or (path.name in _MODEL_FILES and path.parent.as_posix() in made)
         or (_TRANSFORM.fullmatch(f"{path.parent.name}/{path.name}") is not None and path.parents[1].as_posix() in made)
+        or _in_store(name, made)
         or _LOG_OR_PAGE.fullmatch(name) is not None
         or _job_files(steps).fullmatch(name) is not None
         or any(is_temporary(part) for part in path.parts)
+    )
+
+
+def _in_store(name: str, made: Set[str]) -> bool:
+    """Whether this is a file of a Zarr store that runs make."""
+    folders = map(str, PurePosixPath(name).parents)
+    return any(
+        folder in made and zarr_store.MEMBER.fullmatch(name.removeprefix(f"{folder}/")) is not None
+        for folder in folders
     )

@@ -208,6 +208,7 @@ class _JobEstimate:
             found.classes,
             submodels=found.submodels or {},
             sources=len(found.sources),
+            strips=found.strips.pixels if found.strips else {},
         )
         self.facts = replace(facts, samples=_samples(config, found, facts))
 

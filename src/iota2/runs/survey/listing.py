@@ -16,7 +16,7 @@ from iota2.core.scene import Scene
 from iota2.core.words import counted
 from iota2.io.files.addresses import is_remote
 from iota2.io.files.atomic import write_text
-from iota2.io.series.scene_file import scene_to_json
+from iota2.io.series.scene_file import geobox_to_json, scene_to_json
 from iota2.runs.records.stamps import checksum_of_text, relative
 from iota2.runs.records.state import StateFile, remove_obstacle, require
 from iota2.runs.survey.survey import Survey
@@ -51,6 +51,9 @@ def survey_texts(found: Survey, root: Path) -> dict[Path, str]:
             texts[root / artifact.path.format(tile=tile)] = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
     if found.submodels is not None:
         texts[root / layout.SUBMODELS.path] = json.dumps(found.submodels, indent=1, ensure_ascii=False) + "\n"
+    if found.strips is not None:
+        grid = geobox_to_json(found.strips.grid)
+        texts[root / layout.MAP_GRID.path] = json.dumps(grid, indent=1, ensure_ascii=False) + "\n"
     texts[root / CACHE] = json.dumps(cache, ensure_ascii=False) + "\n"
     return texts
 

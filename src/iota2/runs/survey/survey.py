@@ -24,6 +24,7 @@ from iota2.core.scene import Scene
 from iota2.core.sensor import SensorOptions
 from iota2.core.words import counted
 from iota2.errors import ConfigError, InputError, as_entry
+from iota2.layout import with_zarr
 from iota2.runs.plan.artifacts import made_artifacts
 from iota2.runs.records.output import require_usable
 from iota2.runs.survey.extent import (
@@ -39,6 +40,7 @@ from iota2.runs.survey.problems import Problems
 from iota2.runs.survey.reference import find_reference
 from iota2.runs.survey.region_names import region_name_problems
 from iota2.runs.survey.regions import find_regions
+from iota2.runs.survey.strips import MapStrips, map_strips
 from iota2.runs.survey.user_functions import FunctionTrial
 
 
@@ -69,9 +71,12 @@ class Survey:
     """Values of the axis ``source``."""
     trials: tuple[FunctionTrial, ...] = ()
     """Functions of the user, called on a block of images."""
+    strips: MapStrips | None = None
+    """The strips of the mosaic, if the run writes a Zarr store."""
 
     def rows(self, runs: int, axes: Sequence[str] = AXES) -> list[dict[str, str | int]]:
-        """Combinations of tile, part and sensor with dates, crossed with regions and seeds if ``axes`` names them."""
+        """Combinations of tile, part and sensor with dates, crossed with regions and seeds if ``axes`` names them, and
+        combinations of strip, tile and part."""
         rows = self._image_rows()
         if "region" in axes:
             models = {
@@ -80,7 +85,7 @@ class Survey:
             rows = [{**row, **model} for row in rows for model in models[str(row["tile"])]]
         if "seed" in axes:
             rows = [{**row, "seed": seed} for row in rows for seed in range(runs)]
-        return rows
+        return rows + (self.strips.rows if self.strips else [])
 
     def _image_rows(self) -> list[dict[str, str | int]]:
         """The combinations of tile, part, and sensor with dates, in the order of the recipe."""
@@ -176,6 +181,7 @@ def _collect(problems: Problems) -> Survey | None:
         reference.submodels,
         sources(config),
         images.trials,
+        map_strips(extent.grid, images.scenes) if extent.grid and with_zarr(config) else None,
     )
 
 

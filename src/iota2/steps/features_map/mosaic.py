@@ -1,4 +1,4 @@
-"""Step: the features map as one GeoTIFF in ``proj``, and statistics of its bands."""
+"""Step: the features map as one GeoTIFF in ``proj``."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from iota2.config.feature_maps import band_bytes, band_count, map_params
 from iota2.config.options.schema import Config
 from iota2.core.cost import READING_SECONDS, Cost, JobFacts
 from iota2.core.graph import JobContext, Step
-from iota2.io.files.atomic import write_json, write_text
+from iota2.io.files.atomic import write_text
 from iota2.io.rasters.files import RasterWriter
 from iota2.io.rasters.ownership import TileOwnership, product_grid
 from iota2.io.tables.vectors import read_vector
 from iota2.steps.blocks import WRITING_THREADS
 from iota2.steps.map_layers import (
     MapGrid,
+    MapSums,
     map_grid,
     map_profile,
     map_style,
     map_values,
     read_map,
-    statistics_json,
     tile_features,
 )
 from iota2.steps.tile_mosaic import mosaic_shape, owned_blocks
@@ -41,7 +41,7 @@ def run(job: JobContext[MapGrid]) -> None:
             statistics.add(block.rows[0], block.cols[0], values)
             owned_pixels += sum(len(pixels.position) for pixels in owned.values())
     found = statistics.result()
-    write_json(job.out.statistics, statistics_json(layers, found, owned_pixels))
+    MapSums(found, owned_pixels).write(job.out.sums)
     write_text(job.out.style, map_style(layers, found))
 
 
@@ -65,7 +65,7 @@ STEP = Step(
         "envelopes": layout.ENVELOPE,
         "parts": layout.PART_MAP,
     },
-    makes={"mosaic": layout.FEATURES_MAP, "statistics": layout.MAP_STATISTICS, "style": layout.FEATURES_MAP_STYLE},
+    makes={"mosaic": layout.FEATURES_MAP, "sums": layout.MOSAIC_SUMS, "style": layout.FEATURES_MAP_STYLE},
     params=map_grid,
     when=layout.with_geotiff,
     cost=cost,
