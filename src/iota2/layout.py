@@ -1107,8 +1107,7 @@ MAP_STATISTICS = Artifact(
 )
 FEATURES_MAP_PAGE = Artifact(
     "final/{features_map}.html",
-    "Images and indices by date, and statistics of the features map, on one page (with `output_format: geotiff`).",
-    when=with_geotiff,
+    "Images and indices by date, and statistics of the features map, on one page.",
     role="product",
 )
 

@@ -52,3 +52,11 @@ def test_raw_series_have_pictures_of_their_own(case: Case) -> None:
     page = (output / "final/features_map.html").read_text(encoding="utf-8")
     for title in ("Sentinel2", "raw_Sentinel2", "Sentinel2: NDVI", "raw_Sentinel2: NDVI"):
         assert f"<option>{title}</option>" in page
+
+
+def test_the_page_of_a_zarr_store(case: Case) -> None:
+    output = mapped(case, features_map={"output_format": "zarr"}, arg_train={"features": ["NDVI"]})
+    page = (output / "final/features_map.html").read_text(encoding="utf-8")
+    assert '<a href="features_map.zarr">' in page
+    assert "Sentinel2: NDVI" in page
+    assert page.count("data:image/webp;base64,") == page.count("<figure data-day=") > 0
