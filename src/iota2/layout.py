@@ -1156,7 +1156,6 @@ MAP_STATISTICS = Artifact(
 FEATURES_MAP_PAGE = Artifact(
     "final/{features_map}.html",
     "Images and indices by date, and statistics of the features map, on one page.",
-    when=with_geotiff,
     role="product",
 )
 

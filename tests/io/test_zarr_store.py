@@ -17,7 +17,7 @@ from odc.geo.geobox import GeoBox
 from iota2.core.feature_map import FeatureMap, MapType
 from iota2.core.map_axes import MapAxes
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
-from iota2.io.rasters.zarr_store import MEMBER, SQUARE, assemble_store, create_store, shard_writer
+from iota2.io.rasters.zarr_store import MEMBER, SQUARE, assemble_store, create_store, shard_writer, store_reader
 
 DATES = ("20180105", "20180220", "20180220.1")
 SENSOR = SensorRecipe("S2", ("B4", "B8"), {}, DATES, indices=())
@@ -129,3 +129,19 @@ def test_the_library_is_imported_only_when_a_store_is_written() -> None:
 
     code = "import sys, iota2.chains.lookup, iota2.runs.runner; sys.exit('zarr' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_bands_are_read_at_reduced_resolution(tmp_path: Path) -> None:
+    axes = axes_of()
+    path = written(tmp_path / "map.zarr", axes, [(0, 0), (1, 1)])
+    reader = store_reader(path, axes)
+    height, width = GRID.shape
+    for number in range(len(axes.layers.bands)):
+        small = reader.decimated(40_000, band=number + 1)
+        assert small.size <= 40_000
+        assert small.dtype == np.float32
+        assert set(np.unique(small)) == {-10000.0, float(number)}
+        assert (small[: len(small) * SQUARE // height - 1, : small.shape[1] * SQUARE // width - 1] == number).all()
+        assert (small[: len(small) // 2, -1] == -10000).all(), "a square that was not written"
+    assert reader.decimated(10 * height * width).shape == GRID.shape
+    assert reader.decimated(1).shape == (1, 1)

@@ -72,6 +72,17 @@ def test_each_band_belongs_to_one_series() -> None:
             assert layers.bands[position].day == day[:10]
 
 
+def test_features_of_functions_are_in_the_order_of_dates_and_bands_without_date_stay_apart() -> None:
+    labels = ("b_20180121", "b_20180101", "cover", "cover")
+    function = UserFunction("fct", labels=labels, dates=("20180121", "20180101", "", ""))
+    found = series_of(map_of(user=UserFeatures("f.py", "", (function, replace(function, name="g")))))
+    assert [(one.days, one.positions) for one in found if one.days] == [
+        (("2018-01-01", "2018-01-21"), (1, 0)),
+        (("2018-01-01", "2018-01-21"), (5, 4)),
+    ]
+    assert [one.positions for one in found if not one.days] == [(2,), (3,), (6,), (7,)]
+
+
 def test_a_function_named_like_an_index_is_a_function() -> None:
     function = UserFunction("NDVI", labels=("NDVI",), dates=("",), sensors=("Optical",))
     found = series_of(map_of(OPTICAL, user=UserFeatures("f.py", "", (function,))))

@@ -15,11 +15,14 @@ from PIL import Image
 from iota2.compute.band_statistics import RasterStatistics
 from iota2.core.feature_map import FeatureMap
 from iota2.core.grid import block_of
+from iota2.core.map_axes import MapAxes
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
 from iota2.io.rasters.files import RasterWriter
+from iota2.io.rasters.zarr_store import create_store, shard_writer
+from iota2.io.series.scene_file import geobox_to_json
 from iota2.report.features import shows
 from iota2.steps.features_map import page
-from iota2.steps.map_layers import map_profile, statistics_json
+from iota2.steps.map_layers import MapSums, map_profile, statistics_json
 from tests.steps.helpers import GRID, TILE, run, several
 
 DATES = ("20180101", "20180111", "20180121")
@@ -34,7 +37,7 @@ def written(folder: Path, layers: FeatureMap, values: np.ndarray) -> str:
     with RasterWriter(folder / "map.tif", profile) as writer:
         writer.write(block_of("", GRID, (0, GRID.shape.y), (0, GRID.shape.x)), values)
     statistics.add(0, 0, values)
-    found = statistics_json(layers, statistics.result(), GRID.shape.y * GRID.shape.x)
+    found = statistics_json(layers, MapSums(statistics.result(), GRID.shape.y * GRID.shape.x))
     (folder / "statistics.json").write_text(json.dumps(found), encoding="utf-8")
     (folder / "bands.json").write_text(json.dumps(layers.to_json()), encoding="utf-8")
     inp = {"bands": "bands.json", "mosaic": "map.tif", "statistics": "statistics.json"}
@@ -127,3 +130,24 @@ def test_too_many_dates_are_thinned(tmp_path: Path, layers: FeatureMap, monkeypa
 def test_the_page_does_not_depend_on_the_run(tmp_path: Path, layers: FeatureMap) -> None:
     values = random_values(layers)
     assert written(tmp_path, layers, values) == written(tmp_path, layers, values)
+
+
+def test_a_zarr_store_gives_the_same_pictures_as_a_file(tmp_path: Path, layers: FeatureMap) -> None:
+    values, axes = random_values(layers), MapAxes(layers)
+    expected = images(written(tmp_path, layers, values))
+    store = tmp_path / "map.zarr"
+    store.mkdir()
+    create_store(store, axes, GRID)
+    with shard_writer(store, 1) as writer:
+        for shard in axes.shards:
+            cube = np.full((shard.count, *GRID.shape), layers.nodata, np.float32)
+            cube[list(shard.offsets)] = values[list(shard.bands)]
+            writer.write(shard, (0, GRID.shape.y), (0, GRID.shape.x), cube)
+    (tmp_path / "grid.json").write_text(json.dumps(geobox_to_json(GRID)), encoding="utf-8")
+    inp = {"bands": "bands.json", "store": "map.zarr", "grid": "grid.json", "statistics": "statistics.json"}
+    run(page.STEP, tmp_path, {**inp, "tiles": several("tile", {TILE: "t.vrt"})}, {"page": "z.html"}, params="run")
+    text = (tmp_path / "z.html").read_text(encoding="utf-8")
+    found = images(text)
+    assert found.keys() == expected.keys()
+    assert all((found[name] == expected[name]).all() for name in found)
+    assert '<a href="map.zarr">' in text

@@ -10,6 +10,7 @@ import numpy as np
 
 from iota2.core.feature_map import FeatureMap
 from iota2.io.rasters.files import RasterReader
+from iota2.io.rasters.zarr_store import StoreReader
 from iota2.report.features.page import ShownSeries, ramp_of
 from iota2.report.features.scales import Limits, limits
 from iota2.report.features.shows import (
@@ -32,8 +33,8 @@ BandSource = Callable[[int, int], np.ndarray]
 of pixels."""
 
 
-def file_source(reader: RasterReader) -> BandSource:
-    """The bands of a GeoTIFF, from its overviews."""
+def source_of(reader: RasterReader | StoreReader) -> BandSource:
+    """The bands of an open map."""
     return lambda position, max_pixels: reader.decimated(max_pixels, band=position + 1)
 
 

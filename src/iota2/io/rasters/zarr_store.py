@@ -6,6 +6,7 @@ The library is imported on first use, because it takes most of a second.
 from __future__ import annotations
 
 import base64
+import math
 import re
 import shutil
 import struct
@@ -84,6 +85,41 @@ class ShardWriter:
             self.arrays[UNDATED][shard.position : shard.position + 1, *pixels] = values
         else:
             self.arrays[FEATURES][slice(*shard.dates), shard.position : shard.position + 1, *pixels] = values[:, None]
+
+
+@dataclass(frozen=True)
+class StoreReader:
+    """Reads bands of a store at reduced resolution."""
+
+    places: tuple[tuple[Any, tuple[int, ...]], ...]
+    """Array of each band of the map, and its position along the dimensions before y and x."""
+
+    def decimated(self, max_pixels: int, *, band: int = 1) -> np.ndarray:
+        """(y, x) values of one band, with at most ``max_pixels`` pixels, chosen at equal distances.
+
+        Stores have no overviews: the band is read completely, file by file.
+        """
+        array, place = self.places[band - 1]
+        height, width = array.shape[-2:]
+        step = max(1, math.ceil(math.sqrt(height * width / max_pixels)))
+        pixels = slice(min(step // 2, height - 1), None, step), slice(min(step // 2, width - 1), None, step)
+        values: np.ndarray = array[(*place, *pixels)]
+        return values
+
+
+def store_reader(path: Path, axes: MapAxes) -> StoreReader:
+    """A reader of the bands of a map."""
+    import zarr  # noqa: PLC0415
+
+    root = zarr.open_group(path, mode="r")
+    places: dict[int, tuple[Any, tuple[int, ...]]] = {}
+    for shard in axes.shards:
+        for band, offset in zip(shard.bands, shard.offsets, strict=True):
+            if shard.dates is None:
+                places[band] = root[UNDATED], (shard.position,)
+            else:
+                places[band] = root[FEATURES], (shard.dates[0] + offset, shard.position)
+    return StoreReader(tuple(places[band] for band in range(len(places))))
 
 
 def assemble_store(path: Path, axes: MapAxes, geobox: GeoBox, pieces: Iterable[Path]) -> None:

@@ -52,11 +52,15 @@ class _Place(NamedTuple):
     origin: Origin
     source: str
     kind: str
-    dated: bool
+    alone: int | None
+    """Number of the band among those of its recipe if it has no date: it is a series of its own."""
 
 
 def series_of(layers: FeatureMap) -> tuple[Series, ...]:
-    """All series of a map; each band belongs to exactly one. Order: that of the first bands."""
+    """All series of a map; each band belongs to exactly one.
+
+    Order of the series: that of their first bands; of their bands: by date.
+    """
     members: dict[_Place, list[tuple[int, str]]] = {}
     position = 0
     for number in range(len(layers.recipes)):
@@ -71,12 +75,10 @@ def _places(layers: FeatureMap, number: int) -> Iterator[tuple[_Place, str]]:
     recipe, prefix = layers.recipes[number], RAW if number else ""
     sensors = [sensor for sensor in recipe.sensors for _ in sensor.features]
     for k, band in enumerate(layers.bands_of(number)):
-        feature, dated = band.feature, bool(band.day)
+        feature, alone = band.feature, None if band.day else k
         origin: Origin = _origin(sensors[k], feature.series) if k < len(sensors) else "function"
-        yield (
-            _Place(prefix + band.sensor, _name(feature, origin), origin, feature.series, feature.kind, dated),
-            band.day,
-        )
+        name = _name(feature, origin)
+        yield _Place(prefix + band.sensor, name, origin, feature.series, feature.kind, alone), band.day
 
 
 def _origin(sensor: SensorRecipe, series: str) -> Origin:
@@ -98,8 +100,9 @@ def _name(feature: Feature, origin: Origin) -> str:
 
 
 def _series(place: _Place, bands: list[tuple[int, str]]) -> Series:
+    bands = sorted(bands, key=lambda band: band[1])
     positions = tuple(position for position, _ in bands)
-    days = numbered([day for _, day in bands]) if place.dated else ()
+    days = numbered([day for _, day in bands]) if place.alone is None else ()
     return Series(place.sensor, place.name, place.origin, place.source, place.kind, positions, days)
 
 

@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from odc.geo.geobox import GeoBox
 
 from iota2 import layout
+from iota2.config.feature_maps import band_count, map_params
 from iota2.config.options.schema import Config
+from iota2.core.cost import READING_SECONDS, Cost, JobFacts
+from iota2.core.feature_map import FeatureMap
 from iota2.core.graph import JobContext, Step, optional
 from iota2.core.grid import crs_name, resolution
+from iota2.core.map_axes import MapAxes
 from iota2.io.files.atomic import write_text
 from iota2.io.files.crs import units_per_metre
 from iota2.io.rasters.files import RasterReader
+from iota2.io.rasters.zarr_store import store_reader
 from iota2.report.features.page import FeaturesData, Grid, render_features
 from iota2.report.features.series import series_of
 from iota2.report.features.shows import selection_of
-from iota2.steps.map_layers import read_map
-from iota2.steps.map_pictures import file_source, shown_map
+from iota2.steps.map_layers import read_grid, read_map
+from iota2.steps.map_pictures import BandSource, shown_map, source_of
 
 FILES = {
     "mosaic": layout.FEATURES_MAP,
+    "store": layout.FEATURES_STORE,
     "style": layout.FEATURES_MAP_STYLE,
     "statistics": layout.MAP_STATISTICS,
     "tiles": layout.TILE_MAP,
@@ -43,9 +51,8 @@ def run(job: JobContext[str]) -> None:
     layers = read_map(job.inp.bands)
     series = series_of(layers)
     selection = selection_of(layers, series)
-    with RasterReader(job.inp.mosaic) as reader:
-        geobox = reader.geobox
-        shown = shown_map(file_source(reader), layers, selection, geobox.shape[0] * geobox.shape[1])
+    with _opened(job, layers) as (source, geobox):
+        shown = shown_map(source, layers, selection, geobox.shape[0] * geobox.shape[1])
     content = json.loads(job.inp.statistics.read_text(encoding="utf-8"))
     page = FeaturesData(
         title=job.params,
@@ -53,7 +60,7 @@ def run(job: JobContext[str]) -> None:
         series=series,
         grid=_grid(geobox),
         tiles=len(job.inp.all("tiles")),
-        disk=job.inp.mosaic.stat().st_size,
+        disk=_size(job.inp.store if "store" in job.inp else job.inp.mosaic),
         colours=shown.colours,
         indices=shown.indices,
         undated=shown.undated,
@@ -62,6 +69,22 @@ def run(job: JobContext[str]) -> None:
         files=_files(job),
     )
     write_text(job.out.page, render_features(page))
+
+
+@contextmanager
+def _opened(job: JobContext[str], layers: FeatureMap) -> Iterator[tuple[BandSource, GeoBox]]:
+    """The bands of the map, and its grid."""
+    if "store" in job.inp:
+        yield source_of(store_reader(job.inp.store, MapAxes(layers))), read_grid(job.inp.grid)
+    else:
+        with RasterReader(job.inp.mosaic) as reader:
+            yield source_of(reader), reader.geobox
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file, or of all files of a folder."""
+    files = (one for one in path.rglob("*") if one.is_file()) if path.is_dir() else (path,)
+    return sum(file.stat().st_size for file in files)
 
 
 def _grid(geobox: GeoBox) -> Grid:
@@ -91,6 +114,13 @@ def _relative(path: Path, folder: Path) -> str:
     return Path(os.path.relpath(path, folder)).as_posix()
 
 
+def cost(config: Config, facts: JobFacts) -> Cost:
+    """Cost of the job: bands of a Zarr store are read twice, those of a GeoTIFF from its overviews."""
+    run, given = facts.run, map_params(config)
+    bands = 2 * band_count(run.recipe, given, run.dates) if layout.with_zarr(config) else 1
+    return facts.raster_cost(0, READING_SECONDS * bands)
+
+
 STEP = Step(
     name="featuresMapPage",
     group="mosaic",
@@ -100,12 +130,14 @@ STEP = Step(
     over=(),
     needs={
         "bands": layout.MAP_BANDS,
-        "mosaic": layout.FEATURES_MAP,
+        "mosaic": optional(layout.FEATURES_MAP),
+        "store": optional(layout.FEATURES_STORE),
+        "grid": optional(layout.MAP_GRID),
         "style": optional(layout.FEATURES_MAP_STYLE),
         "statistics": layout.MAP_STATISTICS,
         "tiles": layout.TILE_MAP,
     },
     makes={"page": layout.FEATURES_MAP_PAGE},
     params=title,
-    when=layout.with_geotiff,
+    cost=cost,
 )
