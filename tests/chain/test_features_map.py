@@ -26,7 +26,9 @@ from iota2.runs.preview import preview_run
 from iota2.steps.features_map import bands
 from iota2.steps.map_layers import read_map
 from iota2.steps.pixels import features_at
+from iota2.testing.world import WorldOptions
 from tests.chain.helpers import (
+    DATES,
     EAST,
     IMAGES,
     MAPS,
@@ -148,6 +150,41 @@ def functions(small: Case, tmp_path_factory: pytest.TempPathFactory) -> Case:
 @pytest.mark.parametrize("shape", [(7, 13), (16, 64), None])
 def test_samples_with_functions_of_the_user_equal_the_map(functions: Case, shape: tuple[int, int] | None) -> None:
     require_equal_samples(functions, Resources(block_shape=shape))
+
+
+ALL = WorldOptions(
+    size=64, overlap=16, classes=3, dates=DATES, sensors=("Sentinel2", "Landsat8", "Sentinel1", "userFeat")
+)
+SENSORS: dict[str, dict[str, Mapping[str, Any]]] = {
+    "interpolated": {},
+    "raw": {"sensors_data_interpolation": {"use_gapfilling": False}},
+    "missing sensors allowed": {"chain": {"allow_missing_sensor": True}},
+}
+JOINT = """
+def joint(self):
+    optical, radar = self.get_Sentinel2_B8(), self.get_sentinel1_asc_vv()
+    return optical[:, :, 0] * radar[:, :, -1], "joint"
+"""
+
+
+@pytest.mark.parametrize("name", SENSORS)
+def test_samples_of_all_sensors_equal_the_map(all_sensors: Case, tmp_path: Path, name: str) -> None:
+    case, sections = copied(all_sensors, tmp_path / "case"), dict(SENSORS[name])
+    chain = {"s1_path": str(case.files.s1_path), "l8_path": str(case.files.l8_path)}
+    chain |= {"user_feat_path": str(case.files.user_feat_path), **sections.pop("chain", {})}
+    module = case.files.folder / "joint.py"
+    module.write_text(JOINT, encoding="utf-8")
+    external = {"module": str(module), "functions": "joint"}
+    run(mapped(case, chain=chain, userFeat={"patterns": "ALT,SLP"}, external_features=external, **sections))
+    found = {sensor.sensor for sensor in layers_of(case).recipes[0].sensors}
+    assert {"Sentinel2", "Landsat8", "sentinel1_asc", "userFeatures"} <= found
+    for shape in ((9, 11), None):
+        require_equal_samples(case, Resources(block_shape=shape))
+
+
+@pytest.fixture(scope="module")
+def all_sensors(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    return made(ALL, tmp_path_factory.mktemp("sensors") / "case")
 
 
 def test_functions_of_the_user_equal_numpy_on_the_whole_tile(functions: Case) -> None:
