@@ -30,10 +30,12 @@ builders : {{ builders_class_name : ['I2FeaturesMap'] }}
 """
 FEATURES = {
     "481 features": "",
+    "481 features, Zarr": "features_map : { output_format : 'zarr' }",
     "111 indices": "iota2_feature_extraction : { copy_input : False }",
     "300 raw bands, int16": ("sensors_data_interpolation : { use_gapfilling : False }\narg_train : { features : [] }"),
 }
 """Options of the features, by name."""
+STEPS = ("featuresMap", "featuresMapMosaic", "featuresMapStrips", "featuresMapZarr", "featuresMapPage")
 
 
 @pytest.mark.parametrize("name", FEATURES)
@@ -47,8 +49,10 @@ def bench_features_map(figures: Figures, bench_data: Path, megapixels: float, na
     if done.returncode:
         raise RuntimeError(done.stdout[-2000:] + done.stderr[-2000:])
     output = _output(made)
-    for step in ("featuresMap", "featuresMapMosaic"):
-        records = [one for one in Ledger(output).records.values() if one.id.startswith(f"{step}/")]
+    known = Ledger(output).records.values()
+    for step in STEPS:
+        if not (records := [one for one in known if one.id.startswith(f"{step}/")]):
+            continue
         seconds, memory = sum(one.seconds for one in records), max(one.peak for one in records)
         more = {"memory": memory, "reference": DECODE} if name == next(iter(FEATURES)) else {"memory": memory}
         figures.add(GROUP, f"{name}: {step}", [seconds], pixels=pixels, **more, **size)

@@ -24,6 +24,9 @@ from iota2.steps.blocks import IMAGE_THREADS, feature_shapes, fitting_threads
 from iota2.steps.map_layers import map_profile, read_map
 from iota2.steps.pixels import several_feature_blocks
 
+WRITING_SECONDS = 0.03e-6
+"""Seconds to write and compress one value of a raster of features, measured by ``make bench``."""
+
 
 def run(job: JobContext) -> None:
     """Compute all features block by block and write them."""
@@ -90,10 +93,6 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     bands = band_count(run.recipe, given, run.dates)
     seconds = READING_SECONDS * facts.layers + run.feature_seconds + WRITING_SECONDS * bands
     return facts.raster_cost(bands * band_bytes(run.recipe, given), seconds)
-
-
-WRITING_SECONDS = 0.03e-6
-"""Seconds to write and compress one value of a raster of features, measured by ``make bench``."""
 
 
 def block_shape(config: Config, facts: Facts, tile: str, use: Resources) -> tuple[int, int]:
