@@ -40,27 +40,25 @@ STEPS = ("featuresMap", "featuresMapMosaic", "featuresMapStrips", "featuresMapZa
 
 @pytest.mark.parametrize("name", FEATURES)
 def bench_features_map(figures: Figures, bench_data: Path, megapixels: float, name: str) -> None:
-    """All steps of a run on one core, and the time to decode the images once."""
+    """All jobs of each longer step of a run, one after the other, on one thread; and decoding of the images."""
     made = archive(bench_data, side_of(megapixels))
-    config = _configured(made, name)
+    config, which = _configured(made, name), "processor" if figures.processor_time else "seconds"
     size, pixels = {"megapixels": made.megapixels}, made.side**2
-    command = [sys.executable, "-m", "iota2", "run", str(config), "--workers", "1"]
+    command = [sys.executable, "-m", "iota2", "run", str(config)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(done.stdout[-2000:] + done.stderr[-2000:])
-    output = _output(made)
-    known = Ledger(output).records.values()
-    for step in STEPS:
-        if not (records := [one for one in known if one.id.startswith(f"{step}/")]):
-            continue
-        seconds, memory = sum(one.seconds for one in records), max(one.peak for one in records)
-        more = {"memory": memory, "reference": DECODE} if name == next(iter(FEATURES)) else {"memory": memory}
-        figures.add(GROUP, f"{name}: {step}", [seconds], pixels=pixels, **more, **size)
-    files = sum(path.stat().st_size for path in (output / "by_tiles").iterdir())
+    output, whole = _output(made), name == next(iter(FEATURES))
+    made_by = {one.id.partition("/")[0] for one in Ledger(output).records.values()}
+    files = sum(path.stat().st_size for path in (output / "by_tiles").rglob("*"))
     figures.remarks.append(f"{name}, {made.megapixels:g} megapixels: {files / 1e6:,.0f} MB of strips.")
-    if name == next(iter(FEATURES)):
+    for step in (step for step in STEPS if step in made_by):
+        message = run_task("step", config, "--step", step)
+        more = {"memory": message["memory"], **({"reference": DECODE} if whole else {})}
+        figures.add(GROUP, f"{name}: {step}", message[which], pixels=pixels, **more, **size)
+    if whole:
         decoding = run_task("extraction", config, "--points", 1000)["decoding"]
-        figures.add(GROUP, DECODE, decoding["seconds"], pixels=pixels, **size)
+        figures.add(GROUP, DECODE, decoding[which], pixels=pixels, **size)
     shutil.rmtree(output)
 
 
