@@ -23,7 +23,7 @@ Every file of the output folder, as declared in `src/iota2/layout.py`. Names in 
 | in braces | values |
 | --- | --- |
 | `tile` | the names in `chain.list_tile`; without it, those of all tiles of the grid of the features tiler |
-| `part` | strips of {PART_ROWS} rows of a tile, numbered from 0: the unit of work of extraction and classification |
+| `part` | strips of {PART_ROWS} rows of a tile, from 0: the unit of work of extraction, classification, features maps |
 | `strip` | strips of {PART_ROWS} rows of the map of all tiles, numbered from 0; those without a tile are absent |
 | `sensor` | name of a sensor, such as `Sentinel2` |
 | `raster` | names of the rasters in `chain.features_path`, without extension |

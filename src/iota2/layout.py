@@ -400,12 +400,12 @@ def products() -> tuple[Artifact, ...]:
 
 def is_product(name: str) -> bool:
     """Whether ``name``, a path relative to the output folder, is a product."""
-    of_tile = name.partition("/")[0] not in _named_folders()
+    of_tile = name.partition("/")[0] not in named_folders()
     return any(artifact.matches(name) for artifact in products() if of_tile or not artifact.path.startswith("{"))
 
 
 @cache
-def _named_folders() -> frozenset[str]:
+def named_folders() -> frozenset[str]:
     """First folders of the paths of artifacts; other folders are those of tiles."""
     return frozenset(artifact.path.partition("/")[0] for artifact in artifacts() if "/" in artifact.path)
 

@@ -182,6 +182,24 @@ def test_samples_of_all_sensors_equal_the_map(all_sensors: Case, tmp_path: Path,
         require_equal_samples(case, Resources(block_shape=shape))
 
 
+@pytest.mark.parametrize("sensors", ["", "Landsat8"])
+def test_a_tile_without_a_sensor_has_no_data_there(all_sensors: Case, tmp_path: Path, sensors: str) -> None:
+    case = copied(all_sensors, tmp_path / "case")
+    shutil.rmtree(case.files.l8_path / EAST)
+    chain = {"list_tile": BOTH, "l8_path": str(case.files.l8_path)}
+    config = mapped(case, chain=chain, **({"features_map": {"sensors": sensors}} if sensors else {}))
+    remarks = [remark.text for remark in preview_run(load_config(config), runner.Options()).survey.remarks]
+    notes = preview_run(load_config(config), runner.Options()).survey.notes[EAST]
+    assert any("Its features have no data there." in text for text in [*remarks, *(note.text for note in notes)])
+    run(config)
+    east, west = (by_name(case.output / f"by_tiles/{tile}.vrt") for tile in (EAST, WEST))
+    landsat = [name for name in east if name.startswith("Landsat8")]
+    assert landsat
+    assert all((east[name] == NODATA).all() and (west[name] != NODATA).any() for name in landsat)
+    assert all((east[name] != NODATA).any() for name in east if name not in landsat)
+    assert (len(landsat) == len(east)) == bool(sensors)
+
+
 @pytest.fixture(scope="module")
 def all_sensors(tmp_path_factory: pytest.TempPathFactory) -> Case:
     return made(ALL, tmp_path_factory.mktemp("sensors") / "case")
@@ -299,6 +317,10 @@ def test_a_classification_still_refuses_different_raw_dates(tmp_path: Path, caps
             {"features_map": {"sensors": "Sentinel3"}},
             "'Sentinel3' is not an enabled sensor with images; expected",
         ),
+        (
+            {"iota2_feature_extraction": {"copy_input": False}, "features_map": {"sensors": "userFeatures"}},
+            "'userFeatures' is not an enabled sensor with images",
+        ),
         ({"external_features": {"output_name": "a/b.tif"}}, "expected a file name of letters, digits and"),
         ({"features_map": {"output_format": "netcdf"}}, "expected 'geotiff' or 'zarr'"),
     ],
@@ -324,6 +346,22 @@ def test_whole_numbers_are_kept_or_the_job_stops(tmp_path: Path) -> None:
     assert (by_name(case.output / MAP)["Sentinel2_B4_20180511"] == 40000).any()
     with pytest.raises(JobsFailed, match="Sentinel2_B4_20180511 has the value 40000, which int16 cannot represent"):
         run(mapped(case, **raw, features_map={"data_type": "int16"}))
+
+
+def test_a_no_data_value_is_the_one_that_float32_represents(small: Case, tmp_path: Path) -> None:
+    case = copied(small, tmp_path / "case")
+    sections = with_functions(case)
+    run(mapped(case, **{**sections, "external_features": {**sections["external_features"], "no_data_value": -9999.9}}))
+    content = json.loads((case.output / "final/features_map_statistics.json").read_text(encoding="utf-8"))
+    assert min(band["minimum"] for band in content["bands"]) > -9000
+    with rasterio.open(case.output / MAP) as source:
+        assert source.nodata == float(np.float32(-9999.9))
+
+
+def test_raw_series_that_do_not_exist_are_noted(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    raw = {"sensors_data_interpolation": {"use_gapfilling": False}, "features_map": {"raw_series": True}}
+    _, out, error = command(capsys, "check", mapped(case, **raw))
+    assert "features_map.raw_series has no effect: there are no raw series beside interpolated ones" in out + error
 
 
 def test_sensors_and_name_of_the_map_are_chosen(small: Case, tmp_path: Path) -> None:

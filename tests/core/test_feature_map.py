@@ -16,6 +16,7 @@ OPTICAL = SensorRecipe("Optical", ("B2", "B3", "B4", "B8"), ROLES, ("20180101", 
 LAYERS = SensorRecipe("userFeat", ("ALT_1",), {}, (), indices=(), static=True)
 DATES = {"Optical": ("20180103", "20180104", "20180104.1")}
 RECIPE = FeatureRecipe((OPTICAL, LAYERS))
+FUNCTIONS = {"both": ("Optical", "userFeat"), "one": ("Optical",)}
 
 
 def raw() -> FeatureRecipe:
@@ -50,7 +51,17 @@ def test_a_tile_that_lacks_dates_has_its_features_at_their_bands() -> None:
     assert of_tile.sensors[0].dates == ("20180103", "20180104.1")
     places = rows_in_map(raw(), of_tile)
     assert tuple(raw().names[k] for k in places) == of_tile.names
-    assert recipe_of_tile(RECIPE, {"Optical": ()}) == RECIPE, "interpolated series have the same dates on all tiles"
+    there = {"Optical": ("20180103",), "userFeat": ()}
+    assert recipe_of_tile(RECIPE, there) == RECIPE, "interpolated series have the same dates on all tiles"
+
+
+def test_a_tile_that_lacks_a_sensor_has_the_features_of_the_others() -> None:
+    calls = [UserFunction(name, labels=(name,), dates=("",), sensors=read) for name, read in FUNCTIONS.items()]
+    recipe = replace(RECIPE, user=UserFeatures("mine.py", "", tuple(calls)))
+    of_tile = recipe_of_tile(recipe, {"Optical": ("20180103",)})
+    assert of_tile.names == (*OPTICAL.names, "one")
+    assert [recipe.names[k] for k in rows_in_map(recipe, of_tile)] == list(of_tile.names)
+    assert recipe_of_tile(recipe, {}).names == ()
 
 
 def test_places_do_not_depend_on_standard_labels() -> None:

@@ -16,10 +16,8 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from iota2.config.feature_maps import MapParams
-from iota2.config.recipes import RecipeParams
 from iota2.core.feature_map import FeatureMap, raw_recipe
 from iota2.core.graph import Key, Resources
-from iota2.core.sensor import SensorOptions
 from iota2.io.tables.vectors import write_shapefile
 from iota2.steps.features_map import bands, mosaic, parts, statistics, tiles
 from iota2.steps.map_layers import MapGrid, read_map
@@ -29,7 +27,6 @@ from tests.steps.helpers import (
     GRID,
     KEYS,
     RECIPE,
-    SPEC,
     Image,
     area,
     frame,
@@ -37,19 +34,12 @@ from tests.steps.helpers import (
     run,
     several,
     write_raster,
+    write_recipe,
     write_scene,
 )
 
 NODATA = -10000
-PARAMS = MapParams(
-    RecipeParams(
-        sensors=(SensorOptions(SPEC, Path("small"), 10),),
-        auto_date=True, gapfilling=False, indices=(), copy_input=True, relative_reflectance=False,
-        keep_duplicates=True, atmospheric_correction=False, standard_labels=False, allow_missing=False,
-        partial=False, temporal_features=(),
-    ),
-    sensors=(), raw_series=False, data_type=None, nodata=NODATA,
-)  # fmt: skip
+PARAMS = MapParams(sensors=(), raw_series=False, data_type=None, nodata=NODATA)
 
 
 def images(days: tuple[date, ...] = DAYS, **masks: Any) -> dict[date, Image]:
@@ -74,7 +64,9 @@ def written(folder: Path, layers: FeatureMap, scene: str, *, use: Resources | No
 def test_the_bands_are_described(tmp_path: Path) -> None:
     scenes = {"A": write_scene(tmp_path / "a", images(DAYS[:2])), "B": write_scene(tmp_path / "b", images(DAYS[1:]))}
     paths = several("tile", {tile: f"{tile.lower()}/{name}" for tile, name in scenes.items()})
-    run(bands.STEP, tmp_path, {"scene": paths}, {"bands": "bands.json"}, params=PARAMS)
+    raw = replace(RECIPE, sensors=(replace(RECIPE.sensors[0], gapfilling=False),))
+    inp = {"scene": paths, "recipe": write_recipe(tmp_path, raw)}
+    run(bands.STEP, tmp_path, inp, {"bands": "bands.json"}, params=PARAMS)
     found = read_map(tmp_path / "bands.json")
     assert found.names == tuple(f"Small_{band}_{key}" for key in KEYS for band in ("RED", "NIR")), "dates of both tiles"
     assert (found.dtype, found.nodata) == ("int16", NODATA)

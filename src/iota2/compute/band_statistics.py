@@ -88,10 +88,10 @@ class RasterStatistics:
     """
 
     def __init__(self, bands: int, nodata: float) -> None:
-        self._total = BandStatistics.empty(bands)
+        self._none = self._total = BandStatistics.empty(bands)
         self._nodata = nodata
-        self._cells: dict[tuple[int, int], np.ndarray] = {}
-        """Statistics (field, band) of the cells of the current row of blocks, by row and column."""
+        self._lines: dict[int, BandStatistics] = {}
+        """Statistics of each row of cells of the current row of blocks, by its first row."""
         self._top = 0
 
     def add(self, row: int, col: int, values: np.ndarray) -> None:
@@ -106,7 +106,8 @@ class RasterStatistics:
             self._top = row
         found = _cell_statistics(np.ascontiguousarray(values), float(self._nodata), CELL)
         for i, j in np.ndindex(found.shape[0], found.shape[1]):
-            self._cells[row + CELL * i, col + CELL * j] = found[i, j]
+            line = row + CELL * i
+            self._lines[line] = self._lines.get(line, self._none).merged(BandStatistics(*found[i, j]))
 
     def result(self) -> BandStatistics:
         """The statistics of all blocks so far."""
@@ -114,9 +115,9 @@ class RasterStatistics:
         return self._total
 
     def _fold(self) -> None:
-        for place in sorted(self._cells):
-            self._total = self._total.merged(BandStatistics(*self._cells[place]))
-        self._cells.clear()
+        for line in sorted(self._lines):
+            self._total = self._total.merged(self._lines[line])
+        self._lines.clear()
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]

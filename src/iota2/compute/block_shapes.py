@@ -71,6 +71,7 @@ def block_shapes(
     memory: int,
     *,
     extra_bytes: int = 0,
+    further_features: int = 0,
     regions: int = 0,
     reserved: int = 0,
     share: float = 1.0,
@@ -80,7 +81,8 @@ def block_shapes(
     """Shapes of the blocks in which ``scene`` is decoded and its features are computed within ``memory`` bytes.
 
     Memory per computed pixel is the maximum of: the series (4 bytes per value) and resampling buffers; the series, the
-    features and filter buffers; the features and ``extra_bytes`` of the caller. Memory per decoded pixel: stored values
+    features and filter buffers; the features and ``extra_bytes`` of the caller. ``further_features``: number of
+    features of other recipes, also in memory. Memory per decoded pixel: stored values
     of the block and its margins, and masks of ``regions``; twice with several ``threads``, because the next block is
     decoded in the background. Memory per thread: a tile or strip of a file. ``reserved`` bytes of the caller do not
     depend on the shape. ``margin``: pixels around a block whose features are also computed. The sum is kept below
@@ -90,7 +92,9 @@ def block_shapes(
     fallback. For files stored in tiles: rows of whole tiles, some tiles of one row, or parts of a tile. Raises
     ConfigError with the required memory if the smallest blocks do not fit.
     """
-    needs = _BlockMemory(scene, recipe, extra_bytes, regions, decodes_ahead=threads > 1, margin=margin)
+    needs = _BlockMemory(
+        scene, recipe, extra_bytes, regions, decodes_ahead=threads > 1, margin=margin, further_features=further_features
+    )
     reserved += threads * needs.piece_bytes()
     height, width = scene.geobox.shape
     least = MIN_ROWS, min(MIN_COLS, width)
@@ -163,6 +167,7 @@ class _BlockMemory:
     decodes_ahead: bool
     margin: int = 0
     """Pixels around a block whose features are also computed."""
+    further_features: int = 0
 
     def computed(self, shape: tuple[int, int]) -> float:
         """Maximum bytes per pixel of a computed block of a shape."""
@@ -179,7 +184,8 @@ class _BlockMemory:
         for function in self.recipe.functions:
             of_function = 4 * len(function.labels) if function.whole_tile else function_bytes(function)
             temporary = max(temporary, of_function * enlarged(shape, self.recipe.halo + self.margin))
-        features = enlarged(shape, self.margin) * (4 * len(self.recipe.names) + 2 * len(self.recipe.sensors))
+        names = len(self.recipe.names) + self.further_features
+        features = enlarged(shape, self.margin) * (4 * names + 2 * len(self.recipe.sensors))
         return max(series + resampling, series + temporary + features, features + self.extra_bytes) + _COUNT_BYTES
 
     def decoded(self, shape: tuple[int, int]) -> float:

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 
 from iota2.config.options.schema import Config
-from iota2.config.recipes import RecipeParams, recipe_params, require_same_dates, union_of_dates
+from iota2.config.recipes import require_same_dates, union_of_dates
+from iota2.core.feature import VALUE
 from iota2.core.feature_map import FeatureMap, MapType, raw_recipe
 from iota2.core.recipe import MISSING, FeatureRecipe, SensorRecipe
 from iota2.core.scene import Scene, SensorScene
+from iota2.core.user_features import EXOGENOUS
 from iota2.core.words import did_you_mean
 from iota2.errors import InputProblems
 
 INT16 = np.iinfo(np.int16)
 """Limits of the smaller data type of features maps."""
+_SENSORS = ("features_map", "sensors")
 
 
 @dataclass(frozen=True)
 class MapParams:
-    """Options of the configuration that define a features map."""
+    """Options of the configuration that define a features map, apart from those of the features."""
 
-    recipe: RecipeParams
     sensors: tuple[str, ...]
     """Sensors to write; empty for all."""
     raw_series: bool
@@ -31,27 +34,27 @@ class MapParams:
     data_type: MapType | None
     """None for the smaller type that represents all values exactly."""
     nodata: float
+    """A number that float32 represents exactly."""
 
 
 def map_params(config: Config) -> MapParams:
     """The options that define the features map."""
-    given = config.features_map
+    given, external = config.features_map, config.external_features
     return MapParams(
-        recipe=replace(recipe_params(config), partial=False),
         sensors=given.sensors,
         raw_series=given.raw_series and config.sensors_data_interpolation.use_gapfilling,
         data_type=None if given.data_type == "auto" else given.data_type,
-        nodata=config.external_features.no_data_value if config.external_features.enabled else MISSING,
+        nodata=float(np.float32(external.no_data_value)) if external.enabled else MISSING,
     )
 
 
 def map_of(whole: FeatureRecipe, scenes: Mapping[str, Scene], params: MapParams) -> FeatureMap:
-    """The features map of the features of a recipe.
+    """The features map of the features of a recipe. Features of sensors without observations have no data.
 
-    InputProblems for an unknown sensor or a data type that cannot represent the features; InputError for features that
-    need the same raw dates on all tiles.
+    InputProblems for an unknown sensor, a map without features, or a data type that cannot represent the features;
+    InputError for features that need the same raw dates on all tiles.
     """
-    recipe = _of_sensors(whole, params.sensors)
+    recipe = _of_sensors(replace(whole, partial=False, allow_missing=False), params.sensors)
     if recipe.functions:
         require_same_dates(recipe, scenes, "external_features with use_gapfilling False require")
     if any(one.temporal for one in recipe.sensors):
@@ -62,17 +65,35 @@ def map_of(whole: FeatureRecipe, scenes: Mapping[str, Scene], params: MapParams)
 
 
 def band_count(recipe: FeatureRecipe, params: MapParams, dates: Mapping[str, int]) -> int:
-    """Number of bands of the features map of a recipe; ``dates``: number of raw dates of all tiles, by sensor."""
-    used = [one for one in recipe.sensors if not params.sensors or one.sensor in params.sensors]
-    raw = sum(len(one.series) * dates.get(one.sensor, 0) for one in used) if params.raw_series else 0
-    return len(recipe.names) - sum(len(one.names) for one in recipe.sensors if one not in used) + raw
+    """Number of bands of the features map of a recipe; ``dates``: number of raw dates of all tiles, by sensor.
+
+    Functions of the user count even if they read sensors that are not written.
+    """
+    return (
+        len(recipe.names)
+        - sum(len(one.names) for one in recipe.sensors if not _used(one, params))
+        + raw_count(recipe, params, dates)
+    )
 
 
-def band_bytes(recipe: FeatureRecipe, params: MapParams) -> int:
-    """Bytes of a value of the features map, from the options and the recipe."""
-    if params.data_type == "float32" or next(_fractional(FeatureMap((recipe,))), None):
+def raw_count(recipe: FeatureRecipe, params: MapParams, dates: Mapping[str, int]) -> int:
+    """Number of bands of raw series beside interpolated ones."""
+    if not params.raw_series:
+        return 0
+    return sum(len(one.series) * dates.get(one.sensor, 0) for one in recipe.sensors if _used(one, params))
+
+
+def band_bytes(recipe: FeatureRecipe, params: MapParams, scenes: Mapping[str, Scene]) -> int:
+    """Bytes of a value of the features map; only the files of the first tile are considered."""
+    found = FeatureMap((recipe,), nodata=params.nodata)
+    if params.data_type == "float32" or (params.raw_series and not params.data_type) or _is_fractional(found):
         return 4
-    return 2
+    first = dict(islice(scenes.items(), 1))
+    return 2 if params.data_type == "int16" or _stored_as_int16(found, first) else 4
+
+
+def _used(sensor: SensorRecipe, params: MapParams) -> bool:
+    return not params.sensors or sensor.sensor in params.sensors
 
 
 def _dates(recipe: FeatureRecipe, scenes: Mapping[str, Scene]) -> dict[str, tuple[str, ...]]:
@@ -81,16 +102,23 @@ def _dates(recipe: FeatureRecipe, scenes: Mapping[str, Scene]) -> dict[str, tupl
 
 
 def _of_sensors(recipe: FeatureRecipe, names: tuple[str, ...]) -> FeatureRecipe:
-    """The features of some sensors, of all without names; InputProblems for a name that no sensor of the run has."""
-    known = [sensor.sensor for sensor in recipe.sensors]
+    """The features of some sensors, of all without names; InputProblems for an unknown name, or without features."""
+    known = [one.sensor for one in recipe.sensors if one.sensor != EXOGENOUS]
     if wrong := [name for name in names if name not in known]:
         hint = did_you_mean(wrong[0], known) or f"; expected some of {', '.join(known)}"
-        raise InputProblems([(("features_map", "sensors"), f"{wrong[0]!r} is not an enabled sensor with images{hint}")])
-    if not names:
-        return recipe
-    dated = recipe.of_sensors(names)
-    kept = [one if one.sensor in names else replace(one, copy_input=False) for one in dated.sensors]
-    return replace(dated, sensors=tuple(kept))
+        raise InputProblems([(_SENSORS, f"{wrong[0]!r} is not an enabled sensor with images{hint}")])
+    found = recipe
+    if names:
+        dated = recipe.of_sensors(names)
+        kept = [one if one.sensor in names else replace(one, copy_input=False) for one in dated.sensors]
+        found = replace(dated, sensors=tuple(kept), numbers=())
+        if recipe.standard_labels:
+            position = {one: k for k, one in enumerate(recipe.features)}
+            found = replace(found, numbers=tuple(position[one] for one in found.features))
+    if not found.features:
+        text = f"{', '.join(names) or 'the sensors'}: no features; add a sensor, or set copy_input to True"
+        raise InputProblems([(_SENSORS, text)])
+    return found
 
 
 def _series(scenes: Mapping[str, Scene], name: str) -> dict[str, SensorScene]:
@@ -109,8 +137,12 @@ def _data_type(found: FeatureMap, scenes: Mapping[str, Scene], wanted: MapType |
             text = f"{what}; set it to auto, or map raw bands only (use_gapfilling: False, arg_train.features: [])"
             raise InputProblems([(("features_map", "data_type"), text)])
         return "int16"
-    small = found.nodata in range(INT16.min, INT16.max + 1) and not fractional
-    return "int16" if small and _stored_as_int16(found, scenes) else "float32"
+    return "float32" if _is_fractional(found) or not _stored_as_int16(found, scenes) else "int16"
+
+
+def _is_fractional(found: FeatureMap) -> bool:
+    """Whether a value of the map, or its no-data value, may not be a whole number of int16."""
+    return next(_fractional(found), None) is not None or found.nodata not in range(INT16.min, INT16.max + 1)
 
 
 def _fractional(found: FeatureMap) -> Iterator[str]:
@@ -119,7 +151,7 @@ def _fractional(found: FeatureMap) -> Iterator[str]:
         names = {feature: band.name for band, (_, feature) in zip(found.bands_of(number), recipe.features, strict=True)}
         for sensor in recipe.sensors:
             for feature in sensor.features:
-                if not (_stored(sensor) and feature.series in sensor.bands and feature.kind == "value"):
+                if not (_stored(sensor) and feature.series in sensor.bands and feature.kind == VALUE):
                     yield names[feature]
         yield from (names[feature] for function in recipe.functions for feature in function.features)
 

@@ -206,7 +206,8 @@ def _require_same_dates(function: str, sensor: str, series: Mapping[str, SensorS
             text = (
                 f"{function} reads the raw series of {sensor}, whose dates differ between {first} and {tile} in "
                 f"{counted(len(differing), 'date')} (first: {', '.join(differing[:3])}). Set "
-                "external_features.fill_missing_dates to True: absent dates then hold no_data_value, and their mask 2"
+                "external_features.fill_missing_dates to True: absent dates then have the value no_data_value and the "
+                "mask 2"
             )
             raise InputProblems([(("external_features", "fill_missing_dates"), text)])
 

@@ -107,13 +107,14 @@ def raw_recipe(recipe: FeatureRecipe, dates: Mapping[str, Sequence[str]]) -> Fea
 
 
 def recipe_of_tile(recipe: FeatureRecipe, dates: Mapping[str, Sequence[str]]) -> FeatureRecipe:
-    """The recipe of a tile whose raw series lack some dates of the recipe; their names are those without
-    ``standard_labels``.
+    """The recipe of a tile that lacks some sensors, or some dates of raw series.
 
-    ``dates``: date keys of the tile, by sensor. A sensor without raw series keeps its dates.
+    ``dates``: date keys of the tile's images, by sensor; layers also have an entry. Functions of the user that read
+    other sensors are left out. The names of the features are those without ``standard_labels``.
     """
-    sensors = tuple(_at_dates(one, dates.get(one.sensor, ())) for one in recipe.sensors)
-    return replace(recipe, sensors=sensors, standard_labels=False, numbers=())
+    sensors = tuple(_at_dates(one, dates[one.sensor]) for one in recipe.sensors if one.sensor in dates)
+    user = recipe.user.of_sensors(frozenset(dates)) if recipe.user else None
+    return replace(recipe, sensors=sensors, user=user, standard_labels=False, numbers=())
 
 
 def _at_dates(sensor: SensorRecipe, dates: Collection[str]) -> SensorRecipe:

@@ -16,8 +16,8 @@ from odc.geo.geobox import GeoBox
 from pyproj import CRS
 
 PART_ROWS = 1024
-"""Rows of a part, the unit of work of extraction and classification, and of a strip of the mosaic. Pixel values do not
-depend on it, names do."""
+"""Rows of a part, the unit of work of extraction, classification and features maps, and of a strip of the mosaic. Pixel
+values do not depend on it, names do."""
 
 
 Margins = tuple[int, int, int, int]

@@ -50,10 +50,22 @@ def halo_factor(halo: int) -> float:
     return enlarged(COMPUTED_SHAPES[0], halo)
 
 
-def feature_shapes(scene: Scene, recipe: FeatureRecipe, use: Resources, *, extra_bytes: int = 0) -> BlockShapes:
-    """Rows and columns of blocks in which features are computed; ``extra_bytes``: per pixel, for their use."""
+def feature_shapes(
+    scene: Scene, recipe: FeatureRecipe, use: Resources, *, extra_bytes: int = 0, further_features: int = 0
+) -> BlockShapes:
+    """Rows and columns of blocks in which features are computed.
+
+    ``extra_bytes``: per pixel, for their use. ``further_features``: number of features of other recipes that are
+    computed from the same block.
+    """
     return _shapes_set_by_user(use) or block_shapes(
-        scene, recipe, use.memory, extra_bytes=extra_bytes, share=_BLOCK_MEMORY_SHARE, threads=use.threads
+        scene,
+        recipe,
+        use.memory,
+        extra_bytes=extra_bytes,
+        further_features=further_features,
+        share=_BLOCK_MEMORY_SHARE,
+        threads=use.threads,
     )
 
 

@@ -115,13 +115,17 @@ def statistics_json(layers: FeatureMap, sums: MapSums) -> dict[str, Any]:
 
 
 def map_style(layers: FeatureMap, found: BandStatistics) -> str:
-    """QGIS style of the map: natural colours of its middle date, or else the first band in shades of grey."""
+    """QGIS style of the map: natural colours, or else the first band in shades of grey.
+
+    The colours are those of the middle date of the first sensor that has them.
+    """
     spread = _STRETCH_STD * found.std
     least = np.nan_to_num(np.maximum(found.minimum, found.mean - spread))
     most = np.nan_to_num(np.minimum(found.maximum, found.mean + spread))
-    pictures = list(layers.colours.values())
-    if pictures:
-        return colours_style([(k + 1, least[k], most[k]) for k in pictures[len(pictures) // 2]])
+    colours = layers.colours
+    of_first = [bands for (sensor, _), bands in colours.items() if sensor == next(iter(colours))[0]]
+    if of_first:
+        return colours_style([(k + 1, least[k], most[k]) for k in of_first[len(of_first) // 2]])
     return ramp_style(("#000000", "#ffffff"), least[0], max(most[0], least[0] + _MIN_RANGE))
 
 

@@ -300,7 +300,7 @@ class RasterReader:
         return out
 
     def decimated(self, max_pixels: int, *, band: int = 1) -> np.ndarray:
-        """(y, x) values of one band at reduced resolution, with at most ``max_pixels`` pixels.
+        """(y, x) values of one band at reduced resolution: about ``max_pixels``, more if the raster is very narrow.
 
         Pixels are chosen by nearest neighbour, from an overview if the file has a suitable one.
         """

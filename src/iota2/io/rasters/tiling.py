@@ -31,17 +31,24 @@ def blocks_on_tile(
     for block in blocks("", destination, shape):
         yield (
             block,
-            _nearest(reader, destination, block, nodata)
+            _nearest(reader, destination, block, nodata, unchanged=method == "copy")
             if method in ("copy", "nearest")
             else _warped(reader, destination, block, Resampling[method], nodata),
         )
 
 
-def _nearest(reader: RasterReader, destination: GeoBox, block: Block, nodata: float | None) -> np.ndarray:
-    """Values of the pixels that contain the centres of those of a block."""
+def _nearest(
+    reader: RasterReader, destination: GeoBox, block: Block, nodata: float | None, *, unchanged: bool
+) -> np.ndarray:
+    """Values of the pixels that contain the centres of those of a block.
+
+    NaN becomes ``nodata`` unless ``unchanged``.
+    """
     place = placement(reader.geobox, destination, block.rows, block.cols, "nearest")
     rows, cols = place.window
     values = place.nearest(reader.read_bands(reader.geobox[slice(*rows), slice(*cols)]))
+    if not unchanged and nodata is not None and values.dtype.kind == "f":
+        values = np.where(np.isnan(values), values.dtype.type(nodata), values)
     if nodata is not None and not place.inside.all():
         values = np.where(place.inside, values, values.dtype.type(nodata))
     return values

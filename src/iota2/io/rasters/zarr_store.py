@@ -60,10 +60,10 @@ def create_store(path: Path, axes: MapAxes, geobox: GeoBox) -> None:
 
 @contextmanager
 def shard_writer(path: Path, threads: int) -> Iterator[ShardWriter]:
-    """A writer of the values of a store, which compresses with some threads."""
+    """A writer of the values of a store, which compresses up to ``threads`` chunks at once."""
     import zarr  # noqa: PLC0415
 
-    with zarr.config.set({"threading.max_workers": threads, "async.concurrency": threads}):
+    with zarr.config.set({"async.concurrency": threads}):
         root = zarr.open_group(path, mode="r+", use_consolidated=False)
         yield ShardWriter({name: root[name] for name in (FEATURES, UNDATED) if name in root})
 
@@ -95,7 +95,7 @@ class StoreReader:
     """Array of each band of the map, and its position along the dimensions before y and x."""
 
     def decimated(self, max_pixels: int, *, band: int = 1) -> np.ndarray:
-        """(y, x) values of one band, with at most ``max_pixels`` pixels, chosen at equal distances.
+        """(y, x) values of one band at equal distances: about ``max_pixels`` pixels, more if the map is very narrow.
 
         Stores have no overviews: the band is read completely, file by file.
         """

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from iota2.core import palettes
 from iota2.core.feature_map import FeatureMap
-from iota2.core.words import counted, some
+from iota2.core.words import counted, size_text, some
 from iota2.report.features.charts import HEIGHT, LEFT, WIDTH, Chart, chart
 from iota2.report.features.scales import LOWER_PERCENT, UPPER_PERCENT, Limits, number_text
 from iota2.report.features.series import Series
@@ -129,7 +129,7 @@ def _key_figures(data: FeaturesData) -> list[tuple[str, str, str]]:
         ("Bands", f"{len(data.layers.bands):,}", f"{data.layers.dtype}, no data: {data.layers.nodata:g}"),
         ("Dates", f"{len(days):,}", period),
         ("Size", f"{grid.width:,} × {grid.height:,}", f"pixels of {grid.pixel}"),
-        ("On disk", _bytes(data.disk), f"{counted(data.tiles, 'tile')} of {counted(len(sensors), 'sensor')}"),
+        ("On disk", size_text(data.disk), f"{counted(data.tiles, 'tile')} of {counted(len(sensors), 'sensor')}"),
     ]
 
 
@@ -198,16 +198,6 @@ def _scale_bar(metres: float) -> _ScaleBar:
     length = next(step * power for step in (5, 2, 1) if step * power <= metres / 4)
     text = f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"
     return _ScaleBar(round(100 * length / metres, 2), text)
-
-
-def _bytes(count: int) -> str:
-    """A size as text: ``12 MB``."""
-    size, unit = float(count), "B"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if size < 1000:
-            break
-        size, unit = size / 1000, larger
-    return f"{size:.3g} {unit}" if unit != "B" else f"{count} B"
 
 
 def _data_uri(webp: bytes) -> str:

@@ -64,7 +64,7 @@ def run_view(
 
 
 def _holes(plan: Plan, found: Survey, views: Mapping[str, JobView]) -> Iterator[Hole]:
-    """Areas whose classification failed."""
+    """Areas whose jobs failed."""
     for job in plan.jobs:
         if views[job.id].state == "failed" and job.step.leaves_gap and "tile" in job.key:
             tile = str(job.key["tile"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 from odc.geo.geobox import GeoBox
@@ -31,8 +31,6 @@ _TILES = ("grid", "tile_field", "rasters_grid_path", "list_tile", "spatial_resol
 """Options that define the tiles."""
 MAX_ROUNDING_PIXELS = 0.01
 """Part of a pixel by which a polygon may exceed the grid of its tile."""
-_RESERVED = frozenset(PurePosixPath(folder).parts[0] for folder in layout.FOLDERS)
-"""Folders of every run, which cannot be those of a tile."""
 
 
 def find_grid(problems: Problems) -> Images:
@@ -72,8 +70,9 @@ def _tile_grids(config: Config) -> dict[str, GeoBox]:
         grids = _grids_of_rasters(chain.rasters_grid_path, chain.list_tile)
     else:
         grids = _grids_of_polygons(config)
-    if reserved := [tile for tile in grids if tile.lower() in _RESERVED]:
-        raise InputError(f"a tile cannot have the name {reserved[0]}, which is a folder of every run; rename it")
+    folders = {folder.lower() for folder in layout.named_folders()}
+    if reserved := [tile for tile in grids if tile.lower() in folders]:
+        raise InputError(f"a tile cannot have the name {reserved[0]}, which is a folder of output folders; rename it")
     if len(grids) > MAX_TILES:
         raise InputError(f"has {len(grids):,} tiles; expected at most {MAX_TILES:,}. Select some with chain.list_tile")
     return {tile: grids[tile] for tile in chain.list_tile or grids}

@@ -114,7 +114,8 @@ def _recipe(problems: Problems, scenes: Mapping[str, Scene]) -> FeatureRecipe | 
         problems.attempt(lambda: require_same_dates(recipe, scenes, "use_gapfilling is False, which requires"))
     if recipe and _needs_series(problems) and recipe.series_shape is None:
         problems.add(("arg_train", "classifier"), f"{SERIES_NEEDED}.")
-    for text in _incomplete_tiles(scenes, recipe) if recipe and recipe.needs_all_sensors else ():
+    learns = recipe is not None and "reference" in problems.asks
+    for text in _incomplete_tiles(scenes, recipe) if recipe and learns and recipe.needs_all_sensors else ():
         problems.add(("external_features", "functions"), text)
     return recipe
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from odc.geo.geobox import GeoBox
 
+from iota2.chains import chain_of
 from iota2.config.options.schema import Config
 from iota2.config.options.sensors import RADAR
 from iota2.config.recipes import season_notes
@@ -139,6 +140,8 @@ def _without_images(config: Config, options: SensorOptions) -> str:
     """What happens on a tile without images of a sensor; empty if such a tile is a problem."""
     if config.chain.allow_missing_sensor:
         return "With chain.allow_missing_sensor, its features are missing values there."
+    if "reference" not in chain_of(config).asks and not options.spec.static:
+        return "Its features have no data there."
     if config.sensor_models and not options.spec.static:
         return "Models of the other sensors are used there (arg_classification.missing_sensors)."
     return ""

@@ -198,8 +198,13 @@ def _collect(problems: Problems) -> Survey | None:
         sources(config),
         images.trials,
         images.rasters,
-        map_strips(extent.grid, images.scenes) if extent.grid and with_zarr(config) else None,
+        map_strips(extent.grid, images.scenes) if extent.grid and _writes_strips(config) else None,
     )
+
+
+def _writes_strips(config: Config) -> bool:
+    """Whether the run writes a Zarr store, strip by strip."""
+    return with_zarr(config) and any("strip" in step.over for step in chain_of(config).steps)
 
 
 def _findings(problems: Problems, facts: Facts) -> list[Finding]:

@@ -7,7 +7,6 @@ import numpy as np
 from iota2 import layout
 from iota2.config.feature_maps import MapParams, map_of, map_params
 from iota2.config.options.schema import Config
-from iota2.config.recipes import build_recipe
 from iota2.core.cost import Facts
 from iota2.core.feature_map import FeatureMap
 from iota2.core.graph import Finding, JobContext, Step
@@ -16,6 +15,7 @@ from iota2.core.words import counted, size_text
 from iota2.errors import InputError, InputProblems
 from iota2.io.files.atomic import write_json
 from iota2.io.series.scene_file import read_scene
+from iota2.io.tables.recipes import read_recipe
 
 LARGE_MAP_BYTES = 100e9
 """Bytes of a features map above which `plan` advises to write fewer features."""
@@ -24,8 +24,7 @@ LARGE_MAP_BYTES = 100e9
 def run(job: JobContext[MapParams]) -> None:
     """Write the description of the map."""
     scenes = {key.tile: read_scene(path) for key, path in job.inp.each("scene")}
-    recipe = build_recipe(scenes, job.params.recipe)
-    write_json(job.out.bands, map_of(recipe, scenes, job.params).to_json())
+    write_json(job.out.bands, map_of(read_recipe(job.inp.recipe), scenes, job.params).to_json())
 
 
 def check(config: Config, facts: Facts) -> list[Finding]:
@@ -38,7 +37,11 @@ def check(config: Config, facts: Facts) -> list[Finding]:
         return [Finding(text, option) for option, text in err.found]
     except InputError as err:
         return [Finding(str(err), ("sensors_data_interpolation", "use_gapfilling"))]
-    return [Finding.about(Remark(_size(layers, facts.all_pixels), "extent"))]
+    found = [Finding.about(Remark(_size(layers, facts.all_pixels), "extent"))]
+    if config.features_map.raw_series and len(layers.recipes) == 1:
+        text = "features_map.raw_series has no effect: there are no raw series beside interpolated ones"
+        found.append(Finding.about(Remark(text, "options")))
+    return found
 
 
 def _size(layers: FeatureMap, pixels: int) -> str:
@@ -63,7 +66,7 @@ STEP = Step(
     task="map_bands",
     run=run,
     over=(),
-    needs={"scene": layout.SCENE},
+    needs={"scene": layout.SCENE, "recipe": layout.RECIPE},
     makes={"bands": layout.MAP_BANDS},
     params=map_params,
     check=check,

@@ -65,7 +65,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of the job: all bands of all tiles are read, resampled and written."""
     run, given = facts.run, map_params(config)
     bands = band_count(run.recipe, given, run.dates)
-    return facts.raster_cost(bands * band_bytes(run.recipe, given), MOSAIC_SECONDS * bands)
+    return facts.raster_cost(bands * band_bytes(run.recipe, given, run.scenes), MOSAIC_SECONDS * bands)
 
 
 STEP = Step(

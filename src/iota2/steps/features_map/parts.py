@@ -9,7 +9,7 @@ import numpy as np
 
 from iota2 import layout
 from iota2.compute.feature_layers import exact_type, mark_missing
-from iota2.config.feature_maps import band_bytes, band_count, map_params
+from iota2.config.feature_maps import band_bytes, band_count, map_params, raw_count
 from iota2.config.options.schema import Config
 from iota2.core.cost import READING_SECONDS, Cost, Facts, JobFacts
 from iota2.core.cube import FeatureBlock
@@ -42,10 +42,14 @@ def _map_blocks(
     scene: Scene, layers: FeatureMap, rows: tuple[int, int], use: Resources
 ) -> Iterator[tuple[Block, np.ndarray]]:
     """Yield the blocks of some rows of a tile with their values (band, y, x) in the data type of the map."""
-    dates = {sensor.spec.name: sensor.keys for sensor in scene.series}
+    dates = {sensor.spec.name: sensor.keys for sensor in scene.sensors}
     recipes = [recipe_of_tile(recipe, dates) for recipe in layers.recipes]
+    if not recipes[0].sensors:
+        return  # pixels that are not written have no data
     places = list(_places(layers, recipes))
-    shapes_for = partial(feature_shapes, scene, layers.recipes[0], extra_bytes=_extra_bytes(layers))
+    further = len(layers.bands) - len(layers.recipes[0].names)
+    extra = _extra_bytes(len(layers.bands))
+    shapes_for = partial(feature_shapes, scene, recipes[0], extra_bytes=extra, further_features=further)
     use = fitting_threads(use, shapes_for)
     shapes = shapes_for(use)
 
@@ -82,9 +86,9 @@ def _values(
     return exact_type(values, layers.dtype, layers.names)
 
 
-def _extra_bytes(layers: FeatureMap) -> int:
-    """Bytes per pixel of a block while its values are converted and written."""
-    return 3 * 4 * len(layers.bands)
+def _extra_bytes(bands: int) -> int:
+    """Bytes per pixel of a block while the values of its bands are converted and written."""
+    return 3 * 4 * bands
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:
@@ -92,13 +96,16 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     run, given = facts.run, map_params(config)
     bands = band_count(run.recipe, given, run.dates)
     seconds = READING_SECONDS * facts.layers + run.feature_seconds + WRITING_SECONDS * bands
-    return facts.raster_cost(bands * band_bytes(run.recipe, given), seconds)
+    return facts.raster_cost(bands * band_bytes(run.recipe, given, run.scenes), seconds)
 
 
 def block_shape(config: Config, facts: Facts, tile: str, use: Resources) -> tuple[int, int]:
     """Rows and columns of the blocks whose features are computed at once."""
-    extra = 12 * band_count(facts.recipe, map_params(config), facts.dates)
-    return feature_shapes(facts.scenes[tile], facts.recipe, use, extra_bytes=extra).computed
+    given = map_params(config)
+    extra = _extra_bytes(band_count(facts.recipe, given, facts.dates))
+    further = raw_count(facts.recipe, given, facts.dates)
+    found = feature_shapes(facts.scenes[tile], facts.recipe, use, extra_bytes=extra, further_features=further)
+    return found.computed
 
 
 STEP = Step(

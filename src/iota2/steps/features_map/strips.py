@@ -96,7 +96,7 @@ def _file_memory(item: int) -> int:
 def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of a job: all bands of the strip are read, resampled and compressed."""
     run, given = facts.run, map_params(config)
-    bands, item = band_count(run.recipe, given, run.dates), band_bytes(run.recipe, given)
+    bands, item = band_count(run.recipe, given, run.dates), band_bytes(run.recipe, given, run.scenes)
     values = facts.pixels * bands
     seconds = SECONDS_PER_JOB + (READING_SECONDS + COMPRESSING_SECONDS) * values
     return Cost(max(facts.allowed, _file_memory(item)), seconds, COMPRESSION_RATIO * values * item)

@@ -23,12 +23,12 @@ def run(job: JobContext[RecipeParams]) -> None:
 
 
 def check(config: Config, facts: Facts) -> Iterator[Finding]:
-    """A remark on rasters for functions of the user that no function reads: pixels without their data have no label."""
+    """A remark on rasters for functions of the user that no function reads."""
     functions = facts.recipe.functions if config.external_features.exogenous else ()
     if functions and not any(EXOGENOUS in function.sensors for function in functions):
         text = (
-            f"{EXOGENOUS_SECTION}.{EXOGENOUS_DATA}: no function reads these rasters, but pixels without their data "
-            "have no label. Remove the option"
+            f"{EXOGENOUS_SECTION}.{EXOGENOUS_DATA}: no function reads these rasters. Remove the option: in a "
+            "classification, pixels without their data have no label"
         )
         yield Finding.about(Remark(text, "options", sensor=EXOGENOUS))
 
