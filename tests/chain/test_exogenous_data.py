@@ -33,7 +33,7 @@ def rain(self):
     return 2 * data[:, :, 0] + data[:, :, 1], "rain"
 
 def local(self):
-    soil = np.pad(self.get_exogenous_data_band_1()[:, :, 0], 2, mode="edge")
+    soil = np.pad(self.get_exogeneous_data_band_1()[:, :, 0], 2, mode="edge")
     return np.lib.stride_tricks.sliding_window_view(soil, (5, 5)).mean(axis=(2, 3)), "local"
 
 def variable(series: xr.Dataset) -> xr.DataArray:

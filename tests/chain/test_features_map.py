@@ -182,6 +182,19 @@ def test_samples_of_all_sensors_equal_the_map(all_sensors: Case, tmp_path: Path,
         require_equal_samples(case, Resources(block_shape=shape))
 
 
+def test_functions_of_sensors_that_are_not_written_are_noted(
+    all_sensors: Case, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = copied(all_sensors, tmp_path / "case")
+    module = case.files.folder / "joint.py"
+    module.write_text(JOINT, encoding="utf-8")
+    external = {"module": str(module), "functions": "joint"}
+    chain = {"s1_path": str(case.files.s1_path)}
+    config = mapped(case, chain=chain, external_features=external, features_map={"sensors": "Sentinel2"})
+    _, out, error = command(capsys, "check", config)
+    assert "features_map.sensors: joint of external_features read other sensors and are not written" in out + error
+
+
 @pytest.mark.parametrize("sensors", ["", "Landsat8"])
 def test_a_tile_without_a_sensor_has_no_data_there(all_sensors: Case, tmp_path: Path, sensors: str) -> None:
     case = copied(all_sensors, tmp_path / "case")
@@ -369,6 +382,9 @@ def test_sensors_and_name_of_the_map_are_chosen(small: Case, tmp_path: Path) -> 
     config = mapped(case, features_map={"sensors": "Sentinel2"}, external_features={"output_name": "mine.TIF"})
     run(config)
     assert {path.name for path in (case.output / "final").glob("mine*")} >= {"mine.tif", "mine_statistics.json"}
+    (case.output / "final/features_map.tif").touch()
+    listed = {path.name for path, _ in runner.products(load_config(config))}
+    assert listed == {"mine.tif", "mine_statistics.json", "mine.html"}, "not a map of another name"
     assert jobs_of(case, config) == set()
 
 

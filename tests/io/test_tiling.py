@@ -163,6 +163,23 @@ def test_missing_values_and_nan_are_not_mixed_with_others(tmp_path: Path, method
     np.testing.assert_array_equal(np.isnan(without_value), found == -9999)
 
 
+@pytest.mark.parametrize(("dtype", "first"), [("int32", 20180411), ("uint32", 4294967289), ("int64", 2**62)])
+@pytest.mark.parametrize("nodata", [None, 7])
+def test_the_most_frequent_code_is_exact_for_large_codes(
+    tmp_path: Path, dtype: str, first: int, nodata: int | None
+) -> None:
+    """Codes that float32 does not represent; two by two pixels, three of which have the same code."""
+    codes = first + np.arange(60 * 65).reshape(60, 65) % 5
+    values = np.repeat(np.repeat(codes, 2, axis=0), 2, axis=1).astype(dtype)
+    values[::2, ::2] = first - 9
+    if nodata is not None:
+        values[:8] = nodata
+    destination = GeoBox((60, 65), Affine(50, 0, 500_000, 0, -50, 4_800_000), UTM)
+    found = tiled(written(tmp_path / "codes.tif", values[None], nodata), destination, "mode", nodata)[0]
+    assert (found[4:] == codes[4:]).all()
+    assert (found[:4] == (codes[:4] if nodata is None else nodata)).all()
+
+
 def test_whole_numbers_without_no_data_value_are_all_values(tmp_path: Path) -> None:
     values = np.zeros((1, 120, 130), "uint8")
     values[0, :, 60:] = 255

@@ -196,6 +196,18 @@ def test_two_functions_cannot_return_one_label() -> None:
         recipe_with(source + source.replace("def f", "def g").replace("'x'", "'X'"), "f", "g")
 
 
+def test_masked_results_have_no_data() -> None:
+    source = (
+        "import numpy as np\n\ndef f(self):\n"
+        "    return np.ma.masked_greater(self.get_Sentinel2_B4()[:, :, 0].astype(int), 2000), 'low'"
+    )
+    recipe, cube = recipe_with(source, "f"), cube_of(1, (9, 9), clouds=0)
+    found = UserCode(recipe).values(only(cube))
+    assert found is not None
+    first = cube.values[0, 0]
+    np.testing.assert_array_equal(found[0], np.where(first > 2000, -10000, first))
+
+
 def test_results_that_are_not_finite_become_no_data_and_are_counted() -> None:
     source = "def f(self):\n    red = self.get_Sentinel2_B4()[:, :, 0]\n    return red / (red > 2000), ['f']"
     recipe, cube = recipe_with(source, "f", no_data=-1.0), cube_of(8, (10, 10), clouds=0)

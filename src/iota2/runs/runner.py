@@ -306,7 +306,10 @@ def products(config: Config) -> list[tuple[Path, str]]:
     root, made = config.chain.output_path, chain_of(config).products
     known = [artifact for artifact in layout.products() if artifact in made]
     requested = [artifact for artifact in dict.fromkeys((*known, *made)) if artifact.when(config)]
-    values: dict[str, Sequence[str | int]] = {"seed": range(config.arg_train.runs)}
+    values: dict[str, Sequence[str | int]] = {
+        "seed": range(config.arg_train.runs),
+        "features_map": (config.external_features.output_name,),
+    }
     if config.chain.list_tile:  # without it, the tiles are those of a grid
         values["tile"] = config.chain.list_tile
     found = [(path, artifact.about) for artifact in requested for path in _paths(root, artifact, values)]
@@ -314,8 +317,8 @@ def products(config: Config) -> list[tuple[Path, str]]:
 
 
 def _paths(root: Path, artifact: Artifact, values: Mapping[str, Sequence[str | int]]) -> list[Path]:
-    """The paths of a product for ``values`` of some axes, and for all values of its other axes that exist on disk."""
-    axes = [axis for axis in artifact.axes if axis in values]
+    """The paths of a product for ``values`` of some axes and constants, and for all others that exist on disk."""
+    axes = [axis for axis in values if f"{{{axis}}}" in artifact.path]
     paths: list[Path] = []
     for chosen in itertools.product(*(values[axis] for axis in axes)):
         path = artifact.path

@@ -237,6 +237,8 @@ def _accessors(data: UserData) -> dict[str, Callable[[], np.ndarray]]:
         for name in series_names(series.recipe):
             read = partial(data.interpolated, sensor, name)
             found |= dict.fromkeys((f"get_interpolated_{sensor}_{name}", f"get_{sensor}_{name}"), read)
+            if sensor == EXOGENOUS:
+                found[f"get_exogeneous_{name}"] = read
         if sensor == EXOGENOUS:
             for name in _bands_by_raster(series.recipe):
                 read = partial(data.exogenous, name)

@@ -62,6 +62,8 @@ def _plain(returned: Any) -> tuple[np.ndarray, list[str], list[str]]:
         raise UserCodeError(
             f"returned {type(values).__name__}; expected an array and a list of labels, or an xarray.DataArray"
         )
+    if isinstance(values, np.ma.MaskedArray):
+        values = np.ma.filled(values.astype(np.float32), np.nan)
     if isinstance(given, str | I2Label | I2TemporalLabel):
         given = [given]
     listed = list(given) if isinstance(given, Sequence | np.ndarray) else []

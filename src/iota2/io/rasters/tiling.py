@@ -16,6 +16,9 @@ from iota2.core.grid import Block, blocks, crs_name
 from iota2.core.user_raster import Method
 from iota2.io.rasters.files import RasterReader
 
+_LARGE_BYTES = 4
+"""Bytes of integers that float32 may not represent."""
+
 
 def blocks_on_tile(
     reader: RasterReader, destination: GeoBox, method: Method, nodata: float | None
@@ -66,20 +69,43 @@ def _warped(
     values = reader.read_bands(part)
     if nodata is not None and not math.isnan(nodata) and values.dtype.kind == "f":
         values[np.isnan(values)] = nodata
+    ratio = pixel_ratio(reader.geobox, destination)
+    if resampling is not Resampling.mode or values.dtype.kind not in "iu" or values.dtype.itemsize < _LARGE_BYTES:
+        _reproject(values, part, out, block.geobox, resampling=resampling, nodata=nodata, ratio=ratio)
+        return out
+    # GDAL computes the mode as float32, which does not represent large codes: their numbers are resampled instead
+    missing = values.dtype.type(0 if nodata is None else nodata)
+    codes, numbers = np.unique(np.append(values.ravel(), missing), return_inverse=True)
+    known, found = numbers[:-1].reshape(values.shape).astype(np.int32), np.full(out.shape, numbers[-1], np.int32)
+    number = None if nodata is None else int(numbers[-1])
+    _reproject(known, part, found, block.geobox, resampling=resampling, nodata=number, ratio=ratio)
+    return codes[found]
+
+
+def _reproject(
+    values: np.ndarray,
+    source: GeoBox,
+    out: np.ndarray,
+    destination: GeoBox,
+    *,
+    resampling: Resampling,
+    nodata: float | None,
+    ratio: tuple[float, float],
+) -> None:
+    """Write the bands (band, y, x) on ``destination`` to ``out``; ``ratio``: pixel sizes (y, x) of the two grids."""
     # without these options, the size of the kernel of GDAL depends on the block
-    scale_y, scale_x = (1 / ratio for ratio in pixel_ratio(reader.geobox, destination))
+    scale_y, scale_x = (1 / one for one in ratio)
     for band, result in zip(values, out, strict=True):  # GDAL treats missing values of several bands differently
         reproject(
             band,
             result,
-            src_transform=part.affine,
-            src_crs=crs_name(part),
+            src_transform=source.affine,
+            src_crs=crs_name(source),
             src_nodata=nodata,
-            dst_transform=block.geobox.affine,
+            dst_transform=destination.affine,
             dst_crs=crs_name(destination),
             dst_nodata=nodata,
             resampling=resampling,
             XSCALE=scale_x,
             YSCALE=scale_y,
         )
-    return out

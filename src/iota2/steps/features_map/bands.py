@@ -11,7 +11,7 @@ from iota2.core.cost import Facts
 from iota2.core.feature_map import FeatureMap
 from iota2.core.graph import Finding, JobContext, Step
 from iota2.core.remarks import Remark
-from iota2.core.words import counted, size_text
+from iota2.core.words import counted, size_text, some
 from iota2.errors import InputError, InputProblems
 from iota2.io.files.atomic import write_json
 from iota2.io.series.scene_file import read_scene
@@ -38,6 +38,10 @@ def check(config: Config, facts: Facts) -> list[Finding]:
     except InputError as err:
         return [Finding(str(err), ("sensors_data_interpolation", "use_gapfilling"))]
     found = [Finding.about(Remark(_size(layers, facts.all_pixels), "extent"))]
+    written = {one.name for one in layers.recipes[0].functions}
+    if unwritten := [one.name for one in facts.recipe.functions if one.name not in written]:
+        text = f"features_map.sensors: {some(unwritten)} of external_features read other sensors and are not written"
+        found.append(Finding.about(Remark(text, "options")))
     if config.features_map.raw_series and len(layers.recipes) == 1:
         text = "features_map.raw_series has no effect: there are no raw series beside interpolated ones"
         found.append(Finding.about(Remark(text, "options")))
