@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from iota2.chains import BUILDERS
+from iota2.chains.classification import CLASSIFICATION
 from iota2.chains.load import load_config
 from iota2.core.builder import Chain
 from iota2.runs import runner
@@ -108,7 +108,7 @@ def test_a_step_is_accepted_instead_of_a_group_and_an_unknown_name_lists_the_ste
     assert code == 1
     assert "did you mean 'learnModel'? Groups: init, sampling, dimred, learning, classification" in error
     assert "vectorisation" not in error
-    number = Chain(BUILDERS).numbers["learnModel"]
+    number = Chain((CLASSIFICATION,)).numbers["learnModel"]
     code, printed, _ = command(
         capsys, "plan", mapped.configured(), "--first-step", "learnModel", "--last-step", str(number)
     )

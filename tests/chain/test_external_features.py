@@ -216,6 +216,11 @@ def test_a_function_is_tried_from_python(mapped: Case) -> None:
     texture = iota2.user_features(cube, reach, {"size": 5}, padding=(2, 2))
     xr.testing.assert_equal(texture, expected.sel(feature=["s2_texture5"]))
     xr.testing.assert_equal(iota2.user_features(cube, moisture), expected.sel(feature=["moisture"]))
+    for given, message in (((-1, 2), "padding is"), (2, "padding is"), ((0, 600), "padding is")):
+        with pytest.raises(ValueError, match=message):
+            iota2.user_features(cube, moisture, padding=given)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="access is 'foo'; expected one of gapfilled, raw, both"):
+        iota2.user_features(cube, moisture, access="foo")  # type: ignore[arg-type]
     with pytest.raises(UserCodeError, match=r"wrong failed: .*test_external_features.py, line \d+: ZeroDivisionError"):
         iota2.user_features(cube, wrong)
 

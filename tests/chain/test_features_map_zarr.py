@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dask
 import numpy as np
 import pytest
 import rasterio
@@ -39,6 +40,13 @@ RICH: dict[str, Any] = {
     "iota2_feature_extraction": {"extract_bands": True},
 }
 """Features of every kind, of a few bands."""
+
+
+@pytest.fixture(autouse=True)
+def threads() -> Iterator[None]:
+    """Dask computes in threads: a client that other tests left behind would have no workers."""
+    with dask.config.set(scheduler="threads"):
+        yield
 
 
 def configured(

@@ -392,7 +392,7 @@ ROTATED = Affine(10, 3, 500_000, 3, -10, 4_800_600)
         (names("T 1"), "grid", "'T 1' is no valid tile name"),
         (names("a/b"), "grid", "'a/b' is no valid tile name"),
         (names("T1", None), "grid", "1 feature without name (row 1)"),
-        (names("Final", "T2"), "grid", "a tile cannot have the name Final, which is a folder of every run"),
+        (names("Final", "T2"), "grid", "a tile cannot have the name Final, which is a folder of output folders"),
     ],
 )
 def test_problems_of_inputs_are_reported_before_the_run(

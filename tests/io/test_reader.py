@@ -105,7 +105,7 @@ def test_a_cube_has_days_keys_bands_and_roles(archive: tuple[Path, tuple[dict[st
     assert cube.values.shape == (3, 4, 8, 16)
     assert cube.keys == ("20180302", "20180511", "20180511.1")
     assert cube.bands == BANDS["Sentinel2"]
-    assert dict(cube.roles) == {"nir": "B8", "swir": "B11"}
+    assert dict(cube.roles) == {"green": "B3", "nir": "B8", "swir": "B11"}
     assert cube.nodata == -10000
 
 

@@ -33,7 +33,7 @@ def test_sentinel_2_has_the_ten_bands_in_feature_order_and_the_three_masks() -> 
     spec = builtin_specs()["Sentinel_2"]
     assert spec.name == "Sentinel2"
     assert spec.band_names == ("B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B11", "B12")
-    assert dict(spec.roles) == {"red": "B4", "nir": "B8", "swir": "B11"}
+    assert dict(spec.roles) == {"blue": "B2", "green": "B3", "red": "B4", "nir": "B8", "swir": "B11"}
     assert [mask.file for mask in spec.masks] == [f"MASKS/*_{name}_R1.tif" for name in ("CLM", "SAT", "EDG")]
     assert [mask.name for mask in spec.masks if mask.edge] == ["EDG"]
     assert (spec.nodata, spec.scale, spec.offset, spec.temporal_resolution) == (-10000, 1, 0, 10)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import dask
 import numpy as np
 import odc.geo.xr  # noqa: F401 - registers the accessor odc
 import pytest
@@ -23,6 +25,13 @@ DATES = ("20180105", "20180220", "20180220.1")
 SENSOR = SensorRecipe("S2", ("B4", "B8"), {}, DATES, indices=())
 LAYERS = SensorRecipe("Layers", ("slope",), {}, (), indices=(), static=True)
 GRID = GeoBox((SQUARE + 70, SQUARE + 90), Affine(10, 0, 600_000, 0, -10, 6_300_000), "EPSG:2154")
+
+
+@pytest.fixture(autouse=True)
+def threads() -> Iterator[None]:
+    """Dask computes in threads: a client that other tests left behind would have no workers."""
+    with dask.config.set(scheduler="threads"):
+        yield
 
 
 def axes_of(dtype: MapType = "float32") -> MapAxes:

@@ -110,7 +110,7 @@ def bands_of(root: xr.Dataset) -> Iterator[np.ndarray]:
 def test_every_pixel_of_every_band_is_that_of_the_tile(joined: Path, values: np.ndarray) -> None:
     expected = np.full((COUNT, *MAP.shape), np.nan, np.float32)
     expected[:, 30 : 30 + TILE.shape.y, 70 : 20 + TILE.shape.x] = np.where(values == -10000, np.nan, values)[:, :, 50:]
-    found = xr.open_zarr(joined / "map.zarr").load()
+    found = xr.open_zarr(joined / "map.zarr", chunks=None).load()
     for k, layer in enumerate(bands_of(found)):
         np.testing.assert_array_equal(layer, expected[k], LAYERS.names[k])
     absent = found["features"].sel(band="L8_B4", time="2018-02-20")

@@ -196,6 +196,16 @@ def test_two_functions_cannot_return_one_label() -> None:
         recipe_with(source + source.replace("def f", "def g").replace("'x'", "'X'"), "f", "g")
 
 
+def test_only_series_of_a_dataset_that_a_function_uses_count_as_read() -> None:
+    source = (
+        "import xarray as xr\n\ndef f(series: xr.Dataset):\n"
+        "    return series.Sentinel2_NDVI.max('time_Sentinel2').rename('top')"
+    )
+    recipe = recipe_with(source, "f", sensors=(SENSOR, replace(SENSOR, sensor="Landsat8")))
+    (function,) = recipe.functions
+    assert (function.sensors, function.raw, function.values_read) == (("Sentinel2",), (), 3)
+
+
 def test_masked_results_have_no_data() -> None:
     source = (
         "import numpy as np\n\ndef f(self):\n"

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import xarray as xr
@@ -16,7 +16,7 @@ from iota2.api.scenes import OpenedScene, SceneCube
 from iota2.core.arguments import require_kind
 from iota2.core.cube import FeatureBlock
 from iota2.core.recipe import FeatureRecipe
-from iota2.core.user_features import Access, UserFeatures, UserFunction
+from iota2.core.user_features import MAX_PADDING, Access, UserFeatures, UserFunction
 from iota2.io.series.reader import series_reader
 from iota2.user_code.data import user_data
 from iota2.user_code.functions import called
@@ -38,11 +38,18 @@ def user_features(
     window that it also gets. ``access``: series of the Dataset. ``no_data``: value of missing data in raw series.
 
     NaN in pixels without a clear date of any sensor; elsewhere values are those that the function returned. Raw series
-    have the dates of this tile. UserCodeError, with the line, for a function that fails, or whose result is not valid.
+    have the dates of this tile. ValueError for a padding or access that a run would not accept; UserCodeError, with the
+    line, for a function that fails, or whose result is not valid.
     """
     require_kind(source, (OpenedScene, SceneCube), "user_features: source", "a scene of open_scene, or scene.cube(…)")
     if not inspect.isfunction(function):
         raise TypeError(f"user_features: function is {function!r}; expected a Python function")
+    sizes = list(padding) if isinstance(padding, tuple | list) else []
+    if len(sizes) != 2 or not all(type(size) is int and 0 <= size <= MAX_PADDING for size in sizes):
+        text = f"expected rows and columns from 0 to {MAX_PADDING}, such as (2, 2)"
+        raise ValueError(f"user_features: padding is {padding!r}; {text}")
+    if access not in get_args(Access):
+        raise ValueError(f"user_features: access is {access!r}; expected one of {', '.join(get_args(Access))}")
     cube = source if isinstance(source, SceneCube) else source.cube()
     scene, given = cube.opened.scene, UserFunction(function.__name__, dict(arguments or {}))
     user = UserFeatures(
