@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xarray as xr
 from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,6 +26,8 @@ from iota2.compute.temporal import gapfill
 from iota2.core.cube import Cube
 from iota2.core.grid import block_of
 from iota2.core.recipe import MISSING, FeatureRecipe, SensorRecipe
+from iota2.user_code.data import user_data
+from iota2.user_code.datasets import dataset_of
 from iota2.user_code.functions import UserCode
 from iota2.user_code.loading import UserCodeError
 from iota2.user_code.tiles import whole_tile_features
@@ -206,6 +209,20 @@ def test_only_series_of_a_dataset_that_a_function_uses_count_as_read() -> None:
     assert (function.sensors, function.raw, function.values_read) == (("Sentinel2",), (), 3)
 
 
+def test_series_of_a_dataset_are_indexed_like_arrays() -> None:
+    """Also along several axes at once, by slices, numbers, lists, labels and points."""
+    recipe = recipe_with("def f(self):\n    return self.get_Sentinel2_B4()[:, :, 0], 'a'", "f")
+    data = user_data(only(cube_of(3, (6, 7))), recipe)
+    series, values = dataset_of(data, "gapfilled").Sentinel2_B8, data.interpolated("Sentinel2", "B8")
+    np.testing.assert_array_equal(series, values)
+    np.testing.assert_array_equal(series.isel(y=[0, 2], x=[1, 3, 5]), values[[0, 2]][:, [1, 3, 5]])
+    np.testing.assert_array_equal(series.isel(y=[4, 1], x=slice(None, None, -2), time=1), values[[4, 1], ::-2, 1])
+    np.testing.assert_array_equal(series.sel(time=series.time[[0, 2]])[1:, 2:4], values[1:, 2:4, [0, 2]])
+    points = {"y": xr.DataArray([0, 3], dims="p"), "x": xr.DataArray([2, 6], dims="p")}
+    np.testing.assert_array_equal(series.isel(points).transpose("p", "time"), values[[0, 3], [2, 6]])
+    np.testing.assert_array_equal(series.shift(time=1, fill_value=0)[..., 1:], values[..., :-1])
+
+
 def test_masked_results_have_no_data() -> None:
     source = (
         "import numpy as np\n\ndef f(self):\n"
@@ -216,6 +233,12 @@ def test_masked_results_have_no_data() -> None:
     assert found is not None
     first = cube.values[0, 0]
     np.testing.assert_array_equal(found[0], np.where(first > 2000, -10000, first))
+
+
+def test_masked_results_that_are_not_numbers_are_refused() -> None:
+    source = "import numpy as np\n\ndef f(self):\n    x = self.get_Sentinel2_B4()[:, :, 0]\n"
+    with pytest.raises(UserCodeError, match="expected numbers in"):
+        recipe_with(source + "    return np.ma.masked_equal(x.astype(str), 'no'), 'text'", "f")
 
 
 def test_results_that_are_not_finite_become_no_data_and_are_counted() -> None:

@@ -71,8 +71,8 @@ class _Series(BackendArray):
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
         """The values at some indices, as xarray asks for them."""
-        support = indexing.IndexingSupport.VECTORIZED
-        return indexing.explicit_indexing_adapter(key, self.shape, support, lambda index: self._values[index])
+        basic = indexing.IndexingSupport.BASIC
+        return indexing.explicit_indexing_adapter(key, self.shape, basic, lambda index: self._values[index])
 
 
 def _lazy(read: Callable[[], np.ndarray], dims: tuple[str, ...], shape: tuple[int, ...]) -> xr.Variable:

@@ -16,6 +16,8 @@ from iota2.learning.utils import I2Label, I2TemporalLabel
 from iota2.user_code.loading import UserCodeError
 
 _LABEL = re.compile(r"[A-Za-z_][\w.+-]*")
+_NUMBERS = "biuf"
+"""Kinds of data types that results may have."""
 _DATE = re.compile(r"\d{8}")
 
 
@@ -43,7 +45,7 @@ def result_of(returned: Any, number: int, shape: tuple[int, int], margins: Margi
     )
     if values.ndim == 2:
         values = values[:, :, None]
-    if values.ndim != 3 or values.dtype.kind not in "biuf" or not values.shape[2]:
+    if values.ndim != 3 or values.dtype.kind not in _NUMBERS or not values.shape[2]:
         raise UserCodeError(
             f"returned an array of shape {values.shape} and type {values.dtype}; expected numbers in (row, column) or "
             "(row, column, feature)"
@@ -62,7 +64,7 @@ def _plain(returned: Any) -> tuple[np.ndarray, list[str], list[str]]:
         raise UserCodeError(
             f"returned {type(values).__name__}; expected an array and a list of labels, or an xarray.DataArray"
         )
-    if isinstance(values, np.ma.MaskedArray):
+    if isinstance(values, np.ma.MaskedArray) and values.dtype.kind in _NUMBERS:
         values = np.ma.filled(values.astype(np.float32), np.nan)
     if isinstance(given, str | I2Label | I2TemporalLabel):
         given = [given]
