@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from iota2.core.feature import Feature
 from iota2.core.feature_map import FeatureMap, raw_recipe, recipe_of_tile, rows_in_map
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
 from iota2.core.user_features import UserFeatures, UserFunction
@@ -40,6 +41,14 @@ def test_raw_bands_have_a_prefix_and_the_dates_of_the_images() -> None:
     assert names[-1] == "raw_Optical_NDVI_20180104.1"
     assert found.bands[-1].day == "2018-01-04"
     assert len(names) == len(set(names)) == len(RECIPE.names) + 3 * 5, "no layers and no statistics"
+
+
+@pytest.mark.parametrize(
+    ("name", "date", "undated"),
+    [("a_20180101", "20180101", "a"), ("a_20180101_b", "20180101", "a_20180101_b"), ("a_20180101", "", "a_20180101")],
+)
+def test_the_date_at_the_end_of_a_name_is_left_out(name: str, date: str, undated: str) -> None:
+    assert Feature(name, "f", date).undated == undated
 
 
 def test_raw_series_of_layers_alone_do_not_exist() -> None:

@@ -81,12 +81,11 @@ def block_shapes(
     """Shapes of the blocks in which ``scene`` is decoded and its features are computed within ``memory`` bytes.
 
     Memory per computed pixel is the maximum of: the series (4 bytes per value) and resampling buffers; the series, the
-    features and filter buffers; the features and ``extra_bytes`` of the caller. ``further_features``: number of
-    features of other recipes, also in memory. Memory per decoded pixel: stored values
+    features and filter buffers; the features and ``extra_bytes`` of the caller. Memory per decoded pixel: stored values
     of the block and its margins, and masks of ``regions``; twice with several ``threads``, because the next block is
     decoded in the background. Memory per thread: a tile or strip of a file. ``reserved`` bytes of the caller do not
-    depend on the shape. ``margin``: pixels around a block whose features are also computed. The sum is kept below
-    ``share`` of the memory.
+    depend on the shape. ``further_features``: number of features of other recipes that are also in memory. ``margin``:
+    pixels around a block whose features are also computed. The sum is kept below ``share`` of the memory.
 
     Full-width strips are preferred, since most archives store images in strips; narrower blocks of 16 rows are the
     fallback. For files stored in tiles: rows of whole tiles, some tiles of one row, or parts of a tile. Raises

@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 
 from iota2.config.options.schema import Config
-from iota2.config.recipes import require_same_dates, union_of_dates
+from iota2.config.recipes import require_same_dates, series_by_tile, union_of_dates
 from iota2.core.feature import VALUE
 from iota2.core.feature_map import FeatureMap, MapType, raw_recipe
 from iota2.core.recipe import MISSING, FeatureRecipe, SensorRecipe
@@ -98,7 +98,7 @@ def _used(sensor: SensorRecipe, params: MapParams) -> bool:
 
 def _dates(recipe: FeatureRecipe, scenes: Mapping[str, Scene]) -> dict[str, tuple[str, ...]]:
     """Date keys of all tiles, by sensor with dates."""
-    return {one.sensor: union_of_dates(_series(scenes, one.sensor)) for one in recipe.sensors if not one.static}
+    return {one.sensor: union_of_dates(series_by_tile(scenes, one.sensor)) for one in recipe.sensors if not one.static}
 
 
 def _of_sensors(recipe: FeatureRecipe, names: tuple[str, ...]) -> FeatureRecipe:
@@ -119,11 +119,6 @@ def _of_sensors(recipe: FeatureRecipe, names: tuple[str, ...]) -> FeatureRecipe:
         text = f"{', '.join(names) or 'the sensors'}: no features; add a sensor, or set copy_input to True"
         raise InputProblems([(_SENSORS, text)])
     return found
-
-
-def _series(scenes: Mapping[str, Scene], name: str) -> dict[str, SensorScene]:
-    """The series of a sensor by tile, without tiles that lack it."""
-    return {tile: one for tile, scene in scenes.items() for one in scene.sensors if one.spec.name == name}
 
 
 def _data_type(found: FeatureMap, scenes: Mapping[str, Scene], wanted: MapType | None) -> MapType:

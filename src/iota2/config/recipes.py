@@ -132,7 +132,7 @@ def build_recipe(scenes: Mapping[str, Scene], params: RecipeParams) -> FeatureRe
     tiles. Raises InputError if a sensor has no images on any tile, if there are no features, or if temporal features
     are requested and no sensor has two dates; ConfigError if a feature requires a missing band.
     """
-    series = {options.spec.name: _series_by_tile(scenes, options) for options in params.sensors}
+    series = {options.spec.name: series_by_tile(scenes, options.spec.name) for options in params.sensors}
     radar = any(series[options.spec.name] for options in params.sensors if options.spec.section == RADAR)
     used = [one for one in params.sensors if series[one.spec.name] or not (radar and one.spec.section == RADAR)]
     sensors = tuple(_sensor_recipe(options, series[options.spec.name], params) for options in used)
@@ -198,28 +198,28 @@ def union_of_dates(series: Mapping[str, SensorScene]) -> tuple[str, ...]:
 
 def _require_same_dates(function: str, sensor: str, series: Mapping[str, SensorScene]) -> None:
     """InputProblems if a function reads the raw series of a sensor whose dates differ between tiles."""
-    keys = {tile: scene.keys for tile, scene in series.items()}
+    if found := _differing_dates(series):
+        first, tile, dates = found
+        text = (
+            f"{function} reads the raw series of {sensor}, whose dates differ between {first} and {tile} in "
+            f"{counted(len(dates), 'date')} (first: {', '.join(dates[:3])}). Set external_features.fill_missing_dates "
+            "to True: absent dates then have the value no_data_value and the mask 2"
+        )
+        raise InputProblems([(("external_features", "fill_missing_dates"), text)])
+
+
+def series_by_tile(scenes: Mapping[str, Scene], name: str) -> dict[str, SensorScene]:
+    """The series of a sensor by tile, without tiles that lack the sensor."""
+    return {tile: one for tile, scene in scenes.items() for one in scene.sensors if one.spec.name == name}
+
+
+def _differing_dates(series: Mapping[str, SensorScene]) -> tuple[str, str, list[str]] | None:
+    """The first two tiles whose dates differ, with the dates that one of them lacks; None if all are the same."""
+    keys = {tile: one.keys for tile, one in series.items()}
     (first, expected), *others = keys.items()
-    for tile, found in others:
-        if set(found) != set(expected):
-            differing = sorted(set(found) ^ set(expected))
-            text = (
-                f"{function} reads the raw series of {sensor}, whose dates differ between {first} and {tile} in "
-                f"{counted(len(differing), 'date')} (first: {', '.join(differing[:3])}). Set "
-                "external_features.fill_missing_dates to True: absent dates then have the value no_data_value and the "
-                "mask 2"
-            )
-            raise InputProblems([(("external_features", "fill_missing_dates"), text)])
-
-
-def _series_by_tile(scenes: Mapping[str, Scene], options: SensorOptions) -> dict[str, SensorScene]:
-    """The series of one sensor by tile, without tiles that lack the sensor."""
-    return {
-        tile: sensor
-        for tile, scene in scenes.items()
-        for sensor in scene.sensors
-        if sensor.spec.name == options.spec.name
-    }
+    different = (tile for tile, found in others if found != expected)
+    tile = next(different, None)
+    return None if tile is None else (first, tile, sorted(set(keys[tile]) ^ set(expected)))
 
 
 def _sensor_recipe(options: SensorOptions, series: Mapping[str, SensorScene], params: RecipeParams) -> SensorRecipe:
@@ -299,8 +299,7 @@ def season_notes(options: SensorOptions, series: SensorScene, tile: str) -> list
 
 def _raw(series: Mapping[str, SensorScene]) -> tuple[str, ...]:
     """The dates of the images of all tiles; a tile may lack some of them."""
-    expected = next(iter(series.values())).keys
-    return expected if all(one.keys == expected for one in series.values()) else union_of_dates(series)
+    return union_of_dates(series) if _differing_dates(series) else next(iter(series.values())).keys
 
 
 def require_same_dates(recipe: FeatureRecipe, scenes: Mapping[str, Scene], reason: str) -> None:
@@ -308,16 +307,10 @@ def require_same_dates(recipe: FeatureRecipe, scenes: Mapping[str, Scene], reaso
     for sensor in recipe.sensors:
         if sensor.static or sensor.gapfilling:
             continue
-        series = {
-            tile: one for tile, scene in scenes.items() for one in scene.sensors if one.spec.name == sensor.sensor
-        }
-        keys = {tile: one.keys for tile, one in series.items()}
-        (first, expected), *others = keys.items()
-        for tile, found in others:
-            if found != expected:
-                differing = sorted(set(found) ^ set(expected))
-                raise InputError(
-                    f"{reason} the same dates on every tile, but {sensor.sensor} on {tile} and {first} differ in "
-                    f"{len(differing)} (first: {', '.join(differing[:3])}). Set "
-                    "sensors_data_interpolation.use_gapfilling to True or give all tiles the same products."
-                )
+        if found := _differing_dates(series_by_tile(scenes, sensor.sensor)):
+            first, tile, dates = found
+            raise InputError(
+                f"{reason} the same dates on every tile, but {sensor.sensor} on {tile} and {first} differ in "
+                f"{len(dates)} (first: {', '.join(dates[:3])}). Set sensors_data_interpolation.use_gapfilling to True "
+                "or give all tiles the same products."
+            )

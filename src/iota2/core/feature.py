@@ -17,3 +17,8 @@ class Feature(NamedTuple):
     date: str = ""
     """Key of its date, for a difference of the later one; empty without date."""
     kind: str = VALUE
+
+    @property
+    def undated(self) -> str:
+        """The name without the date at its end: the same for all dates of a series."""
+        return self.name.removesuffix(f"_{self.date}") if self.date else self.name

@@ -43,6 +43,11 @@ class FeatureMap:
     nodata: float = -10000.0
     """Value of pixels without data, and of dates that a tile lacks."""
 
+    @staticmethod
+    def prefix(number: int) -> str:
+        """Prefix of the names of the features of a recipe: ``RAW`` for raw series beside interpolated ones."""
+        return RAW if number else ""
+
     @cached_property
     def bands(self) -> tuple[MapBand, ...]:
         """All bands, in the order of the features."""
@@ -50,7 +55,7 @@ class FeatureMap:
 
     def bands_of(self, number: int) -> tuple[MapBand, ...]:
         """The bands of one of the recipes."""
-        recipe, prefix = self.recipes[number], RAW if number else ""
+        recipe, prefix = self.recipes[number], self.prefix(number)
         pairs = zip(recipe.names, recipe.features, strict=True)
         return tuple(MapBand(f"{prefix}{name}", sensor, feature) for name, (sensor, feature) in pairs)
 
@@ -70,7 +75,7 @@ class FeatureMap:
             for band in self.bands_of(number):
                 role = wanted.get((band.sensor, band.feature.series))
                 if role and band.feature.kind == VALUE:
-                    key = f"{RAW if number else ''}{band.sensor}", band.feature.date
+                    key = f"{self.prefix(number)}{band.sensor}", band.feature.date
                     found.setdefault(key, {})[role] = places[band.name]
         return {key: (r["red"], r["green"], r["blue"]) for key, r in found.items() if len(r) == len(COLOURS)}
 

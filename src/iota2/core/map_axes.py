@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from iota2.core.feature_map import RAW, FeatureMap
+from iota2.core.feature_map import FeatureMap, MapBand
 
 SHARD_DATES = 8
 """Dates of a band that are stored in one file."""
@@ -35,7 +35,7 @@ class Shard:
 class MapAxes:
     """Values along the axes of a features map: every band has either a date and a series, or is a feature without date.
 
-    A series is all features whose names differ in their dates only; its name is theirs without the date.
+    A series is all features whose names differ only in the date at their end; its name is theirs without the date.
     """
 
     layers: FeatureMap
@@ -82,16 +82,16 @@ class MapAxes:
         return tuple(self._named())
 
     def _named(self) -> Iterator[tuple[str, str, str]]:
-        whole = {name for name, _, _ in self._features()}
-        for name, sensor, key in self._features():
-            short = name.removesuffix(f"_{key}") if key else name
-            yield (name if short in whole else short), sensor, key
+        """Names are those of the features, also with ``standard_labels``."""
+        whole = {f"{prefix}{band.feature.name}" for prefix, band in self._prefixed()}
+        for prefix, band in self._prefixed():
+            short = f"{prefix}{band.feature.undated}"
+            yield (f"{prefix}{band.feature.name}" if short in whole else short), band.sensor, band.feature.date
 
-    def _features(self) -> Iterator[tuple[str, str, str]]:
-        """Name, sensor and date key of each band; its name is that of its feature, also with ``standard_labels``."""
+    def _prefixed(self) -> Iterator[tuple[str, MapBand]]:
+        """All bands, each with the prefix of its recipe."""
         for number in range(len(self.layers.recipes)):
-            for band in self.layers.bands_of(number):
-                yield f"{RAW if number else ''}{band.feature.name}", band.sensor, band.feature.date
+            yield from ((self.layers.prefix(number), band) for band in self.layers.bands_of(number))
 
 
 def _numbered(values: Iterable[str]) -> dict[str, int]:

@@ -1,60 +1,19 @@
-"""Mosaics: rasters in the projection of the products, each pixel from the tile that owns it."""
+"""Blocks of mosaics in the projection of the products, with the tile that owns each pixel."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 
-import numpy as np
 from odc.geo.geobox import GeoBox
 
 from iota2.compute.placement import Range
 from iota2.core.graph import Resources
 from iota2.core.grid import Block, blocks
-from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
 from iota2.io.rasters.ownership import POSITION_BYTES_PER_PIXEL, OwnedPixels, TileOwnership
 from iota2.steps.blocks import copy_shape
 
 _PRODUCT_COPIES = 4
 """Copies of a block of a product while its values are read, merged and converted."""
-
-
-@dataclass(frozen=True)
-class Product:
-    """One or more output rasters with the same pixels, and the tile rasters they are made from."""
-
-    targets: Sequence[tuple[Path, RasterProfile]]
-    sources: Mapping[str, Sequence[Path]]
-    """Rasters by tile, all on the tile's grid. Among several, the first with data at a pixel is used."""
-
-    @property
-    def profile(self) -> RasterProfile:
-        """Data type, bands and nodata value."""
-        return self.targets[0][1]
-
-    def pixels(self, owned: Mapping[str, OwnedPixels], shape: tuple[int, int]) -> np.ndarray:
-        """Pixels (band, y, x) of a block, each from the tile that owns it; nodata where no raster has data.
-
-        ``owned``: the pixels of the block that each tile owns. ``shape``: rows and columns of the block.
-        """
-        nodata = self.profile.nodata or 0
-        values = np.full((self.profile.count, *shape), nodata, self.profile.dtype)
-        flat = values.reshape(len(values), -1)
-        for tile, pixels in owned.items():
-            found = None
-            for path in self.sources[tile]:
-                with RasterReader(path) as reader:
-                    layers = reader.at(pixels.row, pixels.col, fill=nodata)
-                if found is None:
-                    found = layers
-                else:
-                    np.copyto(found, layers, where=(found == nodata).all(axis=0))
-            if found is not None:
-                for target, layer in zip(flat, found, strict=True):
-                    target[pixels.position] = layer
-        return values
 
 
 def owned_blocks(
@@ -76,21 +35,3 @@ def owned_blocks(
 def mosaic_shape(use: Resources, pixel_bytes: int) -> tuple[int, int]:
     """Rows and columns of blocks of a mosaic whose pixels have ``pixel_bytes`` in the largest product."""
     return copy_shape(use, POSITION_BYTES_PER_PIXEL + _PRODUCT_COPIES * pixel_bytes)
-
-
-def write_products(
-    products: Sequence[Product], ownership: TileOwnership, grids: Mapping[str, GeoBox], use: Resources
-) -> None:
-    """Write all products in one pass; each pixel is the nearest pixel of the tile that owns the position.
-
-    The owners of the pixels of a block, and their positions on the tiles, are computed once for all products. The files
-    of the tiles are opened again for each block, because there can be thousands of them.
-    """
-    shape = mosaic_shape(use, max(product.profile.pixel_bytes for product in products))
-    with ExitStack() as stack:
-        writers = [[stack.enter_context(RasterWriter(*target)) for target in p.targets] for p in products]
-        for block, owned in owned_blocks(ownership, grids, shape):
-            for product, targets in zip(products, writers, strict=True):
-                values = product.pixels(owned, block.shape)
-                for writer in targets:
-                    writer.write(block, values)

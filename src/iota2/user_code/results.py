@@ -18,7 +18,6 @@ from iota2.user_code.loading import UserCodeError
 _LABEL = re.compile(r"[A-Za-z_][\w.+-]*")
 _NUMBERS = "biuf"
 """Kinds of data types that results may have."""
-_DATE = re.compile(r"\d{8}")
 
 
 @dataclass(frozen=True, eq=False)

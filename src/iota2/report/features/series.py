@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from iota2.core.feature import DIFFERENCE, Feature
-from iota2.core.feature_map import RAW, FeatureMap
+from iota2.core.feature_map import FeatureMap
 from iota2.core.recipe import SensorRecipe
 
 Origin = Literal["band", "index", "expression", "function", "layer"]
@@ -72,7 +72,7 @@ def series_of(layers: FeatureMap) -> tuple[Series, ...]:
 
 def _places(layers: FeatureMap, number: int) -> Iterator[tuple[_Place, str]]:
     """Series and day of each band of one of the recipes."""
-    recipe, prefix = layers.recipes[number], RAW if number else ""
+    recipe, prefix = layers.recipes[number], layers.prefix(number)
     sensors = [sensor for sensor in recipe.sensors for _ in sensor.features]
     for k, band in enumerate(layers.bands_of(number)):
         feature, alone = band.feature, None if band.day else k
@@ -92,8 +92,7 @@ def _origin(sensor: SensorRecipe, series: str) -> Origin:
 def _name(feature: Feature, origin: Origin) -> str:
     """Name of the series: of a function, the label of the feature without its date."""
     if origin == "function":
-        rest = feature.name.replace(feature.date, "").strip("_") if feature.date else feature.name
-        return rest or feature.series
+        return feature.undated
     if feature.kind == DIFFERENCE:
         return f"{feature.series} difference"
     return feature.series if feature.date or origin == "layer" else f"{feature.series} {feature.kind}"

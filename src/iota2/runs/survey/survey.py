@@ -41,9 +41,9 @@ from iota2.runs.survey.extent import (
 from iota2.runs.survey.grid import find_grid
 from iota2.runs.survey.images import Images, find_images
 from iota2.runs.survey.problems import Problems
-from iota2.runs.survey.reference import find_reference
+from iota2.runs.survey.reference import Reference, find_reference
 from iota2.runs.survey.region_names import region_name_problems
-from iota2.runs.survey.regions import find_regions
+from iota2.runs.survey.regions import Regions, find_regions
 from iota2.runs.survey.strips import MapStrips, map_strips
 from iota2.runs.survey.user_functions import FunctionTrial
 
@@ -173,22 +173,12 @@ def _collect(problems: Problems) -> Survey | None:
             problems.add(finding.option, finding.text)
     if problems.exist or images.recipe is None:
         return None
-    remarks = (
-        *(extent_remarks(config, images.scenes) if images.footprints else ()),
-        *images.raster_remarks,
-        *regions.remarks,
-        *images.item_remarks,
-        *reference.remarks,
-        *images.sensor_remarks,
-        *expression_remarks(images.sensors),
-        *(finding.remark for finding in findings if finding.remark is not None),
-    )
     return Survey(
         images.scenes,
         images.notes,
         regions.by_tile,
         images.recipe,
-        remarks,
+        _remarks(config, images, regions, reference, findings),
         reference.classes,
         reference.labelled,
         config.coregistration.vhr_path,
@@ -199,6 +189,22 @@ def _collect(problems: Problems) -> Survey | None:
         images.trials,
         images.rasters,
         map_strips(extent.grid, images.scenes) if extent.grid and _writes_strips(config) else None,
+    )
+
+
+def _remarks(
+    config: Config, images: Images, regions: Regions, reference: Reference, findings: Sequence[Finding]
+) -> tuple[Remark, ...]:
+    """All remarks for the user that do not belong to a tile."""
+    return (
+        *(extent_remarks(config, images.scenes) if images.footprints else ()),
+        *images.raster_remarks,
+        *regions.remarks,
+        *images.item_remarks,
+        *reference.remarks,
+        *images.sensor_remarks,
+        *expression_remarks(images.sensors),
+        *(finding.remark for finding in findings if finding.remark is not None),
     )
 
 

@@ -27,9 +27,8 @@ from iota2.steps.pixels import placed
 from iota2.user_code.tiles import whole_tile_features
 
 REMEDIES = (
-    "Read fewer series in these functions: a Dataset has all of them, accessors of self give one each. If a function "
-    "needs only pixels nearby, remove it from external_features.whole_tiles, and set "
-    "python_data_managing.padding_size_x and padding_size_y to its reach"
+    "Read fewer series in these functions. If a function needs only pixels nearby, remove it from "
+    "external_features.whole_tiles, and set python_data_managing.padding_size_x and padding_size_y to its reach"
 )
 """What to do about functions that need too much memory."""
 
