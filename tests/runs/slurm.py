@@ -61,10 +61,12 @@ class Slurm:
     environment: Mapping[str, str]
 
     def output_of(self, *command: str) -> str:
-        """Output of a command of SLURM."""
+        """Output of a command of SLURM; RuntimeError with its message if it fails."""
         done = subprocess.run(
-            command, env={**os.environ, **self.environment}, capture_output=True, text=True, check=True, timeout=60
+            command, env={**os.environ, **self.environment}, check=False, capture_output=True, text=True, timeout=60
         )
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
         return done.stdout
 
 
@@ -98,7 +100,7 @@ def started(folder: Path) -> Iterator[Slurm]:
 def _idle(slurm: Slurm) -> bool:
     try:
         return "idle" in slurm.output_of("sinfo", "-h", "-o", "%T")
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+    except (RuntimeError, subprocess.TimeoutExpired):
         return False
 
 

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 import psutil
 import pytest
@@ -55,16 +56,37 @@ def with_account(text: str) -> str:
     return text + "\nslurm:\n{\n    account : 'land'\n    partition : 'main'\n}\n"
 
 
-def start(config: Config, system: Slurm, workers: int, **environment: str) -> subprocess.Popen[str]:
-    resources = config.source.with_name("resources.cfg")
-    resources.write_text(RESOURCES, encoding="utf-8")
-    return subprocess.Popen(
-        [COMMAND, "run", config.source, "--engine", "slurm", "--workers", str(workers), "--resources", resources],
-        env={**os.environ, **system.environment, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+class Start(Protocol):
+    """Starts a run on SLURM with a number of workers."""
+
+    def __call__(self, config: Config, workers: int, **environment: str) -> subprocess.Popen[str]: ...
+
+
+@pytest.fixture
+def start(system: Slurm) -> Iterator[Start]:
+    """Starts runs on SLURM, none of which outlives the test, also one that fails."""
+    started = []
+
+    def starts(config: Config, workers: int, **environment: str) -> subprocess.Popen[str]:
+        resources = config.source.with_name("resources.cfg")
+        resources.write_text(RESOURCES, encoding="utf-8")
+        command = [COMMAND, "run", config.source, "--engine", "slurm", "--resources", resources]
+        process = subprocess.Popen(
+            [*command, "--workers", str(workers)],
+            env={**os.environ, **system.environment, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield starts
+    for process in started:
+        process.kill()
+        process.communicate()
+    system.output_of("scancel", "--me")
+    wait_until(lambda: no_worker_is_left(system), "workers outlive the test")
 
 
 def running(system: Slurm) -> list[str]:
@@ -114,10 +136,10 @@ def config(tiny: WorldFiles, expected: dict[str, str]) -> Config:
 
 
 def test_a_cancelled_worker_does_not_change_the_results(
-    config: Config, system: Slurm, expected: dict[str, str]
+    config: Config, start: Start, system: Slurm, expected: dict[str, str]
 ) -> None:
     root = config.chain.output_path
-    process = start(config, system, 2)
+    process = start(config, 2)
     wait_for_records(root, 25, process)
     first = running(system)
     assert len(first) == 2
@@ -136,9 +158,9 @@ def test_a_cancelled_worker_does_not_change_the_results(
     assert all("Registered to" in log.read_text(encoding="utf-8") for log in logs[:2])
 
 
-def test_a_rejected_worker_job_is_reported(tiny: WorldFiles, tmp_path: Path, system: Slurm) -> None:
+def test_a_rejected_worker_job_is_reported(tiny: WorldFiles, tmp_path: Path, start: Start) -> None:
     config = configured(tiny, tmp_path, lambda text: with_account(text).replace("'main'", "'nowhere'"))
-    process = start(config, system, 1)
+    process = start(config, 1)
     printed, _ = process.communicate(timeout=120)
     assert process.returncode == 1, printed
     assert "sbatch rejected a job" in printed
@@ -147,11 +169,11 @@ def test_a_rejected_worker_job_is_reported(tiny: WorldFiles, tmp_path: Path, sys
 
 
 def test_a_worker_at_its_time_limit_is_replaced_and_completed_jobs_are_kept(
-    config: Config, system: Slurm, expected: dict[str, str]
+    config: Config, start: Start, system: Slurm, expected: dict[str, str]
 ) -> None:
     """The worker is suspended during a job; then its time limit is reduced to the elapsed time."""
     root = config.chain.output_path
-    process = start(config, system, 1)
+    process = start(config, 1)
     wait_for_records(root, 15, process)
     (first,) = running(system)
     for worker in processes_of(system, first):
@@ -171,9 +193,9 @@ def test_a_worker_at_its_time_limit_is_replaced_and_completed_jobs_are_kept(
 
 
 def test_a_job_that_ends_before_its_worker_connects_is_submitted_again(
-    config: Config, system: Slurm, expected: dict[str, str]
+    config: Config, start: Start, system: Slurm, expected: dict[str, str]
 ) -> None:
-    process = start(config, system, 1)
+    process = start(config, 1)
     wait_until(
         lambda: system.output_of("squeue", "-h", "-o", "%i") or process.poll() is not None, "no job was submitted"
     )
@@ -185,8 +207,8 @@ def test_a_job_that_ends_before_its_worker_connects_is_submitted_again(
     assert digests(config.chain.output_path) == expected
 
 
-def test_a_run_without_connecting_workers_stops_and_names_the_log(config: Config, system: Slurm) -> None:
-    process = start(config, system, 2, DASK_JOBQUEUE__SLURM__JOB_SCRIPT_PROLOGUE="['echo no such module', 'exit 1']")
+def test_a_run_without_connecting_workers_stops_and_names_the_log(config: Config, start: Start, system: Slurm) -> None:
+    process = start(config, 2, DASK_JOBQUEUE__SLURM__JOB_SCRIPT_PROLOGUE="['echo no such module', 'exit 1']")
     printed, _ = process.communicate(timeout=120)
     assert process.returncode == 1, printed
     last = printed[printed.index("error: ") :]
@@ -204,12 +226,12 @@ def test_a_run_without_connecting_workers_stops_and_names_the_log(config: Config
     "at", [(signal.SIGINT, 20), (signal.SIGTERM, 20), (signal.SIGINT, 0)], ids=["INT", "TERM", "early"]
 )
 def test_a_stopped_run_cancels_its_workers_and_can_be_resumed(
-    config: Config, system: Slurm, expected: dict[str, str], at: tuple[signal.Signals, int]
+    config: Config, start: Start, system: Slurm, expected: dict[str, str], at: tuple[signal.Signals, int]
 ) -> None:
     """Stop the run with a signal after a number of completed jobs."""
     number, records = at
     root = config.chain.output_path
-    process = start(config, system, 2)
+    process = start(config, 2)
     wait_until(lambda: (root / layout.STATUS.path).exists() or process.poll() is not None, "no job was begun")
     wait_for_records(root, records, process)
     process.send_signal(number)
@@ -236,10 +258,10 @@ def finish_here(config: Config, expected: dict[str, str]) -> None:
 
 
 def test_after_a_killed_run_the_next_one_takes_over_and_old_workers_end(
-    config: Config, system: Slurm, expected: dict[str, str]
+    config: Config, start: Start, system: Slurm, expected: dict[str, str]
 ) -> None:
     root = config.chain.output_path
-    process = start(config, system, 2, DASK_JOBQUEUE__SLURM__DEATH_TIMEOUT="10")
+    process = start(config, 2, DASK_JOBQUEUE__SLURM__DEATH_TIMEOUT="10")
     wait_for_records(root, 20, process)
     assert len(running(system)) == 2
     process.kill()

@@ -19,6 +19,7 @@ from iota2.config.feature_maps import MapParams
 from iota2.core.feature_map import FeatureMap, raw_recipe
 from iota2.core.graph import Key, Resources
 from iota2.io.tables.vectors import write_shapefile
+from iota2.steps import map_layers
 from iota2.steps.features_map import bands, mosaic, parts, statistics, tiles
 from iota2.steps.map_layers import MapGrid, read_map
 from tests.steps.helpers import (
@@ -30,7 +31,6 @@ from tests.steps.helpers import (
     Image,
     area,
     frame,
-    read_raster,
     run,
     several,
     write_raster,
@@ -118,14 +118,18 @@ def test_values_that_int16_would_change_stop_the_job(tmp_path: Path) -> None:
         written(tmp_path, FeatureMap((recipe,), "int16"), scene)
 
 
-def test_the_mosaic_joins_the_strips_of_each_tile(tmp_path: Path) -> None:
-    """Two tiles that overlap by four columns, the first of two strips; each pixel is of the tile that owns it."""
+def test_the_mosaic_joins_the_strips_of_each_tile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two tiles of two strips that overlap by four columns; each pixel is of the tile that owns it."""
+    monkeypatch.setattr(map_layers, "part_rows", lambda part, height: (4 * part, min(4 * part + 4, height)))
     east = GeoBox((6, 8), Affine(10, 0, 300_040, 0, -10, 4_900_000), CRS)
     layers = FeatureMap((replace(RECIPE, sensors=(replace(RECIPE.sensors[0], dates=(KEYS[0],)),)),))
     (tmp_path / "bands.json").write_text(json.dumps(layers.to_json()), encoding="utf-8")
     scenes = {"A": write_scene(tmp_path / "a", images()), "B": write_scene(tmp_path / "b", images(), geobox=east)}
-    write_raster(tmp_path / "a.tif", np.stack([np.full((6, 8), 1.0), np.arange(48.0).reshape(6, 8)]), "float32")
-    write_raster(tmp_path / "b.tif", np.full((2, 6, 8), 2.0), "float32", geobox=east)
+    numbers = np.arange(48.0).reshape(6, 8)
+    for part, rows in enumerate((slice(0, 4), slice(4, 6))):
+        west = np.stack([np.full((6, 8), 1.0), numbers])[:, rows]
+        write_raster(tmp_path / f"a{part}.tif", west, "float32", geobox=GRID[rows, :])
+        write_raster(tmp_path / f"b{part}.tif", west[:1].repeat(2, 0) + 1, "float32", geobox=east[rows, :])
     envelopes = {"A": area((0, 6), (0, 6)), "B": area((0, 6), (6, 12))}
     for tile, outline in envelopes.items():
         write_shapefile(frame([outline], tile=[tile]), tmp_path / f"{tile}.shp")
@@ -133,12 +137,15 @@ def test_the_mosaic_joins_the_strips_of_each_tile(tmp_path: Path) -> None:
         "bands": "bands.json",
         "scene": several("tile", {tile: f"{tile.lower()}/{name}" for tile, name in scenes.items()}),
         "envelopes": several("tile", {tile: f"{tile}.shp" for tile in envelopes}),
-        "parts": several("tile part", {("A", 0): "a.tif", ("B", 0): "b.tif"}),
+        "parts": several("tile part", {(tile, part): f"{tile.lower()}{part}.tif" for tile in "AB" for part in (0, 1)}),
     }
     out = {"mosaic": "map.tif", "sums": "sums.json", "style": "map.qml"}
     run(mosaic.STEP, tmp_path, inp, out, params=MapGrid(CRS, None))
     run(statistics.STEP, tmp_path, {"bands": "bands.json", "sums": "sums.json"}, {"statistics": "statistics.json"})
-    assert read_raster(tmp_path / "map.tif").tolist() == [[1.0] * 6 + [2.0] * 6] * 6
+    with rasterio.open(tmp_path / "map.tif") as source:
+        first, second = source.read()
+    assert first.tolist() == [[1.0] * 6 + [2.0] * 6] * 6
+    np.testing.assert_array_equal(second[:, :6], numbers[:, :6])
     found = json.loads((tmp_path / "statistics.json").read_text(encoding="utf-8"))
     assert found["pixels"] == 72
     assert [band["valid_percent"] for band in found["bands"]] == [100.0, 100.0]

@@ -30,7 +30,7 @@ from iota2.steps.tile_mosaic import mosaic_shape, owned_blocks
 
 BANDS = 8
 """Number of bands of a block that are read and written at once."""
-MOSAIC_SECONDS = 0.07e-6
+MOSAIC_SECONDS = 0.08e-6
 """Seconds to read, write and compress one value, with its overviews, measured by ``make bench``."""
 
 

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from odc.geo.geobox import GeoBox
@@ -37,6 +38,8 @@ FILES = {
     "bands": layout.MAP_BANDS,
 }
 """Files that the page lists, by name of the input."""
+PICTURES_SECONDS = 5.0
+"""Seconds to draw the pictures of a year of Sentinel-2, measured by ``make bench``; their size is limited."""
 MAX_LISTED = 10
 """Maximum number of listed files of one kind."""
 
@@ -118,7 +121,8 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of the job: bands of a Zarr store are read twice, those of a GeoTIFF from its overviews."""
     run, given = facts.run, map_params(config)
     bands = 2 * band_count(run.recipe, given, run.dates) if layout.with_zarr(config) else 1
-    return facts.raster_cost(0, READING_SECONDS * bands)
+    reading = facts.raster_cost(0, READING_SECONDS * bands)
+    return replace(reading, seconds=reading.seconds + PICTURES_SECONDS)
 
 
 STEP = Step(

@@ -24,7 +24,7 @@ from iota2.steps.blocks import IMAGE_THREADS, feature_shapes, fitting_threads
 from iota2.steps.map_layers import map_profile, read_map
 from iota2.steps.pixels import several_feature_blocks
 
-WRITING_SECONDS = 0.03e-6
+WRITING_SECONDS = 0.04e-6
 """Seconds to write and compress one value of a raster of features, measured by ``make bench``."""
 
 
