@@ -117,6 +117,13 @@ class _FeaturesMap(Protocol):
     def output_format(self) -> str: ...
 
 
+class _Obia(Protocol):
+    @property
+    def computed(self) -> bool: ...
+    @property
+    def full_learn_segment(self) -> bool: ...
+
+
 class _Chain(Protocol):
     @property
     def list_tile(self) -> tuple[str, ...]: ...
@@ -149,6 +156,8 @@ class OutputOptions(Protocol):
     def sensor_models(self) -> bool: ...
     @property
     def features_map(self) -> _FeaturesMap: ...
+    @property
+    def obia(self) -> _Obia: ...
 
 
 def with_submodels(config: OutputOptions) -> bool:
@@ -371,6 +380,16 @@ def with_superpixels(config: OutputOptions) -> bool:
 def with_context(config: OutputOptions) -> bool:
     """Whether models learn from the context of pixels."""
     return with_window(config) or with_superpixels(config)
+
+
+def with_computed_segments(config: OutputOptions) -> bool:
+    """Whether segments are computed, not read from a file."""
+    return config.obia.computed
+
+
+def with_labelled_parts(config: OutputOptions) -> bool:
+    """Whether models learn from the labelled parts of segments, not from whole segments."""
+    return not config.obia.full_learn_segment
 
 
 def with_geotiff(config: OutputOptions) -> bool:
@@ -666,6 +685,85 @@ LOSSES = Artifact(
 
 LEARNED_SAMPLES = first(AUGMENTED_SAMPLES, COPIED_SAMPLES, MODEL_SAMPLES)
 """The samples from which a model learns, with all features: the last of these files that the run makes."""
+
+# ---- segments
+SLIC_FEATURES = Artifact(
+    "segmentation/tmp/{tile}_features.npz",
+    "Features of some pixels of the tile, to which the components of computed segments are fitted.",
+    when=with_computed_segments,
+)
+SLIC_COMPONENTS = Artifact(
+    "segmentation/tmp/components",
+    "Principal components of the features of all tiles, from which segments are computed.",
+    when=with_computed_segments,
+)
+SLIC = Artifact(
+    "segmentation/tmp/{tile}_slic.tif",
+    "Computed segments of the whole tile: a number for each, 0 without clear date.",
+    when=with_computed_segments,
+)
+SEGMENTS = Artifact(
+    "segmentation/{tile}.tif", "Segments on the grid of the tile: their numbers in the table of the tile; 0 for none."
+)
+SEGMENT_TABLE = Artifact(
+    "segmentation/{tile}.npz",
+    "Segments of the tile: identifier, pixels in the area of the tile, region, and place of the first pixel.",
+)
+SEGMENT_NOTES = Artifact(
+    "segmentation/{tile}_notes.json",
+    "Remarks on the file of segments: overlaps, repeated identifiers, segments without pixel.",
+    role="note",
+)
+SHARED_SEGMENTS = Artifact("segmentation/shared.npz", "Segments in several tiles, with their numbers in each.")
+SEGMENT_RECIPE = Artifact("segmentation/recipe.json", "Definition of the features of segments.")
+LEARNED_RECIPE = first(SEGMENT_RECIPE, RECIPE)
+"""Definition of the features from which models learn."""
+LABELLED_PARTS = Artifact(
+    "segmentation/{tile}_labelled.npz",
+    "Parts of segments inside reference polygons: segment, polygon, pixels.",
+)
+LABELLED_RASTER = Artifact(
+    "segmentation/{tile}_labelled.tif",
+    "Parts of segments inside reference polygons on the grid of the tile: their row in the table, from 1; 0 for none.",
+    when=with_labelled_parts,
+)
+PART_SEGMENTS = Artifact(
+    "segmentation/parts/{tile}_part_{part}.parquet", "Features of the segments inside one part of a tile."
+)
+PART_OPEN_SEGMENTS = Artifact(
+    "segmentation/parts/{tile}_part_{part}_open.npz",
+    "Statistics of the pixels in one part of a tile, of segments that continue in another part or tile.",
+)
+TILE_SEGMENTS = Artifact("segmentation/{tile}_merged.parquet", "Features of the segments in several parts of the tile.")
+TILE_OPEN_SEGMENTS = Artifact(
+    "segmentation/{tile}_open.npz", "Statistics of the pixels in the tile, of segments that continue in another tile."
+)
+TILE_SHARED_SEGMENTS = Artifact(
+    "segmentation/{tile}_shared.parquet", "Features of the segments of the tile that are in several tiles."
+)
+PART_LABELLED = Artifact(
+    "segmentation/parts/{tile}_part_{part}_labelled.parquet",
+    "Features of the labelled parts of segments inside one part of a tile.",
+    when=with_labelled_parts,
+)
+PART_OPEN_LABELLED = Artifact(
+    "segmentation/parts/{tile}_part_{part}_labelled_open.npz",
+    "Statistics of the pixels in one part of a tile, of labelled parts of segments that continue in another part.",
+    when=with_labelled_parts,
+)
+TILE_LABELLED = Artifact(
+    "segmentation/{tile}_labelled.parquet",
+    "Features of the labelled parts of segments that are in several parts of the tile.",
+    when=with_labelled_parts,
+)
+SEGMENT_LABELS = Artifact(
+    "segmentation/labels_seed_{seed}.csv",
+    "Segments with labelled pixels: side of the split, class, labelled pixels and share of the class; or why they are "
+    "not used.",
+)
+SEGMENT_CLASSES = Artifact(
+    "segmentation/{tile}_seed_{seed}.npz", "Class, confidence and probabilities of the segments of the tile."
+)
 
 # ---- dimension reduction
 UNREDUCED_SAMPLES = Artifact(

@@ -11,6 +11,7 @@ from iota2.chains.checks import chain_problems
 from iota2.chains.classification import CLASSIFICATION
 from iota2.chains.features_map import FEATURES_MAP
 from iota2.chains.features_tiler import FEATURES_TILER
+from iota2.chains.obia import OBIA
 from iota2.chains.user_builders import builders_in, python_files
 from iota2.config.options.schema import Config
 from iota2.core.builder import Builder, Chain
@@ -19,12 +20,11 @@ from iota2.core.words import did_you_mean, normalised_name
 from iota2.errors import ConfigError, UserError
 from iota2.options import NOT_YET
 
-BUILDERS: tuple[Builder, ...] = (CLASSIFICATION, FEATURES_MAP, FEATURES_TILER)
+BUILDERS: tuple[Builder, ...] = (CLASSIFICATION, OBIA, FEATURES_MAP, FEATURES_TILER)
 """The built-in builders."""
 DEFAULT_BUILDERS = (CLASSIFICATION,)
 """The builders of a configuration that names none."""
 UNAVAILABLE_BUILDERS: Mapping[str, str] = {
-    "I2Obia": "O",
     "I2Vectorization": "V",
     "I2Regression": "R",
 }

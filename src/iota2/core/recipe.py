@@ -27,6 +27,14 @@ STATISTIC_NAMES = (*QUANTILES, "mean", "std", "maxdate", "mindate", "maxdiff", "
 """Statistics of a series, in feature order: quantiles, mean, standard deviation, number of the date of the maximum and
 of the minimum, maximum and minimum difference."""
 
+COUNT = "count"
+"""Statistic of segments that is not computed from features: the number of pixels."""
+SEGMENTS = "segments"
+"""Origin of the number of pixels among the features of segments, where others have the name of their sensor."""
+SEGMENT_STATISTICS = ("mean", "min", "max", "std", COUNT)
+"""Statistics of segments, in feature order: of each feature of pixels the mean, minimum, maximum and standard deviation
+(of the population); number of pixels of the segment."""
+
 
 @dataclass(frozen=True)
 class SensorRecipe:
@@ -143,6 +151,9 @@ class FeatureRecipe:
     numbers: tuple[int, ...] = ()
     """With ``standard_labels``, in a recipe of some of the sensors: the number of each feature among those of all
     sensors. Empty: 0, 1, 2 …"""
+    statistics: tuple[str, ...] = ()
+    """Features of segments: these statistics of the features of their pixels, some of ``SEGMENT_STATISTICS`` in their
+    order. Empty: features of pixels."""
 
     def __repr__(self) -> str:
         return f"FeatureRecipe({len(self.names)} features of {', '.join(sensor.sensor for sensor in self.sensors)})"
@@ -159,10 +170,29 @@ class FeatureRecipe:
     def features(self) -> tuple[tuple[str, Feature], ...]:
         """All features in order, each with the name of its sensor, or of the sensors that a function of the user reads.
 
-        Their names are those without ``standard_labels``.
+        Their names are those without ``standard_labels``. Features of segments: those of pixels for each statistic,
+        named ``<feature>_<statistic>``, then ``count``.
         """
         of_sensors = [(sensor.sensor, feature) for sensor in self.sensors for feature in sensor.features]
-        return (*of_sensors, *((one.origin, feature) for one in self.functions for feature in one.features))
+        of_pixels = (*of_sensors, *((one.origin, feature) for one in self.functions for feature in one.features))
+        if not self.statistics:
+            return of_pixels
+        found = [
+            (origin, feature._replace(name=f"{feature.name}_{statistic}"))
+            for statistic in self.pixel_statistics
+            for origin, feature in of_pixels
+        ]
+        return (*found, *[(SEGMENTS, Feature(COUNT, COUNT))] * (COUNT in self.statistics))
+
+    @property
+    def pixel_statistics(self) -> tuple[str, ...]:
+        """The statistics that are computed from the features of pixels."""
+        return tuple(name for name in self.statistics if name != COUNT)
+
+    @property
+    def of_pixels(self) -> FeatureRecipe:
+        """The recipe of the features of pixels from which those of segments are computed; itself without statistics."""
+        return replace(self, statistics=()) if self.statistics else self
 
     @property
     def functions(self) -> tuple[UserFunction, ...]:
@@ -175,7 +205,7 @@ class FeatureRecipe:
         found: dict[str, list[int]] = {one.sensor: [] for one in self.sensors if not one.static}
         read: list[tuple[str, ...]] = [(sensor.sensor,) for sensor in self.sensors for _ in sensor.names]
         read += [function.sensors for function in self.functions for _ in function.labels]
-        for position, sensors in enumerate(read):
+        for position, sensors in enumerate(read * max(1, len(self.pixel_statistics))):
             dated = [sensor for sensor in sensors if sensor in found]
             if len(dated) == 1:
                 found[dated[0]].append(position)
@@ -209,6 +239,7 @@ class FeatureRecipe:
         functions = user.functions if user else ()
         used = [keep for keep, one in zip(kept, self.sensors, strict=True) for _ in one.names]
         used += [one in functions for one in self.functions for _ in one.labels]
+        used = used * max(1, len(self.pixel_statistics)) + [True] * (COUNT in self.statistics)
         numbers = compress(self.numbers or range(len(used)), used) if self.standard_labels else ()
         return replace(self, sensors=sensors, user=user, numbers=tuple(numbers))
 
@@ -227,7 +258,13 @@ class FeatureRecipe:
     @property
     def series_shape(self) -> tuple[int, int] | None:
         """(dates, bands) if the features are the bands of one sensor, date by date; otherwise None."""
-        if self.user or len(self.sensors) != 1 or self.sensors[0].static or not self.sensors[0].copy_input:
+        if (
+            self.statistics
+            or self.user
+            or len(self.sensors) != 1
+            or self.sensors[0].static
+            or not self.sensors[0].copy_input
+        ):
             return None
         (sensor,) = self.sensors
         shape = len(sensor.dates), len(sensor.bands)
@@ -252,13 +289,13 @@ class FeatureRecipe:
     def to_json(self) -> dict[str, Any]:
         """The recipe as values for ``recipe.json``.
 
-        ``temporal`` only for sensors with temporal features, ``partial``, ``user`` and ``numbers`` only if they differ
-        from their default.
+        ``temporal`` only for sensors with temporal features, ``partial``, ``user``, ``numbers`` and ``statistics`` only
+        if they differ from their default.
         """
         content = asdict(self)
         if self.user:
             content["user"] = self.user.to_json()
-        for name in ("partial", "user", "numbers"):
+        for name in ("partial", "user", "numbers", "statistics"):
             if not content[name]:
                 del content[name]
         for sensor in content["sensors"]:
@@ -284,6 +321,7 @@ class FeatureRecipe:
                 content.get("partial", False),
                 UserFeatures.from_json(content["user"]) if content.get("user") else None,
                 tuple(content.get("numbers", ())),
+                tuple(content.get("statistics", ())),
             )
         )
 
@@ -307,6 +345,8 @@ def _checked(recipe: Any) -> Any:
             raise ValueError(f"{len(recipe.numbers)} numbers of {count} features")
         if recipe.partial and recipe.allow_missing:
             raise ValueError("both partial and allow_missing")
+        if recipe.statistics != tuple(name for name in SEGMENT_STATISTICS if name in recipe.statistics):
+            raise ValueError(f"statistics is {recipe.statistics!r}")
     return recipe
 
 

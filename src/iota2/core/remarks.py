@@ -6,9 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-RemarkKind = Literal["images", "values", "alignment", "regions", "reference", "extent", "options", "resampling"]
+RemarkKind = Literal[
+    "images", "values", "alignment", "regions", "reference", "extent", "options", "resampling", "segments"
+]
 """Subject of a remark: images and their files, values of images, alignment with the reference image, regions, reference
-data and classes, extent of the map, options of the configuration, or resampling of rasters to tiles."""
+data and classes, extent of the map, options of the configuration, resampling of rasters to tiles, or segments."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from iota2.io.tables.samples import column_names, read_columns
 from iota2.io.tables.split_groups import read_split_groups
 
 INPUTS: Mapping[str, Artifact | Need] = {
-    "recipe": layout.RECIPE,
+    "recipe": layout.LEARNED_RECIPE,
     "groups": optional(layout.SPLIT_GROUPS),
     "classes": layout.CODES,
 }

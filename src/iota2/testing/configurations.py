@@ -49,6 +49,25 @@ arg_classification :
   enable_probability_map : True
 }}
 """
+OBIA = (
+    CLASSIFICATION.replace(
+        "# Land-cover map of a synthetic landscape: two tiles, two eco-climatic regions.",
+        """\
+# Land-cover map of a synthetic landscape by segments: groups of similar pixels, computed from the images.
+builders :
+{{
+  builders_class_name : ['I2Obia']
+}}
+""",
+    ).replace("'strategy' : 'constant', 'strategy.constant.nb' : 300", "'strategy' : 'all'")
+    + """
+obia :
+{{
+  segment_size : 10   # pixels between the centres of segments
+  stats_used : ['mean', 'std']   # features of a segment
+}}
+"""
+)
 FEATURES_MAP = """\
 # Features of every pixel of a synthetic landscape as rasters: bands, indices, and functions of external_code.
 builders :
@@ -135,6 +154,7 @@ class Demo:
 
 DEMOS: Mapping[str, Demo] = {
     "I2Classification": Demo(CLASSIFICATION),
+    "I2Obia": Demo(OBIA, "i2_tutorial_obia.cfg", "Results_obia"),
     "I2FeaturesMap": Demo(
         FEATURES_MAP, "i2_tutorial_features_map.cfg", "Results_features_map", write_more=_write_external_code
     ),

@@ -9,18 +9,22 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, field_validator
 
+from iota2.compute.superpixels import MAX_CELL, SlicOptions
 from iota2.config.options.fields import (
     AnyPath,
     Day,
     InputFile,
     InputFolders,
     Section,
+    VectorFile,
     Words,
     as_list,
     read_date,
     split_words,
 )
+from iota2.core.recipe import COUNT, SEGMENT_STATISTICS
 from iota2.core.user_features import MAX_PADDING, Access
+from iota2.core.words import did_you_mean
 from iota2.options import About, no_effect, option, planned
 
 _NAME_PATTERN = r"^[\w.,:@+-]+$"
@@ -329,11 +333,62 @@ class Obia(Section):
     about_section: ClassVar[str] = "Classification of segments instead of pixels."
     builders: ClassVar[str] = "O"
 
-    obia_segmentation_path: AnyPath | None = planned(None, "Raster or vector file of segments; None computes them.")
-    buffer_size: int | None = planned(None, "Side of the squares that group segments, in pixels.")
-    stats_used: Words = planned(("mean",), "Statistics of a segment: mean, min, max, std, count.")
-    region_priority: Words | None = planned(None, "Priority of regions for segments that overlap several.")
-    full_learn_segment: bool = planned(False, "Learn on whole segments instead of their labelled part.")
+    obia_segmentation_path: VectorFile | None = option(
+        None,
+        "Raster or vector file of segments, such as the parcels of a farm register. Raster: the values are the numbers "
+        "of segments, 0 and no-data for none. Without a file, segments (SLIC superpixels) are computed.",
+    )
+    id_field: str | None = option(
+        None,
+        "Field of the segmentation file with the numbers of segments. Without it, they are the numbers of the rows "
+        "from 1.",
+    )
+    segment_size: int = option(
+        10, "Distance between the centres of computed segments, in pixels; 10: about 100 pixels.", ge=2, le=MAX_CELL
+    )
+    compactness: float = option(
+        0.5, "Shape of computed segments: large values give squares, small ones follow the image.", gt=0, le=1000
+    )
+    stats_used: Words = option(
+        ("mean",), f"Features of a segment, of the values of its pixels: {', '.join(SEGMENT_STATISTICS)}."
+    )
+    region_priority: Words | None = option(
+        None,
+        "Order of regions: a segment in several regions belongs to the first of them. Without it, in the order of "
+        "their names.",
+    )
+    full_learn_segment: bool = option(
+        False,
+        "Learn from whole segments. Otherwise from the part of each segment inside a learning polygon.",
+    )
+    buffer_size: int | None = no_effect(
+        None,
+        "Side of the squares that group segments, in pixels.",
+        "the size of blocks follows from the memory, and does not change the result",
+        ge=1,
+    )
+
+    @field_validator("stats_used")
+    @classmethod
+    def _known_statistics(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        """The statistics in their order, each once."""
+        for name in names:
+            if name not in SEGMENT_STATISTICS:
+                hint = did_you_mean(name, SEGMENT_STATISTICS) or f"; expected some of {', '.join(SEGMENT_STATISTICS)}"
+                raise ValueError(f"there is no statistic {name!r}{hint}")
+        if not set(names) - {COUNT}:
+            raise ValueError(f"expected at least one of {', '.join(SEGMENT_STATISTICS[:-1])}")
+        return tuple(name for name in SEGMENT_STATISTICS if name in names)
+
+    @property
+    def computed(self) -> bool:
+        """Whether segments are computed, not read from a file."""
+        return self.obia_segmentation_path is None
+
+    @property
+    def slic(self) -> SlicOptions:
+        """Size and shape of computed segments."""
+        return SlicOptions(self.segment_size, self.compactness)
 
 
 class Simplification(Section):

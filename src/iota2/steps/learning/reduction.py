@@ -116,7 +116,7 @@ STEP = Step(
     task="reduction_model_{region}{submodel}_seed_{seed}{source}",
     run=run,
     over=("region", "submodel", "seed", "source"),
-    needs={"recipe": layout.RECIPE, "samples": layout.LEARNED_SAMPLES},
+    needs={"recipe": layout.LEARNED_RECIPE, "samples": layout.LEARNED_SAMPLES},
     makes={
         "before": layout.UNREDUCED_SAMPLES,
         "samples": layout.REDUCED_SAMPLES,

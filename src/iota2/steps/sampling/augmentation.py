@@ -129,7 +129,7 @@ STEP = Step(
     over=("region", "submodel", "seed"),
     needs={
         "samples": first(layout.COPIED_SAMPLES, layout.MODEL_SAMPLES),
-        "recipe": layout.RECIPE,
+        "recipe": layout.LEARNED_RECIPE,
         "classes": layout.CODES,
     },
     makes={"augmented": layout.AUGMENTED_SAMPLES, "counts": layout.AUGMENTATION_COUNTS},

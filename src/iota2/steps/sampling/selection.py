@@ -17,8 +17,6 @@ from odc.geo.geobox import GeoBox
 from iota2 import layout
 from iota2.compute.sampling import (
     SelectionOptions,
-    choose,
-    class_targets,
 )
 from iota2.compute.submodels import model_names
 from iota2.config.options.schema import Config
@@ -26,20 +24,19 @@ from iota2.config.options.train import SampleSelection
 from iota2.core.files import read_text
 from iota2.core.graph import JobContext, Step, only_for, optional
 from iota2.core.grid import pixel_centres
-from iota2.core.nomenclature import Label, Nomenclature
-from iota2.core.random import generator
+from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import CODE, COLUMN, REGION, ROW
 from iota2.errors import InputError
 from iota2.io.files.atomic import write_text
 from iota2.io.files.crs import to_crs
 from iota2.io.rasters.rasterize import pixels_inside
 from iota2.io.series.scene_file import read_scene
-from iota2.io.tables.class_counts import read_class_counts
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.frames import concatenated
 from iota2.io.tables.pixel_counts import PixelCounts, pixel_counts, read_statistics, total, write_statistics
 from iota2.io.tables.rates import rates_csv
 from iota2.io.tables.vectors import read_sqlite, write_sqlite
+from iota2.steps.selection_targets import Draw, capped, left_out, requested_numbers, selection_options
 
 log = logging.getLogger(__name__)
 
@@ -87,13 +84,13 @@ def run(job: JobContext[SelectionParams]) -> None:
     if found.selected.empty:
         raise InputError(nothing_selected(job.key.region, job.key.seed, counts.per_class, found.requested))
     write_statistics(counts, job.out.statistics)
-    left_out = _left_out(found.requested, found.targets)
-    rates = rates_csv(found.targets, counts.per_class, found.selected, left_out, borrowed=borrowed)
+    omitted = left_out(found.requested, found.targets)
+    rates = rates_csv(found.targets, counts.per_class, found.selected, omitted, borrowed=borrowed)
     write_text(job.out.rates, rates)
     write_sqlite(found.selected, job.out.selection)
     for key, path in job.out.each("tile_selections"):
         write_sqlite(found.points[key.tile], path)
-    for code, count in left_out.items():
+    for code, count in omitted.items():
         log.warning(
             "class %d: arg_train.max_samples_per_class leaves out %d of %d pixels", code, count, found.requested[code]
         )
@@ -127,8 +124,8 @@ def _learning_selection(
     classes: Nomenclature,
 ) -> _Selection:
     """Select from these pixels, of which there are ``counts``."""
-    requested = _targets(options, counts.per_class, classes)
-    targets = _capped(requested, job.params.most)
+    requested = requested_numbers(options, counts.per_class, classes)
+    targets = capped(requested, job.params.most)
     draw = Draw(job.params.random_seed + job.key.seed, "selection", job.key.model)
     return _Selection(requested, targets, _selected(tiles, options, targets, draw, job.params.proj))
 
@@ -143,7 +140,7 @@ def _select_validation(job: JobContext[SelectionParams], options: SelectionOptio
     tiles = _pixels_by_tile(job, "validation", [job.key.model])
     codes, numbers = np.unique(np.concatenate([tile.codes for tile in tiles.values()]), return_counts=True)
     available = dict(zip(codes.astype(int).tolist(), numbers.tolist(), strict=True))
-    targets = _targets(options, available, classes)
+    targets = requested_numbers(options, available, classes)
     draw = Draw(job.params.random_seed + job.key.seed, "validation selection", job.key.model)
     points = _selected(tiles, options, targets, draw, job.params.proj)
     for key, path in job.out.each("validation_selections"):
@@ -169,36 +166,6 @@ def nothing_selected(region: str, seed: int, available: Mapping[int, int], reque
         f"(requested by class: {', '.join(f'{code}: {count}' for code, count in requested.items())}). Choose another "
         "strategy or larger numbers."
     )
-
-
-def selection_options(selection: SampleSelection, model: str, region: str) -> SelectionOptions:
-    """Selection options for one model of a region."""
-    given = selection.of_model(model, region)
-    return SelectionOptions(
-        sampler=given.sampler,
-        jitter=given.jitter or 0,
-        strategy=given.strategy,
-        amount=given.percent or given.constant or given.total or 0.0,
-        counts_file=str(given.byclass or ""),
-    )
-
-
-def _targets(options: SelectionOptions, available: Mapping[int, int], classes: Nomenclature) -> dict[int, int]:
-    """Number of requested pixels by class code; a table of counts names classes by the user's labels."""
-    label: dict[int, Label] = dict(zip(classes.codes, classes.labels, strict=True))
-    requested = read_class_counts(Path(options.counts_file), classes)[0] if options.counts_file else None
-    by_label = class_targets(options, {label[code]: count for code, count in available.items()}, requested)
-    return {classes.code(name): count for name, count in by_label.items()}
-
-
-def _capped(requested: Mapping[int, int], most: int | None) -> dict[int, int]:
-    """Numbers of pixels by class code, at most ``most``; None means no limit."""
-    return {code: count if most is None else min(count, most) for code, count in requested.items()}
-
-
-def _left_out(requested: Mapping[int, int], targets: Mapping[int, int]) -> dict[int, int]:
-    """Number of pixels above the maximum, by code, for the classes that exceed it."""
-    return {code: requested[code] - targets[code] for code in sorted(requested) if requested[code] > targets[code]}
 
 
 @dataclass(frozen=True)
@@ -240,25 +207,12 @@ def _pixels_by_tile(job: JobContext[SelectionParams], name: str, models: Collect
     }
 
 
-@dataclass(frozen=True)
-class Draw:
-    """Random stream of a selection: seed, name and region."""
-
-    seed: int
-    name: str
-    region: str
-
-
 def _selected(
     tiles: Mapping[str, TilePixels], options: SelectionOptions, targets: Mapping[int, int], draw: Draw, proj: str
 ) -> dict[str, gpd.GeoDataFrame]:
     """The selected pixels of each tile as points in ``proj``; each class is drawn from all tiles together."""
     codes = np.concatenate([tile.codes for tile in tiles.values()])
-    taken = np.zeros(len(codes), bool)
-    for code in sorted(targets):
-        of_class = np.flatnonzero(codes == code)
-        rng = generator(draw.seed, draw.name, draw.region, code)
-        taken[of_class[choose(options, len(of_class), targets[code], rng)]] = True
+    taken = draw.chosen(options, codes, targets)
     borders = np.cumsum([len(tile.polygon) for tile in tiles.values()])[:-1]
     return {
         name: tile.points(np.flatnonzero(part), proj)

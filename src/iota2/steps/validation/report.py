@@ -411,7 +411,7 @@ STEP = Step(
         "value_notes": layout.VALUE_NOTES,
         "reference_notes": layout.REFERENCE_NOTES,
         "classes": layout.CLASSES,
-        "recipe": layout.RECIPE,
+        "recipe": layout.LEARNED_RECIPE,
         "rates": layout.RATES,
         "samples": layout.CLASS_STATISTICS,
         "losses": layout.LOSSES,

@@ -1,0 +1,43 @@
+"""CSV file with the labels of segments that have labelled pixels, for one seed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from iota2.errors import InputError
+from iota2.io.files.atomic import write_text
+
+TILE, NUMBER, REGION, SIDE, CODE, POLYGON, LABELLED, SHARE, REASON = COLUMNS = (
+    "tile",
+    "number",
+    "region",
+    "side",
+    "code",
+    "polygon",
+    "labelled",
+    "share",
+    "reason",
+)
+"""Columns: home tile of the segment, and its number there; position of its region among
+the regions by priority; side of the split; class; polygon of the class with most of the pixels; labelled pixels of the
+side; share of the class among them; and why the segment is not used, empty if it is."""
+BOTH_SIDES, MIXED = "learning and validation", "several classes"
+"""Reasons: the segment has pixels in learning and in validation polygons, or no class has half of its labelled pixels."""
+
+
+def write_segment_labels(table: pd.DataFrame, path: Path) -> None:
+    """Write a table with the ``COLUMNS``."""
+    write_text(path, table[list(COLUMNS)].to_csv(index=False, float_format="%.6g"))
+
+
+def read_segment_labels(path: Path) -> pd.DataFrame:
+    """The table that ``write_segment_labels`` wrote; InputError for another file."""
+    whole = {name: np.int64 for name in (NUMBER, REGION, CODE, POLYGON, LABELLED)}
+    try:
+        table = pd.read_csv(path, dtype={**whole, TILE: str, SIDE: str, REASON: str}, keep_default_na=False)
+        return table[list(COLUMNS)]
+    except (KeyError, ValueError, OSError) as err:
+        raise InputError(f"{path}: cannot be read as labels of segments ({err}). Run the step again") from err

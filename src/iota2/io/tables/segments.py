@@ -1,0 +1,129 @@
+"""Tables of the segments of a tile, of segments in several tiles, of labelled parts, and of predicted classes."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from iota2.core.files import require_regular
+from iota2.errors import InputError
+from iota2.io.files.atomic import replacing
+
+
+@dataclass(frozen=True, eq=False)
+class _Table:
+    """Arrays that are stored together."""
+
+    what: ClassVar[str]
+    """The content, for messages."""
+
+    def __len__(self) -> int:
+        return len(getattr(self, fields(self)[0].name))
+
+    def take(self, rows: np.ndarray) -> Self:
+        """The rows at some positions, or where ``rows`` is True."""
+        return type(self)(**{one.name: getattr(self, one.name)[rows] for one in fields(self)})
+
+    def write(self, path: Path) -> None:
+        """Write the arrays; equal tables give equal bytes."""
+        with replacing(path) as part, part.open("wb") as file:
+            np.savez_compressed(file, **{one.name: getattr(self, one.name) for one in fields(self)})
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """The table that ``write`` wrote; InputError for a missing or damaged file."""
+        try:
+            require_regular(path)
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                found: dict[str, Any] = {one.name: arrays[one.name] for one in fields(cls)}
+        except FileNotFoundError as err:
+            raise InputError(f"{path}: does not exist. Run the step that makes it again") from err
+        except (OSError, TypeError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zipfile.zlib.error) as err:
+            raise InputError(f"{path}: cannot be read as {cls.what} ({err}). Run the step that makes it again") from err
+        return cls(**found)
+
+
+@dataclass(frozen=True, eq=False)
+class Segments(_Table):
+    """The segments of a tile; segment ``n`` of the raster is in row ``n - 1``."""
+
+    what = "a table of segments"
+    identifier: np.ndarray
+    """(segment,) int64: identifier in the run."""
+    pixels: np.ndarray
+    """(segment,) int64: pixels in the area of the map that the tile contributes, in the regions."""
+    region: np.ndarray
+    """(segment,) int16: position of its region among the regions of the run by priority; -1 without pixels."""
+    place: np.ndarray
+    """(segment,) int64: number of its first pixel in that area on the grid of the tile, in scan order; -1 without."""
+    continues: np.ndarray
+    """(segment,) bool: whether it has pixels outside that area, or at the edge of the tile."""
+
+    @staticmethod
+    def concatenated(tables: Sequence[Segments]) -> Segments:
+        """The rows of all tables."""
+        none = np.zeros(0, np.int64)
+        empty = Segments(none, none, none.astype(np.int16), none, none.astype(bool))
+        columns = (one.name for one in fields(Segments))
+        return Segments(*(np.concatenate([getattr(one, name) for one in (*tables, empty)]) for name in columns))
+
+
+@dataclass(frozen=True, eq=False)
+class SharedSegments(_Table):
+    """Segments in several tiles: a row for each segment and tile, sorted by identifier, then in the order of tiles."""
+
+    what = "a table of segments in several tiles"
+    identifier: np.ndarray
+    """(row,) int64."""
+    tile: np.ndarray
+    """(row,) text: name of the tile."""
+    number: np.ndarray
+    """(row,) int64: number of the segment in the raster of the tile."""
+    pixels: np.ndarray
+    """(row,) int64: pixels of the segment in all tiles."""
+    region: np.ndarray
+    """(row,) int16: region of the segment, as in ``Segments``."""
+    home: np.ndarray
+    """(row,) bool: whether the tile is the home of the segment: the tile with most of its pixels, of equal ones the
+    first."""
+
+    def of_tile(self, tile: str) -> SharedSegments:
+        """The rows of a tile."""
+        return self.take(self.tile == tile)
+
+    def numbers_in(self, tile: str) -> np.ndarray:
+        """(row,) int64: numbers in a tile of its segments."""
+        return self.of_tile(tile).number
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledParts(_Table):
+    """Parts of segments inside reference polygons; part ``n`` of the raster is in row ``n - 1``."""
+
+    what = "a table of labelled parts of segments"
+    segment: np.ndarray
+    """(part,) int64: number of the segment in the raster of the tile."""
+    polygon: np.ndarray
+    """(part,) int64: ``originfid`` of the polygon."""
+    pixels: np.ndarray
+    """(part,) int64."""
+    place: np.ndarray
+    """(part,) int64: number of its first pixel on the grid of the tile, in scan order."""
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentClasses(_Table):
+    """Predictions of the segments of a tile, in the order of the table of segments."""
+
+    what = "a table of classes of segments"
+    label: np.ndarray
+    """(segment,) class code; 0 without."""
+    confidence: np.ndarray
+    """(segment,) float32, 0..1."""
+    probabilities: np.ndarray
+    """(segment, class) float32; (segment, 0) if they are not requested."""

@@ -1,0 +1,1 @@
+"""Steps on segments: groups of pixels that are classified together."""

@@ -1,0 +1,203 @@
+"""Step: samples of one model: segments with the class of their labelled pixels, or their labelled parts."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+
+from iota2 import layout
+from iota2.compute.sampling import BOTH
+from iota2.config.options.schema import Config
+from iota2.config.options.train import SampleSelection
+from iota2.core.cost import POINT_BYTES, SAMPLE_BYTES, SAMPLE_VALUE_BYTES, SECONDS_PER_JOB, Cost, JobFacts
+from iota2.core.graph import JobContext, Step
+from iota2.core.grid import pixel_centres
+from iota2.core.tables import CODE, LEARN, ORIGIN, TILE, sample_columns, seed_column
+from iota2.core.tables import REGION as MAP_REGION
+from iota2.errors import InputError
+from iota2.io.files.atomic import write_text
+from iota2.io.rasters.files import raster_geobox
+from iota2.io.tables import segment_labels
+from iota2.io.tables.classes import read_classes
+from iota2.io.tables.rates import rates_csv
+from iota2.io.tables.recipes import read_recipe
+from iota2.io.tables.sample_tables import write_points
+from iota2.io.tables.segment_labels import read_segment_labels
+from iota2.io.tables.segments import LabelledParts, Segments, SharedSegments
+from iota2.io.tables.vectors import read_vector
+from iota2.steps.located_segments import located_segments
+from iota2.steps.region_order import region_order
+from iota2.steps.segment_features import features_of, read_selected
+from iota2.steps.selection_targets import Draw, capped, left_out, requested_numbers, selection_options
+
+log = logging.getLogger(__name__)
+
+ROW = "row"
+"""Column of the number of a segment, or of a labelled part, in the table of its tile."""
+PLACE = "place"
+"""Column of the number of its first pixel on the grid of the tile."""
+
+
+@dataclass(frozen=True)
+class SegmentSampleParams:
+    """Sampling strategy, random seed of the run, and order of regions."""
+
+    selection: SampleSelection
+    random_seed: int
+    proj: str
+    most: int | None
+    """Maximum number of samples per class for one model."""
+    region_priority: tuple[str, ...]
+
+    def by_user_name(self) -> Mapping[str, object]:
+        """The parameters by option name of the configuration."""
+        return {
+            "arg_train.sample_selection": self.selection,
+            "arg_train.random_seed": self.random_seed,
+            "chain.proj": self.proj,
+            "arg_train.max_samples_per_class": self.most,
+            "obia.region_priority": self.region_priority,
+        }
+
+
+def params(config: Config) -> SegmentSampleParams:
+    """Parameters of the samples from the configuration."""
+    given = config.arg_train
+    priority = config.obia.region_priority or ()
+    return SegmentSampleParams(
+        given.sample_selection, given.seed, config.chain.proj, given.max_samples_per_class, priority
+    )
+
+
+def run(job: JobContext[SegmentSampleParams]) -> None:
+    """Select samples of each class among the labelled segments of the region, and write them with their features."""
+    given, classes = job.params, read_classes(job.inp.classes)
+    names = region_order(read_vector(job.inp.regions)[MAP_REGION].astype(str).tolist(), given.region_priority)
+    labels = read_segment_labels(job.inp.labels)
+    own = (labels[segment_labels.SIDE] == LEARN) & (labels[segment_labels.REASON] == "")
+    labels = labels[own & (labels[segment_labels.REGION] == names.index(job.key.region))]
+    found = _labelled_parts(job, labels) if "labelled" in job.inp else _whole_segments(job, labels)
+    codes = found[CODE].to_numpy()
+    available = {int(code): int(count) for code, count in zip(*np.unique(codes, return_counts=True), strict=True)}
+    options = selection_options(given.selection, job.key.model, job.key.region)
+    requested = requested_numbers(options, available, classes)
+    targets = capped(requested, given.most)
+    draw = Draw(given.random_seed + job.key.seed, "segments", job.key.model)
+    chosen = found[draw.chosen(options, codes, targets)]
+    if chosen.empty:
+        raise InputError(
+            f"Region {job.key.region}, seed {job.key.seed}: no segment to learn from; {len(found)} segments of the "
+            "region have a class. Draw more polygons, merge the region with another, or choose smaller segments "
+            "(obia.segment_size)."
+        )
+    omitted = left_out(requested, targets)
+    write_text(job.out.rates, rates_csv(targets, available, chosen, omitted))
+    _write_samples(job, chosen)
+
+
+def _whole_segments(job: JobContext[SegmentSampleParams], labels: pd.DataFrame) -> pd.DataFrame:
+    """A sample for each labelled segment, at its home tile."""
+    frames = []
+    for key, path in job.inp.each("tables"):
+        own = labels[labels[segment_labels.TILE] == key.tile]
+        rows = own[segment_labels.NUMBER].to_numpy()
+        place = Segments.read(path).place[rows - 1]
+        frames.append(_frame(key.tile, rows, place, own[segment_labels.CODE], own[segment_labels.POLYGON]))
+    return pd.concat(frames, ignore_index=True)
+
+
+def _labelled_parts(job: JobContext[SegmentSampleParams], labels: pd.DataFrame) -> pd.DataFrame:
+    """A sample for each part of a labelled segment inside a learning polygon of its class."""
+    shared, polygons, frames = SharedSegments.read(job.inp.shared), read_vector(job.inp.reference), []
+    code_of = polygons.set_index(ORIGIN)[CODE]
+    learning = polygons[ORIGIN][polygons[seed_column(job.key.seed)].isin([LEARN, BOTH])]
+    class_of = labels.set_index([segment_labels.TILE, segment_labels.NUMBER])[segment_labels.CODE]
+    for key, path in job.inp.each("tables"):
+        parts = LabelledParts.read(job.inp.at("parts", tile=key.tile))
+        segments = located_segments(Segments.read(path), shared, key.tile).iloc[parts.segment - 1]
+        keys = pd.MultiIndex.from_frame(segments[[segment_labels.TILE, segment_labels.NUMBER]])
+        code = code_of.loc[parts.polygon].to_numpy()
+        own = np.isin(parts.polygon, learning) & (class_of.reindex(keys).to_numpy() == code)
+        rows = np.flatnonzero(own) + 1
+        frames.append(_frame(key.tile, rows, parts.place[own], code[own], parts.polygon[own]))
+    return pd.concat(frames, ignore_index=True)
+
+
+def _frame(tile: str, rows: object, place: object, code: object, polygon: object) -> pd.DataFrame:
+    return pd.DataFrame({TILE: tile, ROW: rows, PLACE: place, CODE: code, ORIGIN: polygon})
+
+
+def _write_samples(job: JobContext[SegmentSampleParams], chosen: pd.DataFrame) -> None:
+    """Write the samples as points at their first pixels, in the order of tiles."""
+    recipe, proj = read_recipe(job.inp.recipe), job.params.proj
+    values, points = [], []
+    for tile, rows in chosen.groupby(TILE, sort=False):
+        geobox = raster_geobox(job.inp.at("segments", tile=tile))
+        found = read_selected(_files(job, str(tile)), rows[ROW].to_numpy(), recipe)
+        found = found.take(found.seen > 0)
+        rows = rows.set_index(ROW).loc[found.segment]
+        place = rows[PLACE].to_numpy()
+        x, y = pixel_centres(geobox, *np.divmod(place, geobox.shape[1]))
+        centres = gpd.GeoSeries(gpd.points_from_xy(x, y, crs=geobox.crs)).to_crs(proj)
+        frame = rows.drop(columns=PLACE).assign(**{MAP_REGION: job.key.region})
+        points.append(gpd.GeoDataFrame(frame, geometry=centres.to_numpy(), crs=proj))
+        values.append(features_of(found, recipe))
+    whole = gpd.GeoDataFrame(pd.concat(points, ignore_index=True), crs=proj)
+    x = np.concatenate(values)
+    write_points(whole, sample_columns(recipe), x, np.arange(len(x)), job.out.samples)
+
+
+def _files(job: JobContext[SegmentSampleParams], tile: str) -> Iterator[Path]:
+    """The files with the features of the samples of a tile."""
+    names = ("part_labelled", "labelled") if "labelled" in job.inp else ("part_values", "values", "shared_values")
+    for name in names:
+        for key, path in job.inp.each(name):
+            if key.tile == tile:
+                yield path
+
+
+def cost(config: Config, facts: JobFacts) -> Cost:
+    """Cost of a job: the samples of the model are in memory."""
+    run, runs = facts.run, config.arg_train.runs
+    samples = run.samples_of_model(runs) / config.obia.segment_size
+    features = run.features * len(config.obia.stats_used)
+    return Cost(
+        memory=max(facts.allowed, int(samples * (8 * features + POINT_BYTES))),
+        seconds=SECONDS_PER_JOB + samples * features * 0.1e-6,
+        disk=samples * (SAMPLE_BYTES + SAMPLE_VALUE_BYTES * features),
+    )
+
+
+STEP = Step(
+    name="segmentSamples",
+    group="sampling",
+    about="Select the segments from which each model learns.",
+    task="segment_samples_{region}{submodel}_seed_{seed}",
+    run=run,
+    over=("region", "submodel", "seed"),
+    needs={
+        "recipe": layout.SEGMENT_RECIPE,
+        "regions": layout.REGIONS,
+        "classes": layout.CODES,
+        "reference": layout.REFERENCE,
+        "labels": layout.SEGMENT_LABELS,
+        "tables": layout.SEGMENT_TABLE,
+        "segments": layout.SEGMENTS,
+        "shared": layout.SHARED_SEGMENTS,
+        "parts": layout.LABELLED_PARTS,
+        "part_values": layout.PART_SEGMENTS,
+        "values": layout.TILE_SEGMENTS,
+        "shared_values": layout.TILE_SHARED_SEGMENTS,
+        "part_labelled": layout.PART_LABELLED,
+        "labelled": layout.TILE_LABELLED,
+    },
+    makes={"samples": layout.MODEL_SAMPLES, "rates": layout.RATES},
+    params=params,
+    cost=cost,
+)

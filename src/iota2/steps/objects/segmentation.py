@@ -1,0 +1,154 @@
+"""Step: segments of one tile, from the user's file or computed, and their table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from odc.geo.geobox import GeoBox
+
+from iota2 import layout
+from iota2.compute.segments import DenseNumbers, SegmentCounts, dense, region_ranks
+from iota2.compute.superpixels import MAX_CELL
+from iota2.config.options.schema import Config
+from iota2.core.cost import READING_SECONDS, Cost, JobFacts
+from iota2.core.graph import JobContext, Step, optional
+from iota2.core.grid import Block, blocks
+from iota2.core.remarks import remarks_about
+from iota2.core.tables import REGION
+from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
+from iota2.io.rasters.user_segments import write_user_segments
+from iota2.io.tables.remark_lists import write_remarks
+from iota2.io.tables.segments import Segments
+from iota2.io.tables.vector_source import vector_source, with_choice
+from iota2.io.tables.vectors import read_vector
+from iota2.steps.blocks import copy_shape
+from iota2.steps.region_order import region_order
+
+SEGMENT_BYTES = 40
+"""Bytes of memory of a segment in the tables of a job."""
+SMALL_SEGMENT = 50
+"""Assumed number of pixels of a segment, in estimates of memory."""
+
+
+@dataclass(frozen=True)
+class SegmentationParams:
+    """The user's file of segments, and the order of regions."""
+
+    path: Path | None
+    """None: segments are computed."""
+    layer: str
+    """Layer of the file; see ``io.tables.vector_source``."""
+    id_field: str | None
+    region_priority: tuple[str, ...]
+
+
+def params(config: Config) -> SegmentationParams:
+    """Parameters of the segmentation from the configuration."""
+    given = config.obia
+    priority = given.region_priority or ()
+    if given.obia_segmentation_path is None:
+        return SegmentationParams(None, "", None, priority)
+    source = vector_source(given.obia_segmentation_path)
+    return SegmentationParams(source.file, source.choice, given.id_field, priority)
+
+
+def run(job: JobContext[SegmentationParams]) -> None:
+    """Write the numbers of the segments on the grid of the tile, and their table.
+
+    Segments of the user cover the whole tile; of their pixels, those in the part of the map that the tile contributes
+    count. Computed segments end at the border of this part, with a margin of some pixels.
+    """
+    given = job.params
+    names = region_order(read_vector(job.inp.regions)[REGION].astype(str).tolist(), given.region_priority)
+    with ExitStack() as stack:
+        area = _Area.opened(job.inp.all("masks" if given.path is None else "regions_of_tile"), names, stack)
+        if given.path is None:
+            identifier = _write_computed(job, area)
+            notes: tuple[str, ...] = ()
+        else:
+            source = with_choice(given.path, given.layer)
+            found = write_user_segments(source, given.id_field, area.geobox, job.out.segments, job.use.memory)
+            identifier, notes = found.identifiers, found.notes
+        counts = SegmentCounts(len(identifier), area.geobox.shape)
+        with RasterReader(job.out.segments) as raster:
+            for block in area.blocks(job):
+                counts.add(raster.read(block.geobox), area.ranks(block), (block.rows[0], block.cols[0]))
+    table = Segments(identifier, counts.pixels, counts.region, counts.place, counts.continues)
+    table.write(job.out.table)
+    write_remarks(job.out.notes, remarks_about(notes, "segments"))
+
+
+@dataclass(frozen=True)
+class _Area:
+    """The part of a tile in each region, by masks on the grid of the tile."""
+
+    masks: Mapping[int, RasterReader]
+    """By position of the region among all regions."""
+    geobox: GeoBox
+
+    @classmethod
+    def opened(cls, paths: Mapping[tuple[str | int, ...], Path], names: list[str], stack: ExitStack) -> _Area:
+        """With the rasters by region, which ``stack`` closes."""
+        found = {names.index(str(key[0])): stack.enter_context(RasterReader(path)) for key, path in paths.items()}
+        return cls(dict(sorted(found.items())), next(iter(found.values())).geobox)
+
+    def ranks(self, block: Block) -> np.ndarray:
+        """(y, x) int16: position of the first region that contains each pixel; -1 outside."""
+        local = region_ranks([mask.read(block.geobox) > 0 for mask in self.masks.values()])
+        return np.append(np.array([*self.masks], np.int16), np.int16(-1))[local]
+
+    def blocks(self, job: JobContext[SegmentationParams]) -> Iterator[Block]:
+        """Blocks that cover the tile."""
+        return blocks(job.key.tile, self.geobox, copy_shape(job.use, SEGMENT_BYTES))
+
+
+def _write_computed(job: JobContext[SegmentationParams], area: _Area) -> np.ndarray:
+    """Write the computed segments inside the area with consecutive numbers, and return these (segment,) int64."""
+    found = DenseNumbers(_largest(area.geobox))
+    with RasterReader(job.inp.computed) as source:
+
+        def inside(block: Block) -> np.ndarray:
+            return np.where(area.ranks(block) >= 0, source.read(block.geobox), 0)
+
+        for block in area.blocks(job):
+            found.add(inside(block))
+        table = found.table()
+        with RasterWriter(job.out.segments, RasterProfile(area.geobox, "uint32", nodata=0)) as out:
+            for block in area.blocks(job):
+                out.write(block, dense(inside(block), table))
+    return np.arange(1, len(table) + 1)
+
+
+def _largest(geobox: GeoBox) -> int:
+    """Upper limit of the numbers of computed segments on a grid: cells may enlarge it at the top and left."""
+    height, width = geobox.shape
+    return int((height + MAX_CELL) * (width + MAX_CELL))
+
+
+def cost(config: Config, facts: JobFacts) -> Cost:
+    """Cost of a job: a byte for each possible number of a segment, and the table of segments."""
+    usual = facts.raster_cost(4, 4 * READING_SECONDS)
+    return replace(usual, memory=usual.memory + facts.pixels + SEGMENT_BYTES * facts.pixels // SMALL_SEGMENT)
+
+
+STEP = Step(
+    name="segmentation",
+    group="sampling",
+    about="Write the segments of each tile on its grid.",
+    task="segmentation_{tile}",
+    run=run,
+    over=("tile",),
+    needs={
+        "regions": layout.REGIONS,
+        "regions_of_tile": layout.REGION_RASTER,
+        "masks": layout.REGION_MASK,
+        "computed": optional(layout.SLIC),
+    },
+    makes={"segments": layout.SEGMENTS, "table": layout.SEGMENT_TABLE, "notes": layout.SEGMENT_NOTES},
+    params=params,
+    cost=cost,
+)
