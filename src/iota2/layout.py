@@ -764,6 +764,11 @@ SEGMENT_LABELS = Artifact(
 SEGMENT_CLASSES = Artifact(
     "segmentation/{tile}_seed_{seed}.npz", "Class, confidence and probabilities of the segments of the tile."
 )
+SEGMENT_VALIDATION = Artifact(
+    "final/TMP/Validation_segments_seed_{seed}.csv",
+    "Validation segments by polygon and predicted class, their labelled pixels, and distance in metres to the nearest "
+    "learning polygon of the same class.",
+)
 
 # ---- dimension reduction
 UNREDUCED_SAMPLES = Artifact(

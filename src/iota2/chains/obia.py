@@ -18,6 +18,7 @@ from iota2.steps.objects import (
     segmentation,
     shared,
     shared_values,
+    validation,
     values,
 )
 from iota2.steps.prepare import (
@@ -132,6 +133,7 @@ OBIA = Builder(
         confusion.STEP,
         merge_confusions.STEP,
         confusion_figure.STEP,
+        validation.STEP,
         difference.STEP,
         map_stages.STEP,
         merge_runs.STEP,
