@@ -14,7 +14,7 @@ from jinja2 import Environment
 
 from iota2.compute.accuracy import Estimate, Scores, Summary, scores, summarise
 from iota2.compute.validation import NEIGHBOUR_METRES, ValidationAccuracy
-from iota2.core.losses import DRAWN, RESERVED, SAMPLES, USABLE, VALIDATION, ClassLosses, losses_sentence
+from iota2.core.losses import DRAWN, RESERVED, SEGMENTS_NOTE, USABLE, VALIDATION, ClassLosses, losses_sentence
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import Confusion
 from iota2.report.results.borders import BordersData, border_tables
@@ -188,6 +188,7 @@ def render_report(data: ReportData) -> str:
             borders=border_tables(data.borders, data.nomenclature) if data.borders else None,
             smoothing=smoothing_tables(data.borders.maps, data.nomenclature) if data.borders else None,
             fates=[_fate_row(fate, data.nomenclature) for fate in data.fates],
+            segments_note=SEGMENTS_NOTE if any(fate.of_segments for fate in data.fates) else "",
             reserved=data.fusion is not None and data.fusion.reserved,
             notes=(
                 *remarks(data.confusions, data.nomenclature),
@@ -400,7 +401,7 @@ def _fate_row(fate: ClassLosses, nomenclature: Nomenclature) -> dict[str, object
         "polygons": fate.of(DRAWN).polygons,
         "drawn": fate.of(DRAWN).pixels,
         "usable": fate.of(USABLE).pixels,
-        "samples": fate.of(SAMPLES).pixels,
+        "samples": fate.learned,
         "validation": fate.of(VALIDATION).pixels,
         "reserved": fate.of(RESERVED).pixels,
         "lost": losses_sentence(fate.losses),

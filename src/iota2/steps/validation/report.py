@@ -223,7 +223,8 @@ def _unlabelled(job: JobContext) -> str:
     recipe = read_recipe(job.inp.recipe)
     if recipe.needs_all_sensors and any(key.source for key, _ in job.inp.each("models")):
         return f"are clear neither in every optical nor in every radar sensor ({ALL_SENSORS})"
-    return without_features(recipe)
+    in_segment = "are in no segment, or in a segment whose pixels " if "segment_labels" in job.inp else ""
+    return in_segment + without_features(recipe)
 
 
 def _shown_map(job: JobContext[ReportParams], seeds: Collection[int]) -> Path:
@@ -374,7 +375,7 @@ def _provenance(job: JobContext[ReportParams], scenes: list[Scene], learned: Lea
 def _samples(job: JobContext) -> list[dict[str, object]]:
     """Losses of the polygons of each class, by seed."""
     return [
-        {"seed": key.seed, "code": fate.code, **{what: asdict(amount) for what, amount in fate.amounts.items()}}
+        {"seed": key.seed, "code": fate.code, **{what: fate.numbers(what) for what in fate.amounts}}
         for key, path in job.inp.each("losses")
         for fate in read_losses_csv(path)
     ]
@@ -415,6 +416,7 @@ STEP = Step(
         "rates": layout.RATES,
         "samples": layout.CLASS_STATISTICS,
         "losses": layout.LOSSES,
+        "segment_labels": optional(layout.SEGMENT_LABELS),
         "envelopes": layout.ENVELOPE,
         "confusion": layout.CONFUSION,
         "validation": layout.VALIDATION,
