@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -123,7 +122,7 @@ class _Rasters:
         def reader(path: Path) -> RasterReader:
             return stack.enter_context(RasterReader(path))
 
-        paths: Mapping[object, Path] = job.inp.all("masks" if job.params.computed else "regions_of_tile")
+        paths = job.inp.all("masks" if job.params.computed else "regions_of_tile")
         labelled = reader(job.inp.labelled) if "labelled" in job.inp else None
         return cls(reader(job.inp.segments), labelled, tuple(map(reader, paths.values())))
 
