@@ -137,7 +137,7 @@ def _largest(geobox: GeoBox) -> int:
 
 def check(config: Config, facts: Facts) -> Iterator[Finding]:
     """Problems with options that classify pixels, not segments, and with unknown regions."""
-    train, maps = config.arg_train, config.arg_classification
+    train = config.arg_train
     neighbours = "depends on the neighbourhood of pixels"
     several = "combines several models of a pixel"
     refused = {
