@@ -23,12 +23,12 @@ def test_a_pixel_in_several_regions_belongs_to_the_first() -> None:
     assert region_ranks(masks).tolist() == [[-1, 0, 1]]
 
 
-def counted(numbers: np.ndarray, ranks: np.ndarray, shape: tuple[int, int]) -> SegmentCounts:
+def counted(numbers: np.ndarray, ranks: np.ndarray, area: np.ndarray, shape: tuple[int, int]) -> SegmentCounts:
     counts = SegmentCounts.empty(int(numbers.max()))
     for row in reversed(range(0, numbers.shape[0], shape[0])):
         for col in range(0, numbers.shape[1], shape[1]):
             place = np.s_[row : row + shape[0], col : col + shape[1]]
-            counts.add(numbers[place], ranks[place], (row, col), numbers.shape)
+            counts.add(numbers[place], ranks[place], area[place], origin=(row, col), shape=numbers.shape)
     return counts
 
 
@@ -38,7 +38,8 @@ def test_counts_do_not_depend_on_blocks(seed: int, rows: int, cols: int) -> None
     numbers = rng.integers(0, 6, (9, 8)).astype(np.uint32)
     numbers[0, 0] = 5
     ranks = rng.integers(-1, 3, (9, 8)).astype(np.int16)
-    found = counted(numbers, ranks, (rows, cols))
+    area = rng.random((9, 8)) < 0.1
+    found = counted(numbers, ranks, area, (rows, cols))
     for number in range(1, 6):
         own = numbers == number
         inside = np.flatnonzero((own & (ranks >= 0)).ravel())
@@ -47,6 +48,7 @@ def test_counts_do_not_depend_on_blocks(seed: int, rows: int, cols: int) -> None
         assert found.region[number - 1] == (ranks.ravel()[inside].min() if len(inside) else -1)
         edge = np.ones_like(own)
         edge[1:-1, 1:-1] = False
+        assert found.present[number - 1] == (own & area).any()
         assert found.continues[number - 1] == (own & (edge | (ranks < 0))).any()
 
 

@@ -31,30 +31,42 @@ class SegmentCounts(NamedTuple):
     """(segment,) int16: smallest rank of the regions of its pixels; -1 without pixels."""
     place: np.ndarray
     """(segment,) int64: number of its first pixel inside the regions, in scan order; -1 without."""
+    present: np.ndarray
+    """(segment,) bool: whether it has pixels in the classified area."""
     continues: np.ndarray
     """(segment,) bool: whether it has pixels outside the regions, or at the edge of the tile."""
 
     @staticmethod
     def empty(segments: int) -> SegmentCounts:
         """Without pixels; ``segments``: largest number in the raster."""
-        nowhere = np.full(segments, -1, np.int64)
-        return SegmentCounts(
-            np.zeros(segments, np.int64), np.full(segments, NO_REGION), nowhere, np.zeros(segments, bool)
-        )
+        pixels, nowhere, nothing = (np.full(segments, value) for value in (np.int64(0), np.int64(-1), np.bool_(False)))
+        return SegmentCounts(pixels, np.full(segments, NO_REGION), nowhere, nothing, nothing.copy())
 
-    def add(self, numbers: np.ndarray, ranks: np.ndarray, origin: tuple[int, int], shape: tuple[int, int]) -> None:
-        """Add a block: ``numbers`` of segments (y, x), 0 for none, and ``region_ranks`` (y, x).
+    def add(
+        self,
+        numbers: np.ndarray,
+        ranks: np.ndarray,
+        classified: np.ndarray,
+        *,
+        origin: tuple[int, int],
+        shape: tuple[int, int],
+    ) -> None:
+        """Add a block: ``numbers`` of segments (y, x), 0 for none, ``region_ranks`` (y, x), and area (y, x) bool.
 
         ``origin``: row and column of its upper-left pixel on the tile; ``shape``: rows and columns of the tile.
         """
-        _count(numbers, ranks, origin, shape, self)
+        _count(numbers, ranks, classified, (*origin, *shape), self)
 
 
 @numba.njit(nogil=True, cache=True)
 def _count(
-    numbers: np.ndarray, ranks: np.ndarray, origin: tuple[int, int], shape: tuple[int, int], out: SegmentCounts
+    numbers: np.ndarray,
+    ranks: np.ndarray,
+    classified: np.ndarray,
+    place: tuple[int, int, int, int],
+    out: SegmentCounts,
 ) -> None:
-    (top, left), (height, width) = origin, shape
+    top, left, height, width = place
     for y in range(numbers.shape[0]):
         row = top + y
         for x in range(numbers.shape[1]):
@@ -62,6 +74,8 @@ def _count(
             if number == 0:
                 continue
             k = np.int64(number) - 1
+            if classified[y, x]:
+                out.present[k] = True
             if rank < 0 or row in (0, height - 1) or column in (0, width - 1):
                 out.continues[k] = True
             if rank < 0:

@@ -50,6 +50,8 @@ class Segments(_Table):
     """(segment,) int16: position of its region among the regions of the run by priority; -1 without pixels."""
     place: np.ndarray
     """(segment,) int64: number of its first pixel in that area on the grid of the tile, in scan order; -1 without."""
+    present: np.ndarray
+    """(segment,) bool: whether it has pixels in the area of the tile that is classified."""
     continues: np.ndarray
     """(segment,) bool: whether it has pixels outside that area, or at the edge of the tile."""
 
@@ -57,7 +59,7 @@ class Segments(_Table):
     def concatenated(tables: Sequence[Segments]) -> Segments:
         """The rows of all tables."""
         none = np.zeros(0, np.int64)
-        empty = Segments(none, none, none.astype(np.int16), none, none.astype(bool))
+        empty = Segments(none, none, none.astype(np.int16), none, none.astype(bool), none.astype(bool))
         columns = (one.name for one in fields(Segments))
         return Segments(*(np.concatenate([getattr(one, name) for one in (*tables, empty)]) for name in columns))
 

@@ -66,20 +66,21 @@ def run(job: JobContext[SegmentationParams]) -> None:
     given = job.params
     names = region_order(read_vector(job.inp.regions)[REGION].astype(str).tolist(), given.region_priority)
     with ExitStack() as stack:
-        area = _Area.opened(job.inp.all("masks" if given.path is None else "regions_of_tile"), names, stack)
+        classified = _Area.opened(job.inp.all("masks"), names, stack)
         if given.path is None:
-            identifier = _write_computed(job, area)
+            area, identifier = classified, _write_computed(job, classified)
             notes: tuple[str, ...] = ()
         else:
+            area = _Area.opened(job.inp.all("regions_of_tile"), names, stack)
             source = with_choice(given.path, given.layer)
             found = write_user_segments(source, given.id_field, area.geobox, job.out.segments, job.use.memory)
             identifier, notes = found.identifiers, found.notes
         counts = SegmentCounts.empty(len(identifier))
         with RasterReader(job.out.segments) as raster:
             for block in area.blocks(job):
-                counts.add(raster.read(block.geobox), area.ranks(block), (block.rows[0], block.cols[0]), area.shape)
-    table = Segments(identifier, counts.pixels, counts.region, counts.place, counts.continues)
-    table.write(job.out.table)
+                numbers, ranks, inside = raster.read(block.geobox), area.ranks(block), classified.ranks(block) >= 0
+                counts.add(numbers, ranks, inside, origin=(block.rows[0], block.cols[0]), shape=area.shape)
+    Segments(identifier, *counts).write(job.out.table)
     write_remarks(job.out.notes, remarks_about(notes, "segments"))
 
 
