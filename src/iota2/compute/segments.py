@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numba
 import numpy as np
 
 NO_REGION = np.int16(-1)
 """Rank of pixels outside the regions, and region of segments without pixels."""
+_LAST_RANK = np.iinfo(np.int16).max
 
 
 def region_ranks(masks: Sequence[np.ndarray]) -> np.ndarray:
@@ -20,41 +22,51 @@ def region_ranks(masks: Sequence[np.ndarray]) -> np.ndarray:
     return ranks
 
 
-class SegmentCounts:
+class SegmentCounts(NamedTuple):
     """Pixels, regions and first pixels of the segments of a tile, counted block by block in any order."""
 
-    def __init__(self, segments: int, shape: tuple[int, int]) -> None:
-        """``segments``: largest number in the raster; ``shape``: rows and columns of the tile."""
-        self._shape = int(shape[0]), int(shape[1])
-        self.pixels = np.zeros(segments, np.int64)
-        """(segment,): number of pixels inside the regions."""
-        self.region = np.full(segments, NO_REGION)
-        """(segment,) int16: smallest rank of the regions of its pixels; -1 without pixels."""
-        self.place = np.full(segments, -1, np.int64)
-        """(segment,): number of its first pixel inside the regions, in scan order; -1 without."""
-        self.continues = np.zeros(segments, bool)
-        """(segment,): whether it has pixels outside the regions, or at the edge of the tile."""
+    pixels: np.ndarray
+    """(segment,) int64: number of pixels inside the regions."""
+    region: np.ndarray
+    """(segment,) int16: smallest rank of the regions of its pixels; -1 without pixels."""
+    place: np.ndarray
+    """(segment,) int64: number of its first pixel inside the regions, in scan order; -1 without."""
+    present: np.ndarray
+    """(segment,) bool: whether it has pixels in the classified area."""
+    continues: np.ndarray
+    """(segment,) bool: whether it has pixels outside the regions, or at the edge of the tile."""
 
-    def add(self, numbers: np.ndarray, ranks: np.ndarray, origin: tuple[int, int]) -> None:
-        """Add a block: ``numbers`` of segments (y, x), 0 for none, and ``region_ranks`` (y, x).
+    @staticmethod
+    def empty(segments: int) -> SegmentCounts:
+        """Without pixels; ``segments``: largest number in the raster."""
+        pixels, nowhere, nothing = (np.full(segments, value) for value in (np.int64(0), np.int64(-1), np.bool_(False)))
+        return SegmentCounts(pixels, np.full(segments, NO_REGION), nowhere, nothing, nothing.copy())
 
-        ``origin``: row and column of its upper-left pixel on the tile.
+    def add(
+        self,
+        numbers: np.ndarray,
+        ranks: np.ndarray,
+        classified: np.ndarray,
+        *,
+        origin: tuple[int, int],
+        shape: tuple[int, int],
+    ) -> None:
+        """Add a block: ``numbers`` of segments (y, x), 0 for none, ``region_ranks`` (y, x), and area (y, x) bool.
+
+        ``origin``: row and column of its upper-left pixel on the tile; ``shape``: rows and columns of the tile.
         """
-        _count(numbers, ranks, origin, self._shape, self.pixels, self.region, self.place, self.continues)
+        _count(numbers, ranks, classified, (*origin, *shape), self)
 
 
 @numba.njit(nogil=True, cache=True)
 def _count(
     numbers: np.ndarray,
     ranks: np.ndarray,
-    origin: tuple[int, int],
-    shape: tuple[int, int],
-    pixels: np.ndarray,
-    region: np.ndarray,
-    place: np.ndarray,
-    continues: np.ndarray,
+    classified: np.ndarray,
+    place: tuple[int, int, int, int],
+    out: SegmentCounts,
 ) -> None:
-    (top, left), (height, width) = origin, shape
+    top, left, height, width = place
     for y in range(numbers.shape[0]):
         row = top + y
         for x in range(numbers.shape[1]):
@@ -62,16 +74,18 @@ def _count(
             if number == 0:
                 continue
             k = np.int64(number) - 1
+            if classified[y, x]:
+                out.present[k] = True
             if rank < 0 or row in (0, height - 1) or column in (0, width - 1):
-                continues[k] = True
+                out.continues[k] = True
             if rank < 0:
                 continue
             at = row * width + column
-            pixels[k] += 1
-            if region[k] < 0 or rank < region[k]:
-                region[k] = rank
-            if place[k] < 0 or at < place[k]:
-                place[k] = at
+            out.pixels[k] += 1
+            if out.region[k] < 0 or rank < out.region[k]:
+                out.region[k] = rank
+            if out.place[k] < 0 or at < out.place[k]:
+                out.place[k] = at
 
 
 class DenseNumbers:
@@ -119,23 +133,20 @@ def shared_rows(identifier: np.ndarray, tile: np.ndarray, pixels: np.ndarray, re
     ``pixels`` and ``region`` are those of ``SegmentCounts`` in the tile.
     """
     order = np.lexsort((tile, identifier))
-    ids = identifier[order]
-    _, first, count = np.unique(ids, return_index=True, return_counts=True)
-    several = np.repeat(count > 1, count)
-    order, group = order[several], np.repeat(np.arange(count[count > 1].size), count[count > 1])
-    groups = int(count[count > 1].size)
-    total = np.bincount(group, pixels[order], groups).astype(np.int64)
-    rank = np.full(groups, np.iinfo(np.int16).max, np.int16)
-    inside = region[order] >= 0
-    np.minimum.at(rank, group[inside], region[order][inside])
-    rank[rank == np.iinfo(np.int16).max] = NO_REGION
-    largest = np.zeros(groups, np.int64)
-    np.maximum.at(largest, group, pixels[order])
-    leads = (pixels[order] == largest[group]) & (largest[group] > 0)
+    _, times = np.unique(identifier[order], return_counts=True)
+    order = order[np.repeat(times > 1, times)]
+    times = times[times > 1]
+    group, starts = np.repeat(np.arange(len(times)), times), np.cumsum(times) - times
+    own, rank = pixels[order], np.where(region[order] < 0, _LAST_RANK, region[order])
+    if not len(order):
+        return SharedRows(order, own, region[order], own > 0)
+    total, most = np.add.reduceat(own, starts), np.maximum.reduceat(own, starts)
+    lowest = np.minimum.reduceat(rank, starts)
+    largest = np.flatnonzero((own == most[group]) & (own > 0))
     home = np.zeros(len(order), bool)
-    found, at = np.unique(group[leads], return_index=True)
-    home[np.flatnonzero(leads)[at]] = True
-    return SharedRows(order, total[group], rank[group], home)
+    home[largest[np.unique(group[largest], return_index=True)[1]]] = True
+    ranks = np.where(lowest == _LAST_RANK, NO_REGION, lowest).astype(np.int16)
+    return SharedRows(order, total[group], ranks[group], home)
 
 
 @dataclass(frozen=True, eq=False)

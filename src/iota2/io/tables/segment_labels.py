@@ -25,7 +25,8 @@ TILE, NUMBER, REGION, SIDE, CODE, POLYGON, LABELLED, SHARE, REASON = COLUMNS = (
 the regions by priority; side of the split; class; polygon of the class with most of the pixels; labelled pixels of the
 side; share of the class among them; and why the segment is not used, empty if it is."""
 BOTH_SIDES, MIXED = "learning and validation", "several classes"
-"""Reasons: the segment has pixels in learning and in validation polygons, or no class has half of its labelled pixels."""
+"""Reasons: the segment has pixels in learning and in validation polygons, or no class has half of its labelled
+pixels."""
 
 
 def write_segment_labels(table: pd.DataFrame, path: Path) -> None:
@@ -35,7 +36,7 @@ def write_segment_labels(table: pd.DataFrame, path: Path) -> None:
 
 def read_segment_labels(path: Path) -> pd.DataFrame:
     """The table that ``write_segment_labels`` wrote; InputError for another file."""
-    whole = {name: np.int64 for name in (NUMBER, REGION, CODE, POLYGON, LABELLED)}
+    whole = dict.fromkeys((NUMBER, REGION, CODE, POLYGON, LABELLED), np.int64)
     try:
         table = pd.read_csv(path, dtype={**whole, TILE: str, SIDE: str, REASON: str}, keep_default_na=False)
         return table[list(COLUMNS)]

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 
-from iota2.core.files import require_regular
-from iota2.errors import InputError
-from iota2.io.files.atomic import replacing
+from iota2.io.tables.array_files import read_arrays, write_arrays
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,21 +28,13 @@ class _Table:
 
     def write(self, path: Path) -> None:
         """Write the arrays; equal tables give equal bytes."""
-        with replacing(path) as part, part.open("wb") as file:
-            np.savez_compressed(file, **{one.name: getattr(self, one.name) for one in fields(self)})
+        write_arrays(path, **{one.name: getattr(self, one.name) for one in fields(self)})
 
     @classmethod
     def read(cls, path: Path) -> Self:
         """The table that ``write`` wrote; InputError for a missing or damaged file."""
-        try:
-            require_regular(path)
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                found: dict[str, Any] = {one.name: arrays[one.name] for one in fields(cls)}
-        except FileNotFoundError as err:
-            raise InputError(f"{path}: does not exist. Run the step that makes it again") from err
-        except (OSError, TypeError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zipfile.zlib.error) as err:
-            raise InputError(f"{path}: cannot be read as {cls.what} ({err}). Run the step that makes it again") from err
-        return cls(**found)
+        names = [one.name for one in fields(cls)]
+        return cls(*read_arrays(path, names, what=cls.what, remedy="Run the step that makes it again"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +50,8 @@ class Segments(_Table):
     """(segment,) int16: position of its region among the regions of the run by priority; -1 without pixels."""
     place: np.ndarray
     """(segment,) int64: number of its first pixel in that area on the grid of the tile, in scan order; -1 without."""
+    present: np.ndarray
+    """(segment,) bool: whether it has pixels in the area of the tile that is classified."""
     continues: np.ndarray
     """(segment,) bool: whether it has pixels outside that area, or at the edge of the tile."""
 
@@ -68,7 +59,7 @@ class Segments(_Table):
     def concatenated(tables: Sequence[Segments]) -> Segments:
         """The rows of all tables."""
         none = np.zeros(0, np.int64)
-        empty = Segments(none, none, none.astype(np.int16), none, none.astype(bool))
+        empty = Segments(none, none, none.astype(np.int16), none, none.astype(bool), none.astype(bool))
         columns = (one.name for one in fields(Segments))
         return Segments(*(np.concatenate([getattr(one, name) for one in (*tables, empty)]) for name in columns))
 

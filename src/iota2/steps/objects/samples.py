@@ -137,9 +137,9 @@ def _write_samples(job: JobContext[SegmentSampleParams], chosen: pd.DataFrame) -
     """Write the samples as points at their first pixels, in the order of tiles."""
     recipe, proj = read_recipe(job.inp.recipe), job.params.proj
     values, points = [], []
-    for tile, rows in chosen.groupby(TILE, sort=False):
-        geobox = raster_geobox(job.inp.at("segments", tile=tile))
-        found = read_selected(_files(job, str(tile)), rows[ROW].to_numpy(), recipe)
+    for tile in chosen[TILE].unique().tolist():
+        rows, geobox = chosen[chosen[TILE] == tile], raster_geobox(job.inp.at("segments", tile=tile))
+        found = read_selected(_files(job, tile), rows[ROW].to_numpy(), recipe)
         found = found.take(found.seen > 0)
         rows = rows.set_index(ROW).loc[found.segment]
         place = rows[PLACE].to_numpy()

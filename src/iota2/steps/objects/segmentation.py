@@ -14,11 +14,12 @@ from iota2 import layout
 from iota2.compute.segments import DenseNumbers, SegmentCounts, dense, region_ranks
 from iota2.compute.superpixels import MAX_CELL
 from iota2.config.options.schema import Config
-from iota2.core.cost import READING_SECONDS, Cost, JobFacts
-from iota2.core.graph import JobContext, Step, optional
+from iota2.core.cost import READING_SECONDS, Cost, Facts, JobFacts
+from iota2.core.graph import Finding, JobContext, Key, Step, optional
 from iota2.core.grid import Block, blocks
 from iota2.core.remarks import remarks_about
 from iota2.core.tables import REGION
+from iota2.core.words import did_you_mean
 from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
 from iota2.io.rasters.user_segments import write_user_segments
 from iota2.io.tables.remark_lists import write_remarks
@@ -65,20 +66,21 @@ def run(job: JobContext[SegmentationParams]) -> None:
     given = job.params
     names = region_order(read_vector(job.inp.regions)[REGION].astype(str).tolist(), given.region_priority)
     with ExitStack() as stack:
-        area = _Area.opened(job.inp.all("masks" if given.path is None else "regions_of_tile"), names, stack)
+        classified = _Area.opened(job.inp.all("masks"), names, stack)
         if given.path is None:
-            identifier = _write_computed(job, area)
+            area, identifier = classified, _write_computed(job, classified)
             notes: tuple[str, ...] = ()
         else:
+            area = _Area.opened(job.inp.all("regions_of_tile"), names, stack)
             source = with_choice(given.path, given.layer)
             found = write_user_segments(source, given.id_field, area.geobox, job.out.segments, job.use.memory)
             identifier, notes = found.identifiers, found.notes
-        counts = SegmentCounts(len(identifier), area.geobox.shape)
+        counts = SegmentCounts.empty(len(identifier))
         with RasterReader(job.out.segments) as raster:
             for block in area.blocks(job):
-                counts.add(raster.read(block.geobox), area.ranks(block), (block.rows[0], block.cols[0]))
-    table = Segments(identifier, counts.pixels, counts.region, counts.place, counts.continues)
-    table.write(job.out.table)
+                numbers, ranks, inside = raster.read(block.geobox), area.ranks(block), classified.ranks(block) >= 0
+                counts.add(numbers, ranks, inside, origin=(block.rows[0], block.cols[0]), shape=area.shape)
+    Segments(identifier, *counts).write(job.out.table)
     write_remarks(job.out.notes, remarks_about(notes, "segments"))
 
 
@@ -90,10 +92,15 @@ class _Area:
     """By position of the region among all regions."""
     geobox: GeoBox
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the tile."""
+        return int(self.geobox.shape[0]), int(self.geobox.shape[1])
+
     @classmethod
-    def opened(cls, paths: Mapping[tuple[str | int, ...], Path], names: list[str], stack: ExitStack) -> _Area:
+    def opened(cls, paths: Mapping[Key, Path], names: list[str], stack: ExitStack) -> _Area:
         """With the rasters by region, which ``stack`` closes."""
-        found = {names.index(str(key[0])): stack.enter_context(RasterReader(path)) for key, path in paths.items()}
+        found = {names.index(key.region): stack.enter_context(RasterReader(path)) for key, path in paths.items()}
         return cls(dict(sorted(found.items())), next(iter(found.values())).geobox)
 
     def ranks(self, block: Block) -> np.ndarray:
@@ -129,6 +136,31 @@ def _largest(geobox: GeoBox) -> int:
     return int((height + MAX_CELL) * (width + MAX_CELL))
 
 
+def check(config: Config, facts: Facts) -> Iterator[Finding]:
+    """Problems with options that classify pixels, not segments, and with unknown regions."""
+    train = config.arg_train
+    neighbours = "depends on the neighbourhood of pixels"
+    several = "combines several models of a pixel"
+    refused = {
+        ("arg_train", "enable_autocontext"): (train.enable_autocontext, neighbours),
+        ("arg_train", "context"): (train.window is not None, neighbours),
+        ("arg_classification", "smoothing"): (layout.with_smoothing(config), neighbours),
+        ("arg_classification", "classif_mode"): (layout.with_submodels(config), several),
+        ("arg_classification", "enable_boundary_fusion"): (layout.with_boundary_fusion(config), several),
+        ("arg_train", "dempster_shafer_sar_opt_fusion"): (layout.with_sar_fusion(config), several),
+        ("arg_train", "feature_importance"): (train.feature_importance, "is measured on pixels"),
+        ("arg_train", "sampling_validation"): (layout.with_sampled_validation(config), "selects pixels"),
+    }
+    for option, (given, reason) in refused.items():
+        if given:
+            yield Finding(f"the option {reason}; the builder I2Obia classifies segments. Remove it", option)
+    known = {name for names in facts.regions.values() for name in names}
+    for name in config.obia.region_priority or ():
+        if name not in known:
+            hint = did_you_mean(name, sorted(known)) or f"; expected some of {', '.join(sorted(known))}"
+            yield Finding(f"there is no region {name!r} on the tiles{hint}", ("obia", "region_priority"))
+
+
 def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of a job: a byte for each possible number of a segment, and the table of segments."""
     usual = facts.raster_cost(4, 4 * READING_SECONDS)
@@ -151,4 +183,5 @@ STEP = Step(
     makes={"segments": layout.SEGMENTS, "table": layout.SEGMENT_TABLE, "notes": layout.SEGMENT_NOTES},
     params=params,
     cost=cost,
+    check=check,
 )

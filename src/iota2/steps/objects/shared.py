@@ -39,14 +39,16 @@ def run(job: JobContext[SharedParams]) -> None:
 
 def shared_segments(tables: Mapping[str, Segments]) -> SharedSegments:
     """The segments with pixels in several tiles; ``tables`` in the order of tiles."""
-    numbers = [np.flatnonzero(table.continues) + 1 for table in tables.values()]
+    border = [table.identifier[table.present & table.continues] for table in tables.values()]
+    found = np.unique(np.concatenate([*border, np.zeros(0, np.int64)]))
+    numbers = [np.flatnonzero(table.present & np.isin(table.identifier, found)) + 1 for table in tables.values()]
     continuing = [table.take(at - 1) for table, at in zip(tables.values(), numbers, strict=True)]
     rows = Segments.concatenated(continuing)
     tile = np.repeat(np.arange(len(tables)), [len(at) for at in numbers])
-    found = shared_rows(rows.identifier, tile, rows.pixels, rows.region)
-    names = np.array([*tables, ""])[tile[found.row]]
-    number = np.concatenate([*numbers, np.zeros(0, np.int64)])[found.row]
-    return SharedSegments(rows.identifier[found.row], names, number, found.pixels, found.region, found.home)
+    several = shared_rows(rows.identifier, tile, rows.pixels, rows.region)
+    names = np.array([*tables, ""])[tile[several.row]]
+    number = np.concatenate([*numbers, np.zeros(0, np.int64)])[several.row]
+    return SharedSegments(rows.identifier[several.row], names, number, several.pixels, several.region, several.home)
 
 
 STEP = Step(

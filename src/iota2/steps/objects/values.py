@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -32,6 +31,8 @@ from iota2.steps.segment_features import missing_value, value_names
 
 STATISTIC_SECONDS = 3e-9
 """Seconds to add one value of a pixel to one statistic of a segment, measured by ``make bench``."""
+_REST = {"values": "open", "labelled": "open_labelled"}
+"""Name of the output with the statistics of segments that are not complete, by that of the output with the others."""
 _NEVER = np.int64(2) ** 62
 """Number of pixels of a segment that stays open."""
 
@@ -60,10 +61,13 @@ def run(job: JobContext[ValuesParams]) -> None:
     shapes = _shapes_on_cells(scene, feature_shapes(scene, of_pixels, use))
     with ExitStack() as stack:
         rasters = _Rasters.opened(job, stack)
-        targets = [_Target.opened(rasters.segments, _pixels_of_segments(job), recipe, job.out.values, stack)]
+        given = {"values": (rasters.segments, _pixels_of_segments(job))}
         if rasters.labelled is not None:
-            pixels = LabelledParts.read(job.inp.parts).pixels
-            targets.append(_Target.opened(rasters.labelled, pixels, recipe, job.out.labelled, stack))
+            given["labelled"] = rasters.labelled, LabelledParts.read(job.inp.parts).pixels
+        targets = {}
+        for name, (raster, pixels) in given.items():
+            writer = stack.enter_context(segment_values_writer(getattr(job.out, name), value_names(recipe)))
+            targets[name] = _Target.of(raster, pixels, recipe, writer)
 
         def wanted(whole: Block) -> list[tuple[Block, np.ndarray]]:
             area = rasters.area(whole)
@@ -73,11 +77,11 @@ def run(job: JobContext[ValuesParams]) -> None:
 
         order = shapes.in_order(scene.tile, scene.geobox, rows)
         for block, features, own in feature_blocks(scene, of_pixels, order, wanted, threads=use.threads):
-            for target in targets:
+            for target in targets.values():
                 target.add(block, features.values, own, features.n_valid > 0, scene.geobox.shape[1])
             del features  # so that only one block of features is in memory
-    for target, path in zip(targets, [job.out.open, *([job.out.open_labelled] * (len(targets) - 1))], strict=True):
-        write_segment_pieces(target.open.rest(), path)
+    for name, target in targets.items():
+        write_segment_pieces(target.open.rest(), getattr(job.out, _REST[name]))
 
 
 def on_cells(use: Resources) -> Resources:
@@ -123,7 +127,7 @@ class _Rasters:
         def reader(path: Path) -> RasterReader:
             return stack.enter_context(RasterReader(path))
 
-        paths: Mapping[object, Path] = job.inp.all("masks" if job.params.computed else "regions_of_tile")
+        paths = job.inp.all("masks" if job.params.computed else "regions_of_tile")
         labelled = reader(job.inp.labelled) if "labelled" in job.inp else None
         return cls(reader(job.inp.segments), labelled, tuple(map(reader, paths.values())))
 
@@ -145,12 +149,11 @@ class _Target:
     writer: SegmentValuesWriter
 
     @classmethod
-    def opened(
-        cls, raster: RasterReader, pixels: np.ndarray, recipe: FeatureRecipe, path: Path, stack: ExitStack
+    def of(
+        cls, raster: RasterReader, pixels: np.ndarray, recipe: FeatureRecipe, writer: SegmentValuesWriter
     ) -> _Target:
-        """``pixels``: number of pixels of each segment."""
+        """``pixels``: (segment,) number of pixels of each segment."""
         features = len(recipe.of_pixels.names)
-        writer = stack.enter_context(segment_values_writer(path, value_names(recipe)))
         return cls(raster, recipe, OpenSegments(pixels, features, recipe.pixel_statistics), writer)
 
     def add(self, block: Block, values: np.ndarray, own: np.ndarray, seen: np.ndarray, width: int) -> None:
