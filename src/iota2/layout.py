@@ -718,6 +718,9 @@ SHARED_SEGMENTS = Artifact("segmentation/shared.npz", "Segments in several tiles
 SEGMENT_RECIPE = Artifact("segmentation/recipe.json", "Definition of the features of segments.")
 LEARNED_RECIPE = first(SEGMENT_RECIPE, RECIPE)
 """Definition of the features from which models learn."""
+SEGMENT_SIZES = Artifact(
+    "segmentation/sizes.json", "Number of segments, in all and by tile, and their median number of pixels."
+)
 LABELLED_PARTS = Artifact(
     "segmentation/{tile}_labelled.npz",
     "Parts of segments inside reference polygons: segment, polygon, pixels.",

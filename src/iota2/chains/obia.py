@@ -18,6 +18,7 @@ from iota2.steps.objects import (
     segmentation,
     shared,
     shared_values,
+    sizes,
     validation,
     values,
 )
@@ -114,6 +115,7 @@ OBIA = Builder(
         SLIC,
         segmentation.STEP,
         shared.STEP,
+        sizes.STEP,
         labelled.STEP,
         values.STEP,
         merging.STEP,

@@ -34,6 +34,7 @@ from iota2.report.results.reliability import ReliabilityData, reliability_table
 from iota2.report.results.remarks import remarks
 from iota2.report.results.samples import ClassSamples, model_samples_rows
 from iota2.report.results.searches import SearchedModel, search_tables
+from iota2.report.results.segments import SegmentsReport, segment_tables
 from iota2.report.results.sensors import SensorCombination, combination_table
 from iota2.report.results.smoothing import smoothing_tables
 from iota2.report.results.validation import (
@@ -137,6 +138,8 @@ class ReportData:
     """Losses of reference data by class, for the first seed."""
     samples: tuple[ClassSamples, ...] = ()
     """Samples of each class in each model."""
+    segments: SegmentsReport | None = None
+    """Segments of a run that classifies them; None in runs on pixels."""
     reliability: ReliabilityData | None = None
     """Reliability of the confidence."""
     reliability_figure: Picture | None = None
@@ -177,6 +180,7 @@ def render_report(data: ReportData) -> str:
             classes=_class_rows(summary, data) if summary else (),
             spreads=_spreads(summary, data) if summary else (),
             validation=_validation(validated, data.nomenclature) if validated else None,
+            segments=_segments(data),
             seeds=_seed_rows(data.confusions),
             fusion=_fusion(data.fusion) if data.fusion else None,
             samples=model_samples_rows(data.samples, data.nomenclature),
@@ -245,6 +249,13 @@ def _validation(found: ValidationAccuracy, nomenclature: Nomenclature) -> dict[s
         "parts": part_rows(found),
         "classes": class_rows(found, nomenclature),
     }
+
+
+def _segments(data: ReportData) -> dict[str, Any] | None:
+    """Values of the section on segments; None in runs on pixels."""
+    if data.segments is None or data.validated is None:
+        return None
+    return segment_tables(data.segments, data.validated, data.nomenclature)
 
 
 def _fusion(found: FusionReport) -> dict[str, Any]:
