@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -44,10 +45,16 @@ def test_sentences_give_the_numbers_of_segments() -> None:
     assert segment_sentences(report()) == (
         "The map has 1,234 segments, with a median size of 24.5 pixels.",
         "60 segments contain labelled pixels (seed 0).",
-        "For learning: 30 segments. Left out: 5, because they also contain pixels of validation polygons; 2, because "
-        "no class has half of their learning pixels.",
-        "For validation: 14 segments. Left out: 1, because no class has half of their validation pixels.",
+        "For learning: 30 segments. Left out: 5 segments with pixels of both learning and validation polygons; 2 "
+        "segments without a class of at least half of the labelled pixels.",
+        "For validation: 14 segments. Left out: 1 segment without a class of at least half of the labelled pixels.",
     )
+
+
+def test_nothing_is_left_out_without_such_segments() -> None:
+    one = LabelledSegments(3, {1: 2}, {}, 0, {1: 1}, 0)
+    found = segment_sentences(replace(report(), labelled={0: one}))
+    assert found[2:] == ("For learning: 2 segments. Left out: none.", "For validation: 1 segment. Left out: none.")
 
 
 def rows(text: str) -> list[list[str]]:

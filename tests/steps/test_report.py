@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import json
 import re
@@ -208,7 +209,11 @@ def of_segments(folder: Path) -> dict[str, str | MultiplePaths]:
     (folder / "segments.csv").write_text(
         "originfid,reference,produced,segments,pixels,distance\n0,1,1,1,6,100.0\n0,1,2,1,2,100.0\n"
     )
+    (folder / "segments.png").write_bytes(b"borders")
+    (folder / "caption.txt").write_text("Borders of 7 segments.\n")
     return {
+        "segment_picture": "segments.png",
+        "segment_caption": "caption.txt",
         "segment_labels": several("seed", {0: "labels.csv"}),
         "segment_sizes": "sizes.json",
         "segment_validation": several("seed", {0: "segments.csv"}),
@@ -221,12 +226,15 @@ def test_reports_of_runs_on_segments_count_segments(tmp_path: Path) -> None:
     text = (tmp_path / "RESULTS.txt").read_text(encoding="utf-8")
     assert "The map has 7 segments, with a median size of 6.5 pixels." in text
     assert "5 segments contain labelled pixels (seed 0)." in text
-    assert "For learning: 2 segments. Left out: 1, because" in text
-    assert "For validation: 2 segments. Left out: 1, because" in text
+    assert "For learning: 2 segments. Left out: 1 segment with" in text
+    assert "For validation: 2 segments. Left out: 1 segment with" in text
     assert "1 of 14 selected samples have no clear date" in text
     page = html.unescape(" ".join((tmp_path / "report.html").read_text(encoding="utf-8").split()))
     assert "they are in no segment, or in a segment whose pixels have no clear date" in page
     assert "<h2>Segments</h2>" in page
+    assert f'src="data:image/png;base64,{base64.b64encode(b"borders").decode()}"' in page
+    assert "<figcaption>Borders of 7 segments.</figcaption>" in page
+    assert 'href="Segments.png"' in page
     found = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))["segments"]
     assert found["seeds"][0]["learning"] == [1, 1]
     assert found["validation"]["overall_accuracy"]["mean"] == 0.5

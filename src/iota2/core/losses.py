@@ -20,8 +20,8 @@ REASONS: Mapping[str, str] = {
     "cloud_threshold": "with fewer clear dates than chain.cloud_threshold",
     "outside_regions": "outside the regions",
     "no_pixel": "without a pixel centre (thinner than a pixel)",
-    "both_sides": "that also contain pixels of validation polygons",
-    "no_majority": "without a class of at least half of their labelled pixels",
+    "both_sides": "with pixels of both learning and validation polygons",
+    "no_majority": "without a class of at least half of the labelled pixels",
     "selection": "not selected by arg_train.sample_selection",
     "max_samples": "beyond arg_train.max_samples_per_class",
     "no_clear_date": "selected, but without the clear dates or data that the model needs",
@@ -43,8 +43,8 @@ MIN_SAMPLES = 10
 MIN_USABLE_SHARE = 0.05
 """Minimum share of usable pixels of a class that is not nearly lost."""
 PIXELS_NOTE = (
-    "Pixels drawn, and losses of polygon area, are areas divided by the pixel area; all other numbers count pixels "
-    "whose centre lies in a polygon. They therefore do not add up exactly."
+    "Pixels drawn, and losses of polygon area, are areas divided by the pixel area; all other numbers of pixels "
+    "are those whose centre lies in a polygon. They therefore do not add up exactly."
 )
 """Explanation of the numbers in text reports."""
 SEGMENTS_NOTE = (

@@ -140,6 +140,7 @@ class ReportData:
     """Samples of each class in each model."""
     segments: SegmentsReport | None = None
     """Segments of a run that classifies them; None in runs on pixels."""
+    segments_picture: Picture | None = None
     reliability: ReliabilityData | None = None
     """Reliability of the confidence."""
     reliability_figure: Picture | None = None

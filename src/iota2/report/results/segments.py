@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from iota2.compute.accuracy import Estimate, Summary, summarise
 from iota2.compute.segment_sizes import SegmentSizes
 from iota2.compute.validation import NEIGHBOUR_METRES, Subset, ValidationAccuracy
+from iota2.core.losses import REASONS
 from iota2.core.nomenclature import Nomenclature
 from iota2.report.results.measures import interval
 from iota2.report.results.metrics import defined, estimate_json, seed_json
@@ -66,11 +68,15 @@ def segment_sentences(found: SegmentsReport) -> tuple[str, ...]:
     return (
         f"The map has {_segments(sizes.count)}{_median(sizes)}.",
         f"{_segments(one.labelled)[0].upper()}{_segments(one.labelled)[1:]} contain labelled pixels (seed {seed}).",
-        f"For learning: {_segments(learning)}. Left out: {both:,}, because they also contain pixels of validation "
-        f"polygons; {one.no_majority:,}, because no class has half of their learning pixels.",
-        f"For validation: {_segments(validation)}. Left out: {one.no_majority_validation:,}, because no class has half "
-        "of their validation pixels.",
+        f"For learning: {_segments(learning)}. Left out: {_left_out(both, one.no_majority)}.",
+        f"For validation: {_segments(validation)}. Left out: {_left_out(0, one.no_majority_validation)}.",
     )
+
+
+def _left_out(both_sides: int, no_majority: int) -> str:
+    """Segments that are not used, by reason."""
+    reasons = {"both_sides": both_sides, "no_majority": no_majority}
+    return "; ".join(f"{_segments(count)} {REASONS[name]}" for name, count in reasons.items() if count) or "none"
 
 
 def _segments(count: int) -> str:
@@ -79,6 +85,14 @@ def _segments(count: int) -> str:
 
 def _median(sizes: SegmentSizes) -> str:
     return "" if math.isnan(sizes.median) else f", with a median size of {count_text(sizes.median)} pixels"
+
+
+def picture_caption(sizes: SegmentSizes, sensor: str, day: date, tile: str, shape: tuple[int, int]) -> str:
+    """Caption of the picture of an excerpt of a tile, of ``shape`` rows and columns."""
+    return (
+        f"Borders of segments over the image of {sensor} of {day}: {shape[0]} × {shape[1]} pixels of tile {tile}. The "
+        f"map has {_segments(sizes.count)}{_median(sizes)}."
+    )
 
 
 def accuracy_rows(found: SegmentsReport, pixels: ValidationAccuracy) -> Iterator[tuple[str, ...]]:
@@ -114,7 +128,7 @@ def class_rows(found: SegmentsReport, classes: Nomenclature) -> Iterator[tuple[s
 
 
 ACCURACY_HEADS = ("Polygons", "Number", "Overall accuracy", "Kappa", "Not classified", "Counted")
-CLASS_HEADS = ("Learning", "On both sides", "Validation", "Precision", "Recall", "F-score", "Class, by segment")
+CLASS_HEADS = ("Learning", "Left out, both sides", "Validation", "Precision", "Recall", "F-score", "Class, by segment")
 """Heads of the tables; the last column is the first one of the page."""
 
 

@@ -103,7 +103,7 @@ def params(config: Config) -> ReportParams:
         for setting in effective
         if setting.value != setting.default and f"{setting.section}.{setting.key}" not in TRAINING_OPTIONS
     ]
-    others = layout.REPORT, *layout.FEATURES
+    others = layout.REPORT, *layout.FEATURES, *layout.OF_SEGMENTS
     return ReportParams(
         title=config.chain.output_path.name,
         options={f"{s.section}.{s.key}": _value_text(s.value) for s in changed},
@@ -214,9 +214,18 @@ def _page(
                 figures_module().validity_quicklook(*_quicklook(job.inp.validity)),
             ),
         ),
-        files=_files(job.params),
+        files=_files(job),
+        segments_picture=_segments_picture(job),
         versions=tuple(_versions().items()),
     )
+
+
+def _segments_picture(job: JobContext) -> Picture | None:
+    """The borders of segments over an image; None in runs on pixels."""
+    if "segment_picture" not in job.inp:
+        return None
+    caption = job.inp.segment_caption.read_text(encoding="utf-8").strip()
+    return Picture("Borders of segments", caption, job.inp.segment_picture.read_bytes())
 
 
 def _unlabelled(job: JobContext) -> str:
@@ -335,12 +344,13 @@ def _aligned_series(tile: str, path: Path) -> Iterator[AlignedSeries]:
         )
 
 
-def _files(given: ReportParams) -> tuple[tuple[str, str], ...]:
+def _files(job: JobContext[ReportParams]) -> tuple[tuple[str, str], ...]:
     """Paths of the products, relative to the folder of the page, with their descriptions."""
-    folder = PurePosixPath(layout.REPORT.path).parent
+    given, folder = job.params, PurePosixPath(layout.REPORT.path).parent
+    of_segments = layout.OF_SEGMENTS if "segment_picture" in job.inp else ()
     return tuple(
         (str(PurePosixPath(artifact.path.format(seed=seed)).relative_to(folder)), artifact.about)
-        for artifact in given.files
+        for artifact in (*given.files, *of_segments)
         for seed in (range(given.runs) if artifact.axes else [0])
     )
 
@@ -420,6 +430,8 @@ STEP = Step(
         "segment_labels": optional(layout.SEGMENT_LABELS),
         "segment_sizes": optional(layout.SEGMENT_SIZES),
         "segment_validation": optional(layout.SEGMENT_VALIDATION),
+        "segment_picture": optional(layout.SEGMENT_PICTURE),
+        "segment_caption": optional(layout.SEGMENT_CAPTION),
         "envelopes": layout.ENVELOPE,
         "confusion": layout.CONFUSION,
         "validation": layout.VALIDATION,
