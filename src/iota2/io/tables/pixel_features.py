@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from iota2.core.files import require_regular
 from iota2.errors import InputError
-from iota2.io.tables.array_files import read_arrays, write_arrays
+from iota2.io.files.atomic import replacing
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +28,8 @@ class PixelFeatures:
 
 def write_pixel_features(found: PixelFeatures, path: Path) -> None:
     """Write the features as uncompressed arrays; equal features give equal bytes."""
-    write_arrays(path, position=found.position, values=found.values, clear=found.clear)
+    with replacing(path) as part, part.open("wb") as file:
+        np.savez(file, position=found.position, values=found.values, clear=found.clear)
 
 
 def read_pixel_features(paths: Sequence[Path], count: int, features: int) -> tuple[np.ndarray, np.ndarray]:
@@ -63,12 +66,19 @@ def read_clear_pixels(paths: Sequence[Path], features: int) -> np.ndarray:
 
 
 def _count(path: Path) -> int:
-    (position,) = _arrays(path, "position")
-    return len(position)
+    with np.load(path, allow_pickle=False) as arrays:
+        return len(arrays["position"])
 
 
 def _read(path: Path, count: int, features: int) -> PixelFeatures:
-    found = PixelFeatures(*_arrays(path, "position", "values", "clear"))
+    try:
+        require_regular(path)
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            found = PixelFeatures(arrays["position"], arrays["values"], arrays["clear"])
+    except FileNotFoundError as err:
+        raise InputError(f"{path}: does not exist. Extract the samples again") from err
+    except (OSError, TypeError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as err:
+        raise InputError(f"{path}: cannot be read as features of pixels ({err}). Extract the samples again") from err
     pixels = len(found.position)
     if found.values.shape != (pixels, features) or not ((found.position >= 0) & (found.position < count)).all():
         raise InputError(
@@ -76,7 +86,3 @@ def _read(path: Path, count: int, features: int) -> PixelFeatures:
             "the samples again"
         )
     return found
-
-
-def _arrays(path: Path, *names: str) -> tuple[np.ndarray, ...]:
-    return read_arrays(path, names, what="features of pixels", remedy="Extract the samples again")
