@@ -236,18 +236,17 @@ def _fill_statistics(values: Any, order: Any, first: Any, out: Any) -> None:
     for feature in range(values.shape[0]):
         plane = values[feature]
         for row in range(len(first) - 1):
-            n = 0
+            n, total = 0, 0.0
             for k in range(first[row], first[row + 1]):
                 value = plane[order[k]]
+                valid = np.isfinite(value) and value != _MISSING
+                total += value if valid else 0.0
                 found[n] = value
-                n += np.isfinite(value) and value != _MISSING
+                n += valid
             count[row, feature] = n
             if n == 0:
                 continue
             if with_mean:
-                total = 0.0
-                for k in range(n):
-                    total += np.float64(found[k])
                 centre = total / n
                 mean[row, feature] = centre
                 if with_squares:
