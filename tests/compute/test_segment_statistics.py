@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from weakref import ref
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -124,6 +127,28 @@ def test_statistics_do_not_depend_on_blocks_their_order_and_parts(
     merged = merged_pieces([*complete, merged_pieces(rest)])
     for one, other in zip(merged.arrays, whole(found).arrays, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_parts_are_merged_one_by_one() -> None:
+    """A part and the merged pieces before it are released when the next part is requested."""
+    found, former = tile(1, (160, 200), 9), []
+
+    def parts() -> Iterator[SegmentPieces]:
+        for row in range(0, 160, 32):
+            assert [part() for part in former] == [None] * len(former)
+            part = pieces_of(found, (row, row + 32), (0, 200), STATISTICS)
+            former.append(ref(part))
+            yield part
+            del part
+
+    for one, other in zip(merged_pieces(parts()).arrays, whole(found).arrays, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert len(former) == 5
+
+
+def test_merging_needs_a_part() -> None:
+    with pytest.raises(ValueError, match="expected at least one"):
+        merged_pieces([])
 
 
 def test_features_without_any_value_are_missing() -> None:

@@ -132,13 +132,24 @@ def block_pieces(
     return out
 
 
-def merged_pieces(parts: Sequence[SegmentPieces]) -> SegmentPieces:
+def merged_pieces(parts: Iterable[SegmentPieces]) -> SegmentPieces:
     """One row for each segment, with all its pieces of at least one part; sorted by segment.
 
     Pieces are merged in the order of parts, and within a part in its order. This is the order of cells for parts of a
-    tile from top to bottom, if the pieces of each segment in a part are in this order.
+    tile from top to bottom, if the pieces of each segment in a part are in this order. Parts are taken one by one, so
+    that no more than one of them and the result are in memory.
     """
-    pieces = SegmentPieces.concatenated(parts)
+    merged = None
+    for part in parts:
+        merged = _merged(SegmentPieces.concatenated([merged, part]) if merged is not None else part)
+        del part
+    if merged is None:
+        raise ValueError("no part of pieces; expected at least one, which may be empty")
+    return merged
+
+
+def _merged(pieces: SegmentPieces) -> SegmentPieces:
+    """One row for each segment, whose pieces are merged in the given order; sorted by segment."""
     order = np.argsort(pieces.segment, kind="stable")
     starts = np.flatnonzero(np.diff(pieces.segment[order], prepend=0))
     out = pieces.take(order[starts])
