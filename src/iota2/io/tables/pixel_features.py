@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from iota2.core.files import require_regular
 from iota2.errors import InputError
-from iota2.io.files.atomic import replacing
+from iota2.io.tables.array_files import read_arrays, write_arrays
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +26,7 @@ class PixelFeatures:
 
 def write_pixel_features(found: PixelFeatures, path: Path) -> None:
     """Write the features as uncompressed arrays; equal features give equal bytes."""
-    with replacing(path) as part, part.open("wb") as file:
-        np.savez(file, position=found.position, values=found.values, clear=found.clear)
+    write_arrays(path, position=found.position, values=found.values, clear=found.clear)
 
 
 def read_pixel_features(paths: Sequence[Path], count: int, features: int) -> tuple[np.ndarray, np.ndarray]:
@@ -66,19 +63,12 @@ def read_clear_pixels(paths: Sequence[Path], features: int) -> np.ndarray:
 
 
 def _count(path: Path) -> int:
-    with np.load(path, allow_pickle=False) as arrays:
-        return len(arrays["position"])
+    (position,) = _arrays(path, "position")
+    return len(position)
 
 
 def _read(path: Path, count: int, features: int) -> PixelFeatures:
-    try:
-        require_regular(path)
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            found = PixelFeatures(arrays["position"], arrays["values"], arrays["clear"])
-    except FileNotFoundError as err:
-        raise InputError(f"{path}: does not exist. Extract the samples again") from err
-    except (OSError, TypeError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as err:
-        raise InputError(f"{path}: cannot be read as features of pixels ({err}). Extract the samples again") from err
+    found = PixelFeatures(*_arrays(path, "position", "values", "clear"))
     pixels = len(found.position)
     if found.values.shape != (pixels, features) or not ((found.position >= 0) & (found.position < count)).all():
         raise InputError(
@@ -86,3 +76,7 @@ def _read(path: Path, count: int, features: int) -> PixelFeatures:
             "the samples again"
         )
     return found
+
+
+def _arrays(path: Path, *names: str) -> tuple[np.ndarray, ...]:
+    return read_arrays(path, names, what="features of pixels", remedy="Extract the samples again")

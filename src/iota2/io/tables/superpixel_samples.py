@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
-from iota2.core.files import require_regular
-from iota2.errors import InputError
-from iota2.io.files.atomic import replacing
+from iota2.io.tables.array_files import read_arrays, write_arrays
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,27 +25,18 @@ class SuperpixelPixels:
     """(pixel, feature) float32."""
 
 
+_NAMES = tuple(one.name for one in fields(SuperpixelPixels))
+
+
 def write_superpixels(found: SuperpixelPixels, path: Path) -> None:
     """Write the pixels as uncompressed arrays; equal pixels give equal bytes."""
-    with replacing(path) as part, part.open("wb") as file:
-        np.savez(
-            file,
-            position=found.position,
-            segment=found.segment,
-            pixel_segment=found.pixel_segment,
-            values=found.values,
-        )
+    write_arrays(path, **{name: getattr(found, name) for name in _NAMES})
 
 
 def read_superpixels(path: Path) -> SuperpixelPixels:
     """The pixels that ``write_superpixels`` wrote; InputError if they are missing or damaged."""
-    try:
-        require_regular(path)
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            names = ("position", "segment", "pixel_segment", "values")
-            return SuperpixelPixels(*(arrays[name] for name in names))
-    except (OSError, TypeError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as err:
-        raise InputError(f"{path}: cannot be read as pixels of superpixels ({err}). Extract the samples again") from err
+    what = "pixels of superpixels"
+    return SuperpixelPixels(*read_arrays(path, _NAMES, what=what, remedy="Extract the samples again"))
 
 
 def merged(parts: Sequence[Sequence[SuperpixelPixels]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
