@@ -35,7 +35,7 @@ from iota2.runs.survey.survey import Survey
 from iota2.steps.blocks import feature_shapes
 from iota2.steps.pixels import feature_blocks, features_at
 from iota2.testing.world import WorldOptions
-from iota2.user_code import trial
+from iota2.user_code import calls
 from iota2.user_code.loading import UserCodeError
 from tests.chain.helpers import (
     DATES,
@@ -309,7 +309,7 @@ def test_functions_that_cannot_make_a_map_are_refused(
     case: Case, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     if name == "sleeps":
-        monkeypatch.setattr(trial, "MAX_SECONDS", 2.0)
+        monkeypatch.setattr(calls, "MAX_SECONDS", 2.0)
     error = refused(capsys, configured(case, BAD, name))
     assert "external_features.functions: " in error
     assert REFUSED[name] in error
@@ -321,8 +321,35 @@ def test_a_function_that_prints_and_returns_nothing_finite_is_reported(
     code, out, error = command(capsys, "check", configured(case, BAD, "prints"))
     assert code == 0, error
     assert "prints: 1 feature (prints) of 64 x 64 pixels; 100.0% not finite" in out
-    assert "a word of the function" not in out
-    assert "a word of the function" in error
+    assert "    printed: a word of the function (6 times)\n" in out
+    assert "a word of the function" not in error
+
+
+def test_a_function_that_ends_the_process_is_reported_with_the_other_problems(
+    case: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = """
+import os
+
+def leaves(self):
+    red = self.get_Sentinel2_B4()
+    if len(red) == 64:
+        os._exit(3)
+    return red[:, :, 0], "leaves"
+
+def centred(self):
+    red = self.get_Sentinel2_B4()[:, :, 0]
+    return red - red.mean(), "centred"
+"""
+    config = configured(case, code, "leaves centred")
+    (case.files.folder / "nomenclature.txt").unlink()
+    error = refused(capsys, config)
+    assert "leaves in mine.py ended the process with exit code 3" in error
+    assert "centred in mine.py: the result depends on the block" in error
+    assert "nomenclature.txt" in error
+    error = refused(capsys, configured(case, code.replace("== 64", "> 0"), "leaves centred"))
+    assert "leaves in mine.py ended the process with exit code 3" in error
+    assert "nomenclature.txt" in error
 
 
 def test_a_function_that_fails_on_some_pixels_costs_only_its_jobs(case: Case) -> None:

@@ -132,8 +132,8 @@ class Console(Watcher):
             self.say(f"note: {note}")
         if any(map(_reads_recipe, steps)):
             self.say(f"{len(found.recipe.names)} features per pixel")
-            for trial in found.trials:
-                self.say(f"  {trial.text}")
+            for line in (line for trial in found.trials for line in trial.texts):
+                self.say(f"  {line}")
         self.say(found.extent.text(mapped=any(map(_makes_map, steps))))
         self.say()
 

@@ -41,6 +41,10 @@ class UserFile:
         """
         return _functions(self.name, self.source)
 
+    def load(self) -> None:
+        """Execute the file; UserCodeError if this fails."""
+        _functions(self.name, self.source)
+
     def function(self, name: str) -> Function:
         """The function with this name; UserCodeError if the file does not define it."""
         found = self.functions

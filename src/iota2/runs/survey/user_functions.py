@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -17,9 +16,9 @@ from iota2.core.scene import Scene
 from iota2.core.words import counted, some
 from iota2.errors import InputProblems
 from iota2.io.series.reader import CubeReader, series_reader
+from iota2.user_code.calls import outcomes, printed_texts
 from iota2.user_code.functions import UserCode
-from iota2.user_code.loading import UserCodeError
-from iota2.user_code.trial import within_time
+from iota2.user_code.loading import UserCodeError, UserFile
 
 SIDE = 64
 """Rows and columns of the block."""
@@ -44,6 +43,13 @@ class FunctionTrial:
     """Computing time per pixel."""
     whole_tile: bool = False
     """Whether the run calls it with whole tiles."""
+    printed: Mapping[str, int] = field(default_factory=dict)
+    """Lines that it has printed, with the number of times."""
+
+    @property
+    def texts(self) -> list[str]:
+        """Lines for the user: its features, and what it has printed."""
+        return [self.text, *(f"  {line}" for line in printed_texts(self.printed))]
 
     @property
     def text(self) -> str:
@@ -62,16 +68,17 @@ def try_functions(scenes: Mapping[str, Scene], recipe: FeatureRecipe) -> tuple[F
     InputProblems for a function that fails, and for one whose result depends on the block: the whole block and its four
     quarters, each with its padding, must give the same values. Functions of whole tiles may depend on it.
     """
+    if recipe.user is None:
+        return ()
     problems, trials = [], []
+    calls = {}
     for function in recipe.functions:
         scene = next((one for one in scenes.values() if _has_all(one, function.sensors)), None)
-        if scene is None or recipe.user is None:
-            continue
-        alone = recipe.only_function(function.name)
+        if scene is not None:
+            calls[function.name] = partial(_tried, scene, recipe.only_function(function.name))
+    for outcome in outcomes(calls, UserFile(recipe.user.file, recipe.user.source), own_process=True):
         try:
-            # standard output may be read by programs
-            with redirect_stdout(sys.stderr), series_reader(scene, alone) as reader:
-                trials.append(within_time(lambda: _tried(scene, alone, reader), function.name))  # noqa: B023
+            trials.append(replace(outcome.value, printed=outcome.printed))
         except UserCodeError as error:
             problems.append((_OPTION, str(error)))
     if problems:
@@ -83,8 +90,13 @@ def _has_all(scene: Scene, sensors: tuple[str, ...]) -> bool:
     return set(sensors) <= {one.spec.name for one in scene.sensors}
 
 
-def _tried(scene: Scene, recipe: FeatureRecipe, reader: CubeReader) -> FunctionTrial:
+def _tried(scene: Scene, recipe: FeatureRecipe) -> FunctionTrial:
     """The function of a recipe on the first block with a clear pixel, or on the first one."""
+    with series_reader(scene, recipe) as reader:
+        return _tried_on(reader, scene, recipe)
+
+
+def _tried_on(reader: CubeReader, scene: Scene, recipe: FeatureRecipe) -> FunctionTrial:
     block, cubes = _block_with_pixels(scene, recipe, reader)
     code = UserCode(recipe)
     code.values(cubes)  # loads or compiles what the function needs
