@@ -183,6 +183,9 @@ FAILURES = {
     "def g(self):\n    return 1": "mine.py defines no function f",
     "import sys\nsys.exit(3)\ndef f(self): ...": "mine.py, line 2: SystemExit: 3",
     "def f(self):\n    raise SystemExit('stop')": "line 2: SystemExit: stop",
+    "import numpy as np\ndef f(self):\n    return np.ones(10**15)": "f failed: mine.py, line 3: MemoryError: Unable",
+    "def f(self):\n    raise MemoryError": "line 2: MemoryError: Use fewer or smaller arrays, such as float32, in the",
+    "x = [0] * 2**60\ndef f(self): ...": "the file cannot be executed: mine.py, line 1: MemoryError: Use fewer",
 }
 
 

@@ -59,7 +59,8 @@ class UserFile:
         number = lines[-1] if lines else None
         if isinstance(error, SyntaxError) and error.filename == self.name:
             number = error.lineno
-        text = f"{type(error).__name__}: {message_of(error)}{_advice(error)}"
+        message = str(error) if isinstance(error, MemoryError) else message_of(error)
+        text = f"{type(error).__name__}: {message}{_advice(error)}"
         if number is None:
             return f"{self.name}: {text}"
         code = self.source.splitlines()[number - 1 : number]
@@ -76,7 +77,7 @@ def _functions(name: str, source: str) -> Mapping[str, Function]:
         sys.modules[module.__name__] = module  # dataclasses and type hints look their module up
         with redirect_stdout(sys.stderr):  # standard output may be read by programs
             exec(code, module.__dict__)
-    except (KeyboardInterrupt, MemoryError):
+    except KeyboardInterrupt:
         raise
     except BaseException as error:
         sys.modules.pop(module.__name__, None)
@@ -86,7 +87,10 @@ def _functions(name: str, source: str) -> Mapping[str, Function]:
 
 
 def _advice(error: BaseException) -> str:
-    """What to do about a module that cannot be imported; empty for other errors."""
+    """What to do about too little memory, or a module that cannot be imported; empty for other errors."""
+    if isinstance(error, MemoryError):
+        stop = ". " if str(error) else ""
+        return f"{stop}Use fewer or smaller arrays, such as float32, in the function, or fewer workers"
     if not isinstance(error, ModuleNotFoundError) or not error.name:
         return ""
     package = error.name.partition(".")[0]
