@@ -17,8 +17,8 @@ from iota2.user_code.data import RAW, user_data
 from iota2.user_code.functions import called
 from iota2.user_code.loading import UserCodeError, UserFile
 
-_SIDE = 8
-"""Rows and columns of the block of synthetic values."""
+_SHAPE = 8, 11
+"""Rows and columns of the block of synthetic values; they differ with any padding, so that swapped axes are found."""
 _VALUES = 500, 3000
 """Smallest and largest synthetic value: reflectances of vegetation and soil, in units of 1/10,000."""
 
@@ -82,7 +82,7 @@ def _synthetic(recipe: FeatureRecipe, user: UserFeatures) -> Mapping[str, Cube]:
 
 def _cube(recipe: SensorRecipe, dates: tuple[str, ...], margins: Margins) -> Cube:
     keys = dates or ("20000101",)  # layers have no dates
-    shape = _SIDE + margins[0] + margins[1], _SIDE + margins[2] + margins[3]
+    shape = _SHAPE[0] + margins[0] + margins[1], _SHAPE[1] + margins[2] + margins[3]
     rng = np.random.default_rng(0)
     values = rng.uniform(*_VALUES, (len(keys), len(recipe.bands), *shape)).astype(np.float32)
     days = tuple(parse_day(key) for key in keys)
