@@ -315,13 +315,46 @@ def test_functions_that_cannot_make_a_map_are_refused(
     assert REFUSED[name] in error
 
 
+NOT_REPEATABLE = """
+import numpy as np
+
+rng = np.random.default_rng(0)
+calls = []
+means = {}
+
+def noise(self):
+    red = self.get_Sentinel2_B4()[:, :, 0]
+    return red + rng.normal(size=red.shape), "noise"
+
+def counts(self):
+    calls.append(1)
+    return self.get_Sentinel2_B4()[:, :, 0] + len(calls), "counts"
+
+def keeps(self):
+    red = self.get_Sentinel2_B4()[:, :, 0]
+    return red - means.setdefault("red", red.mean()), "keeps"
+"""
+
+
+@pytest.mark.parametrize("whole_tiles", [False, True])
+@pytest.mark.parametrize("name", ["noise", "counts", "keeps"])
+def test_functions_that_are_not_repeatable_are_refused_without_advice_on_blocks(
+    case: Case, capsys: pytest.CaptureFixture[str], name: str, whole_tiles: bool
+) -> None:
+    error = refused(capsys, configured(case, NOT_REPEATABLE, name, whole_tiles=whole_tiles))
+    assert f"{name} in mine.py: two calls give different values for the same pixels" in error
+    assert "fixed seed" in error
+    assert "depends on the block" not in error
+    assert "whole_tiles" not in error
+
+
 def test_a_function_that_prints_and_returns_nothing_finite_is_reported(
     case: Case, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, out, error = command(capsys, "check", configured(case, BAD, "prints"))
     assert code == 0, error
     assert "prints: 1 feature (prints) of 64 x 64 pixels; 100.0% not finite" in out
-    assert "    printed: a word of the function (6 times)\n" in out
+    assert "    printed: a word of the function (8 times)\n" in out
     assert "a word of the function" not in error
 
 

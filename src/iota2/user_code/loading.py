@@ -41,8 +41,10 @@ class UserFile:
         """
         return _functions(self.name, self.source)
 
-    def load(self) -> None:
-        """Execute the file; UserCodeError if this fails."""
+    def load(self, *, again: bool = False) -> None:
+        """Execute the file, if this process has not yet, or ``again``; UserCodeError if this fails."""
+        if again:
+            _functions.cache_clear()
         _functions(self.name, self.source)
 
     def function(self, name: str) -> Function:

@@ -65,8 +65,9 @@ class FunctionTrial:
 def try_functions(scenes: Mapping[str, Scene], recipe: FeatureRecipe) -> tuple[FunctionTrial, ...]:
     """Call each function on a block of the first tile that has images of all its sensors.
 
-    InputProblems for a function that fails, and for one whose result depends on the block: the whole block and its four
-    quarters, each with its padding, must give the same values. Functions of whole tiles may depend on it.
+    InputProblems for a function that fails; for one that gives different values for the same pixels, in another call or
+    after calls with other pixels; and for one whose result depends on the block: the whole block and its four quarters,
+    each with its padding, must give the same values. Functions of whole tiles may depend on it.
     """
     if recipe.user is None:
         return ()
@@ -76,7 +77,7 @@ def try_functions(scenes: Mapping[str, Scene], recipe: FeatureRecipe) -> tuple[F
         scene = next((one for one in scenes.values() if _has_all(one, function.sensors)), None)
         if scene is not None:
             calls[function.name] = partial(_tried, scene, recipe.only_function(function.name))
-    for outcome in outcomes(calls, UserFile(recipe.user.file, recipe.user.source), own_process=True):
+    for outcome in outcomes(calls, _file(recipe), own_process=True):
         try:
             trials.append(replace(outcome.value, printed=outcome.printed))
         except UserCodeError as error:
@@ -98,27 +99,47 @@ def _tried(scene: Scene, recipe: FeatureRecipe) -> FunctionTrial:
 
 def _tried_on(reader: CubeReader, scene: Scene, recipe: FeatureRecipe) -> FunctionTrial:
     block, cubes = _block_with_pixels(scene, recipe, reader)
-    code = UserCode(recipe)
-    code.values(cubes)  # loads or compiles what the function needs
+    (function,), code = recipe.functions, UserCode(recipe)
+    first = _values(code, cubes)  # loads or compiles what the function needs
     code.not_finite.clear()
     start = time.perf_counter()
     whole = _values(code, cubes)
     seconds = (time.perf_counter() - start) / (block.shape[0] * block.shape[1])
-    (function,) = recipe.functions
     clear = np.logical_and.reduce([cubes[name].without_margins().n_valid > 0 for name in function.sensors])
     results = np.count_nonzero(clear) * len(function.labels)
     missing = sum(code.not_finite.values()) / results if results else float("nan")
-    for quarter in () if function.whole_tile else _quarters(block, scene):
-        part = _values(code, reader.read(quarter, recipe.halos))
-        if not np.allclose(part, block.cut(whole, quarter), rtol=ROUNDING, atol=ROUNDING, equal_nan=True):
+    quarters = [(quarter, reader.read(quarter, recipe.halos)) for quarter in _quarters(block, scene)]
+    if not _equal(first, whole):
+        raise UserCodeError(_not_repeatable(function.name, recipe))
+    for quarter, part in () if function.whole_tile else quarters:
+        if not _equal(_values(code, part), block.cut(whole, quarter)):
             raise UserCodeError(_depends_on_block(function.name, recipe))
+    if not _equal(_after_other_pixels(recipe, cubes, quarters[0][1]), whole):
+        raise UserCodeError(_not_repeatable(function.name, recipe))
     return FunctionTrial(function.name, function.labels, block.shape, missing, seconds, function.whole_tile)
+
+
+def _after_other_pixels(recipe: FeatureRecipe, cubes: Mapping[str, Cube], before: Mapping[str, Cube]) -> np.ndarray:
+    """The features of a block, when the first call since the file was executed was that of the block ``before``."""
+    _file(recipe).load(again=True)
+    code = UserCode(recipe)
+    _values(code, before)
+    return _values(code, cubes)
+
+
+def _file(recipe: FeatureRecipe) -> UserFile:
+    assert recipe.user is not None, "the recipe has functions of the user"
+    return UserFile(recipe.user.file, recipe.user.source)
 
 
 def _values(code: UserCode, cubes: Mapping[str, Cube]) -> np.ndarray:
     values = code.values(cubes)
     assert values is not None, "the recipe has functions of the user"
     return values
+
+
+def _equal(one: np.ndarray, other: np.ndarray) -> bool:
+    return np.allclose(one, other, rtol=ROUNDING, atol=ROUNDING, equal_nan=True)
 
 
 def _block_with_pixels(scene: Scene, recipe: FeatureRecipe, reader: CubeReader) -> tuple[Block, Mapping[str, Cube]]:
@@ -150,6 +171,15 @@ def _quarters(block: Block, scene: Scene) -> Iterator[Block]:
         for cols in halves[1]:
             if rows[0] < rows[1] and cols[0] < cols[1]:
                 yield block_of(block.tile, scene.geobox, rows, cols)
+
+
+def _not_repeatable(name: str, recipe: FeatureRecipe) -> str:
+    assert recipe.user is not None, "the recipe has functions of the user"
+    return (
+        f"{name} in {recipe.user.file}: two calls give different values for the same pixels, so training and map would "
+        "differ. The function uses random numbers, or keeps values of earlier calls, for example in a global variable. "
+        "Give a generator of random numbers a fixed seed in each call, and compute everything from the argument"
+    )
 
 
 def _depends_on_block(name: str, recipe: FeatureRecipe) -> str:
