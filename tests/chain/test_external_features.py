@@ -30,6 +30,7 @@ from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.vectors import read_samples
 from iota2.runs import runner
 from iota2.runs.preview import preview_run, survey_and_plan
+from iota2.runs.survey import user_functions
 from iota2.runs.survey.forecast import forecast_run
 from iota2.runs.survey.survey import Survey
 from iota2.steps.blocks import feature_shapes
@@ -267,6 +268,42 @@ def test_check_shows_each_function(mapped: Case, capsys: pytest.CaptureFixture[s
     assert "ndvi: 15 features (s2_ndvi_20180317, s2_ndvi_20180327, s2_ndvi_20180406 and 12 more) of 64 x 64" in out
     assert re.search(r"texture: 1 feature \(s2_texture5\) of 64 x 64 pixels; 0.0% not finite; [\d.]+ µs per pixel", out)
     assert "clouds: 1 feature (custFeat_4_b1)" in out
+
+
+def test_check_shows_features_shape_and_time_of_each_form_of_function(
+    case: Case, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(user_functions, "SIDE", 48)
+    code = """
+import time
+import numpy as np
+import xarray as xr
+
+def labelled(self):
+    time.sleep(0.1)
+    red = self.get_interpolated_Sentinel2_B4()[:, :, :2]
+    return np.where(np.arange(red.shape[1])[:, None] % 2, red, np.nan), ["first", "second"]
+
+def none(self):
+    time.sleep(0.2)
+    return self.get_Sentinel2_B4()[:, :, 0]
+
+def typed(series: xr.Dataset) -> xr.DataArray:
+    time.sleep(0.3)
+    return series.Sentinel2_B4.isel(time=[0, 1, 2]).rename("typed")
+"""
+    status, out, error = command(capsys, "check", configured(case, code, ["labelled", "none", "typed"]))
+    assert status == 0, error
+    form = re.compile(
+        r"(\w+): (\d) features? \(([\w, ]+)\) of 48 x 48 pixels; ([\d.]+)% not finite; ([\d.]+) µs per pixel"
+    )
+    found = {name: (count, labels, float(share), float(time)) for name, count, labels, share, time in form.findall(out)}
+    assert found["labelled"][:2] == ("2", "first, second")
+    assert found["labelled"][2] == pytest.approx(50, abs=2), "half of the pixels with a clear date"
+    assert found["none"][:3] == ("1", "custFeat_2_b1", 0.0)
+    assert found["typed"][:3] == ("3", "typed_20180317, typed_20180327, typed_20180406", 0.0)
+    for name, seconds in (("labelled", 0.1), ("none", 0.2), ("typed", 0.3)):
+        assert 0 <= found[name][3] - seconds / 48**2 * 1e6 < 0.5 / 48**2 * 1e6
 
 
 BAD = """
