@@ -44,10 +44,11 @@ def prints(number):
     for k in range(100):
         print("same")
     print(f"number {number}", "in stderr", file=sys.stderr)
+    print("no end", end="")
     return number
 
 def floods(number):
-    for k in range(100_000):
+    for k in range(1000):
         print(k)
     return number
 
@@ -110,12 +111,24 @@ def test_a_function_without_end_is_stopped(monkeypatch: pytest.MonkeyPatch) -> N
         slow.value  # noqa: B018 - raises
 
 
+def test_lines_that_a_file_prints_belong_to_its_error(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UserCodeError, match=r"(?s)ZeroDivisionError.*printed: loading"):
+        tried("f", file=UserFile("mine.py", "print('loading')\n1 / 0\n"))
+    assert tried("f", file=UserFile("mine.py", "print('loading')\ndef f(k): return k\n"))[0].value == 1
+    assert capfd.readouterr() == ("", "")
+
+
 @OWN
 def test_equal_printed_lines_are_counted(own_process: bool, capfd: pytest.CaptureFixture[str]) -> None:
     prints, floods = tried("prints", "floods", own_process=own_process)
-    assert dict(prints.printed) == {"same": 100, "number 1 in stderr": 1}
-    assert list(floods.printed) == [str(k) for k in range(calls.MAX_LINES)]
-    assert calls.printed_texts(prints.printed) == ["printed: same (100 times)", "printed: number 1 in stderr"]
+    assert dict(prints.printed) == {"same": 100, "number 1 in stderr": 1, "no end": 1}
+    assert list(floods.printed) == [*(str(k) for k in range(calls.MAX_LINES)), "other lines"]
+    assert floods.printed["other lines"] == 1000 - calls.MAX_LINES
+    assert calls.printed_texts(prints.printed) == [
+        "printed: same (100 times)",
+        "printed: number 1 in stderr",
+        "printed: no end",
+    ]
     assert capfd.readouterr() == ("", "")
 
 

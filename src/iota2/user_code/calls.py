@@ -30,6 +30,8 @@ MAX_SECONDS = 60.0
 """Time after which a trial of a function ends."""
 MAX_LINES = 20
 """Number of different printed lines of a function that are kept."""
+_OTHER = "other lines"
+"""What further lines count as."""
 _MAX_LINE = 200
 """Number of characters of a printed line that are kept."""
 
@@ -43,13 +45,13 @@ class Outcome(Generic[T]):
     result: T | None = None
     error: BaseException | None = None
     printed: Mapping[str, int] = field(default_factory=dict)
-    """Printed lines, with the number of times; at most ``MAX_LINES``."""
+    """Printed lines, with the number of times; after ``MAX_LINES`` different ones, those that differ count together."""
 
     @property
     def value(self) -> T:
         """The result. Raises the error of the call; a UserCodeError with the lines that the function has printed."""
         if isinstance(self.error, UserCodeError):
-            raise UserCodeError("\n".join([str(self.error), *printed_texts(self.printed)])) from self.error
+            raise _with_printed(self.error, self.printed) from self.error
         if self.error is not None:
             raise self.error
         assert self.result is not None, "calls return values"
@@ -59,6 +61,10 @@ class Outcome(Generic[T]):
 def printed_texts(printed: Mapping[str, int]) -> list[str]:
     """What a function has printed, for the user."""
     return [f"printed: {line}{f' ({count} times)' if count > 1 else ''}" for line, count in printed.items()]
+
+
+def _with_printed(error: UserCodeError, printed: Mapping[str, int]) -> UserCodeError:
+    return UserCodeError("\n".join([str(error), *printed_texts(printed)]))
 
 
 def outcomes(
@@ -85,11 +91,11 @@ def outcomes(
 
 def _outcome(name: str, call: Callable[[], T], file: UserFile, lines: _Lines) -> Outcome[T]:
     try:
-        return Outcome(name, call(), printed=lines.found)
+        return Outcome(name, call(), None, lines.finished())
     except KeyboardInterrupt as error:  # not Ctrl-C, which reaches neither threads nor the process of calls
-        return Outcome(name, None, UserCodeError(f"{name} failed: {file.explained(error)}"), lines.found)
+        return Outcome(name, None, UserCodeError(f"{name} failed: {file.explained(error)}"), lines.finished())
     except BaseException as error:
-        return Outcome(name, None, error, lines.found)
+        return Outcome(name, None, error, lines.finished())
 
 
 def _too_slow(name: str) -> UserCodeError:
@@ -114,12 +120,19 @@ class _Lines(io.TextIOBase):
             self._add(line.rstrip()[:_MAX_LINE])
         return len(text)
 
+    def finished(self) -> Mapping[str, int]:
+        """The lines with their numbers, also a last one without end."""
+        self.write("\n")
+        return self.found
+
     def _add(self, line: str) -> None:
-        new = line not in self.found
-        if line and not (new and len(self.found) >= MAX_LINES):
-            self.found[line] += 1
-            if new:
-                self._on_new(line)
+        if not line:
+            return
+        if line not in self.found and len(self.found) >= MAX_LINES:
+            line = _OTHER
+        if line not in self.found:
+            self._on_new(line)
+        self.found[line] += 1
 
 
 # -------------------------------------------------------------------------------------------------------- threads
@@ -227,10 +240,12 @@ def _make_calls(sender: Connection, faults: TextIO, calls: Mapping[str, Callable
     signal.set_wakeup_fd(-1)  # of the parent process
     faulthandler.enable(faults, all_threads=False)
     os.dup2(2, 1)  # compiled libraries may print; standard output may be read by programs
+    lines = _Lines()
     try:
-        file.load()
+        with redirect_stdout(lines), redirect_stderr(lines):
+            file.load()
     except UserCodeError as error:
-        sender.send(error)
+        sender.send(_with_printed(error, lines.finished()))
         return
     sender.send(None)
     for name, call in calls.items():
