@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -71,6 +73,17 @@ def tried(*names: str, own_process: bool = True, file: UserFile = FILE) -> list[
 @OWN
 def test_results_are_in_the_order_of_the_calls(own_process: bool) -> None:
     assert [one.value for one in tried("prints", "good", own_process=own_process)] == [1, 2]
+
+
+def in_worker() -> list[int]:
+    return [one.value for one in tried("prints", "good")]
+
+
+def test_calls_in_worker_processes_of_multiprocessing_and_in_threads() -> None:
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        assert pool.apply(in_worker) == [1, 2]
+    with ThreadPoolExecutor(1) as threads:
+        assert threads.submit(in_worker).result() == [1, 2]
 
 
 @pytest.mark.parametrize(

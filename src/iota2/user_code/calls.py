@@ -73,11 +73,12 @@ def outcomes(
     """The outcomes of calls of functions of ``file``, by name, in order.
 
     ``own_process``: make the calls in a forked process, so that a function that ends its process, or never ends, gives
-    an error like others. Only for processes that have not used OpenMP, which does not survive a fork. Otherwise, and
-    on systems other than Linux, each call is made in a thread; one without end stays until the program ends.
+    an error like others. Only for processes that have not used OpenMP, which does not survive a fork. Otherwise,
+    on systems other than Linux, and in worker processes of ``multiprocessing``, which must not have children, each call
+    is made in a thread; one without end stays until the program ends.
     UserCodeError for a file that cannot be executed.
     """
-    if not own_process or sys.platform != "linux":
+    if not own_process or sys.platform != "linux" or multiprocessing.current_process().daemon:
         file.load()
         yield from (_in_thread(name, call, file) for name, call in calls.items())
         return
