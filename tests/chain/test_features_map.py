@@ -388,6 +388,21 @@ def test_sensors_and_name_of_the_map_are_chosen(small: Case, tmp_path: Path) -> 
     assert jobs_of(case, config) == set()
 
 
+def test_maps_of_another_name_or_format_are_out_of_date(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    def old(**sections: Mapping[str, Any]) -> set[str]:
+        code, printed, _ = command(capsys, "run", mapped(case, **sections), "--workers", "0")
+        assert code == 0
+        listed = printed.partition("OUT OF DATE, from an earlier run: made with earlier settings")[2].splitlines()[1:]
+        return {Path(line).name for line in listed}
+
+    assert old() == set()
+    assert old(features_map={"output_format": "zarr"}) == {"features_map.tif"}
+    named = {"external_features": {"output_name": "mine"}}
+    pages = {"features_map.html", "features_map_statistics.json"}
+    assert old(**named) == {"features_map.tif", "features_map.zarr", *pages}
+    assert old() == {"features_map.zarr", "mine.tif", "mine.html", "mine_statistics.json"}
+
+
 def jobs_of(case: Case, config: Path) -> set[str]:
     """Steps with jobs that a run would execute."""
     preview = preview_run(load_config(config), runner.Options())

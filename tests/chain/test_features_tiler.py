@@ -281,6 +281,25 @@ def test_a_second_run_does_nothing_and_changes_repeat_only_their_jobs(
     assert "feature_tile_T31BBB_soil" in printed
 
 
+def test_results_of_removed_rasters_and_tiles_are_out_of_date(
+    rasters: Rasters, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "OUT OF DATE" not in command(capsys, "run", rasters.configured(), "--workers", "0")[1]
+    (rasters.sources / "soil.tif").unlink()
+    _, printed, _ = command(capsys, "run", rasters.configured(), "--workers", "0")
+    products, old = printed.partition("Products:")[2].split("OUT OF DATE, from an earlier run: made with earlier")
+    assert {name for name in ("dem.tif", "soil.tif") if name in products} == {"dem.tif"}
+    assert [str(rasters.output / tile / "soil.tif") in old for tile in TILES] == [True, True]
+    _, printed, _ = command(capsys, "run", rasters.configured(list_tile="T31AAA"), "--workers", "0", "--json")
+    (done,) = [line for line in map(json.loads, printed.splitlines()) if line["event"] == "done"]
+    found = {Path(one["path"]).relative_to(rasters.output).as_posix(): one for one in done["products"]}
+    assert {name for name, one in found.items() if one["out_of_date"] is None} == {"T31AAA/dem.tif"}
+    assert {name for name, one in found.items() if one["out_of_date"]} == {
+        "T31AAA/soil.tif", "T31BBB/dem.tif", "T31BBB/soil.tif",
+    }  # fmt: skip
+    assert {one["about"] for one in found.values()} == {layout.FEATURE_TILE.about}
+
+
 def test_damage_is_found_and_repaired(rasters: Rasters, capsys: pytest.CaptureFixture[str]) -> None:
     rasters.run()
     config = rasters.configured()
@@ -489,6 +508,11 @@ def test_a_raster_that_vanishes_fails_only_its_jobs(rasters: Rasters) -> None:
     with pytest.raises(JobsFailed, match=r"2 of 4 jobs failed(.|\n)*soil\.tif: cannot be opened"):
         runner.run(load_config(rasters.configured()), Options(workers=0), Removes())
     assert (rasters.output / "T31BBB" / "dem.tif").exists()
+    rasters.write("soil.tif", np.ones((120, 130), "uint8"), size=20, nodata=255)
+    rasters.run()
+    rasters.write("soil.tif", np.full((120, 130), 2, "uint8"), size=20, nodata=255)
+    with pytest.raises(JobsFailed, match=r"OUT OF DATE, from .*results: T31AAA/soil\.tif, T31BBB/soil\.tif"):
+        runner.run(load_config(rasters.configured()), Options(workers=0), Removes())
 
 
 def test_other_builders_cannot_run_with_it(case: Case, capsys: pytest.CaptureFixture[str]) -> None:

@@ -52,6 +52,9 @@ MAX_SHOWN_FAILURES = 10
 MAX_SHOWN_LEFT_OVER = 5
 """Maximum number of files of earlier settings in a message."""
 
+LEFT_OVER = "made with earlier settings; the present ones do not make them again. Delete what you no longer need"
+"""Reason why products of earlier settings are out of date."""
+
 
 def run(config: Config, options: Options, watcher: Watcher) -> dict[str, JobResult]:
     """Run all stale jobs. Raises JobsFailed if jobs fail after all retries.
@@ -122,7 +125,7 @@ def _run_once(config: Config, options: Options, watcher: Watcher) -> dict[str, J
                 watcher.say(line)
             for note in texts_of(closing_remarks(config, current)):
                 watcher.say(f"note: {note}")
-            watcher.outdated(_outdated(full_plan, stale))
+            watcher.outdated(_outdated(full_plan, stale) | _left_over_products(config, full_plan))
             return results
 
 
@@ -148,6 +151,12 @@ def _outdated(full_plan: Plan, stale: Mapping[str, Verdict]) -> dict[Path, str]:
         for name in job.products
         if (full_plan.root / name).exists()
     }
+
+
+def _left_over_products(config: Config, full_plan: Plan) -> dict[Path, str]:
+    """Existing products of earlier settings that the run does not make, with the reason."""
+    left, others = left_over(full_plan.root, planned_outputs(full_plan)), chain_of(config).products
+    return {full_plan.root / name: LEFT_OVER for name in left if layout.product_of(name, others)}
 
 
 def _outdated_reason(job: Job, plan: Plan, stale: Mapping[str, Verdict]) -> str:
@@ -289,14 +298,14 @@ def failure_text(plan: Plan, results: Mapping[str, JobResult], resume: str) -> s
     if len(failed) > MAX_SHOWN_FAILURES:
         lines.append(f"  … and {len(failed) - MAX_SHOWN_FAILURES} more: {plan.root / layout.STATUS.path}")
     unmade = (
-        plan.root / name
+        name
         for job in plan.jobs
         if job.id in results and results[job.id].state not in SUCCESSFUL
         for name in job.products
     )
-    old = sorted(path.name for path in unmade if path.exists())
+    old = sorted(name for name in unmade if (plan.root / name).exists())
     if old:
-        lines.append(f"OUT OF DATE, from an earlier run, in {plan.root / 'final'}: {', '.join(old)}")
+        lines.append(f"OUT OF DATE, from an earlier run, in {plan.root}: {', '.join(old)}")
     lines.append(f"Completed jobs are kept. Fix the problem, then run: {resume}")
     return "\n".join(lines)
 
