@@ -256,6 +256,7 @@ def data_of(layers: FeatureMap, **changes: object) -> FeaturesData:
         undated=tuple(shown(show) for show in found.undated),
         hidden=found.hidden,
         statistics=[row for _ in layers.bands],
+        without_data=(),
         files=(("features_map.tif", "The `map`."),),
     )
     return replace(values, **changes)
@@ -327,7 +328,11 @@ def test_a_series_without_any_value_is_named() -> None:
     empty = tuple(ShownSeries(show) for show in found.colours), tuple(ShownSeries(show) for show in found.undated)
     nothing = {"minimum": None, "maximum": None, "mean": None, "std": None, "valid_percent": 0.0}
     statistics = [nothing for _ in layers.bands]
-    page = Page(render_features(data_of(layers, colours=empty[0], undated=empty[1], statistics=statistics)))
+    changes = {"colours": empty[0], "undated": empty[1], "statistics": statistics, "without_data": layers.names}
+    page = Page(render_features(data_of(layers, **changes)))
+    first = ", ".join(layers.names[:5])
+    assert f"19 of 19 bands of the features map have no data in any pixel: {first} and 14 more." in page.text
+    assert "have no data in any pixel" not in Page(render_features(data_of(layers))).text
     assert "No pixel has data." in page.text
     assert "Relief: slope: no pixel has data" in page.text
     assert ["2018-01-01", "–", "–", "–", "–", "0.0"] in page.rows

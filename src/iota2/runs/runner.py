@@ -23,6 +23,7 @@ from iota2.io.tables.remark_lists import read_remarks
 from iota2.runs.options import Options, resume_command, step_notes, steps_named
 from iota2.runs.plan.jobs import Job, Plan
 from iota2.runs.preview import RunPreview, fit_and_forecast, planned_outputs, preview_plan, survey_and_plan, verdicts_of
+from iota2.runs.progress.empty_bands import empty_band_lines
 from iota2.runs.progress.listener import ReportListener
 from iota2.runs.progress.reasons import Reasons, keep_parameters
 from iota2.runs.progress.recorder import RunRecorder
@@ -121,7 +122,7 @@ def _run_once(config: Config, options: Options, watcher: Watcher) -> dict[str, J
             )
             stale = _not_up_to_date(full_plan, preview)
             current = frozenset(name for job in full_plan.jobs if job.id not in stale for name in job.makes)
-            for line in sample_lines(config, current):
+            for line in (*sample_lines(config, current), *empty_band_lines(config, current)):
                 watcher.say(line)
             for note in texts_of(closing_remarks(config, current)):
                 watcher.say(f"note: {note}")

@@ -134,6 +134,8 @@ class Console(Watcher):
             self.say(f"{len(found.recipe.names)} features per pixel")
             for trial in found.trials:
                 self.say(f"  {trial.text}")
+            for warning in filter(None, (trial.warning for trial in found.trials)):
+                self.say(f"warning: {warning}")
         self.say(found.extent.text(mapped=any(map(_makes_map, steps))))
         self.say()
 
@@ -308,7 +310,8 @@ class JsonLines(Watcher):
         remarks = [remark for of_tile in found.notes.values() for remark in of_tile]
         chosen = [step.name for _, step, wanted in steps if wanted]
         functions = [trial.text for trial in found.trials]
-        notes = texts_of((*remarks, *found.remarks))
+        warnings = [trial.warning for trial in found.trials if trial.warning]
+        notes = [*texts_of((*remarks, *found.remarks)), *warnings]
         self._print("inputs", tiles=tiles, notes=notes, functions=functions, steps=chosen)
 
     def started(self, plan: Plan, verdicts: Mapping[str, Verdict], forecast: Forecast | None = None) -> None:
