@@ -330,6 +330,11 @@ def misspelt(self):
 def prints(self):
     print("a word of the function")
     return self.get_Sentinel2_B4()[:, :, 0] / 0, "prints"
+
+def partly(self):
+    red = self.get_Sentinel2_B4()[:, :, :3].astype(float)
+    red[:, :, 0], red[:, :, 2] = float("nan"), -10000
+    return red, ["first", "second", "third"]
 """
 REFUSED = {
     "centred": "the result depends on the block",
@@ -339,6 +344,14 @@ REFUSED = {
     "misspelt": "AttributeError: there is no get_Sentinel2_B88; Sentinel2 has B2, B3",
     "absent": "defines no function absent",
 }
+
+
+def test_features_of_a_function_without_data_are_named(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in ((), ("--json",)):
+        command_of = ("run", "--workers", "0", "--last-step", "featureRecipe") if arguments else ("check",)
+        code, out, error = command(capsys, command_of[0], configured(case, BAD, "partly"), *command_of[1:], *arguments)
+        assert code == 0, error
+        assert "partly: first, third have no data in all tried pixels with a clear date. Check whether" in out
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -391,6 +404,7 @@ def test_a_function_that_prints_and_returns_nothing_finite_is_reported(
     code, out, error = command(capsys, "check", configured(case, BAD, "prints"))
     assert code == 0, error
     assert "prints: 1 feature (prints) of 64 x 64 pixels; 100.0% not finite" in out
+    assert "warning: prints: prints has no data in all tried pixels with a clear date. Check whether" in out
     assert "    printed: a word of the function (8 times)\n" in out
     assert "a word of the function" not in error
 

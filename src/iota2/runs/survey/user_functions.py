@@ -41,6 +41,8 @@ class FunctionTrial:
     """Share of the results in pixels with a clear date that are not finite, 0 to 1; NaN without such pixels."""
     seconds: float
     """Computing time per pixel."""
+    empty: tuple[str, ...] = ()
+    """Labels of the features without data in all pixels with a clear date; empty without such pixels."""
     whole_tile: bool = False
     """Whether the run calls it with whole tiles."""
     printed: Mapping[str, int] = field(default_factory=dict)
@@ -59,6 +61,17 @@ class FunctionTrial:
             f"{self.name}: {counted(len(self.labels), 'feature')} ({some(self.labels, 3)}) of {self.shape[0]} x "
             f"{self.shape[1]} pixels; {values}; {self.seconds * 1e6:.2f} µs per pixel"
             f"{'; the run calls it with whole tiles' if self.whole_tile else ''}"
+        )
+
+    @property
+    def warning(self) -> str:
+        """A sentence on features without data; empty if all have data."""
+        if not self.empty:
+            return ""
+        have = "has" if len(self.empty) == 1 else "have"
+        return (
+            f"{self.name}: {some(self.empty, 3)} {have} no data in all tried pixels with a clear date. Check whether "
+            "the function returns NaN, infinite values or external_features.no_data_value everywhere"
         )
 
 
@@ -116,7 +129,15 @@ def _tried_on(reader: CubeReader, scene: Scene, recipe: FeatureRecipe) -> Functi
             raise UserCodeError(_depends_on_block(function.name, recipe))
     if not _equal(_after_other_pixels(recipe, cubes, quarters[0][1]), whole):
         raise UserCodeError(_not_repeatable(function.name, recipe))
-    return FunctionTrial(function.name, function.labels, block.shape, missing, seconds, function.whole_tile)
+    empty = _empty_labels(function.labels, whole[:, clear], recipe)
+    return FunctionTrial(function.name, function.labels, block.shape, missing, seconds, empty, function.whole_tile)
+
+
+def _empty_labels(labels: tuple[str, ...], values: np.ndarray, recipe: FeatureRecipe) -> tuple[str, ...]:
+    """Labels of the features (feature, pixel) that have no data in any pixel; none without pixels."""
+    assert recipe.user is not None, "the recipe has functions of the user"
+    without = (values == np.float32(recipe.user.no_data)).all(axis=1) & (values.shape[1] > 0)
+    return tuple(label for label, alone in zip(labels, without, strict=True) if alone)
 
 
 def _after_other_pixels(recipe: FeatureRecipe, cubes: Mapping[str, Cube], before: Mapping[str, Cube]) -> np.ndarray:
