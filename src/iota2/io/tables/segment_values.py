@@ -40,6 +40,10 @@ class SegmentValues:
     values: np.ndarray
     """(segment, name) float32."""
 
+    def take(self, rows: np.ndarray) -> SegmentValues:
+        """The segments at some positions, or where ``rows`` is True."""
+        return SegmentValues(*(getattr(self, one.name)[rows] for one in fields(self)))
+
 
 class SegmentValuesWriter:
     """Writes segments that are added in any order; made by ``segment_values_writer``."""
