@@ -141,6 +141,16 @@ def open_image(path: str | Path) -> DatasetReader:
     )
 
 
+def is_raster(path: str | Path) -> bool:
+    """Whether a file is a GeoTIFF or JPEG 2000 file, from its first bytes; False for a file that cannot be read."""
+    try:
+        require_regular(path)
+        with open(path, "rb") as file:
+            return _driver_of(file.read(60)) is not None
+    except OSError:
+        return False
+
+
 def _driver_of(head: bytes) -> str | None:
     """The GDAL driver of a file, from its first bytes; None for other formats."""
     return next((name for start, name in _SIGNATURES.items() if head.startswith(start)), None)
