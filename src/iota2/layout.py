@@ -771,17 +771,6 @@ SEGMENT_LABELS = Artifact(
 SEGMENT_CLASSES = Artifact(
     "segmentation/{tile}_seed_{seed}.npz", "Class, confidence and probabilities of the segments of the tile."
 )
-SEGMENT_PICTURE = Artifact(
-    "final/Segments.png",
-    "Borders of segments over an image, in an excerpt of the tile with most segments.",
-    role="product",
-)
-SEGMENT_CAPTION = Artifact("final/TMP/Segments.txt", "Caption of the picture of segments.", role="note")
-SEGMENT_VALIDATION = Artifact(
-    "final/TMP/Validation_segments_seed_{seed}.csv",
-    "Validation segments by polygon and predicted class, their labelled pixels, and distance in metres to the nearest "
-    "learning polygon of the same class.",
-)
 
 # ---- dimension reduction
 UNREDUCED_SAMPLES = Artifact(
@@ -1277,8 +1266,6 @@ FEATURES_MAP_PAGE = Artifact(
 
 FEATURES = (FEATURES_MAP, FEATURES_STORE, MAP_STATISTICS, FEATURES_MAP_PAGE)
 """Products of features maps, which are not results of a classification."""
-OF_SEGMENTS = (SEGMENT_PICTURE,)
-"""Products only of runs on segments."""
 
 # ---- validation
 TILE_CONFUSION = Artifact("final/TMP/{tile}_seed_{seed}.csv", "Confusion matrix of the tile, in pixels.")
@@ -1341,6 +1328,19 @@ RELIABILITY_FIGURE = Artifact(
 )
 CONFUSION_FIGURE = Artifact(
     "final/Confusion_Matrix_Classif_Seed_{seed}.png", "Figure of the confusion matrix.", role="product"
+)
+SEGMENT_PICTURE = Artifact(
+    "final/Segments.png",
+    "Borders of segments over an image, in an excerpt of the tile with most segments.",
+    role="product",
+)
+OF_SEGMENTS = (SEGMENT_PICTURE,)
+"""Products only of runs on segments."""
+SEGMENT_CAPTION = Artifact("final/TMP/Segments.txt", "Caption of the picture of segments.", role="note")
+SEGMENT_VALIDATION = Artifact(
+    "final/TMP/Validation_segments_seed_{seed}.csv",
+    "Validation segments by polygon and predicted class, their labelled pixels, and distance in metres to the nearest "
+    "learning polygon of the same class.",
 )
 RESULTS = Artifact(
     "final/RESULTS.txt",
