@@ -89,7 +89,7 @@ def images(tile: str) -> dict[Any, Any]:
     found = {}
     for day in DAYS:
         red, nir = rng.integers(100, 5000, (2, HEIGHT, WIDTH + 120))
-        cloud = (rng.random((HEIGHT, WIDTH + 120)) < 0.2) | (SEGMENT == SEGMENT[20, 80])
+        cloud = (rng.random((HEIGHT, WIDTH + 120)) < 0.2) | (SEGMENT[20, 80] == SEGMENT)
         found[day] = {"RED": on_tile(red, tile), "NIR": on_tile(nir, tile), "CLOUD": on_tile(cloud, tile)}
     return found
 

@@ -31,8 +31,6 @@ from iota2.steps.segment_features import missing_value, value_names
 
 STATISTIC_SECONDS = 3e-9
 """Seconds to add one value of a pixel to one statistic of a segment, measured by ``make bench``."""
-_REST = {"values": "open", "labelled": "open_labelled"}
-"""Name of the output with the statistics of segments that are not complete, by that of the output with the others."""
 _NEVER = np.int64(2) ** 62
 """Number of pixels of a segment that stays open."""
 
@@ -56,18 +54,20 @@ def run(job: JobContext[ValuesParams]) -> None:
     pixels in cells of the grid are written, which are merged later.
     """
     scene, recipe = read_feature_scene(job.inp), read_recipe(job.inp.recipe)
+    names = value_names(recipe)
     rows, of_pixels = part_rows(job.key.part, scene.geobox.shape[0]), recipe.of_pixels
     use = fitting_threads(on_cells(job.use), partial(feature_shapes, scene, of_pixels))
     shapes = _shapes_on_cells(scene, feature_shapes(scene, of_pixels, use))
     with ExitStack() as stack:
         rasters = _Rasters.opened(job, stack)
-        given = {"values": (rasters.segments, _pixels_of_segments(job))}
+
+        def target(raster: RasterReader, pixels: np.ndarray, path: Path) -> _Target:
+            return _Target.of(raster, pixels, recipe, stack.enter_context(segment_values_writer(path, names)))
+
+        targets = {job.out.open: target(rasters.segments, _pixels_of_segments(job), job.out.values)}
         if rasters.labelled is not None:
-            given["labelled"] = rasters.labelled, LabelledParts.read(job.inp.parts).pixels
-        targets = {}
-        for name, (raster, pixels) in given.items():
-            writer = stack.enter_context(segment_values_writer(getattr(job.out, name), value_names(recipe)))
-            targets[name] = _Target.of(raster, pixels, recipe, writer)
+            pixels = LabelledParts.read(job.inp.parts).pixels
+            targets[job.out.open_labelled] = target(rasters.labelled, pixels, job.out.labelled)
 
         def wanted(whole: Block) -> list[tuple[Block, np.ndarray]]:
             area = rasters.area(whole)
@@ -77,11 +77,11 @@ def run(job: JobContext[ValuesParams]) -> None:
 
         order = shapes.in_order(scene.tile, scene.geobox, rows)
         for block, features, own in feature_blocks(scene, of_pixels, order, wanted, threads=use.threads):
-            for target in targets.values():
-                target.add(block, features.values, own, features.n_valid > 0, scene.geobox.shape[1])
+            for one in targets.values():
+                one.add(block, features.values, own, features.n_valid > 0, scene.geobox.shape[1])
             del features  # so that only one block of features is in memory
-    for name, target in targets.items():
-        write_segment_pieces(target.open.rest(), getattr(job.out, _REST[name]))
+    for path, one in targets.items():
+        write_segment_pieces(one.open.rest(), path)
 
 
 def on_cells(use: Resources) -> Resources:
