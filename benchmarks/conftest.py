@@ -46,6 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--full-tile", action="store_true", help=f"also a tile of {FULL_TILE_SIDE} x {FULL_TILE_SIDE} pixels"
     )
     group.addoption("--plan-tiles", type=int, default=4200, help="tiles of the synthetic plan, with 24 jobs each")
+    group.addoption("--polygons", type=int, default=2_000_000, help="polygons of the synthetic segmentation")
     group.addoption("--results", type=Path, help="JSON file to write")
 
 

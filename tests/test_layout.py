@@ -33,12 +33,20 @@ def test_each_raster_and_layer_of_the_final_folder_has_a_style() -> None:
 
 
 def test_product_names_are_recognised_for_any_seed() -> None:
-    assert layout.is_product("final/Classif_Seed_12.tif")
-    assert not layout.is_product("final/Classif_Seed_12.qml")
-    assert not layout.is_product("final/TMP/T31TCJ_seed_0.tif")
-    assert not layout.is_product("Classif_Seed_12.tif")
-    assert layout.is_product("T31TCJ/dem.tif")
-    assert not layout.is_product("classif/dem.tif")
+    products = {
+        "final/Classif_Seed_12.tif": layout.MAP,
+        "final/Classif_Seed_12.qml": None,
+        "final/TMP/T31TCJ_seed_0.tif": None,
+        "Classif_Seed_12.tif": None,
+        "T31TCJ/dem.tif": layout.FEATURE_TILE,
+        "classif/dem.tif": None,
+        "final/mine.tif": layout.FEATURES_MAP,
+        "final/report.html": layout.REPORT,
+        "mine/T31TCJ.txt": None,
+    }
+    assert {name: layout.product_of(name) for name in products} == products
+    mine = Artifact("mine/{tile}.txt", "Mine.", role="product")
+    assert layout.product_of("mine/T31TCJ.txt", [mine]) == mine
 
 
 def test_values_of_axes_contain_no_folder() -> None:

@@ -83,6 +83,21 @@ def test_check_agrees_with_plan_when_all_jobs_are_up_to_date(mapped: Case, capsy
     assert f"Configuration is valid: {planned.splitlines()[-1]}." in checked
 
 
+def test_why_without_a_job_lists_the_jobs_and_gives_an_example(
+    mapped: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trees = {"arg_train": {"otb_classifier_options": {"classifier.rf.nbtrees": 4}}}
+    for given, example in ((trees, "learnModel/"), ({}, "featureRecipe/")):
+        config = mapped.configured(**given)
+        code, printed, error = command(capsys, "why", config)
+        assert code == 0, error
+        _, planned, _ = command(capsys, "plan", config)
+        *listed, last = printed.splitlines()
+        assert listed == [line for line in planned.splitlines() if not line.startswith("note: ")]
+        assert last.startswith(f"All reasons for a job, with its inputs and outputs: iota2 why {config} {example}")
+        assert command(capsys, *last.split(" iota2 ")[1].split())[0] == 0
+
+
 def test_a_locked_folder_is_refused_before_other_messages(mapped: Case, capsys: pytest.CaptureFixture[str]) -> None:
     config = mapped.configured()
     with locked(mapped.output):

@@ -282,7 +282,9 @@ def plan(  # noqa: PLR0917 - typer reads options from the signature
 @app.command()
 def why(  # noqa: PLR0917 - typer reads options from the signature
     config: ConfigPath,
-    job: Annotated[str, typer.Argument(metavar="JOB", help="Name of a job, or a part of it.")],
+    job: Annotated[
+        str | None, typer.Argument(metavar="JOB", help="Name of a job, or a part of it. Default: the jobs as in plan.")
+    ] = None,
     first_step: FirstStep = None,
     last_step: LastStep = None,
     restart: Restart = False,
@@ -291,9 +293,16 @@ def why(  # noqa: PLR0917 - typer reads options from the signature
 ) -> None:
     """Show why a job would run, with its inputs and outputs."""
     console, preview = _preview(config, first_step, last_step, restart, force, paths_from)
+    words = [] if paths_from is None else ["--paths-from", str(paths_from)]
+    if job is None:
+        console.preview(preview.plan, preview.verdicts, len(preview.removed or ()))
+        to_run = [one for one in preview.plan.jobs if preview.verdicts[one.id].state != "fresh"]
+        example = (to_run or preview.plan.jobs)[0]
+        command = shlex.join(["iota2", "why", str(config), example.id, *words])
+        console.say(f"All reasons for a job, with its inputs and outputs: {command}")
+        return
     found = [candidate for candidate in preview.plan.jobs if job in candidate.id]
     if not found:
-        words = [] if paths_from is None else ["--paths-from", str(paths_from)]
         command = shlex.join(["iota2", "plan", str(config), *words])
         steps = dict.fromkeys(candidate.step.name for candidate in preview.plan.jobs)
         raise UserError(

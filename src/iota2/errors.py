@@ -21,7 +21,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable, Mapping
-from typing import Self
+from typing import Any, Self
 
 EXIT_DONE = 0
 EXIT_USER = 1
@@ -45,6 +45,14 @@ class Iota2Error(Exception):
     exit_code = EXIT_DEFECT
     is_shown = False
     """Whether the user has already seen the message."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Restore from message and attributes, not by the constructor, whose arguments differ between classes."""
+        return _restored, (type(self), self.args), self.__dict__
+
+
+def _restored(kind: type[Iota2Error], args: tuple[Any, ...]) -> Iota2Error:
+    return kind.__new__(kind, *args)
 
 
 class UserError(Iota2Error):

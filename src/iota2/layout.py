@@ -7,7 +7,7 @@ The reference page of the output tree is generated from this table.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Protocol
@@ -417,10 +417,14 @@ def products() -> tuple[Artifact, ...]:
     return tuple(artifact for artifact in artifacts() if artifact.role == "product")
 
 
-def is_product(name: str) -> bool:
-    """Whether ``name``, a path relative to the output folder, is a product."""
+def product_of(name: str, others: Iterable[Artifact] = ()) -> Artifact | None:
+    """The product with the path ``name``, relative to the output folder; None if it is no product.
+
+    ``others``: products of builders of the user.
+    """
     of_tile = name.partition("/")[0] not in named_folders()
-    return any(artifact.matches(name) for artifact in products() if of_tile or not artifact.path.startswith("{"))
+    known = (one for one in (*products(), *others) if of_tile or not one.path.startswith("{"))
+    return min((one for one in known if one.matches(name)), key=lambda one: one.path.count("{"), default=None)
 
 
 @cache

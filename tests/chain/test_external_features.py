@@ -30,12 +30,13 @@ from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.vectors import read_samples
 from iota2.runs import runner
 from iota2.runs.preview import preview_run, survey_and_plan
+from iota2.runs.survey import user_functions
 from iota2.runs.survey.forecast import forecast_run
 from iota2.runs.survey.survey import Survey
 from iota2.steps.blocks import feature_shapes
 from iota2.steps.pixels import feature_blocks, features_at
 from iota2.testing.world import WorldOptions
-from iota2.user_code import trial
+from iota2.user_code import calls
 from iota2.user_code.loading import UserCodeError
 from tests.chain.helpers import (
     DATES,
@@ -269,6 +270,42 @@ def test_check_shows_each_function(mapped: Case, capsys: pytest.CaptureFixture[s
     assert "clouds: 1 feature (custFeat_4_b1)" in out
 
 
+def test_check_shows_features_shape_and_time_of_each_form_of_function(
+    case: Case, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(user_functions, "SIDE", 48)
+    code = """
+import time
+import numpy as np
+import xarray as xr
+
+def labelled(self):
+    time.sleep(0.1)
+    red = self.get_interpolated_Sentinel2_B4()[:, :, :2]
+    return np.where(np.arange(red.shape[1])[:, None] % 2, red, np.nan), ["first", "second"]
+
+def none(self):
+    time.sleep(0.2)
+    return self.get_Sentinel2_B4()[:, :, 0]
+
+def typed(series: xr.Dataset) -> xr.DataArray:
+    time.sleep(0.3)
+    return series.Sentinel2_B4.isel(time=[0, 1, 2]).rename("typed")
+"""
+    status, out, error = command(capsys, "check", configured(case, code, ["labelled", "none", "typed"]))
+    assert status == 0, error
+    form = re.compile(
+        r"(\w+): (\d) features? \(([\w, ]+)\) of 48 x 48 pixels; ([\d.]+)% not finite; ([\d.]+) µs per pixel"
+    )
+    found = {name: (count, labels, float(share), float(time)) for name, count, labels, share, time in form.findall(out)}
+    assert found["labelled"][:2] == ("2", "first, second")
+    assert found["labelled"][2] == pytest.approx(50, abs=2), "half of the pixels with a clear date"
+    assert found["none"][:3] == ("1", "custFeat_2_b1", 0.0)
+    assert found["typed"][:3] == ("3", "typed_20180317, typed_20180327, typed_20180406", 0.0)
+    for name, seconds in (("labelled", 0.1), ("none", 0.2), ("typed", 0.3)):
+        assert 0 <= found[name][3] - seconds / 48**2 * 1e6 < 0.5 / 48**2 * 1e6
+
+
 BAD = """
 import numpy as np
 import time
@@ -293,6 +330,11 @@ def misspelt(self):
 def prints(self):
     print("a word of the function")
     return self.get_Sentinel2_B4()[:, :, 0] / 0, "prints"
+
+def partly(self):
+    red = self.get_Sentinel2_B4()[:, :, :3].astype(float)
+    red[:, :, 0], red[:, :, 2] = float("nan"), -10000
+    return red, ["first", "second", "third"]
 """
 REFUSED = {
     "centred": "the result depends on the block",
@@ -304,15 +346,56 @@ REFUSED = {
 }
 
 
+def test_features_of_a_function_without_data_are_named(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in ((), ("--json",)):
+        command_of = ("run", "--workers", "0", "--last-step", "featureRecipe") if arguments else ("check",)
+        code, out, error = command(capsys, command_of[0], configured(case, BAD, "partly"), *command_of[1:], *arguments)
+        assert code == 0, error
+        assert "partly: first, third have no data in all tried pixels with a clear date. Check whether" in out
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_functions_that_cannot_make_a_map_are_refused(
     case: Case, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     if name == "sleeps":
-        monkeypatch.setattr(trial, "MAX_SECONDS", 2.0)
+        monkeypatch.setattr(calls, "MAX_SECONDS", 2.0)
     error = refused(capsys, configured(case, BAD, name))
     assert "external_features.functions: " in error
     assert REFUSED[name] in error
+
+
+NOT_REPEATABLE = """
+import numpy as np
+
+rng = np.random.default_rng(0)
+calls = []
+means = {}
+
+def noise(self):
+    red = self.get_Sentinel2_B4()[:, :, 0]
+    return red + rng.normal(size=red.shape), "noise"
+
+def counts(self):
+    calls.append(1)
+    return self.get_Sentinel2_B4()[:, :, 0] + len(calls), "counts"
+
+def keeps(self):
+    red = self.get_Sentinel2_B4()[:, :, 0]
+    return red - means.setdefault("red", red.mean()), "keeps"
+"""
+
+
+@pytest.mark.parametrize("whole_tiles", [False, True])
+@pytest.mark.parametrize("name", ["noise", "counts", "keeps"])
+def test_functions_that_are_not_repeatable_are_refused_without_advice_on_blocks(
+    case: Case, capsys: pytest.CaptureFixture[str], name: str, whole_tiles: bool
+) -> None:
+    error = refused(capsys, configured(case, NOT_REPEATABLE, name, whole_tiles=whole_tiles))
+    assert f"{name} in mine.py: two calls give different values for the same pixels" in error
+    assert "fixed seed" in error
+    assert "depends on the block" not in error
+    assert "whole_tiles" not in error
 
 
 def test_a_function_that_prints_and_returns_nothing_finite_is_reported(
@@ -321,8 +404,36 @@ def test_a_function_that_prints_and_returns_nothing_finite_is_reported(
     code, out, error = command(capsys, "check", configured(case, BAD, "prints"))
     assert code == 0, error
     assert "prints: 1 feature (prints) of 64 x 64 pixels; 100.0% not finite" in out
-    assert "a word of the function" not in out
-    assert "a word of the function" in error
+    assert "warning: prints: prints has no data in all tried pixels with a clear date. Check whether" in out
+    assert "    printed: a word of the function (8 times)\n" in out
+    assert "a word of the function" not in error
+
+
+def test_a_function_that_ends_the_process_is_reported_with_the_other_problems(
+    case: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = """
+import os
+
+def leaves(self):
+    red = self.get_Sentinel2_B4()
+    if len(red) == 64:
+        os._exit(3)
+    return red[:, :, 0], "leaves"
+
+def centred(self):
+    red = self.get_Sentinel2_B4()[:, :, 0]
+    return red - red.mean(), "centred"
+"""
+    config = configured(case, code, "leaves centred")
+    (case.files.folder / "nomenclature.txt").unlink()
+    error = refused(capsys, config)
+    assert "leaves in mine.py ended the process with exit code 3" in error
+    assert "centred in mine.py: the result depends on the block" in error
+    assert "nomenclature.txt" in error
+    error = refused(capsys, configured(case, code.replace("== 64", "> 0"), "leaves centred"))
+    assert "leaves in mine.py ended the process with exit code 3" in error
+    assert "nomenclature.txt" in error
 
 
 def test_a_function_that_fails_on_some_pixels_costs_only_its_jobs(case: Case) -> None:

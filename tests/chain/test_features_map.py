@@ -328,11 +328,11 @@ def test_a_classification_still_refuses_different_raw_dates(tmp_path: Path, caps
         ({"features_map": {"data_type": "int16"}}, "Sentinel2_B2_20180317 is not a whole number; set it to auto"),
         (
             {"features_map": {"sensors": "Sentinel3"}},
-            "'Sentinel3' is not an enabled sensor with images; expected",
+            "'Sentinel3' is not an enabled sensor; expected some of Sentinel_2, Sentinel2",
         ),
         (
             {"iota2_feature_extraction": {"copy_input": False}, "features_map": {"sensors": "userFeatures"}},
-            "'userFeatures' is not an enabled sensor with images",
+            "'userFeatures' is not an enabled sensor; expected some of",
         ),
         ({"external_features": {"output_name": "a/b.tif"}}, "expected a file name of letters, digits and"),
         ({"features_map": {"output_format": "netcdf"}}, "expected 'geotiff' or 'zarr'"),
@@ -342,6 +342,37 @@ def test_options_that_cannot_be_used_are_refused(
     case: Case, capsys: pytest.CaptureFixture[str], sections: Mapping[str, Mapping[str, Any]], message: str
 ) -> None:
     assert message in refused(capsys, mapped(case, **sections))
+
+
+def test_unknown_sensors_are_reported_with_other_problems(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    broken = {"chain": {"list_tile": "T31XXX"}, "features_map": {"sensors": "Sentinel-2 Sentinel2 optical"}}
+    error = refused(capsys, mapped(case, **broken))
+    assert "T31XXX" in error
+    assert "'Sentinel-2' is not an enabled sensor; did you mean 'Sentinel" in error
+    assert "'optical' is not an enabled sensor; expected some of Sentinel_2, Sentinel2" in error
+    broken = {"chain": {"spatial_resolution": "wide"}, "features_map": {"sensors": "optical"}}
+    error = refused(capsys, mapped(case, **broken))
+    assert "chain.spatial_resolution" in error
+    assert "'optical' is not an enabled sensor" in error
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ("Sentinel_2 userFeat Sentinel2", {"Sentinel2", "userFeatures"}),
+        ("Sentinel_1", {"sentinel1_asc", "sentinel1_des"}),
+    ],
+)
+def test_sections_stand_for_their_sensors(
+    all_sensors: Case, capsys: pytest.CaptureFixture[str], tmp_path: Path, wanted: str, expected: set[str]
+) -> None:
+    case = copied(all_sensors, tmp_path / "case")
+    chain = {"s1_path": str(case.files.s1_path), "user_feat_path": str(case.files.user_feat_path)}
+    given = {"chain": chain, "userFeat": {"patterns": "ALT,SLP"}, "features_map": {"sensors": wanted}}
+    code, _, error = command(capsys, "run", mapped(case, **given), "--workers", "0", "--last-step", "mapBands")
+    assert code == 0, error
+    written = [one for one in layers_of(case).recipes[0].sensors if one.names]
+    assert {one.sensor for one in written} == expected
 
 
 def test_whole_numbers_are_kept_or_the_job_stops(tmp_path: Path) -> None:
@@ -386,6 +417,21 @@ def test_sensors_and_name_of_the_map_are_chosen(small: Case, tmp_path: Path) -> 
     listed = {path.name for path, _ in runner.products(load_config(config))}
     assert listed == {"mine.tif", "mine_statistics.json", "mine.html"}, "not a map of another name"
     assert jobs_of(case, config) == set()
+
+
+def test_maps_of_another_name_or_format_are_out_of_date(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    def old(**sections: Mapping[str, Any]) -> set[str]:
+        code, printed, _ = command(capsys, "run", mapped(case, **sections), "--workers", "0")
+        assert code == 0
+        listed = printed.partition("OUT OF DATE, from an earlier run: made with earlier settings")[2].splitlines()[1:]
+        return {Path(line).name for line in listed}
+
+    assert old() == set()
+    assert old(features_map={"output_format": "zarr"}) == {"features_map.tif"}
+    named = {"external_features": {"output_name": "mine"}}
+    pages = {"features_map.html", "features_map_statistics.json"}
+    assert old(**named) == {"features_map.tif", "features_map.zarr", *pages}
+    assert old() == {"features_map.zarr", "mine.tif", "mine.html", "mine_statistics.json"}
 
 
 def jobs_of(case: Case, config: Path) -> set[str]:

@@ -149,11 +149,14 @@ def test_a_folder_of_rasters_defines_exactly_their_grids_without_other_options(r
     assert load_config(rasters.folder / "tiler.yaml").warnings == ()
 
 
-def test_bands_types_descriptions_scaling_and_colours_are_kept(rasters: Rasters) -> None:
+def test_bands_types_descriptions_units_items_scaling_and_colours_are_kept(rasters: Rasters) -> None:
     values = np.random.default_rng(1).integers(-5, 900, (3, 220, 230)).astype("int16")
     path = rasters.write("index.tiff", values, about=("a", "b", "c"), nodata=-5)
     with rasterio.open(path, "r+") as file:
         file.scales, file.offsets = (0.5, 1, 2), (3, 0, 0)
+        file.set_band_unit(2, "m")
+        file.update_tags(SOURCE="survey")
+        file.update_tags(3, LONG_NAME="depth", STATISTICS_MEAN="7")
     with rasterio.open(rasters.sources / "soil.tif", "r+") as file:
         file.write_colormap(1, {3: (10, 20, 30, 255)})
     assert "index (3 bands, int16, 230 x 220, EPSG:32631, pixels of 10): copied, since pixels are aligned" in notes(
@@ -164,6 +167,9 @@ def test_bands_types_descriptions_scaling_and_colours_are_kept(rasters: Rasters)
     with rasterio.open(rasters.output / "T31AAA" / "index.tif") as file:
         assert (file.dtypes[0], file.nodata, file.descriptions) == ("int16", -5, ("a", "b", "c"))
         assert (file.scales, file.offsets) == ((0.5, 1, 2), (3, 0, 0))
+        assert [unit or "" for unit in file.units] == ["", "m", ""]
+        assert file.tags()["SOURCE"] == "survey"
+        assert (file.tags(1), file.tags(3)) == ({}, {"LONG_NAME": "depth"}), "without statistics of other pixels"
     with rasterio.open(rasters.output / "T31AAA" / "soil.tif") as file:
         assert file.colorinterp[0] == ColorInterp.palette
         assert file.colormap(1)[3] == (10, 20, 30, 255)
@@ -202,6 +208,56 @@ def test_pixels_outside_are_no_data_and_reported(rasters: Rasters) -> None:
     assert not np.isnan(plain[:, 50:]).any()
     with rasterio.open(rasters.output / "T31AAA" / "plain.tif") as file:
         assert math.isnan(file.nodata)
+
+
+@pytest.mark.parametrize("size", [10, 7, 30])
+def test_transparent_pixels_are_no_data(rasters: Rasters, capsys: pytest.CaptureFixture[str], size: float) -> None:
+    """Each method of resampling; a mark of transparency is also common for data, so that the user decides."""
+    values = np.full((4, 240, 260), 40, "uint8")
+    west = int(600 / size)
+    values[3, :, :west], values[3, :, west : 2 * west] = 0, 200
+    values[:3, :, :west] = 99
+    rasters.write("photo.tif", values, size=size, photometric="RGB", alpha="YES")
+    error = refused(capsys, rasters.configured())
+    assert "band 4 is marked as transparency (alpha). If it marks pixels without data, give a value" in error
+    assert "chain.features_nodata : {'photo' : 0}" in error
+    assert "gdal_edit.py -colorinterp_4 undefined" in error
+    given = {"features_nodata": {"photo": 255}, "list_tile": "T31AAA"}
+    assert "photo (3 bands, uint8" in notes(rasters.configured(**given))
+    rasters.run(**given)
+    found = rasters.tile("T31AAA", "photo")
+    assert found.shape == (3, 100, 100)
+    assert (found[:, :, :47] == 255).all()
+    assert (found[:, :, 52:] == 40).all()
+    assert {*np.unique(found)} == {40, 255}, "transparent pixels do not contribute to others"
+
+
+def test_a_mask_in_a_file_of_its_own_is_refused(rasters: Rasters, capsys: pytest.CaptureFixture[str]) -> None:
+    path = rasters.write("masked.tif", np.full((240, 260), 40, "float32"))
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False), rasterio.open(path, "r+") as file:
+        file.write_mask(np.zeros((240, 260), "uint8"))
+    assert "masked.tif.msk beside it may mark pixels without data, and is not read" in refused(
+        capsys, rasters.configured()
+    )
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_masked_pixels_are_no_data(rasters: Rasters, capsys: pytest.CaptureFixture[str], dtype: str) -> None:
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+        path = rasters.write("masked.tif", np.full((240, 260), 40, dtype))
+        with rasterio.open(path, "r+") as file:
+            valid = np.full((240, 260), 255, "uint8")
+            valid[:, :60] = 0
+            file.write_mask(valid)
+    given: dict[str, Any] = {"list_tile": "T31AAA"}
+    if dtype == "uint8":
+        error = refused(capsys, rasters.configured(**given))
+        assert "a mask marks pixels without data. Give a value for them" in error
+        given["features_nodata"] = {"masked": 7}
+    rasters.run(**given)
+    found, missing = rasters.tile("T31AAA", "masked")[0], 7 if dtype == "uint8" else np.nan
+    np.testing.assert_array_equal(found[:, :50], missing)
+    assert (found[:, 50:] == 40).all()
 
 
 def test_a_no_data_value_of_the_options_replaces_that_of_the_file(rasters: Rasters) -> None:
@@ -279,6 +335,25 @@ def test_a_second_run_does_nothing_and_changes_repeat_only_their_jobs(
     code, printed, _ = command(capsys, "plan", rasters.configured())
     assert "2 jobs will run, 0 may run, 2 are up to date" in printed
     assert "feature_tile_T31BBB_soil" in printed
+
+
+def test_results_of_removed_rasters_and_tiles_are_out_of_date(
+    rasters: Rasters, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "OUT OF DATE" not in command(capsys, "run", rasters.configured(), "--workers", "0")[1]
+    (rasters.sources / "soil.tif").unlink()
+    _, printed, _ = command(capsys, "run", rasters.configured(), "--workers", "0")
+    products, old = printed.partition("Products:")[2].split("OUT OF DATE, from an earlier run: made with earlier")
+    assert {name for name in ("dem.tif", "soil.tif") if name in products} == {"dem.tif"}
+    assert [str(rasters.output / tile / "soil.tif") in old for tile in TILES] == [True, True]
+    _, printed, _ = command(capsys, "run", rasters.configured(list_tile="T31AAA"), "--workers", "0", "--json")
+    (done,) = [line for line in map(json.loads, printed.splitlines()) if line["event"] == "done"]
+    found = {Path(one["path"]).relative_to(rasters.output).as_posix(): one for one in done["products"]}
+    assert {name for name, one in found.items() if one["out_of_date"] is None} == {"T31AAA/dem.tif"}
+    assert {name for name, one in found.items() if one["out_of_date"]} == {
+        "T31AAA/soil.tif", "T31BBB/dem.tif", "T31BBB/soil.tif",
+    }  # fmt: skip
+    assert {one["about"] for one in found.values()} == {layout.FEATURE_TILE.about}
 
 
 def test_damage_is_found_and_repaired(rasters: Rasters, capsys: pytest.CaptureFixture[str]) -> None:
@@ -489,6 +564,11 @@ def test_a_raster_that_vanishes_fails_only_its_jobs(rasters: Rasters) -> None:
     with pytest.raises(JobsFailed, match=r"2 of 4 jobs failed(.|\n)*soil\.tif: cannot be opened"):
         runner.run(load_config(rasters.configured()), Options(workers=0), Removes())
     assert (rasters.output / "T31BBB" / "dem.tif").exists()
+    rasters.write("soil.tif", np.ones((120, 130), "uint8"), size=20, nodata=255)
+    rasters.run()
+    rasters.write("soil.tif", np.full((120, 130), 2, "uint8"), size=20, nodata=255)
+    with pytest.raises(JobsFailed, match=r"OUT OF DATE, from .*results: T31AAA/soil\.tif, T31BBB/soil\.tif"):
+        runner.run(load_config(rasters.configured()), Options(workers=0), Removes())
 
 
 def test_other_builders_cannot_run_with_it(case: Case, capsys: pytest.CaptureFixture[str]) -> None:

@@ -223,3 +223,30 @@ def test_a_file_that_is_not_there_is_reported_without_its_layer(
     message = refused(capsys, case.configured(chain={"region_path": str(case.files.folder / name)}))
     assert "no file" in message
     assert "file.gpkg|layername=NAME" in message
+
+
+def test_layers_without_data_are_named_instead_of_clouds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One layer of two has no data: a model cannot learn from it, and a features map has the other one."""
+    options = WorldOptions(size=64, overlap=16, classes=3, dates=DATES, sensors=("Sentinel2", "userFeat"))
+    case = made(options, tmp_path / "case")
+    (path,) = (case.files.user_feat_path / WEST).glob("*SLP*.tif")
+    with rasterio.open(path, "r+") as file:
+        file.nodata = -9999
+        file.write(np.full((1, *file.shape), -9999, file.dtypes[0]))
+    given = {"chain": {"user_feat_path": str(case.files.user_feat_path)}, "userFeat": {"patterns": "ALT,SLP"}}
+    code, _, error = command(capsys, "run", case.configured(**given), "--workers", "0")
+    assert code == 2
+    assert "because layers have no data in any of its selected pixels: SLP_band_0. Check" in error
+    assert "cloud," not in error
+    output = {"output_path": str(case.output / "map"), **given["chain"]}
+    builder = {"builders": {"builders_class_name": ["I2FeaturesMap"]}}
+    config = case.configured(**{**given, "chain": output, **builder})
+    code, printed, _ = command(capsys, "run", config, "--workers", "0")
+    assert code == 0
+    text = "1 of 197 bands of the features map has no data in any pixel: SLP_band_0. Possible reasons: a raster"
+    assert f"warning: {text}" in printed
+    final = case.output / "map/final"
+    assert text in html.unescape((final / "features_map.html").read_text(encoding="utf-8"))
+    content = json.loads((final / "features_map_statistics.json").read_text(encoding="utf-8"))
+    assert content["without_data"] == ["SLP_band_0"]
+    assert {band["name"]: band["valid_percent"] for band in content["bands"]}["ALT_band_0"] == 100

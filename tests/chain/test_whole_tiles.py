@@ -209,6 +209,23 @@ def f(self):
     assert f"tile {WEST}, rows 0 to 64, columns 0 to 64: f failed: mine.py, line 5: ValueError" in log
 
 
+def test_too_little_memory_for_a_function_names_line_and_remedy(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(user_functions, "SIDE", 32)
+    code = """
+def f(self):
+    red = self.get_Sentinel2_B4()
+    if red.shape[0] == 64:
+        raise MemoryError
+    return red[:, :, 0], "red"
+"""
+    given = {"module": str(written(case, code)), "functions": "f", "whole_tiles": True}
+    with pytest.raises(JobsFailed):
+        run(case.configured(external_features=given))
+    log = (case.output / f"logs/wholeTileFeatures/whole_tile_features_{WEST}.err").read_text()
+    assert f"tile {WEST}: the memory is not sufficient for f, which needs about 0.0 GB. Read fewer series" in log
+    assert "f failed: mine.py, line 5: MemoryError" in log
+
+
 def test_a_series_that_only_some_values_need_is_an_error(case: Case) -> None:
     code = """
 def f(self):

@@ -42,6 +42,14 @@ def test_raw_values_have_no_data_where_they_are_missing_only() -> None:
     assert features.values[:, 0].tolist() == [[1, -1, 3], [4, 5, 6]]
 
 
+def test_a_layer_has_no_data_where_it_lacks_them_itself() -> None:
+    """The sensor of the layers counts as clear only where all layers have data."""
+    recipe = FeatureRecipe((SensorRecipe("Relief", ("slope", "height"), {}, (), static=True, indices=()),))
+    features = block(recipe, np.array([[1, MISSING, 3], [MISSING, 5, 6]]), [[0, 0, 1]])
+    mark_missing(features, recipe, -1.0)
+    assert features.values[:, 0].tolist() == [[1, -1, 3], [-1, 5, 6]]
+
+
 def test_whole_numbers_become_integers() -> None:
     values = np.array([[[-32768.0, 32767.0]], [[0.0, -10000.0]]], np.float32)
     found = exact_type(values, "int16", ("a", "b"))

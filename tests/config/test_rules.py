@@ -59,6 +59,11 @@ CASES = (
     ),
     Case(
         "user_functions_given",
+        "One with the name none is written as ['none']",
+        sections={"external_features": {"module": "mine.py", "functions": "none"}},
+    ),
+    Case(
+        "user_functions_given",
         "external_features.functions: has no effect: external_features.module is not given",
         sections={"external_features": {"functions": "f"}},
         refused=False,

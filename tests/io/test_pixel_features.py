@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 
 from iota2.errors import InputError
-from iota2.io.tables.pixel_features import PixelFeatures, read_pixel_features, write_pixel_features
+from iota2.io.tables.pixel_features import (
+    PixelFeatures,
+    read_clear_pixels,
+    read_pixel_features,
+    write_pixel_features,
+)
 
 COUNT, FEATURES = 9, 3
 
@@ -62,3 +67,13 @@ def test_a_damaged_file_is_named(tmp_path: Path, damage: str) -> None:
         path.write_text("features", encoding="utf-8")
     with pytest.raises(InputError, match=r"0\.npz: .*Extract the samples again"):
         read_pixel_features([path], 5 if damage == "positions" else COUNT, FEATURES + (damage == "features"))
+
+
+@pytest.mark.parametrize("damage", ["missing", "text"])
+def test_a_damaged_file_is_named_when_its_clear_pixels_are_read(tmp_path: Path, damage: str) -> None:
+    (path,), _, _ = written(tmp_path, [[*range(9)]])
+    path.unlink()
+    if damage == "text":
+        path.write_text("features", encoding="utf-8")
+    with pytest.raises(InputError, match=r"0\.npz: .*Extract the samples again"):
+        read_clear_pixels([path], FEATURES)

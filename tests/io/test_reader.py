@@ -19,7 +19,7 @@ from odc.geo.geobox import GeoBox
 from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 
-from iota2.compute.block_shapes import MIN_ROWS, _BlockMemory, block_shapes, mask_block_shape
+from iota2.compute.block_shapes import MIN_COLS, MIN_ROWS, _BlockMemory, block_shapes, mask_block_shape
 from iota2.compute.valid import absent_value, mask_applies
 from iota2.core.grid import blocks, with_pixel_size
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
@@ -458,6 +458,18 @@ def test_blocks_follow_the_tiles_of_files(tmp_path: Path, side: int) -> None:
     rows, cols = block_shapes(coarse, recipe, 4_000_000).decoded
     assert cols == 512
     assert rows % (side // 2) == 0
+
+
+@pytest.mark.parametrize("side", [16, 48, 80, 176, None])
+def test_blocks_begin_at_multiples_of_the_smallest_block(tmp_path: Path, side: int | None) -> None:
+    """Statistics of segments depend on it."""
+    spec = replace(parse_spec(SMALL, source="small.yaml"), masks=())
+    scene, recipe = stored_in_tiles(spec, tmp_path, (250, 1000), side), bands_of("Small", "RED", "NIR")
+    for memory in np.geomspace(7e5, 2e7, 40):
+        chosen = block_shapes(scene, recipe, int(memory))
+        for whole in chosen.in_order(TILE, scene.geobox, (64, 250)):
+            for block in blocks(TILE, scene.geobox, chosen.computed, whole.rows, whole.cols):
+                assert (block.rows[0] % MIN_ROWS, block.cols[0] % MIN_COLS) == (0, 0), (chosen, block)
 
 
 def test_a_scene_in_strips_is_divided_from_top_to_bottom(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from iota2.core.palettes import VEGETATION
 from iota2.core.recipe import QUANTILES, FeatureRecipe, SensorRecipe
 from iota2.core.user_features import UserFeatures, UserFunction
 from iota2.report.features import shows
-from iota2.report.features.charts import chart
+from iota2.report.features.charts import BOTTOM, HEIGHT, TOP, chart
 from iota2.report.features.page import FeaturesData, Grid, ShownSeries, render_features
 from iota2.report.features.pictures import colour_picture, ramp_picture
 from iota2.report.features.scales import Limits, limits, number_text
@@ -221,6 +221,40 @@ def test_a_chart_has_gaps_where_dates_have_no_data() -> None:
     assert "nan" not in str(equal)
 
 
+@pytest.mark.parametrize(("mean", "std"), [(-300.0, 5.0), (0.5, 4000.0), (9000.0, 0.0)])
+def test_an_outlier_does_not_flatten_a_chart(mean: float, std: float) -> None:
+    days = [f"2018-{month:02}-01" for month in range(1, 13)]
+    usual = [0.2 + 0.05 * min(k, 12 - k) for k in range(12)]
+    found = chart(days, [*usual[:7], mean, *usual[8:]], [*[0.1] * 7, std, *[0.1] * 4])
+    without = chart([*days[:7], *days[8:]], [*usual[:7], *usual[8:]], [0.1] * 11)
+    assert found is not None
+    assert without is not None
+    assert found.labels == without.labels
+    assert [dot.y for k, dot in enumerate(found.dots) if k != 7] == [dot.y for dot in without.dots]
+    assert (found.outside, without.outside) == (1, 0)
+    heights = [float(y) for path in (*found.areas, *found.lines) for y in re.findall(r" ([\d.-]+)", path)]
+    assert TOP - 0.1 <= min(heights) <= max(heights) <= HEIGHT - BOTTOM + 0.1
+    assert f"mean {number_text(mean)}, standard deviation {number_text(std)}" in found.dots[7].about
+
+
+def test_a_seasonal_change_is_no_outlier() -> None:
+    days = [f"2018-{month:02}-01" for month in range(1, 13)]
+    found = chart(days, [0.1] * 4 + [0.5, 0.9, 0.9, 0.5] + [0.1] * 4, [0.05] * 12)
+    assert found is not None
+    assert (found.outside, found.labels[0][1]) == (0, "0.95")
+    flat = chart(days, [1.0] * 11 + [2.0], [0.0] * 12)
+    assert flat is not None
+    assert (flat.outside, flat.labels[0][1]) == (0, "2")
+
+
+def test_values_outside_the_axis_are_stated() -> None:
+    layers = map_of(replace(OPTICAL, dates=tuple(f"2018{month:02}01" for month in range(1, 13)), bands=("B3", "B8")))
+    row = {"minimum": 0.0, "maximum": 1.0, "mean": 0.5, "std": 0.1, "valid_percent": 100.0}
+    rows = [{**row, "mean": -300.0} if band.name == "Optical_NDWI_20180701" else row for band in layers.bands]
+    page = Page(render_features(data_of(layers, statistics=rows)))
+    assert page.text.count("1 date has values outside the axis, drawn at its edge.") == 1
+
+
 def test_numbers_have_no_exponent_if_they_have_few_digits() -> None:
     assert [number_text(value) for value in (None, 0.0, 0.12345, 1460.4, 25000, 1e12)] == [
         "–", "0", "0.1235", "1,460", "25,000", "1e+12",
@@ -256,6 +290,7 @@ def data_of(layers: FeatureMap, **changes: object) -> FeaturesData:
         undated=tuple(shown(show) for show in found.undated),
         hidden=found.hidden,
         statistics=[row for _ in layers.bands],
+        without_data=(),
         files=(("features_map.tif", "The `map`."),),
     )
     return replace(values, **changes)
@@ -327,7 +362,11 @@ def test_a_series_without_any_value_is_named() -> None:
     empty = tuple(ShownSeries(show) for show in found.colours), tuple(ShownSeries(show) for show in found.undated)
     nothing = {"minimum": None, "maximum": None, "mean": None, "std": None, "valid_percent": 0.0}
     statistics = [nothing for _ in layers.bands]
-    page = Page(render_features(data_of(layers, colours=empty[0], undated=empty[1], statistics=statistics)))
+    changes = {"colours": empty[0], "undated": empty[1], "statistics": statistics, "without_data": layers.names}
+    page = Page(render_features(data_of(layers, **changes)))
+    first = ", ".join(layers.names[:5])
+    assert f"19 of 19 bands of the features map have no data in any pixel: {first} and 14 more." in page.text
+    assert "have no data in any pixel" not in Page(render_features(data_of(layers))).text
     assert "No pixel has data." in page.text
     assert "Relief: slope: no pixel has data" in page.text
     assert ["2018-01-01", "–", "–", "–", "–", "0.0"] in page.rows

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -190,6 +192,20 @@ def test_the_death_of_a_worker_fails_its_job_only(tmp_path: Path) -> None:
     assert (tmp_path / "logs/one/one_D.out").read_text().count("tile D") == 1 + MIN_RETRIES_AFTER_DEATH
     assert states["two/two_D"] == states["three/three"] == "blocked"
     assert {states[f"{step}_{tile}"] for step in ("one/one", "two/two") for tile in "AE"} == {"done"}
+
+
+def faults(job: JobContext) -> None:
+    ctypes.string_at(0)
+
+
+def test_the_log_of_a_job_shows_the_line_of_a_fault_of_compiled_code(tmp_path: Path) -> None:
+    step = Step("one", "init", "One.", "one_{tile}", faults, ("tile",), {}, {"first": FIRST})
+    with local_workers(1) as engine:
+        states, _ = run(planned(tmp_path, "A", (step,)), engine)
+    assert states == {"one/one_A": "failed"}
+    text = (tmp_path / "logs/one/one_A.err").read_text()
+    assert "Segmentation fault" in text
+    assert re.search(r'File ".*test_execute.py", line \d+ in faults', text)
 
 
 def dies_once(job: JobContext) -> None:

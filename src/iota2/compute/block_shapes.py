@@ -20,7 +20,7 @@ from iota2.core.user_features import UserFunction
 from iota2.errors import ConfigError
 
 MIN_ROWS, MIN_COLS = MIN_SHAPE = 16, 64
-"""Rows and columns of the smallest useful block."""
+"""Rows and columns of the smallest useful block. All blocks begin at multiples of them."""
 COMPUTED_SHAPES = ((64, 256), (32, 256), (32, 128), (16, 128), (MIN_ROWS, MIN_COLS))
 """Shapes of computed blocks, best first: the features of a few thousand pixels fit the processor's cache, and blocks
 are high enough that resampling reads few additional rows around them."""
@@ -357,8 +357,14 @@ def _strips(height: int, width: int, pixels: int) -> tuple[tuple[int, int], tupl
 
 
 def _tiles(height: int, width: int, pixels: int, tile: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Cells and blocks: rows of whole tiles, some tiles of one row, or parts of a tile."""
-    rows, cols = min(tile[0], height), min(tile[1], width)
+    """Cells and blocks: rows of whole tiles, some tiles of one row, or parts of a tile.
+
+    Tiles count as enlarged to multiples of the smallest block, so that all blocks begin at multiples of it.
+    """
+    rows, cols = (
+        min(-(-side // least) * least, whole)
+        for side, least, whole in zip(tile, MIN_SHAPE, (height, width), strict=True)
+    )
     if pixels >= rows * width:
         whole = min(height, pixels // width // rows * rows), width
         return whole, whole

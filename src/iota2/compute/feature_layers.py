@@ -15,8 +15,8 @@ from iota2.errors import UserError
 def mark_missing(features: FeatureBlock, recipe: FeatureRecipe, nodata: float) -> None:
     """Set features without data to ``nodata``, in place.
 
-    These are the features of interpolated series and layers in pixels without any clear date or data of their sensors,
-    and raw features that are ``MISSING``. ``recipe``: that of the features. Values of functions of the user are without
+    These are the features of interpolated series in pixels without any clear date of their sensors, and raw features
+    and layers that are ``MISSING``. ``recipe``: that of the features. Values of functions of the user are without
     data where one of the sensors that they read has none.
     """
     clear = {name: features.clear[k] > 0 for k, name in enumerate(features.sensors)}
@@ -24,7 +24,7 @@ def mark_missing(features: FeatureBlock, recipe: FeatureRecipe, nodata: float) -
     for sensor in recipe.sensors:
         values = features.values[start : start + len(sensor.names)]
         start += len(sensor.names)
-        if sensor.static or sensor.gapfilling:
+        if sensor.gapfilling and not sensor.static:
             values[:, ~clear[sensor.sensor]] = nodata
         elif nodata != MISSING:
             values[values == MISSING] = nodata

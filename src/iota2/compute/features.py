@@ -42,8 +42,9 @@ def feature_block(
 
     ``clear`` has the clear observations of each sensor, 0 for a sensor without a cube, and ``n_valid`` their sum
     (``observations``). It is 0 where any sensor has no observation or any layer has no data; predictions exclude these
-    pixels, because series without observations are set to 0. With ``allow_missing``, these features and those of a
-    sensor without a cube are ``MISSING``; in a ``partial`` recipe, those of sensors with dates are NaN.
+    pixels, because series without observations are set to 0. A layer is ``MISSING`` where it has no data. With
+    ``allow_missing``, series without observations and features of a sensor without a cube are ``MISSING`` too; in a
+    ``partial`` recipe, those of sensors with dates are NaN.
 
     Raises FeatureMismatch with all reasons if the features cannot be computed from the cubes; ValueError if a series is
     not sorted by day.
@@ -65,8 +66,7 @@ def feature_block(
         if sensor.sensor not in cubes:
             features[:] = absent
             continue
-        missing = MISSING if recipe.allow_missing else 0.0
-        clear[number] = _write_features(cubes[sensor.sensor], sensor, missing, features)
+        clear[number] = _write_features(cubes[sensor.sensor], sensor, features)
         if not sensor.static and (recipe.allow_missing or recipe.partial):
             features[:, clear[number] == 0] = absent
     sensors = tuple(sensor.sensor for sensor in recipe.sensors)
@@ -90,21 +90,21 @@ def filtered_block(cube: Cube, recipe: SensorRecipe, padding: tuple[int, int] = 
     return cube.with_margins(padding)
 
 
-def _write_features(cube: Cube, recipe: SensorRecipe, missing: float, out: np.ndarray) -> np.ndarray:
+def _write_features(cube: Cube, recipe: SensorRecipe, out: np.ndarray) -> np.ndarray:
     """Write the features of one sensor to ``out`` (feature, y, x); returns the numbers of clear observations (y, x)."""
     cube = filtered_block(cube, recipe)
     if recipe.static:
         if recipe.copy_input:
-            out[:] = _layers(cube, recipe, missing)
+            out[:] = _layers(cube, recipe)
     else:
         _sensor_features(cube, recipe, out)
     return cube.n_valid
 
 
-def _layers(cube: Cube, recipe: SensorRecipe, missing: float) -> np.ndarray:
-    """(band, y, x): layers without dates, ``missing`` where they have no data."""
+def _layers(cube: Cube, recipe: SensorRecipe) -> np.ndarray:
+    """(band, y, x): layers without dates, ``MISSING`` where they have no data."""
     layers = _of_bands(cube, recipe)[0]
-    return np.where(np.isnan(layers), np.float32(missing), layers)
+    return np.where(np.isnan(layers), np.float32(MISSING), layers)
 
 
 def _sensor_features(cube: Cube, recipe: SensorRecipe, out: np.ndarray) -> None:

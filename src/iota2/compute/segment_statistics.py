@@ -29,7 +29,7 @@ _SLOT_BITS = 1 + (CELL[0] * CELL[1] - 1).bit_length()
 
 @dataclass(frozen=True, eq=False)
 class SegmentPieces:
-    """Statistics of pieces of segments, or of whole segments, sorted by segment and cell.
+    """Statistics of pieces of segments, or of whole segments.
 
     A feature without any value in a piece has count, mean and squares 0, minimum infinity, maximum minus infinity.
     Arrays that the requested statistics do not need have no columns.
@@ -109,7 +109,7 @@ def block_pieces(
     width: int,
     statistics: Sequence[str],
 ) -> SegmentPieces:
-    """The pieces of segments in a block, of the requested ``statistics``.
+    """The pieces of segments in a block, with the requested ``statistics``, in the order of cells.
 
     ``values``: (feature, y, x) float32. ``segments``: (y, x) uint32, 0 for pixels without segment. ``used``: (y, x)
     bool, pixels whose features count. Values that are ``MISSING``, NaN or infinite do not count either. ``origin``: row
@@ -125,25 +125,31 @@ def block_pieces(
     segment, place, pixels, first, order = _pixels_of_pieces(segments, used)
     across = -(-columns // CELL[1])
     cell = (row // CELL[0] + place // across) * -(-width // CELL[1]) + col // CELL[1] + place % across
-    sort = np.argsort(segment, kind="stable")
-    target = np.empty_like(sort)
-    target[sort] = np.arange(len(sort))
-    out = SegmentPieces.empty(len(values), statistics, len(sort))
-    out.segment[:], out.cell[:], out.pixels[:], out.seen[:] = (
-        column[sort] for column in (segment, cell, pixels, np.diff(first))
-    )
+    out = SegmentPieces.empty(len(values), statistics, len(segment))
+    out.segment[:], out.cell[:], out.pixels[:], out.seen[:] = segment, cell, pixels, np.diff(first)
     flat = np.ascontiguousarray(values, np.float32).reshape(len(values), height * columns)
-    _fill_statistics(flat, (order, first, target), out.by_feature)
+    _fill_statistics(flat, order, first, out.by_feature)
     return out
 
 
-def merged_pieces(parts: Sequence[SegmentPieces]) -> SegmentPieces:
-    """One row for each segment: all its pieces of at least one part, sorted by segment.
+def merged_pieces(parts: Iterable[SegmentPieces]) -> SegmentPieces:
+    """One row for each segment, with all its pieces of at least one part; sorted by segment.
 
-    Pieces are merged in the order of parts, in each part in its order. For pieces of parts of a tile from top to bottom
-    this is the order of cells.
+    Pieces are merged in the order of parts, and within a part in its order. This is the order of cells for parts of a
+    tile from top to bottom, if the pieces of each segment in a part are in this order. Parts are taken one by one, so
+    that no more than one of them and the result are in memory.
     """
-    pieces = SegmentPieces.concatenated(parts)
+    merged = None
+    for part in parts:
+        merged = _merged(SegmentPieces.concatenated([merged, part]) if merged is not None else part)
+        del part
+    if merged is None:
+        raise ValueError("no part of pieces; expected at least one, which may be empty")
+    return merged
+
+
+def _merged(pieces: SegmentPieces) -> SegmentPieces:
+    """One row for each segment, whose pieces are merged in the given order; sorted by segment."""
     order = np.argsort(pieces.segment, kind="stable")
     starts = np.flatnonzero(np.diff(pieces.segment[order], prepend=0))
     out = pieces.take(order[starts])
@@ -232,28 +238,26 @@ def _pixels_of_pieces(segments: Any, used: Any) -> Any:
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _fill_statistics(values: Any, pieces: Any, out: Any) -> None:
-    """Fill the rows ``target`` of ``out`` with the statistics of the ``pieces`` of ``_pixels_of_pieces``."""
-    order, first, target = pieces
+def _fill_statistics(values: Any, order: Any, first: Any, out: Any) -> None:
+    """Fill the rows of ``out`` with the statistics of the pieces that ``_pixels_of_pieces`` found."""
     count, mean, squares, minimum, maximum = out
     with_mean, with_squares = mean.shape[1] > 0, squares.shape[1] > 0
     with_least, with_most = minimum.shape[1] > 0, maximum.shape[1] > 0
     found = np.empty(CELL[0] * CELL[1], np.float32)
     for feature in range(values.shape[0]):
         plane = values[feature]
-        for piece in range(len(target)):
-            row, n = target[piece], 0
-            for k in range(first[piece], first[piece + 1]):
+        for row in range(len(first) - 1):
+            n, total = 0, 0.0
+            for k in range(first[row], first[row + 1]):
                 value = plane[order[k]]
+                valid = np.isfinite(value) and value != _MISSING
+                total += value if valid else 0.0
                 found[n] = value
-                n += np.isfinite(value) and value != _MISSING
+                n += valid
             count[row, feature] = n
             if n == 0:
                 continue
             if with_mean:
-                total = 0.0
-                for k in range(n):
-                    total += np.float64(found[k])
                 centre = total / n
                 mean[row, feature] = centre
                 if with_squares:

@@ -16,7 +16,7 @@ from iota2.core.recipe import MISSING, FeatureRecipe, SensorRecipe
 from iota2.core.scene import Scene, SensorScene
 from iota2.core.user_features import EXOGENOUS
 from iota2.core.words import did_you_mean
-from iota2.errors import InputProblems
+from iota2.errors import InputProblems, OptionPath
 
 INT16 = np.iinfo(np.int16)
 """Limits of the smaller data type of features maps."""
@@ -41,18 +41,46 @@ def map_params(config: Config) -> MapParams:
     """The options that define the features map."""
     given, external = config.features_map, config.external_features
     return MapParams(
-        sensors=given.sensors,
+        sensors=_written_sensors(given.sensors, _written_names(config)) if given.sensors else (),
         raw_series=given.raw_series and config.sensors_data_interpolation.use_gapfilling,
         data_type=None if given.data_type == "auto" else given.data_type,
         nodata=float(np.float32(external.no_data_value)) if external.enabled else MISSING,
     )
 
 
+def _written_names(config: Config) -> dict[str, tuple[str, ...]]:
+    """The sensors whose features can be written, by the names that the option accepts: their own and their sections."""
+    specs = [one.spec for one in config.enabled.sensors if one.spec.name != EXOGENOUS]
+    names = {spec.name: (spec.name,) for spec in specs}
+    sections = {spec.section: tuple(one.name for one in specs if one.section == spec.section) for spec in specs}
+    return {**sections, **names}
+
+
+def _written_sensors(wanted: tuple[str, ...], names: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """Names of the sensors to write; an unknown name is kept."""
+    return tuple(dict.fromkeys(sensor for name in wanted for sensor in names.get(name, (name,))))
+
+
+def unknown_sensors(config: Config) -> list[tuple[OptionPath, str]]:
+    """A problem for each name in `sensors` that is neither an enabled sensor nor its section.
+
+    Only the configuration is read, so that these problems are reported together with those of the images.
+    """
+    names = _written_names(config)
+    described = config.chain.user_sensors  # their descriptions may be invalid
+    expected = f"expected some of {', '.join(names)}"
+    return [
+        (_SENSORS, f"{name!r} is not an enabled sensor{did_you_mean(name, names) or ''}; {expected}")
+        for name in config.features_map.sensors
+        if name not in names and name not in described
+    ]
+
+
 def map_of(whole: FeatureRecipe, scenes: Mapping[str, Scene], params: MapParams) -> FeatureMap:
     """The features map of the features of a recipe. Features of sensors without observations have no data.
 
-    InputProblems for an unknown sensor, a map without features, or a data type that cannot represent the features;
-    InputError for features that need the same raw dates on all tiles.
+    InputProblems for a sensor without images, a map without features, or a data type that cannot represent the
+    features; InputError for features that need the same raw dates on all tiles.
     """
     recipe = _of_sensors(replace(whole, partial=False, allow_missing=False), params.sensors)
     if recipe.functions:
@@ -102,11 +130,10 @@ def _dates(recipe: FeatureRecipe, scenes: Mapping[str, Scene]) -> dict[str, tupl
 
 
 def _of_sensors(recipe: FeatureRecipe, names: tuple[str, ...]) -> FeatureRecipe:
-    """The features of some sensors, of all without names; InputProblems for an unknown name, or without features."""
-    known = [one.sensor for one in recipe.sensors if one.sensor != EXOGENOUS]
+    """The features of some sensors, of all without names; InputProblems without images or features."""
+    known = [one.sensor for one in recipe.sensors]
     if wrong := [name for name in names if name not in known]:
-        hint = did_you_mean(wrong[0], known) or f"; expected some of {', '.join(known)}"
-        raise InputProblems([(_SENSORS, f"{wrong[0]!r} is not an enabled sensor with images{hint}")])
+        raise InputProblems([(_SENSORS, f"no tile has images of {name}; leave it out") for name in wrong])
     found = recipe
     if names:
         dated = recipe.of_sensors(names)

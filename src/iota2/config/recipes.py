@@ -122,11 +122,13 @@ def params_of(
     )
 
 
-def build_recipe(scenes: Mapping[str, Scene], params: RecipeParams) -> FeatureRecipe:
+def build_recipe(scenes: Mapping[str, Scene], params: RecipeParams, *, own_process: bool = False) -> FeatureRecipe:
     """The recipe for these scenes. The interpolation dates of a sensor are the same on all tiles.
 
     It is ``partial`` only if every sensor has features of its own, and not only those of functions of the user that
     also read other sensors.
+
+    ``own_process``: of calls of functions of the user, see ``outcomes``.
 
     A series of Sentinel-1 without images is excluded if the other one has images. Raw series have the dates of all
     tiles. Raises InputError if a sensor has no images on any tile, if there are no features, or if temporal features
@@ -138,7 +140,7 @@ def build_recipe(scenes: Mapping[str, Scene], params: RecipeParams) -> FeatureRe
     sensors = tuple(_sensor_recipe(options, series[options.spec.name], params) for options in used)
     recipe = FeatureRecipe(sensors, params.standard_labels, params.allow_missing)
     if params.user:
-        recipe = _with_functions(recipe, series, params.user)
+        recipe = _with_functions(recipe, series, params.user, own_process=own_process)
     own = all(recipe.features_of[sensor] for sensor in recipe.dated)
     recipe = replace(recipe, partial=params.partial and own and len(recipe.dated) > 1)
     if not recipe.names:
@@ -163,7 +165,7 @@ def build_recipe(scenes: Mapping[str, Scene], params: RecipeParams) -> FeatureRe
 
 
 def _with_functions(
-    recipe: FeatureRecipe, series: Mapping[str, Mapping[str, SensorScene]], params: UserParams
+    recipe: FeatureRecipe, series: Mapping[str, Mapping[str, SensorScene]], params: UserParams, *, own_process: bool
 ) -> FeatureRecipe:
     """The recipe with the features of functions of the user.
 
@@ -178,7 +180,7 @@ def _with_functions(
         dated = [one.sensor for one in recipe.sensors if not one.static]
         dates = {name: union_of_dates(series[name]) for name in dated}
         user = UserFeatures(params.module.name, source, functions, params.padding, params.no_data, params.access, dates)
-        found = with_labels(replace(recipe, user=user))
+        found = with_labels(replace(recipe, user=user), own_process=own_process)
     except UnicodeDecodeError as err:
         text = f"{params.module} is not a Python file in UTF-8 ({err})"
         raise InputProblems([(("external_features", "module"), text)]) from err

@@ -345,7 +345,10 @@ def features_left(
 def user_functions_given(external: ExternalFeatures, data: PythonDataManaging) -> Iterator[Finding]:
     if external.enabled:
         if not external.functions:
-            text = f"is empty; give the functions of {external.module} that compute features"
+            text = (
+                f"is empty; give the functions of {external.module} that compute features. One with the name none is "
+                "written as ['none'], because 'none' means that an option has no value"
+            )
             yield Finding("external_features", ("functions",), text)
         known = [call.name for call in external.functions]
         asked = () if isinstance(external.whole_tiles, bool) else external.whole_tiles

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from iota2.core.feature import VALUE, Feature
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
+from iota2.core.words import counted, some
 
 RAW = "raw_"
 """Prefix of the names of raw features in a map that also has those of interpolated series."""
@@ -16,6 +17,19 @@ COLOURS = ("red", "green", "blue")
 """Roles of the bands of a picture in natural colours."""
 MapType = Literal["float32", "int16"]
 """Data types of features maps."""
+
+
+def without_data_text(names: Sequence[str], bands: int) -> str:
+    """A sentence on the bands of a map that have no data in any pixel, with the possible reasons.
+
+    ``bands``: number of all bands.
+    """
+    have = "has" if len(names) == 1 else "have"
+    return (
+        f"{len(names)} of {counted(bands, 'band')} of the features map {have} no data in any pixel: {some(names)}. "
+        "Possible reasons: a raster of the user lies outside the tiles, or its no-data value is wrong; a function of "
+        "the user returns NaN or the no-data value everywhere; no tile has a clear pixel of the date or sensor."
+    )
 
 
 class MapBand(NamedTuple):

@@ -23,6 +23,7 @@ from iota2.io.tables.remark_lists import read_remarks
 from iota2.runs.options import Options, resume_command, step_notes, steps_named
 from iota2.runs.plan.jobs import Job, Plan
 from iota2.runs.preview import RunPreview, fit_and_forecast, planned_outputs, preview_plan, survey_and_plan, verdicts_of
+from iota2.runs.progress.empty_bands import empty_band_lines
 from iota2.runs.progress.listener import ReportListener
 from iota2.runs.progress.reasons import Reasons, keep_parameters
 from iota2.runs.progress.recorder import RunRecorder
@@ -51,6 +52,9 @@ MAX_SHOWN_FAILURES = 10
 """Maximum number of failed jobs in a message."""
 MAX_SHOWN_LEFT_OVER = 5
 """Maximum number of files of earlier settings in a message."""
+
+LEFT_OVER = "made with earlier settings; the present ones do not make them again. Delete what you no longer need"
+"""Reason why products of earlier settings are out of date."""
 
 
 def run(config: Config, options: Options, watcher: Watcher) -> dict[str, JobResult]:
@@ -118,11 +122,11 @@ def _run_once(config: Config, options: Options, watcher: Watcher) -> dict[str, J
             )
             stale = _not_up_to_date(full_plan, preview)
             current = frozenset(name for job in full_plan.jobs if job.id not in stale for name in job.makes)
-            for line in sample_lines(config, current):
+            for line in (*sample_lines(config, current), *empty_band_lines(config, current)):
                 watcher.say(line)
             for note in texts_of(closing_remarks(config, current)):
                 watcher.say(f"note: {note}")
-            watcher.outdated(_outdated(full_plan, stale))
+            watcher.outdated(_outdated(full_plan, stale) | _left_over_products(config, full_plan))
             return results
 
 
@@ -148,6 +152,12 @@ def _outdated(full_plan: Plan, stale: Mapping[str, Verdict]) -> dict[Path, str]:
         for name in job.products
         if (full_plan.root / name).exists()
     }
+
+
+def _left_over_products(config: Config, full_plan: Plan) -> dict[Path, str]:
+    """Existing products of earlier settings that the run does not make, with the reason."""
+    left, others = left_over(full_plan.root, planned_outputs(full_plan)), chain_of(config).products
+    return {full_plan.root / name: LEFT_OVER for name in left if layout.product_of(name, others)}
 
 
 def _outdated_reason(job: Job, plan: Plan, stale: Mapping[str, Verdict]) -> str:
@@ -289,14 +299,14 @@ def failure_text(plan: Plan, results: Mapping[str, JobResult], resume: str) -> s
     if len(failed) > MAX_SHOWN_FAILURES:
         lines.append(f"  … and {len(failed) - MAX_SHOWN_FAILURES} more: {plan.root / layout.STATUS.path}")
     unmade = (
-        plan.root / name
+        name
         for job in plan.jobs
         if job.id in results and results[job.id].state not in SUCCESSFUL
         for name in job.products
     )
-    old = sorted(path.name for path in unmade if path.exists())
+    old = sorted(name for name in unmade if (plan.root / name).exists())
     if old:
-        lines.append(f"OUT OF DATE, from an earlier run, in {plan.root / 'final'}: {', '.join(old)}")
+        lines.append(f"OUT OF DATE, from an earlier run, in {plan.root}: {', '.join(old)}")
     lines.append(f"Completed jobs are kept. Fix the problem, then run: {resume}")
     return "\n".join(lines)
 

@@ -98,7 +98,7 @@ class MapSums:
 
 
 def statistics_json(layers: FeatureMap, sums: MapSums) -> dict[str, Any]:
-    """Statistics of the bands as values for JSON, None for a band without values."""
+    """Statistics of the bands as values for JSON, None for a band without values, and the names of such bands."""
     found, pixels = sums.bands, sums.pixels
     columns = {
         "minimum": found.minimum,
@@ -111,7 +111,8 @@ def statistics_json(layers: FeatureMap, sums: MapSums) -> dict[str, Any]:
         {"name": band.name, "date": band.day or None, **{key: _number(values[k]) for key, values in columns.items()}}
         for k, band in enumerate(layers.bands)
     ]
-    return {"nodata": layers.nodata, "pixels": pixels, "bands": bands}
+    empty = [band["name"] for band in bands if not band["valid_percent"]]
+    return {"nodata": layers.nodata, "pixels": pixels, "without_data": empty, "bands": bands}
 
 
 def map_style(layers: FeatureMap, found: BandStatistics) -> str:

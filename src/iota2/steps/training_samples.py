@@ -145,9 +145,9 @@ def read_labels(inp: Paths, key: Key) -> tuple[np.ndarray, np.ndarray]:
     codes, polygons = read_columns(inp.samples, [CODE, ORIGIN], int).T
     if not len(codes):
         raise InputError(
-            f"Region {key.model}, seed {key.seed}: no pixel to learn from. Its polygons may lie under permanent cloud, "
-            "be thinner than a pixel or all be used for validation. Draw more polygons there, merge the region with "
-            "another, or lower chain.cloud_threshold if it is above 1."
+            f"Region {key.model}, seed {key.seed}: no pixel to learn from. Its polygons may lie under permanent cloud "
+            "or where a layer has no data, be thinner than a pixel or all be used for validation. Draw more polygons "
+            "there, merge the region with another, or lower chain.cloud_threshold if it is above 1."
         )
     return codes, polygons
 

@@ -132,8 +132,10 @@ class Console(Watcher):
             self.say(f"note: {note}")
         if any(map(_reads_recipe, steps)):
             self.say(f"{len(found.recipe.names)} features per pixel")
-            for trial in found.trials:
-                self.say(f"  {trial.text}")
+            for line in (line for trial in found.trials for line in trial.texts):
+                self.say(f"  {line}")
+            for warning in filter(None, (trial.warning for trial in found.trials)):
+                self.say(f"warning: {warning}")
         self.say(found.extent.text(mapped=any(map(_makes_map, steps))))
         self.say()
 
@@ -207,11 +209,14 @@ class Console(Watcher):
             if len(paths) > MAX_SHOWN_PRODUCTS:
                 self.say(f"  … and {len(paths) - MAX_SHOWN_PRODUCTS} more")
             self.say(f"      {without_backticks(about)}")
-        old = sorted((self._outdated[product], product) for product, _ in products if product in self._outdated)
+        old = sorted((reason, product) for product, reason in self._outdated.items())
         for reason, members in groupby(old, key=lambda pair: pair[0]):
             self.say(f"OUT OF DATE, from an earlier run: {reason}")
-            for _, product in members:
+            paths = [product for _, product in members]
+            for product in paths[:MAX_SHOWN_PRODUCTS]:
                 self.say(f"  {product}")
+            if len(paths) > MAX_SHOWN_PRODUCTS:
+                self.say(f"  … and {len(paths) - MAX_SHOWN_PRODUCTS} more")
 
     def failed(self, error: Exception) -> None:
         """Stop the progress bars; the caller reports the error."""
@@ -305,7 +310,8 @@ class JsonLines(Watcher):
         remarks = [remark for of_tile in found.notes.values() for remark in of_tile]
         chosen = [step.name for _, step, wanted in steps if wanted]
         functions = [trial.text for trial in found.trials]
-        notes = texts_of((*remarks, *found.remarks))
+        warnings = [trial.warning for trial in found.trials if trial.warning]
+        notes = [*texts_of((*remarks, *found.remarks)), *warnings]
         self._print("inputs", tiles=tiles, notes=notes, functions=functions, steps=chosen)
 
     def started(self, plan: Plan, verdicts: Mapping[str, Verdict], forecast: Forecast | None = None) -> None:
@@ -338,8 +344,13 @@ class JsonLines(Watcher):
 
     def finished(self, products: Sequence[tuple[Path, str]], output: Path) -> None:
         """Print an event ``done`` with the products; ``out_of_date`` is the reason for one of an earlier run."""
+        known = dict(products)
+        for path in self._outdated.keys() - known:
+            artifact = layout.product_of(path.relative_to(output).as_posix())
+            known[path] = artifact.about if artifact else ""
         found = [
-            {"path": str(path), "about": about, "out_of_date": self._outdated.get(path)} for path, about in products
+            {"path": str(path), "about": about, "out_of_date": self._outdated.get(path)}
+            for path, about in known.items()
         ]
         self._print("done", output=str(output), products=found)
 

@@ -115,7 +115,7 @@ def called(function: Function, given: UserFunction, data: UserData, user: UserFe
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore", RuntimeWarning)
             returned = function(argument, **given.arguments)
-    except (KeyboardInterrupt, MemoryError):
+    except KeyboardInterrupt:
         raise
     except BaseException as error:
         raise UserCodeError(f"{given.name} failed: {UserFile(user.file, user.source).explained(error)}") from error

@@ -41,6 +41,12 @@ class UserFile:
         """
         return _functions(self.name, self.source)
 
+    def load(self, *, again: bool = False) -> None:
+        """Execute the file, if this process has not yet, or ``again``; UserCodeError if this fails."""
+        if again:
+            _functions.cache_clear()
+        _functions(self.name, self.source)
+
     def function(self, name: str) -> Function:
         """The function with this name; UserCodeError if the file does not define it."""
         found = self.functions
@@ -55,7 +61,8 @@ class UserFile:
         number = lines[-1] if lines else None
         if isinstance(error, SyntaxError) and error.filename == self.name:
             number = error.lineno
-        text = f"{type(error).__name__}: {message_of(error)}{_advice(error)}"
+        message = str(error) if isinstance(error, MemoryError) else message_of(error)
+        text = f"{type(error).__name__}: {message}{_advice(error)}"
         if number is None:
             return f"{self.name}: {text}"
         code = self.source.splitlines()[number - 1 : number]
@@ -72,7 +79,7 @@ def _functions(name: str, source: str) -> Mapping[str, Function]:
         sys.modules[module.__name__] = module  # dataclasses and type hints look their module up
         with redirect_stdout(sys.stderr):  # standard output may be read by programs
             exec(code, module.__dict__)
-    except (KeyboardInterrupt, MemoryError):
+    except KeyboardInterrupt:
         raise
     except BaseException as error:
         sys.modules.pop(module.__name__, None)
@@ -82,7 +89,10 @@ def _functions(name: str, source: str) -> Mapping[str, Function]:
 
 
 def _advice(error: BaseException) -> str:
-    """What to do about a module that cannot be imported; empty for other errors."""
+    """What to do about too little memory, or a module that cannot be imported; empty for other errors."""
+    if isinstance(error, MemoryError):
+        stop = ". " if str(error) else ""
+        return f"{stop}Use fewer or smaller arrays, such as float32, in the function, or fewer workers"
     if not isinstance(error, ModuleNotFoundError) or not error.name:
         return ""
     package = error.name.partition(".")[0]

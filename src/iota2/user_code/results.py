@@ -126,7 +126,16 @@ def _without_margins(values: np.ndarray, shape: tuple[int, int], margins: Margin
     elif values.shape[:2] != inner:
         raise UserCodeError(
             f"returned {counted(values.shape[0], 'row')} and {counted(values.shape[1], 'column')}; expected {shape[0]} "
-            f"and {shape[1]}, those of its input"
+            f"and {shape[1]}, those of its input{_axes_hint(values.shape, (shape, inner))}"
         )
     with np.errstate(over="ignore", invalid="ignore"):
         return np.ascontiguousarray(np.moveaxis(values, 2, 0), np.float32)
+
+
+def _axes_hint(found: tuple[int, ...], expected: Sequence[tuple[int, int]]) -> str:
+    """What is wrong with the order of the axes of a result; empty if its size is wrong."""
+    if any(found[:2] == (columns, rows) for rows, columns in expected):
+        return ". Rows and columns are swapped: return (row, column, feature)"
+    if any(found[1:] == size for size in expected):
+        return ". The features must be the last axis: return (row, column, feature)"
+    return ""

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-import threading
-from collections.abc import Callable, Mapping
-from contextlib import redirect_stdout
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
 
 import numpy as np
 
@@ -16,36 +12,31 @@ from iota2.core.cube import Cube
 from iota2.core.grid import Margins
 from iota2.core.recipe import FeatureRecipe, SensorRecipe, parse_day
 from iota2.core.user_features import UserFeatures, UserFunction
-from iota2.user_code.data import RAW, UserData, user_data
+from iota2.user_code.calls import outcomes
+from iota2.user_code.data import RAW, user_data
 from iota2.user_code.functions import called
-from iota2.user_code.loading import Function, UserCodeError, UserFile
+from iota2.user_code.loading import UserCodeError, UserFile
 
-T = TypeVar("T")
-MAX_SECONDS = 60.0
-"""Time after which a trial of a function ends."""
-_SIDE = 8
-"""Rows and columns of the block of synthetic values."""
+_SHAPE = 8, 11
+"""Rows and columns of the block of synthetic values; they differ with any padding, so that swapped axes are found."""
 _VALUES = 500, 3000
 """Smallest and largest synthetic value: reflectances of vegetation and soil, in units of 1/10,000."""
 
 
-def with_labels(recipe: FeatureRecipe) -> FeatureRecipe:
+def with_labels(recipe: FeatureRecipe, *, own_process: bool = False) -> FeatureRecipe:
     """The recipe with the labels, dates and sensors of its functions, found by calling each of them once.
 
     The values are synthetic, the dates are the real ones, so that the result does not depend on any image.
+    ``own_process``: see ``outcomes``.
     UserCodeError for a function that fails, that reads no sensor, or whose labels another feature has.
     """
     user = recipe.user
     assert user is not None, "the recipe has functions of the user"
     file = UserFile(user.file, user.source)
     cubes = _synthetic(recipe, user)
-    found: list[UserFunction] = []
-    with redirect_stdout(sys.stderr):  # standard output may be read by programs
-        for function in user.functions:
-            data = user_data(cubes, recipe)
-            call = partial(_described, function, file.function(function.name), data, recipe)
-            found.append(within_time(call, function.name))
-    whole = replace(recipe, user=replace(user, functions=tuple(found)))
+    calls = {one.name: partial(_described, one, file, cubes, recipe) for one in user.functions}
+    found = tuple(outcome.value for outcome in outcomes(calls, file, own_process=own_process))
+    whole = replace(recipe, user=replace(user, functions=found))
     _require_distinct(whole)
     return whole
 
@@ -59,37 +50,11 @@ def series_read(recipe: FeatureRecipe) -> tuple[tuple[str, str], ...]:
     return tuple(data.read)
 
 
-def within_time(call: Callable[[], T], name: str) -> T:
-    """The result of a call; UserCodeError if it does not end within ``MAX_SECONDS``.
-
-    The call runs in a thread, which a function without end keeps until the program ends.
-    """
-    results: list[T] = []
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            results.append(call())
-        except BaseException as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=run, name=f"trial of {name}", daemon=True)
-    thread.start()
-    thread.join(MAX_SECONDS)
-    if thread.is_alive():
-        raise UserCodeError(
-            f"{name} has not ended after {MAX_SECONDS:g} seconds on a small block. Make it faster: a tile of "
-            "Sentinel-2 has 120 million pixels"
-        )
-    if errors:
-        raise errors[0]
-    return results[0]
-
-
-def _described(given: UserFunction, function: Function, data: UserData, recipe: FeatureRecipe) -> UserFunction:
+def _described(given: UserFunction, file: UserFile, cubes: Mapping[str, Cube], recipe: FeatureRecipe) -> UserFunction:
     """The function with the labels of its result, and the sensors that it has read."""
     assert recipe.user is not None, "the recipe has functions of the user"
-    result = called(function, given, data, recipe.user)
+    data = user_data(cubes, recipe)
+    result = called(file.function(given.name), given, data, recipe.user)
     read = {sensor for sensor, _ in data.read}
     if not read:
         raise UserCodeError(
@@ -117,7 +82,7 @@ def _synthetic(recipe: FeatureRecipe, user: UserFeatures) -> Mapping[str, Cube]:
 
 def _cube(recipe: SensorRecipe, dates: tuple[str, ...], margins: Margins) -> Cube:
     keys = dates or ("20000101",)  # layers have no dates
-    shape = _SIDE + margins[0] + margins[1], _SIDE + margins[2] + margins[3]
+    shape = _SHAPE[0] + margins[0] + margins[1], _SHAPE[1] + margins[2] + margins[3]
     rng = np.random.default_rng(0)
     values = rng.uniform(*_VALUES, (len(keys), len(recipe.bands), *shape)).astype(np.float32)
     days = tuple(parse_day(key) for key in keys)

@@ -268,7 +268,9 @@ class FeaturesMap(Section):
         "x, which `xarray.open_zarr` reads.",
     )
     sensors: Words = option(
-        (), "Sensors whose features are written, such as `Sentinel2 sentinel1_asc`; by default all enabled ones."
+        (),
+        "Sensors whose features are written, such as `Sentinel2 sentinel1_asc`, or sections of the configuration, such "
+        "as `Sentinel_1 userFeat`; by default all enabled ones.",
     )
     raw_series: bool = option(
         False,

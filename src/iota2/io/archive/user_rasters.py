@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader
 
 from iota2.compute.valid import nodata_of
@@ -19,7 +19,7 @@ from iota2.errors import InputError
 from iota2.io.archive.headers import Header, read_header
 from iota2.io.archive.layers import SUFFIXES
 from iota2.io.archive.nodata import as_stored
-from iota2.io.files.gdal import open_raster
+from iota2.io.files.gdal import alpha_band, has_mask, open_raster
 
 ASSUMED = "whole numbers without colour table, .qml style or category names"
 """Reason of the kind of whole numbers that nothing identifies as categories."""
@@ -77,26 +77,39 @@ def read_user_raster(path: Path, resampling: Mapping[str, Resampling], nodata: M
     if given is not None and dtype.kind in "iuf" and nodata_of(dtype, as_stored(dtype, given)) is None:
         text = f"pixels of {path} are {dtype}, which cannot be {given:g}; give a value of this type"
         raise InputError.about(("chain", "features_nodata"), text)
+    missing = _nodata(header, dtype, given) if dtype.kind in "iuf" else None
     with open_raster(path) as source:
-        if _has_mask(source):
-            problems.append(
-                "has a mask, which is not supported; convert it to a no-data value with gdalwarp -dstnodata"
-            )
+        alpha = alpha_band(source)
+        problems += _mask_problems(path, source, given, missing)
         kind, reason = _kind_of(path, source, dtype)
     if problems:
         raise InputError(all_problems(str(path), problems))
     if path.stem in resampling:
         kind, reason = resampling[path.stem], "chain.features_resampling"
-    missing = _nodata(header, dtype, given)
-    return UserRaster(
-        path.stem, RasterSource(str(path), kind, missing), header.grid, dtype.name, len(header.types), reason
-    )
+    bands = len(header.types) - (alpha is not None)
+    return UserRaster(path.stem, RasterSource(str(path), kind, missing), header.grid, dtype.name, bands, reason)
 
 
-def _has_mask(source: DatasetReader) -> bool:
-    """Whether a mask, other than an alpha band, marks pixels without data."""
-    flags = source.mask_flag_enums[0]
-    return MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
+def _mask_problems(path: Path, source: DatasetReader, given: float | None, missing: float | None) -> Iterator[str]:
+    """Problems of a raster whose pixels without data are marked otherwise than by a value.
+
+    ``given``: value of the options; ``missing``: value of the pixels without data. The last band of a file of four
+    bands of type uint8 is often marked as transparency although it contains data, so that the user has to decide.
+    """
+    example = f"for example chain.features_nodata : {{'{path.stem}' : {0 if given is None else given:g}}}"
+    if given is None and (alpha := alpha_band(source)):
+        yield (
+            f"band {alpha} is marked as transparency (alpha). If it marks pixels without data, give a value for them "
+            f"that does not occur in the other bands, {example}. If it contains data, remove the mark: "
+            f"gdal_edit.py -colorinterp_{alpha} undefined {path}"
+        )
+    if (beside := path.with_name(f"{path.name}.msk")).exists():
+        yield (
+            f"{beside.name} beside it may mark pixels without data, and is not read. Move it away if it is not needed; "
+            "or copy the raster with gdal_translate --config GDAL_TIFF_INTERNAL_MASK YES"
+        )
+    if missing is None and has_mask(source):
+        yield f"a mask marks pixels without data. Give a value for them that does not occur in the raster, {example}"
 
 
 def _nodata(header: Header, dtype: np.dtype, given: float | None) -> float | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numba
 import rasterio
 from odc.geo.geobox import GeoBox
+from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.io import DatasetReader
 from threadpoolctl import ThreadpoolController
@@ -140,6 +141,16 @@ def open_image(path: str | Path) -> DatasetReader:
     )
 
 
+def is_raster(path: str | Path) -> bool:
+    """Whether a file is a GeoTIFF or JPEG 2000 file, from its first bytes; False for a file that cannot be read."""
+    try:
+        require_regular(path)
+        with open(path, "rb") as file:
+            return _driver_of(file.read(60)) is not None
+    except OSError:
+        return False
+
+
 def _driver_of(head: bytes) -> str | None:
     """The GDAL driver of a file, from its first bytes; None for other formats."""
     return next((name for start, name in _SIGNATURES.items() if head.startswith(start)), None)
@@ -191,3 +202,15 @@ def grid_problems(source: DatasetReader) -> list[str]:
     if transform.b or transform.d or transform.a <= 0 or transform.e >= 0:
         problems.append(f"is not north up (geotransform {transform.to_gdal()})")
     return problems
+
+
+def alpha_band(source: DatasetReader) -> int | None:
+    """Number of the band that contains the transparency of the others, from 1; None without one."""
+    found = [band for band, kind in enumerate(source.colorinterp, start=1) if kind == ColorInterp.alpha]
+    return found[0] if found and source.count > 1 else None
+
+
+def has_mask(source: DatasetReader) -> bool:
+    """Whether a mask, other than a band of transparency, marks pixels without data."""
+    flags = source.mask_flag_enums[0]
+    return MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags

@@ -22,7 +22,7 @@ from iota2.compute.placement import Range, pixels_at, source_coordinates
 from iota2.core.grid import Block, crs_name, resolution
 from iota2.errors import InputError, OutputError
 from iota2.io.files.atomic import replacing, temporary_path
-from iota2.io.files.gdal import open_raster, raster_grid, reason_of, without_sidecars
+from iota2.io.files.gdal import alpha_band, has_mask, open_raster, raster_grid, reason_of, without_sidecars
 
 TILE_PIXELS = 256
 """Width and height of the internal tiles of a file."""
@@ -42,6 +42,8 @@ class RasterProfile:
     nodata: float | None = None
     descriptions: tuple[str, ...] = ()
     """Description of each band."""
+    units: tuple[str, ...] = ()
+    """Unit of each band; empty for a band without one."""
     scaling: tuple[tuple[float, float], ...] = ()
     """(scale, offset) of each band, for readers of the file; (1, 0) for each if empty."""
     colours: Mapping[int, tuple[int, int, int]] = field(default_factory=dict)
@@ -187,9 +189,12 @@ def _file_options(profile: RasterProfile) -> dict[str, str]:
 
 
 def _describe(file: DatasetWriter, profile: RasterProfile) -> None:
-    """Write the band descriptions, the scaling, the colour table and the metadata items."""
+    """Write the band descriptions and units, the scaling, the colour table and the metadata items."""
     for band, text in enumerate(profile.descriptions, start=1):
         file.set_band_description(band, text)
+    for band, unit in enumerate(profile.units, start=1):
+        if unit:
+            file.set_band_unit(band, unit)
     if profile.scaling:
         file.scales, file.offsets = zip(*profile.scaling, strict=True)
     if profile.colours:
@@ -245,6 +250,9 @@ class RasterReader:
         self.dtype: np.dtype[Any] = np.dtype(self._source.dtypes[0])
         self.descriptions: tuple[str, ...] = tuple(text or "" for text in self._source.descriptions)
         """Description of each band; empty for a band without one."""
+        alpha = alpha_band(self._source)
+        self.data_bands: list[int] = [band for band in range(1, self.count + 1) if band != alpha]
+        """Numbers of the bands, from 1, apart from that of transparency."""
 
     def __enter__(self) -> Self:
         return self
@@ -255,18 +263,39 @@ class RasterReader:
         self._source.close()
 
     def profile_on(self, geobox: GeoBox, nodata: float | None) -> RasterProfile:
-        """The profile of a file with the bands, descriptions, scaling and colours of the raster on another grid."""
-        source = self._source
+        """The profile of a file with the ``data_bands`` of the raster on another grid.
+
+        Descriptions, units, scaling, colours and metadata items are kept, apart from those that describe the pixels.
+        """
+        source, places = self._source, [band - 1 for band in self.data_bands]
         palette = source.colormap(1) if source.colorinterp[0] == ColorInterp.palette else {}
         return RasterProfile(
             geobox,
             self.dtype.name,
-            self.count,
+            len(places),
             nodata,
-            tuple(text or "" for text in source.descriptions),
-            tuple(zip(source.scales, source.offsets, strict=True)),
-            {code: (red, green, blue) for code, (red, green, blue, _) in palette.items()},
+            descriptions=tuple(self.descriptions[k] for k in places),
+            units=tuple(source.units[k] or "" for k in places),
+            scaling=tuple((source.scales[k], source.offsets[k]) for k in places),
+            colours={code: (red, green, blue) for code, (red, green, blue, _) in palette.items()},
+            tags=_kept_items(source.tags()),
+            band_tags=tuple(_kept_items(source.tags(band)) for band in self.data_bands),
         )
+
+    def read_data(self, geobox: GeoBox, nodata: float | None) -> np.ndarray:
+        """(band, y, x) values of the ``data_bands`` on a part of the raster; see ``read``.
+
+        The result is ``nodata`` where the mask of the file or its band of transparency has 0; other degrees of
+        transparency are data. Without ``nodata``, these are ignored.
+        """
+        values = self.read_bands(geobox, self.data_bands)
+        if nodata is not None and (alpha := alpha_band(self._source)):
+            values[:, self.read(geobox, band=alpha) == 0] = nodata
+        if nodata is not None and has_mask(self._source):
+            top, left = position_on(geobox, self.geobox)
+            window = Window(left, top, geobox.shape.x, geobox.shape.y)
+            values[:, self._source.read_masks(1, window=window) == 0] = nodata
+        return values
 
     def read(self, geobox: GeoBox, *, band: int = 1, fill: float = 0) -> np.ndarray:
         """(y, x) values of one band on ``geobox``; ``fill`` outside the file.
@@ -330,6 +359,11 @@ class RasterReader:
             raise InputError(
                 f"{self.path}: cannot be read: {reason_of(err)}. The file is damaged: create or copy it again."
             ) from err
+
+
+def _kept_items(tags: Mapping[str, str]) -> dict[str, str]:
+    """The metadata items that do not describe the pixels of a file, which another file lacks."""
+    return {key: text for key, text in tags.items() if key != "AREA_OR_POINT" and not key.startswith("STATISTICS_")}
 
 
 def read_block(path: str | Path, block: Block, *, fill: float = 0) -> np.ndarray:

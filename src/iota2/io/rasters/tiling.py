@@ -25,10 +25,10 @@ def blocks_on_tile(
 ) -> Iterator[tuple[Block, np.ndarray]]:
     """All blocks of ``destination`` with the values (band, y, x) of the raster.
 
-    Pixels with ``nodata``, or with NaN in a floating-point raster, do not contribute to the values of others. The
-    result is ``nodata`` outside the raster, for ``bilinear`` and ``nearest`` where the nearest pixel has no data, and
-    for ``average`` and ``mode`` where no pixel of the area has data. Without ``nodata``, which is possible for whole
-    numbers, the raster must cover ``destination``. Copied pixels are unchanged.
+    Pixels that a mask or transparency excludes, with ``nodata``, or with NaN in a floating-point raster, do not
+    contribute to the values of others. The result is ``nodata`` outside the raster, for ``bilinear`` and ``nearest``
+    where the nearest pixel has no data, and for ``average`` and ``mode`` where no pixel of the area has data. Without
+    ``nodata``, which is possible for whole numbers, the raster must cover ``destination``. Copied pixels are unchanged.
     """
     shape = block_shape(reader.geobox, destination, reader.count * reader.dtype.itemsize)
     for block in blocks("", destination, shape):
@@ -49,7 +49,7 @@ def _nearest(
     """
     place = placement(reader.geobox, destination, block.rows, block.cols, "nearest")
     rows, cols = place.window
-    values = place.nearest(reader.read_bands(reader.geobox[slice(*rows), slice(*cols)]))
+    values = place.nearest(reader.read_data(reader.geobox[slice(*rows), slice(*cols)], nodata))
     if not unchanged and nodata is not None and values.dtype.kind == "f":
         values = np.where(np.isnan(values), values.dtype.type(nodata), values)
     if nodata is not None and not place.inside.all():
@@ -61,12 +61,12 @@ def _warped(
     reader: RasterReader, destination: GeoBox, block: Block, resampling: Resampling, nodata: float | None
 ) -> np.ndarray:
     """Values of a block by the warper of GDAL."""
-    out = np.full((reader.count, *block.shape), 0 if nodata is None else nodata, reader.dtype)
+    out = np.full((len(reader.data_bands), *block.shape), 0 if nodata is None else nodata, reader.dtype)
     window = source_window(reader.geobox, destination, block.rows, block.cols)
     if window is None:
         return out
     part = reader.geobox[slice(*window[0]), slice(*window[1])]
-    values = reader.read_bands(part)
+    values = reader.read_data(part, nodata)
     if nodata is not None and not math.isnan(nodata) and values.dtype.kind == "f":
         values[np.isnan(values)] = nodata
     ratio = pixel_ratio(reader.geobox, destination)

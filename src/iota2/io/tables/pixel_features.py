@@ -19,7 +19,7 @@ class PixelFeatures:
     position: np.ndarray
     """(pixel,) int64: row of the pixel in the table of selected pixels, from 0."""
     values: np.ndarray
-    """(pixel, feature) float32; meaningless for pixels without a clear date."""
+    """(pixel, feature) float32. For pixels without a clear date, only those of layers have a meaning."""
     clear: np.ndarray
     """(pixel,) bool: whether the pixel has a clear date."""
 
@@ -51,14 +51,18 @@ def read_pixel_features(paths: Sequence[Path], count: int, features: int) -> tup
     return values, clear
 
 
-def read_clear_pixels(paths: Sequence[Path], features: int) -> np.ndarray:
-    """Features (pixel, feature) float32 of the pixels with a clear date, in the order of the selection.
+def read_all_pixels(paths: Sequence[Path], features: int) -> tuple[np.ndarray, np.ndarray]:
+    """Features (pixel, feature) float32 of all pixels of a selection, in its order, and whether each has a clear date.
 
     ``paths``: files of all parts of the tile, which together contain all pixels of the selection. Errors as in
     ``read_pixel_features``.
     """
-    count = sum(_count(path) for path in paths)
-    values, clear = read_pixel_features(paths, count, features)
+    return read_pixel_features(paths, sum(_count(path) for path in paths), features)
+
+
+def read_clear_pixels(paths: Sequence[Path], features: int) -> np.ndarray:
+    """Features (pixel, feature) float32 of the pixels with a clear date; see ``read_all_pixels``."""
+    values, clear = read_all_pixels(paths, features)
     return values[clear]
 
 

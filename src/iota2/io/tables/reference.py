@@ -6,7 +6,7 @@ import logging
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -141,7 +141,11 @@ def _lost_classes(drawn: Mapping[int | str, int], left: Collection[int | str], l
 
 def matching_field(table: pd.DataFrame, field: str, path: str | Path) -> tuple[str, list[str]]:
     """Name of the column that matches ``field``, and a note when its spelling differs."""
-    columns = [str(name) for name in table.columns if name != table.geometry.name]
+    return matching_name(field, [str(name) for name in table.columns if name != table.geometry.name], path)
+
+
+def matching_name(field: str, columns: Sequence[str], path: str | Path) -> tuple[str, list[str]]:
+    """The one of ``columns`` that matches ``field``, and a note when its spelling differs; MissingField without one."""
     if field in columns:
         return field, []
     for wanted in (field, field[:MAX_FIELD_NAME_BYTES]):

@@ -63,6 +63,11 @@ def merge_tables(paths: Sequence[Path], path: Path) -> None:
         merge(paths, part)
 
 
+def row_count(path: Path) -> int:
+    """Number of rows of a table. InputError as for merging."""
+    return {".sqlite": _rows, ".parquet": _parquet_rows}[path.suffix](path)
+
+
 def append_rows(path: Path, others: Sequence[tuple[Path, np.ndarray]], target: Path) -> None:
     """Write the table ``path`` followed by some rows of other tables with the same columns, with little memory.
 

@@ -8,7 +8,7 @@ import sqlite3
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -59,6 +59,24 @@ def read_vector(path: str | Path, layer: str | None = None, columns: Sequence[st
     their content. Raises InputError for a missing file, another format, a missing or ambiguous layer, a missing or
     damaged file of a shapefile, a table without geometry, a missing CRS, or coordinates that contradict the CRS.
     """
+    with open_layer(path, layer) as opened:
+        return read_open_layer(opened, columns)
+
+
+@dataclass(frozen=True)
+class OpenLayer:
+    """A layer of a vector file, as GDAL opens it."""
+
+    file: Path
+    """The file, for messages."""
+    source: str
+    """Data source of GDAL."""
+    name: str
+
+
+@contextmanager
+def open_layer(path: str | Path, layer: str | None = None) -> Iterator[OpenLayer]:
+    """The layer that ``read_vector`` reads; its source can be opened within the context. Raises InputError likewise."""
     source = vector_source(path)
     if layer is not None:
         source = replace(source, layer=layer)
@@ -68,11 +86,20 @@ def read_vector(path: str | Path, layer: str | None = None, columns: Sequence[st
     prefix = _prefix(file)
     require_whole(file)
     with without_separators(file) as plain:
-        name = chosen_layer(f"{prefix}{plain}", source, file)
-        frame = _read(f"{prefix}{plain}", name, file, columns)
+        yield OpenLayer(file, f"{prefix}{plain}", chosen_layer(f"{prefix}{plain}", source, file))
+
+
+def read_open_layer(
+    opened: OpenLayer, columns: Sequence[str] | None = None, max_features: int | None = None
+) -> gpd.GeoDataFrame:
+    """The features of a layer, or the first of them; see ``read_vector``."""
+    with reading_errors(opened):
+        frame = pyogrio.read_dataframe(opened.source, layer=opened.name, columns=columns, max_features=max_features)
     if not isinstance(frame, gpd.GeoDataFrame):
-        raise InputError(f"{file}: layer {name!r} is a table without geometry; expected polygons or points")
-    require_fitting_crs(frame, file)
+        raise InputError(
+            f"{opened.file}: layer {opened.name!r} is a table without geometry; expected polygons or points"
+        )
+    require_fitting_crs(frame, opened.file)
     return frame
 
 
@@ -141,14 +168,17 @@ def without_separators(path: Path) -> Iterator[Path]:
         yield Path(folder) / f"data{path.suffix}"
 
 
-def _read(source: str, layer: str, path: str | Path, columns: Sequence[str] | None = None) -> Any:
+@contextmanager
+def reading_errors(opened: OpenLayer) -> Iterator[None]:
+    """Raise InputError for the errors of pyogrio, GDAL and shapely while a layer is read."""
+    path, layer = opened.file, opened.name
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Non closed ring detected", RuntimeWarning)  # also raises an error
             warnings.filterwarnings("ignore", "Could not parse column", UserWarning)  # GeoJSON column that stays text
-            return pyogrio.read_dataframe(source, layer=layer, columns=columns)
+            yield
     except UnicodeDecodeError as err:
-        raise InputError(f"{path}: {wrong_encoding(Path(path), err)}") from err
+        raise InputError(f"{path}: {wrong_encoding(path, err)}") from err
     except ShapelyError as err:  # GEOSException is one
         raise InputError(
             f"{path}: layer {layer!r} has a geometry that cannot be read ({err}). Repair the file (in QGIS: Fix "

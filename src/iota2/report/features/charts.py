@@ -6,12 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
+import numpy as np
+
 from iota2.report.features.scales import number_text
 
 WIDTH, HEIGHT = 320.0, 104.0
 """Size of a chart in pixels."""
 LEFT, RIGHT, TOP, BOTTOM = 52.0, 8.0, 8.0, 20.0
 """Margins for labels."""
+_FENCE = 3.0
+"""Interquartile ranges beyond the quartiles up to which values determine the axis: those beyond are "far out" in Tukey
+(1977), Exploratory Data Analysis."""
 
 
 @dataclass(frozen=True)
@@ -37,15 +42,21 @@ class Chart:
     first: str
     """Day at the left end."""
     last: str
+    outside: int
+    """Number of dates with a mean or standard deviation beyond the axis; they are drawn at its edge."""
 
 
 def chart(days: Sequence[str], means: Sequence[float | None], stds: Sequence[float | None]) -> Chart | None:
-    """The chart of a series; None if fewer than two dates have data. ``days`` begin with ``YYYY-MM-DD``."""
+    """The chart of a series; None if fewer than two dates have data. ``days`` begin with ``YYYY-MM-DD``.
+
+    The axis does not extend to values far from all others, which would flatten the curve.
+    """
     known = [(mean, std or 0.0) for mean, std in zip(means, stds, strict=True) if mean is not None]
     if len(known) < 2:
         return None
     ordinals = [date.fromisoformat(day[:10]).toordinal() for day in days]
-    low, high = min(mean - std for mean, std in known), max(mean + std for mean, std in known)
+    low, high = _axis([value for mean, std in known for value in (mean - std, mean, mean + std)])
+    outside = sum(mean - std < low or mean + std > high for mean, std in known)
     if high == low:
         low, high = low - 1, high + 1
     span = max(1, max(ordinals) - min(ordinals))
@@ -54,7 +65,7 @@ def chart(days: Sequence[str], means: Sequence[float | None], stds: Sequence[flo
         return LEFT + (WIDTH - LEFT - RIGHT) * (ordinal - min(ordinals)) / span
 
     def y_of(value: float) -> float:
-        return TOP + (HEIGHT - TOP - BOTTOM) * (high - value) / (high - low)
+        return TOP + (HEIGHT - TOP - BOTTOM) * (high - min(max(value, low), high)) / (high - low)
 
     runs: list[list[tuple[float, float, float]]] = [[]]
     dots = []
@@ -80,7 +91,16 @@ def chart(days: Sequence[str], means: Sequence[float | None], stds: Sequence[flo
         tuple((y_of(value), number_text(value, 3)) for value in (high, (low + high) / 2, low)),
         days[0][:10],
         days[-1][:10],
+        outside,
     )
+
+
+def _axis(values: Sequence[float]) -> tuple[float, float]:
+    """Smallest and largest value that are not far from the others; of all values if half of them are equal."""
+    lower, upper = np.percentile(values, (25, 75))
+    reach = _FENCE * (upper - lower) if upper > lower else np.inf
+    kept = [value for value in values if lower - reach <= value <= upper + reach]
+    return min(kept), max(kept)
 
 
 def _path(points: Sequence[tuple[float, float]]) -> str:

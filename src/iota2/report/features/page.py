@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from iota2.core import palettes
-from iota2.core.feature_map import FeatureMap
+from iota2.core.feature_map import FeatureMap, without_data_text
 from iota2.core.words import counted, size_text, some
 from iota2.report.features.charts import HEIGHT, LEFT, WIDTH, Chart, chart
 from iota2.report.features.scales import LOWER_PERCENT, UPPER_PERCENT, Limits, number_text
@@ -70,6 +70,8 @@ class FeaturesData:
     """Titles of series without pictures, because too many would not fit the page."""
     statistics: Sequence[Mapping[str, float | None]]
     """Statistics of each band: minimum, maximum, mean, std, valid_percent."""
+    without_data: Sequence[str]
+    """Names of the bands that have no data in any pixel."""
     files: tuple[tuple[str, str], ...]
     """Paths relative to the folder of the page, with one sentence each."""
 
@@ -90,6 +92,7 @@ def render_features(data: FeaturesData) -> str:
         scale_bar=_scale_bar(data.grid.metres) if data.grid.metres else None,
         gradient=lambda show: ", ".join(ramp_of(show)),
         missing=_missing_sentence,
+        empty=without_data_text(data.without_data, len(data.layers.bands)) if data.without_data else "",
         hidden=some(data.hidden, MAX_LISTED) if data.hidden else "",
         percentiles=f"{LOWER_PERCENT:g} to {UPPER_PERCENT:g} %",
         chart_size=(WIDTH, HEIGHT, LEFT),

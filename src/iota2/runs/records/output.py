@@ -207,7 +207,7 @@ def require_ours(root: Path, outputs: Iterable[str]) -> None:
 def left_over(root: Path, outputs: Iterable[str]) -> list[str]:
     """Existing outputs of earlier runs that are not in ``outputs``, products first."""
     earlier = (name for name in _made(root) if not name.startswith(_LOGS))
-    unmade = sorted(set(earlier).difference(outputs), key=lambda name: (not layout.is_product(name), name))
+    unmade = sorted(set(earlier).difference(outputs), key=lambda name: (layout.product_of(name) is None, name))
     return [name for name in unmade if (root / name).exists()]
 
 

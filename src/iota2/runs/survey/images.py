@@ -109,7 +109,7 @@ def _recipe(problems: Problems, scenes: Mapping[str, Scene]) -> FeatureRecipe | 
     """The recipe; None if options of features or dates have problems."""
     if any(option.partition(".")[0] not in ("chain", "arg_classification") for option in problems.broken):
         return None
-    recipe = problems.attempt(lambda: build_recipe(scenes, recipe_params(problems.config)))
+    recipe = problems.attempt(lambda: build_recipe(scenes, recipe_params(problems.config), own_process=True))
     if recipe and "reference" in problems.asks:
         problems.attempt(lambda: require_same_dates(recipe, scenes, "use_gapfilling is False, which requires"))
     if recipe and _needs_series(problems) and recipe.series_shape is None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -17,9 +16,9 @@ from iota2.core.scene import Scene
 from iota2.core.words import counted, some
 from iota2.errors import InputProblems
 from iota2.io.series.reader import CubeReader, series_reader
+from iota2.user_code.calls import outcomes, printed_texts
 from iota2.user_code.functions import UserCode
-from iota2.user_code.loading import UserCodeError
-from iota2.user_code.trial import within_time
+from iota2.user_code.loading import UserCodeError, UserFile
 
 SIDE = 64
 """Rows and columns of the block."""
@@ -42,8 +41,17 @@ class FunctionTrial:
     """Share of the results in pixels with a clear date that are not finite, 0 to 1; NaN without such pixels."""
     seconds: float
     """Computing time per pixel."""
+    empty: tuple[str, ...] = ()
+    """Labels of the features without data in all pixels with a clear date; empty without such pixels."""
     whole_tile: bool = False
     """Whether the run calls it with whole tiles."""
+    printed: Mapping[str, int] = field(default_factory=dict)
+    """Lines that it has printed, with the number of times."""
+
+    @property
+    def texts(self) -> list[str]:
+        """Lines for the user: its features, and what it has printed."""
+        return [self.text, *(f"  {line}" for line in printed_texts(self.printed))]
 
     @property
     def text(self) -> str:
@@ -55,23 +63,36 @@ class FunctionTrial:
             f"{'; the run calls it with whole tiles' if self.whole_tile else ''}"
         )
 
+    @property
+    def warning(self) -> str:
+        """A sentence on features without data; empty if all have data."""
+        if not self.empty:
+            return ""
+        have = "has" if len(self.empty) == 1 else "have"
+        return (
+            f"{self.name}: {some(self.empty, 3)} {have} no data in all tried pixels with a clear date. Check whether "
+            "the function returns NaN, infinite values or external_features.no_data_value everywhere"
+        )
+
 
 def try_functions(scenes: Mapping[str, Scene], recipe: FeatureRecipe) -> tuple[FunctionTrial, ...]:
     """Call each function on a block of the first tile that has images of all its sensors.
 
-    InputProblems for a function that fails, and for one whose result depends on the block: the whole block and its four
-    quarters, each with its padding, must give the same values. Functions of whole tiles may depend on it.
+    InputProblems for a function that fails; for one that gives different values for the same pixels, in another call or
+    after calls with other pixels; and for one whose result depends on the block: the whole block and its four quarters,
+    each with its padding, must give the same values. Functions of whole tiles may depend on it.
     """
+    if recipe.user is None:
+        return ()
     problems, trials = [], []
+    calls = {}
     for function in recipe.functions:
         scene = next((one for one in scenes.values() if _has_all(one, function.sensors)), None)
-        if scene is None or recipe.user is None:
-            continue
-        alone = recipe.only_function(function.name)
+        if scene is not None:
+            calls[function.name] = partial(_tried, scene, recipe.only_function(function.name))
+    for outcome in outcomes(calls, _file(recipe), own_process=True):
         try:
-            # standard output may be read by programs
-            with redirect_stdout(sys.stderr), series_reader(scene, alone) as reader:
-                trials.append(within_time(lambda: _tried(scene, alone, reader), function.name))  # noqa: B023
+            trials.append(replace(outcome.value, printed=outcome.printed))
         except UserCodeError as error:
             problems.append((_OPTION, str(error)))
     if problems:
@@ -83,30 +104,63 @@ def _has_all(scene: Scene, sensors: tuple[str, ...]) -> bool:
     return set(sensors) <= {one.spec.name for one in scene.sensors}
 
 
-def _tried(scene: Scene, recipe: FeatureRecipe, reader: CubeReader) -> FunctionTrial:
+def _tried(scene: Scene, recipe: FeatureRecipe) -> FunctionTrial:
     """The function of a recipe on the first block with a clear pixel, or on the first one."""
+    with series_reader(scene, recipe) as reader:
+        return _tried_on(reader, scene, recipe)
+
+
+def _tried_on(reader: CubeReader, scene: Scene, recipe: FeatureRecipe) -> FunctionTrial:
     block, cubes = _block_with_pixels(scene, recipe, reader)
-    code = UserCode(recipe)
-    code.values(cubes)  # loads or compiles what the function needs
+    (function,), code = recipe.functions, UserCode(recipe)
+    first = _values(code, cubes)  # loads or compiles what the function needs
     code.not_finite.clear()
     start = time.perf_counter()
     whole = _values(code, cubes)
     seconds = (time.perf_counter() - start) / (block.shape[0] * block.shape[1])
-    (function,) = recipe.functions
     clear = np.logical_and.reduce([cubes[name].without_margins().n_valid > 0 for name in function.sensors])
     results = np.count_nonzero(clear) * len(function.labels)
     missing = sum(code.not_finite.values()) / results if results else float("nan")
-    for quarter in () if function.whole_tile else _quarters(block, scene):
-        part = _values(code, reader.read(quarter, recipe.halos))
-        if not np.allclose(part, block.cut(whole, quarter), rtol=ROUNDING, atol=ROUNDING, equal_nan=True):
+    quarters = [(quarter, reader.read(quarter, recipe.halos)) for quarter in _quarters(block, scene)]
+    if not _equal(first, whole):
+        raise UserCodeError(_not_repeatable(function.name, recipe))
+    for quarter, part in () if function.whole_tile else quarters:
+        if not _equal(_values(code, part), block.cut(whole, quarter)):
             raise UserCodeError(_depends_on_block(function.name, recipe))
-    return FunctionTrial(function.name, function.labels, block.shape, missing, seconds, function.whole_tile)
+    if not _equal(_after_other_pixels(recipe, cubes, quarters[0][1]), whole):
+        raise UserCodeError(_not_repeatable(function.name, recipe))
+    empty = _empty_labels(function.labels, whole[:, clear], recipe)
+    return FunctionTrial(function.name, function.labels, block.shape, missing, seconds, empty, function.whole_tile)
+
+
+def _empty_labels(labels: tuple[str, ...], values: np.ndarray, recipe: FeatureRecipe) -> tuple[str, ...]:
+    """Labels of the features (feature, pixel) that have no data in any pixel; none without pixels."""
+    assert recipe.user is not None, "the recipe has functions of the user"
+    without = (values == np.float32(recipe.user.no_data)).all(axis=1) & (values.shape[1] > 0)
+    return tuple(label for label, alone in zip(labels, without, strict=True) if alone)
+
+
+def _after_other_pixels(recipe: FeatureRecipe, cubes: Mapping[str, Cube], before: Mapping[str, Cube]) -> np.ndarray:
+    """The features of a block, when the first call since the file was executed was that of the block ``before``."""
+    _file(recipe).load(again=True)
+    code = UserCode(recipe)
+    _values(code, before)
+    return _values(code, cubes)
+
+
+def _file(recipe: FeatureRecipe) -> UserFile:
+    assert recipe.user is not None, "the recipe has functions of the user"
+    return UserFile(recipe.user.file, recipe.user.source)
 
 
 def _values(code: UserCode, cubes: Mapping[str, Cube]) -> np.ndarray:
     values = code.values(cubes)
     assert values is not None, "the recipe has functions of the user"
     return values
+
+
+def _equal(one: np.ndarray, other: np.ndarray) -> bool:
+    return np.allclose(one, other, rtol=ROUNDING, atol=ROUNDING, equal_nan=True)
 
 
 def _block_with_pixels(scene: Scene, recipe: FeatureRecipe, reader: CubeReader) -> tuple[Block, Mapping[str, Cube]]:
@@ -138,6 +192,15 @@ def _quarters(block: Block, scene: Scene) -> Iterator[Block]:
         for cols in halves[1]:
             if rows[0] < rows[1] and cols[0] < cols[1]:
                 yield block_of(block.tile, scene.geobox, rows, cols)
+
+
+def _not_repeatable(name: str, recipe: FeatureRecipe) -> str:
+    assert recipe.user is not None, "the recipe has functions of the user"
+    return (
+        f"{name} in {recipe.user.file}: two calls give different values for the same pixels, so training and map would "
+        "differ. The function uses random numbers, or keeps values of earlier calls, for example in a global variable. "
+        "Give a generator of random numbers a fixed seed in each call, and compute everything from the argument"
+    )
 
 
 def _depends_on_block(name: str, recipe: FeatureRecipe) -> str:

@@ -167,7 +167,7 @@ def _not_run(task: Task, error: BaseException) -> JobResult:
 
 def _worker_death(task: Task) -> JobResult:
     """Result of a job whose worker died, with its last heartbeat."""
-    message = "its worker died in all attempts: out of memory, or killed"
+    message = "its worker died in all attempts: out of memory, killed, or ended by code that it called (see its log)"
     beat = read_heartbeat(task.root, task.id)
     result = JobResult(task.id, "failed", message=message, worker_died=True)
     if beat is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import logging
 import os
 import socket
@@ -221,6 +222,7 @@ def _logged(task: Task, died: Heartbeat | None) -> Iterator[None]:
         open(f"{task.log}.err", mode, encoding="utf-8", buffering=1) as err,
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
+        _faults_shown(err),
     ):
         handlers = [_handler(out, task.level), _handler(err, "WARNING")]
         level, propagate = logger.level, logger.propagate
@@ -243,6 +245,19 @@ def _logged(task: Task, died: Heartbeat | None) -> Iterator[None]:
             logger.propagate = propagate
             for handler in handlers:
                 logger.removeHandler(handler)
+
+
+@contextlib.contextmanager
+def _faults_shown(log: TextIO) -> Iterator[None]:
+    """If a fault of compiled code kills this process, write the lines of Python that called it to a log."""
+    if faulthandler.is_enabled():
+        yield
+        return
+    faulthandler.enable(log, all_threads=False)
+    try:
+        yield
+    finally:
+        faulthandler.disable()
 
 
 class PrintableFormatter(logging.Formatter):

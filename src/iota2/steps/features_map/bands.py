@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from iota2 import layout
-from iota2.config.feature_maps import MapParams, map_of, map_params
+from iota2.config.feature_maps import MapParams, map_of, map_params, unknown_sensors
 from iota2.config.options.schema import Config
 from iota2.core.cost import Facts
 from iota2.core.feature_map import FeatureMap
@@ -29,8 +29,9 @@ def run(job: JobContext[MapParams]) -> None:
 
 def check(config: Config, facts: Facts) -> list[Finding]:
     """Problems of the options of the map."""
-    if not facts.recipe.sensors:
-        return []
+    unknown = [Finding(text, option) for option, text in unknown_sensors(config)]
+    if unknown or not facts.recipe.sensors:
+        return unknown
     try:
         layers = map_of(facts.recipe, facts.scenes, map_params(config))
     except InputProblems as err:

@@ -69,6 +69,7 @@ def run(job: JobContext[str]) -> None:
         undated=shown.undated,
         hidden=selection.hidden,
         statistics=content["bands"],
+        without_data=content["without_data"],
         files=_files(job),
     )
     write_text(job.out.page, render_features(page))

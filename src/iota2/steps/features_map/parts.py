@@ -117,6 +117,7 @@ STEP = Step(
     over=("tile", "part"),
     needs={**layout.FEATURE_IMAGES, "bands": layout.MAP_BANDS},
     makes={"features": layout.PART_MAP},
+    version=2,
     cost=cost,
     block_shape=block_shape,
     leaves_gap=True,

@@ -25,4 +25,5 @@ STEP = Step(
     over=(),
     needs={"bands": layout.MAP_BANDS, "sums": first(layout.MOSAIC_SUMS, layout.STRIP_SUMS)},
     makes={"statistics": layout.MAP_STATISTICS},
+    version=2,
 )

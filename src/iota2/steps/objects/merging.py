@@ -16,12 +16,12 @@ from iota2.steps.segment_features import read_pieces_of, write_values
 def run(job: JobContext) -> None:
     """Merge the statistics of the parts; those of segments in several tiles are left for all tiles together."""
     recipe = read_recipe(job.inp.recipe)
-    found = merged_pieces([read_pieces_of(recipe, path) for path in job.inp.all("open").values()])
+    found = merged_pieces(read_pieces_of(recipe, path) for path in job.inp.all("open").values())
     shared = np.isin(found.segment, SharedSegments.read(job.inp.shared).numbers_in(job.key.tile))
     write_values(found.take(~shared), recipe, job.out.values)
     write_segment_pieces(found.take(shared), job.out.open)
     if "labelled" in job.out:
-        parts = merged_pieces([read_pieces_of(recipe, path) for path in job.inp.all("open_labelled").values()])
+        parts = merged_pieces(read_pieces_of(recipe, path) for path in job.inp.all("open_labelled").values())
         write_values(parts, recipe, job.out.labelled)
 
 

@@ -17,15 +17,16 @@ from iota2.config.options.schema import Config
 from iota2.core.cost import READING_SECONDS, Cost, Facts, JobFacts
 from iota2.core.graph import Finding, JobContext, Key, Step, optional
 from iota2.core.grid import Block, blocks
-from iota2.core.remarks import remarks_about
+from iota2.core.remarks import Remark, remarks_about
 from iota2.core.tables import REGION
 from iota2.core.words import did_you_mean
+from iota2.errors import InputError
 from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
-from iota2.io.rasters.user_segments import write_user_segments
 from iota2.io.tables.remark_lists import write_remarks
 from iota2.io.tables.segments import Segments
 from iota2.io.tables.vector_source import vector_source, with_choice
 from iota2.io.tables.vectors import read_vector
+from iota2.io.user_segments import check_user_segments, write_user_segments
 from iota2.steps.blocks import copy_shape
 from iota2.steps.region_order import region_order
 
@@ -74,7 +75,7 @@ def run(job: JobContext[SegmentationParams]) -> None:
             area = _Area.opened(job.inp.all("regions_of_tile"), names, stack)
             source = with_choice(given.path, given.layer)
             found = write_user_segments(source, given.id_field, area.geobox, job.out.segments, job.use.memory)
-            identifier, notes = found.identifiers, found.notes
+            identifier, notes = found.ids, found.notes
         counts = SegmentCounts.empty(len(identifier))
         with RasterReader(job.out.segments) as raster:
             for block in area.blocks(job):
@@ -159,6 +160,26 @@ def check(config: Config, facts: Facts) -> Iterator[Finding]:
         if name not in known:
             hint = did_you_mean(name, sorted(known)) or f"; expected some of {', '.join(sorted(known))}"
             yield Finding(f"there is no region {name!r} on the tiles{hint}", ("obia", "region_priority"))
+
+    if config.obia.obia_segmentation_path is not None:
+        yield from _check_file(config, facts)
+
+
+def _check_file(config: Config, facts: Facts) -> Iterator[Finding]:
+    """Problems with the user's file, and a remark on tiles outside it."""
+    given = config.obia
+    try:
+        header = check_user_segments(str(given.obia_segmentation_path), given.id_field)
+    except InputError as err:
+        yield Finding(str(err), ("obia", "obia_segmentation_path"))
+        return
+    outside = [tile for tile, scene in facts.scenes.items() if not header.meets(scene.geobox)]
+    texts = list(header.notes)
+    if outside:
+        tiles = f"no segment on tile{'s' * (len(outside) > 1)} {', '.join(outside)}: the map is empty there"
+        texts.append(f"{header.file}: {tiles}")
+    for text in texts:
+        yield Finding.about(Remark(text, "segments"))
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:

@@ -39,5 +39,6 @@ STEP = Step(
     over=("tile", "raster"),
     needs={"scene": layout.SCENE, "source": layout.RASTER_SOURCE},
     makes={"raster": layout.FEATURE_TILE},
+    version=2,
     cost=cost,
 )

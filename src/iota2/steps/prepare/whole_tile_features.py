@@ -24,6 +24,7 @@ from iota2.io.series.scene_file import read_shifted_scene
 from iota2.io.tables.recipes import read_recipe
 from iota2.steps.blocks import COPY_SHAPE, IMAGE_THREADS, feature_shapes, fitting_threads
 from iota2.steps.pixels import placed
+from iota2.user_code.loading import UserCodeError
 from iota2.user_code.tiles import whole_tile_features
 
 REMEDIES = (
@@ -55,11 +56,13 @@ def _features(scene: Scene, alone: FeatureRecipe, use: Resources) -> np.ndarray:
     (function,), shape = alone.functions, scene.geobox.shape
     try:
         return whole_tile_features(alone, (shape[0], shape[1]), _cubes(scene, alone, use))
-    except MemoryError as err:
+    except (MemoryError, UserCodeError) as err:
+        if isinstance(err, UserCodeError) and not isinstance(err.__cause__, MemoryError):
+            raise
         needed = function_bytes(function) * shape[0] * shape[1] / 1e9
         raise UserError(
             f"tile {scene.tile}: the memory is not sufficient for {function.name}, which needs about {needed:.1f} GB. "
-            f"{REMEDIES}"
+            f"{REMEDIES}{f'. {err}' if isinstance(err, UserCodeError) else ''}"
         ) from err
 
 
