@@ -31,6 +31,11 @@ __all__ = ["case", "small"]
 BUILDER = {"builders_class_name": ["I2Obia"]}
 ALL = {"sample_selection": {"sampler": "random", "strategy": "all"}}
 MAP = "final/Classif_Seed_0.tif"
+BOTH = {"list_tile": f"{WEST},{EAST}"}
+SEGMENTS: dict[str, Any] = {
+    "chain": BOTH,
+    "obia": {"segment_size": 5, "stats_used": ["mean", "std", "min", "max", "count"]},
+}
 
 
 def configured(
@@ -43,8 +48,7 @@ def configured(
 def mapped(small: Case, tmp_path_factory: pytest.TempPathFactory) -> Case:
     """A run on computed segments of both tiles."""
     case = copied(small, tmp_path_factory.mktemp("objects") / "case")
-    both = {"list_tile": f"{WEST},{EAST}"}
-    run(configured(case, chain=both, obia={"segment_size": 5, "stats_used": ["mean", "std", "min", "max", "count"]}))
+    run(configured(case, **SEGMENTS))
     return case
 
 
@@ -69,22 +73,19 @@ def values_of(case: Case, tile: str) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize(
-    ("use", "workers", "rows"),
+    ("options", "rows"),
     [
-        ({"block_shape": (16, 64), "threads": 2}, 0, 16),
-        pytest.param({}, 2, 1024, marks=pytest.mark.long),
-        pytest.param({"block_shape": (7, 13)}, 0, 32, marks=pytest.mark.long),
+        (runner.Options(workers=0, use=Resources(block_shape=(16, 64), threads=2)), 16),
+        pytest.param(runner.Options(workers=2), 1024, marks=pytest.mark.long),
+        pytest.param(runner.Options(workers=0, use=Resources(block_shape=(7, 13))), 32, marks=pytest.mark.long),
     ],
 )
 def test_blocks_workers_and_parts_do_not_change_a_byte(
-    mapped: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, use: dict[str, Any], workers: int, rows: int
+    mapped: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: runner.Options, rows: int
 ) -> None:
     case = copied(mapped, tmp_path / "case")
     monkeypatch.setattr(grid, "PART_ROWS", rows)
-    both = {"list_tile": f"{WEST},{EAST}"}
-    options = {"segment_size": 5, "stats_used": ["mean", "std", "min", "max", "count"]}
-    config = load_config(configured(case, chain=both, obia=options))
-    runner.run(config, runner.Options(workers=workers, use=Resources(**use)), runner.Watcher())
+    runner.run(load_config(configured(case, **SEGMENTS)), options, runner.Watcher())
     assert outputs(case) == outputs(mapped)
 
 
@@ -150,9 +151,8 @@ def test_parcels_of_the_user_are_whole_over_tiles(case: Case, name: str, crs: st
     path = case.files.folder / name
     shown = table if crs is None else table.to_crs(crs)
     shown.to_parquet(path) if path.suffix == ".parquet" else shown.to_file(path)
-    both = {"list_tile": f"{WEST},{EAST}"}
     given = {"obia_segmentation_path": str(path), "id_field": "parcel", "full_learn_segment": True}
-    run(configured(case, chain=both, obia=given))
+    run(configured(case, chain=BOTH, obia=given))
     shared = np.load(case.output / "segmentation/shared.npz")
     assert len(shared["identifier"]) >= 4
     labels = {}

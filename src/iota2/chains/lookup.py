@@ -92,9 +92,10 @@ def _problem(name: str, known: Mapping[str, Builder]) -> str:
 @cache
 def _chain(builders: tuple[Builder, ...]) -> Chain:
     """The chain of some builders; ValueError if its steps do not fit together."""
-    if rivals := [name for name in MAPS_OF_CLASSES if name in [builder.name for builder in builders]][1:]:
+    maps = [builder.name for builder in builders if builder.name in MAPS_OF_CLASSES]
+    if len(maps) > 1:
         raise ValueError(
-            f"{' and '.join([MAPS_OF_CLASSES[0], *rivals])} make the same files. Run them one after the other, each "
+            f"{' and '.join(maps)} make the same files. Run them one after the other, each "
             "with its own chain.output_path"
         )
     chain = Chain(builders)
