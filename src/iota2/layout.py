@@ -771,6 +771,10 @@ SEGMENT_LABELS = Artifact(
 SEGMENT_CLASSES = Artifact(
     "segmentation/{tile}_seed_{seed}.npz", "Class, confidence and probabilities of the segments of the tile."
 )
+SEGMENT_POLYGONS = Artifact(
+    "segmentation/{tile}_polygons.parquet",
+    "Polygons of the segments whose home is the tile, with their classes and features, as GeoParquet.",
+)
 
 # ---- dimension reduction
 UNREDUCED_SAMPLES = Artifact(
@@ -1211,6 +1215,24 @@ REGULARISED_STYLE = Artifact(
     role="note",
 )
 
+# ---- polygons of segments
+SEGMENT_LAYER = Artifact(
+    "final/vectors/segments_{tile}.gpkg",
+    "Polygons of the segments whose home is the tile, in `proj`: class, confidence and as many features as a "
+    "GeoPackage can contain.",
+    role="product",
+)
+SEGMENT_LAYER_STYLE = Artifact(
+    "final/vectors/segments_{tile}.qml",
+    "QGIS style of the segments: names and colours of the classes of the first run.",
+    role="note",
+)
+ALL_SEGMENTS = Artifact(
+    "final/vectors/segments.parquet",
+    "Polygons of the segments of all tiles, in `proj`, with class, confidence and all features, as GeoParquet.",
+    role="product",
+)
+
 # ---- features map
 MAP_BANDS = Artifact(
     "features/map_bands.json", "Bands of the features map with their dates, its data type and its no-data value."
@@ -1334,8 +1356,8 @@ SEGMENT_PICTURE = Artifact(
     "Borders of segments over an image, in an excerpt of the tile with most segments.",
     role="product",
 )
-OF_SEGMENTS = (SEGMENT_PICTURE,)
-"""Products only of runs on segments."""
+SEGMENT_PRODUCTS = (SEGMENT_PICTURE, SEGMENT_LAYER, ALL_SEGMENTS)
+"""Products that only classifications of segments have."""
 SEGMENT_CAPTION = Artifact("final/TMP/Segments.txt", "Caption of the picture of segments.", role="note")
 SEGMENT_VALIDATION = Artifact(
     "final/TMP/Validation_segments_seed_{seed}.csv",

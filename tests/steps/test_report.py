@@ -212,6 +212,7 @@ def of_segments(folder: Path) -> dict[str, str | MultiplePaths]:
     (folder / "segments.png").write_bytes(b"borders")
     (folder / "caption.txt").write_text("Borders of 7 segments.\n")
     return {
+        "segments": "segments.parquet",
         "segment_picture": "segments.png",
         "segment_caption": "caption.txt",
         "segment_labels": several("seed", {0: "labels.csv"}),
@@ -263,6 +264,14 @@ def test_headings_of_several_runs_name_the_run(tmp_path: Path, reported: Path) -
     assert areas(page) == ["25.0", "75.0"]
     single = (reported / "report.html").read_text(encoding="utf-8")
     assert not [title for title in headings(single) if "seed" in title or "runs" in title]
+
+
+def test_the_page_lists_polygons_of_segments_if_there_are_segments(tmp_path: Path, reported: Path) -> None:
+    report(tmp_path, [0, 1], inputs={"segments": "segments.parquet"})
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    names = ["Classif_Seed_0.tif", "Classif_Seed_1.tif", f"vectors/segments_{TILE}.gpkg", "vectors/segments.parquet"]
+    assert [page.count(f'href="{name}"') for name in names] == [1, 1, 1, 1]
+    assert "vectors/" not in (reported / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
