@@ -25,7 +25,7 @@ from iota2.io.rasters.files import raster_geobox
 from iota2.io.rasters.qgis import polygon_style
 from iota2.io.rasters.segment_polygons import segment_polygons
 from iota2.io.tables.classes import read_classes
-from iota2.io.tables.polygon_tables import group_rows, polygon_bytes, write_geopackage, write_polygons
+from iota2.io.tables.polygon_tables import geopackage_bytes, group_rows, polygon_bytes, write_geopackage, write_polygons
 from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.segment_labels import NUMBER, TILE
 from iota2.io.tables.segments import SegmentClasses, Segments, SharedSegments
@@ -226,7 +226,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     segments = facts.pixels / config.obia.segment_size**2
     features = run.features * len(config.obia.stats_used)
     usual, table = facts.raster_cost(), _SEGMENT_BYTES + runs * (8 + 4 * run.class_count)
-    disk = 2 * segments * polygon_bytes(features)
+    disk = segments * (polygon_bytes(features) + geopackage_bytes(features))
     return Cost(
         usual.memory + int(segments * table) + _POLYGON_BYTES * group_rows(features),
         usual.seconds + segments * (SEGMENT_SECONDS + VALUE_SECONDS * features),
