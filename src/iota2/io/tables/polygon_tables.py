@@ -27,7 +27,7 @@ GEOMETRY = "geometry"
 """Column of the polygons in a GeoParquet file; it is the last one."""
 _GROUP_BYTES = 8 << 20
 """Bytes of a row group, which is the unit of reading and writing."""
-_POLYGON_BYTES, _INDEXED_BYTES = 512, 800
+_POLYGON_BYTES, _INDEXED_BYTES = 384, 800
 """Bytes of a polygon with its identifiers and class in GeoParquet and in a GeoPackage, in estimates."""
 _KIND = "MultiPolygon"
 _METADATA = b"geo"
