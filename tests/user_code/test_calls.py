@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import signal
@@ -16,6 +17,8 @@ from iota2.errors import ConfigError, DamagedProduct, InputProblems, UserError
 from iota2.user_code import calls
 from iota2.user_code.calls import Outcome, outcomes
 from iota2.user_code.loading import UserCodeError, UserFile
+from iota2.user_code.trial import with_labels
+from tests.user_code.helpers import unlabelled
 
 FILE = UserFile(
     "mine.py",
@@ -195,3 +198,60 @@ def test_unexpected_errors_keep_their_traceback() -> None:
     (found,) = outcomes({"f": call}, FILE, own_process=True)
     with pytest.raises(RuntimeError, match=r"(?s)test_calls\.py.*in call.*LocalError: odd"):
         found.value  # noqa: B018 - raises
+
+
+RAISES = """
+import threading
+
+class Mine(Exception):
+    def __init__(self, one, two):
+        super().__init__(f"{one} {two}")
+
+def own(self):
+    raise Mine("first", "second")
+
+def caused(self):
+    raise ValueError("odd") from Mine("a", "b")
+
+def group(self):
+    raise ExceptionGroup("several", [Mine("a", "b")])
+
+def recursive(self):
+    return recursive(self)
+
+def locked(self):
+    raise ValueError(threading.Lock())
+
+def local(self):
+    class Local(BaseException):
+        pass
+    raise Local("inside")
+
+def unprintable(self):
+    class Silent(Exception):
+        def __str__(self):
+            return 1 / 0
+    raise Silent
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("own", "line 9: Mine: first second"),
+        ("caused", "line 12: ValueError: odd"),
+        ("group", "line 15: ExceptionGroup: several"),
+        ("recursive", "line 18: RecursionError: maximum recursion depth exceeded"),
+        ("locked", "line 21: ValueError: <unlocked"),
+        ("local", "line 26: Local: inside"),
+        ("unprintable", "line 32: Silent"),
+    ],
+)
+def test_errors_that_no_other_process_can_receive_name_function_and_line(
+    capfd: pytest.CaptureFixture[str], name: str, expected: str
+) -> None:
+    importlib.import_module("distributed")  # its library tblib pickles the causes of exceptions too
+    with pytest.raises(UserCodeError) as caught:
+        with_labels(unlabelled(RAISES, name), own_process=True)
+    assert f"{name} failed: mine.py, {expected}" in str(caught.value)
+    assert capfd.readouterr() == ("", "")

@@ -258,12 +258,17 @@ def _make_calls(sender: Connection, faults: TextIO, calls: Mapping[str, Callable
 
 
 def _portable(error: BaseException | None) -> BaseException | None:
-    """An error that another process can receive, with its traceback, which a message of an unexpected error shows."""
-    if error is None or isinstance(error, Iota2Error):
-        return error
-    error.add_note("".join(traceback.format_exception(error)))
+    """An error that another process can receive: alone, because its cause may be of a class of the user.
+
+    The traceback of an unexpected error is a note.
+    """
+    if error is None:
+        return None
+    if not isinstance(error, Iota2Error):
+        error.add_note("".join(traceback.format_exception(error)))
+    error.__cause__ = error.__context__ = None
     try:
-        pickle.loads(pickle.dumps(error))  # noqa: S301 - pickled here
+        pickle.loads(pickle.dumps(error.with_traceback(None)))  # noqa: S301 - pickled here
     except Exception:  # of any class of a library
         return RuntimeError(*error.__notes__)
     return error

@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from iota2.core.words import did_you_mean, some
-from iota2.errors import UserError, message_of
+from iota2.errors import UserError, system_text
 
 Function = Callable[..., Any]
 
@@ -61,8 +61,7 @@ class UserFile:
         number = lines[-1] if lines else None
         if isinstance(error, SyntaxError) and error.filename == self.name:
             number = error.lineno
-        message = str(error) if isinstance(error, MemoryError) else message_of(error)
-        text = f"{type(error).__name__}: {message}{_advice(error)}"
+        text = _described(error)
         if number is None:
             return f"{self.name}: {text}"
         code = self.source.splitlines()[number - 1 : number]
@@ -86,6 +85,17 @@ def _functions(name: str, source: str) -> Mapping[str, Function]:
         raise UserCodeError(f"the file cannot be executed: {file.explained(error)}") from error
     public = {key: value for key, value in vars(module).items() if callable(value) and not key.startswith("_")}
     return {key: value for key, value in public.items() if getattr(value, "__module__", "") == module.__name__}
+
+
+def _described(error: BaseException) -> str:
+    """Type and message of an error, with advice; only the type if there is no message."""
+    kind = type(error).__name__
+    try:
+        message = system_text(error) if isinstance(error, OSError) else str(error)
+    except Exception:  # of a class of the user
+        return kind
+    text = f"{message}{_advice(error)}"
+    return f"{kind}: {text}" if text else kind
 
 
 def _advice(error: BaseException) -> str:
