@@ -17,7 +17,7 @@ from iota2.errors import ConfigError, DamagedProduct, InputProblems, UserError
 from iota2.user_code import calls
 from iota2.user_code.calls import Outcome, outcomes
 from iota2.user_code.loading import UserCodeError, UserFile
-from iota2.user_code.trial import with_labels
+from iota2.user_code.trial import series_read, with_labels
 from tests.user_code.helpers import unlabelled
 
 FILE = UserFile(
@@ -41,9 +41,6 @@ def endless(number):
     print("before the loop")
     while True:
         pass
-
-def interrupts(number):
-    raise KeyboardInterrupt
 
 def prints(number):
     for k in range(100):
@@ -150,9 +147,32 @@ def test_equal_printed_lines_are_counted(own_process: bool, capfd: pytest.Captur
 
 @OWN
 def test_an_interrupt_that_a_function_raises_is_its_error(own_process: bool) -> None:
-    (found,) = tried("interrupts", own_process=own_process)
-    with pytest.raises(UserCodeError, match=r"interrupts failed: mine\.py, line 22: KeyboardInterrupt"):
-        found.value  # noqa: B018 - raises
+    source = "def f(self):\n    raise KeyboardInterrupt"
+    with pytest.raises(UserCodeError, match=r"f failed: mine\.py, line 2: KeyboardInterrupt\n"):
+        with_labels(unlabelled(source, "f"), own_process=own_process)
+
+
+def test_only_the_main_thread_can_be_interrupted_while_a_function_runs() -> None:
+    recipe = unlabelled("def f(self):\n    raise KeyboardInterrupt", "f")
+    with (
+        ThreadPoolExecutor(1) as thread,  # jobs run in threads of workers
+        pytest.raises(UserCodeError, match=r"f failed: mine\.py, line 2: KeyboardInterrupt\n"),
+    ):
+        thread.submit(series_read, recipe).result()
+    with pytest.raises(KeyboardInterrupt):
+        series_read(recipe)
+
+
+def test_an_interrupt_that_a_file_raises_is_its_error() -> None:
+    with pytest.raises(UserCodeError, match=r"the file cannot be executed: mine\.py, line 1: KeyboardInterrupt\n"):
+        tried("f", file=UserFile("mine.py", "raise KeyboardInterrupt\n"))
+
+
+def test_a_file_whose_execution_does_not_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "MAX_SECONDS", 0.5)
+    expected = r"(?s)mine\.py: the execution of the file has not ended after 0\.5 seconds.*printed: before the loop"
+    with pytest.raises(UserCodeError, match=expected):
+        tried("f", file=UserFile("mine.py", "print('before the loop')\nwhile True: pass\n"))
 
 
 def test_ctrl_c_stops_the_calls_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from iota2.core.user_features import UserFeatures, UserFunction
 from iota2.core.words import counted
 from iota2.user_code.data import UserData, user_data
 from iota2.user_code.datasets import dataset_of, takes_dataset
-from iota2.user_code.loading import Function, UserCodeError, UserFile
+from iota2.user_code.loading import Function, UserCodeError, UserFile, is_interrupt
 from iota2.user_code.results import Result, result_of
 
 log = logging.getLogger(__name__)
@@ -115,9 +115,9 @@ def called(function: Function, given: UserFunction, data: UserData, user: UserFe
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore", RuntimeWarning)
             returned = function(argument, **given.arguments)
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:
+        if is_interrupt(error):
+            raise
         raise UserCodeError(f"{given.name} failed: {UserFile(user.file, user.source).explained(error)}") from error
     try:
         return result_of(returned, given.number, series.shape, series.margins)

@@ -6,7 +6,9 @@ The file is code: loading executes it. Callers load only files that the configur
 from __future__ import annotations
 
 import hashlib
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
@@ -68,6 +70,12 @@ class UserFile:
         return f"{self.name}, line {number}: {text}" + (f"\n{code[0].strip()}" if code else "")
 
 
+def is_interrupt(error: BaseException) -> bool:
+    """Whether an error in code of the user is Ctrl-C or SIGTERM, which only the main thread handles."""
+    handled = any(callable(signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM))
+    return isinstance(error, KeyboardInterrupt) and handled and threading.current_thread() is threading.main_thread()
+
+
 @lru_cache(maxsize=8)
 def _functions(name: str, source: str) -> Mapping[str, Function]:
     file = UserFile(name, source)
@@ -78,9 +86,9 @@ def _functions(name: str, source: str) -> Mapping[str, Function]:
         sys.modules[module.__name__] = module  # dataclasses and type hints look their module up
         with redirect_stdout(sys.stderr):  # standard output may be read by programs
             exec(code, module.__dict__)
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:
+        if is_interrupt(error):
+            raise
         sys.modules.pop(module.__name__, None)
         raise UserCodeError(f"the file cannot be executed: {file.explained(error)}") from error
     public = {key: value for key, value in vars(module).items() if callable(value) and not key.startswith("_")}
