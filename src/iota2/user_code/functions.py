@@ -38,6 +38,8 @@ class UserCode:
     @cached_property
     def _functions(self) -> Mapping[str, Function]:
         file = UserFile(self._user.file, self._user.source)
+        # If one of them ends the process, this is the last line of the log.
+        log.info("calls functions of %s: %s", file.name, ", ".join(one.name for one in self._user.functions))
         return {one.name: file.function(one.name) for one in self._user.functions}
 
     def values(self, cubes: Mapping[str, Cube], of_whole_tiles: np.ndarray | None = None) -> np.ndarray | None:
