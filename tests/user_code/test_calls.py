@@ -275,3 +275,16 @@ def test_errors_that_no_other_process_can_receive_name_function_and_line(
         with_labels(unlabelled(RAISES, name), own_process=True)
     assert f"{name} failed: mine.py, {expected}" in str(caught.value)
     assert capfd.readouterr() == ("", "")
+
+
+@OWN
+def test_a_printed_line_without_end_ends_with_the_call(own_process: bool) -> None:
+    source = "def f(self):\n    print('no end', end='')\n    return self.get_Sentinel2_B4()"
+    recipe = unlabelled(source, "f")
+
+    def called_twice() -> int:
+        return sum(len(series_read(recipe)) for _ in range(2))
+
+    (found,) = outcomes({"f": called_twice}, FILE, own_process=own_process)
+    assert found.value == 2
+    assert dict(found.printed) == {"no end": 2}

@@ -55,7 +55,7 @@ class Outcome(Generic[T]):
         return self.result
 
     def require_success(self) -> None:
-        """Raise the error of the call, if there is one; a UserCodeError with the lines that the function has printed."""
+        """Raise the error of the call, if there is one; a UserCodeError with the printed lines."""
         if isinstance(self.error, UserCodeError):
             raise _with_printed(self.error, self.printed) from self.error
         if self.error is not None:
@@ -123,9 +123,13 @@ class _Lines(io.TextIOBase):
             self._add(line.rstrip()[:_MAX_LINE])
         return len(text)
 
+    def flush(self) -> None:
+        """End the current line."""
+        self.write("\n")
+
     def finished(self) -> Mapping[str, int]:
         """The lines with their numbers, also a last one without end."""
-        self.write("\n")
+        self.flush()
         return self.found
 
     def _add(self, line: str) -> None:
@@ -242,7 +246,8 @@ def _make_calls(sender: Connection, faults: TextIO, calls: Mapping[str, Callable
     signal.set_wakeup_fd(-1)  # of the parent process
     faulthandler.enable(faults, all_threads=False)
     os.dup2(2, 1)  # compiled libraries may print; standard output may be read by programs
-    for name, call in [(file.name, file.load), *calls.items()]:
+    given: list[tuple[str, Callable[[], Any]]] = [(file.name, file.load), *calls.items()]
+    for name, call in given:
         signal.alarm(round(MAX_SECONDS) + 5)  # in case the parent process has been killed
         lines = _Lines(sender.send)
         with redirect_stdout(lines), redirect_stderr(lines):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from iota2.user_code.loading import Function, UserCodeError, UserFile, is_interr
 from iota2.user_code.results import Result, result_of
 
 log = logging.getLogger(__name__)
+_ARGUMENTS = "Its first argument must be the data (self, or a Dataset), the others those of external_features.functions"
 
 
 @dataclass(eq=False)
@@ -117,14 +119,23 @@ def called(function: Function, given: UserFunction, data: UserData, user: UserFe
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore", RuntimeWarning)
             returned = function(argument, **given.arguments)
+        sys.stdout.flush()  # ends the line for those who count lines
     except BaseException as error:
         if is_interrupt(error):
             raise
+        if isinstance(error, TypeError) and error.__traceback__ is not None and error.__traceback__.tb_next is None:
+            raise UserCodeError(f"{where}{_line(function)} cannot be called: {error}. {_ARGUMENTS}") from None
         raise UserCodeError(f"{given.name} failed: {UserFile(user.file, user.source).explained(error)}") from error
     try:
         return result_of(returned, given.number, series.shape, series.margins)
     except UserCodeError as error:
         raise UserCodeError(f"{where} {error}") from None
+
+
+def _line(function: Function) -> str:
+    """The line of the definition of a function, for messages; empty if it is unknown."""
+    code = getattr(function, "__code__", None)
+    return f", line {code.co_firstlineno}," if code else ""
 
 
 def _clear(data: UserData, function: UserFunction, shape: tuple[int, int]) -> np.ndarray:

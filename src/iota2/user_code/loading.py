@@ -61,9 +61,9 @@ class UserFile:
         """An error with file, line and text of the line of the user's code that raised it, if there is one."""
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == self.name]
         number = lines[-1] if lines else None
-        if isinstance(error, SyntaxError) and error.filename == self.name:
-            number = error.lineno
         text = _described(error)
+        if isinstance(error, SyntaxError) and error.filename == self.name:
+            number, text = error.lineno, f"{type(error).__name__}: {error.msg}"  # its text repeats file and line
         if number is None:
             return f"{self.name}: {text}"
         code = self.source.splitlines()[number - 1 : number]
