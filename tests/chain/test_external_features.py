@@ -451,6 +451,10 @@ def f(self):
     log = (case.output / f"logs/samplesExtraction/extraction_{WEST}_part_0.err").read_text()
     assert "mine.py, line 5: ValueError: these pixels are odd" in log
     assert f"tile {WEST}, rows " in log
+    assert (
+        "calls functions of mine.py: f\n"
+        in (case.output / f"logs/samplesExtraction/extraction_{WEST}_part_0.out").read_text()
+    )
     assert (case.output / f"features/{WEST}/nbView.tif").exists()
 
 

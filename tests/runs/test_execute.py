@@ -195,14 +195,17 @@ def test_the_death_of_a_worker_fails_its_job_only(tmp_path: Path) -> None:
 
 
 def faults(job: JobContext) -> None:
+    print("calls a compiled library")
     ctypes.string_at(0)
 
 
-def test_the_log_of_a_job_shows_the_line_of_a_fault_of_compiled_code(tmp_path: Path) -> None:
+def test_log_and_message_of_a_job_show_the_place_of_a_fault_of_compiled_code(tmp_path: Path) -> None:
     step = Step("one", "init", "One.", "one_{tile}", faults, ("tile",), {}, {"first": FIRST})
     with local_workers(1) as engine:
-        states, _ = run(planned(tmp_path, "A", (step,)), engine)
-    assert states == {"one/one_A": "failed"}
+        plan = planned(tmp_path, "A", (step,))
+        results = execute(plan, assess(plan, Ledger(plan.root), {}), engine, str, Resources())
+    assert results["one/one_A"].state == "failed"
+    assert "code that it called (last line of its log: calls a compiled library)" in results["one/one_A"].message
     text = (tmp_path / "logs/one/one_A.err").read_text()
     assert "Segmentation fault" in text
     assert re.search(r'File ".*test_execute.py", line \d+ in faults', text)

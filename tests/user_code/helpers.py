@@ -21,10 +21,15 @@ SENSOR = SensorRecipe("Sentinel2", ("B4", "B8"), {"red": "B4", "nir": "B8"}, KEY
 
 def recipe_with(source: str, *names: str, sensors: tuple[SensorRecipe, ...] = (SENSOR,), **given: Any) -> FeatureRecipe:
     """The recipe of some sensors and of functions of a file, with their labels."""
+    return with_labels(unlabelled(source, *names, sensors=sensors, **given))
+
+
+def unlabelled(source: str, *names: str, sensors: tuple[SensorRecipe, ...] = (SENSOR,), **given: Any) -> FeatureRecipe:
+    """The recipe of some sensors and of functions of a file, before any call."""
     functions = tuple(UserFunction(name, number=k) for k, name in enumerate(names, start=1))
     dates = {one.sensor: one.dates for one in sensors if not one.static}
     options: dict[str, Any] = {"raw_dates": dates, **given}
-    return with_labels(FeatureRecipe(sensors, user=UserFeatures("mine.py", source, functions, **options)))
+    return FeatureRecipe(sensors, user=UserFeatures("mine.py", source, functions, **options))
 
 
 def cube_of(seed: int, shape: tuple[int, int], recipe: SensorRecipe = SENSOR, *, clouds: float = 0.2) -> Cube:

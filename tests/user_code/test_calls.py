@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import signal
@@ -16,6 +17,8 @@ from iota2.errors import ConfigError, DamagedProduct, InputProblems, UserError
 from iota2.user_code import calls
 from iota2.user_code.calls import Outcome, outcomes
 from iota2.user_code.loading import UserCodeError, UserFile
+from iota2.user_code.trial import series_read, with_labels
+from tests.user_code.helpers import unlabelled
 
 FILE = UserFile(
     "mine.py",
@@ -38,9 +41,6 @@ def endless(number):
     print("before the loop")
     while True:
         pass
-
-def interrupts(number):
-    raise KeyboardInterrupt
 
 def prints(number):
     for k in range(100):
@@ -147,9 +147,32 @@ def test_equal_printed_lines_are_counted(own_process: bool, capfd: pytest.Captur
 
 @OWN
 def test_an_interrupt_that_a_function_raises_is_its_error(own_process: bool) -> None:
-    (found,) = tried("interrupts", own_process=own_process)
-    with pytest.raises(UserCodeError, match=r"interrupts failed: mine\.py, line 22: KeyboardInterrupt"):
-        found.value  # noqa: B018 - raises
+    source = "def f(self):\n    raise KeyboardInterrupt"
+    with pytest.raises(UserCodeError, match=r"f failed: mine\.py, line 2: KeyboardInterrupt\n"):
+        with_labels(unlabelled(source, "f"), own_process=own_process)
+
+
+def test_only_the_main_thread_can_be_interrupted_while_a_function_runs() -> None:
+    recipe = unlabelled("def f(self):\n    raise KeyboardInterrupt", "f")
+    with (
+        ThreadPoolExecutor(1) as thread,  # jobs run in threads of workers
+        pytest.raises(UserCodeError, match=r"f failed: mine\.py, line 2: KeyboardInterrupt\n"),
+    ):
+        thread.submit(series_read, recipe).result()
+    with pytest.raises(KeyboardInterrupt):
+        series_read(recipe)
+
+
+def test_an_interrupt_that_a_file_raises_is_its_error() -> None:
+    with pytest.raises(UserCodeError, match=r"the file cannot be executed: mine\.py, line 1: KeyboardInterrupt\n"):
+        tried("f", file=UserFile("mine.py", "raise KeyboardInterrupt\n"))
+
+
+def test_a_file_whose_execution_does_not_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "MAX_SECONDS", 0.5)
+    expected = r"(?s)mine\.py: the execution of the file has not ended after 0\.5 seconds.*printed: before the loop"
+    with pytest.raises(UserCodeError, match=expected):
+        tried("f", file=UserFile("mine.py", "print('before the loop')\nwhile True: pass\n"))
 
 
 def test_ctrl_c_stops_the_calls_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,3 +218,73 @@ def test_unexpected_errors_keep_their_traceback() -> None:
     (found,) = outcomes({"f": call}, FILE, own_process=True)
     with pytest.raises(RuntimeError, match=r"(?s)test_calls\.py.*in call.*LocalError: odd"):
         found.value  # noqa: B018 - raises
+
+
+RAISES = """
+import threading
+
+class Mine(Exception):
+    def __init__(self, one, two):
+        super().__init__(f"{one} {two}")
+
+def own(self):
+    raise Mine("first", "second")
+
+def caused(self):
+    raise ValueError("odd") from Mine("a", "b")
+
+def group(self):
+    raise ExceptionGroup("several", [Mine("a", "b")])
+
+def recursive(self):
+    return recursive(self)
+
+def locked(self):
+    raise ValueError(threading.Lock())
+
+def local(self):
+    class Local(BaseException):
+        pass
+    raise Local("inside")
+
+def unprintable(self):
+    class Silent(Exception):
+        def __str__(self):
+            return 1 / 0
+    raise Silent
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("own", "line 9: Mine: first second"),
+        ("caused", "line 12: ValueError: odd"),
+        ("group", "line 15: ExceptionGroup: several"),
+        ("recursive", "line 18: RecursionError: maximum recursion depth exceeded"),
+        ("locked", "line 21: ValueError: <unlocked"),
+        ("local", "line 26: Local: inside"),
+        ("unprintable", "line 32: Silent"),
+    ],
+)
+def test_errors_that_no_other_process_can_receive_name_function_and_line(
+    capfd: pytest.CaptureFixture[str], name: str, expected: str
+) -> None:
+    importlib.import_module("distributed")  # its library tblib pickles the causes of exceptions too
+    with pytest.raises(UserCodeError) as caught:
+        with_labels(unlabelled(RAISES, name), own_process=True)
+    assert f"{name} failed: mine.py, {expected}" in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+@OWN
+def test_a_printed_line_without_end_ends_with_the_call(own_process: bool) -> None:
+    source = "def f(self):\n    print('no end', end='')\n    return self.get_Sentinel2_B4()"
+    recipe = unlabelled(source, "f")
+
+    def called_twice() -> int:
+        return sum(len(series_read(recipe)) for _ in range(2))
+
+    (found,) = outcomes({"f": called_twice}, FILE, own_process=own_process)
+    assert found.value == 2
+    assert dict(found.printed) == {"no end": 2}

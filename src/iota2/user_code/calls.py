@@ -38,10 +38,10 @@ _MAX_LINE = 200
 
 @dataclass(frozen=True)
 class Outcome(Generic[T]):
-    """What the call of one function gave."""
+    """What the call of one function, or the execution of its file, gave."""
 
     name: str
-    """Name of the function."""
+    """Name of the function, or of the file."""
     result: T | None = None
     error: BaseException | None = None
     printed: Mapping[str, int] = field(default_factory=dict)
@@ -49,13 +49,17 @@ class Outcome(Generic[T]):
 
     @property
     def value(self) -> T:
-        """The result. Raises the error of the call; a UserCodeError with the lines that the function has printed."""
+        """The result. Raises as ``require_success``."""
+        self.require_success()
+        assert self.result is not None, "calls return values"
+        return self.result
+
+    def require_success(self) -> None:
+        """Raise the error of the call, if there is one; a UserCodeError with the printed lines."""
         if isinstance(self.error, UserCodeError):
             raise _with_printed(self.error, self.printed) from self.error
         if self.error is not None:
             raise self.error
-        assert self.result is not None, "calls return values"
-        return self.result
 
 
 def printed_texts(printed: Mapping[str, int]) -> list[str]:
@@ -80,7 +84,7 @@ def outcomes(
     """
     if not own_process or sys.platform != "linux" or multiprocessing.current_process().daemon:
         file.load()
-        yield from (_in_thread(name, call, file) for name, call in calls.items())
+        yield from (_in_thread(name, call) for name, call in calls.items())
         return
     left = dict(calls)
     while left:
@@ -90,11 +94,9 @@ def outcomes(
                 yield outcome
 
 
-def _outcome(name: str, call: Callable[[], T], file: UserFile, lines: _Lines) -> Outcome[T]:
+def _outcome(name: str, call: Callable[[], T], lines: _Lines) -> Outcome[T]:
     try:
         return Outcome(name, call(), None, lines.finished())
-    except KeyboardInterrupt as error:  # not Ctrl-C, which reaches neither threads nor the process of calls
-        return Outcome(name, None, UserCodeError(f"{name} failed: {file.explained(error)}"), lines.finished())
     except BaseException as error:
         return Outcome(name, None, error, lines.finished())
 
@@ -121,9 +123,13 @@ class _Lines(io.TextIOBase):
             self._add(line.rstrip()[:_MAX_LINE])
         return len(text)
 
+    def flush(self) -> None:
+        """End the current line."""
+        self.write("\n")
+
     def finished(self) -> Mapping[str, int]:
         """The lines with their numbers, also a last one without end."""
-        self.write("\n")
+        self.flush()
         return self.found
 
     def _add(self, line: str) -> None:
@@ -139,12 +145,12 @@ class _Lines(io.TextIOBase):
 # -------------------------------------------------------------------------------------------------------- threads
 
 
-def _in_thread(name: str, call: Callable[[], T], file: UserFile) -> Outcome[T]:
+def _in_thread(name: str, call: Callable[[], T]) -> Outcome[T]:
     found: list[Outcome[T]] = []
     lines = _Lines()
 
     def run() -> None:
-        found.append(_outcome(name, call, file, lines))
+        found.append(_outcome(name, call, lines))
 
     thread = threading.Thread(target=run, name=f"trial of {name}", daemon=True)
     with redirect_stdout(lines), redirect_stderr(lines):
@@ -166,17 +172,8 @@ class _Forked:
     faults: TextIO
     """Traceback of a fault of a compiled library."""
 
-    def wait_for_file(self) -> None:
-        """Wait until the file is loaded; UserCodeError if it cannot be executed."""
-        try:
-            error = self.events.recv()
-        except EOFError:
-            error = self._end(self.file.name, "when it was executed")
-        if error:
-            raise error
-
     def outcome(self, name: str) -> Outcome[Any]:
-        """The outcome of the call in progress."""
+        """The outcome of the call in progress, or of the execution of the file if ``name`` is its name."""
         printed: list[str] = []
         until = time.monotonic() + MAX_SECONDS
         try:
@@ -185,9 +182,9 @@ class _Forked:
                     return event
                 printed.append(event)
         except EOFError:
-            error = self._end(f"{name} in {self.file.name}", "on a small block")
+            error = self._end(name)
         else:
-            error = _too_slow(name)
+            error = self._slow_file() if name == self.file.name else _too_slow(name)
             self.stop()
         return Outcome(name, None, error, dict.fromkeys(printed, 1))
 
@@ -196,8 +193,16 @@ class _Forked:
         self.process.kill()
         self.process.join()
 
-    def _end(self, what: str, when: str) -> UserCodeError:
-        """The error of code that has ended the process."""
+    def _slow_file(self) -> UserCodeError:
+        return UserCodeError(
+            f"{self.file.name}: the execution of the file has not ended after {MAX_SECONDS:g} seconds. Remove slow "
+            "code outside functions: every process of a run executes the file"
+        )
+
+    def _end(self, name: str) -> UserCodeError:
+        """The error of a function, or of the file, that has ended the process."""
+        whole = name == self.file.name
+        what, when = (name, "when it was executed") if whole else (f"{name} in {self.file.name}", "on a small block")
         self.process.join()
         code = self.process.exitcode or 0
         how = f"with exit code {code}" if code >= 0 else f"by the signal {signal.Signals(-code).name}"
@@ -225,7 +230,7 @@ def _in_process(calls: Mapping[str, Callable[[], T]], file: UserFile) -> Generat
             process.start()
         forked = _Forked(file, process, receiver, faults)
         try:
-            forked.wait_for_file()
+            forked.outcome(file.name).require_success()
             for name in calls:
                 yield forked.outcome(name)
                 if not process.is_alive():
@@ -235,35 +240,35 @@ def _in_process(calls: Mapping[str, Callable[[], T]], file: UserFile) -> Generat
 
 
 def _make_calls(sender: Connection, faults: TextIO, calls: Mapping[str, Callable[[], T]], file: UserFile) -> None:
-    """Send the error of loading the file, or None, then new printed lines and the outcome of each call."""
+    """Send new printed lines and the outcome of the execution of the file, then of each call."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process ends this one
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.set_wakeup_fd(-1)  # of the parent process
     faulthandler.enable(faults, all_threads=False)
     os.dup2(2, 1)  # compiled libraries may print; standard output may be read by programs
-    lines = _Lines()
-    try:
-        with redirect_stdout(lines), redirect_stderr(lines):
-            file.load()
-    except UserCodeError as error:
-        sender.send(_with_printed(error, lines.finished()))
-        return
-    sender.send(None)
-    for name, call in calls.items():
+    given: list[tuple[str, Callable[[], Any]]] = [(file.name, file.load), *calls.items()]
+    for name, call in given:
         signal.alarm(round(MAX_SECONDS) + 5)  # in case the parent process has been killed
         lines = _Lines(sender.send)
         with redirect_stdout(lines), redirect_stderr(lines):
-            outcome = _outcome(name, call, file, lines)
+            outcome = _outcome(name, call, lines)
         sender.send(replace(outcome, error=_portable(outcome.error)))
+        if name == file.name and outcome.error is not None:
+            return
 
 
 def _portable(error: BaseException | None) -> BaseException | None:
-    """An error that another process can receive, with its traceback, which a message of an unexpected error shows."""
-    if error is None or isinstance(error, Iota2Error):
-        return error
-    error.add_note("".join(traceback.format_exception(error)))
+    """An error that another process can receive: alone, because its cause may be of a class of the user.
+
+    The traceback of an unexpected error is a note.
+    """
+    if error is None:
+        return None
+    if not isinstance(error, Iota2Error):
+        error.add_note("".join(traceback.format_exception(error)))
+    error.__cause__ = error.__context__ = None
     try:
-        pickle.loads(pickle.dumps(error))  # noqa: S301 - pickled here
+        pickle.loads(pickle.dumps(error.with_traceback(None)))  # noqa: S301 - pickled here
     except Exception:  # of any class of a library
         return RuntimeError(*error.__notes__)
     return error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,10 +17,11 @@ from iota2.core.user_features import UserFeatures, UserFunction
 from iota2.core.words import counted
 from iota2.user_code.data import UserData, user_data
 from iota2.user_code.datasets import dataset_of, takes_dataset
-from iota2.user_code.loading import Function, UserCodeError, UserFile
+from iota2.user_code.loading import Function, UserCodeError, UserFile, is_interrupt
 from iota2.user_code.results import Result, result_of
 
 log = logging.getLogger(__name__)
+_ARGUMENTS = "Its first argument must be the data (self, or a Dataset), the others those of external_features.functions"
 
 
 @dataclass(eq=False)
@@ -38,6 +40,8 @@ class UserCode:
     @cached_property
     def _functions(self) -> Mapping[str, Function]:
         file = UserFile(self._user.file, self._user.source)
+        # If one of them ends the process, this is the last line of the log.
+        log.info("calls functions of %s: %s", file.name, ", ".join(one.name for one in self._user.functions))
         return {one.name: file.function(one.name) for one in self._user.functions}
 
     def values(self, cubes: Mapping[str, Cube], of_whole_tiles: np.ndarray | None = None) -> np.ndarray | None:
@@ -115,14 +119,23 @@ def called(function: Function, given: UserFunction, data: UserData, user: UserFe
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore", RuntimeWarning)
             returned = function(argument, **given.arguments)
-    except KeyboardInterrupt:
-        raise
+        sys.stdout.flush()  # ends the line for those who count lines
     except BaseException as error:
+        if is_interrupt(error):
+            raise
+        if isinstance(error, TypeError) and error.__traceback__ is not None and error.__traceback__.tb_next is None:
+            raise UserCodeError(f"{where}{_line(function)} cannot be called: {error}. {_ARGUMENTS}") from None
         raise UserCodeError(f"{given.name} failed: {UserFile(user.file, user.source).explained(error)}") from error
     try:
         return result_of(returned, given.number, series.shape, series.margins)
     except UserCodeError as error:
         raise UserCodeError(f"{where} {error}") from None
+
+
+def _line(function: Function) -> str:
+    """The line of the definition of a function, for messages; empty if it is unknown."""
+    code = getattr(function, "__code__", None)
+    return f", line {code.co_firstlineno}," if code else ""
 
 
 def _clear(data: UserData, function: UserFunction, shape: tuple[int, int]) -> np.ndarray:

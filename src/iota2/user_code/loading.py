@@ -6,7 +6,9 @@ The file is code: loading executes it. Callers load only files that the configur
 from __future__ import annotations
 
 import hashlib
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
@@ -16,7 +18,7 @@ from types import ModuleType
 from typing import Any
 
 from iota2.core.words import did_you_mean, some
-from iota2.errors import UserError, message_of
+from iota2.errors import UserError, system_text
 
 Function = Callable[..., Any]
 
@@ -59,14 +61,19 @@ class UserFile:
         """An error with file, line and text of the line of the user's code that raised it, if there is one."""
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == self.name]
         number = lines[-1] if lines else None
+        text = _described(error)
         if isinstance(error, SyntaxError) and error.filename == self.name:
-            number = error.lineno
-        message = str(error) if isinstance(error, MemoryError) else message_of(error)
-        text = f"{type(error).__name__}: {message}{_advice(error)}"
+            number, text = error.lineno, f"{type(error).__name__}: {error.msg}"  # its text repeats file and line
         if number is None:
             return f"{self.name}: {text}"
         code = self.source.splitlines()[number - 1 : number]
         return f"{self.name}, line {number}: {text}" + (f"\n{code[0].strip()}" if code else "")
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Whether an error in code of the user is Ctrl-C or SIGTERM, which only the main thread handles."""
+    handled = any(callable(signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM))
+    return isinstance(error, KeyboardInterrupt) and handled and threading.current_thread() is threading.main_thread()
 
 
 @lru_cache(maxsize=8)
@@ -79,13 +86,24 @@ def _functions(name: str, source: str) -> Mapping[str, Function]:
         sys.modules[module.__name__] = module  # dataclasses and type hints look their module up
         with redirect_stdout(sys.stderr):  # standard output may be read by programs
             exec(code, module.__dict__)
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:
+        if is_interrupt(error):
+            raise
         sys.modules.pop(module.__name__, None)
         raise UserCodeError(f"the file cannot be executed: {file.explained(error)}") from error
     public = {key: value for key, value in vars(module).items() if callable(value) and not key.startswith("_")}
     return {key: value for key, value in public.items() if getattr(value, "__module__", "") == module.__name__}
+
+
+def _described(error: BaseException) -> str:
+    """Type and message of an error, with advice; only the type if there is no message."""
+    kind = type(error).__name__
+    try:
+        message = system_text(error) if isinstance(error, OSError) else str(error)
+    except Exception:  # of a class of the user
+        return kind
+    text = f"{message}{_advice(error)}"
+    return f"{kind}: {text}" if text else kind
 
 
 def _advice(error: BaseException) -> str:

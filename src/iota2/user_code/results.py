@@ -134,8 +134,15 @@ def _without_margins(values: np.ndarray, shape: tuple[int, int], margins: Margin
 
 def _axes_hint(found: tuple[int, ...], expected: Sequence[tuple[int, int]]) -> str:
     """What is wrong with the order of the axes of a result; empty if its size is wrong."""
-    if any(found[:2] == (columns, rows) for rows, columns in expected):
+    swapped = any(found[:2] == (columns, rows) for rows, columns in expected)
+    first = any(found[1:] == size for size in expected)
+    if swapped and first:  # the number of features is that of the columns
+        return (
+            f". Its shape is {found}: the features must be the last axis, or rows and columns are swapped: return "
+            "(row, column, feature)"
+        )
+    if swapped:
         return ". Rows and columns are swapped: return (row, column, feature)"
-    if any(found[1:] == size for size in expected):
+    if first:
         return ". The features must be the last axis: return (row, column, feature)"
     return ""

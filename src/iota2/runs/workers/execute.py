@@ -13,6 +13,7 @@ from uuid import uuid4
 from distributed import Client, KilledWorker, as_completed
 
 from iota2.core.graph import Resources, Step
+from iota2.core.words import printable
 from iota2.runs.plan.jobs import Job, Plan
 from iota2.runs.records.lock import lock_text
 from iota2.runs.records.verdicts import Verdict
@@ -167,7 +168,8 @@ def _not_run(task: Task, error: BaseException) -> JobResult:
 
 def _worker_death(task: Task) -> JobResult:
     """Result of a job whose worker died, with its last heartbeat."""
-    message = "its worker died in all attempts: out of memory, killed, or ended by code that it called (see its log)"
+    hint = f"last line of its log: {line}" if (line := _last_line(task)) else "see its log"
+    message = f"its worker died in all attempts: out of memory, killed, or ended by code that it called ({hint})"
     beat = read_heartbeat(task.root, task.id)
     result = JobResult(task.id, "failed", message=message, worker_died=True)
     if beat is None:
@@ -180,6 +182,15 @@ def _worker_death(task: Task) -> JobResult:
         worker=beat.worker,
         peak=beat.peak,
     )
+
+
+def _last_line(task: Task) -> str:
+    """The last line of the log of a task, which may name code that ended its process; empty without log."""
+    try:
+        with open(f"{task.log}.out", encoding="utf-8", errors="replace") as log:
+            return printable("".join(deque(log, 1)).strip())
+    except OSError:
+        return ""
 
 
 def execute(
