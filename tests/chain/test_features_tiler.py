@@ -210,6 +210,19 @@ def test_pixels_outside_are_no_data_and_reported(rasters: Rasters) -> None:
         assert math.isnan(file.nodata)
 
 
+def test_four_bands_of_bytes_can_be_cut_again(rasters: Rasters) -> None:
+    """The fourth band of the results is data, not transparency."""
+    values = np.random.default_rng(1).integers(0, 9, (4, 240, 260)).astype("uint8")
+    rasters.write("codes.tif", values, photometric="MINISBLACK")
+    rasters.run(list_tile="T31AAA")
+    first = rasters.tile("T31AAA", "codes")
+    assert first.shape == (4, 100, 100)
+    sources = rasters.output / "T31AAA"
+    rasters.output = rasters.folder / "again"
+    rasters.run(list_tile="T31AAA", features_path=str(sources), output_path=str(rasters.output))
+    np.testing.assert_array_equal(rasters.tile("T31AAA", "codes"), first)
+
+
 @pytest.mark.parametrize("size", [10, 7, 30])
 def test_transparent_pixels_are_no_data(rasters: Rasters, capsys: pytest.CaptureFixture[str], size: float) -> None:
     """Each method of resampling; a mark of transparency is also common for data, so that the user decides."""

@@ -150,6 +150,11 @@ def _unwritable(path: Path, err: Exception) -> OutputError:
     return OutputError(f"{path}: cannot be written ({reason}). Is the disk full?")
 
 
+_NO_COLOURS = {"PHOTOMETRIC": "MINISBLACK"}
+"""Creation option of files without colour table: by default, GDAL marks 3 bands of type uint8 as red, green and blue,
+and a fourth as transparency. Both files need it; otherwise the difference is stored as metadata."""
+
+
 def _scratch_options(profile: RasterProfile) -> dict[str, Any]:
     """Creation options of the scratch file: tiles that are not written take no space."""
     height, width = profile.geobox.shape
@@ -168,6 +173,7 @@ def _scratch_options(profile: RasterProfile) -> dict[str, Any]:
         "interleave": "band",
         "SPARSE_OK": "TRUE",
         "BIGTIFF": "IF_SAFER",
+        **({} if profile.colours else _NO_COLOURS),
     }
 
 
@@ -184,6 +190,7 @@ def _file_options(profile: RasterProfile) -> dict[str, str]:
         "INTERLEAVE": "BAND",
         "BIGTIFF": "IF_SAFER",
         "COPY_SRC_OVERVIEWS": "YES",
+        **({} if profile.colours else _NO_COLOURS),
         **({"ZLEVEL": "1"} if profile.quick else {}),
     }
 
