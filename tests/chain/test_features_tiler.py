@@ -232,17 +232,48 @@ def test_transparent_pixels_are_no_data(rasters: Rasters, capsys: pytest.Capture
     values[:3, :, :west] = 99
     rasters.write("photo.tif", values, size=size, photometric="RGB", alpha="YES")
     error = refused(capsys, rasters.configured())
-    assert "band 4 is marked as transparency (alpha). If it marks pixels without data, give a value" in error
+    assert "marked as transparency (alpha): band 4. If this marks pixels without data, give a value" in error
     assert "chain.features_nodata : {'photo' : 0}" in error
     assert "gdal_edit.py -colorinterp_4 undefined" in error
     given = {"features_nodata": {"photo": 255}, "list_tile": "T31AAA"}
-    assert "photo (3 bands, uint8" in notes(rasters.configured(**given))
+    noted = notes(rasters.configured(**given))
+    assert "photo (3 bands, uint8" in noted
+    assert "; band 4 (transparency) left out, and pixels where it is 0 are no data" in noted
     rasters.run(**given)
     found = rasters.tile("T31AAA", "photo")
     assert found.shape == (3, 100, 100)
     assert (found[:, :, :47] == 255).all()
     assert (found[:, :, 52:] == 40).all()
     assert {*np.unique(found)} == {40, 255}, "transparent pixels do not contribute to others"
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_all_bands_of_transparency_are_left_out(
+    rasters: Rasters, capsys: pytest.CaptureFixture[str], dtype: str
+) -> None:
+    """The value that the file declares is the example; a mask is no reason to give one before the decision."""
+    values = np.full((4, 240, 260), 40, dtype)
+    values[2, :, :30], values[3, :, -150:] = 0, 0
+    for name, nodata in (("declared", 7), ("undeclared", None)):
+        path = rasters.write(f"{name}.tif", values, nodata=nodata, photometric="MINISBLACK")
+        with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "r+") as file:
+            file.colorinterp = ColorInterp.gray, ColorInterp.undefined, ColorInterp.alpha, ColorInterp.alpha
+            if nodata is None:
+                file.write_mask(np.full((240, 260), 255, "uint8"))
+    error = refused(capsys, rasters.configured())
+    assert "marked as transparency (alpha): bands 3, 4. If this marks" in error
+    assert "chain.features_nodata : {'declared' : 7}; transparency" in error
+    assert "chain.features_nodata : {'undeclared' : 0}; transparency" in error
+    assert "gdal_edit.py -colorinterp_3 undefined -colorinterp_4 undefined" in error
+    assert "a mask marks pixels" not in error
+    given = {"features_nodata": {"declared": 7, "undeclared": 9}, "list_tile": "T31AAA"}
+    assert "; bands 3, 4 (transparency) left out" in notes(rasters.configured(**given))
+    rasters.run(**given)
+    for name, nodata in given["features_nodata"].items():  # type: ignore[attr-defined]
+        found = rasters.tile("T31AAA", name)
+        assert found.shape == (2, 100, 100)
+        assert (found[:, :, :20] == nodata).all()
+        assert (found[:, :, 20:] == 40).all()
 
 
 def test_a_mask_in_a_file_of_its_own_is_refused(rasters: Rasters, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ from iota2.core.recipe import FeatureRecipe
 from iota2.core.remarks import Remark, remarks_about
 from iota2.core.scene import Scene
 from iota2.core.user_raster import UserRaster
-from iota2.core.words import counted, some
+from iota2.core.words import counted, numbered_bands, some
 from iota2.errors import InputError, InputProblems
 from iota2.io.archive.coverage import bounds_in, covered_share
 from iota2.io.archive.headers import HeaderReader
@@ -202,7 +202,11 @@ def _resampling_remark(raster: UserRaster, grids: Mapping[str, GeoBox]) -> Remar
     why = f"{kind} ({raster.reason})"
     if raster.reason == ASSUMED:
         why = f"assumed to be {why}; for codes, set chain.features_resampling : {{'{raster.name}' : 'categorical'}}"
-    return Remark(f"{file}: {methods}; {why}", "resampling")
+    left_out = ""
+    if raster.alpha_bands:
+        text = f"{numbered_bands(raster.alpha_bands)} (transparency)"
+        left_out = f"; {text} left out, and pixels where it is 0 are no data"
+    return Remark(f"{file}: {methods}; {why}{left_out}", "resampling")
 
 
 _METHODS: Mapping[str, str] = {
