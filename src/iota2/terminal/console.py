@@ -346,7 +346,7 @@ class JsonLines(Watcher):
         """Print an event ``done`` with the products; ``out_of_date`` is the reason for one of an earlier run."""
         known = dict(products)
         for path in self._outdated.keys() - known:
-            artifact = layout.product_of(path.relative_to(output).as_posix())
+            artifact = layout.product_of(path.relative_to(output).as_posix(), layout.artifacts())
             known[path] = artifact.about if artifact else ""
         found = [
             {"path": str(path), "about": about, "out_of_date": self._outdated.get(path)}
