@@ -196,18 +196,28 @@ def test_rounded_coordinates_of_a_polygon_add_no_pixels(rasters: Rasters) -> Non
 def test_pixels_outside_are_no_data_and_reported(rasters: Rasters) -> None:
     y, x = np.mgrid[:120, :130]
     rasters.write("plain.tif", (x + y).astype("float64"), origin=(500_500, 4_800_600))
-    rasters.write("far.tif", (x + y).astype("float32"), origin=(700_500, 4_800_600), nodata=-1)
+    rasters.write("east.tif", (x + y).astype("float32"), origin=(501_100, 4_800_600), nodata=-1)
     found = survey(load_config(rasters.configured()))
     texts = [remark.text for remark in found.notes["T31AAA"]]
     assert any("plain covers 50.0% of it; pixels outside are no data" in text for text in texts)
-    assert any("far covers no part of it" in text and "all pixels are no data" in text for text in texts)
+    assert any("east covers no part of it" in text and "all pixels are no data" in text for text in texts)
     rasters.run()
-    assert (rasters.tile("T31AAA", "far") == -1).all()
+    assert (rasters.tile("T31AAA", "east") == -1).all()
     plain = rasters.tile("T31AAA", "plain")[0]
     assert np.isnan(plain[:, :50]).all()
     assert not np.isnan(plain[:, 50:]).any()
     with rasterio.open(rasters.output / "T31AAA" / "plain.tif") as file:
         assert math.isnan(file.nodata)
+
+
+def test_a_raster_outside_all_tiles_causes_one_warning(rasters: Rasters, capsys: pytest.CaptureFixture[str]) -> None:
+    rasters.write("far.tif", np.ones((120, 130), "float32"), origin=(700_500, 4_800_600))
+    for words in (("check",), ("plan",), ("run", "--workers", "0")):
+        code, printed, _ = command(capsys, words[0], rasters.configured(), *words[1:])
+        assert code == 0
+        assert printed.count("far covers no part of") == 1
+        assert "warning: far covers no part of any tile (x and y in EPSG:32631: x 700500 to" in printed
+    assert np.isnan(rasters.tile("T31AAA", "far")).all()
 
 
 def test_four_bands_of_bytes_can_be_cut_again(rasters: Rasters) -> None:

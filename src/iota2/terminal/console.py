@@ -128,8 +128,8 @@ class Console(Watcher):
                 self.say(f"{tile}: {_images_text(sensor)}")
             for note in texts_of(found.notes[tile]):
                 self.say(f"  note: {note}")
-        for note in texts_of(found.remarks):
-            self.say(f"note: {note}")
+        for remark in found.remarks:
+            self.say(remark.line)
         if any(map(_reads_recipe, steps)):
             self.say(f"{len(found.recipe.names)} features per pixel")
             for line in (line for trial in found.trials for line in trial.texts):

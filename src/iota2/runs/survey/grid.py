@@ -42,19 +42,25 @@ def find_grid(problems: Problems) -> Images:
     rasters = _rasters(problems)
     for text in _uncovered_problems(rasters, grids):
         problems.add(("chain", "features_nodata"), text)
+    outside = [raster for raster in rasters if grids and _is_outside(raster, grids)]
+    of_tiles = [raster for raster in rasters if raster not in outside]
     complete = bool(grids and rasters)
     return Images(
         sensors=(),
         scenes={tile: Scene(tile, grid, ()) for tile, grid in grids.items()},
         footprints={},
         notes={
-            tile: remarks_about(_coverage_notes(tile, grid, rasters), "images", tile=tile)
+            tile: remarks_about(_coverage_notes(tile, grid, of_tiles), "images", tile=tile)
             for tile, grid in grids.items()
         },
         complete=complete,
         recipe=FeatureRecipe(()) if complete else None,
         rasters=rasters,
-        raster_remarks=(*_grid_remarks(config, grids), *(_resampling_remark(raster, grids) for raster in rasters))
+        raster_remarks=(
+            *_grid_remarks(config, grids),
+            *(_outside_remark(raster, grids) for raster in outside),
+            *(_resampling_remark(raster, grids) for raster in rasters),
+        )
         if complete
         else (),
     )
@@ -168,8 +174,25 @@ def _uncovered_problems(rasters: Sequence[UserRaster], grids: Mapping[str, GeoBo
             )
 
 
+def _is_outside(raster: UserRaster, grids: Mapping[str, GeoBox]) -> bool:
+    """Whether a raster covers no part of any tile."""
+    return not any(covered_share(grid, raster.grid) for grid in grids.values())
+
+
+def _outside_remark(raster: UserRaster, grids: Mapping[str, GeoBox]) -> Remark:
+    """A warning of a raster that covers no part of any tile, with its bounds and those of the first tile."""
+    tile, grid = next(iter(grids.items()))
+    crs = str(grid.crs)
+    return Remark(
+        f"{raster.name} covers no part of any tile (x and y in {crs}: {bounds_in(raster.grid, crs)}; tile {tile}: "
+        f"{bounds_in(grid, crs)}): all its pixels on the tiles are no data. Check its coordinate system, or move it "
+        "out of chain.features_path",
+        "outside",
+    )
+
+
 def _coverage_notes(tile: str, grid: GeoBox, rasters: Sequence[UserRaster]) -> Iterator[str]:
-    """Notes on rasters that do not cover a tile."""
+    """Notes on rasters that do not cover a tile, but at least a part of another one."""
     for raster in rasters:
         if covers(raster.grid, grid):
             continue
