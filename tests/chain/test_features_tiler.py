@@ -586,6 +586,25 @@ def test_problems_of_grid_and_rasters_are_reported_together(
         assert f"chain.{option}: " in error
 
 
+def test_problems_of_names_are_reported_with_those_of_the_files(
+    rasters: Rasters, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rasters.write("DEM.tif", np.ones((9, 9), "uint8"), crs=None)
+    rasters.write("soil.tiff", np.ones((9, 9), "uint8"))
+    rasters.write("slope.tif", np.ones((9, 9), "complex64"))
+    (rasters.folder / "more").mkdir()
+    folders = [str(rasters.sources), str(rasters.folder / "more")]
+    error = refused(capsys, rasters.configured(features_path=folders, features_nodata={"dam": 1, "DEM": 2}))
+    assert " 6 problems" in error.splitlines()[0]
+    assert "dem.tif would have the same name, dem.tif; rename one of them" in error
+    assert "soil.tiff would have the same name, soil.tif" in error
+    assert "more: no raster (" in error
+    assert "'dam' is not a raster of" in error
+    assert "expected DEM, dem, slope, soil" in error
+    assert "DEM.tif: 1 problem\n        has no coordinate system" in error
+    assert "pixels are complex64" in error
+
+
 def test_an_empty_folder_does_not_define_tiles(rasters: Rasters, capsys: pytest.CaptureFixture[str]) -> None:
     (rasters.folder / "empty").mkdir()
     error = refused(capsys, rasters.configured(grid=None, rasters_grid_path="empty"))

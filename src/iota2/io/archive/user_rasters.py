@@ -29,10 +29,11 @@ _SIGNS = ((".qml", _PALETTED), (".aux.xml", _CATEGORIES))
 """Files beside a raster, by the end of their names, with the text that identifies categories."""
 
 
-def rasters_in(folders: Iterable[Path]) -> dict[str, Path]:
-    """The rasters in some folders by name without extension, sorted; InputError for names that differ only in case.
+def rasters_in(folders: Iterable[Path]) -> tuple[dict[str, Path], list[str]]:
+    """The rasters in some folders by name without extension, sorted, and problems of their names.
 
-    Hidden files and subfolders are ignored. InputError if a folder has no raster.
+    Hidden files and subfolders are ignored. Problems are folders without raster, names that cannot be those of outputs,
+    and names that differ only in case; of equal names, only the first raster is returned.
     """
     found: dict[str, Path] = {}
     problems = []
@@ -47,11 +48,8 @@ def rasters_in(folders: Iterable[Path]) -> dict[str, Path]:
             other = next((one for known, one in found.items() if known.lower() == path.stem.lower()), None)
             if other is not None:
                 problems.append(f"{other} and {path} would have the same name, {path.stem}.tif; rename one of them")
-            else:
-                found[path.stem] = path
-    if problems:
-        raise InputError("\n".join(problems))
-    return found
+            found.setdefault(path.stem, path)
+    return found, problems
 
 
 def _is_raster(name: str) -> bool:

@@ -118,7 +118,9 @@ def _within(bounds: tuple[float, float, float, float], size: tuple[float, float]
 
 def _grids_of_rasters(folder: Path, tiles: Collection[str]) -> dict[str, GeoBox]:
     """The grids of the rasters in a folder, by tile; of ``tiles`` only, unless it is empty."""
-    files = rasters_in([folder])
+    files, problems = rasters_in([folder])
+    if problems:
+        raise InputError("\n".join(problems))
     require_tiles(tiles, [*files])
     problems = [f"{folder}: {text}" for text in tile_name_problems([*files])]
     headers, grids = HeaderReader(), {}
@@ -144,7 +146,9 @@ def _rasters(problems: Problems) -> tuple[UserRaster, ...]:
     chain, options = problems.config.chain, ("features_resampling", "features_nodata")
     if not problems.usable("chain.features_path", *(f"chain.{key}" for key in options)):
         return ()
-    files = problems.attempt(lambda: rasters_in(chain.features_path), "chain", "features_path") or {}
+    files, faults = problems.attempt(lambda: rasters_in(chain.features_path), "chain", "features_path") or ({}, [])
+    for text in faults:
+        problems.add(("chain", "features_path"), text)
     for key in options if files else ():
         for text in unknown_names(getattr(chain, key), [*files]):
             problems.add(("chain", key), text)
@@ -156,7 +160,7 @@ def _rasters(problems: Problems) -> tuple[UserRaster, ...]:
             "features_path",
         )
         found += [raster] if raster else []
-    return tuple(found) if len(found) == len(files) else ()
+    return tuple(found) if len(found) == len(files) and not faults else ()
 
 
 def _uncovered_problems(rasters: Sequence[UserRaster], grids: Mapping[str, GeoBox]) -> Iterator[str]:
