@@ -58,11 +58,13 @@ def test_outdated_products_of_an_earlier_run_are_reported(case: Case, capsys: py
     code, printed, _ = command(capsys, "run", config, "--workers", "0", "--last-step", "learning")
     assert code == 0
     _, old = printed.split("OUT OF DATE, from an earlier run: classification has to run (model/model_1_seed_0 changed)")
-    assert str(case.output / "final/Classif_Seed_0.tif") in old
+    for name in ("Classif_Seed_0.tif", "Classif_Seed_0.qml"):
+        assert str(case.output / "final" / name) in old
     assert up_to_date(printed) == ["Classif_table.csv"]
     code, printed, _ = command(capsys, "run", config, "--workers", "0", "--json", "--last-step", "mosaic")
     done = json.loads(printed.splitlines()[-1])
     reasons = {product["path"].rsplit("/", 1)[1]: product["out_of_date"] for product in done["products"]}
+    assert all(product["about"] for product in done["products"])
     assert reasons["Classif_Seed_0.tif"] is None
     assert "confusionCmd has to run" in reasons["RESULTS.txt"]
     code, printed, _ = command(capsys, "run", config, "--workers", "0")

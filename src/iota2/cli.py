@@ -28,7 +28,6 @@ from iota2.config.syntax.yaml_reader import written_in_yaml
 from iota2.config.template import minimal_config
 from iota2.core.builder import Chain
 from iota2.core.graph import Resources
-from iota2.core.remarks import texts_of
 from iota2.core.words import counted, did_you_mean, json_text, printable, some
 from iota2.errors import (
     EXIT_DEFECT,
@@ -273,9 +272,11 @@ def plan(  # noqa: PLR0917 - typer reads options from the signature
 ) -> None:
     """Show the jobs that a run would execute, and the reasons."""
     console, preview = _preview(config, first_step, last_step, restart, force, paths_from)
-    sizes = texts_of(remark for remark in preview.survey.remarks if remark.kind in ("extent", "resampling"))
-    for note in (*preview.notes, *sizes):
+    for note in preview.notes:
         console.say(f"note: {note}")
+    for remark in preview.survey.remarks:
+        if remark.kind in ("extent", "resampling", "outside"):
+            console.say(remark.line)
     console.preview(preview.plan, preview.verdicts, len(preview.removed or ()))
 
 

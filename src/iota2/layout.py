@@ -7,7 +7,7 @@ The reference page of the output tree is generated from this table.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Protocol
@@ -425,6 +425,12 @@ def product_of(name: str, others: Iterable[Artifact] = ()) -> Artifact | None:
     of_tile = name.partition("/")[0] not in named_folders()
     known = (one for one in (*products(), *others) if of_tile or not one.path.startswith("{"))
     return min((one for one in known if one.matches(name)), key=lambda one: one.path.count("{"), default=None)
+
+
+def with_styles(products: Sequence[str], others: Iterable[str]) -> list[str]:
+    """The paths of ``products``, and those of their QGIS styles among ``others``; relative to the output folder."""
+    stems = {name.rpartition(".")[0] for name in products}
+    return [*products, *(name for name in others if name.endswith(".qml") and name.removesuffix(".qml") in stems)]
 
 
 @cache

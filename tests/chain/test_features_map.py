@@ -427,11 +427,12 @@ def test_maps_of_another_name_or_format_are_out_of_date(case: Case, capsys: pyte
         return {Path(line).name for line in listed}
 
     assert old() == set()
-    assert old(features_map={"output_format": "zarr"}) == {"features_map.tif"}
+    geotiff = {"features_map.tif", "features_map.qml"}
+    assert old(features_map={"output_format": "zarr"}) == geotiff
     named = {"external_features": {"output_name": "mine"}}
     pages = {"features_map.html", "features_map_statistics.json"}
-    assert old(**named) == {"features_map.tif", "features_map.zarr", *pages}
-    assert old() == {"features_map.zarr", "mine.tif", "mine.html", "mine_statistics.json"}
+    assert old(**named) == {"features_map.zarr", *geotiff, *pages}
+    assert old() == {"features_map.zarr", "mine.tif", "mine.qml", "mine.html", "mine_statistics.json"}
 
 
 def jobs_of(case: Case, config: Path) -> set[str]:

@@ -196,18 +196,41 @@ def test_rounded_coordinates_of_a_polygon_add_no_pixels(rasters: Rasters) -> Non
 def test_pixels_outside_are_no_data_and_reported(rasters: Rasters) -> None:
     y, x = np.mgrid[:120, :130]
     rasters.write("plain.tif", (x + y).astype("float64"), origin=(500_500, 4_800_600))
-    rasters.write("far.tif", (x + y).astype("float32"), origin=(700_500, 4_800_600), nodata=-1)
+    rasters.write("east.tif", (x + y).astype("float32"), origin=(501_100, 4_800_600), nodata=-1)
     found = survey(load_config(rasters.configured()))
     texts = [remark.text for remark in found.notes["T31AAA"]]
     assert any("plain covers 50.0% of it; pixels outside are no data" in text for text in texts)
-    assert any("far covers no part of it" in text and "all pixels are no data" in text for text in texts)
+    assert any("east covers no part of it" in text and "all pixels are no data" in text for text in texts)
     rasters.run()
-    assert (rasters.tile("T31AAA", "far") == -1).all()
+    assert (rasters.tile("T31AAA", "east") == -1).all()
     plain = rasters.tile("T31AAA", "plain")[0]
     assert np.isnan(plain[:, :50]).all()
     assert not np.isnan(plain[:, 50:]).any()
     with rasterio.open(rasters.output / "T31AAA" / "plain.tif") as file:
         assert math.isnan(file.nodata)
+
+
+def test_a_raster_outside_all_tiles_causes_one_warning(rasters: Rasters, capsys: pytest.CaptureFixture[str]) -> None:
+    rasters.write("far.tif", np.ones((120, 130), "float32"), origin=(700_500, 4_800_600))
+    for words in (("check",), ("plan",), ("run", "--workers", "0")):
+        code, printed, _ = command(capsys, words[0], rasters.configured(), *words[1:])
+        assert code == 0
+        assert printed.count("far covers no part of") == 1
+        assert "warning: far covers no part of any tile (x and y in EPSG:32631: x 700500 to" in printed
+    assert np.isnan(rasters.tile("T31AAA", "far")).all()
+
+
+def test_four_bands_of_bytes_can_be_cut_again(rasters: Rasters) -> None:
+    """The fourth band of the results is data, not transparency."""
+    values = np.random.default_rng(1).integers(0, 9, (4, 240, 260)).astype("uint8")
+    rasters.write("codes.tif", values, photometric="MINISBLACK")
+    rasters.run(list_tile="T31AAA")
+    first = rasters.tile("T31AAA", "codes")
+    assert first.shape == (4, 100, 100)
+    sources = rasters.output / "T31AAA"
+    rasters.output = rasters.folder / "again"
+    rasters.run(list_tile="T31AAA", features_path=str(sources), output_path=str(rasters.output))
+    np.testing.assert_array_equal(rasters.tile("T31AAA", "codes"), first)
 
 
 @pytest.mark.parametrize("size", [10, 7, 30])
@@ -219,17 +242,48 @@ def test_transparent_pixels_are_no_data(rasters: Rasters, capsys: pytest.Capture
     values[:3, :, :west] = 99
     rasters.write("photo.tif", values, size=size, photometric="RGB", alpha="YES")
     error = refused(capsys, rasters.configured())
-    assert "band 4 is marked as transparency (alpha). If it marks pixels without data, give a value" in error
+    assert "marked as transparency (alpha): band 4. If this marks pixels without data, give a value" in error
     assert "chain.features_nodata : {'photo' : 0}" in error
     assert "gdal_edit.py -colorinterp_4 undefined" in error
     given = {"features_nodata": {"photo": 255}, "list_tile": "T31AAA"}
-    assert "photo (3 bands, uint8" in notes(rasters.configured(**given))
+    noted = notes(rasters.configured(**given))
+    assert "photo (3 bands, uint8" in noted
+    assert "; band 4 (transparency) left out, and pixels where it is 0 are no data" in noted
     rasters.run(**given)
     found = rasters.tile("T31AAA", "photo")
     assert found.shape == (3, 100, 100)
     assert (found[:, :, :47] == 255).all()
     assert (found[:, :, 52:] == 40).all()
     assert {*np.unique(found)} == {40, 255}, "transparent pixels do not contribute to others"
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_all_bands_of_transparency_are_left_out(
+    rasters: Rasters, capsys: pytest.CaptureFixture[str], dtype: str
+) -> None:
+    """The value that the file declares is the example; a mask is no reason to give one before the decision."""
+    values = np.full((4, 240, 260), 40, dtype)
+    values[2, :, :30], values[3, :, -150:] = 0, 0
+    for name, nodata in (("declared", 7), ("undeclared", None)):
+        path = rasters.write(f"{name}.tif", values, nodata=nodata, photometric="MINISBLACK")
+        with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "r+") as file:
+            file.colorinterp = ColorInterp.gray, ColorInterp.undefined, ColorInterp.alpha, ColorInterp.alpha
+            if nodata is None:
+                file.write_mask(np.full((240, 260), 255, "uint8"))
+    error = refused(capsys, rasters.configured())
+    assert "marked as transparency (alpha): bands 3, 4. If this marks" in error
+    assert "chain.features_nodata : {'declared' : 7}; transparency" in error
+    assert "chain.features_nodata : {'undeclared' : 0}; transparency" in error
+    assert "gdal_edit.py -colorinterp_3 undefined -colorinterp_4 undefined" in error
+    assert "a mask marks pixels" not in error
+    given = {"features_nodata": {"declared": 7, "undeclared": 9}, "list_tile": "T31AAA"}
+    assert "; bands 3, 4 (transparency) left out" in notes(rasters.configured(**given))
+    rasters.run(**given)
+    for name, nodata in given["features_nodata"].items():  # type: ignore[attr-defined]
+        found = rasters.tile("T31AAA", name)
+        assert found.shape == (2, 100, 100)
+        assert (found[:, :, :20] == nodata).all()
+        assert (found[:, :, 20:] == 40).all()
 
 
 def test_a_mask_in_a_file_of_its_own_is_refused(rasters: Rasters, capsys: pytest.CaptureFixture[str]) -> None:
@@ -530,6 +584,25 @@ def test_problems_of_grid_and_rasters_are_reported_together(
     error = refused(capsys, rasters.configured(tile_field="x", features_nodata={"c": 1}, output_path="none/\0"))
     for option in ("output_path", "tile_field", "features_path", "features_nodata"):
         assert f"chain.{option}: " in error
+
+
+def test_problems_of_names_are_reported_with_those_of_the_files(
+    rasters: Rasters, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rasters.write("DEM.tif", np.ones((9, 9), "uint8"), crs=None)
+    rasters.write("soil.tiff", np.ones((9, 9), "uint8"))
+    rasters.write("slope.tif", np.ones((9, 9), "complex64"))
+    (rasters.folder / "more").mkdir()
+    folders = [str(rasters.sources), str(rasters.folder / "more")]
+    error = refused(capsys, rasters.configured(features_path=folders, features_nodata={"dam": 1, "DEM": 2}))
+    assert " 6 problems" in error.splitlines()[0]
+    assert "dem.tif would have the same name, dem.tif; rename one of them" in error
+    assert "soil.tiff would have the same name, soil.tif" in error
+    assert "more: no raster (" in error
+    assert "'dam' is not a raster of" in error
+    assert "expected DEM, dem, slope, soil" in error
+    assert "DEM.tif: 1 problem\n        has no coordinate system" in error
+    assert "pixels are complex64" in error
 
 
 def test_an_empty_folder_does_not_define_tiles(rasters: Rasters, capsys: pytest.CaptureFixture[str]) -> None:

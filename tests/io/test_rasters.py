@@ -15,6 +15,7 @@ import rasterio
 from affine import Affine
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
+from rasterio.enums import ColorInterp, MaskFlags
 
 from iota2.compute.placement import Range, source_coordinates
 from iota2.core.grid import block_of, blocks
@@ -84,6 +85,19 @@ def test_a_raster_has_all_properties_of_its_profile(tmp_path: Path) -> None:
         assert file.block_shapes == [(256, 256)]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["map.tif"]
     assert raster_geobox(tmp_path / "map.tif") == GRID
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
+def test_no_band_is_a_colour_or_transparency(tmp_path: Path, dtype: str, count: int) -> None:
+    """GDAL takes 3 or 4 bands of type uint8 for an image in colours, whose fourth band hides pixels."""
+    values = np.stack([labels(k) for k in range(count)]).astype(dtype)
+    write(tmp_path / "a.tif", values, RasterProfile(GRID, dtype, count, overviews="mode"), (100, 700))
+    with rasterio.open(tmp_path / "a.tif") as file:
+        assert file.colorinterp == (ColorInterp.gray, *[ColorInterp.undefined] * (count - 1))
+        assert file.mask_flag_enums[0] == [MaskFlags.all_valid]
+        np.testing.assert_array_equal(file.read(), values)
+    assert b"ColorInterp" not in (tmp_path / "a.tif").read_bytes(), "nothing is stored beside the tags of TIFF"
 
 
 def test_overviews_of_labels_are_labels_and_of_confidence_averages(tmp_path: Path) -> None:

@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 RemarkKind = Literal[
-    "images", "values", "alignment", "regions", "reference", "extent", "options", "resampling", "segments"
+    "images", "values", "alignment", "regions", "reference", "extent", "options", "resampling", "outside", "segments"
 ]
 """Subject of a remark: images and their files, values of images, alignment with the reference image, regions, reference
-data and classes, extent of the map, options of the configuration, resampling of rasters to tiles, or segments."""
+data and classes, extent of the map, options of the configuration, resampling of rasters to tiles, rasters outside all
+tiles, or segments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,11 @@ class Remark:
     """The tile concerned; empty for none or several."""
     sensor: str = ""
     """The series concerned, or the section for all its series; empty for none."""
+
+    @property
+    def line(self) -> str:
+        """The sentence as a note, or as a warning about a raster without any use."""
+        return f"{'warning' if self.kind == 'outside' else 'note'}: {self.text}"
 
 
 def remarks_about(texts: Iterable[str], kind: RemarkKind, *, tile: str = "", sensor: str = "") -> tuple[Remark, ...]:

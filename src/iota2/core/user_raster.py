@@ -36,6 +36,8 @@ class UserRaster:
     bands: int
     reason: str
     """Why the raster is resampled as ``source.resampling``."""
+    alpha_bands: tuple[int, ...] = ()
+    """Numbers of the bands of transparency in the file, from 1, which are not among its ``bands``."""
 
     @property
     def pixel_bytes(self) -> int:

@@ -31,6 +31,11 @@ def counted(count: int, thing: str) -> str:
     return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
+def numbered_bands(numbers: Sequence[int]) -> str:
+    """Numbers of bands as text: ``band 4``, ``bands 4, 5``."""
+    return f"{'band' if len(numbers) == 1 else 'bands'} {some([str(number) for number in numbers])}"
+
+
 def some(names: Sequence[str], shown: int = 5) -> str:
     """The first ``shown`` names, separated by commas, and the number of further names."""
     rest = len(names) - shown

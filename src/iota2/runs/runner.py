@@ -144,20 +144,21 @@ def _not_up_to_date(full_plan: Plan, preview: RunPreview) -> dict[str, Verdict]:
 
 
 def _outdated(full_plan: Plan, stale: Mapping[str, Verdict]) -> dict[Path, str]:
-    """Existing products of ``stale`` jobs, with reasons."""
+    """Existing products of ``stale`` jobs and their styles, with reasons."""
     return {
         full_plan.root / name: _outdated_reason(job, full_plan, stale)
         for job in full_plan.jobs
         if job.id in stale
-        for name in job.products
+        for name in layout.with_styles(job.products, job.makes)
         if (full_plan.root / name).exists()
     }
 
 
 def _left_over_products(config: Config, full_plan: Plan) -> dict[Path, str]:
-    """Existing products of earlier settings that the run does not make, with the reason."""
+    """Existing products of earlier settings that the run does not make, and their styles, with the reason."""
     left, others = left_over(full_plan.root, planned_outputs(full_plan)), chain_of(config).products
-    return {full_plan.root / name: LEFT_OVER for name in left if layout.product_of(name, others)}
+    found = [name for name in left if layout.product_of(name, others)]
+    return {full_plan.root / name: LEFT_OVER for name in layout.with_styles(found, left)}
 
 
 def _outdated_reason(job: Job, plan: Plan, stale: Mapping[str, Verdict]) -> str:
@@ -302,7 +303,7 @@ def failure_text(plan: Plan, results: Mapping[str, JobResult], resume: str) -> s
         name
         for job in plan.jobs
         if job.id in results and results[job.id].state not in SUCCESSFUL
-        for name in job.products
+        for name in layout.with_styles(job.products, job.makes)
     )
     old = sorted(name for name in unmade if (plan.root / name).exists())
     if old:

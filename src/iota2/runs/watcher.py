@@ -29,5 +29,5 @@ class Watcher:
         """Receive the result of a job."""
 
     def outdated(self, products: Mapping[Path, str]) -> None:
-        """Receive existing products that are out of date after the run, each with the reason: steps that were not
-        selected have to run, or the products are those of earlier settings."""
+        """Receive existing products and their styles that are out of date after the run, each with the reason: steps
+        that were not selected have to run, or the products are those of earlier settings."""

@@ -128,8 +128,8 @@ class Console(Watcher):
                 self.say(f"{tile}: {_images_text(sensor)}")
             for note in texts_of(found.notes[tile]):
                 self.say(f"  note: {note}")
-        for note in texts_of(found.remarks):
-            self.say(f"note: {note}")
+        for remark in found.remarks:
+            self.say(remark.line)
         if any(map(_reads_recipe, steps)):
             self.say(f"{len(found.recipe.names)} features per pixel")
             for line in (line for trial in found.trials for line in trial.texts):
@@ -346,7 +346,7 @@ class JsonLines(Watcher):
         """Print an event ``done`` with the products; ``out_of_date`` is the reason for one of an earlier run."""
         known = dict(products)
         for path in self._outdated.keys() - known:
-            artifact = layout.product_of(path.relative_to(output).as_posix())
+            artifact = layout.product_of(path.relative_to(output).as_posix(), layout.artifacts())
             known[path] = artifact.about if artifact else ""
         found = [
             {"path": str(path), "about": about, "out_of_date": self._outdated.get(path)}

@@ -14,12 +14,12 @@ from rasterio.io import DatasetReader
 from iota2.compute.valid import nodata_of
 from iota2.core.files import is_folder_name, read_text
 from iota2.core.user_raster import RasterSource, Resampling, UserRaster
-from iota2.core.words import all_problems, some
+from iota2.core.words import all_problems, numbered_bands, some
 from iota2.errors import InputError
 from iota2.io.archive.headers import Header, read_header
 from iota2.io.archive.layers import SUFFIXES
 from iota2.io.archive.nodata import as_stored
-from iota2.io.files.gdal import alpha_band, has_mask, open_raster
+from iota2.io.files.gdal import alpha_bands, has_mask, open_raster
 
 ASSUMED = "whole numbers without colour table, .qml style or category names"
 """Reason of the kind of whole numbers that nothing identifies as categories."""
@@ -29,10 +29,11 @@ _SIGNS = ((".qml", _PALETTED), (".aux.xml", _CATEGORIES))
 """Files beside a raster, by the end of their names, with the text that identifies categories."""
 
 
-def rasters_in(folders: Iterable[Path]) -> dict[str, Path]:
-    """The rasters in some folders by name without extension, sorted; InputError for names that differ only in case.
+def rasters_in(folders: Iterable[Path]) -> tuple[dict[str, Path], list[str]]:
+    """The rasters in some folders by name without extension, sorted, and problems of their names.
 
-    Hidden files and subfolders are ignored. InputError if a folder has no raster.
+    Hidden files and subfolders are ignored. Problems are folders without raster, names that cannot be those of outputs,
+    and names that differ only in case; of equal names, only the first raster is returned.
     """
     found: dict[str, Path] = {}
     problems = []
@@ -47,11 +48,8 @@ def rasters_in(folders: Iterable[Path]) -> dict[str, Path]:
             other = next((one for known, one in found.items() if known.lower() == path.stem.lower()), None)
             if other is not None:
                 problems.append(f"{other} and {path} would have the same name, {path.stem}.tif; rename one of them")
-            else:
-                found[path.stem] = path
-    if problems:
-        raise InputError("\n".join(problems))
-    return found
+            found.setdefault(path.stem, path)
+    return found, problems
 
 
 def _is_raster(name: str) -> bool:
@@ -79,15 +77,15 @@ def read_user_raster(path: Path, resampling: Mapping[str, Resampling], nodata: M
         raise InputError.about(("chain", "features_nodata"), text)
     missing = _nodata(header, dtype, given) if dtype.kind in "iuf" else None
     with open_raster(path) as source:
-        alpha = alpha_band(source)
+        alpha = alpha_bands(source)
         problems += _mask_problems(path, source, given, missing)
         kind, reason = _kind_of(path, source, dtype)
     if problems:
         raise InputError(all_problems(str(path), problems))
     if path.stem in resampling:
         kind, reason = resampling[path.stem], "chain.features_resampling"
-    bands = len(header.types) - (alpha is not None)
-    return UserRaster(path.stem, RasterSource(str(path), kind, missing), header.grid, dtype.name, bands, reason)
+    source_of_tiles, bands = RasterSource(str(path), kind, missing), len(header.types) - len(alpha)
+    return UserRaster(path.stem, source_of_tiles, header.grid, dtype.name, bands, reason, alpha)
 
 
 def _mask_problems(path: Path, source: DatasetReader, given: float | None, missing: float | None) -> Iterator[str]:
@@ -96,19 +94,22 @@ def _mask_problems(path: Path, source: DatasetReader, given: float | None, missi
     ``given``: value of the options; ``missing``: value of the pixels without data. The last band of a file of four
     bands of type uint8 is often marked as transparency although it contains data, so that the user has to decide.
     """
-    example = f"for example chain.features_nodata : {{'{path.stem}' : {0 if given is None else given:g}}}"
-    if given is None and (alpha := alpha_band(source)):
+    value = 0 if missing is None or np.isnan(missing) else missing
+    example = f"for example chain.features_nodata : {{'{path.stem}' : {value:.10g}}}"
+    undecided = alpha_bands(source) if given is None else ()
+    if undecided:
+        marks = " ".join(f"-colorinterp_{band} undefined" for band in undecided)
         yield (
-            f"band {alpha} is marked as transparency (alpha). If it marks pixels without data, give a value for them "
-            f"that does not occur in the other bands, {example}. If it contains data, remove the mark: "
-            f"gdal_edit.py -colorinterp_{alpha} undefined {path}"
+            f"marked as transparency (alpha): {numbered_bands(undecided)}. If this marks pixels without data, give a "
+            f"value for them that does not occur in the other bands, {example}; transparency is then left out. If it "
+            f"is data, remove the mark: gdal_edit.py {marks} {path}"
         )
     if (beside := path.with_name(f"{path.name}.msk")).exists():
         yield (
             f"{beside.name} beside it may mark pixels without data, and is not read. Move it away if it is not needed; "
             "or copy the raster with gdal_translate --config GDAL_TIFF_INTERNAL_MASK YES"
         )
-    if missing is None and has_mask(source):
+    if missing is None and not undecided and has_mask(source):
         yield f"a mask marks pixels without data. Give a value for them that does not occur in the raster, {example}"
 
 

@@ -204,10 +204,10 @@ def grid_problems(source: DatasetReader) -> list[str]:
     return problems
 
 
-def alpha_band(source: DatasetReader) -> int | None:
-    """Number of the band that contains the transparency of the others, from 1; None without one."""
-    found = [band for band, kind in enumerate(source.colorinterp, start=1) if kind == ColorInterp.alpha]
-    return found[0] if found and source.count > 1 else None
+def alpha_bands(source: DatasetReader) -> tuple[int, ...]:
+    """Numbers of the bands that are marked as transparency of the others, from 1; empty if there are no others."""
+    found = tuple(band for band, kind in enumerate(source.colorinterp, start=1) if kind == ColorInterp.alpha)
+    return found if len(found) < source.count else ()
 
 
 def has_mask(source: DatasetReader) -> bool:

@@ -22,7 +22,7 @@ from iota2.compute.placement import Range, pixels_at, source_coordinates
 from iota2.core.grid import Block, crs_name, resolution
 from iota2.errors import InputError, OutputError
 from iota2.io.files.atomic import replacing, temporary_path
-from iota2.io.files.gdal import alpha_band, has_mask, open_raster, raster_grid, reason_of, without_sidecars
+from iota2.io.files.gdal import alpha_bands, has_mask, open_raster, raster_grid, reason_of, without_sidecars
 
 TILE_PIXELS = 256
 """Width and height of the internal tiles of a file."""
@@ -150,6 +150,11 @@ def _unwritable(path: Path, err: Exception) -> OutputError:
     return OutputError(f"{path}: cannot be written ({reason}). Is the disk full?")
 
 
+_NO_COLOURS = {"PHOTOMETRIC": "MINISBLACK"}
+"""Creation option of files without colour table: by default, GDAL marks 3 bands of type uint8 as red, green and blue,
+and a fourth as transparency. Both files need it; otherwise the difference is stored as metadata."""
+
+
 def _scratch_options(profile: RasterProfile) -> dict[str, Any]:
     """Creation options of the scratch file: tiles that are not written take no space."""
     height, width = profile.geobox.shape
@@ -168,6 +173,7 @@ def _scratch_options(profile: RasterProfile) -> dict[str, Any]:
         "interleave": "band",
         "SPARSE_OK": "TRUE",
         "BIGTIFF": "IF_SAFER",
+        **({} if profile.colours else _NO_COLOURS),
     }
 
 
@@ -184,6 +190,7 @@ def _file_options(profile: RasterProfile) -> dict[str, str]:
         "INTERLEAVE": "BAND",
         "BIGTIFF": "IF_SAFER",
         "COPY_SRC_OVERVIEWS": "YES",
+        **({} if profile.colours else _NO_COLOURS),
         **({"ZLEVEL": "1"} if profile.quick else {}),
     }
 
@@ -250,9 +257,9 @@ class RasterReader:
         self.dtype: np.dtype[Any] = np.dtype(self._source.dtypes[0])
         self.descriptions: tuple[str, ...] = tuple(text or "" for text in self._source.descriptions)
         """Description of each band; empty for a band without one."""
-        alpha = alpha_band(self._source)
-        self.data_bands: list[int] = [band for band in range(1, self.count + 1) if band != alpha]
-        """Numbers of the bands, from 1, apart from that of transparency."""
+        self._alpha_bands = alpha_bands(self._source)
+        self.data_bands: list[int] = [band for band in range(1, self.count + 1) if band not in self._alpha_bands]
+        """Numbers of the bands, from 1, apart from those of transparency."""
 
     def __enter__(self) -> Self:
         return self
@@ -285,12 +292,12 @@ class RasterReader:
     def read_data(self, geobox: GeoBox, nodata: float | None) -> np.ndarray:
         """(band, y, x) values of the ``data_bands`` on a part of the raster; see ``read``.
 
-        The result is ``nodata`` where the mask of the file or its band of transparency has 0; other degrees of
+        The result is ``nodata`` where the mask of the file or a band of transparency has 0; other degrees of
         transparency are data. Without ``nodata``, these are ignored.
         """
         values = self.read_bands(geobox, self.data_bands)
-        if nodata is not None and (alpha := alpha_band(self._source)):
-            values[:, self.read(geobox, band=alpha) == 0] = nodata
+        for band in self._alpha_bands if nodata is not None else ():
+            values[:, self.read(geobox, band=band) == 0] = nodata
         if nodata is not None and has_mask(self._source):
             top, left = position_on(geobox, self.geobox)
             window = Window(left, top, geobox.shape.x, geobox.shape.y)

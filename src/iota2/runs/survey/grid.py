@@ -17,7 +17,7 @@ from iota2.core.recipe import FeatureRecipe
 from iota2.core.remarks import Remark, remarks_about
 from iota2.core.scene import Scene
 from iota2.core.user_raster import UserRaster
-from iota2.core.words import counted, some
+from iota2.core.words import counted, numbered_bands, some
 from iota2.errors import InputError, InputProblems
 from iota2.io.archive.coverage import bounds_in, covered_share
 from iota2.io.archive.headers import HeaderReader
@@ -42,19 +42,25 @@ def find_grid(problems: Problems) -> Images:
     rasters = _rasters(problems)
     for text in _uncovered_problems(rasters, grids):
         problems.add(("chain", "features_nodata"), text)
+    outside = [raster for raster in rasters if grids and _is_outside(raster, grids)]
+    of_tiles = [raster for raster in rasters if raster not in outside]
     complete = bool(grids and rasters)
     return Images(
         sensors=(),
         scenes={tile: Scene(tile, grid, ()) for tile, grid in grids.items()},
         footprints={},
         notes={
-            tile: remarks_about(_coverage_notes(tile, grid, rasters), "images", tile=tile)
+            tile: remarks_about(_coverage_notes(tile, grid, of_tiles), "images", tile=tile)
             for tile, grid in grids.items()
         },
         complete=complete,
         recipe=FeatureRecipe(()) if complete else None,
         rasters=rasters,
-        raster_remarks=(*_grid_remarks(config, grids), *(_resampling_remark(raster, grids) for raster in rasters))
+        raster_remarks=(
+            *_grid_remarks(config, grids),
+            *(_outside_remark(raster, grids) for raster in outside),
+            *(_resampling_remark(raster, grids) for raster in rasters),
+        )
         if complete
         else (),
     )
@@ -112,7 +118,9 @@ def _within(bounds: tuple[float, float, float, float], size: tuple[float, float]
 
 def _grids_of_rasters(folder: Path, tiles: Collection[str]) -> dict[str, GeoBox]:
     """The grids of the rasters in a folder, by tile; of ``tiles`` only, unless it is empty."""
-    files = rasters_in([folder])
+    files, problems = rasters_in([folder])
+    if problems:
+        raise InputError("\n".join(problems))
     require_tiles(tiles, [*files])
     problems = [f"{folder}: {text}" for text in tile_name_problems([*files])]
     headers, grids = HeaderReader(), {}
@@ -138,7 +146,9 @@ def _rasters(problems: Problems) -> tuple[UserRaster, ...]:
     chain, options = problems.config.chain, ("features_resampling", "features_nodata")
     if not problems.usable("chain.features_path", *(f"chain.{key}" for key in options)):
         return ()
-    files = problems.attempt(lambda: rasters_in(chain.features_path), "chain", "features_path") or {}
+    files, faults = problems.attempt(lambda: rasters_in(chain.features_path), "chain", "features_path") or ({}, [])
+    for text in faults:
+        problems.add(("chain", "features_path"), text)
     for key in options if files else ():
         for text in unknown_names(getattr(chain, key), [*files]):
             problems.add(("chain", key), text)
@@ -150,7 +160,7 @@ def _rasters(problems: Problems) -> tuple[UserRaster, ...]:
             "features_path",
         )
         found += [raster] if raster else []
-    return tuple(found) if len(found) == len(files) else ()
+    return tuple(found) if len(found) == len(files) and not faults else ()
 
 
 def _uncovered_problems(rasters: Sequence[UserRaster], grids: Mapping[str, GeoBox]) -> Iterator[str]:
@@ -168,8 +178,25 @@ def _uncovered_problems(rasters: Sequence[UserRaster], grids: Mapping[str, GeoBo
             )
 
 
+def _is_outside(raster: UserRaster, grids: Mapping[str, GeoBox]) -> bool:
+    """Whether a raster covers no part of any tile."""
+    return not any(covered_share(grid, raster.grid) for grid in grids.values())
+
+
+def _outside_remark(raster: UserRaster, grids: Mapping[str, GeoBox]) -> Remark:
+    """A warning of a raster that covers no part of any tile, with its bounds and those of the first tile."""
+    tile, grid = next(iter(grids.items()))
+    crs = str(grid.crs)
+    return Remark(
+        f"{raster.name} covers no part of any tile (x and y in {crs}: {bounds_in(raster.grid, crs)}; tile {tile}: "
+        f"{bounds_in(grid, crs)}): all its pixels on the tiles are no data. Check its coordinate system, or move it "
+        "out of chain.features_path",
+        "outside",
+    )
+
+
 def _coverage_notes(tile: str, grid: GeoBox, rasters: Sequence[UserRaster]) -> Iterator[str]:
-    """Notes on rasters that do not cover a tile."""
+    """Notes on rasters that do not cover a tile, but at least a part of another one."""
     for raster in rasters:
         if covers(raster.grid, grid):
             continue
@@ -202,7 +229,11 @@ def _resampling_remark(raster: UserRaster, grids: Mapping[str, GeoBox]) -> Remar
     why = f"{kind} ({raster.reason})"
     if raster.reason == ASSUMED:
         why = f"assumed to be {why}; for codes, set chain.features_resampling : {{'{raster.name}' : 'categorical'}}"
-    return Remark(f"{file}: {methods}; {why}", "resampling")
+    left_out = ""
+    if raster.alpha_bands:
+        text = f"{numbered_bands(raster.alpha_bands)} (transparency)"
+        left_out = f"; {text} left out, and pixels where it is 0 are no data"
+    return Remark(f"{file}: {methods}; {why}{left_out}", "resampling")
 
 
 _METHODS: Mapping[str, str] = {
