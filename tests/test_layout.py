@@ -16,18 +16,20 @@ def test_products_are_in_the_folder_final_and_made_by_steps() -> None:
         assert not product.path.startswith("final/TMP/"), product.path
 
 
-def test_each_raster_of_the_final_folder_has_a_style() -> None:
-    """QGIS applies the style beside a raster; it exists whenever the raster does."""
+def test_each_raster_and_layer_of_the_final_folder_has_a_style() -> None:
+    """QGIS applies the style beside a raster or GeoPackage; it exists whenever the file does."""
     styles = {artifact.path: artifact for artifact in layout.artifacts() if artifact.path.endswith(".qml")}
-    rasters = [one for one in layout.artifacts() if one.path.startswith("final/") and one.path.endswith(".tif")]
-    assert layout.OPTICAL_MAP in rasters
-    for raster in rasters:
-        style = styles.pop(raster.path.removesuffix(".tif") + ".qml", None)
-        assert style is not None, f"{raster.path} has no style"
-        assert style.when is raster.when, style.path
+    shown = [
+        one for one in layout.artifacts() if one.path.startswith("final/") and one.path.endswith((".tif", ".gpkg"))
+    ]
+    assert {layout.OPTICAL_MAP, layout.SEGMENT_LAYER} <= {*shown}
+    for file in shown:
+        style = styles.pop(file.path.rpartition(".")[0] + ".qml", None)
+        assert style is not None, f"{file.path} has no style"
+        assert style.when is file.when, style.path
         makers = [step for builder in BUILDERS for step in builder.steps if style in step.makes.values()]
         assert makers, f"no step writes {style.path}"
-    assert not styles, "styles without a raster"
+    assert not styles, "styles without a file"
 
 
 def test_product_names_are_recognised_for_any_seed() -> None:

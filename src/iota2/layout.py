@@ -768,6 +768,10 @@ SEGMENT_LABELS = Artifact(
 SEGMENT_CLASSES = Artifact(
     "segmentation/{tile}_seed_{seed}.npz", "Class, confidence and probabilities of the segments of the tile."
 )
+SEGMENT_POLYGONS = Artifact(
+    "segmentation/{tile}_polygons.parquet",
+    "Polygons of the segments whose home is the tile, with their classes and features, as GeoParquet.",
+)
 
 # ---- dimension reduction
 UNREDUCED_SAMPLES = Artifact(
@@ -1207,6 +1211,27 @@ REGULARISED_STYLE = Artifact(
     when=with_mapping_unit,
     role="note",
 )
+
+# ---- polygons of segments
+SEGMENT_LAYER = Artifact(
+    "final/vectors/segments_{tile}.gpkg",
+    "Polygons of the segments whose home is the tile, in `proj`: class, confidence and as many features as a "
+    "GeoPackage can contain.",
+    role="product",
+)
+SEGMENT_LAYER_STYLE = Artifact(
+    "final/vectors/segments_{tile}.qml",
+    "QGIS style of the segments: names and colours of the classes of the first run.",
+    role="note",
+)
+ALL_SEGMENTS = Artifact(
+    "final/vectors/segments.parquet",
+    "Polygons of the segments of all tiles, in `proj`, with class, confidence and all features, as GeoParquet.",
+    role="product",
+)
+
+SEGMENT_PRODUCTS = (SEGMENT_LAYER, ALL_SEGMENTS)
+"""Products that only classifications of segments have."""
 
 # ---- features map
 MAP_BANDS = Artifact(

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import geopandas as gpd
 import numpy as np
 import pytest
+import shapely
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
@@ -28,11 +31,13 @@ from iota2.io.rasters.qgis import (
     likely_classes_style,
     margin_style,
     paletted_style,
+    polygon_style,
     probability_style,
     ramp_style,
     undecided_entry,
     validity_style,
 )
+from iota2.io.tables.polygon_tables import write_geopackage, write_polygons
 
 NAMES = ('blé & "maïs" <dur>', "eau", "a\x00b\ud800")
 CLASSES = Nomenclature((3, 211, 300), NAMES, ((255, 85, 0), (0, 0, 9), (1, 2, 3)), (3, 211, 300))
@@ -105,6 +110,31 @@ def test_the_style_of_the_map_has_exactly_the_classes_with_names_and_colours() -
         ("211", "#000009", "eau", "255"),
         ("300", "#010203", "a�b�", "255"),
     ]
+
+
+def test_the_style_of_polygons_has_a_symbol_for_each_class_and_one_for_all_others() -> None:
+    text = polygon_style(CLASSES, "code_seed_0")
+    assert text.startswith("<!DOCTYPE qgis")
+    found = ElementTree.fromstring(text).find("renderer-v2")
+    assert found is not None
+    assert (found.get("type"), found.get("attr")) == ("categorizedSymbol", "code_seed_0")
+    symbols = {symbol.get("name"): symbol for symbol in found.iterfind("symbols/symbol")}
+    shown = []
+    for category in found.iterfind("categories/category"):
+        symbol = symbols.pop(category.get("symbol"))
+        layer = symbol.find("layer")
+        assert layer is not None
+        assert (symbol.get("type"), layer.get("class"), category.get("render")) == ("fill", "SimpleFill", "true")
+        options = {one.get("name"): one.get("value") for one in layer.iterfind("Option/Option")}
+        assert options == {one.get("k"): one.get("v") for one in layer.iterfind("prop")}, "of older versions of QGIS"
+        shown.append((category.get("value"), options["color"], category.get("label")))
+    assert shown == [
+        ("3", "255,85,0,255", NAMES[0]),
+        ("211", "0,0,9,255", "eau"),
+        ("300", "1,2,3,255", "a�b�"),
+        ("", "255,255,255,0", "not classified"),
+    ]
+    assert not symbols
 
 
 def test_the_style_of_features_stretches_three_bands() -> None:
@@ -196,6 +226,19 @@ for path in sys.argv[1:]:
 print("FOUND" + json.dumps(found), flush=True)
 os._exit(0)  # QGIS may crash at exit
 """
+VECTOR_SCRIPT = """
+import json, os, sys
+from qgis.core import QgsApplication, QgsVectorLayer
+app = QgsApplication([], False)
+app.initQgis()
+layer = QgsVectorLayer(sys.argv[1] + "|layername=segments", "layer", "ogr")
+renderer = layer.renderer()
+classes = []
+if renderer.type() == "categorizedSymbol":
+    classes = [[str(c.value() or ""), c.label(), c.symbol().color().name()] for c in renderer.categories()]
+print("FOUND" + json.dumps({"attribute": renderer.classAttribute(), "classes": classes}), flush=True)
+os._exit(0)  # QGIS may crash at exit
+"""
 BACKGROUND = "#ff00ff"
 
 
@@ -238,10 +281,14 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         with RasterWriter(folder / f"{name}.tif", RasterProfile(grid, **profile)) as writer:
             writer.write(next(blocks("", grid, grid.shape)), pixels.astype(profile["dtype"]))
         (folder / f"{name}.qml").write_text(style, encoding="utf-8")
+    return run_qgis(QGIS_SCRIPT, folder, [folder / f"{name}.tif" for name in given])
+
+
+def run_qgis(script: str, folder: Path, paths: Sequence[Path]) -> dict[str, Any]:
+    """What a script that uses QGIS finds in files."""
     environment = {"QT_QPA_PLATFORM": "offscreen", "HOME": str(folder), "PATH": os.environ["PATH"]}
-    paths = [str(folder / f"{name}.tif") for name in given]
     ran = subprocess.run(
-        [SYSTEM_PYTHON, "-c", QGIS_SCRIPT, *paths],
+        [SYSTEM_PYTHON, "-c", script, *map(str, paths)],
         capture_output=True,
         text=True,
         env=environment,
@@ -252,6 +299,19 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     assert "FOUND" in ran.stdout, ran.stderr
     found: dict[str, Any] = json.loads(ran.stdout.partition("FOUND")[2])
     return found
+
+
+def test_qgis_shows_polygons_by_class(tmp_path: Path) -> None:
+    if not _has_qgis():
+        pytest.skip("QGIS is not installed for the Python of the system")
+    squares = gpd.GeoDataFrame({"code": [3, 211]}, geometry=[shapely.box(k, 0, k + 1, 1) for k in (0, 1)], crs=2154)
+    write_polygons(squares[:0], [squares], tmp_path / "a.parquet")
+    write_geopackage(tmp_path / "a.parquet", tmp_path / "a.gpkg", "segments")
+    (tmp_path / "a.qml").write_text(polygon_style(CLASSES, "code"), encoding="utf-8")
+    found = run_qgis(VECTOR_SCRIPT, tmp_path, [tmp_path / "a.gpkg"])
+    assert found["attribute"] == "code"
+    assert found["classes"][:2] == [["3", NAMES[0], "#ff5500"], ["211", "eau", "#000009"]]
+    assert found["classes"][3][:2] == ["", "not classified"]
 
 
 @pytest.mark.parametrize("name", ["map", "map_ColorIndexed"])

@@ -213,6 +213,14 @@ def test_headings_of_several_runs_name_the_run(tmp_path: Path, reported: Path) -
     assert not [title for title in headings(single) if "seed" in title or "runs" in title]
 
 
+def test_the_page_lists_polygons_of_segments_if_there_are_segments(tmp_path: Path, reported: Path) -> None:
+    report(tmp_path, [0, 1], inputs={"segments": "segments.parquet"})
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    names = ["Classif_Seed_0.tif", "Classif_Seed_1.tif", f"vectors/segments_{TILE}.gpkg", "vectors/segments.parquet"]
+    assert [page.count(f'href="{name}"') for name in names] == [1, 1, 1, 1]
+    assert "vectors/" not in (reported / "report.html").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("method", "undecided", "confidence"),
     [("majorityvoting", 255, "Confidence, seed 0"), ("mean", None, "Confidence, fusion of the runs")],

@@ -127,7 +127,7 @@ FOLDERS = {
     "final/simplification/tiles": "Empty: for the vectorisation.",
     "final/simplification/tmp": "Empty: for the vectorisation.",
     "final/simplification/vectors": "Empty: for the vectorisation.",
-    "final/vectors": "Empty: for the vectorisation.",
+    "final/vectors": "Polygons of segments; empty without segments: for the vectorisation.",
     "formattingVectors": "Reference polygons cut by tile, region and validity.",
     "learningSamples": "Samples with their feature values.",
     "model": "The trained models.",

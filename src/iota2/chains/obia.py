@@ -10,10 +10,12 @@ from iota2.config.options.schema import Config
 from iota2.core.builder import Builder
 from iota2.steps.learning import reduction, training
 from iota2.steps.objects import (
+    all_polygons,
     classes,
     labelled,
     labels,
     merging,
+    polygons,
     samples,
     segmentation,
     shared,
@@ -129,6 +131,8 @@ OBIA = Builder(
         shaping.STEP,
         mosaic.STEP,
         regularisation.STEP,
+        polygons.STEP,
+        all_polygons.STEP,
         confusion.STEP,
         merge_confusions.STEP,
         confusion_figure.STEP,

@@ -100,6 +100,7 @@ ROLES: tuple[str, ...] = get_args(Role)
 MEDIA_TYPES = {
     ".csv": "text/csv",
     ".cv": "text/plain",
+    ".gpkg": "application/geopackage+sqlite3",
     ".html": "text/html",
     ".json": "application/json",
     ".jsonl": "application/jsonl",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from iota2.compute.segment_statistics import SegmentPieces, segment_values
 from iota2.core.cube import FeatureBlock
+from iota2.core.graph import Paths
 from iota2.core.recipe import COUNT, MISSING, FeatureRecipe
 from iota2.io.tables.segment_pieces import read_segment_pieces
 from iota2.io.tables.segment_values import SegmentValues, read_segments, segment_values_writer
@@ -26,6 +27,16 @@ def missing_value(recipe: FeatureRecipe) -> float:
 def value_names(recipe: FeatureRecipe) -> list[str]:
     """Names of the columns of tables of segments: the features without the number of pixels, which is always there."""
     return list(recipe.names[: len(recipe.names) - (COUNT in recipe.statistics)])
+
+
+def value_files(inputs: Paths) -> Iterator[Path]:
+    """The files with the features of the segments of a tile: inside its parts, in several parts, in several tiles.
+
+    They are the ``inputs`` ``part_values``, ``values`` and ``shared_values`` of a job over the tile.
+    """
+    for name in ("part_values", "values", "shared_values"):
+        for _, path in inputs.each(name):
+            yield path
 
 
 def features_of(found: SegmentValues, recipe: FeatureRecipe) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""QGIS 3 layer styles of the rasters of a run: class names, colours and colour ramps."""
+"""QGIS 3 layer styles of the rasters and polygons of a run: class names, colours and colour ramps."""
 
 from __future__ import annotations
 
@@ -15,6 +15,14 @@ from iota2.core.palettes import CONFIDENCE, PROBABILITY, VALIDITY
 DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
 MAX_CONFIDENCE = 100
 """Largest values in confidence maps (percent) and in probability maps (per mille)."""
+_OUTLINE = {
+    "style": "solid",
+    "outline_color": "80,80,80,255",
+    "outline_style": "solid",
+    "outline_width": "0.1",
+    "outline_width_unit": "MM",
+}
+"""Properties of the fill and outline of polygons."""
 _WRONG, _RIGHT, _LEARNING_WRONG, _LEARNING_RIGHT = "#d7191c", "#1a9641", "#fdae61", "#a6d96a"
 
 
@@ -38,6 +46,26 @@ def class_style(nomenclature: Nomenclature, others: Sequence[Entry] = ()) -> str
     """
     named = zip(nomenclature.codes, nomenclature.names, nomenclature.colors, strict=True)
     return paletted_style([*(Entry(code, _hex(color), name) for code, name, color in named), *others])
+
+
+def polygon_style(nomenclature: Nomenclature, column: str) -> str:
+    """Style of polygons with the code of a class in ``column``: names and colours; without code, only the outline."""
+    named = zip(nomenclature.codes, nomenclature.names, nomenclature.colors, strict=True)
+    entries = [(str(code), name, (*color, 255)) for code, name, color in named]
+    renderer = Element(
+        "renderer-v2", type="categorizedSymbol", attr=column, symbollevels="0", enableorderby="0", forceraster="0"
+    )
+    categories, symbols = SubElement(renderer, "categories"), SubElement(renderer, "symbols")
+    # the category without value contains null and all other values
+    for k, (value, name, color) in enumerate([*entries, ("", "not classified", (255, 255, 255, 0))]):
+        SubElement(categories, "category", value=value, symbol=str(k), label=_writable(name), render="true")
+        symbol = SubElement(symbols, "symbol", type="fill", name=str(k), alpha="1", clip_to_extent="1", force_rhr="0")
+        layer = SubElement(symbol, "layer", attrib={"class": "SimpleFill", "enabled": "1", "locked": "0", "pass": "0"})
+        options = SubElement(layer, "Option", type="Map")
+        for option, text in (("color", _components(color)), *_OUTLINE.items()):
+            SubElement(options, "Option", type="QString", name=option, value=text)
+            SubElement(layer, "prop", k=option, v=text)  # read by QGIS up to 3.24
+    return _text(renderer)
 
 
 def confidence_style() -> str:
@@ -153,10 +181,16 @@ def _renderer(kind: str) -> Element:
 
 
 def _document(renderer: Element) -> str:
-    root = Element("qgis", version="3.22.0", styleCategories="Symbology")
-    pipe = SubElement(root, "pipe")
+    """The text of the style of a raster."""
+    pipe = Element("pipe")
     pipe.append(renderer)
     SubElement(pipe, "rasterresampler", maxOversampling="2")
+    return _text(pipe)
+
+
+def _text(content: Element) -> str:
+    root = Element("qgis", version="3.22.0", styleCategories="Symbology")
+    root.append(content)
     SubElement(root, "blendMode").text = "0"
     ElementTree.indent(root)
     return DOCTYPE + ElementTree.tostring(root, encoding="unicode") + "\n"
@@ -165,6 +199,11 @@ def _document(renderer: Element) -> str:
 def undecided_entry(value: int, color: Color) -> Entry:
     """Entry of the pixels of a fusion that are not decided."""
     return Entry(value, _hex(color), "undecided")
+
+
+def _components(color: Sequence[int]) -> str:
+    """Red, green, blue and alpha as text."""
+    return ",".join(map(str, color))
 
 
 def _hex(color: Color) -> str:

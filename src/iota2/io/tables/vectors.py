@@ -85,7 +85,7 @@ def open_layer(path: str | Path, layer: str | None = None) -> Iterator[OpenLayer
     _require_files(file)
     prefix = _prefix(file)
     require_whole(file)
-    with _without_separators(file) as plain:
+    with without_separators(file) as plain:
         yield OpenLayer(file, f"{prefix}{plain}", chosen_layer(f"{prefix}{plain}", source, file))
 
 
@@ -151,7 +151,7 @@ def _prefix(path: Path) -> str:
 
 
 @contextmanager
-def _without_separators(path: Path) -> Iterator[Path]:
+def without_separators(path: Path) -> Iterator[Path]:
     """An equivalent path without ``;`` and ``!``, at which pyogrio would split it."""
     if not ADDRESS_SEPARATORS & set(str(path)):
         yield path
@@ -229,7 +229,7 @@ def write_shapefile(frame: gpd.GeoDataFrame, path: str | Path, *, empty_type: st
     columns = [str(name) for name in frame.columns if name != frame.geometry.name]
     fields = field_names(columns)
     _check_texts(frame, columns, path)
-    with replacing_shapefile(path) as part, _without_separators(part) as plain:
+    with replacing_shapefile(path) as part, without_separators(part) as plain:
         pyogrio.write_dataframe(
             frame.rename(columns=fields),
             plain,
@@ -307,7 +307,7 @@ def write_sqlite(frame: gpd.GeoDataFrame, path: str | Path, table: str = TABLE, 
         raise OutputError(
             f"{path}: has {attributes} columns, an SQLite table at most {sqlite_max_columns()}. Write GeoParquet"
         )
-    with replacing(path) as part, _without_separators(part) as plain:
+    with replacing(path) as part, without_separators(part) as plain:
         pyogrio.write_dataframe(
             frame,
             plain,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from odc.geo.geobox import GeoBox
@@ -31,7 +30,7 @@ from iota2.steps.blocks import copy_shape
 from iota2.steps.located_segments import located_segments
 from iota2.steps.profiles import confidence_profile, label_profile, probability_profile, scaled_shares
 from iota2.steps.region_order import region_order
-from iota2.steps.segment_features import block_of_segments, value_names
+from iota2.steps.segment_features import block_of_segments, value_files, value_names
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ def _predictions(
 ) -> Iterator[tuple[Key, np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]]]:
     """Yield the predictions of each model: rows of the segments; labels, confidence, probabilities (segment, class)."""
     recipe, codes = read_recipe(job.inp.recipe), classes.codes
-    for path in _files(job):
+    for path in value_files(job.inp):
         for batch in read_batches(path, value_names(recipe)):
             rows = batch.segment.astype(np.int64) - 1
             block = block_of_segments(batch, recipe)
@@ -93,13 +92,6 @@ def _predictions(
                 found = in_all_classes(model.predict(block, own[None], threads=job.use.threads), columns, len(codes))
                 result = found.labels[0, own], found.confidence[0, own], found.probabilities[:, 0, own].T
                 yield key, rows[own], result
-
-
-def _files(job: JobContext[ClassesParams]) -> Iterator[Path]:
-    """The files with the features of the segments of the tile."""
-    for name in ("part_values", "values", "shared_values"):
-        for _, path in job.inp.each(name):
-            yield path
 
 
 def _write_maps(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import platform
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
@@ -66,7 +66,7 @@ class ReportParams:
     options: Mapping[str, str]
     """Options that differ from their default, as text, except those that are read from the models."""
     files: tuple[Artifact, ...]
-    """Products to list."""
+    """Products to list, without those of segments."""
     runs: int
     bayesian: bool = False
     """Whether the map is smoothed by Bayesian smoothing."""
@@ -103,7 +103,7 @@ def params(config: Config) -> ReportParams:
         for setting in effective
         if setting.value != setting.default and f"{setting.section}.{setting.key}" not in TRAINING_OPTIONS
     ]
-    others = layout.REPORT, *layout.FEATURES
+    others = layout.REPORT, *layout.FEATURES, *layout.SEGMENT_PRODUCTS
     return ReportParams(
         title=config.chain.output_path.name,
         options={f"{s.section}.{s.key}": _value_text(s.value) for s in changed},
@@ -213,7 +213,7 @@ def _page(
                 figures_module().validity_quicklook(*_quicklook(job.inp.validity)),
             ),
         ),
-        files=_files(job.params),
+        files=_files(job, [scene.tile for scene in scenes]),
         versions=tuple(_versions().items()),
     )
 
@@ -333,14 +333,13 @@ def _aligned_series(tile: str, path: Path) -> Iterator[AlignedSeries]:
         )
 
 
-def _files(given: ReportParams) -> tuple[tuple[str, str], ...]:
+def _files(job: JobContext[ReportParams], tiles: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """Paths of the products, relative to the folder of the page, with their descriptions."""
     folder = PurePosixPath(layout.REPORT.path).parent
-    return tuple(
-        (str(PurePosixPath(artifact.path.format(seed=seed)).relative_to(folder)), artifact.about)
-        for artifact in given.files
-        for seed in (range(given.runs) if artifact.axes else [0])
-    )
+    listed = (*job.params.files, *(layout.SEGMENT_PRODUCTS if "segments" in job.inp else ()))
+    keys = [{"seed": seed, "tile": tile} for tile in tiles for seed in range(job.params.runs)]
+    paths = {artifact.path.format(**key): artifact.about for artifact in listed for key in keys}
+    return tuple((str(PurePosixPath(path).relative_to(folder)), about) for path, about in paths.items())
 
 
 def _importance(job: JobContext) -> ImportanceView | None:
@@ -436,6 +435,7 @@ STEP = Step(
         "fused_confidence": optional(layout.MERGED_CONFIDENCE),
         "fused_validation": optional(layout.MERGED_VALIDATION),
         "run_validation": optional(layout.RUN_VALIDATION),
+        "segments": optional(layout.ALL_SEGMENTS),
     },
     makes={
         "results": layout.RESULTS,

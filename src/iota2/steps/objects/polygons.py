@@ -1,0 +1,240 @@
+"""Step: polygons of the segments of one tile, with their classes and features."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+
+from iota2 import layout
+from iota2.config.options.schema import Config
+from iota2.core.cost import Cost, JobFacts
+from iota2.core.graph import JobContext, Step
+from iota2.core.grid import crs_name
+from iota2.core.nomenclature import Nomenclature
+from iota2.core.recipe import MISSING, FeatureRecipe
+from iota2.core.tables import REGION
+from iota2.io.files.atomic import write_text
+from iota2.io.files.crs import to_crs
+from iota2.io.rasters.files import raster_geobox
+from iota2.io.rasters.qgis import polygon_style
+from iota2.io.rasters.segment_polygons import segment_polygons
+from iota2.io.tables.classes import read_classes
+from iota2.io.tables.polygon_tables import group_rows, polygon_bytes, write_geopackage, write_polygons
+from iota2.io.tables.recipes import read_recipe
+from iota2.io.tables.segment_labels import NUMBER, TILE
+from iota2.io.tables.segments import SegmentClasses, Segments, SharedSegments
+from iota2.io.tables.vectors import read_vector, sqlite_max_columns
+from iota2.steps.located_segments import located_segments
+from iota2.steps.profiles import confidence_percent
+from iota2.steps.region_order import region_order
+from iota2.steps.segment_features import read_selected, value_files, value_names
+
+log = logging.getLogger(__name__)
+
+LAYER = "segments"
+"""Name of the layer in a GeoPackage."""
+CODE = "code"
+"""Column of the code in the map."""
+SEGMENT_SECONDS, VALUE_SECONDS = 200e-6, 0.3e-6
+"""Seconds to write a segment and each of its features, measured by ``make bench``."""
+_SEGMENT_BYTES = 80
+"""Bytes of memory of a segment in the tables of a job, without its predictions."""
+
+
+@dataclass(frozen=True)
+class PolygonsParams:
+    """Whether segments are computed; projection of the polygons, and order of regions."""
+
+    computed: bool
+    proj: str
+    region_priority: tuple[str, ...]
+
+    def by_user_name(self) -> Mapping[str, object]:
+        """The parameters by option name of the configuration."""
+        return {
+            "whether segments are computed": self.computed,
+            "chain.proj": self.proj,
+            "obia.region_priority": self.region_priority,
+        }
+
+
+def params(config: Config) -> PolygonsParams:
+    """Parameters of the polygons from the configuration."""
+    return PolygonsParams(config.obia.computed, config.chain.proj, config.obia.region_priority or ())
+
+
+def run(job: JobContext[PolygonsParams]) -> None:
+    """Write the polygons of the segments with pixels in the map whose home is the tile, from top to bottom.
+
+    Computed segments end at the border of the area of the map that the tile contributes, so that polygons of different
+    tiles do not overlap. Segments of the user are whole, as far as they are inside the tile.
+
+    All features are written to the GeoParquet file, to the GeoPackage as many as it can contain.
+    """
+    attributes = _Attributes.read(job)
+    empty = _frame(job, attributes.of(np.zeros(0, np.int64)), np.zeros(0, object))
+    write_polygons(empty, _frames(job, attributes), job.out.polygons)
+    omitted = write_geopackage(job.out.polygons, job.out.layer, LAYER)
+    if omitted:
+        features = len(value_names(attributes.recipe))
+        log.warning(
+            "%d of %d features are only in the table of all tiles: a GeoPackage has at most %d columns",
+            len(omitted),
+            features,
+            sqlite_max_columns(),
+        )
+    write_text(job.out.style, polygon_style(attributes.classes, CODE + next(iter(attributes.runs))))
+
+
+def _frames(job: JobContext[PolygonsParams], attributes: _Attributes) -> Iterator[gpd.GeoDataFrame]:
+    """Yield all polygons with their attributes, some at a time."""
+    count = group_rows(len(value_names(attributes.recipe)))
+    areas = [*job.inp.all("regions_of_tile").values()] if job.params.computed else []
+    for numbers, polygons in segment_polygons(job.inp.segments, attributes.wanted, count, areas):
+        yield _frame(job, attributes.of(numbers), polygons)
+
+
+def _frame(job: JobContext[PolygonsParams], attributes: pd.DataFrame, polygons: np.ndarray) -> gpd.GeoDataFrame:
+    """The polygons, given on the grid of the tile, in the projection of the products."""
+    moved = to_crs(gpd.GeoSeries(polygons, crs=crs_name(raster_geobox(job.inp.segments))), job.params.proj)
+    return gpd.GeoDataFrame(attributes, geometry=moved)
+
+
+@dataclass(frozen=True, eq=False)
+class _Attributes:
+    """Attributes of the segments of a tile."""
+
+    tile: str
+    wanted: np.ndarray
+    """(segment,) bool: segments whose home is the tile and that have pixels in the map."""
+    identifier: np.ndarray
+    """(segment,) int64."""
+    region: np.ndarray
+    """(segment,) int64: position among ``regions``."""
+    regions: tuple[str, ...]
+    pixels: np.ndarray
+    """(segment,) int64: pixels in all tiles."""
+    classes: Nomenclature
+    runs: Mapping[str, SegmentClasses]
+    """Predictions of each seed, by the suffix of its columns."""
+    recipe: FeatureRecipe
+    files: tuple[Path, ...]
+    """Files of the features."""
+
+    @classmethod
+    def read(cls, job: JobContext[PolygonsParams]) -> _Attributes:
+        """The attributes from the inputs of a job."""
+        tile, table, shared = job.key.tile, Segments.read(job.inp.table), SharedSegments.read(job.inp.shared)
+        located = located_segments(table, shared, tile)
+        here = shared.of_tile(tile)
+        pixels = table.pixels.copy()
+        pixels[here.number - 1] = here.pixels
+        home = (located[TILE] == tile) & (located[NUMBER] == np.arange(1, len(table) + 1))
+        regions = region_order(read_vector(job.inp.regions)[REGION].astype(str).tolist(), job.params.region_priority)
+        found = {key.seed: path for key, path in sorted(job.inp.each("predictions"))}
+        runs = {f"_seed_{seed}" if len(found) > 1 else "": SegmentClasses.read(path) for seed, path in found.items()}
+        return cls(
+            tile,
+            home.to_numpy() & (pixels > 0),
+            table.identifier,
+            located[REGION].to_numpy(),
+            tuple(regions),
+            pixels,
+            read_classes(job.inp.classes),
+            runs,
+            read_recipe(job.inp.recipe),
+            tuple(value_files(job.inp)),
+        )
+
+    def of(self, numbers: np.ndarray) -> pd.DataFrame:
+        """The attributes of the segments with these ``numbers`` (segment,), which are ascending."""
+        rows = numbers - 1
+        columns = {
+            "segment": self.identifier[rows],
+            "tile": pd.array([self.tile] * len(rows), "string"),
+            "region": pd.array(np.array(self.regions, object)[self.region[rows]], "string"),
+            "pixels": self.pixels[rows],
+        }
+        for suffix, found in self.runs.items():
+            predicted = _class_columns(self.classes, found.label[rows], found.confidence[rows])
+            columns |= {f"{name}{suffix}": values for name, values in predicted.items()}
+        return pd.concat([pd.DataFrame(columns), self._features(numbers)], axis=1)
+
+    def _features(self, numbers: np.ndarray) -> pd.DataFrame:
+        """The features; NaN without value."""
+        names = value_names(self.recipe)
+        values = np.full((len(numbers), len(names)), np.nan, np.float32)
+        if len(numbers):
+            found = read_selected(self.files, numbers, self.recipe)
+            values[np.searchsorted(numbers, found.segment)] = np.where(found.values == MISSING, np.nan, found.values)
+        return pd.DataFrame(values, columns=names)
+
+
+def _class_columns(classes: Nomenclature, label: np.ndarray, confidence: np.ndarray) -> dict[str, pd.Series]:
+    """Columns of the class of segments; null where ``label`` (segment,) is 0."""
+    missing = label == 0
+    at = np.minimum(np.searchsorted(classes.codes, label), len(classes.codes) - 1)
+
+    def column(values: np.ndarray, kind: str) -> pd.Series:
+        found = values.astype(object)
+        found[missing] = None
+        return pd.Series(found, dtype=kind)
+
+    labels, names = np.array(classes.labels), np.array(classes.names, object)
+    percent = confidence_percent(confidence, ~missing)
+    return {
+        "label": column(labels[at], "Int64" if labels.dtype.kind == "i" else "string"),
+        CODE: column(label, "Int32"),
+        "name": column(names[at], "string"),
+        "confidence": column(percent, "Int16"),
+    }
+
+
+def cost(config: Config, facts: JobFacts) -> Cost:
+    """Cost of a job: outlines, features and predictions of all segments, written to two files."""
+    run, runs = facts.run, config.arg_train.runs
+    segments = facts.pixels / config.obia.segment_size**2
+    features = run.features * len(config.obia.stats_used)
+    usual = facts.raster_cost()
+    disk = 2 * segments * polygon_bytes(features)
+    return Cost(
+        usual.memory + int(segments * (_SEGMENT_BYTES + runs * (8 + 4 * run.class_count))),
+        usual.seconds + segments * (SEGMENT_SECONDS + VALUE_SECONDS * features),
+        disk,
+    )
+
+
+STEP = Step(
+    name="segmentPolygons",
+    group="mosaic",
+    about="Write the segments of each tile as polygons with their classes.",
+    task="segment_polygons_{tile}",
+    run=run,
+    over=("tile",),
+    needs={
+        "recipe": layout.SEGMENT_RECIPE,
+        "regions": layout.REGIONS,
+        "classes": layout.CLASSES,
+        "table": layout.SEGMENT_TABLE,
+        "segments": layout.SEGMENTS,
+        "regions_of_tile": layout.REGION_RASTER,
+        "shared": layout.SHARED_SEGMENTS,
+        "part_values": layout.PART_SEGMENTS,
+        "values": layout.TILE_SEGMENTS,
+        "shared_values": layout.TILE_SHARED_SEGMENTS,
+        "predictions": layout.SEGMENT_CLASSES,
+    },
+    makes={
+        "polygons": layout.SEGMENT_POLYGONS,
+        "layer": layout.SEGMENT_LAYER,
+        "style": layout.SEGMENT_LAYER_STYLE,
+    },
+    params=params,
+    cost=cost,
+)
