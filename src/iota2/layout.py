@@ -722,6 +722,9 @@ SHARED_SEGMENTS = Artifact("segmentation/shared.npz", "Segments in several tiles
 SEGMENT_RECIPE = Artifact("segmentation/recipe.json", "Definition of the features of segments.")
 LEARNED_RECIPE = first(SEGMENT_RECIPE, RECIPE)
 """Definition of the features from which models learn."""
+SEGMENT_SIZES = Artifact(
+    "segmentation/sizes.json", "Number of segments, in all and by tile, and their median number of pixels."
+)
 LABELLED_PARTS = Artifact(
     "segmentation/{tile}_labelled.npz",
     "Parts of segments inside reference polygons: segment, polygon, pixels.",
@@ -771,6 +774,17 @@ SEGMENT_CLASSES = Artifact(
 SEGMENT_POLYGONS = Artifact(
     "segmentation/{tile}_polygons.parquet",
     "Polygons of the segments whose home is the tile, with their classes and features, as GeoParquet.",
+)
+SEGMENT_PICTURE = Artifact(
+    "final/Segments.png",
+    "Borders of segments over an image, in an excerpt of the tile with most segments.",
+    role="product",
+)
+SEGMENT_CAPTION = Artifact("final/TMP/Segments.txt", "Caption of the picture of segments.", role="note")
+SEGMENT_VALIDATION = Artifact(
+    "final/TMP/Validation_segments_seed_{seed}.csv",
+    "Validation segments by polygon and predicted class, their labelled pixels, and distance in metres to the nearest "
+    "learning polygon of the same class.",
 )
 
 # ---- dimension reduction
@@ -1230,7 +1244,7 @@ ALL_SEGMENTS = Artifact(
     role="product",
 )
 
-SEGMENT_PRODUCTS = (SEGMENT_LAYER, ALL_SEGMENTS)
+SEGMENT_PRODUCTS = (SEGMENT_PICTURE, SEGMENT_LAYER, ALL_SEGMENTS)
 """Products that only classifications of segments have."""
 
 # ---- features map

@@ -495,3 +495,23 @@ def test_ids_of_many_blocks_are_merged(tmp_path, monkeypatch):
     found, numbers = written(path, tmp_path, tile=tile)
     np.testing.assert_array_equal(numbers, values)
     np.testing.assert_array_equal(found.ids, np.arange(1, 900))
+
+
+# -------------------------------------------------------------------------------------------- damaged files
+
+
+@pytest.mark.parametrize("suffix", ["gpkg", "sqlite", "parquet"])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::UserWarning")
+def test_damage_is_reported_as_a_problem_of_the_file(tmp_path, suffix):
+    places = (square(3 * (k % 20), 2 * (k // 20), 3, 2) for k in range(300))
+    path = stored(tmp_path, frame(*places, code=range(300)), suffix)
+    whole, problems = path.read_bytes(), []
+    step = 1024 if suffix == "parquet" else 4096
+    for start in range(0, len(whole), step):
+        path.write_bytes(whole[:start] + b"\xa5" * min(step, len(whole) - start) + whole[start + step :])
+        try:
+            written(path, tmp_path, "code")
+        except InputError as err:
+            problems.append(str(err))
+    assert problems
+    assert all(path.name in text for text in problems)

@@ -25,8 +25,8 @@ from iota2.io.tables.confusions import read_confusion
 from iota2.io.tables.polygon_counts import read_polygon_counts
 from iota2.io.tables.vectors import write_shapefile, write_sqlite
 from iota2.steps import reference_pixels
+from iota2.steps.learning_distances import distances_of_seed
 from iota2.steps.validation import confusion, merge_confusions
-from iota2.steps.validation.merge_confusions import distances_to_learning
 
 CRS = "EPSG:2154"
 GRID = GeoBox((40, 60), Affine(10, 0, 500000, 0, -10, 6200400), CRS)
@@ -199,20 +199,20 @@ def test_distances_are_metres_to_the_nearest_learning_polygon_of_the_class(count
 
 
 def test_a_polygon_of_a_class_without_learning_polygons_has_no_distance() -> None:
-    assert set(distances_to_learning(reference(("validation",) * 5 + ("learn",)), 0)) == {3, 9}
-    assert distances_to_learning(reference(("learn",) * 6), 0) == {}
+    assert set(distances_of_seed(reference(("validation",) * 5 + ("learn",)), 0)) == {3, 9}
+    assert distances_of_seed(reference(("learn",) * 6), 0) == {}
 
 
 def test_unused_polygons_are_ignored_and_polygons_on_both_sides_have_distance_0() -> None:
     sides = ("validation", "validation", "unused", "unused", "unused", "learn")
-    assert 5 not in distances_to_learning(reference(sides), 0)
-    assert set(distances_to_learning(reference(("both",) * 6), 0).values()) == {0.0}
+    assert 5 not in distances_of_seed(reference(sides), 0)
+    assert set(distances_of_seed(reference(("both",) * 6), 0).values()) == {0.0}
 
 
 def test_distances_are_in_metres_also_for_projections_in_feet_and_degrees() -> None:
-    feet = distances_to_learning(reference().to_crs("+proj=utm +zone=31 +units=us-ft"), 0)
+    feet = distances_of_seed(reference().to_crs("+proj=utm +zone=31 +units=us-ft"), 0)
     assert feet[5] == pytest.approx(33, rel=0.002)
-    degrees = distances_to_learning(reference().to_crs(4326), 0)
+    degrees = distances_of_seed(reference().to_crs(4326), 0)
     assert degrees[5] == pytest.approx(33, rel=0.02)  # along the parallel
 
 

@@ -13,13 +13,14 @@ import shapely
 from iota2.core.graph import JobContext, Key, MultiplePaths, Paths, Resources
 from iota2.core.losses import Amount, ClassLosses, losses_line
 from iota2.core.nomenclature import Nomenclature
-from iota2.core.tables import CODE, FUSION
+from iota2.core.tables import CODE, FUSION, LEARN, VALIDATION
 from iota2.errors import InputError
 from iota2.io.tables.class_counts import read_class_counts
 from iota2.io.tables.class_statistics import read_class_statistics
 from iota2.io.tables.classes import write_classes
 from iota2.io.tables.polygon_losses import read_losses_csv, write_class_losses
 from iota2.io.tables.rates import losses, rates_csv
+from iota2.io.tables.segment_labels import BOTH_SIDES, COLUMNS, MIXED, write_segment_labels
 from iota2.io.tables.vectors import read_vector, write_samples, write_shapefile
 from iota2.steps.sampling import class_statistics
 from iota2.steps.sampling.selection import nothing_selected
@@ -38,6 +39,10 @@ def test_each_class_without_samples_has_a_reason():
     assert "selects no pixel" in lost.reasons[12]
     assert lost.reasons[31] == "its selected pixels have no clear date"
     assert "contain no pixel centre" in lost.reasons[41]
+    rates = "#className,requiredSamples,totalSamples,rate\n12,0,9,0\n31,4,4,1\n"
+    of_segments = losses(rates, {}, "have no clear date", "sample").reasons
+    assert of_segments[31] == "its selected samples have no clear date"
+    assert "selects no sample" in of_segments[12]
 
 
 def test_selected_pixels_that_are_never_clear_are_counted():
@@ -151,6 +156,32 @@ def test_samples_and_losses_add_up_to_the_learning_pixels(tmp_path: Path):
     for fate in read_losses_csv(tmp_path / "losses.csv"):
         after = sum(fate.of(reason).pixels for reason in ("selection", "max_samples", "no_clear_date", "samples"))
         assert after == fate.of("learning").pixels
+
+
+def test_runs_on_segments_count_samples_apart_from_pixels(tmp_path: Path):
+    job = job_of(tmp_path)
+    labels = [
+        ("T", 1, 0, LEARN, 11, 0, 9, 1.0, ""),
+        ("T", 2, 0, LEARN, 11, 0, 9, 1.0, BOTH_SIDES),
+        ("T", 3, 0, LEARN, 11, 0, 9, 0.4, MIXED),
+        ("T", 2, 0, VALIDATION, 11, 1, 9, 1.0, ""),
+        ("T", 4, 0, LEARN, 12, 3, 9, 1.0, BOTH_SIDES),
+        ("T", 5, 0, VALIDATION, 12, 3, 9, 0.4, MIXED),
+    ]
+    write_segment_labels(pd.DataFrame(labels, columns=COLUMNS), tmp_path / "labels.csv")
+    class_statistics.run(replace(job, inp=Paths(tmp_path, {**job.inp.bound, "segments": "labels.csv"})))
+    found = {fate.code: fate for fate in read_losses_csv(tmp_path / "losses.csv")}
+    assert dict(found[11].losses) == {
+        "outside_tiles": Amount(2, 40),
+        "no_pixel": Amount(1, 0),
+        "both_sides": Amount(segments=1),
+        "no_majority": Amount(segments=1),
+        "selection": Amount(samples=10),
+        "max_samples": Amount(samples=6),
+        "no_clear_date": Amount(samples=2),
+    }
+    assert (found[11].learned, found[11].of("learning")) == (2, Amount(1, 20))
+    assert dict(found[12].losses) == {"both_sides": Amount(segments=1)}
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import json
 import re
@@ -12,20 +13,24 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from iota2 import layout
 from iota2.classifiers import save_model, train_model
 from iota2.classifiers.registry import as_options, validate_options
+from iota2.compute.segment_sizes import SegmentSizes
 from iota2.config.fusion_options import FusionMethod
 from iota2.config.options.schema import Config
 from iota2.core.graph import SOURCES, Key, MultiplePaths
 from iota2.core.losses import Amount, ClassLosses, losses_csv
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.remarks import Remark
-from iota2.core.tables import Confusion
+from iota2.core.tables import LEARN, VALIDATION, Confusion
 from iota2.io.tables.confusions import confusion_csv
 from iota2.io.tables.remark_lists import write_remarks
+from iota2.io.tables.segment_labels import BOTH_SIDES, COLUMNS, MIXED, write_segment_labels
+from iota2.io.tables.segment_sizes import write_segment_sizes
 from iota2.io.tables.vectors import write_shapefile
 from iota2.report.results.fused_models import FusedModels, fused_models_remarks
 from iota2.report.results.page import ModelView
@@ -192,6 +197,47 @@ def test_the_reason_of_pixels_without_label_and_samples_is_that_of_the_sensors(
     page = html.unescape(" ".join((tmp_path / "report.html").read_text(encoding="utf-8").split()))
     assert f"(0 in the map): they {pixels}" in page
     assert f"1 of 14 selected pixels {samples}" in page
+
+
+def of_segments(folder: Path) -> dict[str, str | MultiplePaths]:
+    """Further inputs of a run on segments: two that learn, one on both sides, three that validate."""
+    sides = [(1, LEARN, 1, ""), (2, LEARN, 2, ""), (3, LEARN, 1, BOTH_SIDES)]
+    sides += [(number, VALIDATION, 1, "") for number in (3, 4)] + [(5, VALIDATION, 0, MIXED)]
+    labels = [(TILE, number, 0, side, code, 0, 9, 1.0, reason) for number, side, code, reason in sides]
+    write_segment_labels(pd.DataFrame(labels, columns=COLUMNS), folder / "labels.csv")
+    write_segment_sizes(SegmentSizes({TILE: 7}, 6.5), folder / "sizes.json")
+    (folder / "segments.csv").write_text(
+        "originfid,reference,produced,segments,pixels,distance\n0,1,1,1,6,100.0\n0,1,2,1,2,100.0\n"
+    )
+    (folder / "segments.png").write_bytes(b"borders")
+    (folder / "caption.txt").write_text("Borders of 7 segments.\n")
+    return {
+        "segment_picture": "segments.png",
+        "segment_caption": "caption.txt",
+        "segment_labels": several("seed", {0: "labels.csv"}),
+        "segment_sizes": "sizes.json",
+        "segment_validation": several("seed", {0: "segments.csv"}),
+    }
+
+
+def test_reports_of_runs_on_segments_count_segments(tmp_path: Path) -> None:
+    holes = several("seed", {0: write_raster(tmp_path / "holes.tif", np.arange(8) % 3 + np.zeros((6, 8)))})
+    report(tmp_path, [0], inputs={**of_segments(tmp_path), "map": holes})
+    text = (tmp_path / "RESULTS.txt").read_text(encoding="utf-8")
+    assert "The map has 7 segments, with a median size of 6.5 pixels." in text
+    assert "5 segments contain labelled pixels (seed 0)." in text
+    assert "For learning: 2 segments. Left out: 1 segment with" in text
+    assert "For validation: 2 segments. Left out: 1 segment with" in text
+    assert "1 of 14 selected samples have no clear date" in text
+    page = html.unescape(" ".join((tmp_path / "report.html").read_text(encoding="utf-8").split()))
+    assert "they are in no segment, or in a segment whose pixels have no clear date" in page
+    assert "<h2>Segments</h2>" in page
+    assert f'src="data:image/png;base64,{base64.b64encode(b"borders").decode()}"' in page
+    assert "<figcaption>Borders of 7 segments.</figcaption>" in page
+    assert 'href="Segments.png"' in page
+    found = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))["segments"]
+    assert found["seeds"][0]["learning"] == [1, 1]
+    assert found["validation"]["overall_accuracy"]["mean"] == 0.5
 
 
 def headings(page: str) -> list[str]:

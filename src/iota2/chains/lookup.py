@@ -22,6 +22,8 @@ from iota2.options import NOT_YET
 
 BUILDERS: tuple[Builder, ...] = (CLASSIFICATION, OBIA, FEATURES_MAP, FEATURES_TILER)
 """The built-in builders."""
+MAPS_OF_CLASSES = (CLASSIFICATION.name, OBIA.name)
+"""Built-in builders of which a chain has at most one."""
 DEFAULT_BUILDERS = (CLASSIFICATION,)
 """The builders of a configuration that names none."""
 UNAVAILABLE_BUILDERS: Mapping[str, str] = {
@@ -90,6 +92,12 @@ def _problem(name: str, known: Mapping[str, Builder]) -> str:
 @cache
 def _chain(builders: tuple[Builder, ...]) -> Chain:
     """The chain of some builders; ValueError if its steps do not fit together."""
+    maps = [builder.name for builder in builders if builder.name in MAPS_OF_CLASSES]
+    if len(maps) > 1:
+        raise ValueError(
+            f"{' and '.join(maps)} make the same files. Run them one after the other, each "
+            "with its own chain.output_path"
+        )
     chain = Chain(builders)
     known = [step for builder in BUILDERS for step in builder.steps]
     if problem := next(chain_problems(chain, SURVEY, known), None):

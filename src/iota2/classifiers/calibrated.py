@@ -44,7 +44,7 @@ MIN_ISOTONIC_POLYGONS = 1000
 Choice = Literal["auto", "none", "temperature", "isotonic"]
 """Requested calibration. ``auto``: the one with the lowest Brier score, unless it is worse than no calibration."""
 SPLITS: Mapping[str, str] = {
-    "mixed": "predicted by a model that has learned from other pixels of the same polygon",
+    "mixed": "predicted by a model that has learned from other samples of the same polygon",
     "apart": "predicted by a model that has not learned from the polygon",
     "calibrated": "predicted by a model that has not learned from the polygon, and calibrated",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, astuple, dataclass
 
 from iota2.core.recipe import FeatureRecipe
 
@@ -20,6 +20,8 @@ REASONS: Mapping[str, str] = {
     "cloud_threshold": "with fewer clear dates than chain.cloud_threshold",
     "outside_regions": "outside the regions",
     "no_pixel": "without a pixel centre (thinner than a pixel)",
+    "both_sides": "with pixels of both learning and validation polygons",
+    "no_majority": "without a class of at least half of the labelled pixels",
     "selection": "not selected by arg_train.sample_selection",
     "max_samples": "beyond arg_train.max_samples_per_class",
     "no_clear_date": "selected, but without the clear dates or data that the model needs",
@@ -36,16 +38,24 @@ DRAWN, USABLE, RESERVED, VALIDATION, LEARNING, SAMPLES = (
 STAGES = (DRAWN, USABLE, RESERVED, VALIDATION, LEARNING, SAMPLES)
 """Stages that are counted in addition to losses: polygons in the file, their usable part, polygons reserved for the
 fusion of runs, both sides of the split, and samples."""
-MIN_SAMPLE_PIXELS = 10
-"""Minimum number of sample pixels of a class that is not nearly lost."""
+MIN_SAMPLES = 10
+"""Minimum number of samples of a class that is not nearly lost."""
 MIN_USABLE_SHARE = 0.05
 """Minimum share of usable pixels of a class that is not nearly lost."""
 PIXELS_NOTE = (
-    "Pixels drawn, and losses of polygon area, are areas divided by the pixel area; all other numbers count pixels "
-    "whose centre lies in a polygon. They therefore do not add up exactly."
+    "Pixels drawn, and losses of polygon area, are areas divided by the pixel area; all other numbers of pixels "
+    "are those whose centre lies in a polygon. They therefore do not add up exactly."
 )
 """Explanation of the numbers in text reports."""
-COLUMNS = ("class", "label", "what", "polygons", "pixels")
+SEGMENTS_NOTE = (
+    "A sample is a segment (with obia.full_learn_segment), or the part of a segment inside a learning polygon, of any "
+    "number of pixels."
+)
+"""Explanation of the samples in runs on segments."""
+AMOUNTS = ("polygons", "pixels")
+COLUMNS = ("class", "label", "what", *AMOUNTS)
+SEGMENT_COLUMNS = ("segments", "samples")
+"""Further columns in runs on segments."""
 ALL_SENSORS = "arg_classification.missing_sensors : 'mask', or a context of pixels"
 """The options with which a pixel needs clear dates of all sensors."""
 
@@ -63,12 +73,16 @@ class Amount:
 
     polygons: int = 0
     pixels: int = 0
+    segments: int = 0
+    """Segments that do not learn, in runs on segments."""
+    samples: int = 0
+    """Samples in runs on segments: segments or parts of them. In other runs, samples are pixels."""
 
     def __add__(self, other: Amount) -> Amount:
-        return Amount(self.polygons + other.polygons, self.pixels + other.pixels)
+        return Amount(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
     def __bool__(self) -> bool:
-        return bool(self.polygons or self.pixels)
+        return any(astuple(self))
 
 
 @dataclass(frozen=True)
@@ -79,6 +93,8 @@ class ClassLosses:
     label: str
     amounts: Mapping[str, Amount]
     """Amounts by stage or reason; an absent key means 0."""
+    of_segments: bool = False
+    """Whether the run classifies segments, so that samples are segments or parts of them."""
 
     def of(self, what: str) -> Amount:
         """The amount of a stage or reason."""
@@ -90,23 +106,33 @@ class ClassLosses:
         return {reason: self.of(reason) for reason in REASONS if self.of(reason)}
 
     @property
+    def learned(self) -> int:
+        """Number of samples."""
+        samples = self.of(SAMPLES)
+        return samples.samples if self.of_segments else samples.pixels
+
+    @property
     def nearly_lost(self) -> bool:
-        """Whether the class has fewer than MIN_SAMPLE_PIXELS samples, or a smaller usable share than
-        MIN_USABLE_SHARE."""
+        """Whether the class has fewer than MIN_SAMPLES samples, or a smaller usable share than MIN_USABLE_SHARE."""
         drawn, usable = self.of(DRAWN).pixels, self.of(USABLE).pixels
-        return self.of(SAMPLES).pixels < MIN_SAMPLE_PIXELS or usable < MIN_USABLE_SHARE * drawn
+        return self.learned < MIN_SAMPLES or usable < MIN_USABLE_SHARE * drawn
+
+    def numbers(self, what: str) -> dict[str, int]:
+        """The amount of a stage or reason by column name."""
+        found = asdict(self.of(what))
+        return {name: found[name] for name in (*AMOUNTS, *(SEGMENT_COLUMNS if self.of_segments else ()))}
 
 
 def losses_csv(entries: Iterable[ClassLosses]) -> str:
     """CSV text with a line for each class and stage, and for each class and reason with losses."""
-    text = io.StringIO()
+    text, each = io.StringIO(), list(entries)
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for entry in entries:
+    writer.writerow([*COLUMNS, *(SEGMENT_COLUMNS if any(entry.of_segments for entry in each) else ())])
+    for entry in each:
         for what in (DRAWN, *REASONS, *STAGES[1:]):
             amount = entry.of(what)
             if amount or what in STAGES:
-                writer.writerow([entry.code, _safe(entry.label), what, amount.polygons, amount.pixels])
+                writer.writerow([entry.code, _safe(entry.label), what, *entry.numbers(what).values()])
     return text.getvalue()
 
 
@@ -119,18 +145,19 @@ def parse_losses(text: str) -> tuple[ClassLosses, ...]:
     """The losses in a CSV text of ``losses_csv``."""
     labels: dict[int, str] = {}
     amounts: dict[int, dict[str, Amount]] = {}
-    for row in csv.DictReader(io.StringIO(text)):
+    reader = csv.DictReader(io.StringIO(text))
+    columns = [name for name in reader.fieldnames or () if name in (*AMOUNTS, *SEGMENT_COLUMNS)]
+    of_segments = len(columns) > len(AMOUNTS)
+    for row in reader:
         code = int(row["class"])
         labels[code] = row["label"]
-        amounts.setdefault(code, {})[row["what"]] = Amount(int(row["polygons"]), int(row["pixels"]))
-    return tuple(ClassLosses(code, labels[code], found) for code, found in amounts.items())
+        amounts.setdefault(code, {})[row["what"]] = Amount(**{name: int(row[name]) for name in columns})
+    return tuple(ClassLosses(code, labels[code], found, of_segments) for code, found in amounts.items())
 
 
 def amount_text(amount: Amount) -> str:
     """``2 polygons, 35 pixels``."""
-    return f"{amount.polygons:,} polygon{'' if amount.polygons == 1 else 's'}, {amount.pixels:,} pixel" + (
-        "" if amount.pixels == 1 else "s"
-    )
+    return f"{_counted(amount.polygons, 'polygon')}, {_counted(amount.pixels, 'pixel')}"
 
 
 def losses_sentence(losses: Mapping[str, Amount]) -> str:
@@ -140,15 +167,14 @@ def losses_sentence(losses: Mapping[str, Amount]) -> str:
 
 def _brief(amount: Amount) -> str:
     """An amount as text, without zero counts."""
-    if not amount.polygons:
-        return _pixels(amount.pixels)
-    if not amount.pixels:
-        return f"{amount.polygons:,} polygon{'' if amount.polygons == 1 else 's'}"
-    return f"{amount.polygons:,} polygon{'' if amount.polygons == 1 else 's'} ({_brief(Amount(0, amount.pixels))})"
+    numbers = {"polygon": amount.polygons, "pixel": amount.pixels, "segment": amount.segments, "sample": amount.samples}
+    first, *others = [_counted(count, thing) for thing, count in numbers.items() if count]
+    return f"{first} ({', '.join(others)})" if others else first
 
 
-def _pixels(count: int) -> str:
-    return f"{count:,} pixel{'' if count == 1 else 's'}"
+def _counted(count: int, thing: str) -> str:
+    """The count with thousands separators, and the singular or plural of ``thing``."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
 def losses_line(entry: ClassLosses, name: str) -> str:
@@ -156,10 +182,25 @@ def losses_line(entry: ClassLosses, name: str) -> str:
     reserved = entry.of(RESERVED)
     return (
         f"{name} ({entry.code}): {amount_text(entry.of(DRAWN))} drawn; "
-        f"{_pixels(entry.of(SAMPLES).pixels)} for learning, {entry.of(VALIDATION).pixels:,} for validation"
+        f"{_learned(entry)} for learning, {_validation(entry)} for validation"
         f"{f', {reserved.pixels:,} reserved for the fusion of runs' if reserved else ''}; "
         f"lost: {losses_sentence(entry.losses)}"
     )
+
+
+def _learned(entry: ClassLosses) -> str:
+    return _counted(entry.learned, "sample" if entry.of_segments else "pixel")
+
+
+def _validation(entry: ClassLosses) -> str:
+    """Pixels for validation; the unit is omitted after that of the samples, unless it differs."""
+    pixels = entry.of(VALIDATION).pixels
+    return _counted(pixels, "pixel") if entry.of_segments else f"{pixels:,}"
+
+
+def notes_on(entries: Sequence[ClassLosses]) -> tuple[str, ...]:
+    """Explanations of the numbers in text reports."""
+    return (PIXELS_NOTE, *([SEGMENTS_NOTE] if any(entry.of_segments for entry in entries) else []))
 
 
 def warnings(losses_by_seed: Mapping[int, Sequence[ClassLosses]], name: Callable[[int], str]) -> tuple[str, ...]:
@@ -182,7 +223,7 @@ def warnings(losses_by_seed: Mapping[int, Sequence[ClassLosses]], name: Callable
 
 def _warning(entry: ClassLosses, name: str, seeds: Sequence[int]) -> str:
     return (
-        f"Class {name} ({entry.code}) is nearly lost: {_pixels(entry.of(SAMPLES).pixels)} for learning, of "
+        f"Class {name} ({entry.code}) is nearly lost: {_learned(entry)} for learning, of "
         f"{amount_text(entry.of(DRAWN))} drawn (seed {', '.join(map(str, seeds))}). "
         f"Lost: {losses_sentence(entry.losses)}."
     )
@@ -201,6 +242,6 @@ def samples_text(losses_by_seed: Mapping[int, Sequence[ClassLosses]], name: Call
     lines = [
         f"Reference polygons and samples (seed {seed})",
         *(f"- {losses_line(entry, name(entry.code))}" for entry in losses_by_seed[seed]),
-        PIXELS_NOTE,
+        *notes_on(losses_by_seed[seed]),
     ]
     return "\n".join(lines) + "\n"

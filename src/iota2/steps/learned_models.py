@@ -114,10 +114,11 @@ def _training_notes(inp: Paths, classes: Nomenclature) -> Iterator[str]:
     """Notes on classes with polygons from which a model did not learn, and on selected pixels that were not used."""
     seeds: dict[tuple[str, int, str], list[str]] = {}
     unclear = without_features(read_recipe(inp.recipe))
+    sample = "sample" if "segment_labels" in inp else "pixel"
     for key, path in inp.each("rates"):
         region, seed = key.model, key.seed
         learned = read_class_statistics(inp.at("samples", seed=seed), region)
-        lost = losses(path.read_text(encoding="utf-8"), learned, unclear)
+        lost = losses(path.read_text(encoding="utf-8"), learned, unclear, sample)
         copied = {one.rule.code for one in copy_counts(inp, seed) if one.rule.destination == region and one.copied}
         for code, reason in lost.reasons.items():
             if code in copied:
@@ -125,14 +126,14 @@ def _training_notes(inp: Paths, classes: Nomenclature) -> Iterator[str]:
             seeds.setdefault((region, code, reason), []).append(str(seed))
         if lost.unclear:
             yield (
-                f"Region {region}, seed {seed}: {lost.unclear:,} of {lost.selected:,} selected pixels {unclear} and "
+                f"Region {region}, seed {seed}: {lost.unclear:,} of {lost.selected:,} selected {sample}s {unclear} and "
                 "are not used for learning."
             )
         if lost.left_out:
             parts = ", ".join(f"{classes.name(code)} {count:,}" for code, count in lost.left_out.items())
             yield (
                 f"Region {region}, seed {seed}: arg_train.max_samples_per_class leaves out "
-                f"{sum(lost.left_out.values()):,} pixels that would otherwise be used for learning ({parts})."
+                f"{sum(lost.left_out.values()):,} {sample}s that would otherwise be used for learning ({parts})."
             )
     for (region, code, reason), missing in seeds.items():
         yield (

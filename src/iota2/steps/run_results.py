@@ -25,11 +25,13 @@ from iota2.report.results.fusion import FusionReport, fusion_json, fusion_remark
 from iota2.report.results.metrics import metrics
 from iota2.report.results.reliability import ReliabilityData, calibration_remarks, reliability_text
 from iota2.report.results.samples import model_samples_text
+from iota2.report.results.segments import SegmentsReport, segments_json, segments_text
 from iota2.report.results.sensors import combinations_text
 from iota2.report.results.smoothing import smoothing_remarks, smoothing_text
 from iota2.report.results.text import results_text
 from iota2.steps.fused_runs import FusionParams, read_fusion
 from iota2.steps.learned_models import LearnedModels, read_learned_models
+from iota2.steps.segment_results import read_segments_report
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class RunResults:
     validated: ValidationAccuracy
     reliability: ReliabilityData
     borders: BordersData
+    segments: SegmentsReport | None
+    """None in runs on pixels."""
     fusion: FusionReport | None
     bayesian: bool
     """Whether the map is smoothed by Bayesian smoothing."""
@@ -65,6 +69,7 @@ class RunResults:
         classes = self.classes
         parts = (
             results_text(self.confusions, classes, notes, self.validated),
+            segments_text(self.segments, self.validated, classes),
             f"\n{reliability_text(self.reliability, classes)}\n",
             borders_text(self.borders, classes),
             smoothing_text(self.borders.maps, classes),
@@ -85,6 +90,7 @@ class RunResults:
             self.validated,
             reliability=self.reliability,
             borders=self.borders,
+            segments=segments_json(self.segments) if self.segments else None,
             fusion=fusion_json(fusion) if fusion else None,
         )
 
@@ -121,6 +127,7 @@ def read_run_results(
             fused_models is not None and fused_models.agreement,
         ),
         BordersData(_map_stages(inp), blended),
+        read_segments_report(inp, classes),
         read_fusion(inp, fusion, classes) if fusion else None,
         bayesian,
     )

@@ -26,15 +26,16 @@ def read_scene(path: Path) -> Scene:
     return scene_from_json(json.loads(Path(path).read_text(encoding="utf-8")))
 
 
-def read_shifted_scene(inp: Paths) -> Scene:
+def read_shifted_scene(inp: Paths, **axes: str | int) -> Scene:
     """The scene for a job that reads pixels, with the shifts that the co-registration found, if it was run.
 
-    The step of the job needs ``layout.IMAGES``. The shifts are corrected when pixels are read.
+    The step of the job needs ``layout.IMAGES``. The shifts are corrected when pixels are read. ``axes``: the tile, in a
+    job of all tiles.
     """
-    scene = read_scene(inp.scene)
+    scene = read_scene(inp.at("scene", **axes))
     if "shifts" not in inp:
         return scene
-    return shifted(scene, json.loads(inp.shifts.read_text(encoding="utf-8")))
+    return shifted(scene, json.loads(inp.at("shifts", **axes).read_text(encoding="utf-8")))
 
 
 def read_feature_scene(inp: Paths) -> Scene:

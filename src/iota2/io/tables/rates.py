@@ -84,23 +84,24 @@ class Losses:
     """By class code: number of pixels that ``arg_train.max_samples_per_class`` leaves out, if any."""
 
 
-def losses(rates: str, learned: Mapping[int, int], unclear: str) -> Losses:
+def losses(rates: str, learned: Mapping[int, int], unclear: str, sample: str = "pixel") -> Losses:
     """Losses between selection and samples. ``rates``: text of ``rates_csv``; ``learned``: samples by class code.
 
-    ``unclear``: the reason why pixels have no features, as the predicate of a sentence.
+    ``unclear``: the reason why pixels have no features, as the predicate of a sentence. ``sample``: word for what is
+    selected.
     """
     found = parse_rates(rates)
     left_out = {code: rate.left_out for code, rate in found.items() if rate.left_out}
     selected = {code: rate.wanted for code, rate in found.items()}
-    reasons = {code: _reason(rate, unclear) for code, rate in found.items() if not learned.get(code, 0)}
+    reasons = {code: _reason(rate, unclear, sample) for code, rate in found.items() if not learned.get(code, 0)}
     kept = sum(learned.get(code, 0) for code in selected)
     return Losses(reasons, sum(selected.values()) - kept, sum(selected.values()), left_out)
 
 
-def _reason(rate: Rate, unclear: str) -> str:
+def _reason(rate: Rate, unclear: str, sample: str) -> str:
     """The reason why a class has no sample."""
     if not rate.available:
         return "its learning polygons contain no pixel centre"
     if not rate.wanted:
-        return "arg_train.sample_selection selects no pixel of its learning polygons"
-    return f"its selected pixels {unclear}"
+        return f"arg_train.sample_selection selects no {sample} of its learning polygons"
+    return f"its selected {sample}s {unclear}"

@@ -104,6 +104,7 @@ class VectorPolygons:
         every = self.fid_column.replace('"', '""')
         with (
             reading_errors(self.opened),
+            _arrow_errors(self.opened),
             open_arrow(
                 self.opened.source,
                 layer=self.opened.name,
@@ -118,6 +119,19 @@ class VectorPolygons:
             names: Any = (meta["fid_column"] or "OGC_FID", meta["geometry_name"] or "wkb_geometry")
             for found in reader:
                 yield names, found
+
+
+@contextmanager
+def _arrow_errors(opened: OpenLayer) -> Iterator[None]:
+    """Raise InputError for errors of GDAL that pyarrow passes on: OSErrors without a number, and its own ones."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as err:
+        if isinstance(err, OSError) and err.errno is not None:
+            raise
+        raise InputError(
+            f"{opened.file}: layer {opened.name!r} cannot be read ({err}). The file is damaged: create or copy it again"
+        ) from err
 
 
 @dataclass

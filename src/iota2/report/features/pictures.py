@@ -16,10 +16,15 @@ QUALITY, EFFORT = 65, 2
 
 def colour_picture(bands: Sequence[np.ndarray], scales: Sequence[Limits], nodata: float) -> bytes:
     """WebP of bands (y, x) as red, green and blue, or of one band as shades of grey."""
-    levels = [_levels(band, scale) for band, scale in zip(bands, scales, strict=True)]
     valid = np.logical_and.reduce([valid_values(band, nodata) for band in bands])
+    return _webp(colour_image(bands, scales), valid)
+
+
+def colour_image(bands: Sequence[np.ndarray], scales: Sequence[Limits]) -> np.ndarray:
+    """(y, x, 3) uint8 of bands (y, x) as red, green and blue, or of one band as shades of grey."""
+    levels = [_levels(band, scale) for band, scale in zip(bands, scales, strict=True)]
     colours = np.stack([levels[k % len(levels)] for k in range(3)], axis=-1)
-    return _webp((255 * colours).astype(np.uint8), valid)
+    return (255 * colours).astype(np.uint8)
 
 
 def ramp_picture(band: np.ndarray, scale: Limits, ramp: Sequence[str], nodata: float) -> bytes:

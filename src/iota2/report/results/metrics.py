@@ -28,6 +28,7 @@ def metrics(
     *,
     reliability: ReliabilityData | None = None,
     borders: BordersData | None = None,
+    segments: Mapping[str, Any] | None = None,
     fusion: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """All measures of the accuracy as JSON values; undefined measures are None.
@@ -54,6 +55,7 @@ def metrics(
                         f_score by class, seeds as above; the others are means over the runs
         reliability     with ``reliability`` only: see ``reliability_json``
         borders         with ``borders`` only, for maps of several regions or tiles: see ``borders_json``
+        segments        with ``segments`` only: see ``segments_json``
         fusion          with ``fusion`` only: see ``fusion_json``
         not_validated   [{code, name, reason}]
         notes           [sentence]
@@ -81,6 +83,7 @@ def metrics(
         **({"validation": _validation(validated)} if validated else {}),
         **({"reliability": reliability_json(reliability)} if reliability else {}),
         **({"borders": borders_json(borders)} if borders and borders.shown else {}),
+        **({"segments": dict(segments)} if segments else {}),
         **({"fusion": dict(fusion)} if fusion else {}),
         "not_validated": [
             {"code": code, "name": nomenclature.name(code), "reason": reason}

@@ -14,7 +14,7 @@ from jinja2 import Environment
 
 from iota2.compute.accuracy import Estimate, Scores, Summary, scores, summarise
 from iota2.compute.validation import NEIGHBOUR_METRES, ValidationAccuracy
-from iota2.core.losses import DRAWN, RESERVED, SAMPLES, USABLE, VALIDATION, ClassLosses, losses_sentence
+from iota2.core.losses import DRAWN, RESERVED, SEGMENTS_NOTE, USABLE, VALIDATION, ClassLosses, losses_sentence
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import Confusion
 from iota2.report.results.borders import BordersData, border_tables
@@ -34,6 +34,7 @@ from iota2.report.results.reliability import ReliabilityData, reliability_table
 from iota2.report.results.remarks import remarks
 from iota2.report.results.samples import ClassSamples, model_samples_rows
 from iota2.report.results.searches import SearchedModel, search_tables
+from iota2.report.results.segments import SegmentsReport, segment_tables
 from iota2.report.results.sensors import SensorCombination, combination_table
 from iota2.report.results.smoothing import smoothing_tables
 from iota2.report.results.validation import (
@@ -137,6 +138,9 @@ class ReportData:
     """Losses of reference data by class, for the first seed."""
     samples: tuple[ClassSamples, ...] = ()
     """Samples of each class in each model."""
+    segments: SegmentsReport | None = None
+    """Segments of a run that classifies them; None in runs on pixels."""
+    segments_picture: Picture | None = None
     reliability: ReliabilityData | None = None
     """Reliability of the confidence."""
     reliability_figure: Picture | None = None
@@ -177,6 +181,7 @@ def render_report(data: ReportData) -> str:
             classes=_class_rows(summary, data) if summary else (),
             spreads=_spreads(summary, data) if summary else (),
             validation=_validation(validated, data.nomenclature) if validated else None,
+            segments=_segments(data),
             seeds=_seed_rows(data.confusions),
             fusion=_fusion(data.fusion) if data.fusion else None,
             samples=model_samples_rows(data.samples, data.nomenclature),
@@ -188,6 +193,7 @@ def render_report(data: ReportData) -> str:
             borders=border_tables(data.borders, data.nomenclature) if data.borders else None,
             smoothing=smoothing_tables(data.borders.maps, data.nomenclature) if data.borders else None,
             fates=[_fate_row(fate, data.nomenclature) for fate in data.fates],
+            segments_note=SEGMENTS_NOTE if any(fate.of_segments for fate in data.fates) else "",
             reserved=data.fusion is not None and data.fusion.reserved,
             notes=(
                 *remarks(data.confusions, data.nomenclature),
@@ -244,6 +250,13 @@ def _validation(found: ValidationAccuracy, nomenclature: Nomenclature) -> dict[s
         "parts": part_rows(found),
         "classes": class_rows(found, nomenclature),
     }
+
+
+def _segments(data: ReportData) -> dict[str, Any] | None:
+    """Values of the section on segments; None in runs on pixels."""
+    if data.segments is None or data.validated is None:
+        return None
+    return segment_tables(data.segments, data.validated, data.nomenclature)
 
 
 def _fusion(found: FusionReport) -> dict[str, Any]:
@@ -400,7 +413,7 @@ def _fate_row(fate: ClassLosses, nomenclature: Nomenclature) -> dict[str, object
         "polygons": fate.of(DRAWN).polygons,
         "drawn": fate.of(DRAWN).pixels,
         "usable": fate.of(USABLE).pixels,
-        "samples": fate.of(SAMPLES).pixels,
+        "samples": fate.learned,
         "validation": fate.of(VALIDATION).pixels,
         "reserved": fate.of(RESERVED).pixels,
         "lost": losses_sentence(fate.losses),

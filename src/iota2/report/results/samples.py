@@ -17,7 +17,7 @@ class ClassSamples:
     seed: int
     code: int
     extracted: int
-    """Selected pixels with a clear date."""
+    """Selected pixels, segments or parts of segments with a clear date."""
     copied: int
     """Samples of other models."""
     added: int

@@ -173,7 +173,7 @@ def validation_lines(found: ValidationAccuracy, summary: Summary, nomenclature: 
     lines = ["", "Validation pixels", counted_pixels(found), *spread_sentences(summary), near_sentence(found), ""]
     parts: list[tuple[str, ...]] = [("Polygons", "Pixels", "OA", "KAPPA", "Counted pixels")]
     parts += [(row.polygons, row.pixels, row.overall_accuracy, row.kappa, row.name) for row in part_rows(found)]
-    lines += [*_aligned(parts), ""]
+    lines += [*aligned(parts), ""]
     heads = (
         "Polygons",
         f"Within {NEIGHBOUR_METRES:g} m",
@@ -184,7 +184,7 @@ def validation_lines(found: ValidationAccuracy, summary: Summary, nomenclature: 
         "Class",
     )
     rows = class_rows(found, nomenclature)
-    lines += _aligned([heads, *((row.polygons, row.near, row.pixels, *row.f_scores, row.name) for row in rows)])
+    lines += aligned([heads, *((row.polygons, row.near, row.pixels, *row.f_scores, row.name) for row in rows)])
     return lines + (_interval_lines(summary, nomenclature) if found.intervals else [])
 
 
@@ -194,7 +194,7 @@ def _interval_lines(summary: Summary, nomenclature: Nomenclature) -> list[str]:
     for k, code in enumerate(summary.labels):
         cells = (bounds_text(values[k]) for values in (summary.precision, summary.recall, summary.f_score))
         rows.append((*cells, nomenclature.name(code)))
-    return ["", *_aligned(rows)]
+    return ["", *aligned(rows)]
 
 
 def bounds_text(value: Estimate) -> str:
@@ -202,7 +202,7 @@ def bounds_text(value: Estimate) -> str:
     return UNDEFINED if value.bounds is None else "[{:.3f}, {:.3f}]".format(*value.bounds)
 
 
-def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
+def aligned(rows: list[tuple[str, ...]]) -> list[str]:
     """Rows as lines of aligned columns; all cells but the last are right-aligned. ``|`` is replaced by ``¦``."""
     widths = np.max([[len(cell) for cell in row[:-1]] for row in rows], axis=0)
     return [

@@ -6,7 +6,7 @@ from collections.abc import Set
 
 from iota2 import layout
 from iota2.config.options.schema import Config
-from iota2.core.losses import PIXELS_NOTE, ClassLosses, losses_line, warnings
+from iota2.core.losses import ClassLosses, losses_line, notes_on, warnings
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.polygon_losses import read_losses_csv
 
@@ -27,6 +27,6 @@ def sample_lines(config: Config, current: Set[str]) -> list[str]:
     return [
         f"Reference polygons and samples, seed 0{more}:",
         *(f"  {losses_line(fate, name(fate.code))}" for fate in fates[0]),
-        f"  {PIXELS_NOTE}",
+        *(f"  {note}" for note in notes_on(fates[0])),
         *(f"warning: {text}" for text in warnings(fates, name)),
     ]

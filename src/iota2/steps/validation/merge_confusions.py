@@ -5,21 +5,17 @@ from __future__ import annotations
 from functools import reduce
 from operator import add
 
-import geopandas as gpd
-
 from iota2 import layout
 from iota2.compute.map_reliability import sum_confidences
-from iota2.compute.sampling import BOTH
 from iota2.compute.validation import sum_counts, with_distances
 from iota2.core.graph import JobContext, Step
-from iota2.core.tables import LEARN, VALIDATION, seed_column
 from iota2.io.files.atomic import write_text
 from iota2.io.tables.confidence_counts import confidence_counts_csv, read_confidence_counts
 from iota2.io.tables.confusions import confusion_csv, read_confusion
 from iota2.io.tables.polygon_counts import polygon_counts_csv, read_polygon_counts
 from iota2.io.tables.vectors import read_vector
 from iota2.report.results.text import classification_results
-from iota2.steps.learning_distances import metres_to_learning
+from iota2.steps.learning_distances import distances_of_seed
 
 
 def run(job: JobContext) -> None:
@@ -31,20 +27,10 @@ def run(job: JobContext) -> None:
         write_text(path, confusion_csv(total))
         write_text(job.out.at("results", seed=seed), classification_results(total))
         counts = sum_counts(read_polygon_counts(p) for key, p in job.inp.each("polygons") if key.seed == seed)
-        counts = with_distances(counts, distances_to_learning(reference, seed))
+        counts = with_distances(counts, distances_of_seed(reference, seed))
         write_text(job.out.at("validation", seed=seed), polygon_counts_csv(counts))
         tables = (read_confidence_counts(p) for key, p in job.inp.each("confidences") if key.seed == seed)
         write_text(job.out.at("confidences", seed=seed), confidence_counts_csv(sum_confidences(tables)))
-
-
-def distances_to_learning(reference: gpd.GeoDataFrame, seed: int) -> dict[int, float]:
-    """Distance in metres from each validation polygon of a seed to the nearest learning polygon of its class.
-
-    Keys are rows of the reference data. Polygons of a class without learning polygons are omitted.
-    """
-    side = reference[seed_column(seed)]
-    learns, validates = (side.isin([own, BOTH]).to_numpy() for own in (LEARN, VALIDATION))
-    return metres_to_learning(reference, learns, validates)
 
 
 STEP = Step(

@@ -144,6 +144,7 @@ def run(job: JobContext[ReportParams]) -> None:
         notes=notes,
         models=learned.models,
         configuration=tuple({**given.options, **learned.options}.items()),
+        segments=found.segments,
         reliability=found.reliability,
         reliability_figure=_reliability_picture(diagrams),
         reductions=learned.reductions,
@@ -214,8 +215,17 @@ def _page(
             ),
         ),
         files=_files(job, [scene.tile for scene in scenes]),
+        segments_picture=_segments_picture(job),
         versions=tuple(_versions().items()),
     )
+
+
+def _segments_picture(job: JobContext) -> Picture | None:
+    """The borders of segments over an image; None in runs on pixels."""
+    if "segment_picture" not in job.inp:
+        return None
+    caption = job.inp.segment_caption.read_text(encoding="utf-8").strip()
+    return Picture("Borders of segments", caption, job.inp.segment_picture.read_bytes())
 
 
 def _unlabelled(job: JobContext) -> str:
@@ -223,7 +233,8 @@ def _unlabelled(job: JobContext) -> str:
     recipe = read_recipe(job.inp.recipe)
     if recipe.needs_all_sensors and any(key.source for key, _ in job.inp.each("models")):
         return f"are clear neither in every optical nor in every radar sensor ({ALL_SENSORS})"
-    return without_features(recipe)
+    in_segment = "are in no segment, or in a segment whose pixels " if "segment_labels" in job.inp else ""
+    return in_segment + without_features(recipe)
 
 
 def _shown_map(job: JobContext[ReportParams], seeds: Collection[int]) -> Path:
@@ -373,7 +384,7 @@ def _provenance(job: JobContext[ReportParams], scenes: list[Scene], learned: Lea
 def _samples(job: JobContext) -> list[dict[str, object]]:
     """Losses of the polygons of each class, by seed."""
     return [
-        {"seed": key.seed, "code": fate.code, **{what: asdict(amount) for what, amount in fate.amounts.items()}}
+        {"seed": key.seed, "code": fate.code, **{what: fate.numbers(what) for what in fate.amounts}}
         for key, path in job.inp.each("losses")
         for fate in read_losses_csv(path)
     ]
@@ -414,6 +425,11 @@ STEP = Step(
         "rates": layout.RATES,
         "samples": layout.CLASS_STATISTICS,
         "losses": layout.LOSSES,
+        "segment_labels": optional(layout.SEGMENT_LABELS),
+        "segment_sizes": optional(layout.SEGMENT_SIZES),
+        "segment_validation": optional(layout.SEGMENT_VALIDATION),
+        "segment_picture": optional(layout.SEGMENT_PICTURE),
+        "segment_caption": optional(layout.SEGMENT_CAPTION),
         "envelopes": layout.ENVELOPE,
         "confusion": layout.CONFUSION,
         "validation": layout.VALIDATION,

@@ -1,0 +1,199 @@
+"""Runs on segments: computed ones and the user's, over parts, blocks, workers, tiles and restarts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+import rasterio
+from odc.geo.geobox import GeoBox
+from scipy.ndimage import label
+
+from iota2.chains.load import load_config
+from iota2.core import grid
+from iota2.core.graph import Resources
+from iota2.core.recipe import MISSING
+from iota2.io.series.scene_file import read_scene
+from iota2.io.tables.recipes import read_recipe
+from iota2.io.tables.segment_values import read_batches
+from iota2.io.tables.segments import Segments
+from iota2.runs import runner
+from iota2.steps.pixels import features_at
+from iota2.steps.segment_features import value_names
+from tests.chain.helpers import EAST, MAPS, WEST, Case, case, copied, on_tile, read, refused, run, small
+
+__all__ = ["case", "small"]
+BUILDER = {"builders_class_name": ["I2Obia"]}
+ALL = {"sample_selection": {"sampler": "random", "strategy": "all"}}
+MAP = "final/Classif_Seed_0.tif"
+BOTH = {"list_tile": f"{WEST},{EAST}"}
+SEGMENTS: dict[str, Any] = {
+    "chain": BOTH,
+    "obia": {"segment_size": 5, "stats_used": ["mean", "std", "min", "max", "count"]},
+}
+
+
+def configured(
+    case: Case, *, train: dict[str, Any] | None = None, obia: dict[str, Any] | None = None, **more: Any
+) -> Path:
+    return case.configured(builders=BUILDER, arg_train=ALL | (train or {}), obia=obia or {}, **more)
+
+
+@pytest.fixture(scope="module")
+def mapped(small: Case, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    """A run on computed segments of both tiles."""
+    case = copied(small, tmp_path_factory.mktemp("objects") / "case")
+    run(configured(case, **SEGMENTS))
+    return case
+
+
+def outputs(case: Case) -> dict[str, bytes]:
+    """Segments, maps, and the values of all segments in the order of tiles."""
+    names = ["segmentation/*.tif", MAP, "final/Confidence_Seed_0.tif", "segmentation/*_seed_0.npz"]
+    found = {path.name: path.read_bytes() for name in names for path in sorted(case.output.glob(name))}
+    for tile in (WEST, EAST):
+        found[f"values of {tile}"] = values_of(case, tile).to_numpy().tobytes()
+    return found
+
+
+def values_of(case: Case, tile: str) -> pd.DataFrame:
+    """Values of all segments of a tile, by number."""
+    recipe, frames = read_recipe(case.output / "segmentation/recipe.json"), []
+    files = [case.output / f"segmentation/{tile}_{kind}.parquet" for kind in ("merged", "shared")]
+    for path in (*sorted((case.output / "segmentation/parts").glob(f"{tile}_part_?.parquet")), *files):
+        for batch in read_batches(path, value_names(recipe)):
+            frame = pd.DataFrame(batch.values, columns=value_names(recipe), index=batch.segment)
+            frames.append(frame.assign(pixels=batch.pixels, seen=batch.seen))
+    return pd.concat(frames).sort_index()
+
+
+@pytest.mark.parametrize(
+    ("options", "rows"),
+    [
+        (runner.Options(workers=0, use=Resources(block_shape=(16, 64), threads=2)), 16),
+        pytest.param(runner.Options(workers=2), 1024, marks=pytest.mark.long),
+        pytest.param(runner.Options(workers=0, use=Resources(block_shape=(7, 13))), 32, marks=pytest.mark.long),
+    ],
+)
+def test_blocks_workers_and_parts_do_not_change_a_byte(
+    mapped: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: runner.Options, rows: int
+) -> None:
+    case = copied(mapped, tmp_path / "case")
+    monkeypatch.setattr(grid, "PART_ROWS", rows)
+    runner.run(load_config(configured(case, **SEGMENTS)), options, runner.Watcher())
+    assert outputs(case) == outputs(mapped)
+
+
+@pytest.mark.parametrize("tile", [WEST, EAST])
+def test_values_equal_pandas_on_all_pixels(mapped: Case, tile: str) -> None:
+    numbers = read(mapped.output / f"segmentation/{tile}.tif")
+    recipe = read_recipe(mapped.output / "features/recipe.json")
+    scene = read_scene(mapped.output / f"features/{tile}/tmp/scene.json")
+    rows, cols = np.nonzero(numbers)
+    features, seen = features_at(scene, recipe, rows, cols, Resources())
+    pixels = pd.DataFrame(features, columns=[*recipe.names]).where(seen[:, None] & (features != MISSING))
+    groups = pixels.groupby(numbers[rows, cols])
+    found = values_of(mapped, tile)
+    assert found.index.tolist() == np.unique(numbers[numbers > 0]).tolist()
+    assert found["pixels"].tolist() == groups.size().tolist()
+    expected = {
+        "mean": groups.mean(),
+        "min": groups.min(),
+        "max": groups.max(),
+        "std": groups.std(ddof=0),
+    }
+    for name, table in expected.items():
+        columns = [f"{feature}_{name}" for feature in recipe.names]
+        np.testing.assert_allclose(found[columns], table, rtol=1e-5, atol=5e-3, err_msg=name)
+
+
+def test_segments_are_connected_and_cover_the_map(mapped: Case) -> None:
+    for tile in (WEST, EAST):
+        numbers = read(mapped.output / f"segmentation/{tile}.tif")
+        mask = read(mapped.output / f"classif/MASK/MASK_region_1_{tile}.tif") > 0
+        clear = read(mapped.output / f"features/{tile}/nbView.tif") > 0
+        np.testing.assert_array_equal(numbers > 0, mask & clear)
+        pieces = [label(numbers == number)[1] for number in np.unique(numbers[numbers > 0])]
+        assert np.mean(np.array(pieces) == 1) > 0.95, "only the border of the area may cut a segment"
+
+
+def test_the_map_is_constant_in_segments_and_mostly_right(mapped: Case) -> None:
+    labels = read(mapped.output / f"classif/Classif_{WEST}_model_1_seed_0.tif")
+    numbers = read(mapped.output / f"segmentation/{WEST}.tif")
+    for number in np.unique(numbers[numbers > 0]):
+        assert len(np.unique(labels[numbers == number])) == 1
+    truth = mapped.world.truth(mapped.world.tile_geobox(WEST))
+    found = on_tile(mapped.output / MAP, mapped)
+    assert (found == truth)[found > 0].mean() > 0.8
+
+
+def parcels(case: Case, tile: str = WEST) -> gpd.GeoDataFrame:
+    """The fields of the world on both tiles as polygons, with identifiers above 2³²."""
+    west, east = (case.world.tile_geobox(name) for name in (WEST, EAST))
+    whole = GeoBox.from_bbox((west.extent | east.extent).boundingbox, crs=west.crs, resolution=10, anchor="floating")
+    fields = case.world.fields_at(whole).astype(np.int32) + 1
+    shapes = rasterio.features.shapes(fields, transform=whole.affine)
+    table = gpd.GeoDataFrame.from_features(
+        [{"geometry": shape, "properties": {"parcel": int(value) + 2**33}} for shape, value in shapes], crs=west.crs
+    )
+    return table.dissolve("parcel", as_index=False)
+
+
+@pytest.mark.parametrize(("name", "crs"), [("parcels.gpkg", None), ("parcels.parquet", MAPS)])
+def test_parcels_of_the_user_are_whole_over_tiles(case: Case, name: str, crs: str | None) -> None:
+    """Holes stay holes; a parcel in two tiles has one value and one class."""
+    table = parcels(case).iloc[1:]
+    path = case.files.folder / name
+    shown = table if crs is None else table.to_crs(crs)
+    shown.to_parquet(path) if path.suffix == ".parquet" else shown.to_file(path)
+    given = {"obia_segmentation_path": str(path), "id_field": "parcel", "full_learn_segment": True}
+    run(configured(case, chain=BOTH, obia=given))
+    shared = np.load(case.output / "segmentation/shared.npz")
+    assert len(shared["identifier"]) >= 4
+    labels = {}
+    for tile in (WEST, EAST):
+        segments = Segments.read(case.output / f"segmentation/{tile}.npz")
+        assert set(segments.identifier) <= set(table["parcel"])
+        classes = np.load(case.output / f"segmentation/{tile}_seed_0.npz")["label"]
+        labels[tile] = dict(zip(segments.identifier.tolist(), classes.tolist(), strict=True))
+    both_tiles = set(shared["identifier"].tolist())
+    assert both_tiles
+    for identifier in both_tiles:
+        found = {labels[tile][identifier] for tile in (WEST, EAST)}
+        assert len(found) == 1
+    truth = case.world.truth(case.world.tile_geobox(WEST))
+    found = on_tile(case.output / MAP, case)
+    assert (found == truth)[found > 0].mean() > 0.8
+    assert json.loads((case.output / "final/metrics.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ({"train": {"enable_autocontext": True}}, "arg_train.enable_autocontext: the option depends on the neighb"),
+        ({"train": {"feature_importance": True}}, "arg_train.feature_importance: the option is measured on pixels"),
+        ({"obia": {"region_priority": "7"}}, "obia.region_priority: there is no region '7' on the tiles"),
+        ({"obia": {"stats_used": "meen"}}, "there is no statistic 'meen'; did you mean 'mean'"),
+        ({"obia": {"stats_used": "count"}}, "expected at least one of mean, min, max, std"),
+    ],
+)
+def test_options_of_pixels_are_refused(
+    case: Case, capsys: pytest.CaptureFixture[str], sections: dict[str, Any], message: str
+) -> None:
+    assert message in refused(capsys, configured(case, **sections))
+
+
+def test_a_gml_file_is_refused(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    path = case.files.folder / "parcels.gml"
+    path.write_text("<gml/>", encoding="utf-8")
+    assert "GML is not supported" in refused(capsys, configured(case, obia={"obia_segmentation_path": str(path)}))
+
+
+def test_builders_of_pixels_and_of_segments_are_not_combined(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    both = {"builders_class_name": ["I2Classification", "I2Obia"]}
+    assert "I2Classification and I2Obia" in refused(capsys, case.configured(builders=both))
