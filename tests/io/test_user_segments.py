@@ -22,7 +22,7 @@ from iota2.errors import InputError, MissingField
 from iota2.io import user_segments
 from iota2.io.rasters.rasterize import rasterize
 from iota2.io.tables.vector_polygons import RowNumbers
-from iota2.io.user_segments import check_user_segments, write_user_segments
+from iota2.io.user_segments import check_user_segments, has_polygons, user_polygons, write_user_segments
 
 CRS = "EPSG:32631"
 X, Y = 500_000, 4_800_000
@@ -515,3 +515,63 @@ def test_damage_is_reported_as_a_problem_of_the_file(tmp_path, suffix):
             problems.append(str(err))
     assert problems
     assert all(path.name in text for text in problems)
+
+
+# ------------------------------------------------------------------------------------------------- polygons
+
+
+def read_polygons(path, field, ids, count=1000) -> gpd.GeoDataFrame:
+    """The polygons of some ids, by id."""
+    parts = [*user_polygons(path, field, TILE, np.array(ids, np.int64), count)]
+    for at, _ in parts:
+        assert (np.diff(at) > 0).all()
+    at = np.concatenate([np.zeros(0, np.int64), *(one for one, _ in parts)])
+    found = gpd.GeoDataFrame(
+        {"id": np.array(ids)[at]}, geometry=[one for _, some in parts for one in some.to_crs(CRS)], crs=CRS
+    )
+    assert found["id"].is_unique
+    return found.set_index("id").sort_index()
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("count", [1, 2, 1000])
+def test_polygons_of_segments_are_those_of_the_file(tmp_path, suffix, count):
+    given = [square(k % 5 * 4 + 0.3, k // 5 * 4 + 0.3) for k in range(10)]
+    far = square(5000, 5000)
+    path = stored(tmp_path, frame(*given, far, number=[*range(20, 10, -1), 50]), suffix)
+    found, _ = written(path, tmp_path, "number")
+    assert found.ids.tolist() == [*range(11, 21)]
+    polygons = read_polygons(path, "number", found.ids, count)
+    for k, polygon in enumerate(given):
+        assert polygons.geometry[20 - k].symmetric_difference(polygon).area < 0.1
+    assert len(polygons) == 10
+    assert read_polygons(path, "number", [13, 15, 99], count).index.tolist() == [13, 15]
+
+
+@pytest.mark.parametrize("count", [1, 3, 1000])
+def test_all_polygons_of_an_id_are_one_multipolygon(tmp_path, count):
+    several = gpd.GeoSeries([square(0, 0), square(20, 20)]).union_all()
+    path = stored(
+        tmp_path, frame(square(8, 0), square(4, 0), several, square(12, 0), square(16, 0), number=[7, 5, 7, 6, 7])
+    )
+    found = read_polygons(path, "number", [5, 6, 7], count)
+    assert found.geometry[5].equals(square(4, 0))
+    assert len(found.geometry[7].geoms) == 4
+    assert found.geometry[7].equals(gpd.GeoSeries([square(8, 0), several, square(16, 0)]).union_all())
+
+
+def test_polygons_are_yielded_about_so_many_at_a_time(tmp_path):
+    path = stored(tmp_path, frame(*[square(k, 0, 1) for k in range(40)], square(900, 900)))
+    sizes = [len(at) for at, _ in user_polygons(path, None, TILE, np.arange(1, 41), 10)]
+    assert sizes == [10, 10, 10, 10]
+
+
+def test_rows_without_field_and_no_segment(tmp_path):
+    path = stored(tmp_path, frame(square(0, 0), square(8, 8)))
+    assert read_polygons(path, None, [2]).geometry[2].equals(square(8, 8))
+    assert [*user_polygons(path, None, TILE, np.zeros(0, np.int64), 10)] == []
+
+
+def test_a_raster_has_no_polygons(tmp_path):
+    assert has_polygons(stored(tmp_path, frame(square(0, 0))))
+    assert not has_polygons("segments.tif")

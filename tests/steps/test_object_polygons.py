@@ -117,11 +117,15 @@ def write_values(path: Path, numbers: np.ndarray, missing: int = 0) -> str:
 
 
 def run_polygons(
-    folder: Path, inp: Mapping[str, str | MultiplePaths], tile: str = "A", proj: str = CRS, *, computed: bool = False
+    folder: Path,
+    inp: Mapping[str, str | MultiplePaths],
+    tile: str = "A",
+    proj: str = CRS,
+    source: str | None = "segments.tif",
 ) -> gpd.GeoDataFrame:
     """Run the step; returns the table of GeoParquet."""
     out = {"polygons": f"{tile}_polygons.parquet", "layer": f"segments_{tile}.gpkg", "style": f"segments_{tile}.qml"}
-    params = polygons.PolygonsParams(computed, proj, ())
+    params = polygons.PolygonsParams(folder / source if source else None, "", None, proj, ())
     run(polygons.STEP, folder, inp, out, key=Key.of(tile=tile), params=params)
     return gpd.read_parquet(folder / f"{tile}_polygons.parquet")
 
@@ -202,9 +206,24 @@ def test_a_segment_in_two_tiles_is_only_in_its_home_tile_with_all_its_pixels(tmp
 
 def test_computed_segments_end_at_the_border_of_the_area_of_the_tile(tmp_path: Path) -> None:
     inp = write_inputs(tmp_path)
-    whole, cut = (run_polygons(tmp_path, inp, computed=computed).geometry.area / 100 for computed in (False, True))
+    whole, cut = (run_polygons(tmp_path, inp, source=path).geometry.area / 100 for path in ("segments.tif", None))
     assert whole.tolist() == [12, 6, 4, 12]
     assert cut.tolist() == [12, 6, 2, 9]
+
+
+def test_polygons_of_the_user_are_those_of_the_file(tmp_path: Path) -> None:
+    """They have other edges than the pixels; that of segment 2 has heights."""
+    given = [shapely.force_3d(area((3 * k, 3 * k + 2), (0, 3)).buffer(-3), 100) for k in range(2)]
+    frame(given).iloc[::-1].to_file(tmp_path / "parcels.gpkg")
+    inp = write_inputs(tmp_path, labels=[(3, 211)], numbers=np.minimum(NUMBERS, 2))
+    table = Segments.read(tmp_path / "A.npz")
+    replace(table, identifier=np.array([1, 2])).write(tmp_path / "A.npz")
+    found = run_polygons(tmp_path, inp, source="parcels.gpkg")
+    assert found["segment"].tolist() == [1, 2]
+    assert found["label"].tolist() == ["céréales d'hiver", "water; --"]
+    assert not shapely.has_z(found.geometry.to_numpy()).any()
+    expected = np.array(given[::-1])
+    assert shapely.equals_exact(found.geometry.to_numpy(), shapely.multipolygons(expected[:, None]), 1e-6).all()
 
 
 def test_several_runs_have_columns_of_their_own(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -84,6 +84,72 @@ def write_user_segments(
             return replace(found, notes=(*_unused(source, id_field), *found.notes))
     with _polygons(source, id_field) as layer:
         return _write_polygons(layer, geobox, out, memory)
+
+
+def has_polygons(source: str | Path) -> bool:
+    """Whether a segmentation is a file of polygons, not a raster."""
+    return not _is_raster(source)
+
+
+def user_polygons(
+    source: str | Path, id_field: str | None, geobox: GeoBox, ids: np.ndarray, count: int
+) -> Iterator[tuple[np.ndarray, gpd.GeoSeries]]:
+    """Yield positions in ``ids``, ascending, and the polygons of the file with these ids, as they are in the file.
+
+    ``ids``: (segment,) int64, ascending, of segments of ``write_user_segments`` on ``geobox``. About ``count`` segments
+    are yielded at a time. Several polygons with the same id that meet the grid are a multipolygon. InputError as for
+    ``write_user_segments``.
+    """
+    with _polygons(source, id_field) as layer:
+        crs, parts = layer.header.crs, np.zeros(len(ids), np.int64)
+        for at, _ in _wanted(layer, geobox, ids, count):
+            parts += np.bincount(at, minlength=len(ids))
+        waiting, several = [_NOTHING], [_NOTHING]
+        for at, polygons in _wanted(layer, geobox, ids, count):
+            single = parts[at] == 1
+            several.append((at[~single], polygons[~single]))
+            waiting.append((at[single], polygons[single]))
+            if sum(len(some) for some, _ in waiting) >= count:
+                yield _in_order(waiting, crs)
+                waiting = [_NOTHING]
+        if any(len(at) for at, _ in (*waiting, *several)):
+            yield _in_order([*waiting, _united(several)], crs)
+
+
+_NOTHING = np.zeros(0, np.int64), np.zeros(0, object)
+"""Positions and polygons of no segment."""
+
+
+def _wanted(
+    layer: PolygonLayer, geobox: GeoBox, ids: np.ndarray, count: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield positions in ``ids`` and polygons of a layer that may meet a grid."""
+    around = bounds_in(geobox, layer.header.crs)
+    for found in layer.batches(around, count) if len(ids) else ():
+        near = found if around is None else found.intersecting(around)
+        at = np.minimum(np.searchsorted(ids, near.ids), len(ids) - 1)
+        own = ids[at] == near.ids
+        yield at[own], near.polygons[own]
+
+
+def _joined(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """All positions and polygons, sorted by position; those of one position in the given order."""
+    at, polygons = (np.concatenate(both) for both in zip(*parts, strict=True))
+    order = np.argsort(at, kind="stable")
+    return at[order], polygons[order]
+
+
+def _in_order(parts: Sequence[tuple[np.ndarray, np.ndarray]], crs: CRS) -> tuple[np.ndarray, gpd.GeoSeries]:
+    at, polygons = _joined(parts)
+    return at, gpd.GeoSeries(polygons, crs=crs)
+
+
+def _united(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """Different positions, and the polygons of each as one multipolygon."""
+    at, polygons = _joined(parts)
+    found, which = np.unique(at, return_inverse=True)
+    single, owner = shapely.get_parts(polygons, return_index=True)
+    return found, shapely.multipolygons(single, indices=which[owner])
 
 
 def _is_raster(source: str | Path) -> bool:

@@ -134,10 +134,10 @@ def _table(frame: gpd.GeoDataFrame) -> pa.Table:
 
 
 def _multi(geometries: np.ndarray) -> np.ndarray:
-    """The geometries, polygons as multipolygons."""
-    single = shapely.get_type_id(geometries) == shapely.GeometryType.POLYGON
-    out = geometries.copy()
-    out[single] = shapely.multipolygons(geometries[single], indices=np.arange(single.sum()))
+    """The geometries as multipolygons, without heights."""
+    out: np.ndarray = shapely.force_2d(geometries)
+    single = shapely.get_type_id(out) == shapely.GeometryType.POLYGON
+    out[single] = shapely.multipolygons(out[single], indices=np.arange(single.sum()))
     return out
 
 

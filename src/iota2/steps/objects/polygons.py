@@ -29,7 +29,9 @@ from iota2.io.tables.polygon_tables import group_rows, polygon_bytes, write_geop
 from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.segment_labels import NUMBER, TILE
 from iota2.io.tables.segments import SegmentClasses, Segments, SharedSegments
+from iota2.io.tables.vector_source import vector_source, with_choice
 from iota2.io.tables.vectors import read_vector, sqlite_max_columns
+from iota2.io.user_segments import has_polygons, user_polygons
 from iota2.steps.located_segments import located_segments
 from iota2.steps.profiles import confidence_percent
 from iota2.steps.region_order import region_order
@@ -49,16 +51,22 @@ _SEGMENT_BYTES = 80
 
 @dataclass(frozen=True)
 class PolygonsParams:
-    """Whether segments are computed; projection of the polygons, and order of regions."""
+    """The user's file of segments, projection of the polygons, and order of regions."""
 
-    computed: bool
+    path: Path | None
+    """None: segments are computed."""
+    layer: str
+    """Layer of the file; see ``io.tables.vector_source``."""
+    id_field: str | None
     proj: str
     region_priority: tuple[str, ...]
 
     def by_user_name(self) -> Mapping[str, object]:
         """The parameters by option name of the configuration."""
         return {
-            "whether segments are computed": self.computed,
+            "obia.obia_segmentation_path": self.path,
+            "layer of obia.obia_segmentation_path": self.layer,
+            "obia.id_field": self.id_field,
             "chain.proj": self.proj,
             "obia.region_priority": self.region_priority,
         }
@@ -66,19 +74,22 @@ class PolygonsParams:
 
 def params(config: Config) -> PolygonsParams:
     """Parameters of the polygons from the configuration."""
-    return PolygonsParams(config.obia.computed, config.chain.proj, config.obia.region_priority or ())
+    given = config.obia
+    source = vector_source(given.obia_segmentation_path) if given.obia_segmentation_path else None
+    path, layer = (source.file, source.choice) if source else (None, "")
+    return PolygonsParams(path, layer, given.id_field, config.chain.proj, given.region_priority or ())
 
 
 def run(job: JobContext[PolygonsParams]) -> None:
     """Write the polygons of the segments with pixels in the map whose home is the tile, from top to bottom.
 
     Computed segments end at the border of the area of the map that the tile contributes, so that polygons of different
-    tiles do not overlap. Segments of the user are whole, as far as they are inside the tile.
+    tiles do not overlap. Polygons of the user are those of the file; segments of a raster end at the edge of the tile.
 
     All features are written to the GeoParquet file, to the GeoPackage as many as it can contain.
     """
     attributes = _Attributes.read(job)
-    empty = _frame(job, attributes.of(np.zeros(0, np.int64)), np.zeros(0, object))
+    empty = _frame(job, attributes.of(np.zeros(0, np.int64)), gpd.GeoSeries(crs=job.params.proj))
     write_polygons(empty, _frames(job, attributes), job.out.polygons)
     omitted = write_geopackage(job.out.polygons, job.out.layer, LAYER)
     if omitted:
@@ -94,16 +105,29 @@ def run(job: JobContext[PolygonsParams]) -> None:
 
 def _frames(job: JobContext[PolygonsParams], attributes: _Attributes) -> Iterator[gpd.GeoDataFrame]:
     """Yield all polygons with their attributes, some at a time."""
-    count = group_rows(len(value_names(attributes.recipe)))
-    areas = [*job.inp.all("regions_of_tile").values()] if job.params.computed else []
-    for numbers, polygons in segment_polygons(job.inp.segments, attributes.wanted, count, areas):
+    for numbers, polygons in _polygons(job, attributes):
         yield _frame(job, attributes.of(numbers), polygons)
 
 
-def _frame(job: JobContext[PolygonsParams], attributes: pd.DataFrame, polygons: np.ndarray) -> gpd.GeoDataFrame:
-    """The polygons, given on the grid of the tile, in the projection of the products."""
-    moved = to_crs(gpd.GeoSeries(polygons, crs=crs_name(raster_geobox(job.inp.segments))), job.params.proj)
-    return gpd.GeoDataFrame(attributes, geometry=moved)
+def _polygons(job: JobContext[PolygonsParams], attributes: _Attributes) -> Iterator[tuple[np.ndarray, gpd.GeoSeries]]:
+    """Yield numbers, ascending, and polygons of segments: those of the user's file, or along the edges of pixels."""
+    given, geobox = job.params, raster_geobox(job.inp.segments)
+    count = group_rows(len(value_names(attributes.recipe)))
+    source = with_choice(given.path, given.layer) if given.path else None
+    if source is not None and has_polygons(source):
+        numbers = np.flatnonzero(attributes.wanted) + 1
+        ids = attributes.identifier[numbers - 1]
+        for at, own in user_polygons(source, given.id_field, geobox, ids, count):
+            yield numbers[at], own
+        return
+    areas = [*job.inp.all("regions_of_tile").values()] if source is None else []
+    for numbers, outlines in segment_polygons(job.inp.segments, attributes.wanted, count, areas):
+        yield numbers, gpd.GeoSeries(outlines, crs=crs_name(geobox))
+
+
+def _frame(job: JobContext[PolygonsParams], attributes: pd.DataFrame, polygons: gpd.GeoSeries) -> gpd.GeoDataFrame:
+    """The polygons, in the projection of the products, with their attributes."""
+    return gpd.GeoDataFrame(attributes, geometry=to_crs(polygons, job.params.proj))
 
 
 @dataclass(frozen=True, eq=False)
