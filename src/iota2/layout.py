@@ -771,6 +771,10 @@ SEGMENT_LABELS = Artifact(
 SEGMENT_CLASSES = Artifact(
     "segmentation/{tile}_seed_{seed}.npz", "Class, confidence and probabilities of the segments of the tile."
 )
+LABEL_PREDICTIONS = Artifact(
+    "segmentation/labelled_{region}{submodel}_seed_{seed}{source}.npz",
+    "Predictions of the labelled segments of a region by models that have not learned from their labels.",
+)
 SEGMENT_POLYGONS = Artifact(
     "segmentation/{tile}_polygons.parquet",
     "Polygons of the segments whose home is the tile, with their classes and features, as GeoParquet.",
@@ -1244,7 +1248,18 @@ ALL_SEGMENTS = Artifact(
     role="product",
 )
 
-SEGMENT_PRODUCTS = (SEGMENT_PICTURE, SEGMENT_LAYER, ALL_SEGMENTS)
+DOUBTFUL_SEGMENTS = Artifact(
+    "final/vectors/doubtful_segments_seed_{seed}.gpkg",
+    "Labelled segments that models without their labels predict as another class, in `proj`: for inspection.",
+    role="product",
+)
+DOUBTFUL_STYLE = Artifact(
+    "final/vectors/doubtful_segments_seed_{seed}.qml",
+    "QGIS style of the doubtful segments: names and colours of the predicted classes.",
+    role="note",
+)
+
+SEGMENT_PRODUCTS = (SEGMENT_PICTURE, SEGMENT_LAYER, ALL_SEGMENTS, DOUBTFUL_SEGMENTS)
 """Products that only classifications of segments have."""
 
 # ---- features map

@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 
 from iota2 import layout
-from iota2.classifiers.base import Model
+from iota2.classifiers.base import Model, Searching
+from iota2.classifiers.evidence import FOLDS
 from iota2.classifiers.fitting import Fitting, fit_seed
 from iota2.classifiers.samples import Samples
 from iota2.classifiers.transforms import Components
 from iota2.compute.class_weights import Balanced
-from iota2.config.learner import Learner
+from iota2.config.learner import Learner, learned_features, learned_samples, training_seconds
+from iota2.config.options.schema import Config
+from iota2.core.cost import SECONDS_PER_JOB, Cost, JobFacts
 from iota2.core.files import read_text
 from iota2.core.graph import Artifact, Key, Need, Paths, first, optional
 from iota2.core.tables import sample_columns
@@ -96,3 +99,19 @@ def _best(inp: Paths) -> Mapping[str, Any]:
         return {}
     found: Mapping[str, Any] = json.loads(read_text(inp.search_scores)).get("best", {})
     return found
+
+
+def cross_fitting_cost(config: Config, facts: JobFacts) -> Cost:
+    """Cost of a job with a model of each fold, trained one after the other, each on a copy of some of the samples."""
+    run, region = facts.run, str(facts.key["region"])
+    before = run.samples_of_model(config.arg_train.runs)
+    samples = learned_samples(config.arg_train, before, run.class_count, facts.model, region)
+    features = learned_features(config.dim_red, run.recipe)
+    if layout.with_context(config):
+        features += run.class_count
+    method = config.learner.untrained()
+    again = method.without_search() if isinstance(method, Searching) else method
+    share = 1 - 1 / FOLDS
+    memory = again.training_memory(share * samples, features, run.class_count) + int(4 * samples * features)
+    seconds = SECONDS_PER_JOB + FOLDS * training_seconds(again, share * samples, features, run.class_count)
+    return Cost(max(facts.allowed, memory), seconds)

@@ -7,18 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from iota2 import layout
-from iota2.classifiers.base import Searching
-from iota2.classifiers.evidence import FOLDS, out_of_fold_confusion
+from iota2.classifiers.evidence import out_of_fold_confusion
 from iota2.classifiers.models import load_model
 from iota2.compute.class_weights import Balanced
-from iota2.config.learner import Learner, learned_features, learned_samples, options_of_learner, training_seconds
+from iota2.config.learner import Learner, options_of_learner
 from iota2.config.options.schema import Config
-from iota2.core.cost import SECONDS_PER_JOB, Cost, JobFacts
 from iota2.core.graph import JobContext, Step
 from iota2.io.files.atomic import write_text
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.confusions import confusion_csv
-from iota2.steps.learned_fit import FIT_INPUTS, learned_fit
+from iota2.steps.learned_fit import FIT_INPUTS, cross_fitting_cost, learned_fit
 from iota2.steps.training_samples import MAX_THREADS, effective_weights
 
 
@@ -56,22 +54,6 @@ def run(job: JobContext[LearnedConfusionParams]) -> None:
     write_text(job.out.confusion, confusion_csv(confusion))
 
 
-def cost(config: Config, facts: JobFacts) -> Cost:
-    """Cost of a job: the models of the folds are trained one after the other, each on a copy of some of the samples."""
-    run, region = facts.run, str(facts.key["region"])
-    before = run.samples_of_model(config.arg_train.runs)
-    samples = learned_samples(config.arg_train, before, run.class_count, facts.model, region)
-    features = learned_features(config.dim_red, run.recipe)
-    if layout.with_context(config):
-        features += run.class_count
-    method = config.learner.untrained()
-    again = method.without_search() if isinstance(method, Searching) else method
-    share = 1 - 1 / FOLDS
-    memory = again.training_memory(share * samples, features, run.class_count) + int(4 * samples * features)
-    seconds = SECONDS_PER_JOB + FOLDS * training_seconds(again, share * samples, features, run.class_count)
-    return Cost(max(facts.allowed, memory), seconds)
-
-
 STEP = Step(
     name="learnedConfusion",
     group="learning",
@@ -83,6 +65,6 @@ STEP = Step(
     makes={"confusion": layout.LEARNED_CONFUSION},
     params=params,
     when=layout.with_learned_masses,
-    cost=cost,
+    cost=cross_fitting_cost,
     max_threads=MAX_THREADS,
 )
