@@ -779,17 +779,6 @@ SEGMENT_POLYGONS = Artifact(
     "segmentation/{tile}_polygons.parquet",
     "Polygons of the segments whose home is the tile, with their classes and features, as GeoParquet.",
 )
-SEGMENT_PICTURE = Artifact(
-    "final/Segments.png",
-    "Borders of segments over an image, in an excerpt of the tile with most segments.",
-    role="product",
-)
-SEGMENT_CAPTION = Artifact("final/TMP/Segments.txt", "Caption of the picture of segments.", role="note")
-SEGMENT_VALIDATION = Artifact(
-    "final/TMP/Validation_segments_seed_{seed}.csv",
-    "Validation segments by polygon and predicted class, their labelled pixels, and distance in metres to the nearest "
-    "learning polygon of the same class.",
-)
 
 # ---- dimension reduction
 UNREDUCED_SAMPLES = Artifact(
@@ -1259,9 +1248,6 @@ DOUBTFUL_STYLE = Artifact(
     role="note",
 )
 
-SEGMENT_PRODUCTS = (SEGMENT_PICTURE, SEGMENT_LAYER, ALL_SEGMENTS, DOUBTFUL_SEGMENTS)
-"""Products that only classifications of segments have."""
-
 # ---- features map
 MAP_BANDS = Artifact(
     "features/map_bands.json", "Bands of the features map with their dates, its data type and its no-data value."
@@ -1379,6 +1365,19 @@ RELIABILITY_FIGURE = Artifact(
 )
 CONFUSION_FIGURE = Artifact(
     "final/Confusion_Matrix_Classif_Seed_{seed}.png", "Figure of the confusion matrix.", role="product"
+)
+SEGMENT_PICTURE = Artifact(
+    "final/Segments.png",
+    "Borders of segments over an image, in an excerpt of the tile with most segments.",
+    role="product",
+)
+SEGMENT_PRODUCTS = (SEGMENT_PICTURE, SEGMENT_LAYER, ALL_SEGMENTS, DOUBTFUL_SEGMENTS)
+"""Products that only classifications of segments have."""
+SEGMENT_CAPTION = Artifact("final/TMP/Segments.txt", "Caption of the picture of segments.", role="note")
+SEGMENT_VALIDATION = Artifact(
+    "final/TMP/Validation_segments_seed_{seed}.csv",
+    "Validation segments by polygon and predicted class, their labelled pixels, and distance in metres to the nearest "
+    "learning polygon of the same class.",
 )
 RESULTS = Artifact(
     "final/RESULTS.txt",

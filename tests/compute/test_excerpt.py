@@ -26,6 +26,6 @@ def test_a_small_raster_is_shown_whole() -> None:
     assert excerpt((40, 60), np.array([1]), np.array([2]), 100) == ((0, 40), (0, 60))
 
 
-def test_pixels_in_squares_of_several_rows_are_not_mixed() -> None:
-    rows, cols = np.array([0, 0, 60, 60, 60]), np.array([0, 1, 140, 141, 142])
-    assert excerpt((200, 150), rows, cols, 20) == ((50, 70), (130, 150))
+def test_squares_at_opposite_sides_of_the_raster_are_not_mixed() -> None:
+    rows, cols = np.array([0, 0, 10, 10, 60, 60, 60]), np.array([153, 154, 0, 1, 80, 81, 82])
+    assert excerpt((200, 155), rows, cols, 20) == ((50, 70), (71, 91))

@@ -155,5 +155,5 @@ def test_a_damaged_table_is_reported(tmp_path: Path) -> None:
 
 
 def test_row_groups_have_a_limited_size() -> None:
-    assert 10_000 < group_rows(30) < 50_000
+    assert 10_000 < group_rows(30) < 20_000
     assert group_rows(10**9) == 1

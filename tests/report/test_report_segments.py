@@ -17,6 +17,7 @@ from iota2.report.results.page import ReportData, render_report
 from iota2.report.results.segments import (
     LabelledSegments,
     SegmentsReport,
+    segment_remarks,
     segment_sentences,
     segments_json,
     segments_text,
@@ -55,6 +56,13 @@ def test_nothing_is_left_out_without_such_segments() -> None:
     one = LabelledSegments(3, {1: 2}, {}, 0, {1: 1}, 0)
     found = segment_sentences(replace(report(), labelled={0: one}))
     assert found[2:] == ("For learning: 2 segments. Left out: none.", "For validation: 1 segment. Left out: none.")
+
+
+def test_many_segments_on_both_sides_cause_a_remark() -> None:
+    one = LabelledSegments(9, {1: 5}, {1: 2, 2: 1}, 1, {1: 1}, 0)
+    (remark,) = segment_remarks(replace(report(), labelled={0: LABELLED, 3: one}))
+    assert remark.startswith("Seed 3: 3 of 9 segments with learning pixels are not used for learning (33 %), because")
+    assert not [*segment_remarks(None)]
 
 
 def rows(text: str) -> list[list[str]]:

@@ -37,7 +37,7 @@ from iota2.report.results.page import ModelView
 from iota2.steps.fused_runs import FusionParams
 from iota2.steps.learned_models import fused_models, options_of_models
 from iota2.steps.validation import confusion_figure
-from iota2.steps.validation.report import STEP, ReportParams
+from iota2.steps.validation.report import STEP, ReportParams, params
 from tests.config.helpers import loaded
 from tests.steps.helpers import (
     CRS,
@@ -154,15 +154,15 @@ def report(
     if fusion is not None and fusion.method == "mean":
         inp["fused_confidence"] = write_raster(folder / "fused_confidence.tif", 60)
     out = {"results": "RESULTS.txt", "metrics": "metrics.json", "page": "report.html"}
-    params = ReportParams("Fields of the valley", {"chain.proj": CRS}, (layout.MAP,), len(seeds))
-    params = replace(params, fusion=fusion, fused_models=fusion_of_models)
+    given = ReportParams("Fields of the valley", {"chain.proj": CRS}, (layout.MAP,), len(seeds))
+    given = replace(given, fusion=fusion, fused_models=fusion_of_models)
     if fusion_of_models is not None and fusion_of_models.optical_radar:
         models = {("1", "", 0, source): "model" for source in SOURCES}
         inp["models"] = several("region submodel seed source", models)
     elif fusion_of_models is not None:
         (folder / "submodels.json").write_text('{"1": 1, "2": 3}')
         inp["submodels"] = "submodels.json"
-    run(STEP, folder, {**inp, **inputs}, {**out, "reliability": each("reliability.png")}, params=params)
+    run(STEP, folder, {**inp, **inputs}, {**out, "reliability": each("reliability.png")}, params=given)
     drawn = {"confusion": "confusion.csv", "classes": inp["classes"]}
     run(confusion_figure.STEP, folder, drawn, {"figure": "figures.png"}, key=Key.of(seed=0))
 
@@ -212,6 +212,7 @@ def of_segments(folder: Path) -> dict[str, str | MultiplePaths]:
     (folder / "segments.png").write_bytes(b"borders")
     (folder / "caption.txt").write_text("Borders of 7 segments.\n")
     return {
+        "segments": "segments.parquet",
         "segment_picture": "segments.png",
         "segment_caption": "caption.txt",
         "segment_labels": several("seed", {0: "labels.csv"}),
@@ -238,6 +239,12 @@ def test_reports_of_runs_on_segments_count_segments(tmp_path: Path) -> None:
     found = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))["segments"]
     assert found["seeds"][0]["learning"] == [1, 1]
     assert found["validation"]["overall_accuracy"]["mean"] == 0.5
+
+
+def test_the_picture_of_segments_is_a_file_of_runs_on_segments_only(tmp_path: Path) -> None:
+    files = params(configured(tmp_path)).files
+    assert layout.MAP in files
+    assert layout.SEGMENT_PICTURE not in files
 
 
 def headings(page: str) -> list[str]:

@@ -25,7 +25,7 @@ from iota2.report.results.fusion import FusionReport, fusion_json, fusion_remark
 from iota2.report.results.metrics import metrics
 from iota2.report.results.reliability import ReliabilityData, calibration_remarks, reliability_text
 from iota2.report.results.samples import model_samples_text
-from iota2.report.results.segments import SegmentsReport, segments_json, segments_text
+from iota2.report.results.segments import SegmentsReport, segment_remarks, segments_json, segments_text
 from iota2.report.results.sensors import combinations_text
 from iota2.report.results.smoothing import smoothing_remarks, smoothing_text
 from iota2.report.results.text import results_text
@@ -58,6 +58,7 @@ class RunResults:
         """Remarks on models, sensors, confidence and map."""
         return (
             *self.learned.remarks,
+            *segment_remarks(self.segments),
             *calibration_remarks(self.reliability),
             *border_remarks(self.borders),
             *single_source_remarks(self.borders.maps),

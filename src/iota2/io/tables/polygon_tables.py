@@ -26,7 +26,7 @@ from iota2.io.tables.vectors import sqlite_max_columns, without_separators
 
 GEOMETRY = "geometry"
 """Column of the polygons in a GeoParquet file; it is the last one."""
-_GROUP_BYTES = 16 << 20
+_GROUP_BYTES = 8 << 20
 """Bytes of a row group, which is the unit of reading and writing."""
 _POLYGON_BYTES = 512
 """Bytes of a polygon with its identifiers and class, in estimates."""

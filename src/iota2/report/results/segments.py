@@ -18,6 +18,8 @@ from iota2.report.results.metrics import defined, estimate_json, seed_json
 from iota2.report.results.validation import aligned, count_text
 
 TITLE = "Segments"
+MAX_BOTH_SIDES = 0.25
+"""Share of the segments with learning pixels that are on both sides of the split, above which a remark is given."""
 _BY_SEGMENT = (
     "By segment: each segment with the class of most of its validation pixels counts once, whatever its size, and its "
     "class is the one that the model predicts. By pixel: the pixels of the map count, so large segments count "
@@ -71,6 +73,20 @@ def segment_sentences(found: SegmentsReport) -> tuple[str, ...]:
         f"For learning: {_segments(learning)}. Left out: {_left_out(both, one.no_majority)}.",
         f"For validation: {_segments(validation)}. Left out: {_left_out(0, one.no_majority_validation)}.",
     )
+
+
+def segment_remarks(found: SegmentsReport | None) -> Iterator[str]:
+    """A remark for each seed of which many segments do not learn because they are on both sides of the split."""
+    for seed, one in found.labelled.items() if found else ():
+        both = sum(one.both_sides.values())
+        whole = sum(one.learning.values()) + both + one.no_majority
+        if both > MAX_BOTH_SIDES * whole:
+            yield (
+                f"Seed {seed}: {both:,} of {_segments(whole)} with learning pixels are not used for learning "
+                f"({100 * both / whole:.0f} %), because they also contain pixels of validation polygons. Choose "
+                "smaller segments, or set arg_train.split_field or arg_train.split_distance to keep neighbouring "
+                "polygons on one side of the split."
+            )
 
 
 def _left_out(both_sides: int, no_majority: int) -> str:

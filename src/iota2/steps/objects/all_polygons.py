@@ -8,7 +8,7 @@ from iota2.core.cost import SECONDS_PER_JOB, Cost, JobFacts
 from iota2.core.graph import JobContext, Step
 from iota2.io.tables.polygon_tables import join_polygons, polygon_bytes
 
-SEGMENT_SECONDS, VALUE_SECONDS = 10e-6, 0.05e-6
+SEGMENT_SECONDS, VALUE_SECONDS = 3e-6, 0.07e-6
 """Seconds to copy a segment and each of its features, measured by ``make bench``."""
 
 

@@ -43,10 +43,10 @@ LAYER = "segments"
 """Name of the layer in a GeoPackage."""
 CODE = "code"
 """Column of the code in the map."""
-SEGMENT_SECONDS, VALUE_SECONDS = 200e-6, 0.3e-6
-"""Seconds to write a segment and each of its features, measured by ``make bench``."""
-_SEGMENT_BYTES = 80
-"""Bytes of memory of a segment in the tables of a job, without its predictions."""
+SEGMENT_SECONDS, VALUE_SECONDS = 110e-6, 0.15e-6
+"""Measured seconds to write a segment, with its transformation to another projection, and each of its features."""
+_SEGMENT_BYTES, _POLYGON_BYTES = 80, 12 << 10
+"""Bytes of memory of a segment in the tables of a job, without its predictions; of its polygon while it is drawn."""
 
 
 @dataclass(frozen=True)
@@ -225,10 +225,10 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     run, runs = facts.run, config.arg_train.runs
     segments = facts.pixels / config.obia.segment_size**2
     features = run.features * len(config.obia.stats_used)
-    usual = facts.raster_cost()
+    usual, table = facts.raster_cost(), _SEGMENT_BYTES + runs * (8 + 4 * run.class_count)
     disk = 2 * segments * polygon_bytes(features)
     return Cost(
-        usual.memory + int(segments * (_SEGMENT_BYTES + runs * (8 + 4 * run.class_count))),
+        usual.memory + int(segments * table) + _POLYGON_BYTES * group_rows(features),
         usual.seconds + segments * (SEGMENT_SECONDS + VALUE_SECONDS * features),
         disk,
     )
