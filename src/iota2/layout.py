@@ -1236,7 +1236,6 @@ ALL_SEGMENTS = Artifact(
     "Polygons of the segments of all tiles, in `proj`, with class, confidence and all features, as GeoParquet.",
     role="product",
 )
-
 DOUBTFUL_SEGMENTS = Artifact(
     "final/vectors/doubtful_segments_seed_{seed}.gpkg",
     "Labelled segments that models without their labels predict as another class, in `proj`: for inspection.",
