@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import geopandas as gpd
@@ -34,6 +35,10 @@ class DoubtfulParams:
     """Projection of the polygons."""
 
     proj: str
+
+    def by_user_name(self) -> Mapping[str, object]:
+        """The parameters by option name of the configuration."""
+        return {"chain.proj": self.proj}
 
 
 def params(config: Config) -> DoubtfulParams:
