@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import rasterio
 from odc.geo.geobox import GeoBox
+from rasterio.features import rasterize
 from scipy.ndimage import label
 
 from iota2.chains.load import load_config
@@ -130,6 +131,22 @@ def test_the_map_is_constant_in_segments_and_mostly_right(mapped: Case) -> None:
     truth = mapped.world.truth(mapped.world.tile_geobox(WEST))
     found = on_tile(mapped.output / MAP, mapped)
     assert (found == truth)[found > 0].mean() > 0.8
+
+
+def test_polygons_have_the_class_and_the_confidence_of_the_map(mapped: Case) -> None:
+    table = gpd.read_parquet(mapped.output / "final/vectors/segments.parquet")
+    assert set(table["tile"]) == {WEST, EAST}
+    assert table.area.sum() - table.union_all().area < 100, "polygons of different tiles do not overlap"
+    for name, column in ((MAP, "code"), ("final/Confidence_Seed_0.tif", "confidence")):
+        with rasterio.open(mapped.output / name) as raster:
+            pixels = raster.read(1)
+            named = table[table[column].notna()]
+            shapes = zip(named.geometry, named[column], strict=True)
+            drawn = rasterize(shapes, pixels.shape, transform=raster.transform)
+        assert (drawn == pixels).mean() > 0.999, "pixels of the map are those of the tile, in another projection"
+    for tile in (WEST, EAST):
+        layer = gpd.read_file(mapped.output / f"final/vectors/segments_{tile}.gpkg")
+        assert layer["segment"].tolist() == table["segment"][table["tile"] == tile].tolist()
 
 
 def parcels(case: Case, tile: str = WEST) -> gpd.GeoDataFrame:

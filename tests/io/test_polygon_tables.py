@@ -20,7 +20,14 @@ from pyarrow import parquet
 from pyproj import CRS
 
 from iota2.errors import InputError
-from iota2.io.tables.polygon_tables import group_rows, join_polygons, write_geopackage, write_polygons
+from iota2.io.tables.polygon_tables import (
+    geopackage_bytes,
+    group_rows,
+    join_polygons,
+    polygon_bytes,
+    write_geopackage,
+    write_polygons,
+)
 from iota2.io.tables.vectors import sqlite_max_columns
 
 NAMES = ['blé & "maïs"', "'; --", None, "水"]
@@ -157,3 +164,19 @@ def test_a_damaged_table_is_reported(tmp_path: Path) -> None:
 def test_row_groups_have_a_limited_size() -> None:
     assert 10_000 < group_rows(30) < 20_000
     assert group_rows(10**9) == 1
+
+
+@pytest.mark.parametrize("values", [0, 200])
+def test_the_size_of_files_is_estimated(tmp_path: Path, values: int) -> None:
+    """Of polygons of 29 vertices and random features; pages of SQLite may be half empty."""
+    count, rng = 3000, np.random.default_rng(0)
+    discs = shapely.buffer(shapely.points(rng.uniform(0, 1e5, (count, 2))), 40, quad_segs=7)
+    columns = {"segment": np.arange(count)} | {
+        f"f{k}": rng.normal(size=count).astype(np.float32) for k in range(values)
+    }
+    table = gpd.GeoDataFrame(columns, geometry=discs, crs=2154)
+    write_polygons(table[:0], [table], tmp_path / "a.parquet")
+    write_geopackage(tmp_path / "a.parquet", tmp_path / "a.gpkg", "segments")
+    sizes = [(tmp_path / name).stat().st_size / count for name in ("a.parquet", "a.gpkg")]
+    for size, estimate in zip(sizes, [polygon_bytes(values), geopackage_bytes(values)], strict=True):
+        assert 0.6 < size / estimate < 1.7

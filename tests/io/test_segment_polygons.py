@@ -71,7 +71,11 @@ def test_only_pixels_in_one_of_the_areas_count(tmp_path: Path) -> None:
     west, south = np.zeros(GRID.shape), np.zeros(GRID.shape)
     west[:, :90], south[40:, :110] = 1, 1
     areas = [write(tmp_path / "west.tif", west), write(tmp_path / "south.tif", south)]
-    ((_, polygons),) = segment_polygons(write(tmp_path / "a.tif", numbers), np.ones(2, bool), 10, areas)
+    numbers[:10, 250:] = 3
+    ((found, polygons),) = segment_polygons(write(tmp_path / "a.tif", numbers), np.ones(3, bool), 10, areas)
+    assert found.tolist() == [1, 2], "the third has no such pixel"
+    alone = segment_polygons(tmp_path / "a.tif", np.ones(3, bool), 1, areas)
+    assert [one.tolist() for one, _ in alone] == [[1], [2]]
     assert shapely.area(polygons).tolist() == [(90 * 60 + 10 * 20) * 100, 10 * 20 * 100]
 
 

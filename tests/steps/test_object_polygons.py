@@ -205,10 +205,14 @@ def test_a_segment_in_two_tiles_is_only_in_its_home_tile_with_all_its_pixels(tmp
 
 
 def test_computed_segments_end_at_the_border_of_the_area_of_the_tile(tmp_path: Path) -> None:
-    inp = write_inputs(tmp_path)
-    whole, cut = (run_polygons(tmp_path, inp, source=path).geometry.area / 100 for path in ("segments.tif", None))
-    assert whole.tolist() == [12, 6, 4, 12]
-    assert cut.tolist() == [12, 6, 2, 9]
+    """Their pixels outside it do not count, and segment 5 has no others."""
+    numbers = np.where((NUMBERS == 3) & ~OWN_AREA, 5, NUMBERS)
+    inp = write_inputs(tmp_path, numbers=numbers, labels=[(211, 0, 3, 211, 3)])
+    whole, cut = (run_polygons(tmp_path, inp, source=path) for path in ("segments.tif", None))
+    assert whole["pixels"].tolist() == (whole.geometry.area / 100).tolist() == [12, 6, 2, 12, 2]
+    assert cut["pixels"].tolist() == (cut.geometry.area / 100).tolist() == [12, 6, 2, 9]
+    assert cut["segment"].tolist() == [LARGE + 1, LARGE + 2, LARGE + 3, LARGE + 4]
+    assert plain(cut["code"]) == [211, None, 3, 211]
 
 
 def test_polygons_of_the_user_are_those_of_the_file(tmp_path: Path) -> None:

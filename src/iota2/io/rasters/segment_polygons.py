@@ -24,7 +24,8 @@ def segment_polygons(
 
     ``wanted``: (segment,) bool, of the numbers from 1; each has pixels. Each time, ``count`` segments are yielded, from
     the top of the raster to its bottom; the last time, the remaining ones. Only the rows of these segments are read.
-    ``areas``: rasters on the same grid; if there are any, only pixels that are not 0 in one of them count.
+    ``areas``: rasters on the same grid; if there are any, only pixels that are not 0 in one of them count, and segments
+    without such pixels are omitted.
     """
     with ExitStack() as stack:
         raster, *masks = (stack.enter_context(RasterReader(one)) for one in (path, *areas))
@@ -41,7 +42,8 @@ def segment_polygons(
             chosen[some] = False
             if masks:
                 inside &= np.logical_or.reduce([mask.read(geobox) > 0 for mask in masks])
-            yield some, _multipolygons(values, inside, geobox.affine)
+            if inside.any():
+                yield _multipolygons(values, inside, geobox.affine)
 
 
 def _rows(raster: RasterReader, segments: int) -> tuple[np.ndarray, np.ndarray]:
@@ -54,18 +56,17 @@ def _rows(raster: RasterReader, segments: int) -> tuple[np.ndarray, np.ndarray]:
     return first[1:], last[1:]
 
 
-def _multipolygons(numbers: np.ndarray, inside: np.ndarray, transform: Affine) -> np.ndarray:
-    """The multipolygons of the segments of pixels ``inside`` (y, x) bool, in ascending order of ``numbers`` (y, x)."""
+def _multipolygons(numbers: np.ndarray, inside: np.ndarray, transform: Affine) -> tuple[np.ndarray, np.ndarray]:
+    """Different ``numbers`` (y, x) of pixels ``inside`` (y, x) bool, ascending, and their multipolygons."""
     # GDAL reads no unsigned numbers of 32 bits
     found = [*shapes(numbers.astype(np.int32), inside, connectivity=4, transform=transform)]
     found.sort(key=_number)  # stable, so that the polygons of a segment keep the order of GDAL
     polygons = [polygon["coordinates"] for polygon, _ in found]
     rings = [*chain.from_iterable(polygons)]
-    _, parts = np.unique([_number(one) for one in found], return_counts=True)
+    different, parts = np.unique(np.array([_number(one) for one in found], np.int64), return_counts=True)
     vertices = np.array([*chain.from_iterable(rings)], np.float64).reshape(-1, 2)
     offsets = [*map(_offsets, ([*map(len, rings)], [*map(len, polygons)], parts))]
-    multipolygons: np.ndarray = shapely.from_ragged_array(shapely.GeometryType.MULTIPOLYGON, vertices, tuple(offsets))
-    return multipolygons
+    return different, shapely.from_ragged_array(shapely.GeometryType.MULTIPOLYGON, vertices, tuple(offsets))
 
 
 def _number(found: tuple[Any, float]) -> float:

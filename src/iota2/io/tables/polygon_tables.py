@@ -28,8 +28,8 @@ GEOMETRY = "geometry"
 """Column of the polygons in a GeoParquet file; it is the last one."""
 _GROUP_BYTES = 8 << 20
 """Bytes of a row group, which is the unit of reading and writing."""
-_POLYGON_BYTES = 512
-"""Bytes of a polygon with its identifiers and class, in estimates."""
+_POLYGON_BYTES, _INDEXED_BYTES = 384, 800
+"""Bytes of a polygon with its identifiers and class in GeoParquet and in a GeoPackage, in estimates."""
 _KIND = "MultiPolygon"
 _METADATA = b"geo"
 _VERSION = "1.0.0"
@@ -40,8 +40,13 @@ _DATE = "2000-01-01T00:00:00.000Z"
 
 
 def polygon_bytes(values: int) -> int:
-    """Estimated bytes of a polygon with a number of float32 ``values``."""
+    """Estimated bytes of a polygon with a number of float32 ``values`` in GeoParquet."""
     return _POLYGON_BYTES + 4 * values
+
+
+def geopackage_bytes(values: int) -> int:
+    """The same in a GeoPackage, which stores float64 and an index."""
+    return _INDEXED_BYTES + 9 * min(values, sqlite_max_columns())
 
 
 def group_rows(values: int) -> int:

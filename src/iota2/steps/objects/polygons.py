@@ -10,12 +10,13 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import shapely
 
 from iota2 import layout
 from iota2.config.options.schema import Config
 from iota2.core.cost import Cost, JobFacts
 from iota2.core.graph import JobContext, Step
-from iota2.core.grid import crs_name
+from iota2.core.grid import crs_name, resolution
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.recipe import MISSING, FeatureRecipe
 from iota2.core.tables import REGION
@@ -25,7 +26,7 @@ from iota2.io.rasters.files import raster_geobox
 from iota2.io.rasters.qgis import polygon_style
 from iota2.io.rasters.segment_polygons import segment_polygons
 from iota2.io.tables.classes import read_classes
-from iota2.io.tables.polygon_tables import group_rows, polygon_bytes, write_geopackage, write_polygons
+from iota2.io.tables.polygon_tables import geopackage_bytes, group_rows, polygon_bytes, write_geopackage, write_polygons
 from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.segment_labels import NUMBER, TILE
 from iota2.io.tables.segments import SegmentClasses, Segments, SharedSegments
@@ -89,7 +90,8 @@ def run(job: JobContext[PolygonsParams]) -> None:
     All features are written to the GeoParquet file, to the GeoPackage as many as it can contain.
     """
     attributes = _Attributes.read(job)
-    empty = _frame(job, attributes.of(np.zeros(0, np.int64)), gpd.GeoSeries(crs=job.params.proj))
+    none = np.zeros(0, np.int64)
+    empty = _frame(job, attributes.of(none, none), gpd.GeoSeries(crs=job.params.proj))
     write_polygons(empty, _frames(job, attributes), job.out.polygons)
     omitted = write_geopackage(job.out.polygons, job.out.layer, LAYER)
     if omitted:
@@ -105,12 +107,14 @@ def run(job: JobContext[PolygonsParams]) -> None:
 
 def _frames(job: JobContext[PolygonsParams], attributes: _Attributes) -> Iterator[gpd.GeoDataFrame]:
     """Yield all polygons with their attributes, some at a time."""
-    for numbers, polygons in _polygons(job, attributes):
-        yield _frame(job, attributes.of(numbers), polygons)
+    for numbers, pixels, polygons in _polygons(job, attributes):
+        yield _frame(job, attributes.of(numbers, pixels), polygons)
 
 
-def _polygons(job: JobContext[PolygonsParams], attributes: _Attributes) -> Iterator[tuple[np.ndarray, gpd.GeoSeries]]:
-    """Yield numbers, ascending, and polygons of segments: those of the user's file, or along the edges of pixels."""
+def _polygons(
+    job: JobContext[PolygonsParams], attributes: _Attributes
+) -> Iterator[tuple[np.ndarray, np.ndarray, gpd.GeoSeries]]:
+    """Yield numbers, ascending, pixels, and polygons of segments: those of the user's file, or the edges of pixels."""
     given, geobox = job.params, raster_geobox(job.inp.segments)
     count = group_rows(len(value_names(attributes.recipe)))
     source = with_choice(given.path, given.layer) if given.path else None
@@ -118,16 +122,19 @@ def _polygons(job: JobContext[PolygonsParams], attributes: _Attributes) -> Itera
         numbers = np.flatnonzero(attributes.wanted) + 1
         ids = attributes.identifier[numbers - 1]
         for at, own in user_polygons(source, given.id_field, geobox, ids, count):
-            yield numbers[at], own
+            yield numbers[at], attributes.pixels[numbers[at] - 1], own
         return
     areas = [*job.inp.all("regions_of_tile").values()] if source is None else []
     for numbers, outlines in segment_polygons(job.inp.segments, attributes.wanted, count, areas):
-        yield numbers, gpd.GeoSeries(outlines, crs=crs_name(geobox))
+        drawn = np.rint(shapely.area(outlines) / np.prod(resolution(geobox))).astype(np.int64)
+        pixels = drawn if areas else attributes.pixels[numbers - 1]
+        yield numbers, pixels, gpd.GeoSeries(outlines, crs=crs_name(geobox))
 
 
 def _frame(job: JobContext[PolygonsParams], attributes: pd.DataFrame, polygons: gpd.GeoSeries) -> gpd.GeoDataFrame:
     """The polygons, in the projection of the products, with their attributes."""
-    return gpd.GeoDataFrame(attributes, geometry=to_crs(polygons, job.params.proj))
+    moved = to_crs(polygons, job.params.proj)
+    return gpd.GeoDataFrame(attributes, geometry=moved.to_numpy(), crs=moved.crs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,14 +183,14 @@ class _Attributes:
             tuple(value_files(job.inp)),
         )
 
-    def of(self, numbers: np.ndarray) -> pd.DataFrame:
-        """The attributes of the segments with these ``numbers`` (segment,), which are ascending."""
+    def of(self, numbers: np.ndarray, pixels: np.ndarray) -> pd.DataFrame:
+        """The attributes of the segments with these ``numbers`` (segment,), which are ascending, and ``pixels``."""
         rows = numbers - 1
         columns = {
             "segment": self.identifier[rows],
             "tile": pd.array([self.tile] * len(rows), "string"),
             "region": pd.array(np.array(self.regions, object)[self.region[rows]], "string"),
-            "pixels": self.pixels[rows],
+            "pixels": pixels,
         }
         for suffix, found in self.runs.items():
             predicted = _class_columns(self.classes, found.label[rows], found.confidence[rows])
@@ -226,7 +233,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     segments = facts.pixels / config.obia.segment_size**2
     features = run.features * len(config.obia.stats_used)
     usual, table = facts.raster_cost(), _SEGMENT_BYTES + runs * (8 + 4 * run.class_count)
-    disk = 2 * segments * polygon_bytes(features)
+    disk = segments * (polygon_bytes(features) + geopackage_bytes(features))
     return Cost(
         usual.memory + int(segments * table) + _POLYGON_BYTES * group_rows(features),
         usual.seconds + segments * (SEGMENT_SECONDS + VALUE_SECONDS * features),
