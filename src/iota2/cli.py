@@ -429,7 +429,8 @@ def demo(
             "--builder",
             metavar="NAME",
             help="Builder whose configuration is written and run: "
-            f"{', '.join(known.name for known in BUILDERS)}. The prefix I2 may be omitted.",
+            f"{', '.join(known.name for known in BUILDERS)}. The prefix I2 may be omitted. "
+            "parcels: I2Obia with the parcels of a farm register as segments.",
         ),
     ] = DEFAULT_BUILDERS[0].name,
     workers: Workers = None,

@@ -777,6 +777,10 @@ SEGMENT_LABELS = Artifact(
 SEGMENT_CLASSES = Artifact(
     "segmentation/{tile}_seed_{seed}.npz", "Class, confidence and probabilities of the segments of the tile."
 )
+LABEL_PREDICTIONS = Artifact(
+    "segmentation/labelled_{region}{submodel}_seed_{seed}{source}.npz",
+    "Predictions of the labelled segments of a region by models that have not learned from their labels.",
+)
 SEGMENT_POLYGONS = Artifact(
     "segmentation/{tile}_polygons.parquet",
     "Polygons of the segments whose home is the tile, with their classes and features, as GeoParquet.",
@@ -1238,6 +1242,16 @@ ALL_SEGMENTS = Artifact(
     "Polygons of the segments of all tiles, in `proj`, with class, confidence and all features, as GeoParquet.",
     role="product",
 )
+DOUBTFUL_SEGMENTS = Artifact(
+    "final/vectors/doubtful_segments_seed_{seed}.gpkg",
+    "Labelled segments that models without their labels predict as another class, in `proj`: for inspection.",
+    role="product",
+)
+DOUBTFUL_STYLE = Artifact(
+    "final/vectors/doubtful_segments_seed_{seed}.qml",
+    "QGIS style of the doubtful segments: names and colours of the predicted classes.",
+    role="note",
+)
 
 # ---- features map
 MAP_BANDS = Artifact(
@@ -1362,7 +1376,7 @@ SEGMENT_PICTURE = Artifact(
     "Borders of segments over an image, in an excerpt of the tile with most segments.",
     role="product",
 )
-SEGMENT_PRODUCTS = (SEGMENT_PICTURE, SEGMENT_LAYER, ALL_SEGMENTS)
+SEGMENT_PRODUCTS = (SEGMENT_PICTURE, SEGMENT_LAYER, ALL_SEGMENTS, DOUBTFUL_SEGMENTS)
 """Products that only classifications of segments have."""
 SEGMENT_CAPTION = Artifact("final/TMP/Segments.txt", "Caption of the picture of segments.", role="note")
 SEGMENT_VALIDATION = Artifact(

@@ -6,7 +6,9 @@ import shutil
 from datetime import datetime
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pytest
 import rasterio
 from rasterio.crs import CRS
@@ -23,8 +25,8 @@ from tests.chain.helpers import MAPS, WEST, command
 
 SIZE = 156
 """Pixels along a side of a tile of the demo of 160."""
-NAMES = tuple(builder.name for builder in BUILDERS)
-"""Builders in the order of the runs."""
+NAMES = (*(builder.name for builder in BUILDERS), "parcels")
+"""Demos in the order of the runs."""
 DATES = [f"2018{day:04}" for day in (116, 215, 317, 416, 516, 615, 715, 814, 913, 1013, 1112)]
 """Every 30 days from the first date of the world."""
 
@@ -102,6 +104,30 @@ def test_the_demos_in_a_folder_leave_each_others_results_valid(folder: Path) -> 
         assert {verdict.state for verdict in preview.verdicts.values()} == {"fresh"}, name
 
 
+@pytest.mark.parametrize("name", ["obia", "parcels"])
+def test_maps_of_segments_have_the_colours_of_their_classes(folder: Path, name: str) -> None:
+    files = demo_of(name).files(folder)
+    colours = {code: rgb for code, *rgb in np.loadtxt(files.colors, int).tolist()}
+    with rasterio.open(files.output / "final/Classif_Seed_0_ColorIndexed.tif") as source:
+        table, labels = source.colormap(1), source.read(1)
+    assert set(np.unique(labels)) - {0} <= set(colours)
+    assert {code: list(table[code][:3]) for code in colours} == colours
+    assert table[0][3] == 0, "not classified is transparent"
+
+
+def test_most_wrong_declarations_are_doubtful_parcels(folder: Path) -> None:
+    files = demo_of("parcels").files(folder)
+    truth = pd.read_csv(files.parcels_truth).set_index("parcel")
+    wrong = truth[truth["declared"] != truth["truth"]]
+    found = gpd.read_file(files.output / "final/vectors/doubtful_segments_seed_0.gpkg").set_index("segment")
+    assert found["declared"].to_dict() == truth["declared"].loc[found.index].to_dict()
+    known = wrong.index.intersection(found.index)
+    assert len(known) >= 0.7 * len(wrong) > 0
+    assert (found["predicted"].loc[known] == wrong["truth"].loc[known]).mean() > 0.7
+    parcels = gpd.read_file(files.parcels).set_index("parcel").loc[found.index]
+    assert found.geometry.geom_equals(parcels.geometry).all(), "polygons are those of the register"
+
+
 def test_the_map_has_the_features_of_bands_indices_and_functions(folder: Path) -> None:
     dated = [f"Sentinel2_{name}" for name in ("B2", "B3", "B4", "B8", "B11", "NDVI", "NDWI", "Brightness")]
     expected = [f"{name}_{day}" for name in [*dated, "sentinel2_savi"] for day in DATES]
@@ -143,7 +169,10 @@ def test_an_edited_function_is_kept_and_used(folder: Path, tmp_path: Path, capsy
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("obia", "--builder obia: 'I2obia' is known but not available yet; expected one of I2Classification, "),
+        (
+            "vectorization",
+            "'I2vectorization' is known but not available yet; expected one of I2Classification, ",
+        ),
         ("I2Clasification", "'I2Clasification' is not a builder; did you mean 'I2Classification'?"),
     ],
 )

@@ -4,8 +4,10 @@ import shutil
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pytest
 import rasterio
+import rasterio.features
 
 from iota2.chains import find_builders
 from iota2.chains.load import load_config
@@ -16,6 +18,7 @@ from iota2.runs.preview import preview_first_run
 from iota2.testing.configurations import DEMOS, demo_of
 from iota2.testing.demo import MARK, WRITTEN, write_demo
 from iota2.testing.files import SENSOR_PATHS, WorldFiles
+from iota2.testing.parcels import farm_register
 from iota2.testing.world import DATES, WorldOptions, make_world
 
 
@@ -85,7 +88,8 @@ def test_a_file_in_the_place_of_a_new_one_is_kept(world, tmp_path):
     assert (tmp_path / "layers" / "T31TCJ").read_text("utf-8") == "mine"
 
 
-AVAILABLE = [name for name in DEMOS if name not in UNAVAILABLE_BUILDERS]
+BUILDER_OF = {name: name for name in DEMOS} | {"parcels": "I2Obia"}
+AVAILABLE = [name for name, builder in BUILDER_OF.items() if builder not in UNAVAILABLE_BUILDERS]
 
 
 @pytest.mark.parametrize("name", AVAILABLE)
@@ -95,7 +99,7 @@ def test_the_configuration_of_each_demo_is_valid_and_selects_its_builder(world, 
         files, _ = write_demo(make_world(options), tmp_path / str(len(sensors)), DEMOS[name])
         config = load_config(files.config)
         assert config.chain.output_path == files.output
-        assert [builder.name for builder in find_builders(config.builders.builders_class_name)] == [name]
+        assert [builder.name for builder in find_builders(config.builders.builders_class_name)] == [BUILDER_OF[name]]
         assert not config.warnings
         assert preview_first_run(config, Options()).plan.jobs
 
@@ -131,6 +135,31 @@ def test_edited_functions_of_a_demo_are_kept(world, tmp_path):
 @pytest.mark.parametrize("name", ["I2FeaturesMap", "i2_features_map", "features_map", "FeaturesMap", "features-map"])
 def test_a_demo_is_found_by_the_names_of_its_builder(name):
     assert demo_of(name) is DEMOS["I2FeaturesMap"]
+
+
+@pytest.mark.parametrize("name", ["parcels", "Parcels"])
+def test_a_demo_that_is_not_named_after_its_builder_is_found(name):
+    assert demo_of(name) is DEMOS["parcels"]
+    with pytest.raises(UserError, match=r"'I2farms' is not a builder.*\(demos: I2Classification, I2Obia, parcels, "):
+        demo_of("farms")
+
+
+def test_parcels_are_the_fields_of_the_world_with_some_wrong_classes(world, tmp_path):
+    files, _ = write_demo(world, tmp_path, DEMOS["parcels"])
+    parcels, truth = gpd.read_file(files.parcels), pd.read_csv(files.parcels_truth)
+    assert parcels.columns.tolist() == ["parcel", "code", "geometry"]
+    assert parcels["parcel"].tolist() == truth["parcel"].tolist() == [*range(1, len(world.fields) + 1)]
+    assert parcels["code"].tolist() == truth["declared"].tolist()
+    wrong = truth["declared"] != truth["truth"]
+    assert wrong.sum() == round(0.03 * len(truth)) > 0
+    assert set(truth["declared"]) <= set(world.landscape.codes.tolist())
+    geobox = world.geobox
+    moved = parcels.to_crs(str(geobox.crs))
+    shapes = zip(moved.geometry, truth["truth"], strict=True)
+    found = rasterio.features.rasterize(shapes, geobox.shape, transform=geobox.affine)
+    assert (found == world.truth(geobox)).mean() > 0.995, "pixels at borders may differ"
+    again = farm_register(world)
+    assert again["code"].tolist() == parcels["code"].tolist()
 
 
 def test_a_builder_without_demo_is_reported(monkeypatch):

@@ -12,6 +12,8 @@ from iota2.steps.learning import reduction, training
 from iota2.steps.objects import (
     all_polygons,
     classes,
+    doubtful,
+    independent,
     labelled,
     labels,
     merging,
@@ -141,6 +143,8 @@ OBIA = Builder(
         merge_confusions.STEP,
         confusion_figure.STEP,
         validation.STEP,
+        independent.STEP,
+        doubtful.STEP,
         picture.STEP,
         difference.STEP,
         map_stages.STEP,

@@ -29,14 +29,16 @@ def value_names(recipe: FeatureRecipe) -> list[str]:
     return list(recipe.names[: len(recipe.names) - (COUNT in recipe.statistics)])
 
 
-def value_files(inputs: Paths) -> Iterator[Path]:
+def value_files(inputs: Paths, tile: str | None = None) -> Iterator[Path]:
     """The files with the features of the segments of a tile: inside its parts, in several parts, in several tiles.
 
-    They are the ``inputs`` ``part_values``, ``values`` and ``shared_values`` of a job over the tile.
+    They are the ``inputs`` ``part_values``, ``values`` and ``shared_values`` of a job; ``tile``: None for a job over
+    the tile.
     """
     for name in ("part_values", "values", "shared_values"):
-        for _, path in inputs.each(name):
-            yield path
+        for key, path in inputs.each(name):
+            if tile is None or key.tile == tile:
+                yield path
 
 
 def features_of(found: SegmentValues, recipe: FeatureRecipe) -> np.ndarray:

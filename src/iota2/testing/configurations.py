@@ -12,6 +12,7 @@ from iota2.core.words import normalised_name
 from iota2.errors import UserError
 from iota2.testing import spectral_indices
 from iota2.testing.files import SENSOR_PATHS, WorldFiles
+from iota2.testing.parcels import write_parcels
 from iota2.testing.rasters import write_rasters
 from iota2.testing.world import World
 
@@ -65,6 +66,25 @@ obia :
 {{
   segment_size : 10   # pixels between the centres of segments
   stats_used : ['mean', 'std']   # features of a segment
+}}
+"""
+)
+PARCELS = (
+    OBIA[: OBIA.index("\nobia :")]
+    .replace(
+        "by segments: groups of similar pixels, computed from the images.",
+        "by parcels of a farm register.\n"
+        "# The classes that farmers declared are the reference data; some of them are wrong.",
+    )
+    .replace("{ground_truth}", "{parcels}")
+    .replace("the polygons that contains", "the parcels that contains")
+    + """
+obia :
+{{
+  obia_segmentation_path : {parcels}
+  id_field : 'parcel'   # the field of the parcels with their numbers
+  stats_used : ['mean', 'std']   # features of a parcel
+  full_learn_segment : True   # a parcel is one sample
 }}
 """
 )
@@ -155,6 +175,7 @@ class Demo:
 DEMOS: Mapping[str, Demo] = {
     "I2Classification": Demo(CLASSIFICATION),
     "I2Obia": Demo(OBIA, "i2_tutorial_obia.cfg", "Results_obia"),
+    "parcels": Demo(PARCELS, "i2_tutorial_parcels.cfg", "Results_parcels", write_more=write_parcels),
     "I2FeaturesMap": Demo(
         FEATURES_MAP, "i2_tutorial_features_map.cfg", "Results_features_map", write_more=_write_external_code
     ),
@@ -162,16 +183,24 @@ DEMOS: Mapping[str, Demo] = {
         FEATURES_TILER, "i2_tutorial_features_tiler.cfg", "Results_features_tiler", write_more=write_rasters
     ),
 }
-"""The demo of each builder, by its name. Demos differ in the names of their configurations and output folders."""
+"""The demo of each builder, by its name, and a second one of ``I2Obia``, ``parcels``.
+
+Demos differ in the names of their configurations and output folders."""
 
 
 def demo_of(name: str) -> Demo:
-    """The demo of the builder with this name or alias; its prefix ``I2`` may be omitted. UserError if there is none."""
+    """The demo with this name, or of the builder with this name or alias; its prefix ``I2`` may be omitted.
+
+    UserError if there is none.
+    """
+    for known, demo in DEMOS.items():
+        if normalised_name(name) == normalised_name(known):
+            return demo
     full = name if normalised_name(name).startswith("i2") else f"I2{name}"
     try:
         (builder,) = find_builders([full])
     except UserError as err:
-        raise UserError(f"--builder {name}: {err}") from err
+        raise UserError(f"--builder {name}: {err} (demos: {', '.join(DEMOS)})") from err
     if builder.name not in DEMOS:
         raise UserError(f"--builder {name}: there is no demo of {builder.name}; expected one of {', '.join(DEMOS)}")
     return DEMOS[builder.name]
@@ -199,6 +228,7 @@ def config_text(
         tiles=" ".join(tiles),
         sensors="\n".join(f"  {SENSOR_PATHS[name]} : {quoted(getattr(files, SENSOR_PATHS[name]))}" for name in sensors),
         ground_truth=quoted(files.ground_truth),
+        parcels=quoted(files.parcels),
         regions=quoted(files.regions),
         external_code=quoted(files.external_code),
         rasters=quoted(files.rasters),

@@ -88,6 +88,16 @@ class WorldFiles:
         return self.folder / "vector_data" / "tile_grid.shp"
 
     @property
+    def parcels(self) -> Path:
+        """Parcels of a farm register with their declared classes."""
+        return self.folder / "vector_data" / "parcels.gpkg"
+
+    @property
+    def parcels_truth(self) -> Path:
+        """True classes of the parcels."""
+        return self.folder / "vector_data" / "parcels_truth.csv"
+
+    @property
     def config(self) -> Path:
         """Configuration."""
         return self.folder / self.config_name

@@ -28,7 +28,7 @@ class ArgClassification(Section):
 
     section_name: ClassVar[str] = "arg_classification"
     about_section: ClassVar[str] = "Classification of pixels, and its outputs."
-    builders: ClassVar[str] = "C"
+    builders: ClassVar[str] = "C O"
 
     classif_mode: Literal["separate", "fusion"] = option(
         "separate",

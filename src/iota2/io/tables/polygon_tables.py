@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyogrio
 import shapely
+from pyarrow import compute as pc
 from pyarrow import parquet
 from pyproj import CRS
 
@@ -67,6 +68,19 @@ def write_polygons(empty: gpd.GeoDataFrame, frames: Iterable[gpd.GeoDataFrame], 
         writer.add_key_value_metadata({_METADATA: _metadata(CRS.from_user_input(empty.crs), bounds)})
 
 
+def read_some_polygons(path: Path, column: str, values: Sequence[int]) -> gpd.GeoDataFrame:
+    """The rows of a file of ``write_polygons`` with some ``values`` of a ``column``: this column and the geometry.
+
+    InputError if the file is missing or damaged.
+    """
+    header = _header(path)
+    wanted = pa.array(values, header.schema_arrow.field(column).type)
+    parts = [table.filter(pc.is_in(table[column], wanted)) for table in _row_groups(path, [column, GEOMETRY])]
+    found = pa.concat_tables([header.schema_arrow.remove_metadata().empty_table().select([column, GEOMETRY]), *parts])
+    polygons = shapely.from_wkb(found[GEOMETRY].to_numpy())
+    return gpd.GeoDataFrame({column: found[column].to_numpy()}, geometry=polygons, crs=_crs(header))
+
+
 def join_polygons(sources: Sequence[Path], path: Path) -> None:
     """Write one GeoParquet file with the rows of all ``sources``, files of ``write_polygons`` with the same columns.
 
@@ -94,9 +108,19 @@ def write_geopackage(source: Path, path: Path, layer: str) -> list[str]:
     kept = _fitting(names)
     schema = pa.schema([header.schema_arrow.field(name) for name in (*kept, GEOMETRY)])
     rows = (batch for table in _row_groups(source, schema.names) for batch in table.to_batches())
+    _write_layer(pa.RecordBatchReader.from_batches(schema, rows), crs, path, layer)
+    return [name for name in names if name not in kept]
+
+
+def write_small_geopackage(frame: gpd.GeoDataFrame, path: Path, layer: str) -> None:
+    """Write all rows as a GeoPackage; equal frames give equal bytes."""
+    _write_layer(_table(frame).to_reader(), CRS.from_user_input(frame.crs), path, layer)
+
+
+def _write_layer(rows: pa.RecordBatchReader, crs: CRS, path: Path, layer: str) -> None:
     with replacing(path) as part, without_separators(part) as plain, _constant_date():
         pyogrio.write_arrow(
-            pa.RecordBatchReader.from_batches(schema, rows),
+            rows,
             plain,
             layer=layer,
             driver="GPKG",
@@ -105,7 +129,6 @@ def write_geopackage(source: Path, path: Path, layer: str) -> list[str]:
             crs=short_crs(crs.to_wkt()),
             layer_options={"GEOMETRY_NAME": "geom"},
         )
-    return [name for name in names if name not in kept]
 
 
 def _fitting(names: Sequence[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Tables of the segments of a tile, of segments in several tiles, of labelled parts, and of predicted classes."""
+"""Tables of the segments of a tile, of segments in several tiles, of labelled parts, and of predictions."""
 
 from __future__ import annotations
 
@@ -118,3 +118,20 @@ class SegmentClasses(_Table):
     """(segment,) float32, 0..1."""
     probabilities: np.ndarray
     """(segment, class) float32; (segment, 0) if they are not requested."""
+
+
+@dataclass(frozen=True, eq=False)
+class LabelPredictions(_Table):
+    """Predictions of labelled segments of a region by models that have not learned from their labels."""
+
+    what = "a table of predictions of labelled segments"
+    tile: np.ndarray
+    """(segment,) text: home tile."""
+    number: np.ndarray
+    """(segment,) int64: number of the segment in the raster of its home tile."""
+    side: np.ndarray
+    """(segment,) text: side of the split."""
+    label: np.ndarray
+    """(segment,) int64 class code; 0 without prediction."""
+    probabilities: np.ndarray
+    """(segment, class) float32."""

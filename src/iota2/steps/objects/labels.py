@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -12,25 +11,19 @@ from iota2 import layout
 from iota2.compute.sampling import BOTH
 from iota2.compute.segments import majority_labels
 from iota2.core.graph import JobContext, Step
-from iota2.core.tables import CODE as MAP_CODE
-from iota2.core.tables import LEARN, ORIGIN, VALIDATION, seed_column
+from iota2.core.tables import LEARN, VALIDATION
 from iota2.io.tables.segment_labels import (
     BOTH_SIDES,
     CODE,
     LABELLED,
     MIXED,
-    NUMBER,
     POLYGON,
     REASON,
-    REGION,
     SHARE,
     SIDE,
-    TILE,
     write_segment_labels,
 )
-from iota2.io.tables.segments import LabelledParts, Segments, SharedSegments
-from iota2.io.tables.vectors import read_vector
-from iota2.steps.located_segments import located_segments
+from iota2.steps.labelled_parts import labelled_parts
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +37,7 @@ def run(job: JobContext) -> None:
     A segment with pixels in learning and in validation polygons does not learn. A segment without a class of at least
     ``LEAST_SHARE`` of its labelled pixels, or with two of them, is not used.
     """
-    parts = _parts(job)
+    parts = labelled_parts(job.inp, job.key.seed)
     met = {side: np.zeros(parts.size, bool) for side in (LEARN, VALIDATION)}
     for side, found in met.items():
         found[:] = np.isin(parts.segment, parts.segment[parts.side == side])
@@ -69,44 +62,6 @@ def run(job: JobContext) -> None:
             if count := int((table[REASON] == reason).sum()):
                 log.warning("%s: %d of %d segments are not used: %s", side, count, len(table), reason)
     write_segment_labels(pd.concat(rows, ignore_index=True), job.out.labels)
-
-
-@dataclass(frozen=True, eq=False)
-class _Parts:
-    """Labelled parts of segments of all tiles; arrays are (part,)."""
-
-    segment: np.ndarray
-    """Row of ``places``."""
-    polygon: np.ndarray
-    code: np.ndarray
-    side: np.ndarray
-    pixels: np.ndarray
-    places: pd.DataFrame
-    """Home tile, number and region of each segment."""
-
-    @property
-    def size(self) -> int:
-        """Number of parts."""
-        return len(self.segment)
-
-
-def _parts(job: JobContext) -> _Parts:
-    """The labelled parts inside regions; the parts of a segment in several tiles have one segment."""
-    shared, frames = SharedSegments.read(job.inp.shared), []
-    for key, path in job.inp.each("tables"):
-        segments = located_segments(Segments.read(path), shared, key.tile)
-        found = LabelledParts.read(job.inp.at("parts", tile=key.tile))
-        frame = segments.iloc[found.segment - 1].assign(**{ORIGIN: found.polygon, "pixels": found.pixels})
-        frames.append(frame)
-    rows = pd.concat(frames, ignore_index=True)
-    rows = rows[rows[REGION] >= 0]
-    keys = [TILE, NUMBER, REGION]
-    places = rows[keys].drop_duplicates().sort_values(keys).reset_index(drop=True)
-    segment = rows[keys].merge(places.reset_index(), on=keys, how="left")["index"].to_numpy()
-    polygons = read_vector(job.inp.reference).set_index(ORIGIN)
-    polygon = rows[ORIGIN].to_numpy()
-    side, code = (polygons[name].loc[polygon].to_numpy() for name in (seed_column(job.key.seed), MAP_CODE))
-    return _Parts(segment, polygon, code.astype(np.int64), side, rows["pixels"].to_numpy(), places)
 
 
 STEP = Step(

@@ -33,7 +33,7 @@ from iota2.io.tables.segments import LabelledParts, Segments, SharedSegments
 from iota2.io.tables.vectors import read_vector
 from iota2.steps.located_segments import located_segments
 from iota2.steps.region_order import region_order
-from iota2.steps.segment_features import features_of, read_selected
+from iota2.steps.segment_features import features_of, read_selected, value_files
 from iota2.steps.selection_targets import Draw, capped, left_out, requested_numbers, selection_options
 
 log = logging.getLogger(__name__)
@@ -155,8 +155,10 @@ def _write_samples(job: JobContext[SegmentSampleParams], chosen: pd.DataFrame) -
 
 def _files(job: JobContext[SegmentSampleParams], tile: str) -> Iterator[Path]:
     """The files with the features of the samples of a tile."""
-    names = ("part_labelled", "labelled") if "labelled" in job.inp else ("part_values", "values", "shared_values")
-    for name in names:
+    if "labelled" not in job.inp:
+        yield from value_files(job.inp, tile)
+        return
+    for name in ("part_labelled", "labelled"):
         for key, path in job.inp.each(name):
             if key.tile == tile:
                 yield path
