@@ -182,7 +182,7 @@ class MultiRunFusion(Section):
 
     section_name: ClassVar[str] = "multi_run_fusion"
     about_section: ClassVar[str] = "Fusion of the maps of several runs."
-    builders: ClassVar[str] = "C"
+    builders: ClassVar[str] = "C O"
 
     merge_run: bool = option(
         False,

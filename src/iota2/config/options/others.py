@@ -171,7 +171,7 @@ class ExternalFeatures(Section):
 
     section_name: ClassVar[str] = "external_features"
     about_section: ClassVar[str] = "Features computed by Python functions of the user."
-    builders: ClassVar[str] = "C F R"
+    builders: ClassVar[str] = "C F O R"
 
     module: InputFile | None = option(None, "Python file with the functions. It is executed, so name only your own.")
     functions: Annotated[tuple[UserCall, ...], BeforeValidator(_as_calls)] = option(
@@ -239,7 +239,7 @@ class PythonDataManaging(Section):
 
     section_name: ClassVar[str] = "python_data_managing"
     about_section: ClassVar[str] = "Data for Python functions of the user."
-    builders: ClassVar[str] = "C F R"
+    builders: ClassVar[str] = "C F O R"
 
     chunk_size_mode: Literal["split_number", "user_fixed"] = no_effect(
         "split_number", "Division of a tile into parts.", _BY_BUDGET

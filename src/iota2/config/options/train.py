@@ -449,7 +449,7 @@ class DimRed(Section):
 
     section_name: ClassVar[str] = "dim_red"
     about_section: ClassVar[str] = "Dimension reduction of features."
-    builders: ClassVar[str] = "C"
+    builders: ClassVar[str] = "C O"
 
     dim_red: bool = option(
         False,
@@ -477,7 +477,7 @@ class ScikitModels(Section):
 
     section_name: ClassVar[str] = "scikit_models_parameters"
     about_section: ClassVar[str] = "Classifiers of scikit-learn."
-    builders: ClassVar[str] = "C R"
+    builders: ClassVar[str] = "C O R"
 
     model_type: str | None = option(
         None,
