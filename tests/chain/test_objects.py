@@ -26,7 +26,7 @@ from iota2.io.tables.segments import Segments
 from iota2.runs import runner
 from iota2.steps.pixels import features_at
 from iota2.steps.segment_features import value_names
-from tests.chain.helpers import EAST, MAPS, WEST, Case, case, copied, on_tile, read, refused, run, small
+from tests.chain.helpers import EAST, MAPS, WEST, Case, case, command, copied, on_tile, read, refused, run, small
 
 __all__ = ["case", "small"]
 BUILDER = {"builders_class_name": ["I2Obia"]}
@@ -203,6 +203,15 @@ def test_options_of_pixels_are_refused(
     case: Case, capsys: pytest.CaptureFixture[str], sections: dict[str, Any], message: str
 ) -> None:
     assert message in refused(capsys, configured(case, **sections))
+
+
+def test_options_without_effect_are_reported(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    parcels(case).to_file(case.files.folder / "parcels.gpkg")
+    given = {"obia_segmentation_path": str(case.files.folder / "parcels.gpkg"), "segment_size": 20}
+    for obia, name in (({"id_field": "parcel"}, "id_field"), (given, "segment_size")):
+        code, out, error = command(capsys, "check", configured(case, obia=obia))
+        assert code == 0, error
+        assert f"obia.{name} is not used, since" in out
 
 
 def test_a_gml_file_is_refused(case: Case, capsys: pytest.CaptureFixture[str]) -> None:

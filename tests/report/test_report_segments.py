@@ -45,9 +45,9 @@ def report(seeds: int = 1) -> SegmentsReport:
 def test_sentences_give_the_numbers_of_segments() -> None:
     assert segment_sentences(report()) == (
         "The map has 1,234 segments, with a median size of 24.5 pixels.",
-        "60 segments contain labelled pixels (seed 0).",
+        "Segments with labelled pixels (seed 0): 60.",
         "For learning: 30 segments. Left out: 5 segments with pixels of both learning and validation polygons; 2 "
-        "segments without a class of at least half of the labelled pixels.",
+        "segments without a single class of at least half of the labelled pixels.",
         "For validation: 14 segments. Left out: 1 segment without a class of at least half of the labelled pixels.",
     )
 

@@ -126,11 +126,11 @@ def test_all_legacy_blocks_are_known(tmp_path: Path, name: str, suffix: str) -> 
 
 
 def test_a_block_of_an_unknown_step_is_named_and_ignored(tmp_path: Path) -> None:
-    settings = read(tmp_path, "tilesSegmentation : { nb_cpu : 7 }\nmosaic : { nb_cpu : 3 }\nclump : {}")
+    settings = read(tmp_path, "bigQuicklook : { nb_cpu : 7 }\nmosaic : { nb_cpu : 3 }\nclump : {}")
     assert list(settings.steps) == ["mosaic"]
     assert settings.worker.threads == 3
     (remark,) = settings.remarks
-    assert "tilesSegmentation (unknown), clump" in remark
+    assert "bigQuicklook (unknown), clump" in remark
 
 
 @pytest.mark.parametrize(

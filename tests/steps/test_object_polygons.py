@@ -63,7 +63,7 @@ def write_inputs(
     pixels = np.bincount(numbers.ravel(), minlength=count + 1)[1:]
     every, none = np.arange(1, count + 1), np.zeros(count, np.int64)
     region = np.arange(count) % 2
-    table = Segments(every + LARGE, pixels, region.astype(np.int16), none, pixels > 0, none > 0)
+    table = Segments(every + LARGE, pixels, region.astype(np.int16), none, pixels > 0)
     table.write(folder / f"{tile}.npz")
     empty = np.zeros(0, np.int64)
     names, flags = empty.astype(str), empty.astype(bool)

@@ -16,16 +16,16 @@ from iota2.steps.objects.shared import shared_segments
 from tests.steps.helpers import run, several
 
 
-def segments(identifier: list[int], pixels: list[int], continues: list[bool]) -> Segments:
+def segments(identifier: list[int], pixels: list[int]) -> Segments:
     present = np.array(pixels) > 0
     region, place = np.where(present, 0, -1).astype(np.int16), np.zeros(len(pixels), int)
-    return Segments(np.array(identifier), np.array(pixels), region, place, present, np.array(continues))
+    return Segments(np.array(identifier), np.array(pixels), region, place, present)
 
 
 def test_a_segment_in_several_tiles_counts_once_with_all_its_pixels(tmp_path: Path) -> None:
     tables = {
-        "A": segments([7, 8, 9], [10, 3, 0], [True, False, True]),
-        "B": segments([5, 7, 9], [6, 20, 0], [False, True, True]),
+        "A": segments([7, 8, 9], [10, 3, 0]),
+        "B": segments([5, 7, 9], [6, 20, 0]),
     }
     for tile, one in tables.items():
         one.write(tmp_path / f"{tile}.npz")
@@ -44,7 +44,7 @@ def test_the_median_of_no_segments_is_null(tmp_path: Path) -> None:
 
 
 def test_shared_segments_of_no_tile_leave_the_tables_unchanged(tmp_path: Path) -> None:
-    segments([1, 2], [4, 6], [False, False]).write(tmp_path / "A.npz")
+    segments([1, 2], [4, 6]).write(tmp_path / "A.npz")
     shared: SharedSegments = shared_segments({})
     shared.write(tmp_path / "shared.npz")
     inp = {"tables": several("tile", {"A": "A.npz"}), "shared": "shared.npz"}

@@ -8,6 +8,7 @@ from iota2 import layout
 from iota2.chains.classification import FOLDERS
 from iota2.config.options.schema import Config
 from iota2.core.builder import Builder
+from iota2.core.cost import Cost, JobFacts
 from iota2.steps.learning import reduction, training
 from iota2.steps.objects import (
     all_polygons,
@@ -68,6 +69,11 @@ def _slic_params(config: Config) -> SuperpixelParams:
     return SuperpixelParams(config.obia.slic)
 
 
+def _slic_cost(config: Config, facts: JobFacts) -> Cost:
+    """Cost of computed segments of this size."""
+    return superpixels.slic_cost(config.obia.slic, facts)
+
+
 SEGMENT_FEATURES = replace(
     superpixel_features.STEP,
     name="segmentFeatures",
@@ -97,12 +103,13 @@ SLIC = replace(
     makes={"raster": layout.SLIC},
     when=layout.with_computed_segments,
     params=_slic_params,
+    cost=_slic_cost,
 )
 
 
 OBIA = Builder(
     name="I2Obia",
-    about="A map of classes of segments, of the user or computed, with confidence, validity and accuracy.",
+    about="A land-cover map of segments, from the user's file or computed, with confidence, validity and accuracy.",
     steps=(
         recipe.STEP,
         preprocess.STEP,

@@ -33,14 +33,12 @@ class SegmentCounts(NamedTuple):
     """(segment,) int64: number of its first pixel inside the regions, in scan order; -1 without."""
     present: np.ndarray
     """(segment,) bool: whether it has pixels in the classified area."""
-    continues: np.ndarray
-    """(segment,) bool: whether it has pixels outside the regions, or at the edge of the tile."""
 
     @staticmethod
     def empty(segments: int) -> SegmentCounts:
         """Without pixels; ``segments``: largest number in the raster."""
         pixels, nowhere, nothing = (np.full(segments, value) for value in (np.int64(0), np.int64(-1), np.bool_(False)))
-        return SegmentCounts(pixels, np.full(segments, NO_REGION), nowhere, nothing, nothing.copy())
+        return SegmentCounts(pixels, np.full(segments, NO_REGION), nowhere, nothing)
 
     def add(
         self,
@@ -49,13 +47,13 @@ class SegmentCounts(NamedTuple):
         classified: np.ndarray,
         *,
         origin: tuple[int, int],
-        shape: tuple[int, int],
+        width: int,
     ) -> None:
         """Add a block: ``numbers`` of segments (y, x), 0 for none, ``region_ranks`` (y, x), and area (y, x) bool.
 
-        ``origin``: row and column of its upper-left pixel on the tile; ``shape``: rows and columns of the tile.
+        ``origin``: row and column of its upper-left pixel on the tile; ``width``: columns of the tile.
         """
-        _count(numbers, ranks, classified, (*origin, *shape), self)
+        _count(numbers, ranks, classified, (*origin, width), self)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -63,10 +61,10 @@ def _count(
     numbers: np.ndarray,
     ranks: np.ndarray,
     classified: np.ndarray,
-    place: tuple[int, int, int, int],
+    place: tuple[int, int, int],
     out: SegmentCounts,
 ) -> None:
-    top, left, height, width = place
+    top, left, width = place
     for y in range(numbers.shape[0]):
         row = top + y
         for x in range(numbers.shape[1]):
@@ -76,8 +74,6 @@ def _count(
             k = np.int64(number) - 1
             if classified[y, x]:
                 out.present[k] = True
-            if rank < 0 or row in (0, height - 1) or column in (0, width - 1):
-                out.continues[k] = True
             if rank < 0:
                 continue
             at = row * width + column
@@ -158,7 +154,7 @@ class SegmentLabels:
     code: np.ndarray
     """int64: class with most of the labelled pixels; 0 if several have as many."""
     polygon: np.ndarray
-    """int64: polygon of that class with most of the pixels, of equal ones the smallest."""
+    """int64: polygon of that class with most of the pixels, of equal ones the smallest; -1 without a class."""
     labelled: np.ndarray
     """int64: labelled pixels."""
     share: np.ndarray

@@ -21,7 +21,7 @@ REASONS: Mapping[str, str] = {
     "outside_regions": "outside the regions",
     "no_pixel": "without a pixel centre (thinner than a pixel)",
     "both_sides": "with pixels of both learning and validation polygons",
-    "no_majority": "without a class of at least half of the labelled pixels",
+    "no_majority": "without a single class of at least half of the labelled pixels",
     "selection": "not selected by arg_train.sample_selection",
     "max_samples": "beyond arg_train.max_samples_per_class",
     "no_clear_date": "selected, but without the clear dates or data that the model needs",

@@ -5,8 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from iota2.config.options.schema import Config
 from iota2.io.tables.segment_labels import NUMBER, REGION, TILE
 from iota2.io.tables.segments import Segments, SharedSegments
+
+SMALL_SEGMENT = 50
+"""Assumed number of pixels of a segment of the user, in estimates of memory and time."""
+
+
+def expected_segments(config: Config, pixels: float) -> float:
+    """Assumed number of segments on some pixels."""
+    return pixels / (config.obia.segment_size**2 if config.obia.computed else SMALL_SEGMENT)
 
 
 def located_segments(table: Segments, shared: SharedSegments, tile: str) -> pd.DataFrame:
@@ -23,3 +32,10 @@ def located_segments(table: Segments, shared: SharedSegments, tile: str) -> pd.D
     frame.loc[rows, TILE], frame.loc[rows, NUMBER] = homes.tile[at], homes.number[at]
     frame.loc[rows, REGION] = own.region.astype(np.int64)
     return frame
+
+
+def pixels_in_all_tiles(table: Segments, shared: SharedSegments, tile: str) -> np.ndarray:
+    """(segment,) int64: pixels of each segment of a tile, in all tiles."""
+    pixels, own = table.pixels.copy(), shared.of_tile(tile)
+    pixels[own.number - 1] = own.pixels
+    return pixels

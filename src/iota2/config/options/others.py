@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, field_validator
 
-from iota2.compute.superpixels import MAX_CELL, SlicOptions
+from iota2.compute.superpixels import SlicOptions
 from iota2.config.options.fields import (
     AnyPath,
     Day,
@@ -346,18 +346,20 @@ class Obia(Section):
         "from 1.",
     )
     segment_size: int = option(
-        10, "Distance between the centres of computed segments, in pixels; 10: about 100 pixels.", ge=2, le=MAX_CELL
+        10, "Distance between the centres of computed segments, in pixels; 10: about 100 pixels.", ge=2, le=100
     )
     compactness: float = option(
         0.5, "Shape of computed segments: large values give squares, small ones follow the image.", gt=0, le=1000
     )
     stats_used: Words = option(
-        ("mean",), f"Features of a segment, of the values of its pixels: {', '.join(SEGMENT_STATISTICS)}."
+        ("mean",),
+        f"Statistics of the features of the pixels of a segment, which are its features: "
+        f"{', '.join(SEGMENT_STATISTICS)}; std is that of the population, count the number of pixels.",
     )
     region_priority: Words | None = option(
         None,
-        "Order of regions: a segment in several regions belongs to the first of them. Without it, in the order of "
-        "their names.",
+        "Order of regions: a segment in several regions belongs to the first of them. Without it, regions "
+        "with numbers as names in ascending order, then the others by name.",
     )
     full_learn_segment: bool = option(
         False,

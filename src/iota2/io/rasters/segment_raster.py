@@ -62,7 +62,9 @@ class SegmentRaster:
 
     def _ids(self, values: np.ndarray) -> np.ndarray:
         if self._nodata is not None:
-            values = np.where(values.astype(float) == self._nodata, values.dtype.type(0), values)
+            whole = values.dtype.kind in "iu" and float(self._nodata).is_integer()
+            none = values == int(self._nodata) if whole else values.astype(float) == self._nodata
+            values = np.where(none, values.dtype.type(0), values)
         for wrong, what in id_problems(values):
             shown = some(list(map(str, np.unique(values[wrong]))))
             raise InputError(

@@ -43,23 +43,22 @@ class Segments(_Table):
 
     what = "a table of segments"
     identifier: np.ndarray
-    """(segment,) int64: identifier in the run."""
+    """(segment,) int64: id in the user's file; of computed segments, the number in the tile (other tiles repeat it)."""
     pixels: np.ndarray
-    """(segment,) int64: pixels in the area of the map that the tile contributes, in the regions."""
+    """(segment,) int64: pixels that count: of the user's segments, those in the area of the map that the tile
+    contributes; of computed ones, all. Both inside the regions."""
     region: np.ndarray
     """(segment,) int16: position of its region among the regions of the run by priority; -1 without pixels."""
     place: np.ndarray
     """(segment,) int64: number of its first pixel in that area on the grid of the tile, in scan order; -1 without."""
     present: np.ndarray
     """(segment,) bool: whether it has pixels in the area of the tile that is classified."""
-    continues: np.ndarray
-    """(segment,) bool: whether it has pixels outside that area, or at the edge of the tile."""
 
     @staticmethod
     def concatenated(tables: Sequence[Segments]) -> Segments:
         """The rows of all tables."""
         none = np.zeros(0, np.int64)
-        empty = Segments(none, none, none.astype(np.int16), none, none.astype(bool), none.astype(bool))
+        empty = Segments(none, none, none.astype(np.int16), none, none.astype(bool))
         columns = (one.name for one in fields(Segments))
         return Segments(*(np.concatenate([getattr(one, name) for one in (*tables, empty)]) for name in columns))
 

@@ -69,7 +69,7 @@ def segment_sentences(found: SegmentsReport) -> tuple[str, ...]:
     validation = sum(one.validation.values())
     return (
         f"The map has {_segments(sizes.count)}{_median(sizes)}.",
-        f"{_segments(one.labelled)[0].upper()}{_segments(one.labelled)[1:]} contain labelled pixels (seed {seed}).",
+        f"Segments with labelled pixels (seed {seed}): {one.labelled:,}.",
         f"For learning: {_segments(learning)}. Left out: {_left_out(both, one.no_majority)}.",
         f"For validation: {_segments(validation)}. Left out: {_left_out(0, one.no_majority_validation)}.",
     )

@@ -7,6 +7,7 @@ from iota2.config.options.schema import Config
 from iota2.core.cost import SECONDS_PER_JOB, Cost, JobFacts
 from iota2.core.graph import JobContext, Step
 from iota2.io.tables.polygon_tables import join_polygons, polygon_bytes
+from iota2.steps.located_segments import expected_segments
 
 SEGMENT_SECONDS, VALUE_SECONDS = 3e-6, 0.07e-6
 """Seconds to copy a segment and each of its features, measured by ``make bench``."""
@@ -19,7 +20,7 @@ def run(job: JobContext) -> None:
 
 def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of a job: a row group at a time."""
-    segments = facts.pixels / config.obia.segment_size**2
+    segments = expected_segments(config, facts.pixels)
     features = facts.run.features * len(config.obia.stats_used)
     seconds = SECONDS_PER_JOB + segments * (SEGMENT_SECONDS + VALUE_SECONDS * features)
     return Cost(facts.allowed, seconds, segments * polygon_bytes(features))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -27,10 +28,12 @@ from iota2.io.tables.segment_values import read_batches
 from iota2.io.tables.segments import SegmentClasses, Segments, SharedSegments
 from iota2.io.tables.vectors import read_vector
 from iota2.steps.blocks import copy_shape
-from iota2.steps.located_segments import located_segments
+from iota2.steps.located_segments import expected_segments, located_segments
 from iota2.steps.profiles import confidence_profile, label_profile, probability_profile, scaled_shares
 from iota2.steps.region_order import region_order
 from iota2.steps.segment_features import block_of_segments, value_files, value_names
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ def run(job: JobContext[ClassesParams]) -> None:
     models = {key: load_model(path) for key, path in job.inp.each("models")}
     seeds = sorted({key.seed for key in models})
     ranks = {key: names.index(key.region) for key in models}
+    if alone := int((~np.isin(region, [*ranks.values(), -1])).sum()):
+        log.warning("%d segments belong to regions without a model on the tile, and are not classified here", alone)
     found = {seed: _empty(len(table), classes, "probabilities" in job.out) for seed in seeds}
     for key, rows, result in _predictions(job, models, region, ranks, classes):
         target = found[key.seed]
@@ -155,7 +160,7 @@ class _Maps:
 def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of a job: the segments are predicted by one model of each run, and their classes written to all pixels."""
     run, runs = facts.run, config.arg_train.runs
-    segments = facts.pixels / config.obia.segment_size**2
+    segments = expected_segments(config, facts.pixels)
     features = learned_features(config.dim_red, run.recipe) * len(config.obia.stats_used)
     samples = learned_samples(config.arg_train, run.samples / runs, run.class_count * run.model_count)
     seconds = config.learner.untrained().pixel_seconds(samples, features, run.class_count)

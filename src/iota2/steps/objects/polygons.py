@@ -33,7 +33,7 @@ from iota2.io.tables.segments import SegmentClasses, Segments, SharedSegments
 from iota2.io.tables.vector_source import vector_source, with_choice
 from iota2.io.tables.vectors import read_vector, sqlite_max_columns
 from iota2.io.user_segments import has_polygons, user_polygons
-from iota2.steps.located_segments import located_segments
+from iota2.steps.located_segments import expected_segments, located_segments, pixels_in_all_tiles
 from iota2.steps.profiles import confidence_percent
 from iota2.steps.region_order import region_order
 from iota2.steps.segment_features import read_selected, value_files, value_names
@@ -163,9 +163,7 @@ class _Attributes:
         """The attributes from the inputs of a job."""
         tile, table, shared = job.key.tile, Segments.read(job.inp.table), SharedSegments.read(job.inp.shared)
         located = located_segments(table, shared, tile)
-        here = shared.of_tile(tile)
-        pixels = table.pixels.copy()
-        pixels[here.number - 1] = here.pixels
+        pixels = pixels_in_all_tiles(table, shared, tile)
         home = (located[TILE] == tile) & (located[NUMBER] == np.arange(1, len(table) + 1))
         regions = region_order(read_vector(job.inp.regions)[REGION].astype(str).tolist(), job.params.region_priority)
         found = {key.seed: path for key, path in sorted(job.inp.each("predictions"))}
@@ -230,7 +228,7 @@ def _class_columns(classes: Nomenclature, label: np.ndarray, confidence: np.ndar
 def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of a job: outlines, features and predictions of all segments, written to two files."""
     run, runs = facts.run, config.arg_train.runs
-    segments = facts.pixels / config.obia.segment_size**2
+    segments = expected_segments(config, facts.pixels)
     features = run.features * len(config.obia.stats_used)
     usual, table = facts.raster_cost(), _SEGMENT_BYTES + runs * (8 + 4 * run.class_count)
     disk = segments * (polygon_bytes(features) + geopackage_bytes(features))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import geopandas as gpd
@@ -20,6 +20,7 @@ from iota2.core.graph import JobContext, Step
 from iota2.core.grid import pixel_centres
 from iota2.core.tables import CODE, LEARN, ORIGIN, TILE, sample_columns, seed_column
 from iota2.core.tables import REGION as MAP_REGION
+from iota2.core.words import counted
 from iota2.errors import InputError
 from iota2.io.files.atomic import write_text
 from iota2.io.rasters.files import raster_geobox
@@ -31,7 +32,7 @@ from iota2.io.tables.sample_tables import write_points
 from iota2.io.tables.segment_labels import read_segment_labels
 from iota2.io.tables.segments import LabelledParts, Segments, SharedSegments
 from iota2.io.tables.vectors import read_vector
-from iota2.steps.located_segments import located_segments
+from iota2.steps.located_segments import located_segments, pixels_in_all_tiles
 from iota2.steps.region_order import region_order
 from iota2.steps.segment_features import features_of, read_selected, value_files
 from iota2.steps.selection_targets import Draw, capped, left_out, requested_numbers, selection_options
@@ -42,6 +43,8 @@ ROW = "row"
 """Column of the number of a segment, or of a labelled part, in the table of its tile."""
 PLACE = "place"
 """Column of the number of its first pixel on the grid of the tile."""
+PIXELS = "pixels"
+"""Column of the number of pixels of the whole segment, in all tiles."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +95,9 @@ def run(job: JobContext[SegmentSampleParams]) -> None:
     chosen = found[draw.chosen(options, codes, targets)]
     if chosen.empty:
         raise InputError(
-            f"Region {job.key.region}, seed {job.key.seed}: no segment to learn from; {len(found)} segments of the "
-            "region have a class. Draw more polygons, merge the region with another, or choose smaller segments "
-            "(obia.segment_size)."
+            f"Region {job.key.region}, seed {job.key.seed}: no sample to learn from; {counted(len(labels), 'segment')} "
+            "of the region have a class in learning polygons. Draw more polygons, merge the region with another, or "
+            "use smaller segments (obia.segment_size, if they are computed)."
         )
     omitted = left_out(requested, targets)
     write_text(job.out.rates, rates_csv(targets, available, chosen, omitted))
@@ -103,12 +106,14 @@ def run(job: JobContext[SegmentSampleParams]) -> None:
 
 def _whole_segments(job: JobContext[SegmentSampleParams], labels: pd.DataFrame) -> pd.DataFrame:
     """A sample for each labelled segment, at its home tile."""
-    frames = []
+    shared, frames = SharedSegments.read(job.inp.shared), []
     for key, path in job.inp.each("tables"):
         own = labels[labels[segment_labels.TILE] == key.tile]
         rows = own[segment_labels.NUMBER].to_numpy()
-        place = Segments.read(path).place[rows - 1]
-        frames.append(_frame(key.tile, rows, place, own[segment_labels.CODE], own[segment_labels.POLYGON]))
+        table = Segments.read(path)
+        pixels = pixels_in_all_tiles(table, shared, key.tile)[rows - 1]
+        labelled = own[segment_labels.CODE], own[segment_labels.POLYGON]
+        frames.append(_frame(key.tile, rows, table.place[rows - 1], pixels, *labelled))
     return pd.concat(frames, ignore_index=True)
 
 
@@ -120,17 +125,21 @@ def _labelled_parts(job: JobContext[SegmentSampleParams], labels: pd.DataFrame) 
     class_of = labels.set_index([segment_labels.TILE, segment_labels.NUMBER])[segment_labels.CODE]
     for key, path in job.inp.each("tables"):
         parts = LabelledParts.read(job.inp.at("parts", tile=key.tile))
-        segments = located_segments(Segments.read(path), shared, key.tile).iloc[parts.segment - 1]
+        table = Segments.read(path)
+        segments = located_segments(table, shared, key.tile).iloc[parts.segment - 1]
+        pixels = pixels_in_all_tiles(table, shared, key.tile)[parts.segment - 1]
         keys = pd.MultiIndex.from_frame(segments[[segment_labels.TILE, segment_labels.NUMBER]])
         code = code_of.loc[parts.polygon].to_numpy()
         own = np.isin(parts.polygon, learning) & (class_of.reindex(keys).to_numpy() == code)
         rows = np.flatnonzero(own) + 1
-        frames.append(_frame(key.tile, rows, parts.place[own], code[own], parts.polygon[own]))
+        frames.append(_frame(key.tile, rows, parts.place[own], pixels[own], code[own], parts.polygon[own]))
     return pd.concat(frames, ignore_index=True)
 
 
-def _frame(tile: str, rows: object, place: object, code: object, polygon: object) -> pd.DataFrame:
-    return pd.DataFrame({TILE: tile, ROW: rows, PLACE: place, CODE: code, ORIGIN: polygon})
+def _frame(tile: str, *columns: np.ndarray | pd.Series) -> pd.DataFrame:
+    """Samples of a tile: ``columns`` are row, place, pixels of the whole segment, class and polygon."""
+    names = ROW, PLACE, PIXELS, CODE, ORIGIN
+    return pd.DataFrame({TILE: tile, **{name: np.asarray(one) for name, one in zip(names, columns, strict=True)}})
 
 
 def _write_samples(job: JobContext[SegmentSampleParams], chosen: pd.DataFrame) -> None:
@@ -145,9 +154,9 @@ def _write_samples(job: JobContext[SegmentSampleParams], chosen: pd.DataFrame) -
         place = rows[PLACE].to_numpy()
         x, y = pixel_centres(geobox, *np.divmod(place, geobox.shape[1]))
         centres = gpd.GeoSeries(gpd.points_from_xy(x, y, crs=geobox.crs)).to_crs(proj)
-        frame = rows.drop(columns=PLACE).assign(**{MAP_REGION: job.key.region})
+        frame = rows.drop(columns=[PLACE, PIXELS]).assign(**{MAP_REGION: job.key.region})
         points.append(gpd.GeoDataFrame(frame, geometry=centres.to_numpy(), crs=proj))
-        values.append(features_of(found, recipe))
+        values.append(features_of(replace(found, pixels=rows[PIXELS].to_numpy()), recipe))
     whole = gpd.GeoDataFrame(pd.concat(points, ignore_index=True), crs=proj)
     x = np.concatenate(values)
     write_points(whole, sample_columns(recipe), x, np.arange(len(x)), job.out.samples)

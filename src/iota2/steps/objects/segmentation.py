@@ -13,6 +13,7 @@ from odc.geo.geobox import GeoBox
 from iota2 import layout
 from iota2.compute.segments import DenseNumbers, SegmentCounts, dense, region_ranks
 from iota2.compute.superpixels import MAX_CELL
+from iota2.config.options.others import Obia
 from iota2.config.options.schema import Config
 from iota2.core.cost import READING_SECONDS, Cost, Facts, JobFacts
 from iota2.core.graph import Finding, JobContext, Key, Step, optional
@@ -28,12 +29,11 @@ from iota2.io.tables.vector_source import vector_source, with_choice
 from iota2.io.tables.vectors import read_vector
 from iota2.io.user_segments import check_user_segments, write_user_segments
 from iota2.steps.blocks import copy_shape
+from iota2.steps.located_segments import expected_segments
 from iota2.steps.region_order import region_order
 
 SEGMENT_BYTES = 40
 """Bytes of memory of a segment in the tables of a job."""
-SMALL_SEGMENT = 50
-"""Assumed number of pixels of a segment, in estimates of memory."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def run(job: JobContext[SegmentationParams]) -> None:
         with RasterReader(job.out.segments) as raster:
             for block in area.blocks(job):
                 numbers, ranks, inside = raster.read(block.geobox), area.ranks(block), classified.ranks(block) >= 0
-                counts.add(numbers, ranks, inside, origin=(block.rows[0], block.cols[0]), shape=area.shape)
+                counts.add(numbers, ranks, inside, origin=(block.rows[0], block.cols[0]), width=area.geobox.shape[1])
     Segments(identifier, *counts).write(job.out.table)
     write_remarks(job.out.notes, remarks_about(notes, "segments"))
 
@@ -92,11 +92,6 @@ class _Area:
     masks: Mapping[int, RasterReader]
     """By position of the region among all regions."""
     geobox: GeoBox
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Rows and columns of the tile."""
-        return int(self.geobox.shape[0]), int(self.geobox.shape[1])
 
     @classmethod
     def opened(cls, paths: Mapping[Key, Path], names: list[str], stack: ExitStack) -> _Area:
@@ -160,9 +155,19 @@ def check(config: Config, facts: Facts) -> Iterator[Finding]:
         if name not in known:
             hint = did_you_mean(name, sorted(known)) or f"; expected some of {', '.join(sorted(known))}"
             yield Finding(f"there is no region {name!r} on the tiles{hint}", ("obia", "region_priority"))
-
-    if config.obia.obia_segmentation_path is not None:
+    if not config.obia.computed:
         yield from _check_file(config, facts)
+    for name, reason in _unused_options(config.obia):
+        yield Finding.about(Remark(f"obia.{name} is not used, since {reason}", "options"))
+
+
+def _unused_options(given: Obia) -> Iterator[tuple[str, str]]:
+    """Options that differ from their default and have no effect, with the reason."""
+    of_file = "the segments are those of obia.obia_segmentation_path"
+    reasons = {"segment_size": of_file, "compactness": of_file}
+    for name, reason in {"id_field": "segments are computed"}.items() if given.computed else reasons.items():
+        if getattr(given, name) != getattr(Obia(), name):
+            yield name, reason
 
 
 def _check_file(config: Config, facts: Facts) -> Iterator[Finding]:
@@ -185,7 +190,9 @@ def _check_file(config: Config, facts: Facts) -> Iterator[Finding]:
 def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of a job: a byte for each possible number of a segment, and the table of segments."""
     usual = facts.raster_cost(4, 4 * READING_SECONDS)
-    return replace(usual, memory=usual.memory + facts.pixels + SEGMENT_BYTES * facts.pixels // SMALL_SEGMENT)
+    return replace(
+        usual, memory=usual.memory + facts.pixels + int(SEGMENT_BYTES * expected_segments(config, facts.pixels))
+    )
 
 
 STEP = Step(

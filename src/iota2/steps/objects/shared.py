@@ -10,10 +10,15 @@ import numpy as np
 from iota2 import layout
 from iota2.compute.segments import shared_rows
 from iota2.config.options.schema import Config
+from iota2.core.cost import SECONDS_PER_JOB, Cost, JobFacts
 from iota2.core.graph import JobContext, Step
 from iota2.io.files.atomic import write_json
 from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.segments import Segments, SharedSegments
+from iota2.steps.located_segments import expected_segments
+
+_ROW_BYTES = 50
+"""Bytes of memory of a segment in a tile."""
 
 
 @dataclass(frozen=True)
@@ -33,22 +38,30 @@ def params(config: Config) -> SharedParams:
 def run(job: JobContext[SharedParams]) -> None:
     """Write the segments with pixels in several tiles, and the recipe of segments."""
     write_json(job.out.recipe, replace(read_recipe(job.inp.recipe), statistics=job.params.statistics).to_json())
-    tables = {key.tile: Segments.read(path) for key, path in job.inp.each("tables")}
-    shared_segments({} if job.params.computed else tables).write(job.out.shared)
+    paths = {} if job.params.computed else {key.tile: path for key, path in job.inp.each("tables")}
+    shared_segments({tile: Segments.read(path) for tile, path in paths.items()}).write(job.out.shared)
 
 
 def shared_segments(tables: Mapping[str, Segments]) -> SharedSegments:
-    """The segments with pixels in several tiles; ``tables`` in the order of tiles."""
-    border = [table.identifier[table.present & table.continues] for table in tables.values()]
-    found = np.unique(np.concatenate([*border, np.zeros(0, np.int64)]))
-    numbers = [np.flatnonzero(table.present & np.isin(table.identifier, found)) + 1 for table in tables.values()]
-    continuing = [table.take(at - 1) for table, at in zip(tables.values(), numbers, strict=True)]
-    rows = Segments.concatenated(continuing)
+    """The segments with pixels in the classified areas of several tiles; ``tables`` in the order of tiles."""
+    ids, times = np.unique(
+        np.concatenate([*(table.identifier[table.present] for table in tables.values()), np.zeros(0, np.int64)]),
+        return_counts=True,
+    )
+    several = ids[times > 1]
+    numbers = [np.flatnonzero(table.present & np.isin(table.identifier, several)) + 1 for table in tables.values()]
+    rows = Segments.concatenated([table.take(at - 1) for table, at in zip(tables.values(), numbers, strict=True)])
     tile = np.repeat(np.arange(len(tables)), [len(at) for at in numbers])
-    several = shared_rows(rows.identifier, tile, rows.pixels, rows.region)
-    names = np.array([*tables, ""])[tile[several.row]]
-    number = np.concatenate([*numbers, np.zeros(0, np.int64)])[several.row]
-    return SharedSegments(rows.identifier[several.row], names, number, several.pixels, several.region, several.home)
+    found = shared_rows(rows.identifier, tile, rows.pixels, rows.region)
+    names = np.array([*tables, ""])[tile[found.row]]
+    number = np.concatenate([*numbers, np.zeros(0, np.int64)])[found.row]
+    return SharedSegments(rows.identifier[found.row], names, number, found.pixels, found.region, found.home)
+
+
+def cost(config: Config, facts: JobFacts) -> Cost:
+    """Cost of a job: the tables of all tiles are in memory, and their identifiers once more."""
+    segments = 0.0 if config.obia.computed else expected_segments(config, facts.pixels)
+    return Cost(facts.allowed + int(segments * _ROW_BYTES), SECONDS_PER_JOB + segments * 1e-6)
 
 
 STEP = Step(
@@ -61,4 +74,5 @@ STEP = Step(
     needs={"tables": layout.SEGMENT_TABLE, "recipe": layout.RECIPE},
     makes={"shared": layout.SHARED_SEGMENTS, "recipe": layout.SEGMENT_RECIPE},
     params=params,
+    cost=cost,
 )

@@ -17,7 +17,7 @@ from iota2.config.options.schema import Config
 from iota2.core.cost import READING_SECONDS, Cost, JobFacts
 from iota2.core.graph import JobContext, Resources, Step
 from iota2.core.grid import Block, blocks, part_rows
-from iota2.core.recipe import FeatureRecipe
+from iota2.core.recipe import COUNT, FeatureRecipe
 from iota2.core.scene import Scene
 from iota2.io.rasters.files import RasterReader
 from iota2.io.series.scene_file import read_feature_scene
@@ -26,6 +26,7 @@ from iota2.io.tables.segment_pieces import write_segment_pieces
 from iota2.io.tables.segment_values import SegmentValues, SegmentValuesWriter, segment_values_writer
 from iota2.io.tables.segments import LabelledParts, Segments, SharedSegments
 from iota2.steps.blocks import IMAGE_THREADS, feature_shapes, fitting_threads
+from iota2.steps.located_segments import expected_segments
 from iota2.steps.pixels import feature_blocks
 from iota2.steps.segment_features import missing_value, value_names
 
@@ -169,11 +170,10 @@ class _Target:
 
 def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of a job: features of all pixels, and statistics of the segments that are not complete."""
-    run, statistics = facts.run, [name for name in config.obia.stats_used if name != "count"]
+    run, statistics = facts.run, [name for name in config.obia.stats_used if name != COUNT]
     seconds = READING_SECONDS * facts.layers + run.feature_seconds
     usual = facts.raster_cost(0, seconds + STATISTIC_SECONDS * run.features * len(statistics))
-    size = config.obia.segment_size**2
-    values = facts.pixels / size * run.features * len(statistics) * 4
+    values = expected_segments(config, facts.pixels) * run.features * len(statistics) * 4
     piece = piece_bytes(run.features, statistics)
     width = facts.run.scenes[str(facts.tile)].geobox.shape[1]
     open_segments = 4 * width / config.obia.segment_size

@@ -27,10 +27,12 @@ from iota2.steps.superpixel_image import COMPONENTS, without_nan
 
 _COMPONENT_BYTES = 4 * COMPONENTS
 """Bytes of the components of a pixel."""
+_PIXEL_BYTES = SUPERPIXEL_BYTES + COMPONENTS * (BAND_BYTES + 12)
+"""Bytes of memory of a pixel of a block with its halo."""
 _LEAST_ROWS = 64
 """Smallest number of rows and columns of a block of superpixels."""
-SUPERPIXEL_SECONDS = 1.0e-6
-"""Seconds per pixel to compute superpixels, with the pixels around each block."""
+SUPERPIXEL_SECONDS = 0.5e-6
+"""Seconds per pixel of a block with its halo to compute superpixels."""
 
 
 @dataclass(frozen=True)
@@ -103,18 +105,29 @@ def _write_components(
 
 def _shape(use: Resources, options: SlicOptions) -> tuple[int, int]:
     """Rows and columns of the blocks of superpixels, so that a block with its halo fits the memory."""
-    halo = 2 * (options.halo_cells + 1) * options.cell
-    pixel = SUPERPIXEL_BYTES + COMPONENTS * (BAND_BYTES + 12)
-    side = max(_LEAST_ROWS, int(np.sqrt(use.memory / pixel)) - halo)
+    side = max(_LEAST_ROWS, int(np.sqrt(use.memory / _PIXEL_BYTES)) - _halo(options), _halo(options) // 2)
     return use.block_shape or (side, side)
 
 
+def _halo(options: SlicOptions) -> int:
+    """Rows, and columns, that a block is enlarged by, on both sides together."""
+    return 2 * (options.halo_cells + 1) * options.cell
+
+
 def cost(config: Config, facts: JobFacts) -> Cost:
+    """Cost of a job for superpixels of the built-in size."""
+    return slic_cost(SUPERPIXELS, facts)
+
+
+def slic_cost(options: SlicOptions, facts: JobFacts) -> Cost:
     """Cost of a job: all features of the tile are computed once; their components are in a scratch file."""
     features = facts.run.features
-    seconds = READING_SECONDS * facts.layers + facts.run.feature_seconds + SUPERPIXEL_SECONDS
+    side = _shape(Resources(memory=facts.allowed), options)[0]
+    around = (side + _halo(options)) ** 2
+    seconds = READING_SECONDS * facts.layers + facts.run.feature_seconds + SUPERPIXEL_SECONDS * around / side**2
     usual = facts.raster_cost(4, seconds + COMPONENT_SECONDS * features * COMPONENTS)
-    memory = usual.memory + facts.pixels  # whether each pixel has a clear date
+    block = min(facts.pixels, around) * _PIXEL_BYTES
+    memory = max(usual.memory, block) + facts.pixels  # whether each pixel has a clear date
     return replace(usual, memory=memory, uncompressed=usual.uncompressed + float(facts.pixels * _COMPONENT_BYTES))
 
 
