@@ -95,8 +95,8 @@ def of_segments(samples: int = 30) -> ClassLosses:
 def test_runs_on_segments_count_samples_and_segments_instead_of_pixels():
     assert losses_line(of_segments(), "Blé") == (
         "Blé (11): 4 polygons, 900 pixels drawn; 30 samples for learning, 400 pixels for validation; lost: 12 segments "
-        "with pixels of both learning and validation polygons; 1 segment without a class of at least half of the "
-        "labelled pixels; 5 samples not selected by arg_train.sample_selection"
+        "with pixels of both learning and validation polygons; 1 segment without a single class of at least half of "
+        "the labelled pixels; 5 samples not selected by arg_train.sample_selection"
     )
     (message,) = warnings({0: [of_segments(samples=1)]}, lambda code: "Blé")
     assert message.startswith("Class Blé (11) is nearly lost: 1 sample for learning, of 4 polygons, 900 pixels drawn")

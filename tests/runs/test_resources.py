@@ -133,6 +133,16 @@ def test_a_block_of_an_unknown_step_is_named_and_ignored(tmp_path: Path) -> None
     assert "bigQuicklook (unknown), clump" in remark
 
 
+def test_a_block_of_a_step_of_another_builder_is_no_spelling_mistake(tmp_path: Path) -> None:
+    path = tmp_path / "resources.cfg"
+    path.write_text("segmentation: { nb_cpu: 2 }\nclassification: { nb_cpu: 3 }", encoding="utf-8")
+    given = path, Resources(), Retry(), ["classification"]
+    (remark,) = read_resources(*given, ["segmentation", "classification"]).remarks
+    assert remark.endswith("without effect here: segmentation.")
+    with pytest.raises(ConfigError, match="'segmentation' is not a step"):
+        read_resources(*given)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

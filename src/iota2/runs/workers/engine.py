@@ -8,6 +8,7 @@ from pathlib import Path
 
 from iota2 import layout
 from iota2.chains import chain_of
+from iota2.chains.lookup import BUILDERS
 from iota2.config.options.schema import Config
 from iota2.runs.host import cores
 from iota2.runs.options import Options
@@ -26,7 +27,8 @@ def retries(config: Config) -> Retry:
 
 def configured_resources(config: Config, options: Options) -> ResourceSettings:
     """The resources of the jobs of each step, and of workers."""
-    return read_resources(options.resources, options.use, retries(config), chain_of(config).numbers)
+    others = (step.name for builder in BUILDERS for step in builder.steps)
+    return read_resources(options.resources, options.use, retries(config), chain_of(config).numbers, others)
 
 
 @contextmanager

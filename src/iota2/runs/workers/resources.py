@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -53,14 +53,17 @@ class ResourceSettings:
     """Notes on entries of the file without effect."""
 
 
-def read_resources(path: Path | None, use: Resources, retry: Retry, steps: Iterable[str]) -> ResourceSettings:
+def read_resources(
+    path: Path | None, use: Resources, retry: Retry, steps: Collection[str], others: Iterable[str] = ()
+) -> ResourceSettings:
     """The settings in a resources file; defaults without a file.
 
-    ``steps``: names of the steps that may occur in the file; ``use``: resources of steps that do not. Half of ``ram``
+    ``steps``: names of the steps of the run; ``others``: those of other builders, whose blocks have no effect; ``use``:
+    resources of steps that do not occur in the file. Half of ``ram``
     is for the arrays of a block; the other half for libraries, caches and the interpreter. Workers have the resources
     of the largest job after all retries. Raises ConfigError with all problems of the file.
     """
-    blocks, remarks = _read(path, steps) if path else ({}, ())
+    blocks, remarks = _read(path, steps, others) if path else ({}, ())
     named = {name: block.resources(use) for name, block in blocks.items() if name != WORKER_BLOCK}
     fixed = frozenset(name for name in named if blocks[name].threads is not None)
     return ResourceSettings(named, fixed, _worker(blocks, use, retry), remarks)
@@ -89,19 +92,25 @@ def _worker(blocks: Mapping[str, _Block], use: Resources, retry: Retry) -> Worke
     return WorkerResources(max(threads, grown.threads), max(memory, grown.memory), seconds)
 
 
-def _read(path: Path, steps: Iterable[str]) -> tuple[dict[str, _Block], tuple[str, ...]]:
+def _read(path: Path, steps: Collection[str], others: Iterable[str]) -> tuple[dict[str, _Block], tuple[str, ...]]:
     """Blocks by step name or ``WORKER_BLOCK``, and notes on entries without effect."""
     read = read_yaml if written_in_yaml(path) else read_cfg
     sections = read(read_text(path), path).sections
-    known = {normalised_name(name): name for name in (WORKER_BLOCK, *steps, *STEP_BLOCKS, *BLOCKS_WITHOUT_STEP)}
+    idle = {*BLOCKS_WITHOUT_STEP, *others} - {*steps}.difference(BLOCKS_WITHOUT_STEP)
+    known = {normalised_name(name): name for name in (*idle, WORKER_BLOCK, *steps, *STEP_BLOCKS)}
     problems: list[str] = []
     no_effect: list[str] = []
     blocks: dict[str, _Block] = {}
     named: dict[str, str] = {}
     for section in sections:
-        name = _step_of(section, known, problems, no_effect)
-        if name is None:
+        name = known.get(normalised_name(section.name))
+        if name is None and (meant := nearest(section.name, known.values())):
+            problems.append(f"line {section.line}: '{section.name}' is not a step; did you mean '{meant}'?")
+        elif name is None or name in idle:
+            no_effect.append(section.name if name else f"{section.name} (unknown)")
+        if name is None or name in idle:
             continue
+        name = STEP_BLOCKS.get(name, name)
         if name in blocks:
             problems.append(
                 f"line {section.line}: '{section.name}' and '{named[name]}' both concern step {name}; keep one"
@@ -111,18 +120,6 @@ def _read(path: Path, steps: Iterable[str]) -> tuple[dict[str, _Block], tuple[st
     if problems:
         raise ConfigError(problems, source=str(path))
     return blocks, (f"{path}: without effect here: {', '.join(dict.fromkeys(no_effect))}.",) if no_effect else ()
-
-
-def _step_of(section: SectionText, known: Mapping[str, str], problems: list[str], no_effect: list[str]) -> str | None:
-    """The step of a block; None for a block without effect or an unknown one."""
-    name = known.get(normalised_name(section.name))
-    if name is not None and name not in BLOCKS_WITHOUT_STEP:
-        return STEP_BLOCKS.get(name, name)
-    if name is None and (meant := nearest(section.name, known.values())):
-        problems.append(f"line {section.line}: '{section.name}' is not a step; did you mean '{meant}'?")
-    else:
-        no_effect.append(section.name if name else f"{section.name} (unknown)")
-    return None
 
 
 def _block(section: SectionText, problems: list[str], no_effect: list[str]) -> _Block:
