@@ -26,7 +26,7 @@ from iota2.io.tables.segments import Segments
 from iota2.runs import runner
 from iota2.steps.pixels import features_at
 from iota2.steps.segment_features import value_names
-from tests.chain.helpers import EAST, MAPS, WEST, Case, case, command, copied, on_tile, read, refused, run, small
+from tests.chain.helpers import EAST, MAPS, WEST, Case, case, command, copied, on_tile, read, refused, run, said, small
 
 __all__ = ["case", "small"]
 BUILDER = {"builders_class_name": ["I2Obia"]}
@@ -183,6 +183,7 @@ def test_parcels_of_the_user_are_whole_over_tiles(case: Case, name: str, crs: st
     for identifier in both_tiles:
         found = {labels[tile][identifier] for tile in (WEST, EAST)}
         assert len(found) == 1
+    assert not list((case.output / "segmentation").rglob("*labelled*.parquet")), "models learn from whole segments"
     truth = case.world.truth(case.world.tile_geobox(WEST))
     found = on_tile(case.output / MAP, case)
     assert (found == truth)[found > 0].mean() > 0.8
@@ -203,6 +204,25 @@ def test_options_of_pixels_are_refused(
     case: Case, capsys: pytest.CaptureFixture[str], sections: dict[str, Any], message: str
 ) -> None:
     assert message in refused(capsys, configured(case, **sections))
+
+
+def test_repeated_ids_and_overlaps_are_remarks_of_the_report(case: Case) -> None:
+    table = parcels(case)
+    again = table.iloc[:3].assign(geometry=table.geometry.iloc[:3].buffer(40))
+    pd.concat([table, again]).to_file(case.files.folder / "parcels.gpkg")
+    run(
+        configured(case, obia={"obia_segmentation_path": str(case.files.folder / "parcels.gpkg"), "id_field": "parcel"})
+    )
+    for text in said(case.output).values():
+        assert f"parcels.gpkg, tile {WEST}: 3 polygons overlapping earlier ones" in text
+        assert "ids of several polygons" in text
+
+
+def test_a_file_outside_all_tiles_is_refused(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    table = parcels(case)
+    table.assign(geometry=table.translate(1e5)).to_file(case.files.folder / "far.gpkg")
+    given = {"obia_segmentation_path": str(case.files.folder / "far.gpkg")}
+    assert "far.gpkg: no segment on any tile" in refused(capsys, configured(case, obia=given))
 
 
 def test_options_without_effect_are_reported(case: Case, capsys: pytest.CaptureFixture[str]) -> None:

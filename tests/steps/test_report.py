@@ -226,7 +226,7 @@ def test_reports_of_runs_on_segments_count_segments(tmp_path: Path) -> None:
     report(tmp_path, [0], inputs={**of_segments(tmp_path), "map": holes})
     text = (tmp_path / "RESULTS.txt").read_text(encoding="utf-8")
     assert "The map has 7 segments, with a median size of 6.5 pixels." in text
-    assert "5 segments contain labelled pixels (seed 0)." in text
+    assert "Segments with labelled pixels (seed 0): 5." in text
     assert "For learning: 2 segments. Left out: 1 segment with" in text
     assert "For validation: 2 segments. Left out: 1 segment with" in text
     assert "1 of 14 selected samples have no clear date" in text

@@ -42,6 +42,10 @@ class ClassesParams:
 
     region_priority: tuple[str, ...]
 
+    def by_user_name(self) -> Mapping[str, object]:
+        """The parameters by option name of the configuration."""
+        return {"obia.region_priority": self.region_priority}
+
 
 def params(config: Config) -> ClassesParams:
     """Order of the regions from the configuration."""

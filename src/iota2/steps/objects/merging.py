@@ -6,7 +6,7 @@ import numpy as np
 
 from iota2 import layout
 from iota2.compute.segment_statistics import merged_pieces
-from iota2.core.graph import JobContext, Step
+from iota2.core.graph import JobContext, Step, optional
 from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.segment_pieces import write_segment_pieces
 from iota2.io.tables.segments import SharedSegments
@@ -36,7 +36,7 @@ STEP = Step(
         "recipe": layout.SEGMENT_RECIPE,
         "shared": layout.SHARED_SEGMENTS,
         "open": layout.PART_OPEN_SEGMENTS,
-        "open_labelled": layout.PART_OPEN_LABELLED,
+        "open_labelled": optional(layout.PART_OPEN_LABELLED),
     },
     makes={
         "values": layout.TILE_SEGMENTS,

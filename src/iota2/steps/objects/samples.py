@@ -16,7 +16,7 @@ from iota2.compute.sampling import BOTH
 from iota2.config.options.schema import Config
 from iota2.config.options.train import SampleSelection
 from iota2.core.cost import POINT_BYTES, SAMPLE_BYTES, SAMPLE_VALUE_BYTES, SECONDS_PER_JOB, Cost, JobFacts
-from iota2.core.graph import JobContext, Step
+from iota2.core.graph import JobContext, Step, optional
 from iota2.core.grid import pixel_centres
 from iota2.core.tables import CODE, LEARN, ORIGIN, TILE, sample_columns, seed_column
 from iota2.core.tables import REGION as MAP_REGION
@@ -96,8 +96,8 @@ def run(job: JobContext[SegmentSampleParams]) -> None:
     if chosen.empty:
         raise InputError(
             f"Region {job.key.region}, seed {job.key.seed}: no sample to learn from; {counted(len(labels), 'segment')} "
-            "of the region have a class in learning polygons. Draw more polygons, merge the region with another, or "
-            "use smaller segments (obia.segment_size, if they are computed)."
+            "of the region have a class in learning polygons, and no validation polygon. Draw more polygons, merge the "
+            "region with another, or use other segments: they may be too large, or not in the region."
         )
     omitted = left_out(requested, targets)
     write_text(job.out.rates, rates_csv(targets, available, chosen, omitted))
@@ -205,8 +205,8 @@ STEP = Step(
         "part_values": layout.PART_SEGMENTS,
         "values": layout.TILE_SEGMENTS,
         "shared_values": layout.TILE_SHARED_SEGMENTS,
-        "part_labelled": layout.PART_LABELLED,
-        "labelled": layout.TILE_LABELLED,
+        "part_labelled": optional(layout.PART_LABELLED),
+        "labelled": optional(layout.TILE_LABELLED),
     },
     makes={"samples": layout.MODEL_SAMPLES, "rates": layout.RATES},
     params=params,

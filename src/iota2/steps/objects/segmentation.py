@@ -47,6 +47,15 @@ class SegmentationParams:
     id_field: str | None
     region_priority: tuple[str, ...]
 
+    def by_user_name(self) -> Mapping[str, object]:
+        """The parameters by option name of the configuration."""
+        return {
+            "obia.obia_segmentation_path": self.path,
+            "layer of obia.obia_segmentation_path": self.layer,
+            "obia.id_field": self.id_field,
+            "obia.region_priority": self.region_priority,
+        }
+
 
 def params(config: Config) -> SegmentationParams:
     """Parameters of the segmentation from the configuration."""
@@ -75,7 +84,8 @@ def run(job: JobContext[SegmentationParams]) -> None:
             area = _Area.opened(job.inp.all("regions_of_tile"), names, stack)
             source = with_choice(given.path, given.layer)
             found = write_user_segments(source, given.id_field, area.geobox, job.out.segments, job.use.memory)
-            identifier, notes = found.ids, found.notes
+            identifier = found.ids
+            notes = tuple(f"{given.path.name}, tile {job.key.tile}: {note}" for note in found.notes)
         counts = SegmentCounts.empty(len(identifier))
         with RasterReader(job.out.segments) as raster:
             for block in area.blocks(job):
@@ -177,6 +187,9 @@ def _check_file(config: Config, facts: Facts) -> Iterator[Finding]:
         header = check_user_segments(str(given.obia_segmentation_path), given.id_field)
     except InputError as err:
         yield Finding(str(err), ("obia", "obia_segmentation_path"))
+        return
+    if not any(header.meets(scene.geobox) for scene in facts.scenes.values()):
+        yield Finding(f"{header.file}: no segment on any tile", ("obia", "obia_segmentation_path"))
         return
     outside = [tile for tile, scene in facts.scenes.items() if not header.meets(scene.geobox)]
     texts = list(header.notes)

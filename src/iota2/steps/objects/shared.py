@@ -29,6 +29,10 @@ class SharedParams:
     """Whether segments are computed tile by tile."""
     statistics: tuple[str, ...]
 
+    def by_user_name(self) -> Mapping[str, object]:
+        """The parameters by option name of the configuration."""
+        return {"computed segments": self.computed, "obia.stats_used": self.statistics}
+
 
 def params(config: Config) -> SharedParams:
     """Parameters of the step from the configuration."""

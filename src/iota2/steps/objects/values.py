@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,7 +16,7 @@ from iota2.compute.open_segments import OpenSegments
 from iota2.compute.segment_statistics import CELL, block_pieces, piece_bytes, segment_values
 from iota2.config.options.schema import Config
 from iota2.core.cost import READING_SECONDS, Cost, JobFacts
-from iota2.core.graph import JobContext, Resources, Step
+from iota2.core.graph import JobContext, Resources, Step, optional
 from iota2.core.grid import Block, blocks, part_rows
 from iota2.core.recipe import COUNT, FeatureRecipe
 from iota2.core.scene import Scene
@@ -41,6 +42,10 @@ class ValuesParams:
     """Whether segments are computed tile by tile."""
 
     computed: bool
+
+    def by_user_name(self) -> Mapping[str, object]:
+        """The parameters by the name for the user."""
+        return {"computed segments": self.computed}
 
 
 def params(config: Config) -> ValuesParams:
@@ -196,7 +201,7 @@ STEP = Step(
         "regions_of_tile": layout.REGION_RASTER,
         "masks": layout.REGION_MASK,
         "parts": layout.LABELLED_PARTS,
-        "labelled": layout.LABELLED_RASTER,
+        "labelled": optional(layout.LABELLED_RASTER),
     },
     makes={
         "values": layout.PART_SEGMENTS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -40,6 +41,14 @@ class SuperpixelParams:
     """Size and shape of superpixels."""
 
     options: SlicOptions
+
+    def by_user_name(self) -> Mapping[str, object]:
+        """The parameters by option name of the configuration."""
+        return {
+            "obia.segment_size": self.options.cell,
+            "obia.compactness": self.options.compactness,
+            "assignments of pixels to superpixels": self.options.iterations,
+        }
 
 
 def params(config: Config) -> SuperpixelParams:

@@ -312,7 +312,13 @@ def _notes(job: JobContext) -> tuple[str, ...]:
     scans = [remark for path in job.inp.all("scan_notes").values() for remark in read_remarks(path)]
     unaligned_dates = [remark for tile, path in _alignments(job) for remark in unaligned_remarks(path, tile)]
     values = [remark for path in job.inp.all("value_notes").values() for remark in read_remarks(path)]
-    return texts_of((*scans, *unaligned_dates, *values, *read_remarks(job.inp.reference_notes)))
+    segments = [remark for path in _optional(job, "segment_notes") for remark in read_remarks(path)]
+    return texts_of((*scans, *unaligned_dates, *values, *read_remarks(job.inp.reference_notes), *segments))
+
+
+def _optional(job: JobContext, name: str) -> list[Path]:
+    """Paths of an optional input; none if the run does not make it."""
+    return list(job.inp.all(name).values()) if name in job.inp else []
 
 
 def _alignments(job: JobContext) -> list[tuple[str, Path]]:
@@ -420,6 +426,7 @@ STEP = Step(
         "alignments": optional(layout.SHIFTS_TABLE),
         "value_notes": layout.VALUE_NOTES,
         "reference_notes": layout.REFERENCE_NOTES,
+        "segment_notes": optional(layout.SEGMENT_NOTES),
         "classes": layout.CLASSES,
         "recipe": layout.LEARNED_RECIPE,
         "rates": layout.RATES,
@@ -462,5 +469,5 @@ STEP = Step(
         "page": layout.REPORT,
     },
     params=params,
-    version=11,
+    version=12,
 )
