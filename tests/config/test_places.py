@@ -108,6 +108,8 @@ def test_arbo_of_the_layers_is_no_legacy_key() -> None:
         ("arg_train", "seed", "; did you mean 'random_seed'?"),
         ("chain", "seed", "; did you mean 'random_seed' of arg_train?"),
         ("chain", "threshold", "; did you mean 'cloud_threshold'?"),
+        ("chain", "output_format", "; it exists in features_map: move it to the right section"),
+        ("chain", "full_learn_segment", "; it exists in obia: move it to the right section"),
         ("chain", "model_type", "; it exists in scikit_models_parameters: move it to the right section"),
         ("Sentinel_1", "temporalResolution", "; give TemporalResolution of [Processing] in the INI file"),
     ],

@@ -175,9 +175,8 @@ def _other_section_advice(key: str, present: str, homes: Sequence[str]) -> str:
 
 
 def _available(section: str, name: str) -> bool:
-    """Whether an option is available for the builder of classifications."""
-    letters = about(KEYS[section][name]).builders or SECTIONS[section].builders
-    return about(KEYS[section][name]).status != "later" and "C" in letters.split()
+    """Whether an option of a section is available."""
+    return about(KEYS[section][name]).status != "later"
 
 
 def _containing(key: str, sections: Sequence[str]) -> str | None:
