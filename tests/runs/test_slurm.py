@@ -83,8 +83,8 @@ def start(system: Slurm) -> Iterator[Start]:
 
     yield starts
     for process in started:
-        process.kill()
-        process.communicate()
+        with process:  # closes its output and waits
+            process.kill()
     system.output_of("scancel", "--me")
     wait_until(lambda: no_worker_is_left(system), "workers outlive the test")
 
