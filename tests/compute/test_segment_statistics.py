@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 from iota2.compute.open_segments import OpenSegments
 from iota2.compute.segment_statistics import (
     CELL,
-    STATISTICS,
     SegmentPieces,
     block_pieces,
     merged_pieces,
     piece_bytes,
     segment_values,
-    value_names,
 )
 from iota2.core.recipe import MISSING
 
+ALL = ("mean", "std", "min", "max")
+"""Also in another order than that of features."""
 NONE = -1.0
 """Value of features without any value in these tests."""
 Tile = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -56,7 +56,7 @@ def pieces_of(found: Tile, rows: tuple[int, int], cols: tuple[int, int], statist
     return block_pieces(*block, origin=origin, width=segments.shape[1], statistics=statistics)
 
 
-def whole(found: Tile, statistics: tuple[str, ...] = STATISTICS) -> SegmentPieces:
+def whole(found: Tile, statistics: tuple[str, ...] = ALL) -> SegmentPieces:
     """The statistics of all segments, from one block."""
     height, width = found[1].shape
     return merged_pieces([pieces_of(found, (0, height), (0, width), statistics)])
@@ -75,7 +75,7 @@ def expected(found: Tile, statistics: tuple[str, ...]) -> pd.DataFrame:
 @settings(max_examples=40, deadline=None)
 @given(
     st.integers(0, 999), st.tuples(st.integers(1, 90), st.integers(1, 300)), st.integers(1, 40),
-    st.sampled_from([("mean",), ("std",), ("max", "mean"), ("min", "std"), STATISTICS]),
+    st.sampled_from([("mean",), ("std",), ("max", "mean"), ("min", "std"), ALL]),
 )  # fmt: skip
 def test_statistics_equal_those_of_pandas(
     seed: int, shape: tuple[int, int], size: int, statistics: tuple[str, ...]
@@ -116,10 +116,10 @@ def test_statistics_do_not_depend_on_blocks_their_order_and_parts(
     complete, rest = [], []
     for blocks in in_blocks(shape, cells, parts):
         random.shuffle(blocks)  # type: ignore[attr-defined]
-        accumulated = OpenSegments(pixels, 3, STATISTICS)
+        accumulated = OpenSegments(pixels, 3, ALL)
         for row, col in blocks:
             end = min(row + CELL[0] * cells[0], shape[0]), min(col + CELL[1] * cells[1], shape[1])
-            done = accumulated.add(pieces_of(found, (row, end[0]), (col, end[1]), STATISTICS))
+            done = accumulated.add(pieces_of(found, (row, end[0]), (col, end[1]), ALL))
             np.testing.assert_array_equal(done.pixels, pixels[done.segment - 1])
             complete.append(done)
         rest.append(accumulated.rest())
@@ -136,7 +136,7 @@ def test_parts_are_merged_one_by_one() -> None:
     def parts() -> Iterator[SegmentPieces]:
         for row in range(0, 160, 32):
             assert [part() for part in former] == [None] * len(former)
-            part = pieces_of(found, (row, row + 32), (0, 200), STATISTICS)
+            part = pieces_of(found, (row, row + 32), (0, 200), ALL)
             former.append(ref(part))
             yield part
             del part
@@ -158,7 +158,7 @@ def test_features_without_any_value_are_missing() -> None:
     np.testing.assert_array_equal(merged.count, [[0, 3]])
     assert (merged.pixels[0], merged.seen[0]) == (4, 3)
     np.testing.assert_array_equal(
-        segment_values(merged, STATISTICS, MISSING),
+        segment_values(merged, ALL, MISSING),
         np.array([[MISSING, 2, MISSING, np.sqrt(2 / 3), MISSING, 1, MISSING, 3]], np.float32),
     )
 
@@ -171,7 +171,7 @@ def test_segments_that_no_date_sees_have_pixels_but_no_values() -> None:
 
 def test_a_segment_of_one_pixel_has_its_value_and_no_deviation() -> None:
     merged = whole((np.full((1, 1, 1), 0.1, np.float32), np.ones((1, 1), np.uint32), np.ones((1, 1), bool)))
-    np.testing.assert_array_equal(segment_values(merged, STATISTICS, NONE), np.float32([[0.1, 0, 0.1, 0.1]]))
+    np.testing.assert_array_equal(segment_values(merged, ALL, NONE), np.float32([[0.1, 0, 0.1, 0.1]]))
 
 
 def test_every_pixel_of_a_cell_can_be_a_segment_of_any_number() -> None:
@@ -189,7 +189,7 @@ def test_a_block_without_segments_has_no_pieces() -> None:
     found = np.ones((2, *CELL), np.float32), np.zeros(CELL, np.uint32), np.ones(CELL, bool)
     merged = whole(found)
     assert (len(merged), merged.mean.shape) == (0, (0, 2))
-    assert segment_values(merged, STATISTICS, NONE).shape == (0, 8)
+    assert segment_values(merged, ALL, NONE).shape == (0, 8)
     empty = np.zeros((2, 0, 0), np.float32), np.zeros((0, 0), np.uint32), np.zeros((0, 0), bool)
     assert len(whole(empty)) == 0
 
@@ -199,10 +199,6 @@ def test_only_the_requested_statistics_have_columns() -> None:
     assert [array.shape[1] for array in (pieces.mean, pieces.squares, pieces.minimum, pieces.maximum)] == [0, 0, 0, 3]
     assert whole(tile(0, (20, 70), 5), ("std",)).mean.shape[1] == 3
     assert piece_bytes(3, ("max",)) * len(pieces) == sum(array.nbytes for array in pieces.arrays)
-
-
-def test_names_are_in_the_order_of_the_values() -> None:
-    assert value_names(["b2", "b3"], ("mean", "max")) == ["b2_mean", "b3_mean", "b2_max", "b3_max"]
 
 
 def pieces_at(

@@ -15,7 +15,6 @@ from iota2.io.tables.segment_values import (
     read_batches,
     read_segments,
     segment_values_writer,
-    value_columns,
 )
 
 NAMES = ["b2_20180101.1_mean", "b2_20180101_mean", "ndvi_mean"]
@@ -67,7 +66,6 @@ def test_batches_have_all_segments_in_ascending_order(tmp_path: Path) -> None:
     assert len(batches) == 10
     for k, batch in enumerate(batches):
         assert_equal(batch, taken(found, slice(10 * k, 10 * k + 10)))
-    assert value_columns(path) == NAMES
 
 
 def test_equal_segments_give_equal_bytes(tmp_path: Path) -> None:

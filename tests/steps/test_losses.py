@@ -20,7 +20,7 @@ from iota2.io.tables.class_statistics import read_class_statistics
 from iota2.io.tables.classes import write_classes
 from iota2.io.tables.polygon_losses import read_losses_csv, write_class_losses
 from iota2.io.tables.rates import losses, rates_csv
-from iota2.io.tables.segment_labels import BOTH_SIDES, COLUMNS, MIXED, write_segment_labels
+from iota2.io.tables.segment_labels import BOTH_SIDES, COLUMNS, NO_MAJORITY, write_segment_labels
 from iota2.io.tables.vectors import read_vector, write_samples, write_shapefile
 from iota2.steps.sampling import class_statistics
 from iota2.steps.sampling.selection import nothing_selected
@@ -163,10 +163,10 @@ def test_runs_on_segments_count_samples_apart_from_pixels(tmp_path: Path):
     labels = [
         ("T", 1, 0, LEARN, 11, 0, 9, 1.0, ""),
         ("T", 2, 0, LEARN, 11, 0, 9, 1.0, BOTH_SIDES),
-        ("T", 3, 0, LEARN, 11, 0, 9, 0.4, MIXED),
+        ("T", 3, 0, LEARN, 11, 0, 9, 0.4, NO_MAJORITY),
         ("T", 2, 0, VALIDATION, 11, 1, 9, 1.0, ""),
         ("T", 4, 0, LEARN, 12, 3, 9, 1.0, BOTH_SIDES),
-        ("T", 5, 0, VALIDATION, 12, 3, 9, 0.4, MIXED),
+        ("T", 5, 0, VALIDATION, 12, 3, 9, 0.4, NO_MAJORITY),
     ]
     write_segment_labels(pd.DataFrame(labels, columns=COLUMNS), tmp_path / "labels.csv")
     class_statistics.run(replace(job, inp=Paths(tmp_path, {**job.inp.bound, "segments": "labels.csv"})))

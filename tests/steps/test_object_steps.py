@@ -14,13 +14,14 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from iota2.classifiers import save_model, train_model, validate_options
+from iota2.config.options.train import SampleSelection
 from iota2.core import grid
 from iota2.core.graph import Key, MultiplePaths, Resources
 from iota2.core.recipe import MISSING, FeatureRecipe
 from iota2.core.tables import CODE, LEARN, ORIGIN, VALIDATION
 from iota2.io.series.scene_file import read_scene
 from iota2.io.tables.samples import read_columns
-from iota2.io.tables.segment_labels import BOTH_SIDES, MIXED, read_segment_labels
+from iota2.io.tables.segment_labels import BOTH_SIDES, NO_MAJORITY, read_segment_labels
 from iota2.io.tables.segment_values import read_batches
 from iota2.io.tables.segments import LabelledParts, SegmentClasses, Segments, SharedSegments
 from iota2.io.tables.vectors import write_shapefile
@@ -37,6 +38,7 @@ from iota2.steps.objects import (
 )
 from iota2.steps.pixels import features_at
 from iota2.steps.segment_features import value_names
+from iota2.steps.selection_targets import SelectionParams
 from tests.steps.helpers import (
     CRS,
     DAYS,
@@ -337,7 +339,7 @@ def test_segments_get_the_class_of_their_pixels_on_each_side(tmp_path: Path, til
     first = table[(table["tile"] == "W") & (table["number"] == 1)].set_index("side")
     assert first["reason"].to_dict() == {LEARN: BOTH_SIDES, VALIDATION: ""}
     assert first["polygon"].to_dict() == {LEARN: 0, VALIDATION: 2}
-    assert set(table["reason"]) <= {"", BOTH_SIDES, MIXED}
+    assert set(table["reason"]) <= {"", BOTH_SIDES, NO_MAJORITY}
     learning = table[(table["side"] == LEARN) & (table["reason"] == "")]
     expected = np.zeros_like(SEGMENT, dtype=bool)
     expected[1:9, 20:30] = expected[14:24, 100:160] = True
@@ -372,7 +374,7 @@ def sample_inputs(tmp_path: Path, *, parts: bool) -> dict[str, str | MultiplePat
     return inp
 
 
-PARAMS = samples.SegmentSampleParams(samples.SampleSelection(), 0, CRS, None, ())
+PARAMS = samples.SegmentSampleParams(SelectionParams(SampleSelection(), 0, CRS, None), ())
 
 
 def test_samples_are_labelled_segments_with_their_values(tmp_path: Path, tiles: dict[str, dict[str, Any]]) -> None:

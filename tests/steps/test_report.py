@@ -29,7 +29,7 @@ from iota2.core.remarks import Remark
 from iota2.core.tables import LEARN, VALIDATION, Confusion
 from iota2.io.tables.confusions import confusion_csv
 from iota2.io.tables.remark_lists import write_remarks
-from iota2.io.tables.segment_labels import BOTH_SIDES, COLUMNS, MIXED, write_segment_labels
+from iota2.io.tables.segment_labels import BOTH_SIDES, COLUMNS, NO_MAJORITY, write_segment_labels
 from iota2.io.tables.segment_sizes import write_segment_sizes
 from iota2.io.tables.vectors import write_shapefile
 from iota2.report.results.fused_models import FusedModels, fused_models_remarks
@@ -202,7 +202,7 @@ def test_the_reason_of_pixels_without_label_and_samples_is_that_of_the_sensors(
 def of_segments(folder: Path) -> dict[str, str | MultiplePaths]:
     """Further inputs of a run on segments: two that learn, one on both sides, three that validate."""
     sides = [(1, LEARN, 1, ""), (2, LEARN, 2, ""), (3, LEARN, 1, BOTH_SIDES)]
-    sides += [(number, VALIDATION, 1, "") for number in (3, 4)] + [(5, VALIDATION, 0, MIXED)]
+    sides += [(number, VALIDATION, 1, "") for number in (3, 4)] + [(5, VALIDATION, 0, NO_MAJORITY)]
     labels = [(TILE, number, 0, side, code, 0, 9, 1.0, reason) for number, side, code, reason in sides]
     write_segment_labels(pd.DataFrame(labels, columns=COLUMNS), folder / "labels.csv")
     write_segment_sizes(SegmentSizes({TILE: 7}, 6.5), folder / "sizes.json")

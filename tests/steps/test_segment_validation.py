@@ -13,7 +13,7 @@ from iota2.core.graph import Key
 from iota2.core.tables import CODE, LEARN, ORIGIN, VALIDATION, seed_column
 from iota2.errors import InputError
 from iota2.io.tables.segment_counts import read_segment_counts
-from iota2.io.tables.segment_labels import BOTH_SIDES, COLUMNS, MIXED, write_segment_labels
+from iota2.io.tables.segment_labels import BOTH_SIDES, COLUMNS, NO_MAJORITY, write_segment_labels
 from iota2.io.tables.segments import SegmentClasses
 from iota2.io.tables.vectors import write_shapefile
 from iota2.steps.objects import validation
@@ -25,7 +25,7 @@ LABELS = pd.DataFrame(
         ("A", 2, 0, LEARN, 1, 0, 9, 1.0, BOTH_SIDES),
         ("A", 2, 0, VALIDATION, 1, 1, 4, 1.0, ""),
         ("A", 3, 0, VALIDATION, 1, 1, 6, 0.75, ""),
-        ("A", 4, 0, VALIDATION, 1, 1, 5, 0.4, MIXED),
+        ("A", 4, 0, VALIDATION, 1, 1, 5, 0.4, NO_MAJORITY),
         ("B", 1, 0, VALIDATION, 1, 1, 30, 1.0, ""),
         ("B", 3, 0, VALIDATION, 2, 2, 7, 1.0, ""),
         ("B", 2, 0, VALIDATION, 2, 2, 8, 1.0, ""),

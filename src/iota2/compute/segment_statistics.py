@@ -16,12 +16,10 @@ import numpy as np
 from numba import njit
 
 from iota2.compute.block_shapes import MIN_SHAPE
-from iota2.core.recipe import MISSING
+from iota2.core.recipe import MISSING, PIXEL_STATISTICS
 
 CELL = MIN_SHAPE
 """Rows and columns of the cells. Blocks begin at multiples of them."""
-STATISTICS = ("mean", "std", "min", "max")
-"""Statistics of the features of a segment; ``std`` is that of the population."""
 _MISSING = np.float32(MISSING)
 _SLOT_BITS = 1 + (CELL[0] * CELL[1] - 1).bit_length()
 """The table of the segments of a cell has 2 to this power slots, twice the largest number of segments."""
@@ -58,17 +56,17 @@ class SegmentPieces:
     def empty(features: int, statistics: Sequence[str], pieces: int = 0) -> SegmentPieces:
         """Pieces without pixels and values, of segment 0."""
         _require_known(statistics)
-        mean, std, least, most = (features if name in statistics else 0 for name in STATISTICS)
+        columns = {name: features if name in statistics else 0 for name in PIXEL_STATISTICS}
         return SegmentPieces(
             segment=np.zeros(pieces, np.uint32),
             cell=np.zeros(pieces, np.int64),
             pixels=np.zeros(pieces, np.int64),
             seen=np.zeros(pieces, np.int64),
             count=np.zeros((pieces, features), np.int32),
-            mean=np.zeros((pieces, max(mean, std))),
-            squares=np.zeros((pieces, std)),
-            minimum=np.full((pieces, least), np.inf, np.float32),
-            maximum=np.full((pieces, most), -np.inf, np.float32),
+            mean=np.zeros((pieces, max(columns["mean"], columns["std"]))),
+            squares=np.zeros((pieces, columns["std"])),
+            minimum=np.full((pieces, columns["min"]), np.inf, np.float32),
+            maximum=np.full((pieces, columns["max"]), -np.inf, np.float32),
         )
 
     @staticmethod
@@ -161,13 +159,11 @@ def _merged(pieces: SegmentPieces) -> SegmentPieces:
     return out
 
 
-def value_names(features: Sequence[str], statistics: Sequence[str]) -> list[str]:
-    """Names of the columns of ``segment_values``: all features of the first statistic, then of the next."""
-    return [f"{feature}_{statistic}" for statistic in statistics for feature in features]
-
-
 def segment_values(merged: SegmentPieces, statistics: Sequence[str], missing: float) -> np.ndarray:
-    """(segment, statistic x feature) float32, in the order of ``value_names``; ``missing`` without any value."""
+    """(segment, statistic x feature) float32: all features of the first statistic, then of the next.
+
+    ``missing`` without any value.
+    """
     _require_known(statistics)
     with np.errstate(invalid="ignore"):
         found = {
@@ -181,8 +177,8 @@ def segment_values(merged: SegmentPieces, statistics: Sequence[str], missing: fl
 
 
 def _require_known(statistics: Sequence[str]) -> None:
-    if not statistics or not set(statistics) <= set(STATISTICS):
-        raise ValueError(f"statistics {', '.join(statistics) or 'without name'}; expected some of {STATISTICS}")
+    if not statistics or not set(statistics) <= set(PIXEL_STATISTICS):
+        raise ValueError(f"statistics {', '.join(statistics) or 'without name'}; expected some of {PIXEL_STATISTICS}")
 
 
 # ------------------------------------------------------------------------------------------ kernels

@@ -31,9 +31,10 @@ COUNT = "count"
 """Statistic of segments that is not computed from features: the number of pixels."""
 SEGMENTS = "segments"
 """Origin of the number of pixels among the features of segments, where others have the name of their sensor."""
-SEGMENT_STATISTICS = ("mean", "min", "max", "std", COUNT)
-"""Statistics of segments, in feature order: of each feature of pixels the mean, minimum, maximum and standard deviation
-(of the population); number of pixels of the segment."""
+PIXEL_STATISTICS = ("mean", "min", "max", "std")
+"""Statistics of each feature of the pixels of a segment; ``std`` is that of the population."""
+SEGMENT_STATISTICS = (*PIXEL_STATISTICS, COUNT)
+"""Statistics of segments, in feature order."""
 
 
 @dataclass(frozen=True)

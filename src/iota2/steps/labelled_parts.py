@@ -28,11 +28,6 @@ class SegmentParts:
     places: pd.DataFrame
     """Home tile, number and region of each segment."""
 
-    @property
-    def size(self) -> int:
-        """Number of parts."""
-        return len(self.segment)
-
 
 def labelled_parts(inp: Paths, seed: int) -> SegmentParts:
     """The labelled parts inside regions; the parts of a segment in several tiles have one segment."""

@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from iota2.core.tables import REGION
+from iota2.io.tables.vectors import read_vector
+
+
+def read_region_order(path: Path, priority: Sequence[str]) -> list[str]:
+    """The names of the regions in the file of ``REGIONS``, in the order of ``region_order``."""
+    return region_order(read_vector(path)[REGION].astype(str).tolist(), priority)
 
 
 def region_order(names: Collection[str], priority: Sequence[str]) -> list[str]:

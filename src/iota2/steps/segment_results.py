@@ -14,7 +14,7 @@ from iota2.io.tables.segment_counts import read_segment_counts
 from iota2.io.tables.segment_labels import (
     BOTH_SIDES,
     CODE,
-    MIXED,
+    NO_MAJORITY,
     NUMBER,
     REASON,
     SIDE,
@@ -49,7 +49,7 @@ def _labelled(path: Path) -> LabelledSegments:
         labelled=len(labels[[TILE, NUMBER]].drop_duplicates()),
         learning=by_class(LEARN, ""),
         both_sides=by_class(LEARN, BOTH_SIDES),
-        no_majority=sum(by_class(LEARN, MIXED).values()),
+        no_majority=sum(by_class(LEARN, NO_MAJORITY).values()),
         validation=by_class(VALIDATION, ""),
-        no_majority_validation=sum(by_class(VALIDATION, MIXED).values()),
+        no_majority_validation=sum(by_class(VALIDATION, NO_MAJORITY).values()),
     )

@@ -1,4 +1,4 @@
-"""Numbers of samples by class that a selection requests, and the random numbers of the selection."""
+"""Options of the selection of samples, the numbers by class that they request, and the random draw."""
 
 from __future__ import annotations
 
@@ -9,10 +9,37 @@ from pathlib import Path
 import numpy as np
 
 from iota2.compute.sampling import SelectionOptions, choose, class_targets
+from iota2.config.options.schema import Config
 from iota2.config.options.train import SampleSelection
 from iota2.core.nomenclature import Label, Nomenclature
 from iota2.core.random import generator
 from iota2.io.tables.class_counts import read_class_counts
+
+
+@dataclass(frozen=True)
+class SelectionParams:
+    """Sampling strategy, random seed of the run, projection of the points, and maximum number of samples."""
+
+    selection: SampleSelection
+    random_seed: int
+    proj: str
+    most: int | None
+    """Maximum number of samples per class for one model."""
+
+    def by_user_name(self) -> Mapping[str, object]:
+        """The parameters by option name of the configuration."""
+        return {
+            "arg_train.sample_selection": self.selection,
+            "arg_train.random_seed": self.random_seed,
+            "chain.proj": self.proj,
+            "arg_train.max_samples_per_class": self.most,
+        }
+
+
+def selection_params(config: Config) -> SelectionParams:
+    """Parameters of the sample selection from the configuration."""
+    given = config.arg_train
+    return SelectionParams(given.sample_selection, given.seed, config.chain.proj, given.max_samples_per_class)
 
 
 def selection_options(selection: SampleSelection, model: str, region: str) -> SelectionOptions:

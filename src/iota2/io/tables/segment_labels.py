@@ -24,7 +24,7 @@ TILE, NUMBER, REGION, SIDE, CODE, POLYGON, LABELLED, SHARE, REASON = COLUMNS = (
 """Columns: home tile of the segment, and its number there; position of its region among
 the regions by priority; side of the split; class; polygon of the class with most of the pixels; labelled pixels of the
 side; share of the class among them; and why the segment is not used, empty if it is."""
-BOTH_SIDES, MIXED = "learning and validation", "several classes"
+BOTH_SIDES, NO_MAJORITY = "learning and validation", "no majority"
 """Reasons: the segment has pixels in learning and in validation polygons, or no class has half of its labelled
 pixels."""
 

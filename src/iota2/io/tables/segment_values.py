@@ -108,12 +108,6 @@ def segment_values_writer(path: Path, names: Sequence[str]) -> Iterator[SegmentV
             writer.write(part)
 
 
-def value_columns(path: Path) -> list[str]:
-    """Names of the values of a file. InputError if it is missing or damaged."""
-    with _opened(path) as file:
-        return list(file.schema_arrow.names[len(_NUMBERS) :])
-
-
 def read_batches(path: Path, names: Sequence[str]) -> Iterator[SegmentValues]:
     """Yield all segments in ascending order, with the values of ``names`` in this order, about 16 MiB at a time.
 

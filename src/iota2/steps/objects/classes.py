@@ -26,11 +26,10 @@ from iota2.io.tables.classes import read_classes
 from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.segment_values import read_batches
 from iota2.io.tables.segments import SegmentClasses, Segments, SharedSegments
-from iota2.io.tables.vectors import read_vector
 from iota2.steps.blocks import copy_shape
 from iota2.steps.located_segments import expected_segments, located_segments
 from iota2.steps.profiles import confidence_profile, label_profile, probability_profile, scaled_shares
-from iota2.steps.region_order import region_order
+from iota2.steps.region_order import read_region_order
 from iota2.steps.segment_features import block_of_segments, value_files, value_names
 
 log = logging.getLogger(__name__)
@@ -55,7 +54,7 @@ def params(config: Config) -> ClassesParams:
 def run(job: JobContext[ClassesParams]) -> None:
     """Predict each segment by the model of its region, and write its class to all its pixels inside the regions."""
     classes, table = read_classes(job.inp.classes), Segments.read(job.inp.table)
-    names = region_order(read_vector(job.inp.regions)[REGION].astype(str).tolist(), job.params.region_priority)
+    names = read_region_order(job.inp.regions, job.params.region_priority)
     located = located_segments(table, SharedSegments.read(job.inp.shared), job.key.tile)
     region = located[REGION].to_numpy()
     models = {key: load_model(path) for key, path in job.inp.each("models")}

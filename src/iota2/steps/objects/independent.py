@@ -23,16 +23,14 @@ from iota2.core.graph import JobContext, Step
 from iota2.core.random import generator
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.tables import LEARN, VALIDATION
-from iota2.core.tables import REGION as MAP_REGION
 from iota2.core.target import Classes
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.segment_labels import CODE, NUMBER, REASON, REGION, SIDE, TILE, read_segment_labels
 from iota2.io.tables.segments import LabelPredictions
-from iota2.io.tables.vectors import read_vector
 from iota2.steps.labelled_parts import labelled_parts
 from iota2.steps.learned_fit import FIT_INPUTS, LearnedFit, cross_fitting_cost, learned_fit
-from iota2.steps.region_order import region_order
+from iota2.steps.region_order import read_region_order
 from iota2.steps.segment_features import block_of_segments, read_selected, value_files
 from iota2.steps.training_samples import MAX_THREADS, effective_weights, groups_of
 
@@ -102,7 +100,7 @@ def _folds(fit: LearnedFit, model: Model) -> np.ndarray:
 
 def _segments(job: JobContext[IndependentParams], fit: LearnedFit, folds: np.ndarray) -> pd.DataFrame:
     """Home tile, number, side, class and fold of the labelled segments of the region, each once."""
-    names = region_order(read_vector(job.inp.regions)[MAP_REGION].astype(str).tolist(), job.params.region_priority)
+    names = read_region_order(job.inp.regions, job.params.region_priority)
     labels = read_segment_labels(job.inp.labels)
     used = (labels[REASON] == "") & (labels[REGION] == names.index(job.key.region))
     labels = labels.loc[used, [TILE, NUMBER, SIDE, CODE]].reset_index(drop=True)

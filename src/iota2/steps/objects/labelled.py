@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from iota2 import layout
+from iota2.config.options.schema import Config
+from iota2.core.cost import READING_SECONDS, Cost, JobFacts
 from iota2.core.graph import JobContext, Step
 from iota2.core.grid import blocks
 from iota2.core.tables import ORIGIN
@@ -43,6 +45,11 @@ def run(job: JobContext) -> None:
                 out.write(block, values)
 
 
+def cost(config: Config, facts: JobFacts) -> Cost:
+    """Cost of a job: a raster of numbers is read, and on request one of parts is written."""
+    return facts.raster_cost(4 if layout.with_labelled_parts(config) else 0, READING_SECONDS)
+
+
 STEP = Step(
     name="labelledSegments",
     group="sampling",
@@ -52,4 +59,5 @@ STEP = Step(
     over=("tile",),
     needs={"segments": layout.SEGMENTS, "polygons": layout.FORMATTED},
     makes={"parts": layout.LABELLED_PARTS, "raster": layout.LABELLED_RASTER},
+    cost=cost,
 )

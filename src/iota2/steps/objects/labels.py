@@ -16,14 +16,14 @@ from iota2.io.tables.segment_labels import (
     BOTH_SIDES,
     CODE,
     LABELLED,
-    MIXED,
+    NO_MAJORITY,
     POLYGON,
     REASON,
     SHARE,
     SIDE,
     write_segment_labels,
 )
-from iota2.steps.labelled_parts import labelled_parts
+from iota2.steps.labelled_parts import SegmentParts, labelled_parts
 
 log = logging.getLogger(__name__)
 
@@ -38,30 +38,25 @@ def run(job: JobContext) -> None:
     ``LEAST_SHARE`` of its labelled pixels, or with two of them, is not used.
     """
     parts = labelled_parts(job.inp, job.key.seed)
-    met = {side: np.zeros(parts.size, bool) for side in (LEARN, VALIDATION)}
-    for side, found in met.items():
-        found[:] = np.isin(parts.segment, parts.segment[parts.side == side])
-    rows = []
-    for side in (LEARN, VALIDATION):
-        own = np.isin(parts.side, [side, BOTH])
-        labels = majority_labels(parts.segment[own], parts.polygon[own], parts.code[own], parts.pixels[own])
-        table = pd.DataFrame(
-            {
-                SIDE: side,
-                CODE: labels.code,
-                POLYGON: labels.polygon,
-                LABELLED: labels.labelled,
-                SHARE: labels.share,
-            }
-        )
-        both = np.isin(labels.identifier, parts.segment[met[LEARN] & met[VALIDATION]]) & (side == LEARN)
-        mixed = (labels.code == 0) | (labels.share < LEAST_SHARE)
-        table[REASON] = np.where(both, BOTH_SIDES, np.where(mixed, MIXED, ""))
-        rows.append(pd.concat([parts.places.loc[labels.identifier].reset_index(drop=True), table], axis=1))
-        for reason in (BOTH_SIDES, MIXED):
-            if count := int((table[REASON] == reason).sum()):
-                log.warning("%s: %d of %d segments are not used: %s", side, count, len(table), reason)
-    write_segment_labels(pd.concat(rows, ignore_index=True), job.out.labels)
+    tables = [_labels_of_side(parts, side) for side in (LEARN, VALIDATION)]
+    write_segment_labels(pd.concat(tables, ignore_index=True), job.out.labels)
+
+
+def _labels_of_side(parts: SegmentParts, side: str) -> pd.DataFrame:
+    """The segments with pixels on a side of the split, with their class, or the reason why they are not used."""
+    own = np.isin(parts.side, [side, BOTH])
+    labels = majority_labels(parts.segment[own], parts.polygon[own], parts.code[own], parts.pixels[own])
+    learns, validates = (np.isin(labels.identifier, parts.segment[parts.side == one]) for one in (LEARN, VALIDATION))
+    both = learns & validates & (side == LEARN)
+    mixed = (labels.code == 0) | (labels.share < LEAST_SHARE)
+    table = parts.places.loc[labels.identifier].reset_index(drop=True)
+    table[SIDE], table[CODE], table[POLYGON] = side, labels.code, labels.polygon
+    table[LABELLED], table[SHARE] = labels.labelled, labels.share
+    table[REASON] = np.where(both, BOTH_SIDES, np.where(mixed, NO_MAJORITY, ""))
+    for reason in (BOTH_SIDES, NO_MAJORITY):
+        if count := int((table[REASON] == reason).sum()):
+            log.warning("%s: %d of %d segments are not used: %s", side, count, len(table), reason)
+    return table
 
 
 STEP = Step(

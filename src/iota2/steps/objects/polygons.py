@@ -31,11 +31,11 @@ from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.segment_labels import NUMBER, TILE
 from iota2.io.tables.segments import SegmentClasses, Segments, SharedSegments
 from iota2.io.tables.vector_source import vector_source, with_choice
-from iota2.io.tables.vectors import read_vector, sqlite_max_columns
+from iota2.io.tables.vectors import sqlite_max_columns
 from iota2.io.user_segments import has_polygons, user_polygons
 from iota2.steps.located_segments import expected_segments, located_segments, pixels_in_all_tiles
 from iota2.steps.profiles import confidence_percent
-from iota2.steps.region_order import region_order
+from iota2.steps.region_order import read_region_order
 from iota2.steps.segment_features import read_selected, value_files, value_names
 
 log = logging.getLogger(__name__)
@@ -165,7 +165,7 @@ class _Attributes:
         located = located_segments(table, shared, tile)
         pixels = pixels_in_all_tiles(table, shared, tile)
         home = (located[TILE] == tile) & (located[NUMBER] == np.arange(1, len(table) + 1))
-        regions = region_order(read_vector(job.inp.regions)[REGION].astype(str).tolist(), job.params.region_priority)
+        regions = read_region_order(job.inp.regions, job.params.region_priority)
         found = {key.seed: path for key, path in sorted(job.inp.each("predictions"))}
         runs = {f"_seed_{seed}" if len(found) > 1 else "": SegmentClasses.read(path) for seed, path in found.items()}
         return cls(

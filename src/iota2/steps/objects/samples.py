@@ -14,7 +14,6 @@ import pandas as pd
 from iota2 import layout
 from iota2.compute.sampling import BOTH
 from iota2.config.options.schema import Config
-from iota2.config.options.train import SampleSelection
 from iota2.core.cost import POINT_BYTES, SAMPLE_BYTES, SAMPLE_VALUE_BYTES, SECONDS_PER_JOB, Cost, JobFacts
 from iota2.core.graph import JobContext, Step, optional
 from iota2.core.grid import pixel_centres
@@ -33,9 +32,17 @@ from iota2.io.tables.segment_labels import read_segment_labels
 from iota2.io.tables.segments import LabelledParts, Segments, SharedSegments
 from iota2.io.tables.vectors import read_vector
 from iota2.steps.located_segments import located_segments, pixels_in_all_tiles
-from iota2.steps.region_order import region_order
+from iota2.steps.region_order import read_region_order
 from iota2.steps.segment_features import features_of, read_selected, value_files
-from iota2.steps.selection_targets import Draw, capped, left_out, requested_numbers, selection_options
+from iota2.steps.selection_targets import (
+    Draw,
+    SelectionParams,
+    capped,
+    left_out,
+    requested_numbers,
+    selection_options,
+    selection_params,
+)
 
 log = logging.getLogger(__name__)
 
@@ -49,39 +56,25 @@ PIXELS = "pixels"
 
 @dataclass(frozen=True)
 class SegmentSampleParams:
-    """Sampling strategy, random seed of the run, and order of regions."""
+    """Options of the selection, and order of regions."""
 
-    selection: SampleSelection
-    random_seed: int
-    proj: str
-    most: int | None
-    """Maximum number of samples per class for one model."""
+    options: SelectionParams
     region_priority: tuple[str, ...]
 
     def by_user_name(self) -> Mapping[str, object]:
         """The parameters by option name of the configuration."""
-        return {
-            "arg_train.sample_selection": self.selection,
-            "arg_train.random_seed": self.random_seed,
-            "chain.proj": self.proj,
-            "arg_train.max_samples_per_class": self.most,
-            "obia.region_priority": self.region_priority,
-        }
+        return {**self.options.by_user_name(), "obia.region_priority": self.region_priority}
 
 
 def params(config: Config) -> SegmentSampleParams:
     """Parameters of the samples from the configuration."""
-    given = config.arg_train
-    priority = config.obia.region_priority or ()
-    return SegmentSampleParams(
-        given.sample_selection, given.seed, config.chain.proj, given.max_samples_per_class, priority
-    )
+    return SegmentSampleParams(selection_params(config), config.obia.region_priority or ())
 
 
 def run(job: JobContext[SegmentSampleParams]) -> None:
     """Select samples of each class among the labelled segments of the region, and write them with their features."""
-    given, classes = job.params, read_classes(job.inp.classes)
-    names = region_order(read_vector(job.inp.regions)[MAP_REGION].astype(str).tolist(), given.region_priority)
+    given, classes = job.params.options, read_classes(job.inp.classes)
+    names = read_region_order(job.inp.regions, job.params.region_priority)
     labels = read_segment_labels(job.inp.labels)
     own = (labels[segment_labels.SIDE] == LEARN) & (labels[segment_labels.REASON] == "")
     labels = labels[own & (labels[segment_labels.REGION] == names.index(job.key.region))]
@@ -144,7 +137,7 @@ def _frame(tile: str, *columns: np.ndarray | pd.Series) -> pd.DataFrame:
 
 def _write_samples(job: JobContext[SegmentSampleParams], chosen: pd.DataFrame) -> None:
     """Write the samples as points at their first pixels, in the order of tiles."""
-    recipe, proj = read_recipe(job.inp.recipe), job.params.proj
+    recipe, proj = read_recipe(job.inp.recipe), job.params.options.proj
     values, points = [], []
     for tile in chosen[TILE].unique().tolist():
         rows, geobox = chosen[chosen[TILE] == tile], raster_geobox(job.inp.at("segments", tile=tile))

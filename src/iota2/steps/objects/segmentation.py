@@ -19,18 +19,16 @@ from iota2.core.cost import READING_SECONDS, Cost, Facts, JobFacts
 from iota2.core.graph import Finding, JobContext, Key, Step, optional
 from iota2.core.grid import Block, blocks
 from iota2.core.remarks import Remark, remarks_about
-from iota2.core.tables import REGION
 from iota2.core.words import did_you_mean
 from iota2.errors import InputError
 from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
 from iota2.io.tables.remark_lists import write_remarks
 from iota2.io.tables.segments import Segments
 from iota2.io.tables.vector_source import vector_source, with_choice
-from iota2.io.tables.vectors import read_vector
 from iota2.io.user_segments import check_user_segments, write_user_segments
 from iota2.steps.blocks import copy_shape
 from iota2.steps.located_segments import expected_segments
-from iota2.steps.region_order import region_order
+from iota2.steps.region_order import read_region_order
 
 SEGMENT_BYTES = 40
 """Bytes of memory of a segment in the tables of a job."""
@@ -74,7 +72,7 @@ def run(job: JobContext[SegmentationParams]) -> None:
     count. Computed segments end at the border of this part, with a margin of some pixels.
     """
     given = job.params
-    names = region_order(read_vector(job.inp.regions)[REGION].astype(str).tolist(), given.region_priority)
+    names = read_region_order(job.inp.regions, given.region_priority)
     with ExitStack() as stack:
         classified = _Area.opened(job.inp.all("masks"), names, stack)
         if given.path is None:

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 
 from iota2 import layout
-from iota2.compute.block_shapes import BlockShapes
 from iota2.compute.open_segments import OpenSegments
 from iota2.compute.segment_statistics import CELL, block_pieces, piece_bytes, segment_values
 from iota2.config.options.schema import Config
@@ -19,7 +18,6 @@ from iota2.core.cost import READING_SECONDS, Cost, JobFacts
 from iota2.core.graph import JobContext, Resources, Step, optional
 from iota2.core.grid import Block, blocks, part_rows
 from iota2.core.recipe import COUNT, FeatureRecipe
-from iota2.core.scene import Scene
 from iota2.io.rasters.files import RasterReader
 from iota2.io.series.scene_file import read_feature_scene
 from iota2.io.tables.recipes import read_recipe
@@ -31,8 +29,8 @@ from iota2.steps.located_segments import expected_segments
 from iota2.steps.pixels import feature_blocks
 from iota2.steps.segment_features import missing_value, value_names
 
-STATISTIC_SECONDS = 3e-9
-"""Seconds to add one value of a pixel to one statistic of a segment, measured by ``make bench``."""
+VALUE_SECONDS, STATISTIC_SECONDS = 2.1e-9, 0.6e-9
+"""Seconds to add one value of a pixel to a segment, and further ones for each statistic, measured by ``make bench``."""
 _NEVER = np.int64(2) ** 62
 """Number of pixels of a segment that stays open."""
 
@@ -62,8 +60,8 @@ def run(job: JobContext[ValuesParams]) -> None:
     scene, recipe = read_feature_scene(job.inp), read_recipe(job.inp.recipe)
     names = value_names(recipe)
     rows, of_pixels = part_rows(job.key.part, scene.geobox.shape[0]), recipe.of_pixels
-    use = fitting_threads(on_cells(job.use), partial(feature_shapes, scene, of_pixels))
-    shapes = _shapes_on_cells(scene, feature_shapes(scene, of_pixels, use))
+    use = fitting_threads(whole_cells(job.use), partial(feature_shapes, scene, of_pixels))
+    shapes = feature_shapes(scene, of_pixels, use)
     with ExitStack() as stack:
         rasters = _Rasters.opened(job, stack)
 
@@ -90,25 +88,12 @@ def run(job: JobContext[ValuesParams]) -> None:
         write_segment_pieces(one.open.rest(), path)
 
 
-def on_cells(use: Resources) -> Resources:
+def whole_cells(use: Resources) -> Resources:
     """Resources whose forced block shape, if any, consists of whole cells."""
     if use.block_shape is None:
         return use
     rows, cols = (-(-size // cell) * cell for size, cell in zip(use.block_shape, CELL, strict=True))
     return replace(use, block_shape=(rows, cols))
-
-
-def _shapes_on_cells(scene: Scene, shapes: BlockShapes) -> BlockShapes:
-    """The shapes reduced to whole cells, unless they cover the tile."""
-
-    def reduced(shape: tuple[int, int]) -> tuple[int, int]:
-        rows, cols = (
-            size if size >= whole else max(cell, size - size % cell)
-            for size, whole, cell in zip(shape, scene.geobox.shape, CELL, strict=True)
-        )
-        return rows, cols
-
-    return BlockShapes(reduced(shapes.decoded), reduced(shapes.computed), reduced(shapes.cell))
 
 
 def _pixels_of_segments(job: JobContext[ValuesParams]) -> np.ndarray:
@@ -177,7 +162,8 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of a job: features of all pixels, and statistics of the segments that are not complete."""
     run, statistics = facts.run, [name for name in config.obia.stats_used if name != COUNT]
     seconds = READING_SECONDS * facts.layers + run.feature_seconds
-    usual = facts.raster_cost(0, seconds + STATISTIC_SECONDS * run.features * len(statistics))
+    added = run.features * (VALUE_SECONDS + STATISTIC_SECONDS * len(statistics))
+    usual = facts.raster_cost(0, seconds + added)
     values = expected_segments(config, facts.pixels) * run.features * len(statistics) * 4
     piece = piece_bytes(run.features, statistics)
     width = facts.run.scenes[str(facts.tile)].geobox.shape[1]

@@ -102,7 +102,7 @@ def selection_amounts(code: int, rates: Iterable[Mapping[int, Rate]], samples: i
 def unused_segments(code: int, labels: pd.DataFrame) -> dict[str, int]:
     """Segments with learning pixels mostly of one class that do not learn, by reason."""
     own = labels[(labels[segment_labels.SIDE] == LEARN) & (labels[segment_labels.CODE] == code)]
-    reasons = {"both_sides": segment_labels.BOTH_SIDES, "no_majority": segment_labels.MIXED}
+    reasons = {"both_sides": segment_labels.BOTH_SIDES, "no_majority": segment_labels.NO_MAJORITY}
     return {what: int((own[segment_labels.REASON] == reason).sum()) for what, reason in reasons.items()}
 
 

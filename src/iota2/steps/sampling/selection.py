@@ -19,8 +19,6 @@ from iota2.compute.sampling import (
     SelectionOptions,
 )
 from iota2.compute.submodels import model_names
-from iota2.config.options.schema import Config
-from iota2.config.options.train import SampleSelection
 from iota2.core.files import read_text
 from iota2.core.graph import JobContext, Step, only_for, optional
 from iota2.core.grid import pixel_centres
@@ -36,37 +34,17 @@ from iota2.io.tables.frames import concatenated
 from iota2.io.tables.pixel_counts import PixelCounts, pixel_counts, read_statistics, total, write_statistics
 from iota2.io.tables.rates import rates_csv
 from iota2.io.tables.vectors import read_sqlite, write_sqlite
-from iota2.steps.selection_targets import Draw, capped, left_out, requested_numbers, selection_options
+from iota2.steps.selection_targets import (
+    Draw,
+    SelectionParams,
+    capped,
+    left_out,
+    requested_numbers,
+    selection_options,
+    selection_params,
+)
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class SelectionParams:
-    """Sampling strategy, random seed of the run, and maximum number of pixels."""
-
-    selection: SampleSelection
-    random_seed: int
-    proj: str
-    most: int | None
-    """Maximum number of pixels per class for one model."""
-
-    def by_user_name(self) -> Mapping[str, object]:
-        """The parameters by option name of the configuration."""
-        return {
-            "arg_train.sample_selection": self.selection,
-            "arg_train.random_seed": self.random_seed,
-            "chain.proj": self.proj,
-            "arg_train.max_samples_per_class": self.most,
-        }
-
-
-def params(config: Config) -> SelectionParams:
-    """Parameters of the sample selection from the configuration."""
-    arg_train = config.arg_train
-    return SelectionParams(
-        arg_train.sample_selection, arg_train.seed, config.chain.proj, arg_train.max_samples_per_class
-    )
 
 
 def run(job: JobContext[SelectionParams]) -> None:
@@ -242,5 +220,5 @@ STEP = Step(
         "tile_selections": layout.TILE_SELECTION,
         "validation_selections": layout.VALIDATION_SELECTION,
     },
-    params=params,
+    params=selection_params,
 )
