@@ -65,6 +65,34 @@ def test_sigterm_ends_a_process_in_any_state(at: str, signals: Callable[[], None
         process.communicate()
 
 
+FORKING = """
+import os, signal, sys, time
+from iota2.runs.workers import signals
+
+signals.GRACE_SECONDS = 0.2
+signals.end_on_sigterm()
+child = os.fork()
+if child == 0:
+    if {again}:
+        signals.end_on_sigterm()
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(600)
+    except KeyboardInterrupt:
+        os._exit(9)
+code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+time.sleep(1.0)
+sys.exit(code)
+"""
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["inherited", "installed again"])
+def test_sigterm_of_a_forked_process_does_not_end_its_parent(again: bool) -> None:
+    command = [sys.executable, "-c", FORKING.format(again=again)]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, timeout=60, check=False)
+    assert done.returncode == 9
+
+
 @pytest.mark.slow
 def test_a_frozen_worker_is_reported_and_later_replaced(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

@@ -35,10 +35,17 @@ def _interrupt(number: int, frame: object) -> NoReturn:
 @cache
 def _signal_pipe() -> int:
     """A pipe for signal numbers and a thread that reads it, because a blocked main thread cannot run handlers."""
+    os.register_at_fork(after_in_child=_leave_signal_pipe)
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     threading.Thread(target=_end_after_grace, args=(reader,), daemon=True, name="iota2-sigterm").start()
     return writer
+
+
+def _leave_signal_pipe() -> None:
+    """In a forked process: write no more signals to the pipe of its parent, which would end the parent."""
+    signal.set_wakeup_fd(-1)
+    _signal_pipe.cache_clear()
 
 
 def _end_after_grace(reader: int) -> None:
