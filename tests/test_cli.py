@@ -163,6 +163,7 @@ def test_a_failed_job_gives_exit_code_2_and_names_its_log(
     assert band.name in log.read_text(encoding="utf-8")
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_legacy_command_runs_the_chain(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], world: WorldFiles

@@ -86,6 +86,7 @@ def interpolated(folder: Path, band: str) -> tuple[np.ndarray, np.ndarray]:
     return found, ever
 
 
+@pytest.mark.long
 def test_each_demo_makes_the_products_of_its_builder(folder: Path) -> None:
     for name in NAMES:
         files = demo_of(name).files(folder)

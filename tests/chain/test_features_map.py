@@ -441,6 +441,7 @@ def jobs_of(case: Case, config: Path) -> set[str]:
     return {job.step.name for job in preview.plan.jobs if preview.verdicts[job.id].state != "fresh"}
 
 
+@pytest.mark.long
 def test_only_what_is_stale_is_made_again(functions: Case, tmp_path: Path) -> None:
     case = copied(functions, tmp_path / "case")
     chain = {"list_tile": BOTH, "proj": MAPS, "spatial_resolution": 10}

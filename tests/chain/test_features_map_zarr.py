@@ -146,6 +146,7 @@ def test_the_statistics_are_those_of_the_geotiff(mapped: dict[str, Path]) -> Non
     require_close(*(mapped[form] / STATISTICS for form in ("geotiff", "zarr")))
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_bytes_do_not_depend_on_workers_and_blocks(mapped: dict[str, Path], small: Case, tmp_path: Path) -> None:
     config = configured(small.files, tmp_path, **RICH)

@@ -26,6 +26,7 @@ def selection(case: Case) -> bytes:
     return (case.output / "samplesSelection/samples_region_1_seed_0_selection.sqlite").read_bytes()
 
 
+@pytest.mark.long
 def test_no_class_has_more_than_the_greatest_number_over_all_tiles(case: Case) -> None:
     run(case.configured(chain=TILES, arg_train={"sample_selection": ALL, "max_samples_per_class": MOST}))
     table = rates(case)

@@ -99,6 +99,7 @@ def test_all_that_is_reported_of_the_run_holds_the_layers_too(mapped: Config) ->
     assert f"no folder for tile {EAST}" in notes
 
 
+@pytest.mark.long
 def test_where_one_sensor_ends_the_others_go_on_only_if_that_is_allowed(case: Case, tmp_path: Path) -> None:
     """Landsat 8 covers the western half of the tile: the ground that is mapped is the common one, or all."""
     archive = tmp_path / "half"

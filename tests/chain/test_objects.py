@@ -161,6 +161,7 @@ def parcels(case: Case, tile: str = WEST) -> gpd.GeoDataFrame:
     return table.dissolve("parcel", as_index=False)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "crs"), [("parcels.gpkg", None), ("parcels.parquet", MAPS)])
 def test_parcels_of_the_user_are_whole_over_tiles(case: Case, name: str, crs: str | None) -> None:
     """Holes stay holes; a parcel in two tiles has one value and one class."""

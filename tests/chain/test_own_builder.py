@@ -75,6 +75,7 @@ def test_a_builder_without_features_and_map_reports_neither(
     assert "features per pixel\n1 tile of 4,096 pixels in all; the map has" in printed
 
 
+@pytest.mark.long
 def test_a_run_reports_only_what_it_made_or_found_up_to_date(case: Case, tmp_path: Path) -> None:
     def said(config: Path, last_step: str | None = None) -> str:
         listens = Listens()

@@ -82,6 +82,7 @@ def run_until_killed(config: Config, part: int) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
 
 
+@pytest.mark.long
 def test_a_run_killed_in_a_part_continues_with_that_part(
     world: WorldFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

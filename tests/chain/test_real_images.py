@@ -47,6 +47,7 @@ arg_train : {{
 """
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.skipif(not ARCHIVE.is_dir(), reason="the real images are not here")
 def test_forest_is_reported_from_the_rest_on_real_images(tmp_path: Path) -> None:

@@ -197,6 +197,7 @@ def test_asked_to_stop_it_stops_cleanly_and_goes_on_later(
     assert digests(root) == undisturbed.digests
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_second_run_in_the_same_folder_is_refused(tiny: WorldFiles, tmp_path: Path) -> None:
     config = configured(tiny, tmp_path, lambda text: small(text).replace("'validation'", "'init'"))

@@ -172,6 +172,7 @@ def test_problems_of_the_options_are_reported_by_check(changed: Case, capsys: py
     assert "arg_train.class_weight: label '99' is not in the reference data" in error
 
 
+@pytest.mark.long
 def test_a_change_of_an_option_repeats_what_follows_and_workers_change_nothing(changed: Case, tmp_path: Path) -> None:
     case = copied(changed, tmp_path / "case")
     first = load_config(with_everything(case))

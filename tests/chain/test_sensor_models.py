@@ -126,6 +126,7 @@ def test_a_second_run_makes_nothing_again(case: Case, mapped: Config) -> None:
     assert made_by(mapped, layout.MAP).stat().st_mtime_ns == before
 
 
+@pytest.mark.long
 def test_reductions_importances_and_new_samples_are_those_of_complete_samples(case: Case) -> None:
     chain = {"l8_path": str(case.files.folder / "western"), "output_path": str(case.files.folder / "reduced")}
     augmentation = {"activate": True, "samples.strategy": "balance", "strategy": "smote"}
@@ -161,6 +162,7 @@ def test_predictions_from_python_are_those_of_the_map(mapped: Config) -> None:
     np.testing.assert_array_equal(found["label"].to_numpy(), read(made_by(mapped, layout.TILE_LABELS)))
 
 
+@pytest.mark.long
 def test_with_too_few_samples_of_all_sensors_the_models_of_fewer_sensors_do(tmp_path: Path) -> None:
     """In this world all samples that both sensors see have one class."""
     small = made(replace(WORLD, size=64, overlap=16), tmp_path / "world")

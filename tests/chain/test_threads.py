@@ -36,6 +36,7 @@ def digests(root: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_only_model_is_trained_on_all_cores_with_the_same_bytes(tmp_path: Path) -> None:
     files = write_world(make_world(WORLD), tmp_path / "world")

@@ -468,6 +468,7 @@ def test_bands_that_features_lack_are_reported_before_the_run(tiny: Tiny, tmp_pa
     assert str(raised.value).count("unknown bands B99") == (case == "unknown")
 
 
+@pytest.mark.long
 def test_memory_budget_changes_blocks_and_not_a_byte(tiny: Tiny, tmp_path: Path) -> None:
     config = mapped(tiny, tmp_path)
     names = ["final/Classif_Seed_0.tif", "final/ProbabilityMap_seed_0.tif"]

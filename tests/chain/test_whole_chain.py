@@ -194,6 +194,7 @@ def nearest_never_clear(mapped: Mapped, tile: str, geobox: GeoBox) -> np.ndarray
     return never
 
 
+@pytest.mark.long
 def test_both_tiles_say_the_same_of_the_same_ground_in_a_constant_scene(tmp_path: Path) -> None:
     options = WorldOptions(size=128, overlap=32, constant=True, clouds=False, orbit_edge=False, dates=DATES[:4])
     world = make_world(options)

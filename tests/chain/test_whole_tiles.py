@@ -143,6 +143,7 @@ def test_samples_of_the_run_are_the_pixels_of_the_map(mapped: Case) -> None:
     np.testing.assert_array_equal(found, values[:, rows.astype(int), columns.astype(int)].T)
 
 
+@pytest.mark.long
 def test_each_tile_has_its_own_statistics(small: Case, tmp_path: Path) -> None:
     case = copied(small, tmp_path / "case")
     run(configured(case, "ranked", True, list_tile=f"{WEST} {EAST}"))
@@ -150,6 +151,7 @@ def test_each_tile_has_its_own_statistics(small: Case, tmp_path: Path) -> None:
         assert 0.9 < read(raster_of(case, tile)).max() <= 1
 
 
+@pytest.mark.long
 def test_a_change_of_an_argument_repeats_the_step_and_what_depends_on_it(mapped: Case, tmp_path: Path) -> None:
     case = copied(mapped, tmp_path / "case")
     run(configured(case))

@@ -76,6 +76,7 @@ def fake_method(samples: Drawn, sharpness: float):
     return fit, codes[np.minimum(truth, len(codes) - 1)], fits
 
 
+@pytest.mark.long
 def test_over_ten_worlds_with_wrong_labels_the_error_is_halved_and_small():
     """The law of the option's default: forests on worlds with wrong labels, measured on polygons of their own."""
     before, after, worse = [], [], 0

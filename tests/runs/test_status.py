@@ -90,6 +90,7 @@ def counts(printed: str) -> dict[str, int]:
     return {state: int(count) for count, state in re.findall(r"(\d+) ([a-z ]+)", printed.splitlines()[1])}
 
 
+@pytest.mark.long
 def test_status_agrees_with_plan_after_a_run_was_killed(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     config = case.configured()
     journal = case.output / layout.RECORDS.path

@@ -230,7 +230,8 @@ def archive(root: Path, stored: dict[str, object]) -> Scene:
     return Scene(TILE, WIDE, (sensor,))
 
 
-@pytest.mark.parametrize("stored", [{}, pytest.param(TILED, marks=pytest.mark.long)], ids=["strips", "tiles"])
+@pytest.mark.long
+@pytest.mark.parametrize("stored", [{}, TILED], ids=["strips", "tiles"])
 def test_a_worker_stays_within_its_memory_with_large_models_and_two_threads(
     tmp_path: Path, stored: dict[str, object]
 ) -> None:

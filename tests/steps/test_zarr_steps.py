@@ -135,6 +135,7 @@ def test_a_strip_is_the_same_bytes_for_any_memory_and_threads(joined: Path) -> N
     assert contents(least) == kept
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_strip_needs_no_more_memory_than_its_estimate(joined: Path, case: Case) -> None:
     facts = Facts({}, {}, RECIPE, strips={0: 1000})
