@@ -19,6 +19,7 @@ from iota2.chains.load import load_config
 from iota2.core import grid
 from iota2.core.graph import Resources
 from iota2.core.recipe import MISSING
+from iota2.errors import JobsFailed
 from iota2.io.series.scene_file import read_scene
 from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.segment_values import read_batches
@@ -26,7 +27,22 @@ from iota2.io.tables.segments import Segments
 from iota2.runs import runner
 from iota2.steps.pixels import features_at
 from iota2.steps.segment_features import value_names
-from tests.chain.helpers import EAST, MAPS, WEST, Case, case, command, copied, on_tile, read, refused, run, said, small
+from tests.chain.helpers import (
+    EAST,
+    IMAGES,
+    MAPS,
+    WEST,
+    Case,
+    case,
+    command,
+    copied,
+    on_tile,
+    read,
+    refused,
+    run,
+    said,
+    small,
+)
 
 __all__ = ["case", "small"]
 BUILDER = {"builders_class_name": ["I2Obia"]}
@@ -243,3 +259,45 @@ def test_a_gml_file_is_refused(case: Case, capsys: pytest.CaptureFixture[str]) -
 def test_builders_of_pixels_and_of_segments_are_not_combined(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     both = {"builders_class_name": ["I2Classification", "I2Obia"]}
     assert "I2Classification and I2Obia" in refused(capsys, case.configured(builders=both))
+
+
+REGIONS = {"region_field": "region", "list_tile": f"{WEST},{EAST}"}
+
+
+def parcels_in_region(case: Case, region: str) -> Path:
+    """A file with the fields whose border is inside a region."""
+    regions = gpd.read_file(case.files.regions).to_crs(IMAGES)
+    area = regions[regions["region"].astype(str) == region].union_all()
+    table = parcels(case)
+    table[table.within(area)].to_file(case.files.folder / "some.gpkg")
+    return case.files.folder / "some.gpkg"
+
+
+def test_a_region_without_labelled_segments_has_no_class_in_the_map(case: Case) -> None:
+    """The other region is mapped as usual, also with a reduction and additional samples."""
+    more = {"activate": True, "samples.strategy": "balance", "strategy": "replicate", "target_models": ["all"]}
+    path = configured(
+        case,
+        chain=REGIONS | {"region_path": str(case.files.regions)},
+        obia={"obia_segmentation_path": str(parcels_in_region(case, "1"))},
+        train={"sample_augmentation": more},
+        dim_red={"dim_red": True, "target_dimension": 2},
+        arg_classification={"enable_probability_map": True},
+    )
+    run(path)
+    labels = {region: read(case.output / f"classif/Classif_{WEST}_model_{region}_seed_0.tif") for region in ("1", "2")}
+    assert labels["1"].any()
+    assert not labels["2"].any()
+    for text in said(case.output).values():
+        assert "Region 2, seed 0: no segment has samples to learn from, so the map has no class there." in text
+    logs = (case.output / "logs/segmentSamples").glob("segment_samples_2_seed_0.*")
+    assert "no sample to learn from; 0 segments" in "".join(log.read_text(encoding="utf-8") for log in logs)
+
+
+def test_a_run_without_any_labelled_segment_is_an_error(case: Case) -> None:
+    reference = gpd.read_file(case.files.ground_truth).to_crs(IMAGES)
+    table = parcels(case)
+    path = case.files.folder / "unlabelled.gpkg"
+    table[table.disjoint(reference.union_all())].to_file(path)
+    with pytest.raises(JobsFailed, match="Seed 0: no region has a segment to learn from"):
+        run(configured(case, chain=BOTH, obia={"obia_segmentation_path": str(path)}))

@@ -20,7 +20,6 @@ from iota2.core.grid import pixel_centres
 from iota2.core.tables import CODE, LEARN, ORIGIN, TILE, sample_columns, seed_column
 from iota2.core.tables import REGION as MAP_REGION
 from iota2.core.words import counted
-from iota2.errors import InputError
 from iota2.io.files.atomic import write_text
 from iota2.io.rasters.files import raster_geobox
 from iota2.io.tables import segment_labels
@@ -72,7 +71,10 @@ def params(config: Config) -> SegmentSampleParams:
 
 
 def run(job: JobContext[SegmentSampleParams]) -> None:
-    """Select samples of each class among the labelled segments of the region, and write them with their features."""
+    """Select samples of each class among the labelled segments of the region, and write them with their features.
+
+    A region without any is mapped without classes.
+    """
     given, classes = job.params.options, read_classes(job.inp.classes)
     names = read_region_order(job.inp.regions, job.params.region_priority)
     labels = read_segment_labels(job.inp.labels)
@@ -87,10 +89,12 @@ def run(job: JobContext[SegmentSampleParams]) -> None:
     draw = Draw(given.random_seed + job.key.seed, "segments", job.key.model)
     chosen = found[draw.chosen(options, codes, targets)]
     if chosen.empty:
-        raise InputError(
-            f"Region {job.key.region}, seed {job.key.seed}: no sample to learn from; {counted(len(labels), 'segment')} "
-            "of the region have a class in learning polygons, and no validation polygon. Draw more polygons, merge the "
-            "region with another, or use other segments: they may be too large, or not in the region."
+        log.warning(
+            "region %s, seed %d: no sample to learn from; %s of the region with a class in learning polygons, and "
+            "without pixels of validation polygons",
+            job.key.region,
+            job.key.seed,
+            counted(len(labels), "segment"),
         )
     omitted = left_out(requested, targets)
     write_text(job.out.rates, rates_csv(targets, available, chosen, omitted))
@@ -138,7 +142,8 @@ def _frame(tile: str, *columns: np.ndarray | pd.Series) -> pd.DataFrame:
 def _write_samples(job: JobContext[SegmentSampleParams], chosen: pd.DataFrame) -> None:
     """Write the samples as points at their first pixels, in the order of tiles."""
     recipe, proj = read_recipe(job.inp.recipe), job.params.options.proj
-    values, points = [], []
+    attributes = {MAP_REGION: job.key.region}
+    values, points = [np.zeros((0, len(recipe.names)), np.float32)], []
     for tile in chosen[TILE].unique().tolist():
         rows, geobox = chosen[chosen[TILE] == tile], raster_geobox(job.inp.at("segments", tile=tile))
         found = read_selected(_files(job, tile), rows[ROW].to_numpy(), recipe)
@@ -147,9 +152,11 @@ def _write_samples(job: JobContext[SegmentSampleParams], chosen: pd.DataFrame) -
         place = rows[PLACE].to_numpy()
         x, y = pixel_centres(geobox, *np.divmod(place, geobox.shape[1]))
         centres = gpd.GeoSeries(gpd.points_from_xy(x, y, crs=geobox.crs)).to_crs(proj)
-        frame = rows.drop(columns=[PLACE, PIXELS]).assign(**{MAP_REGION: job.key.region})
+        frame = rows.drop(columns=[PLACE, PIXELS]).assign(**attributes)
         points.append(gpd.GeoDataFrame(frame, geometry=centres.to_numpy(), crs=proj))
         values.append(features_of(replace(found, pixels=rows[PIXELS].to_numpy()), recipe))
+    none = chosen.iloc[:0].drop(columns=[ROW, PLACE, PIXELS]).assign(**attributes)
+    points = points or [gpd.GeoDataFrame(none, geometry=[], crs=proj)]
     whole = gpd.GeoDataFrame(pd.concat(points, ignore_index=True), crs=proj)
     x = np.concatenate(values)
     write_points(whole, sample_columns(recipe), x, np.arange(len(x)), job.out.samples)

@@ -16,6 +16,7 @@ from iota2.core.graph import JobContext, Step, optional
 from iota2.core.losses import LEARNING, RESERVED, SAMPLES, USABLE, VALIDATION, Amount, ClassLosses, losses_csv
 from iota2.core.tables import CODE, FUSION, LEARN, ORIGIN, UNUSED, seed_column
 from iota2.core.tables import VALIDATION as VALIDATION_SIDE
+from iota2.errors import InputError
 from iota2.io.files.atomic import write_text
 from iota2.io.tables import segment_labels
 from iota2.io.tables.classes import read_classes
@@ -27,11 +28,20 @@ from iota2.io.tables.vectors import read_vector
 
 
 def run(job: JobContext) -> None:
-    """Count the samples by class and region, and the losses between polygons and samples."""
+    """Count the samples by class and region, and the losses between polygons and samples.
+
+    InputError if no region of a run on segments has samples; without samples in one of them, the others are mapped.
+    """
     counts: dict[str, pd.Series] = {}
     for key, path in job.inp.each("samples"):
         codes, found = np.unique(read_columns(path, [CODE], int), return_counts=True)
         counts[key.model] = pd.Series(found, index=codes)
+    if "segments" in job.inp and not any(len(found) for found in counts.values()):
+        raise InputError(
+            f"Seed {job.key.seed}: no region has a segment to learn from, which has a class in learning polygons, and "
+            "no pixel of validation polygons. Draw more polygons, or use other segments: they may be too large, or not "
+            "at the polygons."
+        )
     table = pd.DataFrame(counts).fillna(0).astype(int).sort_index()
     table.insert(0, "all", table.sum(axis=1))
     table.columns = [c if c == "all" else f"region_{c}" for c in table.columns]
