@@ -165,6 +165,23 @@ def test_polygons_have_the_class_and_the_confidence_of_the_map(mapped: Case) -> 
         assert layer["segment"].tolist() == table["segment"][table["tile"] == tile].tolist()
 
 
+def test_report_tables_and_polygons_have_the_same_segments(mapped: Case) -> None:
+    """Segments that are only in the margin of a tile are in none of them."""
+    polygons = gpd.read_parquet(mapped.output / "final/vectors/segments.parquet")
+    tables = {tile: Segments.read(mapped.output / f"segmentation/{tile}.npz") for tile in (WEST, EAST)}
+    report = json.loads((mapped.output / "final/metrics.json").read_text(encoding="utf-8"))["segments"]
+    assert report["segments"] == len(polygons) == sum(int((table.mapped > 0).sum()) for table in tables.values())
+    assert report["segments"] < sum(len(table) for table in tables.values())
+    assert report["tiles"] == polygons["tile"].value_counts().to_dict()
+    assert report["median_pixels"] == polygons["pixels"].median()
+    for tile, table in tables.items():
+        own = polygons[polygons["tile"] == tile].set_index("segment")["pixels"]
+        assert own.to_dict() == {k: n for k, n in zip(table.identifier, table.mapped, strict=True) if n}
+        assert (
+            own.to_numpy() * 100 - gpd.read_file(mapped.output / f"final/vectors/segments_{tile}.gpkg").area < 1e-3
+        ).all()
+
+
 def parcels(case: Case, tile: str = WEST) -> gpd.GeoDataFrame:
     """The fields of the world on both tiles as polygons, with identifiers above 2³²."""
     west, east = (case.world.tile_geobox(name) for name in (WEST, EAST))

@@ -61,7 +61,14 @@ def write_inputs(
     none = np.zeros(0, np.int64)
     SharedSegments(none, none.astype(str), none, none, none.astype(np.int16), none > 0).write(folder / "shared.npz")
     zeros = np.zeros(COUNT, np.int64)
-    Segments(np.arange(1, COUNT + 1) + LARGE, PIXELS, zeros.astype(np.int16), zeros, zeros == 0).write(folder / "T.npz")
+    Segments(
+        identifier=np.arange(1, COUNT + 1) + LARGE,
+        pixels=PIXELS,
+        region=zeros.astype(np.int16),
+        place=zeros,
+        present=zeros == 0,
+        mapped=PIXELS,
+    ).write(folder / "T.npz")
     segment, polygon = np.array(parts).T
     LabelledParts(segment + 1, polygon, PIXELS[segment], zeros[segment]).write(folder / "parts.npz")
     columns = {ORIGIN: range(COUNT), CODE: declared, "seed_0": sides, REGION: "1"}

@@ -111,8 +111,8 @@ def write_segmentation(folder: Path, tile: str) -> dict[str, str | MultiplePaths
     counts = segmentation.SegmentCounts.empty(len(identifiers))
     ranks = segmentation.region_ranks([read_raster(folder / masks[name]) > 0 for name in ("1", "2")])
     applied = write_raster(folder / f"{tile}_applied.tif", classified(tile), "uint8", GRIDS[tile])
-    counts.add(numbers.astype(np.uint32), ranks, classified(tile), origin=(0, 0), width=WIDTH)
-    Segments(identifiers, *counts).write(folder / f"{tile}.npz")
+    counts.add(numbers.astype(np.uint32), ranks, classified(tile), own_area(tile), origin=(0, 0), width=WIDTH)
+    Segments.of(identifiers, counts).write(folder / f"{tile}.npz")
     found: dict[str, str | MultiplePaths] = {"segments": f"{tile}.tif", "table": f"{tile}.npz"}
     return found | {"regions_of_tile": several("region", masks), "masks": several("region", {"1": applied})}
 
@@ -152,7 +152,14 @@ def test_segments_in_both_tiles_are_at_home_where_most_of_their_pixels_are(
 def test_one_identifier_inside_two_tiles_is_one_segment() -> None:
     """Parts that touch no border of a tile, such as those of a farm, are one segment."""
     west, east = (
-        Segments(np.array(ids), np.full(2, 5), np.zeros(2, np.int16), np.arange(2), np.array([True, present]))
+        Segments(
+            identifier=np.array(ids),
+            pixels=np.full(2, 5),
+            region=np.zeros(2, np.int16),
+            place=np.arange(2),
+            present=np.array([True, present]),
+            mapped=np.full(2, 5),
+        )
         for ids, present in (([7, 9], True), ([7, 9], False))
     )
     found = shared.shared_segments({"W": west, "E": east})
@@ -164,24 +171,47 @@ def test_one_identifier_inside_two_tiles_is_one_segment() -> None:
 def test_computed_segments_are_of_one_tile_and_numbered_inside_its_area(tmp_path: Path) -> None:
     geobox = WEST_GRID
     slic = np.where(ROWS[:, :WIDTH] < 20, 7, 900) * (COLS[:, :WIDTH] < 100)
-    slic[0, 0] = 3
-    mask = COLS[:, :WIDTH] > 0
+    slic[0, 0], slic[5, 1] = 3, 950
+    mask, own = COLS[:, :WIDTH] > 0, COLS[:, :WIDTH] > 3
     write_shapefile(frame([geobox.extent.geom, geobox.extent.geom], region=["2", "10"]), tmp_path / "regions.shp")
     inp = {
         "regions": "regions.shp",
         "masks": several("region", {"10": write_raster(tmp_path / "m.tif", mask, "uint8", geobox)}),
-        "regions_of_tile": several("region", {}),
+        "regions_of_tile": several("region", {"10": write_raster(tmp_path / "r.tif", own, "uint8", geobox)}),
         "computed": write_raster(tmp_path / "slic.tif", slic, "uint32", geobox, nodata=0),
     }
     out = {"segments": "s.tif", "table": "s.npz", "notes": "notes.json"}
     params = segmentation.SegmentationParams(None, "", None, ())
     run(segmentation.STEP, tmp_path, inp, out, key=Key.of(tile="W"), params=params)
-    np.testing.assert_array_equal(read_raster(tmp_path / "s.tif"), np.where(slic == 900, 2, slic == 7) * mask)
+    expected = np.select([slic == 7, slic == 900, slic == 950], [1, 2, 3], 0) * mask
+    np.testing.assert_array_equal(read_raster(tmp_path / "s.tif"), expected)
     table = Segments.read(tmp_path / "s.npz")
-    assert table.identifier.tolist() == [1, 2]
-    assert table.pixels.tolist() == [99 * 20, 99 * 20]
-    assert table.region.tolist() == [1, 1], "regions with numbers are in the order of numbers"
-    assert table.place.tolist() == [1, 20 * WIDTH + 1]
+    assert table.identifier.tolist() == [1, 2, 3]
+    assert table.pixels.tolist() == [99 * 20 - 1, 99 * 20, 1]
+    assert table.mapped.tolist() == [96 * 20, 96 * 20, 0], "pixels in the margin of the tile are not in the map"
+    assert table.region.tolist() == [1, 1, 1], "regions with numbers are in the order of numbers"
+    assert table.place.tolist() == [1, 20 * WIDTH + 1, 5 * WIDTH + 1]
+
+
+def test_pixels_of_the_users_segments_count_in_the_area_that_the_tile_contributes(tmp_path: Path) -> None:
+    """Segment 5 is only in the margin that the tile also classifies, segment 9 in neither area."""
+    geobox, cols = WEST_GRID, COLS[:, :WIDTH]
+    given = np.select([cols < 100, cols < BORDER, cols < BORDER + 2, cols >= BORDER + 5], [8, 7, 5, 9], 0)
+    write_raster(tmp_path / "given.tif", given, "int32", geobox, nodata=0)
+    write_shapefile(frame([geobox.extent.geom], region=["1"]), tmp_path / "regions.shp")
+    areas = {"r.tif": own_area("W"), "m.tif": classified("W")}
+    area, mask = (write_raster(tmp_path / name, inside, "uint8", geobox) for name, inside in areas.items())
+    inp = {"regions": "regions.shp", "masks": several("region", {"1": mask})}
+    inp |= {"regions_of_tile": several("region", {"1": area})}
+    out = {"segments": "s.tif", "table": "s.npz", "notes": "notes.json"}
+    params = segmentation.SegmentationParams(tmp_path / "given.tif", "", None, ())
+    run(segmentation.STEP, tmp_path, inp, out, key=Key.of(tile="W"), params=params)
+    table = Segments.read(tmp_path / "s.npz")
+    assert table.identifier.tolist() == [5, 7, 8, 9]
+    assert table.present.tolist() == [True, True, True, False]
+    assert table.pixels.tolist() == table.mapped.tolist() == [0, 30 * HEIGHT, 100 * HEIGHT, 0]
+    assert table.region.tolist() == [-1, 0, 0, -1]
+    assert table.place.tolist() == [-1, 100, 0, -1]
 
 
 def expected_values(folder: Path, tile: str, scene: str) -> pd.DataFrame:
