@@ -18,9 +18,11 @@ from scipy.ndimage import label
 from iota2.chains.load import load_config
 from iota2.core import grid
 from iota2.core.graph import Resources
+from iota2.core.losses import Amount
 from iota2.core.recipe import MISSING
 from iota2.errors import JobsFailed
 from iota2.io.series.scene_file import read_scene
+from iota2.io.tables.polygon_losses import read_losses_csv
 from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.segment_values import read_batches
 from iota2.io.tables.segments import Segments
@@ -258,6 +260,14 @@ def test_a_file_outside_all_tiles_is_refused(case: Case, capsys: pytest.CaptureF
     assert "far.gpkg: no segment on any tile" in refused(capsys, configured(case, obia=given))
 
 
+def test_a_faulty_identifier_is_found_before_the_run(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    table = parcels(case)
+    table.loc[4, "parcel"] = -1
+    table.to_file(case.files.folder / "faulty.gpkg")
+    given = {"obia_segmentation_path": str(case.files.folder / "faulty.gpkg"), "id_field": "parcel"}
+    assert "field 'parcel' contains negative numbers: -1 (row 5)" in refused(capsys, configured(case, obia=given))
+
+
 def test_options_without_effect_are_reported(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     parcels(case).to_file(case.files.folder / "parcels.gpkg")
     given = {"obia_segmentation_path": str(case.files.folder / "parcels.gpkg"), "segment_size": 20}
@@ -276,6 +286,42 @@ def test_a_gml_file_is_refused(case: Case, capsys: pytest.CaptureFixture[str]) -
 def test_builders_of_pixels_and_of_segments_are_not_combined(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     both = {"builders_class_name": ["I2Classification", "I2Obia"]}
     assert "I2Classification and I2Obia" in refused(capsys, case.configured(builders=both))
+
+
+AFTER_SPLIT = ("no_segment", "both_sides", "no_majority", "other_class", "selection", "max_samples", "no_clear_date")
+"""Reasons why learning pixels are not in samples."""
+
+
+def require_whole_losses(case: Case) -> dict[str, Amount]:
+    """For each class, samples and losses have all its learning pixels; returns the sums by reason."""
+    entries = read_losses_csv(case.output / "samplesSelection/losses_seed_0.csv")
+    for one in entries:
+        assert one.of("learning").pixels == sum(one.of(what).pixels for what in (*AFTER_SPLIT, "samples")), one
+    return {what: sum((one.of(what) for one in entries), Amount()) for what in (*AFTER_SPLIT, "samples")}
+
+
+def test_learning_pixels_are_in_samples_or_in_losses(mapped: Case) -> None:
+    found = require_whole_losses(mapped)
+    assert found["samples"].pixels
+    assert found["both_sides"].segments
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_learning_pixels_are_in_samples_or_in_losses_with_large_segments_of_the_user(case: Case, whole: bool) -> None:
+    """Squares of 7 pixels with gaps mix classes and both sides."""
+    west = case.world.tile_geobox(WEST)
+    squares = np.indices(west.shape) // 8
+    numbers = (squares[0] * 100 + squares[1] + 1) * (np.indices(west.shape) % 8 > 0).all(axis=0)
+    path = case.files.folder / "squares.tif"
+    profile = {"driver": "GTiff", "count": 1, "dtype": "int32", "crs": west.crs, "transform": west.affine, "nodata": 0}
+    with rasterio.open(path, "w", height=west.shape.y, width=west.shape.x, **profile) as out:
+        out.write(numbers.astype(np.int32), 1)
+    selection = {"sample_selection": {"sampler": "random", "strategy": "percent", "strategy.percent.p": 0.5}}
+    train = {**selection, "max_samples_per_class": 2}
+    run(configured(case, obia={"obia_segmentation_path": str(path), "full_learn_segment": whole}, train=train))
+    found = require_whole_losses(case)
+    for what in ("no_segment", "other_class", "selection", "samples"):
+        assert found[what].pixels, what
 
 
 REGIONS = {"region_field": "region", "list_tile": f"{WEST},{EAST}"}

@@ -17,11 +17,13 @@ from iota2.classifiers import save_model, train_model, validate_options
 from iota2.config.options.train import SampleSelection
 from iota2.core import grid
 from iota2.core.graph import Key, MultiplePaths, Resources
+from iota2.core.losses import Amount
 from iota2.core.recipe import MISSING, FeatureRecipe
 from iota2.core.tables import CODE, LEARN, ORIGIN, VALIDATION
 from iota2.io.series.scene_file import read_scene
+from iota2.io.tables.polygon_losses import read_losses_csv
 from iota2.io.tables.samples import read_columns
-from iota2.io.tables.segment_labels import BOTH_SIDES, NO_MAJORITY, read_segment_labels
+from iota2.io.tables.segment_labels import BOTH_SIDES, COLUMNS, NO_MAJORITY, read_segment_labels, write_segment_labels
 from iota2.io.tables.segment_values import read_batches
 from iota2.io.tables.segments import LabelledParts, SegmentClasses, Segments, SharedSegments
 from iota2.io.tables.vectors import write_shapefile
@@ -413,7 +415,7 @@ def test_samples_are_labelled_segments_with_their_values(tmp_path: Path, tiles: 
         run_values(tmp_path, tile, inp, Resources(), 1024)
     run_shared(tmp_path)
     key = Key.of(region="1", submodel="", seed=0)
-    out = {"samples": "samples.sqlite", "rates": "rates.csv"}
+    out = {"samples": "samples.sqlite", "rates": "rates.csv", "losses": "losses.csv"}
     run(samples.STEP, tmp_path, sample_inputs(tmp_path, parts=False), out, key=key, params=PARAMS)
     table = read_segment_labels(tmp_path / "labels.csv")
     learning = table[(table["side"] == LEARN) & (table["reason"] == "") & (table["region"] == 0)]
@@ -425,6 +427,36 @@ def test_samples_are_labelled_segments_with_their_values(tmp_path: Path, tiles: 
     for row, (_, label) in zip(x, learning.iterrows(), strict=True):
         own = read_values(tmp_path, label["tile"]).set_index("number").loc[label["number"]]
         np.testing.assert_array_equal(row, np.float32([*own[value_names(OBJECTS)], own["pixels"]]))
+
+
+@pytest.mark.parametrize(("share", "most"), [(1, None), (0.6, None), (1, 2), (0.6, 2)])
+def test_samples_and_losses_have_the_pixels_of_all_labelled_segments(
+    tmp_path: Path, tiles: dict[str, dict[str, Any]], share: float, most: int | None
+) -> None:
+    """All segments of the western tile with pixels in one region have a class; one has no clear date."""
+    run_labels(tmp_path)
+    for tile, inp in tiles.items():
+        run_values(tmp_path, tile, inp, Resources(), 1024)
+    run_shared(tmp_path)
+    in_both = SharedSegments.read(tmp_path / "shared.npz").numbers_in("W")
+    numbers = np.setdiff1d(np.flatnonzero(Segments.read(tmp_path / "W.npz").pixels) + 1, in_both)
+    labelled = [("W", k, 0, LEARN, 1 + k % 2, 3, 10 + k, 0.6, "") for k in numbers.tolist()]
+    table = pd.DataFrame(labelled, columns=COLUMNS)
+    write_segment_labels(table, tmp_path / "labels.csv")
+    percent = {"sampler": "random", "strategy": "percent", "strategy.percent.p": share}
+    selection = SampleSelection.model_validate(percent)
+    params = samples.SegmentSampleParams(SelectionParams(selection, 0, CRS, most), ())
+    out = {"samples": "samples.sqlite", "rates": "rates.csv", "losses": "losses.csv"}
+    key = Key.of(region="1", submodel="", seed=0)
+    run(samples.STEP, tmp_path, sample_inputs(tmp_path, parts=False), out, key=key, params=params)
+    learned = read_columns(tmp_path / "samples.sqlite", [CODE], int)[:, 0]
+    for one in read_losses_csv(tmp_path / "losses.csv"):
+        selected, beyond = one.of("selection"), one.of("max_samples")
+        assert (bool(selected.pixels), bool(beyond.pixels)) == (share < 1, most is not None)
+        own = table[table["code"] == one.code]
+        whole = sum((one.of("no_clear_date"), one.of("samples"), beyond), selected)
+        assert whole == Amount(samples=len(own), pixels=int(np.rint(own["labelled"] * 0.6).sum()))
+        assert one.learned == (learned == one.code).sum() > 0
 
 
 def test_samples_may_be_the_labelled_parts(tmp_path: Path, tiles: dict[str, dict[str, Any]]) -> None:
@@ -448,7 +480,7 @@ def test_samples_may_be_the_labelled_parts(tmp_path: Path, tiles: dict[str, dict
         run(merging.STEP, tmp_path, merged, made, key=Key.of(tile=tile))
     run_shared(tmp_path)
     key = Key.of(region="1", submodel="", seed=0)
-    out = {"samples": "samples.sqlite", "rates": "rates.csv"}
+    out = {"samples": "samples.sqlite", "rates": "rates.csv", "losses": "losses.csv"}
     run(samples.STEP, tmp_path, sample_inputs(tmp_path, parts=True), out, key=key, params=PARAMS)
     counts = read_columns(tmp_path / "samples.sqlite", ["count", ORIGIN], int)
     inside = np.zeros((HEIGHT, WIDTH + 120), bool)
