@@ -20,7 +20,7 @@ from pyarrow import parquet
 from iota2.core.graph import Key, MultiplePaths
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.recipe import MISSING
-from iota2.io.tables import polygon_tables
+from iota2.io.tables import polygon_tables, segment_values
 from iota2.io.tables.classes import write_classes
 from iota2.io.tables.segment_values import SegmentValues, segment_values_writer
 from iota2.io.tables.segments import SegmentClasses, Segments, SharedSegments
@@ -299,8 +299,17 @@ def test_features_that_do_not_fit_into_a_geopackage_are_only_in_the_table(
 
 
 def test_the_number_of_segments_at_a_time_changes_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor are features read several times."""
     inp = write_inputs(tmp_path)
     whole = run_polygons(tmp_path, inp)
     monkeypatch.setattr(polygons, "group_rows", lambda _: 1)
+    read, files = segment_values._read_group, []
+
+    def counted(file: Any, *arguments: Any) -> SegmentValues:
+        files.append(file)
+        return read(file, *arguments)
+
+    monkeypatch.setattr(segment_values, "_read_group", counted)
     found = run_polygons(tmp_path, inp)
     assert found.equals(whole)
+    assert len(files) == 2, "one for each file of features that has any"

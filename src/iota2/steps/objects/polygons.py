@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from iota2.io.tables.classes import read_classes
 from iota2.io.tables.polygon_tables import geopackage_bytes, group_rows, polygon_bytes, write_geopackage, write_polygons
 from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.segment_labels import NUMBER, TILE
+from iota2.io.tables.segment_values import ValuesByNumber, values_by_number
 from iota2.io.tables.segments import SegmentClasses, Segments, SharedSegments
 from iota2.io.tables.vector_source import vector_source, with_choice
 from iota2.io.tables.vectors import sqlite_max_columns
@@ -35,7 +37,7 @@ from iota2.io.user_segments import has_polygons, user_polygons
 from iota2.steps.located_segments import expected_segments, located_segments, mapped_in_all_tiles
 from iota2.steps.profiles import confidence_percent
 from iota2.steps.region_order import read_region_order
-from iota2.steps.segment_features import read_selected, value_files, value_names
+from iota2.steps.segment_features import value_files, value_names
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +90,13 @@ def run(job: JobContext[PolygonsParams]) -> None:
 
     All features are written to the GeoParquet file, to the GeoPackage as many as it can contain.
     """
-    attributes = _Attributes.read(job)
+    with _opened_attributes(job) as attributes:
+        _write(job, attributes)
+    write_text(job.out.style, polygon_style(attributes.classes, CODE + next(iter(attributes.runs))))
+
+
+def _write(job: JobContext[PolygonsParams], attributes: _Attributes) -> None:
+    """Write the polygons to the GeoParquet file and to the GeoPackage."""
     empty = _frame(job, attributes.of(np.zeros(0, np.int64)), gpd.GeoSeries(crs=job.params.proj))
     write_polygons(empty, _frames(job, attributes), job.out.polygons)
     omitted = write_geopackage(job.out.polygons, job.out.layer, LAYER)
@@ -100,7 +108,6 @@ def run(job: JobContext[PolygonsParams]) -> None:
             features,
             sqlite_max_columns(),
         )
-    write_text(job.out.style, polygon_style(attributes.classes, CODE + next(iter(attributes.runs))))
 
 
 def _frames(job: JobContext[PolygonsParams], attributes: _Attributes) -> Iterator[gpd.GeoDataFrame]:
@@ -149,11 +156,11 @@ class _Attributes:
     runs: Mapping[str, SegmentClasses]
     """Predictions of each seed, by the suffix of its columns."""
     recipe: FeatureRecipe
-    files: tuple[Path, ...]
-    """Files of the features."""
+    values: ValuesByNumber
+    """The features."""
 
     @classmethod
-    def read(cls, job: JobContext[PolygonsParams]) -> _Attributes:
+    def read(cls, job: JobContext[PolygonsParams], recipe: FeatureRecipe, values: ValuesByNumber) -> _Attributes:
         """The attributes from the inputs of a job."""
         tile, table, shared = job.key.tile, Segments.read(job.inp.table), SharedSegments.read(job.inp.shared)
         located = located_segments(table, shared, tile)
@@ -171,8 +178,8 @@ class _Attributes:
             pixels,
             read_classes(job.inp.classes),
             runs,
-            read_recipe(job.inp.recipe),
-            tuple(value_files(job.inp)),
+            recipe,
+            values,
         )
 
     def of(self, numbers: np.ndarray) -> pd.DataFrame:
@@ -191,12 +198,16 @@ class _Attributes:
 
     def _features(self, numbers: np.ndarray) -> pd.DataFrame:
         """The features; NaN without value."""
-        names = value_names(self.recipe)
-        values = np.full((len(numbers), len(names)), np.nan, np.float32)
-        if len(numbers):
-            found = read_selected(self.files, numbers, self.recipe)
-            values[np.searchsorted(numbers, found.segment)] = np.where(found.values == MISSING, np.nan, found.values)
-        return pd.DataFrame(values, columns=names)
+        values = self.values.of(numbers)
+        return pd.DataFrame(np.where(values == MISSING, np.nan, values), columns=value_names(self.recipe))
+
+
+@contextmanager
+def _opened_attributes(job: JobContext[PolygonsParams]) -> Iterator[_Attributes]:
+    """The attributes, whose features are in a temporary file, since polygons are not in the order of numbers."""
+    recipe, segments = read_recipe(job.inp.recipe), len(Segments.read(job.inp.table))
+    with values_by_number(value_files(job.inp), value_names(recipe), segments) as values:
+        yield _Attributes.read(job, recipe, values)
 
 
 def _class_columns(classes: Nomenclature, label: np.ndarray, confidence: np.ndarray) -> dict[str, pd.Series]:
