@@ -774,6 +774,10 @@ SEGMENT_LABELS = Artifact(
     "Segments with labelled pixels: side of the split, class, labelled pixels and share of the class; or why they are "
     "not used.",
 )
+SEGMENT_LOSSES = Artifact(
+    "segmentation/losses_{region}{submodel}_seed_{seed}.csv",
+    "Samples of each class in a region, and those that are not used by reason, with their learning pixels.",
+)
 SEGMENT_CLASSES = Artifact(
     "segmentation/{tile}_seed_{seed}.npz", "Class, confidence and probabilities of the segments of the tile."
 )

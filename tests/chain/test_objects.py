@@ -18,15 +18,33 @@ from scipy.ndimage import label
 from iota2.chains.load import load_config
 from iota2.core import grid
 from iota2.core.graph import Resources
+from iota2.core.losses import Amount
 from iota2.core.recipe import MISSING
+from iota2.errors import JobsFailed
 from iota2.io.series.scene_file import read_scene
+from iota2.io.tables.polygon_losses import read_losses_csv
 from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.segment_values import read_batches
 from iota2.io.tables.segments import Segments
 from iota2.runs import runner
 from iota2.steps.pixels import features_at
 from iota2.steps.segment_features import value_names
-from tests.chain.helpers import EAST, MAPS, WEST, Case, case, command, copied, on_tile, read, refused, run, said, small
+from tests.chain.helpers import (
+    EAST,
+    IMAGES,
+    MAPS,
+    WEST,
+    Case,
+    case,
+    command,
+    copied,
+    on_tile,
+    read,
+    refused,
+    run,
+    said,
+    small,
+)
 
 __all__ = ["case", "small"]
 BUILDER = {"builders_class_name": ["I2Obia"]}
@@ -149,6 +167,23 @@ def test_polygons_have_the_class_and_the_confidence_of_the_map(mapped: Case) -> 
         assert layer["segment"].tolist() == table["segment"][table["tile"] == tile].tolist()
 
 
+def test_report_tables_and_polygons_have_the_same_segments(mapped: Case) -> None:
+    """Segments that are only in the margin of a tile are in none of them."""
+    polygons = gpd.read_parquet(mapped.output / "final/vectors/segments.parquet")
+    tables = {tile: Segments.read(mapped.output / f"segmentation/{tile}.npz") for tile in (WEST, EAST)}
+    report = json.loads((mapped.output / "final/metrics.json").read_text(encoding="utf-8"))["segments"]
+    assert report["segments"] == len(polygons) == sum(int((table.mapped > 0).sum()) for table in tables.values())
+    assert report["segments"] < sum(len(table) for table in tables.values())
+    assert report["tiles"] == polygons["tile"].value_counts().to_dict()
+    assert report["median_pixels"] == polygons["pixels"].median()
+    for tile, table in tables.items():
+        own = polygons[polygons["tile"] == tile].set_index("segment")["pixels"]
+        assert own.to_dict() == {k: n for k, n in zip(table.identifier, table.mapped, strict=True) if n}
+        assert (
+            own.to_numpy() * 100 - gpd.read_file(mapped.output / f"final/vectors/segments_{tile}.gpkg").area < 1e-3
+        ).all()
+
+
 def parcels(case: Case, tile: str = WEST) -> gpd.GeoDataFrame:
     """The fields of the world on both tiles as polygons, with identifiers above 2³²."""
     west, east = (case.world.tile_geobox(name) for name in (WEST, EAST))
@@ -226,6 +261,14 @@ def test_a_file_outside_all_tiles_is_refused(case: Case, capsys: pytest.CaptureF
     assert "far.gpkg: no segment on any tile" in refused(capsys, configured(case, obia=given))
 
 
+def test_a_faulty_identifier_is_found_before_the_run(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    table = parcels(case)
+    table.loc[4, "parcel"] = -1
+    table.to_file(case.files.folder / "faulty.gpkg")
+    given = {"obia_segmentation_path": str(case.files.folder / "faulty.gpkg"), "id_field": "parcel"}
+    assert "field 'parcel' contains negative numbers: -1 (row 5)" in refused(capsys, configured(case, obia=given))
+
+
 def test_options_without_effect_are_reported(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     parcels(case).to_file(case.files.folder / "parcels.gpkg")
     given = {"obia_segmentation_path": str(case.files.folder / "parcels.gpkg"), "segment_size": 20}
@@ -244,3 +287,81 @@ def test_a_gml_file_is_refused(case: Case, capsys: pytest.CaptureFixture[str]) -
 def test_builders_of_pixels_and_of_segments_are_not_combined(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     both = {"builders_class_name": ["I2Classification", "I2Obia"]}
     assert "I2Classification and I2Obia" in refused(capsys, case.configured(builders=both))
+
+
+AFTER_SPLIT = ("no_segment", "both_sides", "no_majority", "other_class", "selection", "max_samples", "no_clear_date")
+"""Reasons why learning pixels are not in samples."""
+
+
+def require_whole_losses(case: Case) -> dict[str, Amount]:
+    """For each class, samples and losses have all its learning pixels; returns the sums by reason."""
+    entries = read_losses_csv(case.output / "samplesSelection/losses_seed_0.csv")
+    for one in entries:
+        assert one.of("learning").pixels == sum(one.of(what).pixels for what in (*AFTER_SPLIT, "samples")), one
+    return {what: sum((one.of(what) for one in entries), Amount()) for what in (*AFTER_SPLIT, "samples")}
+
+
+def test_learning_pixels_are_in_samples_or_in_losses(mapped: Case) -> None:
+    found = require_whole_losses(mapped)
+    assert found["samples"].pixels
+    assert found["both_sides"].segments
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_learning_pixels_are_in_samples_or_in_losses_with_large_segments_of_the_user(case: Case, whole: bool) -> None:
+    """Squares of 7 pixels with gaps mix classes and both sides."""
+    west = case.world.tile_geobox(WEST)
+    squares = np.indices(west.shape) // 8
+    numbers = (squares[0] * 100 + squares[1] + 1) * (np.indices(west.shape) % 8 > 0).all(axis=0)
+    path = case.files.folder / "squares.tif"
+    profile = {"driver": "GTiff", "count": 1, "dtype": "int32", "crs": west.crs, "transform": west.affine, "nodata": 0}
+    with rasterio.open(path, "w", height=west.shape.y, width=west.shape.x, **profile) as out:
+        out.write(numbers.astype(np.int32), 1)
+    selection = {"sample_selection": {"sampler": "random", "strategy": "percent", "strategy.percent.p": 0.5}}
+    train = {**selection, "max_samples_per_class": 2}
+    run(configured(case, obia={"obia_segmentation_path": str(path), "full_learn_segment": whole}, train=train))
+    found = require_whole_losses(case)
+    for what in ("no_segment", "other_class", "selection", "samples"):
+        assert found[what].pixels, what
+
+
+REGIONS = {"region_field": "region", "list_tile": f"{WEST},{EAST}"}
+
+
+def parcels_in_region(case: Case, region: str) -> Path:
+    """A file with the fields whose border is inside a region."""
+    regions = gpd.read_file(case.files.regions).to_crs(IMAGES)
+    area = regions[regions["region"].astype(str) == region].union_all()
+    table = parcels(case)
+    table[table.within(area)].to_file(case.files.folder / "some.gpkg")
+    return case.files.folder / "some.gpkg"
+
+
+def test_a_region_without_labelled_segments_has_no_class_in_the_map(case: Case) -> None:
+    """The other region is mapped as usual, also with a reduction and additional samples."""
+    more = {"activate": True, "samples.strategy": "balance", "strategy": "replicate", "target_models": ["all"]}
+    path = configured(
+        case,
+        chain=REGIONS | {"region_path": str(case.files.regions)},
+        obia={"obia_segmentation_path": str(parcels_in_region(case, "1"))},
+        train={"sample_augmentation": more},
+        dim_red={"dim_red": True, "target_dimension": 2},
+        arg_classification={"enable_probability_map": True},
+    )
+    run(path)
+    labels = {region: read(case.output / f"classif/Classif_{WEST}_model_{region}_seed_0.tif") for region in ("1", "2")}
+    assert labels["1"].any()
+    assert not labels["2"].any()
+    for text in said(case.output).values():
+        assert "Region 2, seed 0: no segment has samples to learn from, so the map has no class there." in text
+    logs = (case.output / "logs/segmentSamples").glob("segment_samples_2_seed_0.*")
+    assert "no sample to learn from; 0 segments" in "".join(log.read_text(encoding="utf-8") for log in logs)
+
+
+def test_a_run_without_any_labelled_segment_is_an_error(case: Case) -> None:
+    reference = gpd.read_file(case.files.ground_truth).to_crs(IMAGES)
+    table = parcels(case)
+    path = case.files.folder / "unlabelled.gpkg"
+    table[table.disjoint(reference.union_all())].to_file(path)
+    with pytest.raises(JobsFailed, match="Seed 0: no region has a segment to learn from"):
+        run(configured(case, chain=BOTH, obia={"obia_segmentation_path": str(path)}))

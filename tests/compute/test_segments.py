@@ -23,12 +23,14 @@ def test_a_pixel_in_several_regions_belongs_to_the_first() -> None:
     assert region_ranks(masks).tolist() == [[-1, 0, 1]]
 
 
-def counted(numbers: np.ndarray, ranks: np.ndarray, area: np.ndarray, shape: tuple[int, int]) -> SegmentCounts:
+def counted(
+    numbers: np.ndarray, ranks: np.ndarray, area: np.ndarray, own: np.ndarray, shape: tuple[int, int]
+) -> SegmentCounts:
     counts = SegmentCounts.empty(int(numbers.max()))
     for row in reversed(range(0, numbers.shape[0], shape[0])):
         for col in range(0, numbers.shape[1], shape[1]):
             place = np.s_[row : row + shape[0], col : col + shape[1]]
-            counts.add(numbers[place], ranks[place], area[place], origin=(row, col), width=numbers.shape[1])
+            counts.add(numbers[place], ranks[place], area[place], own[place], origin=(row, col), width=numbers.shape[1])
     return counts
 
 
@@ -39,9 +41,12 @@ def test_counts_do_not_depend_on_blocks(seed: int, rows: int, cols: int) -> None
     numbers[0, 0] = 5
     ranks = rng.integers(-1, 3, (9, 8)).astype(np.int16)
     area = rng.random((9, 8)) < 0.1
-    found = counted(numbers, ranks, area, (rows, cols))
+    mapped = rng.random((9, 8)) < 0.1
+    found = counted(numbers, ranks, area, mapped, (rows, cols))
     for number in range(1, 6):
         own = numbers == number
+        assert found.present[number - 1] == area[own].any()
+        assert found.mapped[number - 1] == mapped[own].sum()
         inside = np.flatnonzero((own & (ranks >= 0)).ravel())
         assert found.pixels[number - 1] == len(inside)
         assert found.place[number - 1] == (inside[0] if len(inside) else -1)

@@ -10,6 +10,7 @@ from odc.geo.geobox import GeoBox
 
 from iota2.chains.classification import CLASSIFICATION
 from iota2.chains.load import load_config
+from iota2.chains.obia import OBIA
 from iota2.core.cost import SECONDS_PER_JOB, Cost, Facts, JobFacts
 from iota2.core.grid import PART_ROWS
 from iota2.core.nomenclature import Nomenclature
@@ -79,6 +80,20 @@ def test_the_cost_of_classification_grows_with_models_of_a_region_and_with_blend
     assert cost(one, **blended).uncompressed == (2 + 1) * (2 + 4) * pixels, "two models, and one map of the tile"
     one_more = cost(divided, **fused).seconds - cost(one, **fused).seconds
     assert cost(one, **blended).seconds - cost(one).seconds >= one_more / 2, "half as many predictions again"
+
+
+def test_the_memory_of_the_classification_of_segments_contains_all_models_of_the_tile(facts: Facts, case: Case) -> None:
+    step = next(step for step in OBIA.steps if step.name == "segmentClassification")
+
+    def memory(tile: str, trees: int, runs: int = 1) -> int:
+        train = {"otb_classifier_options": {"classifier.rf.nbtrees": trees}, "runs": runs}
+        config = load_config(case.configured(builders={"builders_class_name": ["I2Obia"]}, arg_train=train))
+        return step.cost(config, JobFacts(replace(facts, samples=1e5 * runs), {"tile": tile}, 1 << 20)).memory
+
+    of_model = memory("B", 200) - memory("B", 100)
+    assert of_model > 1e5 * 100, "more than a byte for each sample and tree"
+    assert memory("A", 200) - memory("A", 100) == pytest.approx(2 * of_model), "two regions"
+    assert memory("B", 200, 3) - memory("B", 100, 3) == pytest.approx(3 * of_model), "three runs"
 
 
 @pytest.mark.parametrize("name", STEPS)

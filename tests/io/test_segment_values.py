@@ -15,6 +15,7 @@ from iota2.io.tables.segment_values import (
     read_batches,
     read_segments,
     segment_values_writer,
+    values_by_number,
 )
 
 NAMES = ["b2_20180101.1_mean", "b2_20180101_mean", "ndvi_mean"]
@@ -152,3 +153,17 @@ def test_a_missing_column_is_named(tmp_path: Path) -> None:
         list(read_batches(path, ["evi_mean", NAMES[0], "evi_std"]))
     with pytest.raises(InputError, match="lacks 1 of 1 columns"):
         read_segments(path, np.array([1]), ["evi_mean"])
+
+
+def test_values_are_read_in_any_order_and_are_nan_for_other_segments(tmp_path: Path) -> None:
+    numbers = np.arange(2, 41, 2, dtype=np.uint32)
+    values = np.random.default_rng(0).random((20, len(NAMES))).astype(np.float32)
+    found = SegmentValues(numbers, numbers.astype(np.int64), numbers.astype(np.int64), values)
+    paths = [write(tmp_path / f"{k}.parquet", found, [np.arange(k, 20, 2)]) for k in (0, 1)]
+    with values_by_number(paths, NAMES[::-1], 50) as stored:
+        read = stored.of(np.array([40, 3, 2, 50, 8]))
+        assert stored.of(numbers[:0]).shape == (0, len(NAMES))
+    nothing = np.full(len(NAMES), np.nan, np.float32)
+    np.testing.assert_array_equal(read, np.stack([values[19], nothing, values[0], nothing, values[3]])[:, ::-1])
+    with values_by_number([], NAMES, 0) as stored:
+        assert stored.of(np.zeros(0, np.int64)).shape == (0, len(NAMES))

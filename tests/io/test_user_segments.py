@@ -291,13 +291,44 @@ def test_a_line_among_polygons_is_refused_with_its_row(tmp_path):
 )
 def test_unsuitable_ids_are_refused(tmp_path, suffix, values, what):
     path = stored(tmp_path, frame(square(3, 3), square(9, 3), code=values), suffix)
-    assert f"field 'code' {what}" in refusal(path, tmp_path, "code")
-    check_user_segments(path, "code")
+    assert f"field 'code' {what}" in early_refusal(path, tmp_path, "code")
 
 
 def test_null_integer_is_refused(tmp_path):
     path = stored(tmp_path, frame(square(3, 3), square(9, 3), code=pd.array([1, None], dtype="Int64")))
-    assert "field 'code' has no value (row 2)" in refusal(path, tmp_path, "code")
+    assert "field 'code' has no value (row 2)" in early_refusal(path, tmp_path, "code")
+
+
+@pytest.mark.parametrize("suffix", ["gpkg", "shp", "parquet", "geojson"])
+def test_ids_of_features_without_geometry_do_not_matter(tmp_path, suffix):
+    path = stored(tmp_path, frame(square(3, 3), None, square(9, 3), code=[1, -5, 3]), suffix)
+    check_user_segments(path, "code")
+    assert written(path, tmp_path, "code")[0].ids.tolist() == [1, 3]
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_whole_numbers_as_text_are_ids(tmp_path, suffix):
+    """Signs, blanks and decimals are accepted as in labels of classes."""
+    path = stored(tmp_path, frame(square(3, 3), square(9, 3), square(15, 3), code=["007", "+12", "3.0"]), suffix)
+    (note,) = check_user_segments(path, "code").notes
+    assert "the whole numbers in the text field 'code' are the ids" in note
+    assert written(path, tmp_path, "code")[0].ids.tolist() == [3, 7, 12]
+
+
+@pytest.mark.parametrize("suffix", ["gpkg", "parquet"])
+def test_texts_that_differ_by_leading_zeros_are_refused(tmp_path, suffix):
+    path = stored(tmp_path, frame(square(3, 3), square(9, 3), square(15, 3), code=["07", "7", "8"]), suffix)
+    with pytest.raises(InputError, match=r"ids '0?7' and '0?7' of the text field 'code' are the same number"):
+        check_user_segments(path, "code")
+    path = stored(tmp_path, frame(square(3, 3), square(9, 3), code=["7", "7.0"]), suffix)
+    check_user_segments(path, "code")
+
+
+@pytest.mark.parametrize("suffix", ["gpkg", "parquet"])
+def test_text_of_other_characters_is_refused_with_its_row(tmp_path, suffix):
+    for texts, what in ((["1", "A7"], "contains text: 'A7' (row 2)"), (["1", "-7"], "negative numbers: -7 (row 2)")):
+        path = stored(tmp_path, frame(square(3, 3), square(9, 3), code=texts), suffix)
+        assert f"field 'code' {what}" in early_refusal(path, tmp_path, "code").replace("contains neg", "neg")
 
 
 @pytest.mark.parametrize("suffix", ["gpkg", "shp", "parquet"])
@@ -307,7 +338,9 @@ def test_ids_in_a_floating_point_field_may_be_whole(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("suffix", ["gpkg", "parquet"])
-@pytest.mark.parametrize(("values", "what"), [(["a", "b"], "text"), ([True, False], "true and false")])
+@pytest.mark.parametrize(
+    ("values", "what"), [(["a", "b"], "text: 'a', 'b' (row 1, 2)"), ([True, False], "true and false")]
+)
 def test_fields_without_numbers_are_refused(tmp_path, suffix, values, what):
     path = stored(tmp_path, frame(square(3, 3), square(9, 3), code=values), suffix)
     assert f"field 'code' contains {what}; expected whole numbers" in early_refusal(path, tmp_path, "code")

@@ -14,7 +14,7 @@ import shapely
 
 from iota2.classifiers import save_model, train_model, validate_options
 from iota2.classifiers.base import Model
-from iota2.classifiers.models import load_model
+from iota2.classifiers.models import load_model, model_without_samples
 from iota2.compute.sampling import BOTH
 from iota2.config.learner import Learner
 from iota2.core.graph import Key, MultiplePaths
@@ -61,7 +61,14 @@ def write_inputs(
     none = np.zeros(0, np.int64)
     SharedSegments(none, none.astype(str), none, none, none.astype(np.int16), none > 0).write(folder / "shared.npz")
     zeros = np.zeros(COUNT, np.int64)
-    Segments(np.arange(1, COUNT + 1) + LARGE, PIXELS, zeros.astype(np.int16), zeros, zeros == 0).write(folder / "T.npz")
+    Segments(
+        identifier=np.arange(1, COUNT + 1) + LARGE,
+        pixels=PIXELS,
+        region=zeros.astype(np.int16),
+        place=zeros,
+        present=zeros == 0,
+        mapped=PIXELS,
+    ).write(folder / "T.npz")
     segment, polygon = np.array(parts).T
     LabelledParts(segment + 1, polygon, PIXELS[segment], zeros[segment]).write(folder / "parts.npz")
     columns = {ORIGIN: range(COUNT), CODE: declared, "seed_0": sides, REGION: "1"}
@@ -236,3 +243,14 @@ def test_a_run_without_doubtful_segments_has_an_empty_layer(tmp_path: Path) -> N
     assert found.empty
     assert found.crs == "EPSG:2154"
     assert {"declared", "predicted_name", "side"} <= set(found.columns)
+
+
+def test_a_model_without_samples_gives_no_prediction_and_no_doubtful_segment(tmp_path: Path) -> None:
+    write_inputs(tmp_path)
+    reason = "no segment has samples to learn from"
+    model = model_without_samples("rf", LEARNER.parameters, recipe=OBJECTS, seed=0, region="1", reason=reason)
+    save_model(model, tmp_path / "empty", tmp_path / "card.txt")
+    (tmp_path / "model").rename(tmp_path / "other")
+    (tmp_path / "empty").rename(tmp_path / "model")
+    assert predict(tmp_path).empty
+    assert list_doubtful(tmp_path).empty

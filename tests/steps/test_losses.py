@@ -6,10 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import geopandas as gpd
+import numpy as np
 import pandas as pd
 import pytest
 import shapely
 
+from iota2.compute.sampling import BOTH
 from iota2.core.graph import JobContext, Key, MultiplePaths, Paths, Resources
 from iota2.core.losses import Amount, ClassLosses, losses_line
 from iota2.core.nomenclature import Nomenclature
@@ -20,10 +22,12 @@ from iota2.io.tables.class_statistics import read_class_statistics
 from iota2.io.tables.classes import write_classes
 from iota2.io.tables.polygon_losses import read_losses_csv, write_class_losses
 from iota2.io.tables.rates import losses, rates_csv
-from iota2.io.tables.segment_labels import BOTH_SIDES, COLUMNS, NO_MAJORITY, write_segment_labels
+from iota2.io.tables.segment_labels import BOTH_SIDES, COLUMNS, NO_MAJORITY
 from iota2.io.tables.vectors import read_vector, write_samples, write_shapefile
+from iota2.steps.labelled_parts import SegmentParts
 from iota2.steps.sampling import class_statistics
 from iota2.steps.sampling.selection import nothing_selected
+from iota2.steps.segment_losses import losses_before_selection
 
 CLASSES = Nomenclature((11, 12, 31), ("a", "b", "c"), ((1, 1, 1),) * 3, (11, 12, 31))
 
@@ -158,30 +162,52 @@ def test_samples_and_losses_add_up_to_the_learning_pixels(tmp_path: Path):
         assert after == fate.of("learning").pixels
 
 
-def test_runs_on_segments_count_samples_apart_from_pixels(tmp_path: Path):
-    job = job_of(tmp_path)
-    labels = [
-        ("T", 1, 0, LEARN, 11, 0, 9, 1.0, ""),
-        ("T", 2, 0, LEARN, 11, 0, 9, 1.0, BOTH_SIDES),
-        ("T", 3, 0, LEARN, 11, 0, 9, 0.4, NO_MAJORITY),
-        ("T", 2, 0, VALIDATION, 11, 1, 9, 1.0, ""),
-        ("T", 4, 0, LEARN, 12, 3, 9, 1.0, BOTH_SIDES),
-        ("T", 5, 0, VALIDATION, 12, 3, 9, 0.4, NO_MAJORITY),
+def labelled_parts() -> SegmentParts:
+    """Seven segments with parts of polygons 0 to 3; polygons 0, 2 and 3 learn, 1 validates."""
+    rows = [
+        # segment, polygon, class, side, pixels
+        (0, 0, 11, LEARN, 6),
+        (0, 3, 12, LEARN, 2),
+        (1, 0, 11, LEARN, 3),
+        (1, 1, 11, VALIDATION, 4),
+        (2, 0, 11, LEARN, 2),
+        (2, 3, 12, LEARN, 2),
+        (3, 3, 12, LEARN, 5),
+        (4, 1, 11, VALIDATION, 9),
+        (5, 2, 11, BOTH, 1),
     ]
-    write_segment_labels(pd.DataFrame(labels, columns=COLUMNS), tmp_path / "labels.csv")
-    class_statistics.run(replace(job, inp=Paths(tmp_path, {**job.inp.bound, "segments": "labels.csv"})))
-    found = {fate.code: fate for fate in read_losses_csv(tmp_path / "losses.csv")}
-    assert dict(found[11].losses) == {
-        "outside_tiles": Amount(2, 40),
-        "no_pixel": Amount(1, 0),
-        "both_sides": Amount(segments=1),
-        "no_majority": Amount(segments=1),
-        "selection": Amount(samples=10),
-        "max_samples": Amount(samples=6),
-        "no_clear_date": Amount(samples=2),
+    segment, polygon, code, side, pixels = map(np.array, zip(*rows, strict=True))
+    places = pd.DataFrame({"tile": "T", "number": range(1, 7), "region": 0})
+    return SegmentParts(segment, polygon, code, side, pixels, places)
+
+
+def segment_table() -> pd.DataFrame:
+    rows = [
+        ("T", 1, 0, LEARN, 11, 0, 8, 0.75, ""),
+        ("T", 2, 0, LEARN, 11, 0, 3, 1.0, BOTH_SIDES),
+        ("T", 3, 0, LEARN, 0, -1, 4, 0.5, NO_MAJORITY),
+        ("T", 4, 0, LEARN, 12, 3, 5, 1.0, ""),
+        ("T", 6, 0, LEARN, 11, 2, 1, 1.0, ""),
+        ("T", 2, 0, VALIDATION, 11, 1, 4, 1.0, ""),
+        ("T", 5, 0, VALIDATION, 11, 1, 9, 1.0, ""),
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def test_learning_pixels_outside_segments_and_in_segments_of_another_class_are_lost():
+    """Ties have no class, so their pixels count in the classes of their polygons."""
+    lost = losses_before_selection(labelled_parts(), segment_table(), {11: 20, 12: 9, 31: 4})
+    assert lost[11] == {
+        "no_segment": Amount(pixels=20 - 12),
+        "both_sides": Amount(pixels=3, segments=1),
+        "no_majority": Amount(pixels=2, segments=1),
     }
-    assert (found[11].learned, found[11].of("learning")) == (2, Amount(1, 20))
-    assert dict(found[12].losses) == {"both_sides": Amount(segments=1)}
+    assert lost[12] == {
+        "no_segment": Amount(),
+        "no_majority": Amount(pixels=2, segments=1),
+        "other_class": Amount(pixels=2, segments=1),
+    }
+    assert lost[31] == {"no_segment": Amount(pixels=4)}
 
 
 @pytest.mark.parametrize(

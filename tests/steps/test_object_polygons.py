@@ -20,7 +20,7 @@ from pyarrow import parquet
 from iota2.core.graph import Key, MultiplePaths
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.recipe import MISSING
-from iota2.io.tables import polygon_tables
+from iota2.io.tables import polygon_tables, segment_values
 from iota2.io.tables.classes import write_classes
 from iota2.io.tables.segment_values import SegmentValues, segment_values_writer
 from iota2.io.tables.segments import SegmentClasses, Segments, SharedSegments
@@ -56,14 +56,26 @@ def write_inputs(
     tile: str = "A",
     numbers: np.ndarray = NUMBERS,
     labels: Sequence[Sequence[int]] = (LABELS,),
+    *,
     shared: SharedSegments | None = None,
+    mapped: np.ndarray | None = None,
 ) -> dict[str, str | MultiplePaths]:
-    """The inputs of a tile; the values of a segment are its number, and its features; the last has no value."""
+    """The inputs of a tile; the values of a segment are its number, and its features; the last has no value.
+
+    ``mapped`` (y, x) bool: pixels that count in the map; None for all.
+    """
     count = int(numbers.max())
     pixels = np.bincount(numbers.ravel(), minlength=count + 1)[1:]
     every, none = np.arange(1, count + 1), np.zeros(count, np.int64)
     region = np.arange(count) % 2
-    table = Segments(every + LARGE, pixels, region.astype(np.int16), none, pixels > 0)
+    table = Segments(
+        identifier=every + LARGE,
+        pixels=pixels,
+        region=region.astype(np.int16),
+        place=none,
+        present=pixels > 0,
+        mapped=pixels if mapped is None else np.bincount(numbers[mapped], minlength=count + 1)[1:],
+    )
     table.write(folder / f"{tile}.npz")
     empty = np.zeros(0, np.int64)
     names, flags = empty.astype(str), empty.astype(bool)
@@ -186,7 +198,7 @@ def test_a_segment_in_two_tiles_is_only_in_its_home_tile_with_all_its_pixels(tmp
         inp = write_inputs(tmp_path, tile, shared=shared)
         table = Segments.read(tmp_path / f"{tile}.npz")
         table.identifier[0 if tile == "B" else 1] = LARGE + 2
-        table.pixels[2], table.region[2] = 0, -1
+        table.pixels[2], table.mapped[2], table.region[2] = 0, 0, -1
         table.write(tmp_path / f"{tile}.npz")
         parts.append(run_polygons(tmp_path, inp, tile))
     west, east = parts
@@ -207,8 +219,14 @@ def test_a_segment_in_two_tiles_is_only_in_its_home_tile_with_all_its_pixels(tmp
 def test_computed_segments_end_at_the_border_of_the_area_of_the_tile(tmp_path: Path) -> None:
     """Their pixels outside it do not count, and segment 5 has no others."""
     numbers = np.where((NUMBERS == 3) & ~OWN_AREA, 5, NUMBERS)
-    inp = write_inputs(tmp_path, numbers=numbers, labels=[(211, 0, 3, 211, 3)])
-    whole, cut = (run_polygons(tmp_path, inp, source=path) for path in ("segments.tif", None))
+    whole, cut = (
+        run_polygons(
+            tmp_path,
+            write_inputs(tmp_path, numbers=numbers, labels=[(211, 0, 3, 211, 3)], mapped=area),
+            source=path,
+        )
+        for path, area in (("segments.tif", None), (None, OWN_AREA))
+    )
     assert whole["pixels"].tolist() == (whole.geometry.area / 100).tolist() == [12, 6, 2, 12, 2]
     assert cut["pixels"].tolist() == (cut.geometry.area / 100).tolist() == [12, 6, 2, 9]
     assert cut["segment"].tolist() == [LARGE + 1, LARGE + 2, LARGE + 3, LARGE + 4]
@@ -281,8 +299,17 @@ def test_features_that_do_not_fit_into_a_geopackage_are_only_in_the_table(
 
 
 def test_the_number_of_segments_at_a_time_changes_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor are features read several times."""
     inp = write_inputs(tmp_path)
     whole = run_polygons(tmp_path, inp)
     monkeypatch.setattr(polygons, "group_rows", lambda _: 1)
+    read, files = segment_values._read_group, []
+
+    def counted(file: Any, *arguments: Any) -> SegmentValues:
+        files.append(file)
+        return read(file, *arguments)
+
+    monkeypatch.setattr(segment_values, "_read_group", counted)
     found = run_polygons(tmp_path, inp)
     assert found.equals(whole)
+    assert len(files) == 2, "one for each file of features that has any"

@@ -17,11 +17,13 @@ from iota2.classifiers import save_model, train_model, validate_options
 from iota2.config.options.train import SampleSelection
 from iota2.core import grid
 from iota2.core.graph import Key, MultiplePaths, Resources
+from iota2.core.losses import Amount
 from iota2.core.recipe import MISSING, FeatureRecipe
 from iota2.core.tables import CODE, LEARN, ORIGIN, VALIDATION
 from iota2.io.series.scene_file import read_scene
+from iota2.io.tables.polygon_losses import read_losses_csv
 from iota2.io.tables.samples import read_columns
-from iota2.io.tables.segment_labels import BOTH_SIDES, NO_MAJORITY, read_segment_labels
+from iota2.io.tables.segment_labels import BOTH_SIDES, COLUMNS, NO_MAJORITY, read_segment_labels, write_segment_labels
 from iota2.io.tables.segment_values import read_batches
 from iota2.io.tables.segments import LabelledParts, SegmentClasses, Segments, SharedSegments
 from iota2.io.tables.vectors import write_shapefile
@@ -111,8 +113,8 @@ def write_segmentation(folder: Path, tile: str) -> dict[str, str | MultiplePaths
     counts = segmentation.SegmentCounts.empty(len(identifiers))
     ranks = segmentation.region_ranks([read_raster(folder / masks[name]) > 0 for name in ("1", "2")])
     applied = write_raster(folder / f"{tile}_applied.tif", classified(tile), "uint8", GRIDS[tile])
-    counts.add(numbers.astype(np.uint32), ranks, classified(tile), origin=(0, 0), width=WIDTH)
-    Segments(identifiers, *counts).write(folder / f"{tile}.npz")
+    counts.add(numbers.astype(np.uint32), ranks, classified(tile), own_area(tile), origin=(0, 0), width=WIDTH)
+    Segments.of(identifiers, counts).write(folder / f"{tile}.npz")
     found: dict[str, str | MultiplePaths] = {"segments": f"{tile}.tif", "table": f"{tile}.npz"}
     return found | {"regions_of_tile": several("region", masks), "masks": several("region", {"1": applied})}
 
@@ -152,7 +154,14 @@ def test_segments_in_both_tiles_are_at_home_where_most_of_their_pixels_are(
 def test_one_identifier_inside_two_tiles_is_one_segment() -> None:
     """Parts that touch no border of a tile, such as those of a farm, are one segment."""
     west, east = (
-        Segments(np.array(ids), np.full(2, 5), np.zeros(2, np.int16), np.arange(2), np.array([True, present]))
+        Segments(
+            identifier=np.array(ids),
+            pixels=np.full(2, 5),
+            region=np.zeros(2, np.int16),
+            place=np.arange(2),
+            present=np.array([True, present]),
+            mapped=np.full(2, 5),
+        )
         for ids, present in (([7, 9], True), ([7, 9], False))
     )
     found = shared.shared_segments({"W": west, "E": east})
@@ -164,24 +173,47 @@ def test_one_identifier_inside_two_tiles_is_one_segment() -> None:
 def test_computed_segments_are_of_one_tile_and_numbered_inside_its_area(tmp_path: Path) -> None:
     geobox = WEST_GRID
     slic = np.where(ROWS[:, :WIDTH] < 20, 7, 900) * (COLS[:, :WIDTH] < 100)
-    slic[0, 0] = 3
-    mask = COLS[:, :WIDTH] > 0
+    slic[0, 0], slic[5, 1] = 3, 950
+    mask, own = COLS[:, :WIDTH] > 0, COLS[:, :WIDTH] > 3
     write_shapefile(frame([geobox.extent.geom, geobox.extent.geom], region=["2", "10"]), tmp_path / "regions.shp")
     inp = {
         "regions": "regions.shp",
         "masks": several("region", {"10": write_raster(tmp_path / "m.tif", mask, "uint8", geobox)}),
-        "regions_of_tile": several("region", {}),
+        "regions_of_tile": several("region", {"10": write_raster(tmp_path / "r.tif", own, "uint8", geobox)}),
         "computed": write_raster(tmp_path / "slic.tif", slic, "uint32", geobox, nodata=0),
     }
     out = {"segments": "s.tif", "table": "s.npz", "notes": "notes.json"}
     params = segmentation.SegmentationParams(None, "", None, ())
     run(segmentation.STEP, tmp_path, inp, out, key=Key.of(tile="W"), params=params)
-    np.testing.assert_array_equal(read_raster(tmp_path / "s.tif"), np.where(slic == 900, 2, slic == 7) * mask)
+    expected = np.select([slic == 7, slic == 900, slic == 950], [1, 2, 3], 0) * mask
+    np.testing.assert_array_equal(read_raster(tmp_path / "s.tif"), expected)
     table = Segments.read(tmp_path / "s.npz")
-    assert table.identifier.tolist() == [1, 2]
-    assert table.pixels.tolist() == [99 * 20, 99 * 20]
-    assert table.region.tolist() == [1, 1], "regions with numbers are in the order of numbers"
-    assert table.place.tolist() == [1, 20 * WIDTH + 1]
+    assert table.identifier.tolist() == [1, 2, 3]
+    assert table.pixels.tolist() == [99 * 20 - 1, 99 * 20, 1]
+    assert table.mapped.tolist() == [96 * 20, 96 * 20, 0], "pixels in the margin of the tile are not in the map"
+    assert table.region.tolist() == [1, 1, 1], "regions with numbers are in the order of numbers"
+    assert table.place.tolist() == [1, 20 * WIDTH + 1, 5 * WIDTH + 1]
+
+
+def test_pixels_of_the_users_segments_count_in_the_area_that_the_tile_contributes(tmp_path: Path) -> None:
+    """Segment 5 is only in the margin that the tile also classifies, segment 9 in neither area."""
+    geobox, cols = WEST_GRID, COLS[:, :WIDTH]
+    given = np.select([cols < 100, cols < BORDER, cols < BORDER + 2, cols >= BORDER + 5], [8, 7, 5, 9], 0)
+    write_raster(tmp_path / "given.tif", given, "int32", geobox, nodata=0)
+    write_shapefile(frame([geobox.extent.geom], region=["1"]), tmp_path / "regions.shp")
+    areas = {"r.tif": own_area("W"), "m.tif": classified("W")}
+    area, mask = (write_raster(tmp_path / name, inside, "uint8", geobox) for name, inside in areas.items())
+    inp = {"regions": "regions.shp", "masks": several("region", {"1": mask})}
+    inp |= {"regions_of_tile": several("region", {"1": area})}
+    out = {"segments": "s.tif", "table": "s.npz", "notes": "notes.json"}
+    params = segmentation.SegmentationParams(tmp_path / "given.tif", "", None, ())
+    run(segmentation.STEP, tmp_path, inp, out, key=Key.of(tile="W"), params=params)
+    table = Segments.read(tmp_path / "s.npz")
+    assert table.identifier.tolist() == [5, 7, 8, 9]
+    assert table.present.tolist() == [True, True, True, False]
+    assert table.pixels.tolist() == table.mapped.tolist() == [0, 30 * HEIGHT, 100 * HEIGHT, 0]
+    assert table.region.tolist() == [-1, 0, 0, -1]
+    assert table.place.tolist() == [-1, 100, 0, -1]
 
 
 def expected_values(folder: Path, tile: str, scene: str) -> pd.DataFrame:
@@ -383,7 +415,7 @@ def test_samples_are_labelled_segments_with_their_values(tmp_path: Path, tiles: 
         run_values(tmp_path, tile, inp, Resources(), 1024)
     run_shared(tmp_path)
     key = Key.of(region="1", submodel="", seed=0)
-    out = {"samples": "samples.sqlite", "rates": "rates.csv"}
+    out = {"samples": "samples.sqlite", "rates": "rates.csv", "losses": "losses.csv"}
     run(samples.STEP, tmp_path, sample_inputs(tmp_path, parts=False), out, key=key, params=PARAMS)
     table = read_segment_labels(tmp_path / "labels.csv")
     learning = table[(table["side"] == LEARN) & (table["reason"] == "") & (table["region"] == 0)]
@@ -395,6 +427,36 @@ def test_samples_are_labelled_segments_with_their_values(tmp_path: Path, tiles: 
     for row, (_, label) in zip(x, learning.iterrows(), strict=True):
         own = read_values(tmp_path, label["tile"]).set_index("number").loc[label["number"]]
         np.testing.assert_array_equal(row, np.float32([*own[value_names(OBJECTS)], own["pixels"]]))
+
+
+@pytest.mark.parametrize(("share", "most"), [(1, None), (0.6, None), (1, 2), (0.6, 2)])
+def test_samples_and_losses_have_the_pixels_of_all_labelled_segments(
+    tmp_path: Path, tiles: dict[str, dict[str, Any]], share: float, most: int | None
+) -> None:
+    """All segments of the western tile with pixels in one region have a class; one has no clear date."""
+    run_labels(tmp_path)
+    for tile, inp in tiles.items():
+        run_values(tmp_path, tile, inp, Resources(), 1024)
+    run_shared(tmp_path)
+    in_both = SharedSegments.read(tmp_path / "shared.npz").numbers_in("W")
+    numbers = np.setdiff1d(np.flatnonzero(Segments.read(tmp_path / "W.npz").pixels) + 1, in_both)
+    labelled = [("W", k, 0, LEARN, 1 + k % 2, 3, 10 + k, 0.6, "") for k in numbers.tolist()]
+    table = pd.DataFrame(labelled, columns=COLUMNS)
+    write_segment_labels(table, tmp_path / "labels.csv")
+    percent = {"sampler": "random", "strategy": "percent", "strategy.percent.p": share}
+    selection = SampleSelection.model_validate(percent)
+    params = samples.SegmentSampleParams(SelectionParams(selection, 0, CRS, most), ())
+    out = {"samples": "samples.sqlite", "rates": "rates.csv", "losses": "losses.csv"}
+    key = Key.of(region="1", submodel="", seed=0)
+    run(samples.STEP, tmp_path, sample_inputs(tmp_path, parts=False), out, key=key, params=params)
+    learned = read_columns(tmp_path / "samples.sqlite", [CODE], int)[:, 0]
+    for one in read_losses_csv(tmp_path / "losses.csv"):
+        selected, beyond = one.of("selection"), one.of("max_samples")
+        assert (bool(selected.pixels), bool(beyond.pixels)) == (share < 1, most is not None)
+        own = table[table["code"] == one.code]
+        whole = sum((one.of("no_clear_date"), one.of("samples"), beyond), selected)
+        assert whole == Amount(samples=len(own), pixels=int(np.rint(own["labelled"] * 0.6).sum()))
+        assert one.learned == (learned == one.code).sum() > 0
 
 
 def test_samples_may_be_the_labelled_parts(tmp_path: Path, tiles: dict[str, dict[str, Any]]) -> None:
@@ -418,7 +480,7 @@ def test_samples_may_be_the_labelled_parts(tmp_path: Path, tiles: dict[str, dict
         run(merging.STEP, tmp_path, merged, made, key=Key.of(tile=tile))
     run_shared(tmp_path)
     key = Key.of(region="1", submodel="", seed=0)
-    out = {"samples": "samples.sqlite", "rates": "rates.csv"}
+    out = {"samples": "samples.sqlite", "rates": "rates.csv", "losses": "losses.csv"}
     run(samples.STEP, tmp_path, sample_inputs(tmp_path, parts=True), out, key=key, params=PARAMS)
     counts = read_columns(tmp_path / "samples.sqlite", ["count", ORIGIN], int)
     inside = np.zeros((HEIGHT, WIDTH + 120), bool)

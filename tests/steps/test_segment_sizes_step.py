@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,10 @@ from tests.steps.helpers import run, several
 def segments(identifier: list[int], pixels: list[int]) -> Segments:
     present = np.array(pixels) > 0
     region, place = np.where(present, 0, -1).astype(np.int16), np.zeros(len(pixels), int)
-    return Segments(np.array(identifier), np.array(pixels), region, place, present)
+    counted = np.array(pixels)
+    return Segments(
+        identifier=np.array(identifier), pixels=counted, region=region, place=place, present=present, mapped=counted
+    )
 
 
 def test_a_segment_in_several_tiles_counts_once_with_all_its_pixels(tmp_path: Path) -> None:
@@ -35,6 +39,16 @@ def test_a_segment_in_several_tiles_counts_once_with_all_its_pixels(tmp_path: Pa
     found = read_segment_sizes(tmp_path / "sizes.json")
     assert dict(found.tiles) == {"A": 1, "B": 2}, "segment 7 is at home in B; 9 has no pixel"
     assert found.median == np.median([3, 6, 30])
+
+
+def test_a_segment_that_is_only_in_the_margin_of_a_tile_does_not_count(tmp_path: Path) -> None:
+    """Its pixels do not count either."""
+    table = replace(segments([1, 2, 3], [4, 9, 6]), mapped=np.array([2, 0, 6]))
+    table.write(tmp_path / "A.npz")
+    shared_segments({}).write(tmp_path / "shared.npz")
+    inp = {"tables": several("tile", {"A": "A.npz"}), "shared": "shared.npz"}
+    run(sizes.STEP, tmp_path, inp, {"sizes": "sizes.json"})
+    assert read_segment_sizes(tmp_path / "sizes.json") == SegmentSizes({"A": 2}, 4.0)
 
 
 def test_the_median_of_no_segments_is_null(tmp_path: Path) -> None:

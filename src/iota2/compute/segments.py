@@ -33,38 +33,48 @@ class SegmentCounts(NamedTuple):
     """(segment,) int64: number of its first pixel inside the regions, in scan order; -1 without."""
     present: np.ndarray
     """(segment,) bool: whether it has pixels in the classified area."""
+    mapped: np.ndarray
+    """(segment,) int64: number of pixels in the area of the map that the tile contributes."""
 
     @staticmethod
     def empty(segments: int) -> SegmentCounts:
         """Without pixels; ``segments``: largest number in the raster."""
         pixels, nowhere, nothing = (np.full(segments, value) for value in (np.int64(0), np.int64(-1), np.bool_(False)))
-        return SegmentCounts(pixels, np.full(segments, NO_REGION), nowhere, nothing)
+        return SegmentCounts(
+            pixels=pixels,
+            region=np.full(segments, NO_REGION),
+            place=nowhere,
+            present=nothing,
+            mapped=np.zeros(segments, np.int64),
+        )
 
     def add(
         self,
         numbers: np.ndarray,
         ranks: np.ndarray,
         classified: np.ndarray,
+        own: np.ndarray,
         *,
         origin: tuple[int, int],
         width: int,
     ) -> None:
-        """Add a block: ``numbers`` of segments (y, x), 0 for none, ``region_ranks`` (y, x), and area (y, x) bool.
+        """Add a block: ``numbers`` of segments (y, x), 0 for none, ``region_ranks`` (y, x), and two areas (y, x) bool.
 
+        ``classified``: pixels that the tile classifies; ``own``: those that it contributes to the map.
         ``origin``: row and column of its upper-left pixel on the tile; ``width``: columns of the tile.
         """
-        _count(numbers, ranks, classified, (*origin, width), self)
+        _count(numbers, ranks, (classified, own), (*origin, width), self)
 
 
 @numba.njit(nogil=True, cache=True)
 def _count(
     numbers: np.ndarray,
     ranks: np.ndarray,
-    classified: np.ndarray,
+    areas: tuple[np.ndarray, np.ndarray],
     place: tuple[int, int, int],
     out: SegmentCounts,
 ) -> None:
-    top, left, width = place
+    (classified, own), (top, left, width) = areas, place
     for y in range(numbers.shape[0]):
         row = top + y
         for x in range(numbers.shape[1]):
@@ -74,6 +84,8 @@ def _count(
             k = np.int64(number) - 1
             if classified[y, x]:
                 out.present[k] = True
+            if own[y, x]:
+                out.mapped[k] += 1
             if rank < 0:
                 continue
             at = row * width + column

@@ -20,8 +20,10 @@ REASONS: Mapping[str, str] = {
     "cloud_threshold": "with fewer clear dates than chain.cloud_threshold",
     "outside_regions": "outside the regions",
     "no_pixel": "without a pixel centre (thinner than a pixel)",
+    "no_segment": "outside all segments",
     "both_sides": "with pixels of both learning and validation polygons",
     "no_majority": "without a single class of at least half of the labelled pixels",
+    "other_class": "in segments of another class",
     "selection": "not selected by arg_train.sample_selection",
     "max_samples": "beyond arg_train.max_samples_per_class",
     "no_clear_date": "selected, but without the clear dates or data that the model needs",
@@ -49,7 +51,9 @@ PIXELS_NOTE = (
 """Explanation of the numbers in text reports."""
 SEGMENTS_NOTE = (
     "A sample is a segment (with obia.full_learn_segment), or the part of a segment inside a learning polygon, of any "
-    "number of pixels."
+    "number of pixels. Segments that are lost are those with learning pixels of the class; a segment with pixels of "
+    "several classes counts in each. The pixels of the samples and of the losses after the split are all learning "
+    "pixels of the class."
 )
 """Explanation of the samples in runs on segments."""
 AMOUNTS = ("polygons", "pixels")
@@ -74,12 +78,15 @@ class Amount:
     polygons: int = 0
     pixels: int = 0
     segments: int = 0
-    """Segments that do not learn, in runs on segments."""
+    """Segments with such pixels that do not learn, in runs on segments."""
     samples: int = 0
     """Samples in runs on segments: segments or parts of them. In other runs, samples are pixels."""
 
     def __add__(self, other: Amount) -> Amount:
         return Amount(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+    def __sub__(self, other: Amount) -> Amount:
+        return Amount(*(a - b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
     def __bool__(self) -> bool:
         return any(astuple(self))

@@ -23,7 +23,7 @@ from iota2.io.files.gdal import is_raster
 from iota2.io.rasters.files import RasterProfile, RasterWriter
 from iota2.io.rasters.segment_raster import SegmentRaster, segment_raster
 from iota2.io.tables.parquet_polygons import parquet_polygons
-from iota2.io.tables.polygon_batches import PolygonLayer, SegmentsHeader, bounds_in, intersecting
+from iota2.io.tables.polygon_batches import PolygonLayer, SegmentsHeader, bounds_in, intersecting, require_ids
 from iota2.io.tables.vector_polygons import vector_polygons
 from iota2.io.tables.vector_source import vector_source
 
@@ -54,14 +54,15 @@ class UserSegments:
 def check_user_segments(source: str | Path, id_field: str | None) -> SegmentsHeader:
     """The projection and bounds of a segmentation, from the headers of its file.
 
-    InputError if the file cannot be used; see ``write_user_segments``. Errors of single polygons and pixels are not
-    detected.
+    InputError if the file cannot be used; see ``write_user_segments``. The ids of polygons are read. Errors of single
+    geometries, and of pixels of a raster, are not detected.
     """
     if _is_raster(source):
         with segment_raster(source) as raster:
             box, crs = raster.geobox.boundingbox.bbox, CRS.from_user_input(crs_name(raster.geobox))
             return SegmentsHeader(Path(source), crs, box, None, _unused(source, id_field))
     with _polygons(source, id_field) as layer:
+        require_ids(layer)
         return layer.header
 
 
@@ -72,8 +73,8 @@ def write_user_segments(
 
     ``source`` is a GeoTIFF or JPEG 2000 file whose values are ids (0 and no-data: no segment), or a shapefile,
     GeoPackage, SQLite, GeoJSON or GeoParquet file with polygons. ``id_field`` is the field with the ids of polygons;
-    None uses the number of the row in the file, from 1. Equal ids are one segment. A pixel in several polygons belongs
-    to the first in the file.
+    None uses the number of the row in the file, from 1. Text may be whole numbers. Equal ids are one segment. A pixel
+    in several polygons belongs to the first in the file.
 
     ``memory`` limits the bytes of polygons and blocks in memory; the raster is in a scratch file of 4 bytes for each
     pixel. Raises InputError if the file cannot be used.

@@ -179,10 +179,16 @@ def _borrowing_remarks(inp: Paths) -> Iterator[str]:
 
 
 def _no_samples_remarks(inp: Paths) -> Iterator[str]:
-    """A remark for each optical or radar model that has no samples."""
+    """A remark for each model that has no samples: of a region without labelled segments, optical or radar."""
     for key, path in inp.each("models"):
         summary = read_training(path).summary
-        if NO_SAMPLES in summary:
+        if NO_SAMPLES in summary and "segment_labels" in inp:
+            yield (
+                f"Region {key.region}, seed {key.seed}: {summary[NO_SAMPLES]}, so the map has no class there. Draw "
+                "more polygons, merge the region with another, or use other segments: they may be too large, or not in "
+                "the region."
+            )
+        elif NO_SAMPLES in summary:
             own, other = ("radar", "optical") if key.source else ("optical", "radar")
             yield (
                 f"Region {key.region}, seed {key.seed}: {summary[NO_SAMPLES]}, so the {own} model gives no label. "

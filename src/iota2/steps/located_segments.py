@@ -36,6 +36,16 @@ def located_segments(table: Segments, shared: SharedSegments, tile: str) -> pd.D
 
 def pixels_in_all_tiles(table: Segments, shared: SharedSegments, tile: str) -> np.ndarray:
     """(segment,) int64: pixels of each segment of a tile, in all tiles."""
-    pixels, own = table.pixels.copy(), shared.of_tile(tile)
-    pixels[own.number - 1] = own.pixels
-    return pixels
+    return _in_all_tiles(table.pixels, shared, tile)
+
+
+def mapped_in_all_tiles(table: Segments, shared: SharedSegments, tile: str) -> np.ndarray:
+    """(segment,) int64: pixels of each segment of a tile in the map, without the margins of the tiles."""
+    return _in_all_tiles(table.mapped, shared, tile)
+
+
+def _in_all_tiles(pixels: np.ndarray, shared: SharedSegments, tile: str) -> np.ndarray:
+    # segments in several tiles are those of the user, of which only pixels in the map count
+    found, own = pixels.copy(), shared.of_tile(tile)
+    found[own.number - 1] = own.pixels
+    return found

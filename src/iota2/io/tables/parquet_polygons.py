@@ -121,9 +121,13 @@ def _crs(path: Path, column: Mapping[str, Any], sample: np.ndarray) -> CRS:
 
 
 def _numpy_type(kind: pa.DataType) -> Any:
-    """The data type of numpy of a column; object for nested and other types."""
+    """The data type of numpy of a column: object for text, void for nested and other types."""
     plain = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
-    return kind.to_pandas_dtype() if plain else ("M8[s]" if pa.types.is_temporal(kind) else object)
+    if plain:
+        return kind.to_pandas_dtype()
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return object
+    return "M8[s]" if pa.types.is_temporal(kind) else np.void
 
 
 @dataclass(frozen=True)
@@ -143,6 +147,14 @@ class ParquetPolygons:
             return sum(
                 int(lacks_geometry(some.column(0)).sum()) for some in self.file.iter_batches(columns=[self.geometry])
             )
+
+    def ids(self) -> Iterator[tuple[np.ndarray, pa.Array]]:
+        """See PolygonLayer."""
+        column, first = self.header.id_column, 1
+        with _reading_errors(self.header.file):
+            for found in self.file.iter_batches(columns=[column]):
+                yield np.arange(first, first + len(found)), found.column(0)
+                first += len(found)
 
     def batches(self, around: Bounds | None, size: int) -> Iterator[PolygonBatch]:
         """See PolygonLayer; with a column of bounds, groups of rows outside are not read."""

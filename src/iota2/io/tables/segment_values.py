@@ -6,11 +6,11 @@ A Parquet file has a row for each segment, in ascending order of numbers, and a 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -136,6 +136,49 @@ def read_segments(path: Path, segments: np.ndarray, names: Sequence[str]) -> Seg
                 rows = np.isin(whole.segment, wanted[first:last], assume_unique=True)
                 found.append([getattr(whole, one.name)[rows] for one in fields(whole)])
     return SegmentValues(*(np.concatenate(column) for column in zip(*found, strict=True)))
+
+
+class ValuesByNumber:
+    """Values of segments for reading in any order; made by ``values_by_number``."""
+
+    def __init__(self, scratch: IO[bytes], shape: tuple[int, int]) -> None:
+        """``scratch``: an empty file; ``shape``: largest number of a segment, and number of values."""
+        self._scratch, self._shape, self._known = scratch, shape, np.zeros(shape[0], bool)
+        scratch.truncate(4 * shape[0] * shape[1])
+
+    def add(self, found: SegmentValues) -> None:
+        """Add some segments."""
+        rows = found.segment.astype(np.int64) - 1
+        if len(rows):
+            self._values("r+")[rows] = found.values
+            self._known[rows] = True
+
+    def of(self, numbers: np.ndarray) -> np.ndarray:
+        """(segment, name) float32: the values of some numbers (segment,); NaN for segments that were not added."""
+        values = np.full((len(numbers), self._shape[1]), np.nan, np.float32)
+        known = self._known[numbers - 1]
+        if known.any():
+            values[known] = self._values("r")[numbers[known] - 1]
+        return values
+
+    def _values(self, mode: Literal["r", "r+"]) -> np.memmap:
+        """All values; they are mapped only while some are used, to limit the memory."""
+        return np.memmap(self._scratch, np.float32, mode, shape=self._shape)
+
+
+@contextmanager
+def values_by_number(paths: Iterable[Path], names: Sequence[str], largest: int) -> Iterator[ValuesByNumber]:
+    """The values of ``names`` of all segments in some files, for reading in any order.
+
+    ``largest``: largest number of a segment. Each file is read once, to an unnamed temporary file: to read scattered
+    segments from the files would decode them again and again. Errors as in ``read_batches``.
+    """
+    with tempfile.TemporaryFile() as scratch:
+        values = ValuesByNumber(scratch, (largest, len(names)))
+        for path in paths:
+            for found in read_batches(path, names):
+                values.add(found)
+        yield values
 
 
 def _read_group(file: parquet.ParquetFile, group: int, names: Sequence[str]) -> SegmentValues:

@@ -9,6 +9,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
+from iota2.compute.segments import SegmentCounts
 from iota2.io.tables.array_files import read_arrays, write_arrays
 
 
@@ -53,14 +54,20 @@ class Segments(_Table):
     """(segment,) int64: number of its first pixel in that area on the grid of the tile, in scan order; -1 without."""
     present: np.ndarray
     """(segment,) bool: whether it has pixels in the area of the tile that is classified."""
+    mapped: np.ndarray
+    """(segment,) int64: pixels in the area of the map that the tile contributes; a computed segment may have none."""
+
+    @classmethod
+    def of(cls, identifier: np.ndarray, counts: SegmentCounts) -> Segments:
+        """The segments with their counts."""
+        return cls(identifier=identifier, **counts._asdict())
 
     @staticmethod
     def concatenated(tables: Sequence[Segments]) -> Segments:
         """The rows of all tables."""
-        none = np.zeros(0, np.int64)
-        empty = Segments(none, none, none.astype(np.int16), none, none.astype(bool))
-        columns = (one.name for one in fields(Segments))
-        return Segments(*(np.concatenate([getattr(one, name) for one in (*tables, empty)]) for name in columns))
+        every = (*tables, Segments.of(np.zeros(0, np.int64), SegmentCounts.empty(0)))
+        names = [one.name for one in fields(Segments)]
+        return Segments(**{name: np.concatenate([getattr(one, name) for one in every]) for name in names})
 
 
 @dataclass(frozen=True, eq=False)

@@ -73,6 +73,14 @@ class VectorPolygons:
         """See PolygonLayer."""
         return self._scan[1]
 
+    def ids(self) -> Iterator[tuple[np.ndarray, pa.Array]]:
+        """See PolygonLayer."""
+        column, first = self.header.id_column, 1
+        assert column is not None, "the layer has a column of ids"
+        for _, found in self._arrow([column], None, _SCAN_SIZE, geometry=False):
+            yield np.arange(first, first + len(found)), found.column(column)
+            first += len(found)
+
     def batches(self, around: Bounds | None, size: int) -> Iterator[PolygonBatch]:
         """See PolygonLayer."""
         column = self.header.id_column
@@ -94,7 +102,7 @@ class VectorPolygons:
         return rows, missing
 
     def _arrow(
-        self, columns: Sequence[str], around: Bounds | None, size: int
+        self, columns: Sequence[str], around: Bounds | None, size: int, *, geometry: bool = True
     ) -> Iterator[tuple[tuple[str, str], pa.RecordBatch]]:
         """Tables with the columns, and the names of their columns of feature number and geometry.
 
@@ -110,6 +118,7 @@ class VectorPolygons:
                 layer=self.opened.name,
                 columns=list(columns),
                 bbox=around,
+                read_geometry=geometry,
                 where=f'"{every}" IS NOT NULL' if every and around is None else None,
                 return_fids=True,
                 batch_size=size,

@@ -40,6 +40,7 @@ from iota2.io.files.atomic import replacing, replacing_folder, write_json, write
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.reductions import statistics_xml
+from iota2.io.tables.sample_tables import row_count
 from iota2.io.tables.samples import read_columns
 from iota2.io.tables.sensor_combinations import read_combinations
 from iota2.steps.sensor_models import model_of_sensors, read_seen
@@ -59,6 +60,9 @@ log = logging.getLogger(__name__)
 
 PROBABILITY_BYTES = 48
 """Bytes per sample and class while a calibration is fitted: six copies of a probability in double precision."""
+
+NO_SEGMENT = "no segment has samples to learn from"
+"""Why the model of a region has no samples, in runs on segments."""
 
 CALIBRATION_MODELS = CALIBRATION_FOLDS + 1
 """Number of models that are fitted for a calibration: one for each fold, and one without a third of the samples."""
@@ -124,7 +128,7 @@ def params(config: Config) -> TrainingParams:
 def run(job: JobContext[TrainingParams]) -> None:
     """Train the classifier on the model's samples; write the model and its card."""
     recipe = recipe_of_source(read_recipe(job.inp.recipe), job.key.source, job.params.radar)
-    model = _model_of_sensors(job, recipe) if recipe.partial else _model_of_all(job, recipe)
+    model = _model(job, recipe)
     if "statistics" in job.out:
         write_text(job.out.statistics, _statistics(model))
     if "search" in job.out:
@@ -133,17 +137,28 @@ def run(job: JobContext[TrainingParams]) -> None:
         save_model(model, folder, card)
 
 
+def _model(job: JobContext[TrainingParams], recipe: FeatureRecipe) -> Model:
+    """The model of a recipe; one without samples for a region without labelled segments."""
+    if recipe.statistics and not row_count(job.inp.samples):
+        return _without_samples(job, recipe, NO_SEGMENT)
+    return _model_of_sensors(job, recipe) if recipe.partial else _model_of_all(job, recipe)
+
+
 def _model_of_all(job: JobContext[TrainingParams], recipe: FeatureRecipe) -> Model:
     """The one model of all features of ``recipe``."""
     samples, x, reduction = read_learned(job.inp, job.key, recipe)
     if job.params.radar and not len(x):
-        return _without_samples(job, recipe)
+        return _without_samples(job, recipe, _unseen(recipe))
     return _trained(job, recipe, samples, x, reduction)
 
 
-def _without_samples(job: JobContext[TrainingParams], recipe: FeatureRecipe) -> Model:
-    """The model of a region whose samples no optical sensor sees, or no radar sensor."""
-    reason = f"no sample is seen by {' or '.join(recipe.dated)}"
+def _unseen(recipe: FeatureRecipe) -> str:
+    """Why a model of a region has no samples: no optical sensor sees them, or no radar sensor."""
+    return f"no sample is seen by {' or '.join(recipe.dated)}"
+
+
+def _without_samples(job: JobContext[TrainingParams], recipe: FeatureRecipe, reason: str) -> Model:
+    """A model that gives no label, because its region has no samples for it; ``reason``: why, as a clause."""
     log.warning("region %s, seed %d: %s", job.key.model, job.key.seed, reason)
     return model_without_samples(
         job.params.learner.classifier,
@@ -189,7 +204,7 @@ def _model_of_sensors(job: JobContext[TrainingParams], recipe: FeatureRecipe) ->
     table = job.inp.features if "features" in job.inp else job.inp.samples
     seen = read_seen(table, recipe, samples.codes)
     if job.params.radar and not seen.any:
-        return _without_samples(job, recipe)
+        return _without_samples(job, recipe, _unseen(recipe))
 
     def train(names: Combination, rows: np.ndarray) -> Model:
         learned = replace(recipe.of_sensors(names), partial=False)

@@ -161,17 +161,23 @@ class _Maps:
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:
-    """Cost of a job: the segments are predicted by one model of each run, and their classes written to all pixels."""
+    """Cost of a job: the segments are predicted by one model of each run, and their classes written to all pixels.
+
+    All models of the tile are in memory. They need no more than their training without the features of the samples.
+    """
     run, runs = facts.run, config.arg_train.runs
     segments = expected_segments(config, facts.pixels)
     features = learned_features(config.dim_red, run.recipe) * len(config.obia.stats_used)
     samples = learned_samples(config.arg_train, run.samples / runs, run.class_count * run.model_count)
-    seconds = config.learner.untrained().pixel_seconds(samples, features, run.class_count)
+    method = config.learner.untrained()
+    seconds = method.pixel_seconds(samples, features, run.class_count)
+    of_model = learned_samples(config.arg_train, run.samples_of_model(runs), run.class_count)
+    model_bytes = method.training_memory(of_model, 0, run.class_count)
     maps = facts.models * runs
     probabilities = 2 * run.class_count if layout.with_probabilities(config) else 0
     usual = facts.raster_cost((run.label_bytes + 4 + probabilities) * maps, READING_SECONDS * maps)
     return Cost(
-        usual.memory + int(segments * runs * (8 + 4 * run.class_count)),
+        usual.memory + facts.models * runs * model_bytes + int(segments * runs * (8 + 4 * run.class_count)),
         usual.seconds + segments * seconds * runs,
         usual.disk,
         usual.uncompressed,

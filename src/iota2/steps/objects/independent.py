@@ -20,6 +20,7 @@ from iota2.compute.sampling import BOTH
 from iota2.config.learner import Learner, options_of_learner
 from iota2.config.options.schema import Config
 from iota2.core.graph import JobContext, Step
+from iota2.core.nomenclature import Nomenclature
 from iota2.core.random import generator
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.tables import LEARN, VALIDATION
@@ -69,9 +70,13 @@ def run(job: JobContext[IndependentParams]) -> None:
 
     The model of the run predicts a segment if it has not learned from the polygons that give the segment its class.
     Otherwise a model predicts it that has learned from the samples of other folds of polygons. Segments whose polygons
-    are in several folds, or whose class the model has not learned, have no prediction.
+    are in several folds, or whose class the model has not learned, have no prediction. The table is empty for a model
+    without samples.
     """
     classes, model = read_classes(job.inp.classes), load_model(job.inp.model)
+    if model.without_samples:
+        _no_predictions(classes).write(job.out.predictions)
+        return
     fit = learned_fit(job.inp, job.key, model, job.params.learner, job.params.class_weight, threads=job.use.threads)
     folds = _folds(fit, model)
     segments = _segments(job, fit, folds)
@@ -90,6 +95,12 @@ def run(job: JobContext[IndependentParams]) -> None:
     tile, number, side = (segments[name].to_numpy() for name in (TILE, NUMBER, SIDE))
     table = LabelPredictions(tile.astype(str), number, side.astype(str), label, probabilities)
     table.write(job.out.predictions)
+
+
+def _no_predictions(classes: Nomenclature) -> LabelPredictions:
+    """Predictions of no segment."""
+    text, whole = np.zeros(0, "U1"), np.zeros(0, np.int64)
+    return LabelPredictions(text, whole, text, whole, np.zeros((0, len(classes.codes)), np.float32))
 
 
 def _folds(fit: LearnedFit, model: Model) -> np.ndarray:

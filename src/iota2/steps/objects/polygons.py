@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
-import shapely
 
 from iota2 import layout
 from iota2.config.options.schema import Config
 from iota2.core.cost import Cost, JobFacts
 from iota2.core.graph import JobContext, Step
-from iota2.core.grid import crs_name, resolution
+from iota2.core.grid import crs_name
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.recipe import MISSING, FeatureRecipe
 from iota2.core.tables import REGION
@@ -29,14 +29,15 @@ from iota2.io.tables.classes import read_classes
 from iota2.io.tables.polygon_tables import geopackage_bytes, group_rows, polygon_bytes, write_geopackage, write_polygons
 from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.segment_labels import NUMBER, TILE
+from iota2.io.tables.segment_values import ValuesByNumber, values_by_number
 from iota2.io.tables.segments import SegmentClasses, Segments, SharedSegments
 from iota2.io.tables.vector_source import vector_source, with_choice
 from iota2.io.tables.vectors import sqlite_max_columns
 from iota2.io.user_segments import has_polygons, user_polygons
-from iota2.steps.located_segments import expected_segments, located_segments, pixels_in_all_tiles
+from iota2.steps.located_segments import expected_segments, located_segments, mapped_in_all_tiles
 from iota2.steps.profiles import confidence_percent
 from iota2.steps.region_order import read_region_order
-from iota2.steps.segment_features import read_selected, value_files, value_names
+from iota2.steps.segment_features import value_files, value_names
 
 log = logging.getLogger(__name__)
 
@@ -89,9 +90,14 @@ def run(job: JobContext[PolygonsParams]) -> None:
 
     All features are written to the GeoParquet file, to the GeoPackage as many as it can contain.
     """
-    attributes = _Attributes.read(job)
-    none = np.zeros(0, np.int64)
-    empty = _frame(job, attributes.of(none, none), gpd.GeoSeries(crs=job.params.proj))
+    with _opened_attributes(job) as attributes:
+        _write(job, attributes)
+    write_text(job.out.style, polygon_style(attributes.classes, CODE + next(iter(attributes.runs))))
+
+
+def _write(job: JobContext[PolygonsParams], attributes: _Attributes) -> None:
+    """Write the polygons to the GeoParquet file and to the GeoPackage."""
+    empty = _frame(job, attributes.of(np.zeros(0, np.int64)), gpd.GeoSeries(crs=job.params.proj))
     write_polygons(empty, _frames(job, attributes), job.out.polygons)
     omitted = write_geopackage(job.out.polygons, job.out.layer, LAYER)
     if omitted:
@@ -102,19 +108,16 @@ def run(job: JobContext[PolygonsParams]) -> None:
             features,
             sqlite_max_columns(),
         )
-    write_text(job.out.style, polygon_style(attributes.classes, CODE + next(iter(attributes.runs))))
 
 
 def _frames(job: JobContext[PolygonsParams], attributes: _Attributes) -> Iterator[gpd.GeoDataFrame]:
     """Yield all polygons with their attributes, some at a time."""
-    for numbers, pixels, polygons in _polygons(job, attributes):
-        yield _frame(job, attributes.of(numbers, pixels), polygons)
+    for numbers, polygons in _polygons(job, attributes):
+        yield _frame(job, attributes.of(numbers), polygons)
 
 
-def _polygons(
-    job: JobContext[PolygonsParams], attributes: _Attributes
-) -> Iterator[tuple[np.ndarray, np.ndarray, gpd.GeoSeries]]:
-    """Yield numbers, ascending, pixels, and polygons of segments: those of the user's file, or the edges of pixels."""
+def _polygons(job: JobContext[PolygonsParams], attributes: _Attributes) -> Iterator[tuple[np.ndarray, gpd.GeoSeries]]:
+    """Yield numbers, ascending, and polygons of segments: those of the user's file, or the edges of pixels."""
     given, geobox = job.params, raster_geobox(job.inp.segments)
     count = group_rows(len(value_names(attributes.recipe)))
     source = with_choice(given.path, given.layer) if given.path else None
@@ -122,13 +125,11 @@ def _polygons(
         numbers = np.flatnonzero(attributes.wanted) + 1
         ids = attributes.identifier[numbers - 1]
         for at, own in user_polygons(source, given.id_field, geobox, ids, count):
-            yield numbers[at], attributes.pixels[numbers[at] - 1], own
+            yield numbers[at], own
         return
     areas = [*job.inp.all("regions_of_tile").values()] if source is None else []
     for numbers, outlines in segment_polygons(job.inp.segments, attributes.wanted, count, areas):
-        drawn = np.rint(shapely.area(outlines) / np.prod(resolution(geobox))).astype(np.int64)
-        pixels = drawn if areas else attributes.pixels[numbers - 1]
-        yield numbers, pixels, gpd.GeoSeries(outlines, crs=crs_name(geobox))
+        yield numbers, gpd.GeoSeries(outlines, crs=crs_name(geobox))
 
 
 def _frame(job: JobContext[PolygonsParams], attributes: pd.DataFrame, polygons: gpd.GeoSeries) -> gpd.GeoDataFrame:
@@ -150,20 +151,20 @@ class _Attributes:
     """(segment,) int64: position among ``regions``."""
     regions: tuple[str, ...]
     pixels: np.ndarray
-    """(segment,) int64: pixels in all tiles."""
+    """(segment,) int64: pixels in the map, in all tiles."""
     classes: Nomenclature
     runs: Mapping[str, SegmentClasses]
     """Predictions of each seed, by the suffix of its columns."""
     recipe: FeatureRecipe
-    files: tuple[Path, ...]
-    """Files of the features."""
+    values: ValuesByNumber
+    """The features."""
 
     @classmethod
-    def read(cls, job: JobContext[PolygonsParams]) -> _Attributes:
+    def read(cls, job: JobContext[PolygonsParams], recipe: FeatureRecipe, values: ValuesByNumber) -> _Attributes:
         """The attributes from the inputs of a job."""
         tile, table, shared = job.key.tile, Segments.read(job.inp.table), SharedSegments.read(job.inp.shared)
         located = located_segments(table, shared, tile)
-        pixels = pixels_in_all_tiles(table, shared, tile)
+        pixels = mapped_in_all_tiles(table, shared, tile)
         home = (located[TILE] == tile) & (located[NUMBER] == np.arange(1, len(table) + 1))
         regions = read_region_order(job.inp.regions, job.params.region_priority)
         found = {key.seed: path for key, path in sorted(job.inp.each("predictions"))}
@@ -177,18 +178,18 @@ class _Attributes:
             pixels,
             read_classes(job.inp.classes),
             runs,
-            read_recipe(job.inp.recipe),
-            tuple(value_files(job.inp)),
+            recipe,
+            values,
         )
 
-    def of(self, numbers: np.ndarray, pixels: np.ndarray) -> pd.DataFrame:
-        """The attributes of the segments with these ``numbers`` (segment,), which are ascending, and ``pixels``."""
+    def of(self, numbers: np.ndarray) -> pd.DataFrame:
+        """The attributes of the segments with these ``numbers`` (segment,), which are ascending."""
         rows = numbers - 1
         columns = {
             "segment": self.identifier[rows],
             "tile": pd.array([self.tile] * len(rows), "string"),
             "region": pd.array(np.array(self.regions, object)[self.region[rows]], "string"),
-            "pixels": pixels,
+            "pixels": self.pixels[rows],
         }
         for suffix, found in self.runs.items():
             predicted = _class_columns(self.classes, found.label[rows], found.confidence[rows])
@@ -197,12 +198,16 @@ class _Attributes:
 
     def _features(self, numbers: np.ndarray) -> pd.DataFrame:
         """The features; NaN without value."""
-        names = value_names(self.recipe)
-        values = np.full((len(numbers), len(names)), np.nan, np.float32)
-        if len(numbers):
-            found = read_selected(self.files, numbers, self.recipe)
-            values[np.searchsorted(numbers, found.segment)] = np.where(found.values == MISSING, np.nan, found.values)
-        return pd.DataFrame(values, columns=names)
+        values = self.values.of(numbers)
+        return pd.DataFrame(np.where(values == MISSING, np.nan, values), columns=value_names(self.recipe))
+
+
+@contextmanager
+def _opened_attributes(job: JobContext[PolygonsParams]) -> Iterator[_Attributes]:
+    """The attributes, whose features are in a temporary file, since polygons are not in the order of numbers."""
+    recipe, segments = read_recipe(job.inp.recipe), len(Segments.read(job.inp.table))
+    with values_by_number(value_files(job.inp), value_names(recipe), segments) as values:
+        yield _Attributes.read(job, recipe, values)
 
 
 def _class_columns(classes: Nomenclature, label: np.ndarray, confidence: np.ndarray) -> dict[str, pd.Series]:

@@ -17,10 +17,11 @@ from iota2.config.options.schema import Config
 from iota2.core.cost import POINT_BYTES, SAMPLE_BYTES, SAMPLE_VALUE_BYTES, SECONDS_PER_JOB, Cost, JobFacts
 from iota2.core.graph import JobContext, Step, optional
 from iota2.core.grid import pixel_centres
+from iota2.core.losses import SAMPLES, Amount, ClassLosses, losses_csv
+from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import CODE, LEARN, ORIGIN, TILE, sample_columns, seed_column
 from iota2.core.tables import REGION as MAP_REGION
 from iota2.core.words import counted
-from iota2.errors import InputError
 from iota2.io.files.atomic import write_text
 from iota2.io.rasters.files import raster_geobox
 from iota2.io.tables import segment_labels
@@ -52,6 +53,8 @@ PLACE = "place"
 """Column of the number of its first pixel on the grid of the tile."""
 PIXELS = "pixels"
 """Column of the number of pixels of the whole segment, in all tiles."""
+LABELLED = segment_labels.LABELLED
+"""Column of the number of learning pixels of the class."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,10 @@ def params(config: Config) -> SegmentSampleParams:
 
 
 def run(job: JobContext[SegmentSampleParams]) -> None:
-    """Select samples of each class among the labelled segments of the region, and write them with their features."""
+    """Select samples of each class among the labelled segments of the region, and write them with their features.
+
+    A region without any is mapped without classes.
+    """
     given, classes = job.params.options, read_classes(job.inp.classes)
     names = read_region_order(job.inp.regions, job.params.region_priority)
     labels = read_segment_labels(job.inp.labels)
@@ -85,16 +91,47 @@ def run(job: JobContext[SegmentSampleParams]) -> None:
     requested = requested_numbers(options, available, classes)
     targets = capped(requested, given.most)
     draw = Draw(given.random_seed + job.key.seed, "segments", job.key.model)
-    chosen = found[draw.chosen(options, codes, targets)]
+    taken = draw.chosen(options, codes, targets)
+    chosen = found[taken]
     if chosen.empty:
-        raise InputError(
-            f"Region {job.key.region}, seed {job.key.seed}: no sample to learn from; {counted(len(labels), 'segment')} "
-            "of the region have a class in learning polygons, and no validation polygon. Draw more polygons, merge the "
-            "region with another, or use other segments: they may be too large, or not in the region."
+        log.warning(
+            "region %s, seed %d: no sample to learn from; %s of the region with a class in learning polygons, and "
+            "without pixels of validation polygons",
+            job.key.region,
+            job.key.seed,
+            counted(len(labels), "segment"),
         )
     omitted = left_out(requested, targets)
     write_text(job.out.rates, rates_csv(targets, available, chosen, omitted))
-    _write_samples(job, chosen)
+    written = _write_samples(job, chosen)
+    write_text(job.out.losses, losses_csv(_losses(found, taken, written, omitted, classes)))
+
+
+def _losses(
+    found: pd.DataFrame, taken: np.ndarray, written: pd.DataFrame, omitted: Mapping[int, int], classes: Nomenclature
+) -> Iterator[ClassLosses]:
+    """Samples of each class, and those that were lost with their learning pixels, by reason.
+
+    ``found``: all that are available; ``taken`` (sample,) bool: those that were drawn; ``written``: of these, those
+    with features; ``omitted``: number above the maximum, by class. The draw does not separate the latter from those
+    that were not requested: pixels are divided in proportion.
+    """
+    for code in classes.codes:
+        left, selected, learned = (_amount(samples, code) for samples in (found[~taken], found[taken], written))
+        most = min(omitted.get(code, 0), left.samples)
+        beyond = Amount(samples=most, pixels=round(left.pixels * most / max(1, left.samples)))
+        amounts = {
+            "selection": left - beyond,
+            "max_samples": beyond,
+            "no_clear_date": selected - learned,
+            SAMPLES: learned,
+        }
+        yield ClassLosses(code, str(classes.label(code)), amounts, of_segments=True)
+
+
+def _amount(samples: pd.DataFrame, code: int) -> Amount:
+    own = samples[samples[CODE] == code]
+    return Amount(samples=len(own), pixels=int(own[LABELLED].sum()))
 
 
 def _whole_segments(job: JobContext[SegmentSampleParams], labels: pd.DataFrame) -> pd.DataFrame:
@@ -105,7 +142,8 @@ def _whole_segments(job: JobContext[SegmentSampleParams], labels: pd.DataFrame) 
         rows = own[segment_labels.NUMBER].to_numpy()
         table = Segments.read(path)
         pixels = pixels_in_all_tiles(table, shared, key.tile)[rows - 1]
-        labelled = own[segment_labels.CODE], own[segment_labels.POLYGON]
+        learning = np.rint(own[segment_labels.LABELLED] * own[segment_labels.SHARE]).astype(np.int64)
+        labelled = own[segment_labels.CODE], own[segment_labels.POLYGON], learning
         frames.append(_frame(key.tile, rows, table.place[rows - 1], pixels, *labelled))
     return pd.concat(frames, ignore_index=True)
 
@@ -125,34 +163,40 @@ def _labelled_parts(job: JobContext[SegmentSampleParams], labels: pd.DataFrame) 
         code = code_of.loc[parts.polygon].to_numpy()
         own = np.isin(parts.polygon, learning) & (class_of.reindex(keys).to_numpy() == code)
         rows = np.flatnonzero(own) + 1
-        frames.append(_frame(key.tile, rows, parts.place[own], pixels[own], code[own], parts.polygon[own]))
+        labelled = code[own], parts.polygon[own], parts.pixels[own]
+        frames.append(_frame(key.tile, rows, parts.place[own], pixels[own], *labelled))
     return pd.concat(frames, ignore_index=True)
 
 
 def _frame(tile: str, *columns: np.ndarray | pd.Series) -> pd.DataFrame:
-    """Samples of a tile: ``columns`` are row, place, pixels of the whole segment, class and polygon."""
-    names = ROW, PLACE, PIXELS, CODE, ORIGIN
+    """Samples of a tile: row, place, pixels of the whole segment, class, polygon, and learning pixels of the class."""
+    names = ROW, PLACE, PIXELS, CODE, ORIGIN, LABELLED
     return pd.DataFrame({TILE: tile, **{name: np.asarray(one) for name, one in zip(names, columns, strict=True)}})
 
 
-def _write_samples(job: JobContext[SegmentSampleParams], chosen: pd.DataFrame) -> None:
-    """Write the samples as points at their first pixels, in the order of tiles."""
+def _write_samples(job: JobContext[SegmentSampleParams], chosen: pd.DataFrame) -> pd.DataFrame:
+    """Write the samples as points at their first pixels, in the order of tiles; return those that have features."""
     recipe, proj = read_recipe(job.inp.recipe), job.params.options.proj
-    values, points = [], []
+    attributes = {MAP_REGION: job.key.region}
+    values, points, written = [np.zeros((0, len(recipe.names)), np.float32)], [], [chosen.iloc[:0]]
     for tile in chosen[TILE].unique().tolist():
         rows, geobox = chosen[chosen[TILE] == tile], raster_geobox(job.inp.at("segments", tile=tile))
         found = read_selected(_files(job, tile), rows[ROW].to_numpy(), recipe)
         found = found.take(found.seen > 0)
         rows = rows.set_index(ROW).loc[found.segment]
+        written.append(rows)
         place = rows[PLACE].to_numpy()
         x, y = pixel_centres(geobox, *np.divmod(place, geobox.shape[1]))
         centres = gpd.GeoSeries(gpd.points_from_xy(x, y, crs=geobox.crs)).to_crs(proj)
-        frame = rows.drop(columns=[PLACE, PIXELS]).assign(**{MAP_REGION: job.key.region})
+        frame = rows.drop(columns=[PLACE, PIXELS, LABELLED]).assign(**attributes)
         points.append(gpd.GeoDataFrame(frame, geometry=centres.to_numpy(), crs=proj))
         values.append(features_of(replace(found, pixels=rows[PIXELS].to_numpy()), recipe))
+    none = chosen.iloc[:0].drop(columns=[ROW, PLACE, PIXELS, LABELLED]).assign(**attributes)
+    points = points or [gpd.GeoDataFrame(none, geometry=[], crs=proj)]
     whole = gpd.GeoDataFrame(pd.concat(points, ignore_index=True), crs=proj)
     x = np.concatenate(values)
     write_points(whole, sample_columns(recipe), x, np.arange(len(x)), job.out.samples)
+    return pd.concat(written)
 
 
 def _files(job: JobContext[SegmentSampleParams], tile: str) -> Iterator[Path]:
@@ -180,6 +224,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
 
 STEP = Step(
     name="segmentSamples",
+    version=2,
     group="sampling",
     about="Select the segments from which each model learns.",
     task="segment_samples_{region}{submodel}_seed_{seed}",
@@ -201,7 +246,7 @@ STEP = Step(
         "part_labelled": optional(layout.PART_LABELLED),
         "labelled": optional(layout.TILE_LABELLED),
     },
-    makes={"samples": layout.MODEL_SAMPLES, "rates": layout.RATES},
+    makes={"samples": layout.MODEL_SAMPLES, "rates": layout.RATES, "losses": layout.SEGMENT_LOSSES},
     params=params,
     cost=cost,
 )

@@ -30,7 +30,7 @@ from iota2.steps.blocks import copy_shape
 from iota2.steps.located_segments import expected_segments
 from iota2.steps.region_order import read_region_order
 
-SEGMENT_BYTES = 40
+SEGMENT_BYTES = 48
 """Bytes of memory of a segment in the tables of a job."""
 
 
@@ -75,11 +75,12 @@ def run(job: JobContext[SegmentationParams]) -> None:
     names = read_region_order(job.inp.regions, given.region_priority)
     with ExitStack() as stack:
         classified = _Area.opened(job.inp.all("masks"), names, stack)
+        own = _Area.opened(job.inp.all("regions_of_tile"), names, stack)
         if given.path is None:
             area, identifier = classified, _write_computed(job, classified)
             notes: tuple[str, ...] = ()
         else:
-            area = _Area.opened(job.inp.all("regions_of_tile"), names, stack)
+            area = own
             source = with_choice(given.path, given.layer)
             found = write_user_segments(source, given.id_field, area.geobox, job.out.segments, job.use.memory)
             identifier = found.ids
@@ -87,9 +88,15 @@ def run(job: JobContext[SegmentationParams]) -> None:
         counts = SegmentCounts.empty(len(identifier))
         with RasterReader(job.out.segments) as raster:
             for block in area.blocks(job):
-                numbers, ranks, inside = raster.read(block.geobox), area.ranks(block), classified.ranks(block) >= 0
-                counts.add(numbers, ranks, inside, origin=(block.rows[0], block.cols[0]), width=area.geobox.shape[1])
-    Segments(identifier, *counts).write(job.out.table)
+                counts.add(
+                    raster.read(block.geobox),
+                    area.ranks(block),
+                    classified.ranks(block) >= 0,
+                    own.ranks(block) >= 0,
+                    origin=(block.rows[0], block.cols[0]),
+                    width=area.geobox.shape[1],
+                )
+    Segments.of(identifier, counts).write(job.out.table)
     write_remarks(job.out.notes, remarks_about(notes, "segments"))
 
 
@@ -208,6 +215,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
 
 STEP = Step(
     name="segmentation",
+    version=2,
     group="sampling",
     about="Write the segments of each tile on its grid.",
     task="segmentation_{tile}",

@@ -19,10 +19,10 @@ def run(job: JobContext) -> None:
 
 
 def _pixels_by_tile(job: JobContext) -> Iterator[tuple[str, np.ndarray]]:
-    """Tiles with the pixels of their segments; 0 for segments whose home is another tile."""
+    """Tiles with the pixels of their segments in the map; 0 for segments whose home is another tile."""
     shared = SharedSegments.read(job.inp.shared)
     for key, path in job.inp.each("tables"):
-        pixels, own = Segments.read(path).pixels.copy(), shared.of_tile(key.tile)
+        pixels, own = Segments.read(path).mapped.copy(), shared.of_tile(key.tile)
         pixels[own.number - 1] = np.where(own.home, own.pixels, 0)
         yield key.tile, pixels
 

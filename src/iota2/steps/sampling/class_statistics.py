@@ -16,22 +16,36 @@ from iota2.core.graph import JobContext, Step, optional
 from iota2.core.losses import LEARNING, RESERVED, SAMPLES, USABLE, VALIDATION, Amount, ClassLosses, losses_csv
 from iota2.core.tables import CODE, FUSION, LEARN, ORIGIN, UNUSED, seed_column
 from iota2.core.tables import VALIDATION as VALIDATION_SIDE
+from iota2.errors import InputError
 from iota2.io.files.atomic import write_text
-from iota2.io.tables import segment_labels
 from iota2.io.tables.classes import read_classes
-from iota2.io.tables.polygon_losses import read_class_losses
+from iota2.io.tables.polygon_losses import read_class_losses, read_losses_csv
 from iota2.io.tables.rates import Rate, borrows, read_rates
 from iota2.io.tables.samples import read_columns
 from iota2.io.tables.segment_labels import read_segment_labels
 from iota2.io.tables.vectors import read_vector
+from iota2.steps.labelled_parts import labelled_parts
+from iota2.steps.segment_losses import losses_before_selection
+
+SELECTED = ("selection", "max_samples", "no_clear_date", SAMPLES)
+"""Stage and reasons that are counted with the selection of samples."""
 
 
 def run(job: JobContext) -> None:
-    """Count the samples by class and region, and the losses between polygons and samples."""
+    """Count the samples by class and region, and the losses between polygons and samples.
+
+    InputError if no region of a run on segments has samples; without samples in one of them, the others are mapped.
+    """
     counts: dict[str, pd.Series] = {}
     for key, path in job.inp.each("samples"):
         codes, found = np.unique(read_columns(path, [CODE], int), return_counts=True)
         counts[key.model] = pd.Series(found, index=codes)
+    if "segments" in job.inp and not any(len(found) for found in counts.values()):
+        raise InputError(
+            f"Seed {job.key.seed}: no region has a segment to learn from, which has a class in learning polygons, and "
+            "no pixel of validation polygons. Draw more polygons, or use other segments: they may be too large, or not "
+            "at the polygons."
+        )
     table = pd.DataFrame(counts).fillna(0).astype(int).sort_index()
     table.insert(0, "all", table.sum(axis=1))
     table.columns = [c if c == "all" else f"region_{c}" for c in table.columns]
@@ -50,18 +64,31 @@ def _fates(job: JobContext, counts: Mapping[str, pd.Series]) -> list[ClassLosses
     by_model = {key.model: read_rates(path) for key, path in job.inp.each("rates")}
     own = {name: rates for name, rates in by_model.items() if not borrows(rates)}
     samples = sum((Counter(counts[name].to_dict()) for name in own), Counter[int]())
-    segments = read_segment_labels(job.inp.segments) if "segments" in job.inp else None
+    of_segments = "segments" in job.inp
+    by_segment = _losses_of_segments(job, polygons) if of_segments else {}
     fates = []
     for code, label in zip(classes.codes, classes.labels, strict=True):
         amounts = losses_before_split.get(code, {}) | polygon_amounts(code, polygons, job.key.seed)
-        selected = selection_amounts(code, own.values(), samples[code])
-        if segments is None:
-            amounts |= {what: Amount(pixels=count) for what, count in selected.items()}
+        if of_segments:
+            amounts |= by_segment[code]
         else:
-            amounts |= {what: Amount(samples=count) for what, count in selected.items()}
-            amounts |= {what: Amount(segments=count) for what, count in unused_segments(code, segments).items()}
-        fates.append(ClassLosses(code, str(label), amounts, of_segments=segments is not None))
+            selected = selection_amounts(code, own.values(), samples[code])
+            amounts |= {what: Amount(pixels=count) for what, count in selected.items()}
+        fates.append(ClassLosses(code, str(label), amounts, of_segments=of_segments))
     return fates
+
+
+def _losses_of_segments(job: JobContext, polygons: pd.DataFrame) -> dict[int, dict[str, Amount]]:
+    """Samples and losses after the split, by class code, in runs on segments."""
+    models = [read_losses_csv(path) for path in job.inp.all("model_losses").values()]
+    parts, labels = labelled_parts(job.inp, job.key.seed), read_segment_labels(job.inp.segments)
+    learning = polygons[polygons[seed_column(job.key.seed)].isin([LEARN, BOTH])].groupby(CODE)["pixels"].sum()
+    found = losses_before_selection(parts, labels, dict(zip(learning.index.tolist(), learning.tolist(), strict=True)))
+    for entry in (one for of_model in models for one in of_model):
+        amounts = found.setdefault(entry.code, {})
+        for what in SELECTED:
+            amounts[what] = amounts.get(what, Amount()) + entry.of(what)
+    return found
 
 
 def polygon_pixels(reference: gpd.GeoDataFrame, tables: Iterable[Path]) -> pd.DataFrame:
@@ -99,13 +126,6 @@ def selection_amounts(code: int, rates: Iterable[Mapping[int, Rate]], samples: i
     }
 
 
-def unused_segments(code: int, labels: pd.DataFrame) -> dict[str, int]:
-    """Segments with learning pixels mostly of one class that do not learn, by reason."""
-    own = labels[(labels[segment_labels.SIDE] == LEARN) & (labels[segment_labels.CODE] == code)]
-    reasons = {"both_sides": segment_labels.BOTH_SIDES, "no_majority": segment_labels.NO_MAJORITY}
-    return {what: int((own[segment_labels.REASON] == reason).sum()) for what, reason in reasons.items()}
-
-
 def _amount(polygons: pd.DataFrame) -> Amount:
     """Number of polygons that have pixels, and their pixels."""
     return Amount(int((polygons["pixels"] > 0).sum()), int(polygons["pixels"].sum()))
@@ -126,7 +146,11 @@ STEP = Step(
         "losses": layout.REFERENCE_LOSSES,
         "classes": layout.CODES,
         "segments": optional(layout.SEGMENT_LABELS),
+        "tables": optional(layout.SEGMENT_TABLE),
+        "shared": optional(layout.SHARED_SEGMENTS),
+        "parts": optional(layout.LABELLED_PARTS),
+        "model_losses": optional(layout.SEGMENT_LOSSES),
     },
     makes={"statistics": layout.CLASS_STATISTICS, "losses": layout.LOSSES},
-    version=3,
+    version=4,
 )
