@@ -15,7 +15,7 @@ test: lint suite   ## All checks of a change: lint, then suite
 suite: .venv/ready ## Run the tests, without those that take minutes
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not long"
 
-long: .venv/ready  ## Run tests that take minutes, and further whole runs: clusters, full and slow disks, dying workers, every sensor
+long: .venv/ready  ## Run tests that take minutes, and whole runs that repeat what faster tests show
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m long
 
 lint: .venv/ready  ## Run ruff, mypy and import rules, and check that the reference pages are up to date

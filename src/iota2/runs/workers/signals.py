@@ -20,7 +20,8 @@ GRACE_SECONDS = 30.0
 def end_on_sigterm() -> None:
     """Install a handler of SIGTERM that ends this process like Ctrl-C, and kills it after ``GRACE_SECONDS``.
 
-    It also works if SIGINT is ignored, as in background jobs of a script. Must be called in the main thread.
+    It also works if SIGINT is ignored, as in background jobs of a script. Must be called in the main thread. A forked
+    process has the handler, but is only killed if it calls this function again.
     """
     signal.set_wakeup_fd(_signal_pipe(), warn_on_full_buffer=False)
     signal.signal(signal.SIGTERM, _interrupt)
@@ -35,7 +36,6 @@ def _interrupt(number: int, frame: object) -> NoReturn:
 @cache
 def _signal_pipe() -> int:
     """A pipe for signal numbers and a thread that reads it, because a blocked main thread cannot run handlers."""
-    os.register_at_fork(after_in_child=_leave_signal_pipe)
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     threading.Thread(target=_end_after_grace, args=(reader,), daemon=True, name="iota2-sigterm").start()
@@ -44,8 +44,13 @@ def _signal_pipe() -> int:
 
 def _leave_signal_pipe() -> None:
     """In a forked process: write no more signals to the pipe of its parent, which would end the parent."""
-    signal.set_wakeup_fd(-1)
-    _signal_pipe.cache_clear()
+    if _signal_pipe.cache_info().currsize:
+        signal.set_wakeup_fd(-1)
+        os.close(_signal_pipe())
+        _signal_pipe.cache_clear()
+
+
+os.register_at_fork(after_in_child=_leave_signal_pipe)
 
 
 def _end_after_grace(reader: int) -> None:
