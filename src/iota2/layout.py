@@ -1243,7 +1243,8 @@ SEGMENT_LAYER_STYLE = Artifact(
 )
 ALL_SEGMENTS = Artifact(
     "final/vectors/segments.parquet",
-    "Polygons of the segments of all tiles, in `proj`, with class, confidence and all features, as GeoParquet.",
+    "Polygons of the segments of all tiles, in `proj`, with class, confidence and all features, as GeoParquet: columns "
+    "`<feature>_mean`, `_min`, `_max`, `_std`; the statistic `count` is the column `pixels`.",
     role="product",
 )
 DOUBTFUL_SEGMENTS = Artifact(

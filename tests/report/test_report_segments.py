@@ -39,13 +39,15 @@ PIXELS = validation_accuracy({0: counts((0, 1, 1, 900, 50), (1, 2, 2, 90, 500), 
 
 def report(seeds: int = 1) -> SegmentsReport:
     validated = validation_accuracy(dict.fromkeys(range(seeds), SEGMENTS), (1, 2))
-    return SegmentsReport(SegmentSizes({"A": 1200, "B": 34}, 24.5), dict.fromkeys(range(seeds), LABELLED), validated)
+    sizes, labelled = SegmentSizes({"A": 1200, "B": 34}, 24.5), dict.fromkeys(range(seeds), LABELLED)
+    return SegmentsReport(sizes, labelled, validated, whole=True)
 
 
 def test_sentences_give_the_numbers_of_segments() -> None:
     assert segment_sentences(report()) == (
         "The map has 1,234 segments, with a median size of 24.5 pixels.",
         "Segments with labelled pixels (seed 0): 60.",
+        "Models learn from whole segments (obia.full_learn_segment).",
         "For learning: 30 segments. Left out: 5 segments with pixels of both learning and validation polygons; 2 "
         "segments without a single class of at least half of the labelled pixels.",
         "For validation: 14 segments. Left out: 1 segment without a single class of at least half of "
@@ -53,10 +55,18 @@ def test_sentences_give_the_numbers_of_segments() -> None:
     )
 
 
+def test_the_report_says_if_models_learn_from_labelled_parts() -> None:
+    found = replace(report(), whole=False)
+    assert "Models learn from the parts of segments inside learning polygons of their class." in segment_sentences(
+        found
+    )
+    assert [segments_json(one)["learned"] for one in (report(), found)] == ["whole segments", "labelled parts"]
+
+
 def test_nothing_is_left_out_without_such_segments() -> None:
     one = LabelledSegments(3, {1: 2}, {}, 0, {1: 1}, 0)
     found = segment_sentences(replace(report(), labelled={0: one}))
-    assert found[2:] == ("For learning: 2 segments. Left out: none.", "For validation: 1 segment. Left out: none.")
+    assert found[3:] == ("For learning: 2 segments. Left out: none.", "For validation: 1 segment. Left out: none.")
 
 
 def test_many_segments_on_both_sides_cause_a_remark() -> None:

@@ -41,12 +41,10 @@ _MERGE_LEAST = 1 << 20
 
 @dataclass(frozen=True)
 class UserSegments:
-    """The segments of a tile, in the order of their numbers in the raster, from 1."""
+    """The segments with pixels on a tile, in the order of their numbers in the raster, from 1."""
 
     ids: np.ndarray
     """(segment,) int64 ids in the user's file, ascending."""
-    pixels: np.ndarray
-    """(segment,) int64 number of pixels, at least 1."""
     notes: tuple[str, ...]
     """Texts about polygons and pixels that were treated in a way that the user may not expect."""
 
@@ -183,7 +181,7 @@ def _polygons(source: str | Path, id_field: str | None) -> AbstractContextManage
 
 def _write_ids(raster: SegmentRaster, geobox: GeoBox, out: Path) -> UserSegments:
     """Read the raster twice: first for the ids of the tile, then for their numbers."""
-    ids, pixels = _counted_ids(raster, geobox)
+    ids = _ids(raster, geobox)
     with RasterWriter(out, RasterProfile(geobox, "uint32", nodata=0)) as writer:
         for block, values in raster.blocks(geobox):
             first, lengths = _runs(values)
@@ -191,20 +189,19 @@ def _write_ids(raster: SegmentRaster, geobox: GeoBox, out: Path) -> UserSegments
             found[first == 0] = 0
             writer.write(block, np.repeat(found.astype(np.uint32), lengths).reshape(values.shape))
     note = raster.note(geobox)
-    return UserSegments(ids, pixels, (note,) if note else ())
+    return UserSegments(ids, (note,) if note else ())
 
 
-def _counted_ids(raster: SegmentRaster, geobox: GeoBox) -> tuple[np.ndarray, np.ndarray]:
-    """All ids of a tile but 0, ascending, and their numbers of pixels."""
-    none = np.zeros(0, np.int64)
-    parts, waiting = [(none, none)], 0
+def _ids(raster: SegmentRaster, geobox: GeoBox) -> np.ndarray:
+    """All ids of a tile but 0, ascending."""
+    parts, waiting = [np.zeros(0, np.int64)], 0
     for _, values in raster.blocks(geobox):
-        parts.append(_summed(*_runs(values)))
-        waiting += len(parts[-1][0])
-        if waiting > max(_MERGE_LEAST, len(parts[0][0])):
-            parts, waiting = [_merged(parts)], 0
-    ids, pixels = _merged(parts)
-    return ids[ids != 0], pixels[ids != 0]
+        parts.append(np.unique(_runs(values)[0]))
+        waiting += len(parts[-1])
+        if waiting > max(_MERGE_LEAST, len(parts[0])):
+            parts, waiting = [np.unique(np.concatenate(parts))], 0
+    ids = np.unique(np.concatenate(parts))
+    return ids[ids != 0]
 
 
 def _runs(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -212,16 +209,6 @@ def _runs(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     flat = values.ravel()
     starts = np.flatnonzero(np.concatenate([[True], flat[1:] != flat[:-1]]))
     return flat[starts], np.diff(starts, append=len(flat))
-
-
-def _merged(parts: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    return _summed(*(np.concatenate(both) for both in zip(*parts, strict=True)))
-
-
-def _summed(values: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Different values, ascending, and the sums of their counts."""
-    found, which = np.unique(values, return_inverse=True)
-    return found, np.bincount(which, weights=counts, minlength=len(found)).astype(np.int64)
 
 
 # ------------------------------------------------------------------------------------------ polygons
@@ -259,14 +246,13 @@ def _write_polygons(layer: PolygonLayer, geobox: GeoBox, out: Path, memory: int)
         local = np.zeros(len(ids) + 1, np.uint32)
         local[1:][won] = which + 1
         _write_numbers(numbers, local, geobox, out, memory)
-    pixels = np.bincount(which, weights=raster.won[won], minlength=len(found)).astype(np.int64)
     notes = (
         *layer.header.notes,
         *tally.notes(layer.without_geometry()),
         *_polygon_notes(raster, within),
         *_id_notes(ids),
     )
-    return UserSegments(found, pixels, notes)
+    return UserSegments(found, notes)
 
 
 def _centres(geobox: GeoBox) -> tuple[np.ndarray, np.ndarray]:

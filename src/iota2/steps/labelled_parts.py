@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from iota2.core.graph import Paths
-from iota2.core.tables import CODE, ORIGIN, seed_column
-from iota2.io.tables.segment_labels import NUMBER, REGION, TILE
+from iota2.core.tables import CODE, ORIGIN, REGION, seed_column
+from iota2.io.tables.segment_labels import NUMBER, TILE
 from iota2.io.tables.segments import LabelledParts, Segments, SharedSegments
 from iota2.io.tables.vectors import read_vector
 from iota2.steps.located_segments import located_segments

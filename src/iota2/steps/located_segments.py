@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from iota2.config.options.schema import Config
-from iota2.io.tables.segment_labels import NUMBER, REGION, TILE
+from iota2.core.tables import REGION
+from iota2.io.tables.segment_labels import NUMBER, TILE
 from iota2.io.tables.segments import Segments, SharedSegments
 
 SMALL_SEGMENT = 50

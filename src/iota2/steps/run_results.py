@@ -105,6 +105,7 @@ def read_run_results(
     fused_models: FusedModels | None,
     fusion: FusionParams | None,
     bayesian: bool,
+    whole_segments: bool,
 ) -> RunResults:
     """The results, from the inputs of the report.
 
@@ -112,6 +113,7 @@ def read_run_results(
     near borders of regions. ``sensors_share``: share of the pixels above which a combination of sensors gets its own
     model. ``fused_models``: how the models of a pixel are combined; None if there is one for each region. ``fusion``:
     options of the fusion of runs; None without. ``bayesian``: whether the map is smoothed by Bayesian smoothing.
+    ``whole_segments``: whether models learn from whole segments, in runs on segments.
     """
     classes = read_classes(inp.classes)
     learned = read_learned_models(inp, classes, sensors_share, fused_models)
@@ -128,7 +130,7 @@ def read_run_results(
             fused_models is not None and fused_models.agreement,
         ),
         BordersData(_map_stages(inp), blended),
-        read_segments_report(inp, classes),
+        read_segments_report(inp, classes, whole=whole_segments),
         read_fusion(inp, fusion, classes) if fusion else None,
         bayesian,
     )

@@ -25,8 +25,8 @@ from iota2.io.tables.segment_sizes import read_segment_sizes
 from iota2.report.results.segments import LabelledSegments, SegmentsReport
 
 
-def read_segments_report(inp: Paths, classes: Nomenclature) -> SegmentsReport | None:
-    """From the inputs of the report; None in runs on pixels."""
+def read_segments_report(inp: Paths, classes: Nomenclature, *, whole: bool) -> SegmentsReport | None:
+    """From the inputs of the report; None in runs on pixels. ``whole``: whether models learn from whole segments."""
     if "segment_sizes" not in inp:
         return None
     counts = {key.seed: read_segment_counts(path) for key, path in inp.each("segment_validation")}
@@ -34,6 +34,7 @@ def read_segments_report(inp: Paths, classes: Nomenclature) -> SegmentsReport | 
         read_segment_sizes(inp.segment_sizes),
         {key.seed: _labelled(path) for key, path in inp.each("segment_labels")},
         validation_accuracy(counts, classes.codes),
+        whole,
     )
 
 

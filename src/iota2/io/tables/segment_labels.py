@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from iota2.core.tables import REGION
 from iota2.errors import InputError
 from iota2.io.files.atomic import write_text
 
-TILE, NUMBER, REGION, SIDE, CODE, POLYGON, LABELLED, SHARE, REASON = COLUMNS = (
+TILE, NUMBER, SIDE, CODE, POLYGON, LABELLED, SHARE, REASON = (
     "tile",
     "number",
-    "region",
     "side",
     "code",
     "polygon",
@@ -21,6 +21,7 @@ TILE, NUMBER, REGION, SIDE, CODE, POLYGON, LABELLED, SHARE, REASON = COLUMNS = (
     "share",
     "reason",
 )
+COLUMNS = (TILE, NUMBER, REGION, SIDE, CODE, POLYGON, LABELLED, SHARE, REASON)
 """Columns: home tile of the segment, and its number there; position of its region among
 the regions by priority; side of the split; class; polygon of the class with most of the pixels; labelled pixels of the
 side; share of the class among them; and why the segment is not used, empty if it is."""

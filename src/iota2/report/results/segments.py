@@ -25,6 +25,10 @@ _BY_SEGMENT = (
     "class is the one that the model predicts. By pixel: the pixels of the map count, so large segments count "
     "more, and in a segment with validation pixels of several classes only those of one class are correct."
 )
+_LEARNED = {
+    True: "Models learn from whole segments (obia.full_learn_segment).",
+    False: "Models learn from the parts of segments inside learning polygons of their class.",
+}
 _ROWS: Mapping[Subset, str] = {
     "all": "",
     "apart": f", only polygons more than {NEIGHBOUR_METRES:g} m from all learning polygons of their class",
@@ -59,6 +63,8 @@ class SegmentsReport:
     """By seed."""
     validated: ValidationAccuracy
     """Accuracy by segment; its numbers of pixels are numbers of segments."""
+    whole: bool
+    """Whether models learn from whole segments, not from their parts inside learning polygons."""
 
 
 def segment_sentences(found: SegmentsReport) -> tuple[str, ...]:
@@ -70,6 +76,7 @@ def segment_sentences(found: SegmentsReport) -> tuple[str, ...]:
     return (
         f"The map has {_segments(sizes.count)}{_median(sizes)}.",
         f"Segments with labelled pixels (seed {seed}): {one.labelled:,}.",
+        _LEARNED[found.whole],
         f"For learning: {_segments(learning)}. Left out: {_left_out(both, one.no_majority)}.",
         f"For validation: {_segments(validation)}. Left out: {_left_out(0, one.no_majority_validation)}.",
     )
@@ -182,6 +189,7 @@ def segments_json(found: SegmentsReport) -> dict[str, Any]:
     """The values of ``metrics.json``, with lists in the order of the labels::
 
     segments, median_pixels   number and median size; tiles: number by tile
+    learned                   what models learn from: whole segments, or labelled parts
     seeds                     [{seed, labelled, learning, both_sides, no_majority, validation,
                               no_majority_validation}]: segments with labelled pixels, of them for learning by
                               class, left out because they also have pixels of validation polygons by class, left
@@ -201,6 +209,7 @@ def segments_json(found: SegmentsReport) -> dict[str, Any]:
         "segments": found.sizes.count,
         "median_pixels": defined(found.sizes.median),
         "tiles": dict(found.sizes.tiles),
+        "learned": "whole segments" if found.whole else "labelled parts",
         "seeds": [
             {
                 "seed": seed,

@@ -23,11 +23,11 @@ from iota2.core.graph import JobContext, Step
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.random import generator
 from iota2.core.recipe import FeatureRecipe
-from iota2.core.tables import LEARN, VALIDATION
+from iota2.core.tables import LEARN, REGION, VALIDATION
 from iota2.core.target import Classes
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.recipes import read_recipe
-from iota2.io.tables.segment_labels import CODE, NUMBER, REASON, REGION, SIDE, TILE, read_segment_labels
+from iota2.io.tables.segment_labels import CODE, NUMBER, REASON, SIDE, TILE, read_segment_labels
 from iota2.io.tables.segments import LabelPredictions
 from iota2.steps.labelled_parts import labelled_parts
 from iota2.steps.learned_fit import FIT_INPUTS, LearnedFit, cross_fitting_cost, learned_fit

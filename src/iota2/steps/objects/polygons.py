@@ -28,7 +28,7 @@ from iota2.io.rasters.segment_polygons import segment_polygons
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.polygon_tables import geopackage_bytes, group_rows, polygon_bytes, write_geopackage, write_polygons
 from iota2.io.tables.recipes import read_recipe
-from iota2.io.tables.segment_labels import NUMBER, TILE
+from iota2.io.tables.segment_labels import CODE, NUMBER, TILE
 from iota2.io.tables.segment_values import ValuesByNumber, values_by_number
 from iota2.io.tables.segments import SegmentClasses, Segments, SharedSegments
 from iota2.io.tables.vector_source import vector_source, with_choice
@@ -43,8 +43,6 @@ log = logging.getLogger(__name__)
 
 LAYER = "segments"
 """Name of the layer in a GeoPackage."""
-CODE = "code"
-"""Column of the code in the map."""
 SEGMENT_SECONDS, VALUE_SECONDS = 110e-6, 0.15e-6
 """Measured seconds to write a segment, with its transformation to another projection, and each of its features."""
 _SEGMENT_BYTES, _POLYGON_BYTES = 80, 12 << 10

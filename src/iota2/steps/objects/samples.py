@@ -19,8 +19,7 @@ from iota2.core.graph import JobContext, Step, optional
 from iota2.core.grid import pixel_centres
 from iota2.core.losses import SAMPLES, Amount, ClassLosses, losses_csv
 from iota2.core.nomenclature import Nomenclature
-from iota2.core.tables import CODE, LEARN, ORIGIN, TILE, sample_columns, seed_column
-from iota2.core.tables import REGION as MAP_REGION
+from iota2.core.tables import CODE, LEARN, ORIGIN, REGION, TILE, sample_columns, seed_column
 from iota2.core.words import counted
 from iota2.io.files.atomic import write_text
 from iota2.io.rasters.files import raster_geobox
@@ -83,7 +82,7 @@ def run(job: JobContext[SegmentSampleParams]) -> None:
     names = read_region_order(job.inp.regions, job.params.region_priority)
     labels = read_segment_labels(job.inp.labels)
     own = (labels[segment_labels.SIDE] == LEARN) & (labels[segment_labels.REASON] == "")
-    labels = labels[own & (labels[segment_labels.REGION] == names.index(job.key.region))]
+    labels = labels[own & (labels[REGION] == names.index(job.key.region))]
     found = _labelled_parts(job, labels) if "labelled" in job.inp else _whole_segments(job, labels)
     codes = found[CODE].to_numpy()
     available = {int(code): int(count) for code, count in zip(*np.unique(codes, return_counts=True), strict=True)}
@@ -177,7 +176,7 @@ def _frame(tile: str, *columns: np.ndarray | pd.Series) -> pd.DataFrame:
 def _write_samples(job: JobContext[SegmentSampleParams], chosen: pd.DataFrame) -> pd.DataFrame:
     """Write the samples as points at their first pixels, in the order of tiles; return those that have features."""
     recipe, proj = read_recipe(job.inp.recipe), job.params.options.proj
-    attributes = {MAP_REGION: job.key.region}
+    attributes = {REGION: job.key.region}
     values, points, written = [np.zeros((0, len(recipe.names)), np.float32)], [], [chosen.iloc[:0]]
     for tile in chosen[TILE].unique().tolist():
         rows, geobox = chosen[chosen[TILE] == tile], raster_geobox(job.inp.at("segments", tile=tile))

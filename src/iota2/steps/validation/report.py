@@ -68,6 +68,8 @@ class ReportParams:
     files: tuple[Artifact, ...]
     """Products to list, without those of segments."""
     runs: int
+    whole_segments: bool = False
+    """Whether models learn from whole segments, in runs on segments."""
     bayesian: bool = False
     """Whether the map is smoothed by Bayesian smoothing."""
     blended: bool = False
@@ -90,6 +92,7 @@ class ReportParams:
             "arg_train.runs": self.runs,
             "arg_classification.enable_boundary_fusion": self.blended,
             "arg_train.sampling_validation": self.sampled_validation,
+            "obia.full_learn_segment": self.whole_segments,
             "arg_classification.missing_sensors_share": self.sensors_share,
             **(self.fusion.by_user_name() if self.fusion else {}),
         }
@@ -109,6 +112,7 @@ def params(config: Config) -> ReportParams:
         options={f"{s.section}.{s.key}": _value_text(s.value) for s in changed},
         files=tuple(one for one in layout.products() if one not in others and one.when(config)),
         runs=config.arg_train.runs,
+        whole_segments=config.obia.full_learn_segment,
         bayesian=config.arg_classification.smoothing == "bayesian",
         blended=layout.with_boundary_fusion(config),
         sampled_validation=config.arg_train.sampling_validation,
@@ -129,6 +133,7 @@ def run(job: JobContext[ReportParams]) -> None:
         fused_models=given.fused_models,
         fusion=given.fusion,
         bayesian=given.bayesian,
+        whole_segments=given.whole_segments,
     )
     classes, learned, fates = found.classes, found.learned, found.fates
     scenes = [read_scene(path) for path in job.inp.all("scenes").values()]
