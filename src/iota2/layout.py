@@ -387,6 +387,11 @@ def with_computed_segments(config: OutputOptions) -> bool:
     return config.obia.computed
 
 
+def with_user_segments(config: OutputOptions) -> bool:
+    """Whether segments are read from a file."""
+    return not config.obia.computed
+
+
 def with_labelled_parts(config: OutputOptions) -> bool:
     """Whether models learn from the labelled parts of segments, not from whole segments."""
     return not config.obia.full_learn_segment
@@ -784,6 +789,11 @@ SEGMENT_CLASSES = Artifact(
 LABEL_PREDICTIONS = Artifact(
     "segmentation/labelled_{region}{submodel}_seed_{seed}{source}.npz",
     "Predictions of the labelled segments of a region by models that have not learned from their labels.",
+)
+SEGMENT_OUTLINES = Artifact(
+    "segmentation/{tile}_outlines.parquet",
+    "Outlines in other tiles of the segments of the user's raster whose home is the tile.",
+    when=with_user_segments,
 )
 SEGMENT_POLYGONS = Artifact(
     "segmentation/{tile}_polygons.parquet",

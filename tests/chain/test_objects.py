@@ -196,6 +196,22 @@ def parcels(case: Case, tile: str = WEST) -> gpd.GeoDataFrame:
     return table.dissolve("parcel", as_index=False)
 
 
+def test_polygons_of_the_segments_of_a_raster_are_whole_over_tiles(case: Case) -> None:
+    table = parcels(case)
+    west, east = (case.world.tile_geobox(name) for name in (WEST, EAST))
+    whole = GeoBox.from_bbox((west.extent | east.extent).boundingbox, crs=west.crs, resolution=10, anchor="floating")
+    numbers = rasterize(zip(table.geometry, table["parcel"] - 2**33, strict=True), whole.shape, transform=whole.affine)
+    path = case.files.folder / "parcels.tif"
+    profile = {"dtype": "int32", "crs": west.crs, "transform": whole.affine, "count": 1, "nodata": 0}
+    with rasterio.open(path, "w", height=whole.shape[0], width=whole.shape[1], **profile) as raster:
+        raster.write(numbers.astype(np.int32), 1)
+    run(configured(case, chain={**BOTH, "proj": IMAGES}, obia={"obia_segmentation_path": str(path)}))
+    found = gpd.read_parquet(case.output / "final/vectors/segments.parquet").set_index("segment")
+    assert len(found) == len(table)
+    assert len(np.load(case.output / "segmentation/shared.npz")["identifier"]) >= 4
+    np.testing.assert_allclose(found.area / 100, np.bincount(numbers.ravel())[found.index])
+
+
 @pytest.mark.long
 @pytest.mark.parametrize(("name", "crs"), [("parcels.gpkg", None), ("parcels.parquet", MAPS)])
 def test_parcels_of_the_user_are_whole_over_tiles(case: Case, name: str, crs: str | None) -> None:

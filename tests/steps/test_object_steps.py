@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
@@ -32,6 +33,7 @@ from iota2.steps.objects import (
     labelled,
     labels,
     merging,
+    outlines,
     samples,
     segmentation,
     shared,
@@ -149,6 +151,33 @@ def test_segments_in_both_tiles_are_at_home_where_most_of_their_pixels_are(
         east = int(((number == SEGMENT) & (COLS >= BORDER)).sum())
         assert total == west + east
         assert home.tolist() == [west >= east, west < east]
+
+
+@pytest.mark.parametrize("source", ["segments.tif", "segments.gpkg"])
+def test_outlines_in_other_tiles_complete_the_segments_of_a_raster(
+    tmp_path: Path, tiles: Mapping[str, dict[str, str | MultiplePaths]], source: str
+) -> None:
+    """Those of each home tile have the numbers of this tile; polygons of the user are whole without them."""
+    inp = {
+        "shared": "shared.npz",
+        "segments": several("tile", {tile: f"{tile}.tif" for tile in GRIDS}),
+        "tables": several("tile", {tile: f"{tile}.npz" for tile in GRIDS}),
+    }
+    out = {"outlines": several("tile", {tile: f"{tile}_outlines.parquet" for tile in GRIDS})}
+    run(outlines.STEP, tmp_path, inp, out, params=outlines.OutlinesParams(source))
+    shared_by_tile = {tile: SharedSegments.read(tmp_path / "shared.npz").of_tile(tile) for tile in GRIDS}
+    for tile, other in (("W", "E"), ("E", "W")):
+        found = gpd.read_parquet(tmp_path / f"{tile}_outlines.parquet")
+        at_home = shared_by_tile[tile].take(shared_by_tile[tile].home)
+        expected = {
+            number: int((on_tile(SEGMENT, other) == identifier).sum())
+            for number, identifier in zip(at_home.number, at_home.identifier, strict=True)
+        }
+        assert expected
+        pixel = abs(GRIDS[tile].affine.a * GRIDS[tile].affine.e)
+        assert (found.area / pixel).groupby(found["number"]).sum().to_dict() == (
+            expected if source == "segments.tif" else {}
+        )
 
 
 def test_one_identifier_inside_two_tiles_is_one_segment() -> None:

@@ -11,11 +11,12 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import shapely
 
 from iota2 import layout
 from iota2.config.options.schema import Config
 from iota2.core.cost import Cost, JobFacts
-from iota2.core.graph import JobContext, Step
+from iota2.core.graph import JobContext, Step, optional
 from iota2.core.grid import crs_name
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.recipe import MISSING, FeatureRecipe
@@ -84,7 +85,7 @@ def run(job: JobContext[PolygonsParams]) -> None:
     """Write the polygons of the segments with pixels in the map whose home is the tile, from top to bottom.
 
     Computed segments end at the border of the area of the map that the tile contributes, so that polygons of different
-    tiles do not overlap. Polygons of the user are those of the file; segments of a raster end at the edge of the tile.
+    tiles do not overlap. Polygons of the user are those of the file; segments of a raster are joined from all tiles.
 
     All features are written to the GeoParquet file, to the GeoPackage as many as it can contain.
     """
@@ -126,8 +127,18 @@ def _polygons(job: JobContext[PolygonsParams], attributes: _Attributes) -> Itera
             yield numbers[at], own
         return
     areas = [*job.inp.all("regions_of_tile").values()] if source is None else []
+    elsewhere = _outlines_elsewhere(job)
     for numbers, outlines in segment_polygons(job.inp.segments, attributes.wanted, count, areas):
+        for at in np.flatnonzero(np.isin(numbers, elsewhere.index)):
+            outlines[at] = shapely.union_all([outlines[at], *elsewhere.loc[[numbers[at]]]])
         yield numbers, gpd.GeoSeries(outlines, crs=crs_name(geobox))
+
+
+def _outlines_elsewhere(job: JobContext[PolygonsParams]) -> gpd.GeoSeries:
+    """Outlines in other tiles of segments of the user's raster, by number; a number can have several."""
+    if "outlines" not in job.inp:
+        return gpd.GeoSeries()
+    return gpd.read_parquet(job.inp.outlines).set_index(NUMBER).geometry
 
 
 def _frame(job: JobContext[PolygonsParams], attributes: pd.DataFrame, polygons: gpd.GeoSeries) -> gpd.GeoDataFrame:
@@ -257,6 +268,7 @@ STEP = Step(
         "segments": layout.SEGMENTS,
         "regions_of_tile": layout.REGION_RASTER,
         "shared": layout.SHARED_SEGMENTS,
+        "outlines": optional(layout.SEGMENT_OUTLINES),
         "part_values": layout.PART_SEGMENTS,
         "values": layout.TILE_SEGMENTS,
         "shared_values": layout.TILE_SHARED_SEGMENTS,
