@@ -129,8 +129,8 @@ def _polygons(job: JobContext[PolygonsParams], attributes: _Attributes) -> Itera
     areas = [*job.inp.all("regions_of_tile").values()] if source is None else []
     elsewhere = _outlines_elsewhere(job)
     for numbers, outlines in segment_polygons(job.inp.segments, attributes.wanted, count, areas):
-        for at in np.flatnonzero(np.isin(numbers, elsewhere.index)):
-            outlines[at] = shapely.union_all([outlines[at], *elsewhere.loc[[numbers[at]]]])
+        for row in np.flatnonzero(np.isin(numbers, elsewhere.index)):
+            outlines[row] = shapely.union_all([outlines[row], *elsewhere.loc[[numbers[row]]]])
         yield numbers, gpd.GeoSeries(outlines, crs=crs_name(geobox))
 
 
