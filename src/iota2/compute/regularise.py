@@ -21,6 +21,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numba import njit
 
+from iota2.compute.patches import Patches, patches_of
+
 MAX_UNIT_PIXELS = 10_000
 """Largest minimum size of patches: larger ones need more memory for a block than most machines have."""
 _LABELS = 65536
@@ -61,15 +63,6 @@ class Regularised(NamedTuple):
     """(y, x) labels."""
     small: np.ndarray
     """(y, x) bool: pixels of patches below the minimum size that a further round would change."""
-
-
-class _Patches(NamedTuple):
-    """Patches of a raster."""
-
-    first: np.ndarray
-    """(y, x) int32: position of the first pixel of the patch in the flattened array."""
-    size: np.ndarray
-    """(pixel,) int32: number of pixels of the patch that begins at the pixel, or 0."""
 
 
 class _Round(NamedTuple):
@@ -119,10 +112,10 @@ def regularised_block(
     given = _Round(minimum, _STEPS[connectivity], corner, numbers, rule)
     diagonal, changed = connectivity == 8, True
     while changed and rounds > 0:
-        changed = bool(_relabel(out, _patches(out, diagonal), given))
+        changed = bool(_relabel(out, patches_of(out, diagonal=diagonal), given))
         rounds -= 1
     if changed:
-        _mark_small(out, _patches(out, diagonal), given, small)
+        _mark_small(out, patches_of(out, diagonal=diagonal), given, small)
     return Regularised(out, small)
 
 
@@ -131,64 +124,12 @@ def halo_of(minimum: int, rounds: int) -> int:
     return (2 * rounds + 1) * minimum
 
 
-def _mark_small(labels: np.ndarray, patches: _Patches, given: _Round, small: np.ndarray) -> None:
+def _mark_small(labels: np.ndarray, patches: Patches, given: _Round, small: np.ndarray) -> None:
     """Mark the pixels of patches below the minimum size that touch another label that counts."""
     first, size = patches
     touching = np.zeros(labels.size, np.bool_)
     _mark_touching(labels, first, given, touching)
     np.logical_and(size[first] < given.minimum, touching[first], out=small)
-
-
-def _patches(labels: np.ndarray, diagonal: bool) -> _Patches:
-    """The patches of labels (y, x). Pixels without label are patches of their own."""
-    first = np.arange(labels.size, dtype=np.int32).reshape(labels.shape)
-    size = np.zeros(labels.size, np.int32)
-    _join(labels, diagonal, first.reshape(-1), size)
-    return _Patches(first, size)
-
-
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _root(parent: np.ndarray, pixel: int) -> int:
-    """The pixel that represents the patch of a pixel; the path to it in ``parent`` is shortened."""
-    while parent[pixel] != pixel:
-        parent[pixel] = parent[parent[pixel]]
-        pixel = parent[pixel]
-    return pixel
-
-
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _unite(parent: np.ndarray, one: int, other: int) -> None:
-    """Join two patches; the first pixel in the order of rows and columns is the root."""
-    one, other = _root(parent, one), _root(parent, other)
-    if one < other:
-        parent[other] = one
-    else:
-        parent[one] = other
-
-
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _join(labels: np.ndarray, diagonal: bool, parent: np.ndarray, size: np.ndarray) -> None:
-    """Write the first pixel of the patch of each pixel to ``parent``, which contains the positions of the pixels, and
-    the number of pixels of each patch to ``size``, which contains zeros."""
-    height, width = labels.shape
-    for y in range(height):
-        for x in range(width):
-            label = labels[y, x]
-            if label == 0:
-                continue
-            here = y * width + x
-            if x > 0 and labels[y, x - 1] == label:
-                _unite(parent, here - 1, here)
-            if y > 0:
-                if labels[y - 1, x] == label:
-                    _unite(parent, here - width, here)
-                if diagonal and x > 0 and labels[y - 1, x - 1] == label:
-                    _unite(parent, here - width - 1, here)
-                if diagonal and x + 1 < width and labels[y - 1, x + 1] == label:
-                    _unite(parent, here - width + 1, here)
-    for here in range(height * width):
-        parent[here] = parent[parent[here]]
-        size[parent[here]] += 1
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
@@ -208,7 +149,7 @@ def _counts(label: int, own: int, given: _Round) -> bool:
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _relabel(labels: np.ndarray, patches: _Patches, given: _Round) -> bool:
+def _relabel(labels: np.ndarray, patches: Patches, given: _Round) -> bool:
     """Change the small patches whose keys are lower than those of all their neighbours; whether any changed."""
     height, width = labels.shape
     first, size = patches
@@ -250,7 +191,7 @@ def _collect(first: np.ndarray, here: int, steps: np.ndarray, pixels: np.ndarray
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _is_lowest(labels: np.ndarray, patches: _Patches, pixels: np.ndarray, given: _Round) -> bool:
+def _is_lowest(labels: np.ndarray, patches: Patches, pixels: np.ndarray, given: _Round) -> bool:
     """Whether the key of a patch, given by its pixels, is lower than those of all neighbours with a label that
     counts."""
     height, width = labels.shape
