@@ -18,6 +18,7 @@ from iota2.steps.fused_runs import undecided_by_user_name
 from iota2.steps.map_colours import colour_table, map_style
 from iota2.steps.regular_passes import PASS_SECONDS, MappingUnit, passes_of, regularise_raster
 
+
 @dataclass(frozen=True)
 class RegularisationParams:
     """The minimum mapping unit in pixels, and the label of undecided pixels, None without."""
