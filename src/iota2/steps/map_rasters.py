@@ -28,8 +28,10 @@ def map_raster(inp: Paths, name: str, seed: int) -> Path | None:
     """The path of a raster, ``classification``, ``confidence`` or ``validity``: that of the options, else of a run of
     this number; None if there is none.
 
-    The step needs ``source`` and the raster of ``MAP_RASTERS``.
+    The step needs ``source`` and the raster of ``MAP_RASTERS``; ValueError for any other name.
     """
+    if name not in ("classification", "confidence", "validity"):
+        raise ValueError(f"there is no raster {name!r} of a map")
     given = read_map_source(inp.source).get(name)
     if given is not None or name not in inp:
         return given
