@@ -19,7 +19,7 @@ from iota2.compute.polygons import centres_inside
 from iota2.core.class_levels import ClassLevels
 from iota2.core.nomenclature import Nomenclature
 from iota2.steps import polygon_attributes
-from iota2.steps.polygon_attributes import AttributeParams, Attributes, MapReaders, share_names
+from iota2.steps.polygon_attributes import Attributes, MapReaders, Statistics, share_names
 
 SHAPE = (50, 60)
 TRANSFORM = Affine(10, 0, 560_000, 0, -10, 6_280_000)
@@ -29,7 +29,7 @@ LEVELS = ClassLevels(
     ("urban", "road", "Area", "name"),
     (("artificial", "artificial", "vegetation", "water"),),
 )
-ALL = AttributeParams("Classe", (("1", "rate"), ("2", "statsmaj"), ("3", "stats")))
+ALL = (("1", "rate"), ("2", "statsmaj"), ("3", "stats"))
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def parcels() -> tuple[np.ndarray, np.ndarray]:
 
 @contextmanager
 def opened(
-    folder: Path, given: AttributeParams = ALL, *, area: str | None = None, without: str = ""
+    folder: Path, given: Statistics = ALL, *, area: str | None = None, without: str = ""
 ) -> Iterator[Attributes]:
     names = ("classification", "confidence", "validity")
     paths = {name: None if name == without else folder / f"{name}.tif" for name in names}
@@ -69,7 +69,7 @@ def opened(
         yield Attributes(LEVELS, given, readers, "EPSG:2154", area)
 
 
-def frame(folder: Path, given: AttributeParams = ALL, **options) -> gpd.GeoDataFrame:
+def frame(folder: Path, given: Statistics = ALL, **options) -> gpd.GeoDataFrame:
     with opened(folder, given, **options) as attributes:
         return pd.concat([*attributes.frames(*parcels())], ignore_index=True)
 
@@ -111,8 +111,8 @@ def test_columns_are_those_of_the_options(tmp_path: Path, world: dict[str, np.nd
     names = dict(zip(found["Classe"], zip(found["name"], found["level1"], strict=True), strict=True))
     assert names[12] == ("roads", "artificial")
     assert names[31] == ("forest", "vegetation")
-    few = frame(tmp_path, AttributeParams("Class", (("2", "stats"),)))
-    assert [*few.columns] == ["Class", *first[2:], *spread[:4], "geometry"]
+    few = frame(tmp_path, (("2", "stats"),))
+    assert [*few.columns] == [*first[1:], *spread[:4], "geometry"]
     assert "Confidence" not in frame(tmp_path, without="confidence")
 
 
@@ -156,7 +156,7 @@ def test_values_outside_a_smaller_raster_are_unknown(tmp_path: Path, world: dict
         profile = file.profile | {"height": 20, "width": 30, "transform": TRANSFORM * Affine.translation(10, 10)}
     with rasterio.open(tmp_path / "confidence.tif", "w", **profile) as file:
         file.write(world["confidence"][10:30, 10:40], 1)
-    found, (polygons, _) = frame(tmp_path, AttributeParams("Classe", (("2", "stats"),))), parcels()
+    found, (polygons, _) = frame(tmp_path, (("2", "stats"),)), parcels()
     known = np.zeros(SHAPE, bool)
     known[10:30, 10:40] = True
     for k, polygon in enumerate(polygons):

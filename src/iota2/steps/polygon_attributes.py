@@ -23,14 +23,16 @@ from iota2.io.rasters.files import RasterReader, position_on
 
 CODE = "code"
 """Column of the class code in tables between steps."""
-NAME, LEVEL, AREA, PIXELS, CLIP = "name", "level", "Area", "Pixels", "clip"
-"""Columns of the name of the class, of classes above (with the number of the level), of the area in m², of the number
-of pixels of the map, and of the clip area."""
+CLASS, NAME, LEVEL, AREA, PIXELS, CLIP = "Classe", "name", "level", "Area", "Pixels", "clip"
+"""Columns of the code and the name of the class, of classes above (with the number of the level), of the area in m², of
+the number of pixels of the map, and of the clip area."""
 SPREAD_COLUMNS: Mapping[str, tuple[str, str, str, str]] = {
     "2": ("Confidence", "Confstd", "Confmin", "Confmax"),
     "3": ("Validmean", "Validstd", "Validmin", "Validmax"),
 }
 """Columns of mean, standard deviation, minimum and maximum, by number of the raster in ``simplification.statslist``."""
+SHARES = "1"
+"""Number of the raster whose statistics are the shares of classes."""
 _RASTERS: Mapping[str, str] = {"2": "confidence", "3": "validity"}
 _BLOCK = 1024
 """Rows and columns of the blocks of the map that are read; results do not depend on them, but for rounding of values
@@ -48,19 +50,9 @@ def expected_polygons(facts: JobFacts) -> float:
     return facts.run.map_pixels / _PIXELS_PER_POLYGON
 
 
-@dataclass(frozen=True)
-class AttributeParams:
-    """Columns that the user defines."""
-
-    code: str
-    """Name of the column of the class code."""
-    statistics: tuple[tuple[str, str], ...]
-    """Number of the raster (1 classification, 2 confidence, 3 validity) and its statistics."""
-
-    @property
-    def shares(self) -> bool:
-        """Whether there is a column with the share of each class."""
-        return "1" in dict(self.statistics)
+Statistics = tuple[tuple[str, str], ...]
+"""Number of a raster (1 classification, 2 confidence, 3 validity) and its statistics, as in
+``simplification.statslist``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +67,7 @@ class MapReaders:
 
     @staticmethod
     @contextmanager
-    def open(paths: Mapping[str, Path | None], classes: Nomenclature, given: AttributeParams) -> Iterator[MapReaders]:
+    def open(paths: Mapping[str, Path | None], classes: Nomenclature, given: Statistics) -> Iterator[MapReaders]:
         """The rasters that the statistics need.
 
         ``paths``: those of ``classification``, ``confidence`` and ``validity``, of which the last two may be None.
@@ -85,9 +77,7 @@ class MapReaders:
         wanted = {raster: path for raster, name in _RASTERS.items() if (path := paths[name]) is not None}
         with ExitStack() as stack:
             readers = {
-                raster: stack.enter_context(RasterReader(wanted[raster]))
-                for raster, _ in given.statistics
-                if raster in wanted
+                raster: stack.enter_context(RasterReader(wanted[raster])) for raster, _ in given if raster in wanted
             }
             main = paths["classification"]
             if main is None:
@@ -151,7 +141,7 @@ class Attributes:
     """Attributes of the polygons of an area."""
 
     levels: ClassLevels
-    given: AttributeParams
+    given: Statistics
     readers: MapReaders
     crs: str
     area: str | None
@@ -186,11 +176,12 @@ class Attributes:
         texts |= {f"{LEVEL}{number}": names for number, names in enumerate(self.levels.groups, start=1)}
         columns = {name: pd.array(np.array(values, object)[own], "string") for name, values in texts.items()}
         clip = {} if self.area is None else {CLIP: pd.array([self.area] * len(codes), "string")}
-        return {**clip, self.given.code: codes.astype(np.int32), **columns}
+        return {**clip, CLASS: codes.astype(np.int32), **columns}
 
     def _spread_columns(self, sums: PolygonSums, majority: np.ndarray) -> dict[str, np.ndarray]:
         """Statistics of confidence and validity."""
-        kinds, columns = dict(self.given.statistics), {}
+        kinds = dict(self.given)
+        columns: dict[str, np.ndarray] = {}
         for place, raster in enumerate(self.readers.values):
             found: Spread = sums.spread(place, majority) if kinds[raster] == "statsmaj" else sums.whole_spread(place)
             columns |= dict(zip(SPREAD_COLUMNS[raster], (one.astype(np.float32) for one in found), strict=True))
@@ -198,9 +189,9 @@ class Attributes:
 
     def _share_columns(self, sums: PolygonSums) -> dict[str, np.ndarray]:
         """Percent of the pixels of each class."""
-        if not self.given.shares:
+        if SHARES not in dict(self.given):
             return {}
-        taken = [CLIP, self.given.code, NAME, AREA, PIXELS, *sum(SPREAD_COLUMNS.values(), ())]
+        taken = [CLIP, CLASS, NAME, AREA, PIXELS, *sum(SPREAD_COLUMNS.values(), ())]
         taken += [f"{LEVEL}{number}" for number in range(1, len(self.levels.groups) + 1)]
         names = share_names(self.levels.aliases, taken)
         return dict(zip(names, sums.shares().T.astype(np.float32), strict=True))
