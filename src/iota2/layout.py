@@ -124,6 +124,15 @@ class _Obia(Protocol):
     def full_learn_segment(self) -> bool: ...
 
 
+class _Simplification(Protocol):
+    @property
+    def dozip(self) -> bool: ...
+    @property
+    def flatgeobuf(self) -> bool: ...
+    @property
+    def pmtiles(self) -> bool: ...
+
+
 class _Chain(Protocol):
     @property
     def list_tile(self) -> tuple[str, ...]: ...
@@ -158,6 +167,8 @@ class OutputOptions(Protocol):
     def features_map(self) -> _FeaturesMap: ...
     @property
     def obia(self) -> _Obia: ...
+    @property
+    def simplification(self) -> _Simplification: ...
 
 
 def with_submodels(config: OutputOptions) -> bool:
@@ -405,6 +416,21 @@ def with_zarr(config: OutputOptions) -> bool:
 def with_feature_tiles(config: OutputOptions) -> bool:
     """Whether rasters are cut to tiles."""
     return bool(config.chain.features_path)
+
+
+def with_shapefiles(config: OutputOptions) -> bool:
+    """Whether polygons of a map are also written as shapefiles."""
+    return config.simplification.dozip
+
+
+def with_flatgeobuf(config: OutputOptions) -> bool:
+    """Whether polygons of a map are also written as FlatGeobuf."""
+    return config.simplification.flatgeobuf
+
+
+def with_pmtiles(config: OutputOptions) -> bool:
+    """Whether polygons of a map are also written as PMTiles."""
+    return config.simplification.pmtiles
 
 
 def artifacts() -> tuple[Artifact, ...]:
@@ -1351,6 +1377,45 @@ SQUARE_POLYGONS = Artifact(
     "final/simplification/mosaic/polygons_{square}.parquet",
     "Whole polygons of the patches whose first piece is in a square, as GeoParquet.",
 )
+AREA_POLYGONS = Artifact(
+    "final/simplification/tmp/polygons_{area}.parquet", "Polygons of an area with all columns, as GeoParquet."
+)
+AREA_LAYER = Artifact(
+    "final/simplification/vectors/{outprefix}_{area}.gpkg",
+    "Polygons of an area, as GeoPackage with a QGIS style: class, area, statistics of their pixels. `all` without "
+    "`clipfile`.",
+    role="product",
+)
+AREA_LAYER_STYLE = Artifact(
+    "final/simplification/vectors/{outprefix}_{area}.qml",
+    "QGIS style of these polygons: names and colours of the classes.",
+    role="note",
+)
+AREA_SHAPEFILE = Artifact(
+    "final/simplification/vectors/{outprefix}_{area}.zip",
+    "The same as a shapefile in a ZIP archive (with `dozip`).",
+    when=with_shapefiles,
+    role="product",
+)
+AREA_FLATGEOBUF = Artifact(
+    "final/simplification/vectors/{outprefix}_{area}.fgb",
+    "The same as FlatGeobuf (with `flatgeobuf`).",
+    when=with_flatgeobuf,
+    role="product",
+)
+AREA_PMTILES = Artifact(
+    "final/simplification/vectors/{outprefix}_{area}.pmtiles",
+    "The same as PMTiles, for display in web maps (with `pmtiles`).",
+    when=with_pmtiles,
+    role="product",
+)
+ALL_POLYGONS = Artifact(
+    "final/simplification/vectors/{outprefix}.parquet",
+    "Polygons of all areas, as GeoParquet.",
+    role="product",
+)
+MAP_POLYGONS = (CLASSIF_REGUL, AREA_LAYER, AREA_SHAPEFILE, AREA_FLATGEOBUF, AREA_PMTILES, ALL_POLYGONS)
+"""Products of the vectorisation, which are not results of a classification."""
 
 # ---- validation
 TILE_CONFUSION = Artifact("final/TMP/{tile}_seed_{seed}.csv", "Confusion matrix of the tile, in pixels.")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import shapely
 
-from iota2.compute.polygon_statistics import PolygonSums, polygon_bytes
+from iota2.compute.polygon_statistics import PolygonSums, sums_bytes
 from iota2.compute.polygons import centres_inside
 from iota2.compute.scan_lines import pixel_runs
 
@@ -93,4 +93,4 @@ def test_no_polygons_and_no_rasters():
 
 
 def test_bytes_of_a_polygon():
-    assert polygon_bytes(10, 2) == 8 + 8 * 10 + 5 * 8 * 2 * 10
+    assert sums_bytes(10, 2) == 8 + 8 * 10 + 5 * 8 * 2 * 10

@@ -31,7 +31,8 @@ def geodesic_areas(polygons: np.ndarray, crs: Any) -> np.ndarray:
         at = slice(ends[k], ends[k + 1])
         areas[k] = abs(geod.polygon_area_perimeter(longitudes[at], latitudes[at])[0])
     outer = np.diff(owner, prepend=-1) > 0
-    return np.bincount(owner, np.where(outer, areas, -areas), minlength=len(polygons))
+    signed = np.where(outer, areas, -areas)
+    return np.bincount(owner, signed, minlength=len(polygons)).astype(np.float64)
 
 
 def _longest_edge(system: CRS, geod: Geod) -> float:

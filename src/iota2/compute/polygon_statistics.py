@@ -88,7 +88,7 @@ class PolygonSums:
         return _spread(number, total, squares, least, most)
 
 
-def polygon_bytes(classes: int, rasters: int) -> int:
+def sums_bytes(classes: int, rasters: int) -> int:
     """Bytes of the sums of a polygon."""
     one = PolygonSums.zeros(1, classes, rasters)
     return sum(array.nbytes for array in vars(one).values())

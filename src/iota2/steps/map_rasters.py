@@ -24,16 +24,17 @@ def run_of_map(config: Config) -> int:
     return config.simplification.seed or 0
 
 
-def map_raster(inp: Paths, name: str, seed: int) -> Path | None:
-    """The path of a raster, ``classification``, ``confidence`` or ``validity``: that of the options, else of a run of
-    this number; None if there is none.
+def map_rasters(inp: Paths, seed: int) -> dict[str, Path | None]:
+    """The paths of ``classification``, ``confidence`` and ``validity``; None for those that do not exist.
 
-    The step needs ``source`` and the raster of ``MAP_RASTERS``; ValueError for any other name.
+    With a classification of the options, they are those of the options; otherwise those of the options, and the others
+    of the run with this number. The step needs ``source``, and those of ``MAP_RASTERS`` that it uses.
     """
-    if name not in ("classification", "confidence", "validity"):
-        raise ValueError(f"there is no raster {name!r} of a map")
-    given = read_map_source(inp.source).get(name)
-    if given is not None or name not in inp:
-        return given
-    paths = inp.all(name)
-    return next((path for key, path in paths.items() if "seed" not in key.axes or key.seed == seed), None)
+    given = read_map_source(inp.source)
+    found: dict[str, Path | None] = {}
+    for name in ("classification", "confidence", "validity"):
+        found[name] = given.get(name)
+        if "classification" not in given and found[name] is None and name in inp:
+            paths = inp.all(name).items()
+            found[name] = next((path for key, path in paths if "seed" not in key.axes or key.seed == seed), None)
+    return found

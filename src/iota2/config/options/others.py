@@ -466,7 +466,6 @@ class Simplification(Section):
     clipfield: str | None = option(None, "Field of `clipfile` that names the area.")
     clipvalue: str | None = option(None, "Name of the only area; by default all areas.")
     outprefix: str = option("dept", "Prefix of the names of files of polygons.", about=About(form="a file name"))
-    lcfield: str = option("Class", "Field of the polygons with the code of the class.", pattern=r"^[A-Za-z_]\w{0,9}$")
     dozip: bool = option(True, "Also write the polygons as shapefiles in ZIP archives.")
     flatgeobuf: bool = option(False, "Also write the polygons as FlatGeobuf.")
     pmtiles: bool = option(False, "Also write the polygons as PMTiles, for web maps.")
@@ -475,6 +474,7 @@ class Simplification(Section):
         "Statistics of polygons by raster: 1 the classification (`rate`: share of each class), 2 the confidence and 3 "
         "the validity (`stats`: of all pixels, `statsmaj`: of the pixels of the most frequent class).",
     )
+    lcfield: str = no_effect("Class", "Field of the class between steps.", "the polygons have the field Classe")
     lib64bit: AnyPath | None = no_effect(None, "Folder of a 64-bit library.", _NO_TOOLS)
     grasslib: AnyPath | None = no_effect(None, "Folder of a GRASS installation.", _NO_TOOLS)
     bingdal: AnyPath | None = no_effect(None, "Folder of GDAL programs.", _NO_TOOLS)

@@ -43,12 +43,15 @@ class MapInputs:
     squares: Mapping[str, Square]
     areas: tuple[str, ...]
     """Names of the areas to which the polygons are cut."""
+    seed: int | None
+    """Run whose map it is; None for a map of the options."""
     remarks: tuple[Remark, ...] = ()
 
     @property
     def rows(self) -> list[dict[str, str | int]]:
         """The combinations of square and area: the polygons of any square may be in any area."""
-        return [{"square": square, "area": area} for area in self.areas for square in self.squares]
+        run = {} if self.seed is None else {"seed": self.seed}
+        return [{"square": square, "area": area, **run} for area in self.areas for square in self.squares]
 
     @property
     def square_pixels(self) -> dict[str, int]:
@@ -84,7 +87,8 @@ def find_map(problems: Problems, extent: Extent) -> MapInputs | None:
         text = f"{counted(len(squares), 'square')} and {counted(len(areas), 'area')} give {rows:,} combinations to plan"
         problems.add((_SECTION, "gridsize"), f"{text}; expected at most {MAX_ROWS:,}. Give a smaller gridsize")
     paths = {name: str(getattr(given, name)) for name in RASTERS if getattr(given, name) is not None}
-    return MapInputs(paths, grid, regular, squares, areas, (*_grid_remarks(grid, regular), *remarks))
+    seed = None if given.classification is not None else given.seed or 0
+    return MapInputs(paths, grid, regular, squares, areas, seed, (*_grid_remarks(grid, regular), *remarks))
 
 
 def _run_makes_map(problems: Problems) -> bool:

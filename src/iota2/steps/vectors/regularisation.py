@@ -34,7 +34,7 @@ from iota2.io.tables.vector_source import vector_source, with_choice
 from iota2.io.tables.vectors import read_vector
 from iota2.steps.blocks import COPY_SHAPE, WRITING_THREADS
 from iota2.steps.map_colours import colour_table, map_style
-from iota2.steps.map_rasters import MAP_RASTERS, map_raster, run_of_map
+from iota2.steps.map_rasters import MAP_RASTERS, map_rasters, run_of_map
 from iota2.steps.regular_passes import PASS_SECONDS, MappingUnit, regularise_raster
 
 _SEA_NAME, _SEA_COLOR = "Sea", (0, 60, 130)
@@ -108,7 +108,7 @@ def run(job: JobContext[VectorMapParams]) -> None:
     The order is: the sea, patches below ``umc1`` inside groups and then in the whole map, resampling, patches below
     ``umc2``, patches below ``mmu``, for which neighbours of the same group are preferred.
     """
-    given, source = job.params, map_raster(job.inp, "classification", job.params.seed)
+    given, source = job.params, map_rasters(job.inp, job.params.seed)["classification"]
     assert source is not None, "required by the survey"
     fine, coarse = (temporary_path(job.out.map, "scratch") for _ in range(2))
     try:
