@@ -25,7 +25,7 @@ from iota2.config.map_rules import (
     runs_can_be_fused,
     smoothing_options_used,
 )
-from iota2.config.options.chain import Chain, UserSensor
+from iota2.config.options.chain import DEFAULT_LAST_STEP, Chain, UserSensor
 from iota2.config.options.fields import Section
 from iota2.config.options.others import Coregistration, ExternalFeatures, PythonDataManaging, Simplification
 from iota2.config.options.sensors import (
@@ -138,7 +138,8 @@ def tile_grid_given(chain: Chain) -> Iterator[Finding]:
 
 
 def steps_in_order(chain: Chain) -> Iterator[Finding]:
-    if GROUPS.index(chain.first_step) > GROUPS.index(chain.last_step):
+    """The first step is not after the last one; the default of the last one is no limit."""
+    if chain.last_step != DEFAULT_LAST_STEP and GROUPS.index(chain.first_step) > GROUPS.index(chain.last_step):
         order = ", ".join(GROUPS[: GROUPS.index(chain.first_step) + 1])
         text = f"'{chain.first_step}' comes after last_step '{chain.last_step}'; the order is {order}"
         yield Finding("chain", ("first_step",), text)

@@ -39,6 +39,8 @@ MAX_DATES = 10_000
 """Maximum of ``cloud_threshold``, larger than the number of dates of any real series."""
 MAX_STEP_DAYS = 3660
 """Maximum number of days between interpolation dates: ten years."""
+DEFAULT_LAST_STEP: Group = "validation"
+"""Default of ``last_step``; it is no limit."""
 _NO_STACKS = "iota2 writes no stacks of images"
 
 
@@ -294,7 +296,7 @@ class Chain(_Folders):
         about=About(builders="C O R"),
     )
     first_step: Group = option("init", "First group of steps to run.")
-    last_step: Group = option("validation", "Last group of steps to run.")
+    last_step: Group = option(DEFAULT_LAST_STEP, "Last group of steps to run; without it, all steps are run.")
     logger_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)] = option(
         "INFO", "Minimum severity of logged messages."
     )
