@@ -135,15 +135,15 @@ def _class_levels(inp: Paths, given: VectorMapParams, codes: np.ndarray) -> Clas
 
     ``codes``: those in the map. InputError if some of them are no classes.
     """
+    on_land = (codes if given.sea is None else codes[codes != given.sea.code]).tolist()
     if given.nomenclature is not None:
         levels, source = read_levels(given.nomenclature), str(given.nomenclature)
     elif given.names is not None and given.colors is not None:
-        classes = codes if given.sea is None else codes[codes != given.sea.code]
-        levels, source = single_level(read_nomenclature(given.names, given.colors, classes.tolist())), str(given.names)
-    elif "classes" in inp and not given.nomenclature:
+        levels, source = single_level(read_nomenclature(given.names, given.colors, on_land)), str(given.names)
+    elif "classes" in inp:
         levels, source = single_level(read_classes(inp.classes)), "the run"
     else:
-        levels, source = single_level(unnamed_classes(codes.tolist())), "the map"
+        levels, source = single_level(unnamed_classes(on_land)), "the map"
     if given.sea is not None and given.sea.code not in levels.classes.codes and given.nomenclature is None:
         levels = single_level(_with_sea(levels.classes, given.sea.code))
     if missing := [str(code) for code in codes.tolist() if code not in levels.classes.codes]:
