@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from generators.markdown import GENERATED, code, table
 from iota2 import layout
-from iota2.chains import BUILDERS, SURVEY
+from iota2.chains import BUILDERS, MAP_SURVEY, SURVEY
 from iota2.core.graph import Artifact, always
 from iota2.core.grid import PART_ROWS
 
@@ -134,9 +134,8 @@ def _folder_of(artifact: Artifact) -> str:
 
 def _row(artifact: Artifact) -> tuple[str, str, str]:
     makers = [step.name for builder in BUILDERS for step in builder.steps if artifact in step.makes.values()]
-    maker = (
-        f"[{makers[0]}](steps.md#{makers[0].lower()})" if makers else "the survey" if artifact in SURVEY else "the run"
-    )
+    by_survey = artifact in (*SURVEY, *MAP_SURVEY)
+    maker = f"[{makers[0]}](steps.md#{makers[0].lower()})" if makers else "the survey" if by_survey else "the run"
     on_demand = "" if artifact.when is always or "with `" in artifact.about else " Optional."
     return code(artifact.path), maker, artifact.about + on_demand
 

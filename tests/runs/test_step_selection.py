@@ -9,8 +9,9 @@ from pydantic import ValidationError
 
 from iota2.chains import BUILDERS
 from iota2.chains.classification import CLASSIFICATION
-from iota2.config.options.chain import GROUPS, Chain
+from iota2.config.options.chain import Chain
 from iota2.config.options.schema import Config
+from iota2.core.builder import GROUPS
 from iota2.core.builder import Chain as Steps
 from iota2.errors import UserError
 from iota2.options import about
