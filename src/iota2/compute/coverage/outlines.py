@@ -82,15 +82,14 @@ def _corners(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     down = labels[1:, :-1] != labels[1:, 1:]
     left = labels[:-1, :-1] != labels[1:, :-1]
     right = labels[:-1, 1:] != labels[1:, 1:]
-    limit = np.zeros(up.shape, bool)
-    limit[[0, -1], :] = limit[:, [0, -1]] = True
     up[:, [0, -1]] = down[:, [0, -1]] = True
     left[[0, -1], :] = right[[0, -1], :] = True
+    # on a limit, a corner with two borders is on a straight line
     degree = up.astype(np.int8) + down + left + right
     turning = (degree > 2) | ((degree == 2) & (up != down))
     missing = labels == 0
     missing = missing[:-1, :-1] | missing[:-1, 1:] | missing[1:, :-1] | missing[1:, 1:]
-    return turning, turning & (degree == 2) & ~limit & ~missing
+    return turning, turning & (degree == 2) & ~missing
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]

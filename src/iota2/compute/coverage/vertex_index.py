@@ -46,8 +46,8 @@ def contains_vertex(index: VertexIndex, present: np.ndarray, triangle: np.ndarra
     last = min(height - 1, int(np.floor(triangle[:, 1].max())))
     for row in range(first, last + 1):
         low, high = _columns(triangle, row)
-        begin = index.starts[row, max(0, int(np.floor(low - _MARGIN)))]
-        end = index.starts[row, min(width - 1, int(np.floor(high + _MARGIN)) + 1)]
+        begin = index.starts[row, min(max(0, int(np.floor(low - _MARGIN))), width - 1)]
+        end = index.starts[row, min(max(0, int(np.floor(high + _MARGIN)) + 1), width - 1)]
         for k in range(begin, end):
             vertex = index.order[k]
             other = present[vertex] and vertex != own[0] and vertex != own[1] and vertex != own[2]
