@@ -31,9 +31,12 @@ Every file of the output folder, as declared in `src/iota2/layout.py`. Names in 
 | `submodel` | empty; `f1`, `f2` … for the models of a region that is split (`classif_mode: fusion`) |
 | `source` | empty; `_SAR` for models of radar images (`dempster_shafer_sar_opt_fusion`) |
 | `seed` | runs, numbered from 0 to `arg_train.runs` − 1 |
+| `square` | squares of the regularised map, as row and column of its cells: `0_0` |
+| `area` | values of `simplification.clipfield`; `all` without areas |
 | `region_base` | from the name of the region file, or `MyRegion` without one |
 | `cloud` | `chain.cloud_threshold` |
 | `features_map` | `external_features.output_name` |
+| `outprefix` | `simplification.outprefix` |
 | `samples` | `learning_samples_extension`; always `parquet` if there are more features than SQLite supports |
 
 A shapefile consists of several files with one stem (`.shp`, `.shx`, `.dbf`, `.prj`, `.cpg`). Files are written under a
