@@ -17,7 +17,8 @@ from benchmarks.figures import Figures
 from iota2.core.grid import block_of
 from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
 from iota2.io.rasters.segment_polygons import segment_polygons
-from iota2.io.tables.polygon_tables import group_rows, join_polygons, write_geopackage, write_polygons
+from iota2.io.tables.polygon_layers import write_geopackage
+from iota2.io.tables.polygon_tables import group_rows, join_polygons, write_polygons
 
 GROUP = "polygons of segments"
 SIDE, CELL = 1000, 8

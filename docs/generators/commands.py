@@ -14,7 +14,7 @@ import typer
 from generators.markdown import GENERATED, code, table
 from iota2 import cli, errors
 from iota2.chains import BUILDERS
-from iota2.config.options.chain import GROUPS
+from iota2.core.builder import GROUPS
 
 HEAD = f"""{GENERATED}
 

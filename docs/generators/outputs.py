@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from generators.markdown import GENERATED, code, table
 from iota2 import layout
-from iota2.chains import BUILDERS, SURVEY
+from iota2.chains import BUILDERS, MAP_SURVEY, SURVEY
 from iota2.core.graph import Artifact, always
 from iota2.core.grid import PART_ROWS
 
@@ -31,9 +31,12 @@ Every file of the output folder, as declared in `src/iota2/layout.py`. Names in 
 | `submodel` | empty; `f1`, `f2` … for the models of a region that is split (`classif_mode: fusion`) |
 | `source` | empty; `_SAR` for models of radar images (`dempster_shafer_sar_opt_fusion`) |
 | `seed` | runs, numbered from 0 to `arg_train.runs` − 1 |
+| `square` | squares of the regularised map, as row and column of its cells: `0_0` |
+| `area` | values of `simplification.clipfield`; `all` without areas |
 | `region_base` | from the name of the region file, or `MyRegion` without one |
 | `cloud` | `chain.cloud_threshold` |
 | `features_map` | `external_features.output_name` |
+| `outprefix` | `simplification.outprefix` |
 | `samples` | `learning_samples_extension`; always `parquet` if there are more features than SQLite supports |
 
 A shapefile consists of several files with one stem (`.shp`, `.shx`, `.dbf`, `.prj`, `.cpg`). Files are written under a
@@ -134,9 +137,8 @@ def _folder_of(artifact: Artifact) -> str:
 
 def _row(artifact: Artifact) -> tuple[str, str, str]:
     makers = [step.name for builder in BUILDERS for step in builder.steps if artifact in step.makes.values()]
-    maker = (
-        f"[{makers[0]}](steps.md#{makers[0].lower()})" if makers else "the survey" if artifact in SURVEY else "the run"
-    )
+    by_survey = artifact in (*SURVEY, *MAP_SURVEY)
+    maker = f"[{makers[0]}](steps.md#{makers[0].lower()})" if makers else "the survey" if by_survey else "the run"
     on_demand = "" if artifact.when is always or "with `" in artifact.about else " Optional."
     return code(artifact.path), maker, artifact.about + on_demand
 

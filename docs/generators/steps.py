@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from generators.markdown import GENERATED, code, sentence, table
-from iota2.chains import BUILDERS, SURVEY
+from iota2.chains import BUILDERS, MAP_SURVEY, SURVEY
 from iota2.core.builder import Builder, Chain
 from iota2.core.graph import AXES, Artifact, Step
 
@@ -30,7 +30,7 @@ instead of listing folders.
 
 def steps_page() -> str:
     """A table of the steps of each builder, then the parameters, inputs and outputs of each step."""
-    found = table(("file", "content"), [(code(artifact.path), artifact.about) for artifact in SURVEY])
+    found = table(("file", "content"), [(code(artifact.path), artifact.about) for artifact in (*SURVEY, *MAP_SURVEY)])
     steps = {step.name: step for builder in BUILDERS for step in builder.steps}
     tables = [_builder(builder) for builder in BUILDERS]
     return "\n".join([HEAD, *tables, f"{SURVEY_HEAD}\n{found}", *(_step(step) for step in steps.values())])

@@ -1,7 +1,7 @@
 """All files of the output folder: path pattern, description and role.
 
-Braces in a path are axes of the run (``tile``, ``part``, ``sensor``, ``raster``, ``region``, ``seed``) or constants of
-the run.
+Braces in a path are axes of the run (``tile``, ``part``, ``sensor``, ``raster``, ``region``, ``seed``, ``square``,
+``area``) or constants of the run.
 The reference page of the output tree is generated from this table.
 """
 
@@ -16,9 +16,9 @@ from iota2.core.graph import Artifact, Need, first, optional
 
 MARK = ".iota2"
 """Folder that identifies an output folder; it contains the lock, the records and the list of outputs."""
-CONSTANTS = ("region_base", "cloud", "samples", "features_map")
+CONSTANTS = ("region_base", "cloud", "samples", "features_map", "outprefix")
 """Constants of a run in paths: name of the file of regions, cloud threshold, extension of files of samples, name of the
-features map."""
+features map, prefix of files of polygons."""
 
 
 class _Fusion(Protocol):
@@ -124,6 +124,15 @@ class _Obia(Protocol):
     def full_learn_segment(self) -> bool: ...
 
 
+class _Simplification(Protocol):
+    @property
+    def dozip(self) -> bool: ...
+    @property
+    def flatgeobuf(self) -> bool: ...
+    @property
+    def pmtiles(self) -> bool: ...
+
+
 class _Chain(Protocol):
     @property
     def list_tile(self) -> tuple[str, ...]: ...
@@ -158,6 +167,8 @@ class OutputOptions(Protocol):
     def features_map(self) -> _FeaturesMap: ...
     @property
     def obia(self) -> _Obia: ...
+    @property
+    def simplification(self) -> _Simplification: ...
 
 
 def with_submodels(config: OutputOptions) -> bool:
@@ -410,6 +421,21 @@ def with_zarr(config: OutputOptions) -> bool:
 def with_feature_tiles(config: OutputOptions) -> bool:
     """Whether rasters are cut to tiles."""
     return bool(config.chain.features_path)
+
+
+def with_shapefiles(config: OutputOptions) -> bool:
+    """Whether polygons of a map are also written as shapefiles."""
+    return config.simplification.dozip
+
+
+def with_flatgeobuf(config: OutputOptions) -> bool:
+    """Whether polygons of a map are also written as FlatGeobuf."""
+    return config.simplification.flatgeobuf
+
+
+def with_pmtiles(config: OutputOptions) -> bool:
+    """Whether polygons of a map are also written as PMTiles."""
+    return config.simplification.pmtiles
 
 
 def artifacts() -> tuple[Artifact, ...]:
@@ -1323,6 +1349,88 @@ FEATURES_MAP_PAGE = Artifact(
 
 FEATURES = (FEATURES_MAP, FEATURES_STORE, MAP_STATISTICS, FEATURES_MAP_PAGE)
 """Products of features maps, which are not results of a classification."""
+
+# ---- polygons of the map
+MAP_SOURCE = Artifact(
+    "final/simplification/tmp/source.json",
+    "Rasters of the options of `simplification`, with their fingerprints; made by the survey at every start.",
+)
+MAP_SQUARES = Artifact(
+    "final/simplification/tmp/squares.json",
+    "Squares of the regularised map, as ranges of cells of 1024 pixels; made by the survey at every start.",
+)
+CLASSIF_REGUL = Artifact(
+    "final/simplification/classif_regul.tif",
+    "The map that becomes polygons: resampled, and without small patches.",
+    role="product",
+)
+CLASSIF_REGUL_STYLE = Artifact(
+    "final/simplification/classif_regul.qml", "QGIS style of this map: names and colours.", role="note"
+)
+CLASS_LEVELS = Artifact(
+    "final/simplification/tmp/classes.json", "Classes of the polygons: code, name, alias, colour, higher levels."
+)
+SQUARE_LINES = Artifact(
+    "final/simplification/tiles/lines_{square}.parquet",
+    "Polygons of the patches of a square that are complete in one cell of 1024 pixels.",
+)
+SQUARE_PIECES = Artifact(
+    "final/simplification/tiles/pieces_{square}.parquet",
+    "Pieces in each cell of a square of the patches that continue in other cells.",
+)
+SQUARE_EDGES = Artifact(
+    "final/simplification/tiles/edges_{square}.npz", "Patches along the limits of the cells of a square."
+)
+SQUARE_HOMES = Artifact(
+    "final/simplification/tiles/homes_{square}.npz", "First piece of the patch of each piece in a square."
+)
+SQUARE_FOREIGN = Artifact(
+    "final/simplification/tiles/foreign_{square}.parquet",
+    "Pieces in other squares of the patches whose first piece is in a square.",
+)
+SQUARE_POLYGONS = Artifact(
+    "final/simplification/mosaic/polygons_{square}.parquet",
+    "Whole polygons of the patches whose first piece is in a square, as GeoParquet.",
+)
+AREA_POLYGONS = Artifact(
+    "final/simplification/tmp/polygons_{area}.parquet", "Polygons of an area with all columns, as GeoParquet."
+)
+AREA_LAYER = Artifact(
+    "final/simplification/vectors/{outprefix}_{area}.gpkg",
+    "Polygons of an area, as GeoPackage with a QGIS style: class, area, statistics of their pixels. `all` without "
+    "`clipfile`.",
+    role="product",
+)
+AREA_LAYER_STYLE = Artifact(
+    "final/simplification/vectors/{outprefix}_{area}.qml",
+    "QGIS style of these polygons: names and colours of the classes.",
+    role="note",
+)
+AREA_SHAPEFILE = Artifact(
+    "final/simplification/vectors/{outprefix}_{area}.zip",
+    "The same as a shapefile in a ZIP archive (with `dozip`).",
+    when=with_shapefiles,
+    role="product",
+)
+AREA_FLATGEOBUF = Artifact(
+    "final/simplification/vectors/{outprefix}_{area}.fgb",
+    "The same as FlatGeobuf (with `flatgeobuf`).",
+    when=with_flatgeobuf,
+    role="product",
+)
+AREA_PMTILES = Artifact(
+    "final/simplification/vectors/{outprefix}_{area}.pmtiles",
+    "The same as PMTiles, for display in web maps (with `pmtiles`).",
+    when=with_pmtiles,
+    role="product",
+)
+ALL_POLYGONS = Artifact(
+    "final/simplification/vectors/{outprefix}.parquet",
+    "Polygons of all areas, as GeoParquet.",
+    role="product",
+)
+MAP_POLYGONS = (CLASSIF_REGUL, AREA_LAYER, AREA_SHAPEFILE, AREA_FLATGEOBUF, AREA_PMTILES, ALL_POLYGONS)
+"""Products of the vectorisation, which are not results of a classification."""
 
 # ---- validation
 TILE_CONFUSION = Artifact("final/TMP/{tile}_seed_{seed}.csv", "Confusion matrix of the tile, in pixels.")

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from iota2 import layout
-from iota2.chains import BUILDERS, SURVEY
+from iota2.chains import BUILDERS, survey_files
 from iota2.chains.checks import chain_problems
 from iota2.chains.classification import CLASSIFICATION
 from iota2.chains.features_tiler import FEATURES_TILER
@@ -41,7 +41,8 @@ def builder(*steps: Step, options: tuple[str, ...] = (), folders: Mapping[str, s
 
 
 def problems(*builders: Builder) -> list[str]:
-    return [*chain_problems(Chain(builders), SURVEY, KNOWN)]
+    chain = Chain(builders)
+    return [*chain_problems(chain, survey_files(chain), KNOWN)]
 
 
 def test_builders_of_the_program_and_a_sound_builder_have_no_problems() -> None:

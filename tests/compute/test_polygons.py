@@ -13,6 +13,7 @@ from iota2.compute.polygons import (
     centres_inside,
     duplicates,
     eroded,
+    evenly_divided,
     is_polygonal,
     overlaps,
     polygonal,
@@ -137,3 +138,26 @@ def test_centres_inside_equal_points_in_polygon():
     shape = shapely.union_all(discs) - Point(25, 25).buffer(4)
     np.testing.assert_array_equal(centres_inside(shape, x, y), shapely.contains_xy(shape, *np.meshgrid(x, y)))
     assert not centres_inside(Polygon(), x, y).any()
+
+
+def test_divided_edges_have_the_same_points_from_both_sides():
+    rng = np.random.default_rng(1)
+    cells = shapely.get_parts(shapely.voronoi_polygons(shapely.multipoints(rng.uniform(0, 1e6, (40, 2)))))
+    holed = box(2e6, 0, 3e6, 1e6).difference(box(2.2e6, 3e5, 2.7e6, 7e5))
+    polygons = np.array([*cells, holed, box(2.2e6, 3e5, 2.7e6, 7e5)], object)
+    assert shapely.coverage_is_valid(polygons)
+    divided = evenly_divided(polygons, 777.0)
+    assert shapely.coverage_is_valid(divided)
+    np.testing.assert_allclose(shapely.area(divided), shapely.area(polygons), rtol=1e-12)
+    for before, after in zip(polygons, divided, strict=True):
+        points = shapely.get_coordinates(after)
+        assert set(map(tuple, shapely.get_coordinates(before))) <= set(map(tuple, points))
+    edges = np.hypot(*np.diff(shapely.get_coordinates(divided[0]), axis=0).T)
+    assert edges.max() <= 777.0 * (1 + 1e-9)
+    assert edges.min() > 777.0 / 4
+
+
+def test_short_edges_and_empty_polygons_are_not_divided():
+    polygons = np.array([box(0, 0, 1, 1), Polygon(), shapely.multipolygons([box(5, 5, 6, 6), box(7, 7, 8, 8)])], object)
+    assert shapely.equals(evenly_divided(polygons, 10.0), polygons).all()
+    assert len(evenly_divided(polygons[:0], 10.0)) == 0

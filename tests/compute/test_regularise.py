@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from iota2.compute.regularise import _rank, halo_of, regularised, regularised_block
+from iota2.compute.regularise import Groups, _rank, halo_of, regularised, regularised_block
 
 SQUARE = {4: ndimage.generate_binary_structure(2, 1), 8: ndimage.generate_binary_structure(2, 2)}
 STEPS = {4: [(-1, 0), (0, -1), (0, 1), (1, 0)]}
@@ -45,48 +45,74 @@ def contacts(labels: np.ndarray, patch: np.ndarray, connectivity: int) -> dict[i
     return {label: count for label, count in found.items() if count}
 
 
-def slow(labels: np.ndarray, minimum: int, connectivity: int) -> np.ndarray:
+GROUPS = {None: None, **{only: Groups.of({7: 1, 14: 2, 21: 1, 28: 2}, only=only) for only in (False, True)}}
+"""Two groups of the codes of ``noisy``, as a preference and as a restriction."""
+RULES = [(connectivity, only) for connectivity in (4, 8) for only in GROUPS]
+
+
+def choices(labels: np.ndarray, patch: np.ndarray, connectivity: int, groups: Groups | None) -> dict[int, int]:
+    """Number of contacts of a patch with each label that it may get."""
+    around = contacts(labels, patch, connectivity)
+    if groups is None:
+        return around
+    own = groups.numbers[labels[tuple(patch[0])]]
+    same = {label: count for label, count in around.items() if groups.numbers[label] == own}
+    return same if groups.only else same or around
+
+
+def slow(labels: np.ndarray, minimum: int, connectivity: int, groups: Groups | None = None) -> np.ndarray:
     """Change the smallest patch, one at a time."""
     out = labels.copy()
     while True:
-        small = [p for p in patches(out, connectivity) if len(p) < minimum and contacts(out, p, connectivity)]
+        small = [p for p in patches(out, connectivity) if len(p) < minimum and choices(out, p, connectivity, groups)]
         if not small:
             return out
         patch = min(small, key=lambda p: (len(p), int(_rank(int(p[0][0]), int(p[0][1])))))
-        around = contacts(out, patch, connectivity)
+        around = choices(out, patch, connectivity, groups)
         out[tuple(patch.T)] = min(around, key=lambda label: (-around[label], label))
 
 
 @settings(deadline=None, max_examples=60)
 @given(
-    st.integers(0, 9999), st.tuples(st.integers(1, 12), st.integers(1, 12)), st.integers(0, 7),
-    st.sampled_from([4, 8]), st.sampled_from([0.0, 0.1, 0.5]),
+    st.integers(0, 9999), st.tuples(st.integers(1, 12), st.integers(1, 12)), st.integers(0, 7), st.sampled_from(RULES),
+    st.sampled_from([0.0, 0.1, 0.5]),
 )  # fmt: skip
 def test_result_equals_the_change_of_one_patch_at_a_time(
-    seed: int, shape: tuple[int, int], minimum: int, connectivity: int, missing: float
+    seed: int, shape: tuple[int, int], minimum: int, rule: tuple[int, bool | None], missing: float
 ) -> None:
-    labels = noisy(seed, shape, missing=missing)
-    found = regularised(labels, minimum, connectivity=connectivity)
-    np.testing.assert_array_equal(found, slow(labels, minimum, connectivity))
+    connectivity, groups = rule[0], GROUPS[rule[1]]
+    labels = noisy(seed, shape, classes=4, missing=missing)
+    found = regularised(labels, minimum, connectivity=connectivity, groups=groups)
+    np.testing.assert_array_equal(found, slow(labels, minimum, connectivity, groups))
+
+
+def test_a_patch_prefers_a_neighbour_of_its_group_or_keeps_its_group() -> None:
+    labels = np.array([[7, 7, 7, 7], [7, 14, 21, 21], [7, 7, 21, 21]], np.uint8)
+    apart, pair = Groups.of({7: 1, 14: 2, 21: 3}, only=True), Groups.of({7: 1, 14: 2, 21: 2}, only=False)
+    assert regularised(labels, 2)[1, 1] == 7
+    assert regularised(labels, 2, groups=apart)[1, 1] == 14
+    assert regularised(labels, 2, groups=pair)[1, 1] == 21
 
 
 @settings(deadline=None, max_examples=25)
 @given(
     st.integers(0, 9999), st.integers(2, 4), st.integers(1, 3), st.tuples(st.integers(5, 50), st.integers(5, 50)),
-    st.sampled_from([4, 8]),
+    st.sampled_from(RULES),
 )  # fmt: skip
 def test_blocks_with_a_halo_equal_the_whole(
-    seed: int, minimum: int, rounds: int, block: tuple[int, int], connectivity: int
+    seed: int, minimum: int, rounds: int, block: tuple[int, int], rule: tuple[int, bool | None]
 ) -> None:
-    shape, (rows, cols) = (50, 60), block
-    labels, halo = noisy(seed, shape, missing=0.03), halo_of(minimum, rounds)
+    shape, (rows, cols), connectivity, groups = (50, 60), block, rule[0], GROUPS[rule[1]]
+    labels, halo = noisy(seed, shape, classes=4, missing=0.03), halo_of(minimum, rounds)
     padded = np.pad(labels, halo)
-    expected = regularised_block(labels, minimum, rounds=rounds, connectivity=connectivity)
+    expected = regularised_block(labels, minimum, rounds=rounds, connectivity=connectivity, groups=groups)
     for top in range(0, shape[0], rows):
         for left in range(0, shape[1], cols):
             window = padded[top : top + rows + 2 * halo, left : left + cols + 2 * halo]
             corner = top - halo, left - halo
-            found = regularised_block(window, minimum, rounds=rounds, connectivity=connectivity, corner=corner)
+            found = regularised_block(
+                window, minimum, rounds=rounds, connectivity=connectivity, corner=corner, groups=groups
+            )
             own = np.s_[top : top + rows, left : left + cols]
             for part, whole in zip(found, expected, strict=True):
                 np.testing.assert_array_equal(part[halo:-halo, halo:-halo], whole[own])

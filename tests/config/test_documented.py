@@ -170,20 +170,31 @@ def test_options_of_unselected_builders_are_one_warning(folder: Path) -> None:
 
 
 def test_options_of_a_selected_builder_are_checked(folder: Path) -> None:
-    for name, unavailable in (
-        ("i2_vectorization", "i2_vectorization"),
-        (["i2_classification", "I2Vectorization"], "I2Vectorization"),
-    ):
+    for name in ("i2_vectorization", ["i2_classification", "I2Vectorization"]):
         sections: Sections = {
             "chain": dict(NEEDED),
             "builders": {"builders_class_name": name},
-            "simplification": {"umc1": 10},
+            "simplification": {"umc1": 0, "outprefix": "a/b", "statslist": {"2": "rate"}},
         }
         with pytest.raises(ConfigError) as caught:
             loads(folder, sections)
         message = str(caught.value)
-        assert f"'{unavailable}' is known but not available yet" in message
-        assert "simplification.umc1: is known but not available yet" in message
+        assert "simplification.umc1: expected a whole number" in message
+        assert "simplification.outprefix: expected a file name of letters, digits and . + - _, got 'a/b'" in message
+        assert "simplification.statslist: raster 2 has no statistics 'rate'; expected stats or statsmaj" in message
+
+
+def test_options_of_tools_that_polygons_do_not_need_have_no_effect(folder: Path) -> None:
+    for config in loads(
+        folder,
+        {
+            "chain": dict(NEEDED),
+            "builders": {"builders_class_name": ["i2_classification", "i2_vectorization"]},
+            "Simplification": {"grasslib": "/opt/grass", "systemcall": True, "blocksize": 500, "chunk": 1},
+        },
+    ):
+        for name in ("grasslib", "systemcall", "blocksize", "chunk"):
+            assert any(f"simplification.{name}: has no effect" in one for one in config.warnings), name
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def test_arbo_of_the_layers_is_no_legacy_key() -> None:
         ("arg_train", "target_dimensions", "; 'target_dimension' belongs to dim_red"),
         ("chain", "step", "; it exists in coregistration: move it"),
         ("arg_train", "seed", "; did you mean 'random_seed'?"),
-        ("chain", "seed", "; did you mean 'random_seed' of arg_train?"),
+        ("chain", "seed", "; it exists in simplification: move it to the right section"),
         ("chain", "threshold", "; did you mean 'cloud_threshold'?"),
         ("chain", "output_format", "; it exists in features_map: move it to the right section"),
         ("chain", "full_learn_segment", "; it exists in obia: move it to the right section"),

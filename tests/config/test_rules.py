@@ -22,6 +22,9 @@ MINE = {"mine": {"path": "own", "description": "mine.yaml"}}
 TILER, TILED = {"features_path": "images"}, {"builders": {"builders_class_name": "I2FeaturesTiler"}}
 
 
+VECTORS = {"builders": {"builders_class_name": ["I2Classification", "I2Vectorization"]}}
+
+
 @dataclass(frozen=True)
 class Case:
     """A combination of options with a finding of a rule."""
@@ -47,11 +50,53 @@ def fused(runs: int = 3, **options: Any) -> dict[str, dict[str, Any]]:
     return {"arg_train": {"runs": runs}, "multi_run_fusion": {"merge_run": True, **options}}
 
 
+def vectors(**options: Any) -> dict[str, dict[str, Any]]:
+    return VECTORS | {"simplification": options}
+
+
 def aligned(**options: Any) -> dict[str, dict[str, Any]]:
     return {"coregistration": {"vhr_path": "reference.tif", **options}}
 
 
 CASES = (
+    Case(
+        "vectorised_run_known",
+        "simplification.seed: is 1; expected a run from 0 to 0, by arg_train.runs",
+        sections=vectors(seed=1),
+    ),
+    Case(
+        "vectorised_run_known",
+        "simplification.seed: has no effect: simplification.classification is given",
+        sections=vectors(seed=0, classification="reference.tif"),
+        refused=False,
+    ),
+    Case(
+        "clip_options_complete",
+        "simplification.clipfield: is missing; it is mandatory with simplification.clipfile",
+        sections=vectors(clipfile="tiles.gpkg"),
+    ),
+    Case(
+        "clip_options_complete",
+        "simplification.clipvalue: has no effect: clipfile is not set",
+        sections=vectors(clipvalue=31),
+        refused=False,
+    ),
+    Case(
+        "sea_options_complete",
+        "simplification.water_class: is missing; it is mandatory with simplification.inland",
+        sections=vectors(inland="tiles.gpkg"),
+    ),
+    Case(
+        "sea_options_complete",
+        "simplification.sea_class: is 7, as water_class; give the sea a code of its own",
+        sections=vectors(inland="tiles.gpkg", water_class=7, sea_class=7),
+    ),
+    Case(
+        "sea_options_complete",
+        "simplification.water_class: has no effect: inland is not set",
+        sections=vectors(water_class=7),
+        refused=False,
+    ),
     Case(
         "user_functions_given",
         "external_features.functions: is empty; give the functions of",

@@ -66,9 +66,8 @@ def test_a_step_over_an_axis_without_input_is_rejected(wrong: Step, axis: str) -
 
 
 def test_a_builder_without_images_or_with_an_unknown_input_is_rejected() -> None:
-    with pytest.raises(
-        ValueError, match="builder One: expected one of 'images' and 'grid' in asks, which define the tiles; got none"
-    ):
+    expected = "builder One: expected one of 'images' and 'grid' in asks, which define the tiles, or 'map'; got none"
+    with pytest.raises(ValueError, match=expected):
         builder("One", step("a"), asks=frozenset())
     with pytest.raises(ValueError, match="got grid, images"):
         builder("One", step("a"), asks=frozenset({"images", "grid"}))

@@ -25,6 +25,8 @@ import yaml
 from iota2.chains import BUILDERS
 from iota2.chains.load import load_config
 from iota2.compute.expressions import expression_problems
+from iota2.config.class_levels import SECTION as CLASSES
+from iota2.config.class_levels import read_levels
 from iota2.config.legacy import BLOCKS_WITHOUT_STEP, STEP_BLOCKS
 from iota2.config.options.schema import SECTIONS
 from iota2.config.s1_ini import read_s1_ini
@@ -327,10 +329,15 @@ def test_fragments_are_found() -> None:
 
 
 @pytest.mark.parametrize("fragment", FRAGMENTS, ids=lambda fragment: f"{name(fragment.page)}-{min(fragment.sections)}")
-def test_parts_of_configurations_and_of_resources_files_are_read(fragment: Fragment, tmp_path: Path) -> None:
+def test_parts_of_files_that_a_page_shows_are_read(fragment: Fragment, tmp_path: Path) -> None:
+    if fragment.sections == {CLASSES}:
+        path = tmp_path / "nomenclature.cfg"
+        path.write_text(fragment.body, encoding="utf-8")
+        assert read_levels(path).classes.codes
+        return
     if not fragment.sections <= SECTIONS.keys():
         assert fragment.sections <= {WORKER_BLOCK, *CHAIN.numbers, *STEP_BLOCKS, *BLOCKS_WITHOUT_STEP}, (
-            "neither a configuration nor a resources file"
+            "neither a configuration, a resources file nor a nomenclature"
         )
         path = tmp_path / "resources.cfg"
         path.write_text(fragment.body, encoding="utf-8")

@@ -16,6 +16,7 @@ KNOWN = text_of(ROOT / "tests/docs/known_tree.txt").split()
 VALUES = {
     "tile": "T31TCJ", "part": "0", "strip": "0", "sensor": "Sentinel2", "raster": "dem", "region": "1", "seed": "0",
     "submodel": "",
+    "square": "0_0", "area": "all", "outprefix": "dept",
     "source": "", "region_base": "MyRegion",
     "cloud": "0", "samples": "sqlite", "features_map": "features_map",
 }  # fmt: skip

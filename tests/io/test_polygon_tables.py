@@ -20,14 +20,8 @@ from pyarrow import parquet
 from pyproj import CRS
 
 from iota2.errors import InputError
-from iota2.io.tables.polygon_tables import (
-    geopackage_bytes,
-    group_rows,
-    join_polygons,
-    polygon_bytes,
-    write_geopackage,
-    write_polygons,
-)
+from iota2.io.tables.polygon_layers import geopackage_bytes, write_geopackage
+from iota2.io.tables.polygon_tables import group_rows, join_polygons, polygon_bytes, write_polygons
 from iota2.io.tables.vectors import sqlite_max_columns
 
 NAMES = ['blé & "maïs"', "'; --", None, "水"]

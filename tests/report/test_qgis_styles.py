@@ -37,7 +37,8 @@ from iota2.io.rasters.qgis import (
     undecided_entry,
     validity_style,
 )
-from iota2.io.tables.polygon_tables import write_geopackage, write_polygons
+from iota2.io.tables.polygon_layers import write_geopackage
+from iota2.io.tables.polygon_tables import write_polygons
 
 NAMES = ('blé & "maïs" <dur>', "eau", "a\x00b\ud800")
 CLASSES = Nomenclature((3, 211, 300), NAMES, ((255, 85, 0), (0, 0, 9), (1, 2, 3)), (3, 211, 300))

@@ -9,8 +9,11 @@ from pydantic import ValidationError
 
 from iota2.chains import BUILDERS
 from iota2.chains.classification import CLASSIFICATION
-from iota2.config.options.chain import GROUPS, Chain
+from iota2.chains.vectorization import VECTORIZATION
+from iota2.config.options.chain import Chain
+from iota2.config.options.others import Builders
 from iota2.config.options.schema import Config
+from iota2.core.builder import GROUPS
 from iota2.core.builder import Chain as Steps
 from iota2.errors import UserError
 from iota2.options import about
@@ -79,15 +82,20 @@ def test_without_bounds_all_active_steps_run_without_a_note() -> None:
     assert step_notes(ACTIVE_STEPS, CONFIG, Options()) == []
 
 
-def test_a_configuration_may_name_the_groups_that_have_steps_and_no_others() -> None:
+def test_a_configuration_may_name_all_groups_also_former_ones_without_steps() -> None:
+    assert {*Steps(BUILDERS).groups} <= {*GROUPS}
     for name in ("first_step", "last_step"):
-        later = about(Chain.model_fields[name]).later
-        assert [group for group in GROUPS if group not in later] == list(Steps(BUILDERS).groups)
-        with pytest.raises(
-            ValidationError, match=r"'smoothing' is known but not available yet; expected 'init' or "
-        ) as err:
-            Chain.model_validate({name: "smoothing"})
-        assert "smoothing" not in str(err.value).partition("expected")[2].partition("[")[0]
+        assert about(Chain.model_fields[name]).later == ()
+        with pytest.raises(ValidationError, match="Input should be 'init', 'sampling'"):
+            Chain.model_validate({name: "smothing"})
+
+
+def test_a_former_group_without_steps_ends_the_run_with_the_group_before_it() -> None:
+    config = replace(CONFIG, builders=Builders(builders_class_name=("I2Vectorization",)))
+    steps = VECTORIZATION.steps
+    chosen = [step for step, run in chosen_steps(steps, config, Options(last_step="smoothing")) if run]
+    assert chosen == [step for step in steps if step.group in ("regularisation", "vectorisation")]
+    assert "ends with step" in " ".join(step_notes(steps, config, Options(last_step="smoothing")))
 
 
 @pytest.mark.parametrize(

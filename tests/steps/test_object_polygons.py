@@ -20,7 +20,7 @@ from pyarrow import parquet
 from iota2.core.graph import Key, MultiplePaths
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.recipe import MISSING
-from iota2.io.tables import polygon_tables, segment_values
+from iota2.io.tables import polygon_layers, polygon_tables, segment_values
 from iota2.io.tables.classes import write_classes
 from iota2.io.tables.segment_values import SegmentValues, segment_values_writer
 from iota2.io.tables.segments import SegmentClasses, Segments, SharedSegments
@@ -290,7 +290,7 @@ def test_a_tile_without_segments_has_empty_files_with_all_columns(tmp_path: Path
 def test_features_that_do_not_fit_into_a_geopackage_are_only_in_the_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(polygon_tables, "sqlite_max_columns", lambda: 8 + 5)
+    monkeypatch.setattr(polygon_layers, "sqlite_max_columns", lambda: 8 + 5)
     with caplog.at_level(logging.WARNING):
         found = run_polygons(tmp_path, write_inputs(tmp_path))
     assert f"{len(NAMES) - 5} of {len(NAMES)} features are only in the table of all tiles" in caplog.text

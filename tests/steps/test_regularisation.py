@@ -15,7 +15,8 @@ from iota2.compute.regularise import halo_of, regularised
 from iota2.core.graph import Resources
 from iota2.errors import ConfigError
 from iota2.steps.products import regularisation
-from iota2.steps.products.regularisation import RegularisationParams, passes_of
+from iota2.steps.products.regularisation import RegularisationParams
+from iota2.steps.regular_passes import MappingUnit, passes_of
 from tests.steps.helpers import CLASSES, read_raster, run, write_codes, write_raster
 
 GRID = GeoBox((90, 120), Affine(10, 0, 300_000, 0, -10, 4_900_000), "EPSG:32631")
@@ -73,16 +74,16 @@ def test_undecided_pixels_of_a_fusion_are_patches_with_a_name_and_a_colour(tmp_p
 @pytest.mark.parametrize("minimum", [2, 5, 25, 100, 1000])
 def test_blocks_fit_the_memory(minimum: int) -> None:
     use = Resources(memory=1 << 30)
-    shape, rounds = passes_of((40_000, 50_000), minimum, use)
+    shape, rounds = passes_of((40_000, 50_000), MappingUnit(minimum, "unit"), use)
     side = shape[0] + 2 * halo_of(minimum, rounds)
     assert side**2 * 26 <= use.memory
     assert shape[0] >= 64
-    assert passes_of((100, 100), minimum, use).shape == (100, 100)
+    assert passes_of((100, 100), MappingUnit(minimum, "unit"), use).shape == (100, 100)
 
 
 def test_too_little_memory_is_reported() -> None:
     with pytest.raises(ConfigError, match=r"minimum_mapping_unit: 1000 pixels need \d+ MB .* a job has 256 MB"):
-        passes_of((40_000, 50_000), 1000, Resources())
+        passes_of((40_000, 50_000), RegularisationParams(1000).unit, Resources())
 
 
 def test_blocks_stay_within_the_memory_of_the_job(tmp_path: Path) -> None:
@@ -90,7 +91,7 @@ def test_blocks_stay_within_the_memory_of_the_job(tmp_path: Path) -> None:
     labels = np.random.default_rng(0).integers(1, 3, grid.shape)
     inp = {"map": write_raster(tmp_path / "map.tif", labels, "uint8", grid, nodata=0), "classes": write_codes(tmp_path)}
     use = Resources(memory=16 << 20)
-    assert passes_of((1500, 1500), 10, use).shape[0] < 1500
+    assert passes_of((1500, 1500), MappingUnit(10, "unit"), use).shape[0] < 1500
     tracemalloc.start()
     run(
         regularisation.STEP,

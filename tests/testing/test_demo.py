@@ -88,8 +88,11 @@ def test_a_file_in_the_place_of_a_new_one_is_kept(world, tmp_path):
     assert (tmp_path / "layers" / "T31TCJ").read_text("utf-8") == "mine"
 
 
-BUILDER_OF = {name: name for name in DEMOS} | {"parcels": "I2Obia"}
-AVAILABLE = [name for name, builder in BUILDER_OF.items() if builder not in UNAVAILABLE_BUILDERS]
+BUILDERS_OF = {name: [name] for name in DEMOS} | {
+    "parcels": ["I2Obia"],
+    "I2Vectorization": ["I2Classification", "I2Vectorization"],
+}
+AVAILABLE = [name for name, builders in BUILDERS_OF.items() if not {*builders} & {*UNAVAILABLE_BUILDERS}]
 
 
 @pytest.mark.parametrize("name", AVAILABLE)
@@ -99,7 +102,7 @@ def test_the_configuration_of_each_demo_is_valid_and_selects_its_builder(world, 
         files, _ = write_demo(make_world(options), tmp_path / str(len(sensors)), DEMOS[name])
         config = load_config(files.config)
         assert config.chain.output_path == files.output
-        assert [builder.name for builder in find_builders(config.builders.builders_class_name)] == [BUILDER_OF[name]]
+        assert [builder.name for builder in find_builders(config.builders.builders_class_name)] == BUILDERS_OF[name]
         assert not config.warnings
         assert preview_first_run(config, Options()).plan.jobs
 

@@ -13,6 +13,7 @@ from iota2.chains.features_map import FEATURES_MAP
 from iota2.chains.features_tiler import FEATURES_TILER
 from iota2.chains.obia import OBIA
 from iota2.chains.user_builders import builders_in, python_files
+from iota2.chains.vectorization import VECTORIZATION
 from iota2.config.options.schema import Config
 from iota2.core.builder import Builder, Chain
 from iota2.core.graph import Artifact
@@ -20,16 +21,13 @@ from iota2.core.words import did_you_mean, normalised_name
 from iota2.errors import ConfigError, UserError
 from iota2.options import NOT_YET
 
-BUILDERS: tuple[Builder, ...] = (CLASSIFICATION, OBIA, FEATURES_MAP, FEATURES_TILER)
+BUILDERS: tuple[Builder, ...] = (CLASSIFICATION, OBIA, FEATURES_MAP, FEATURES_TILER, VECTORIZATION)
 """The built-in builders."""
 MAPS_OF_CLASSES = (CLASSIFICATION.name, OBIA.name)
 """Built-in builders of which a chain has at most one."""
 DEFAULT_BUILDERS = (CLASSIFICATION,)
 """The builders of a configuration that names none."""
-UNAVAILABLE_BUILDERS: Mapping[str, str] = {
-    "I2Vectorization": "V",
-    "I2Regression": "R",
-}
+UNAVAILABLE_BUILDERS: Mapping[str, str] = {"I2Regression": "R"}
 """Builders that are known but not available yet, with their letters in the lists of options by builder."""
 SURVEY: tuple[Artifact, ...] = (
     layout.SCENE,
@@ -41,6 +39,8 @@ SURVEY: tuple[Artifact, ...] = (
 )
 """Files that the survey writes at every start of a run, as far as the run has their axes: the inputs of the first
 jobs."""
+MAP_SURVEY: tuple[Artifact, ...] = (layout.MAP_SOURCE, layout.MAP_SQUARES)
+"""Files that it writes, too, for a map that becomes polygons."""
 
 
 def find_builders(names: Sequence[str], folders: Sequence[Path] = ()) -> tuple[Builder, ...]:
@@ -100,10 +100,15 @@ def _chain(builders: tuple[Builder, ...]) -> Chain:
         )
     chain = Chain(builders)
     known = [step for builder in BUILDERS for step in builder.steps]
-    if problem := next(chain_problems(chain, SURVEY, known), None):
+    if problem := next(chain_problems(chain, survey_files(chain), known), None):
         sources = [builder.source for builder in builders if builder.source]
         raise ValueError(f"{', '.join(sources)}: {problem}" if sources else problem)
     return chain
+
+
+def survey_files(chain: Chain) -> tuple[Artifact, ...]:
+    """Files that the survey may write for a chain."""
+    return (*SURVEY, *(MAP_SURVEY if "map" in chain.asks else ()))
 
 
 def selected_builders(names: Sequence[str], folders: Sequence[Path] = ()) -> tuple[Builder, ...]:

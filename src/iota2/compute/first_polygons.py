@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numba
 import numpy as np
-import shapely
+
+from iota2.compute.scan_lines import crossings, vertices
 
 
 class FirstPolygons:
@@ -31,16 +32,8 @@ class FirstPolygons:
         self.ranks = np.concatenate([self.ranks, ranks])
         self.won, self.lost = np.concatenate([self.won, none]), np.concatenate([self.lost, none])
         if len(polygons):
-            shapes = _vertices(polygons)
+            shapes = vertices(polygons)
             _burn(shapes, (self._x, self._down), first, self.numbers, (self.ranks, self.won, self.lost))
-
-
-def _vertices(polygons: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Vertices (vertex, 2), first vertex of each ring, first ring of each polygon; the last two with the end as last
-    element."""
-    _, points, offsets = shapely.to_ragged_array(polygons, include_z=False)
-    rings, starts, *parts = (np.asarray(one, np.int64) for one in offsets)
-    return points, rings, starts[parts[0]] if parts else starts
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
@@ -51,12 +44,12 @@ def _burn(
     numbers: np.ndarray,
     tables: tuple[np.ndarray, np.ndarray, np.ndarray],
 ) -> None:
-    """Write the numbers of the polygons of ``_vertices`` from ``first`` + 1; ``tables``: ranks, won and lost pixels."""
+    """Write the numbers of the polygons of ``vertices`` from ``first`` + 1; ``tables``: ranks, won and lost pixels."""
     points, rings, starts = shapes
     ranks, won, lost = tables
     for k in range(len(starts) - 1):
         polygon = first + k
-        top, row_starts, columns = _crossings(points, rings[starts[k] : starts[k + 1] + 1], centres)
+        top, row_starts, columns = crossings(points, rings[starts[k] : starts[k + 1] + 1], centres)
         for row in range(len(row_starts) - 1):
             for pair in range(row_starts[row], row_starts[row + 1] - 1, 2):
                 for column in range(columns[pair], columns[pair + 1]):
@@ -69,65 +62,3 @@ def _burn(
                         lost[other] += 1
                     won[polygon] += 1
                     numbers[top + row, column] = polygon + 1
-
-
-@numba.njit(nogil=True, cache=True, error_model="numpy")
-def _crossings(
-    points: np.ndarray, rings: np.ndarray, centres: tuple[np.ndarray, np.ndarray]
-) -> tuple[int, np.ndarray, np.ndarray]:
-    """Where the rows of centres cross the rings from ``rings[k]`` to ``rings[k + 1]``.
-
-    Returns the first row, the start of each row (with the end of the last one), and the column of the first centre at
-    or to the right of each crossing, sorted in each row. A horizontal edge crosses no row.
-    """
-    x, down = centres
-    if rings[0] == rings[-1]:
-        return 0, np.zeros(1, np.int64), np.zeros(0, np.int64)
-    vertical = points[rings[0] : rings[-1], 1]
-    top, bottom = _after(down, -vertical.max()), _after(down, -vertical.min())
-    row_starts = np.zeros(bottom - top + 1, np.int64)
-    for ring in range(len(rings) - 1):
-        for k in range(rings[ring], rings[ring + 1] - 1):
-            low, high = min(points[k, 1], points[k + 1, 1]), max(points[k, 1], points[k + 1, 1])
-            for row in range(_after(down, -high), _after(down, -low)):
-                row_starts[row - top + 1] += 1
-    row_starts = np.cumsum(row_starts)
-    ends, columns = row_starts.copy(), np.empty(row_starts[-1], np.int64)
-    for ring in range(len(rings) - 1):
-        for k in range(rings[ring], rings[ring + 1] - 1):
-            low, high = (k, k + 1) if points[k, 1] < points[k + 1, 1] else (k + 1, k)
-            (x1, y1), (x2, y2) = points[low], points[high]
-            slope = (x2 - x1) / (y2 - y1)
-            for row in range(_after(down, -y2), _after(down, -y1)):
-                crossing = x1 + (-down[row] - y1) * slope
-                columns[ends[row - top]] = _from(x, crossing)
-                ends[row - top] += 1
-    for row in range(len(row_starts) - 1):
-        columns[row_starts[row] : row_starts[row + 1]].sort()
-    return top, row_starts, columns
-
-
-@numba.njit(nogil=True, cache=True)
-def _from(values: np.ndarray, bound: float) -> int:
-    """Position of the first of ascending ``values`` that is at least ``bound``."""
-    low, high = 0, len(values)
-    while low < high:
-        middle = (low + high) // 2
-        if values[middle] >= bound:
-            high = middle
-        else:
-            low = middle + 1
-    return low
-
-
-@numba.njit(nogil=True, cache=True)
-def _after(values: np.ndarray, bound: float) -> int:
-    """Position of the first of ascending ``values`` that is greater than ``bound``."""
-    low, high = 0, len(values)
-    while low < high:
-        middle = (low + high) // 2
-        if values[middle] > bound:
-            high = middle
-        else:
-            low = middle + 1
-    return low

@@ -120,6 +120,33 @@ def _codes(labels: Sequence[Hashable]) -> np.ndarray:
     return np.array([numbers.setdefault(label, len(numbers)) for label in labels], dtype=np.int64)
 
 
+def evenly_divided(polygons: np.ndarray, longest: float) -> np.ndarray:
+    """Polygons and multipolygons whose edges of more than ``longest`` map units are divided into equal parts.
+
+    A common edge of two polygons gets the same points in both, to the last bit: they are computed from its lower end,
+    or its left end if it is horizontal.
+    """
+    filled = ~shapely.is_empty(polygons)
+    if not filled.any():
+        return polygons
+    kind, points, (rings, *others) = shapely.to_ragged_array(polygons[filled], include_z=False)
+    here, ahead = points[:-1], points[1:]
+    parts = np.maximum(np.ceil(np.hypot(*(ahead - here).T) / longest), 1).astype(np.int64)
+    parts[rings[1:-1] - 1] = 1  # between the end of a ring and the start of the next one is no edge
+    place = np.append(0, np.cumsum(parts))
+    edge = np.repeat(np.arange(len(parts)), parts)
+    step = np.arange(len(edge)) - place[edge]
+    upward = (ahead[:, 1] > here[:, 1]) | ((ahead[:, 1] == here[:, 1]) & (ahead[:, 0] > here[:, 0]))
+    low, high = np.where(upward[:, None], here, ahead)[edge], np.where(upward[:, None], ahead, here)[edge]
+    share = np.where(upward[edge], step, parts[edge] - step) / parts[edge]
+    divided = np.where((step == 0)[:, None], here[edge], low + share[:, None] * (high - low))
+    offsets = np.append(place[rings[:-1]], place[-1] + 1)
+    # empty polygons are left out: shapely 2.2 cannot read its own array of them
+    result = polygons.copy()
+    result[filled] = shapely.from_ragged_array(kind, np.vstack([divided, points[-1:]]), (offsets, *others))
+    return result
+
+
 def eroded(polygons: np.ndarray, distance: float) -> np.ndarray:
     """Polygons eroded by ``distance`` (map units); some may be empty."""
     return polygonal(shapely.buffer(polygons, -distance, join_style="mitre"))

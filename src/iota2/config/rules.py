@@ -25,9 +25,9 @@ from iota2.config.map_rules import (
     runs_can_be_fused,
     smoothing_options_used,
 )
-from iota2.config.options.chain import GROUPS, Chain, UserSensor
+from iota2.config.options.chain import DEFAULT_LAST_STEP, Chain, UserSensor
 from iota2.config.options.fields import Section
-from iota2.config.options.others import Coregistration, ExternalFeatures, PythonDataManaging
+from iota2.config.options.others import Coregistration, ExternalFeatures, PythonDataManaging, Simplification
 from iota2.config.options.sensors import (
     ENABLING_KEYS,
     FOLDER_KEYS,
@@ -40,7 +40,7 @@ from iota2.config.options.sensors import (
     UserFeat,
 )
 from iota2.config.options.train import ArgTrain, DimRed, ScikitModels
-from iota2.core.builder import Ask
+from iota2.core.builder import GROUPS, Ask
 from iota2.core.recipe import DEFAULT_INDICES
 from iota2.core.user_features import EXOGENOUS
 from iota2.core.words import counted, did_you_mean
@@ -51,6 +51,8 @@ from iota2.io.files.addresses import is_remote
 from iota2.io.files.crs import units_per_metre
 from iota2.options import shown
 
+_VECTORISED = ("classification", "confidence", "validity", "inland", "nomenclature", "clipfile")
+"""Options with files of the vectorisation."""
 MIN_PIXEL_METRES, MAX_PIXEL_METRES, MAX_PIXEL_DEGREES = 0.1, 4e7, 1.0
 """Bounds of a pixel size. Values outside indicate units other than those of the projection."""
 
@@ -136,7 +138,8 @@ def tile_grid_given(chain: Chain) -> Iterator[Finding]:
 
 
 def steps_in_order(chain: Chain) -> Iterator[Finding]:
-    if GROUPS.index(chain.first_step) > GROUPS.index(chain.last_step):
+    """The first step is not after the last one; the default of the last one is no limit."""
+    if chain.last_step != DEFAULT_LAST_STEP and GROUPS.index(chain.first_step) > GROUPS.index(chain.last_step):
         order = ", ".join(GROUPS[: GROUPS.index(chain.first_step) + 1])
         text = f"'{chain.first_step}' comes after last_step '{chain.last_step}'; the order is {order}"
         yield Finding("chain", ("first_step",), text)
@@ -172,7 +175,7 @@ def classes_in_two_files(chain: Chain) -> Iterator[Finding]:
         yield Finding("chain", ("color_table",), text)
 
 
-def outputs_outside_inputs(chain: Chain) -> Iterator[Finding]:
+def outputs_outside_inputs(chain: Chain, simplification: Simplification) -> Iterator[Finding]:
     """The output folder is not in a product folder, and an output folder to be deleted contains no inputs."""
     output = _real(chain.output_path)
     products = [getattr(chain, key) for key in (*FOLDER_KEYS.values(), ENABLING_KEYS[LAYERS])]
@@ -188,7 +191,7 @@ def outputs_outside_inputs(chain: Chain) -> Iterator[Finding]:
             yield Finding("chain", ("output_path",), f"is in the folder of products {folder}; choose another folder")
     if chain.remove_output_path:
         given = [*products, chain.ground_truth, chain.nomenclature_path, chain.color_table, chain.region_path]
-        given.append(chain.grid)
+        given += [chain.grid, *(getattr(simplification, name) for name in _VECTORISED)]
         for path in filter(None, given):
             if _real(path).is_relative_to(output):
                 text = f"would delete {path}, which is in output_path; choose another output_path"
@@ -409,6 +412,40 @@ def coregistration_dates_match_tiles(chain: Chain, coregistration: Coregistratio
         yield Finding("coregistration", ("date_src",), text)
 
 
+def vectorised_run_known(arg_train: ArgTrain, simplification: Simplification) -> Iterator[Finding]:
+    seed, runs = simplification.seed, arg_train.runs
+    if seed is None:
+        return
+    if simplification.classification is not None:
+        text = "has no effect: simplification.classification is given"
+        yield Finding("simplification", ("seed",), text, fatal=False)
+    elif seed >= runs:
+        yield Finding("simplification", ("seed",), f"is {seed}; expected a run from 0 to {runs - 1}, by arg_train.runs")
+
+
+def clip_options_complete(simplification: Simplification) -> Iterator[Finding]:
+    if simplification.clipfile is not None and simplification.clipfield is None:
+        text = "is missing; it is mandatory with simplification.clipfile: the field that names the areas"
+        yield Finding("simplification", ("clipfield",), text)
+    for name in ("clipfield", "clipvalue") if simplification.clipfile is None else ():
+        if changed(simplification, name):
+            yield Finding("simplification", (name,), "has no effect: clipfile is not set", fatal=False)
+
+
+def sea_options_complete(simplification: Simplification) -> Iterator[Finding]:
+    given = simplification
+    if given.inland is None:
+        for name in ("water_class", "sea_class"):
+            if changed(given, name):
+                yield Finding("simplification", (name,), "has no effect: inland is not set", fatal=False)
+    elif given.water_class is None:
+        text = "is missing; it is mandatory with simplification.inland: the code of water in the map"
+        yield Finding("simplification", ("water_class",), text)
+    elif given.water_class == given.sea_class:
+        text = f"is {given.sea_class}, as water_class; give the sea a code of its own"
+        yield Finding("simplification", ("sea_class",), text)
+
+
 def _series(chain: Chain, sentinel_1: Sentinel1, *sensors: Sensor) -> Iterator[_Series]:
     """The enabled sensors with dates."""
     if chain.s1_path:
@@ -433,7 +470,7 @@ RULES: tuple[tuple[Callable[..., Iterator[Finding]], tuple[str, ...]], ...] = (
     (steps_in_order, ("chain",)),
     (pixel_size_fits, ("chain",)),
     (classes_in_two_files, ("chain",)),
-    (outputs_outside_inputs, ("chain",)),
+    (outputs_outside_inputs, ("chain", "simplification")),
     (radar_settings_read, ("chain",)),
     (several_runs_split, ("arg_train",)),
     (validation_independent, ("arg_train",)),
@@ -466,6 +503,9 @@ RULES: tuple[tuple[Callable[..., Iterator[Finding]], tuple[str, ...]], ...] = (
     (sensor_sections_used, ("chain", LAYERS, *_DATED)),
     (boundary_options_used, ("chain", "arg_classification")),
     (context_possible, ("arg_train", "scikit_models_parameters", "dim_red")),
+    (vectorised_run_known, ("arg_train", "simplification")),
+    (clip_options_complete, ("simplification",)),
+    (sea_options_complete, ("simplification",)),
 )
 """Every rule, with the sections that are its arguments."""
 
@@ -473,6 +513,9 @@ RULES: tuple[tuple[Callable[..., Iterator[Finding]], tuple[str, ...]], ...] = (
 RULES_OF: Mapping[Callable[..., Iterator[Finding]], Ask] = {
     sensors_enabled: "images",
     tile_grid_given: "grid",
+    vectorised_run_known: "map",
+    clip_options_complete: "map",
+    sea_options_complete: "map",
 }
 """Rules that apply only if a builder asks for some input data."""
 

@@ -31,17 +31,20 @@ Group = Literal[
 ]
 GROUPS: tuple[str, ...] = get_args(Group)
 """Groups of steps of built-in builders, in the order of a run."""
-Ask = Literal["images", "grid", "regions", "reference", "classes"]
-"""Kinds of input data: images of the tiles, a grid of tiles with rasters to be cut, regions, reference polygons, and
-names and colours of classes."""
+Ask = Literal["images", "grid", "regions", "reference", "classes", "map"]
+"""Kinds of input data: images of the tiles, a grid of tiles with rasters to be cut, regions, reference polygons, names
+and colours of classes, and a map that becomes polygons, made by the run or given by the user."""
 TILE_SOURCES: tuple[Ask, ...] = ("images", "grid")
-"""Kinds of input data that define the tiles; a run has one of them."""
+"""Kinds of input data that define the tiles; a run has at most one of them."""
+AREA_SOURCES: tuple[Ask, ...] = (*TILE_SOURCES, "map")
+"""Kinds of input data that define the area of a run; a builder has at least one of them."""
 AXES_OF: Mapping[Ask, tuple[str, ...]] = {
     "images": ("tile", "part", "strip", "sensor"),
     "grid": ("tile", "raster"),
     "regions": ("region", "submodel", "source"),
     "reference": ("seed",),
     "classes": (),
+    "map": ("square", "area"),
 }
 """Axes of a run whose values come from each kind of input data."""
 OPTIONS_OF: Mapping[Ask, tuple[str, ...]] = {
@@ -50,6 +53,7 @@ OPTIONS_OF: Mapping[Ask, tuple[str, ...]] = {
     "regions": (),
     "reference": ("chain.ground_truth", "chain.data_field"),
     "classes": ("chain.nomenclature_path", "chain.color_table"),
+    "map": (),
 }
 """Mandatory options of each kind of input data."""
 
@@ -58,8 +62,8 @@ OPTIONS_OF: Mapping[Ask, tuple[str, ...]] = {
 class Builder:
     """A chain of steps, with the input data that they need.
 
-    Raises ValueError unless ``asks`` has one of ``TILE_SOURCES``, and if no input in ``asks`` provides an axis of a
-    step.
+    Raises ValueError unless ``asks`` has one of ``AREA_SOURCES`` and at most one of ``TILE_SOURCES``, and if no input
+    in ``asks`` provides an axis of a step.
     """
 
     name: str
@@ -105,8 +109,8 @@ class Builder:
             raise ValueError(f"builder {self.name}: step {repeated[0]} is listed more than once in steps; list it once")
         if unknown := sorted(set(self.asks) - set(AXES_OF)):
             raise ValueError(f"builder {self.name} asks for {some(unknown)}; expected any of {', '.join(AXES_OF)}")
-        if len(set(self.asks).intersection(TILE_SOURCES)) != 1:
-            text = "expected one of 'images' and 'grid' in asks, which define the tiles"
+        if len(set(self.asks).intersection(TILE_SOURCES)) > 1 or not set(self.asks).intersection(AREA_SOURCES):
+            text = "expected one of 'images' and 'grid' in asks, which define the tiles, or 'map'"
             raise ValueError(f"builder {self.name}: {text}; got {', '.join(sorted(self.asks)) or 'none'}")
         for step in self.steps:
             if missing := sorted(_axes(step) - set(self.axes)):
@@ -130,8 +134,9 @@ class Builder:
 
 
 def _axes(step: Step) -> set[str]:
-    """Axes of a step, of its inputs and of its outputs."""
-    read = (artifact for need in step.all_needs.values() for artifact in need.choices)
+    """Axes of a step, of its outputs, and of its inputs, without those that only other builders of a run may make."""
+    needs = (need for need in step.all_needs.values() if not need.may_be_absent)
+    read = (artifact for need in needs for artifact in need.choices)
     return {*step.over, *(axis for artifact in (*read, *step.makes.values()) for axis in artifact.axes)}
 
 

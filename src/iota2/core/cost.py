@@ -68,6 +68,12 @@ class Facts:
     """Bytes of a pixel of all bands, by name of the rasters that are cut to tiles."""
     strips: Mapping[int, int] = field(default_factory=dict)
     """Number of pixels of each strip of the mosaic that belong to a tile."""
+    map_pixels: int = 0
+    """Number of pixels of the map that becomes polygons."""
+    squares: Mapping[str, int] = field(default_factory=dict)
+    """Number of pixels of each square of the regularised map, which may be coarser."""
+    areas: int = 1
+    """Number of areas to which polygons are cut."""
 
     @cached_property
     def features(self) -> int:
@@ -161,7 +167,10 @@ class JobFacts:
 
     @property
     def pixels(self) -> int:
-        """Number of pixels of the job's area: a part of a tile, a tile, a strip of the mosaic, or all tiles."""
+        """Number of pixels of the job's area: a part of a tile, a tile, a strip of the mosaic, a square of the
+        regularised map, or all tiles."""
+        if "square" in self.key:
+            return self.run.squares[str(self.key["square"])]
         if "strip" in self.key:
             return self.run.strips[int(self.key["strip"])]
         if self.tile is None:

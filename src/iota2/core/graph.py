@@ -20,9 +20,10 @@ from iota2.core.remarks import Remark
 from iota2.core.words import counted, did_you_mean
 from iota2.errors import OptionPath, UserError
 
-AXES = ("tile", "part", "strip", "sensor", "raster", "region", "submodel", "seed", "source")
+AXES = ("tile", "part", "strip", "sensor", "raster", "region", "submodel", "seed", "source", "square", "area")
 """The axes of a run. A step has one job for each value of its axes. A part is a strip of rows of a tile, a strip one of
-the mosaic of all tiles (only in runs that write a Zarr store), a raster one of the rasters that are cut to tiles.
+the mosaic of all tiles (only in runs that write a Zarr store), a raster one of the rasters that are cut to tiles. A
+square is a part of a map that becomes polygons, an area one of those that polygons are cut to.
 
 Region, submodel, seed and source identify a model. ``submodel`` is empty, or ``f1``, ``f2`` … for the models of a
 region that is split; ``source`` is empty, or ``_SAR`` for the models of radar images beside those of optical images."""
@@ -54,6 +55,8 @@ class Key(tuple[str | int, ...]):
     submodel: str
     seed: int
     source: str
+    square: str
+    area: str
 
     @staticmethod
     def of(**values: str | int) -> Key:

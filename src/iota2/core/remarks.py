@@ -7,11 +7,21 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 RemarkKind = Literal[
-    "images", "values", "alignment", "regions", "reference", "extent", "options", "resampling", "outside", "segments"
+    "images",
+    "values",
+    "alignment",
+    "regions",
+    "reference",
+    "extent",
+    "options",
+    "resampling",
+    "outside",
+    "segments",
+    "areas",
 ]
 """Subject of a remark: images and their files, values of images, alignment with the reference image, regions, reference
 data and classes, extent of the map, options of the configuration, resampling of rasters to tiles, rasters outside all
-tiles, or segments."""
+tiles, segments, or areas to which polygons are cut."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from iota2 import layout
-from iota2.chains import SURVEY, chain_of
+from iota2.chains import chain_of, survey_files
 from iota2.config.options.schema import Config
 from iota2.core.files import MAX_NAME_BYTES
 from iota2.core.graph import Step
@@ -184,14 +184,15 @@ def survey_and_plan(config: Config) -> tuple[Survey, Plan]:
 
 def plan_run(config: Config, found: Survey) -> Plan:
     """The full plan of a configuration; UserError for a file name that is too long for file systems."""
-    axes = chain_of(config).axes
+    chain = chain_of(config)
+    axes, given = chain.axes, survey_files(chain)
     plan = make_plan(
-        chain_of(config).steps,
+        chain.steps,
         found.rows(config.arg_train.runs, axes),
         config,
         root=config.chain.output_path,
         constants=path_constants(config, found),
-        given=[artifact for artifact in SURVEY if artifact.when(config) and {*artifact.axes} <= {*axes}],
+        given=[artifact for artifact in given if artifact.when(config) and {*artifact.axes} <= {*axes}],
     )
     _require_short_names(plan)
     return plan
@@ -212,6 +213,7 @@ def path_constants(config: Config, found: Survey) -> dict[str, str | int]:
         "cloud": config.chain.cloud_threshold,
         "samples": "parquet" if too_many else extension,
         "features_map": config.external_features.output_name,
+        "outprefix": config.simplification.outprefix,
     }
 
 
@@ -221,6 +223,6 @@ def _require_short_names(plan: Plan) -> None:
     if len(os.fsencode(longest)) > MAX_NAME_BYTES:
         raise UserError(
             f"The results would contain a file {longest!r}, whose name takes {len(os.fsencode(longest))} bytes; file "
-            f"systems allow {MAX_NAME_BYTES}. Shorten the name of the region file, of a region, of a raster or of a "
-            "tile."
+            f"systems allow {MAX_NAME_BYTES}. Shorten the name of the region file, of a region, of a raster, of an "
+            "area or of a tile."
         )

@@ -320,6 +320,7 @@ def products(config: Config) -> list[tuple[Path, str]]:
     values: dict[str, Sequence[str | int]] = {
         "seed": range(config.arg_train.runs),
         "features_map": (config.external_features.output_name,),
+        "outprefix": (config.simplification.outprefix,),
     }
     if config.chain.list_tile:  # without it, the tiles are those of a grid
         values["tile"] = config.chain.list_tile

@@ -136,7 +136,8 @@ class Console(Watcher):
                 self.say(f"  {line}")
             for warning in filter(None, (trial.warning for trial in found.trials)):
                 self.say(f"warning: {warning}")
-        self.say(found.extent.text(mapped=any(map(_makes_map, steps))))
+        if found.scenes:
+            self.say(found.extent.text(mapped=any(map(_makes_map, steps))))
         self.say()
 
     def steps(self, steps: Sequence[tuple[int, Step, bool]]) -> None:

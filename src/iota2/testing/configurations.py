@@ -12,6 +12,7 @@ from iota2.core.words import normalised_name
 from iota2.errors import UserError
 from iota2.testing import spectral_indices
 from iota2.testing.files import SENSOR_PATHS, WorldFiles
+from iota2.testing.levels import write_levels
 from iota2.testing.parcels import write_parcels
 from iota2.testing.rasters import write_rasters
 from iota2.testing.world import World
@@ -138,6 +139,31 @@ chain :
   proj : 'EPSG:32631'
 }}
 """
+VECTORS = (
+    CLASSIFICATION.replace(
+        "# Land-cover map of a synthetic landscape: two tiles, two eco-climatic regions.",
+        """\
+# Land-cover map of a synthetic landscape, and its polygons in each of the two eco-climatic regions.
+builders :
+{{
+  builders_class_name : ['I2Classification', 'I2Vectorization']
+}}
+""",
+    ).replace("  last_step : 'validation'\n", "")
+    + """
+simplification :
+{{
+  nomenclature : {levels}   # classes in two levels: small patches join a neighbour of their group
+  rssize : 10   # m; a larger value makes the map coarser
+  umc1 : 10   # minimum size of patches, in pixels
+  mmu : 2000   # minimum area of a polygon, m2
+  douglas : 10   # tolerance of the lines, m
+  clipfile : {regions}   # a file of polygons for each region
+  clipfield : 'region'
+  outprefix : 'region'
+}}
+"""
+)
 LAYERS = """
 userFeat :
 {
@@ -176,6 +202,7 @@ DEMOS: Mapping[str, Demo] = {
     "I2Classification": Demo(CLASSIFICATION),
     "I2Obia": Demo(OBIA, "i2_tutorial_obia.cfg", "Results_obia"),
     "parcels": Demo(PARCELS, "i2_tutorial_parcels.cfg", "Results_parcels", write_more=write_parcels),
+    "I2Vectorization": Demo(VECTORS, "i2_tutorial_vectors.cfg", "Results_vectors", write_more=write_levels),
     "I2FeaturesMap": Demo(
         FEATURES_MAP, "i2_tutorial_features_map.cfg", "Results_features_map", write_more=_write_external_code
     ),
@@ -229,6 +256,7 @@ def config_text(
         sensors="\n".join(f"  {SENSOR_PATHS[name]} : {quoted(getattr(files, SENSOR_PATHS[name]))}" for name in sensors),
         ground_truth=quoted(files.ground_truth),
         parcels=quoted(files.parcels),
+        levels=quoted(files.levels),
         regions=quoted(files.regions),
         external_code=quoted(files.external_code),
         rasters=quoted(files.rasters),

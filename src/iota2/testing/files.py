@@ -98,6 +98,11 @@ class WorldFiles:
         return self.folder / "vector_data" / "parcels_truth.csv"
 
     @property
+    def levels(self) -> Path:
+        """Classes in two levels."""
+        return self.folder / "nomenclature_levels.cfg"
+
+    @property
     def config(self) -> Path:
         """Configuration."""
         return self.folder / self.config_name

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from iota2.core.random import generator
-from iota2.io.tables.polygon_tables import write_small_geopackage
+from iota2.io.tables.polygon_layers import write_small_geopackage
 from iota2.testing.files import WorldFiles
 from iota2.testing.landscape import COLUMNS, ROWS
 from iota2.testing.reference import CRS

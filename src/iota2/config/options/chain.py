@@ -26,7 +26,7 @@ from iota2.config.options.fields import (
     Words,
 )
 from iota2.config.s1_ini import RadarSettings, read_s1_ini
-from iota2.core.builder import GROUPS, Group
+from iota2.core.builder import Group
 from iota2.core.files import MAX_TILE_BYTES, is_folder_name
 from iota2.core.user_raster import Resampling
 from iota2.core.words import some
@@ -39,7 +39,8 @@ MAX_DATES = 10_000
 """Maximum of ``cloud_threshold``, larger than the number of dates of any real series."""
 MAX_STEP_DAYS = 3660
 """Maximum number of days between interpolation dates: ten years."""
-_GROUPS_NOT_YET = GROUPS[GROUPS.index("regularisation") :]
+DEFAULT_LAST_STEP: Group = "validation"
+"""Default of ``last_step``; it is no limit."""
 _NO_STACKS = "iota2 writes no stacks of images"
 
 
@@ -199,10 +200,10 @@ class _CommonOptions(Section):
         about=About(builders="C O R"),
     )
     nomenclature_path: InputFile = needed(
-        "Text file of class names, one line `name:label` for each class.", builders="C O"
+        "Text file of class names, one line `name:label` for each class.", builders="C O V"
     )
     color_table: InputFile = needed(
-        "Text file of class colours, one line `label R G B` for each class.", builders="C O"
+        "Text file of class colours, one line `label R G B` for each class.", builders="C O V"
     )
     region_path: VectorFile | None = option(
         None,
@@ -294,8 +295,8 @@ class Chain(_Folders):
         le=MAX_DATES,
         about=About(builders="C O R"),
     )
-    first_step: Group = option("init", "First group of steps to run.", about=About(later=_GROUPS_NOT_YET))
-    last_step: Group = option("validation", "Last group of steps to run.", about=About(later=_GROUPS_NOT_YET))
+    first_step: Group = option("init", "First group of steps to run.")
+    last_step: Group = option(DEFAULT_LAST_STEP, "Last group of steps to run; without it, all steps are run.")
     logger_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)] = option(
         "INFO", "Minimum severity of logged messages."
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, field_validator
 
+from iota2.compute.regularise import MAX_UNIT_PIXELS
 from iota2.compute.superpixels import SlicOptions
 from iota2.config.options.fields import (
     AnyPath,
@@ -22,10 +24,11 @@ from iota2.config.options.fields import (
     read_date,
     split_words,
 )
+from iota2.core.nomenclature import MAX_CODE
 from iota2.core.recipe import PIXEL_STATISTICS, SEGMENT_STATISTICS
 from iota2.core.user_features import MAX_PADDING, Access
 from iota2.core.words import did_you_mean
-from iota2.options import About, no_effect, option, planned
+from iota2.options import About, no_effect, option
 
 _NAME_PATTERN = r"^[\w.,:@+-]+$"
 """Pattern of names that are copied into the header of a job script."""
@@ -35,6 +38,13 @@ _RASTER_NAME = re.compile(r"(?!.*_band_\d+$)[A-Za-z]\w*", re.ASCII)
 _NO_POINTS = "images are compared by phase correlation, not by tie points"
 _NO_BLOCKS = "the features are not written block by block"
 _BY_BUDGET = "the block shape is computed from the memory limit and does not change results"
+_NO_TOOLS = "polygons are computed without other programs"
+STATISTICS_OF_RASTERS: Mapping[str, tuple[str, ...]] = {
+    "1": ("rate",),
+    "2": ("stats", "statsmaj"),
+    "3": ("stats", "statsmaj"),
+}
+"""Statistics of polygons by number of the raster: 1 classification, 2 confidence, 3 validity."""
 
 
 def _as_dates(value: Any) -> Any:
@@ -399,35 +409,94 @@ class Simplification(Section):
     """Vectorisation of the map."""
 
     section_name: ClassVar[str] = "simplification"
-    about_section: ClassVar[str] = "Vectorisation of the map."
+    about_section: ClassVar[str] = "Vectorisation of the map: polygons of its classes."
     builders: ClassVar[str] = "V"
 
-    classification: AnyPath | None = planned(None, "Map to vectorise.")
-    confidence: AnyPath | None = planned(None, "Confidence of the map.")
-    validity: AnyPath | None = planned(None, "Number of clear dates of the map.")
-    seed: int | None = planned(None, "Seed of the map.")
-    umc1: int | None = planned(None, "Minimum patch size of the first pass, in pixels.")
-    umc2: int | None = planned(None, "Minimum patch size of the second pass, in pixels.")
-    inland: AnyPath | None = planned(None, "Vector file of inland water.")
-    rssize: float = planned(20, "Pixel size after the first pass, m.")
-    lib64bit: AnyPath | None = planned(None, "Folder of a 64-bit library; never needed here.")
-    gridsize: int | None = planned(None, "Rows and columns of the grid that cuts large maps.")
-    grasslib: AnyPath | None = planned(None, "Folder of a GRASS installation; never needed here.")
-    douglas: float = planned(10, "Tolerance of the simplification, map units.")
-    hermite: float = planned(10, "Tolerance of the smoothing, map units.")
-    mmu: float = planned(1000, "Minimum area of a polygon, m².")
-    angle: bool = planned(True, "Smooth the corners of pixels.")
-    clipfile: AnyPath | None = planned(None, "Vector file of areas to cut out.")
-    clipfield: str | None = planned(None, "Field that names the area.")
-    clipvalue: int | None = planned(None, "Single area to cut out.")
-    outprefix: str = planned("dept", "Prefix of the file names.")
-    lcfield: str = planned("Class", "Field of the class.")
-    blocksize: int = planned(2000, "Side of blocks, in pixels.")
-    dozip: bool = planned(True, "Compress the polygons.")
-    bingdal: AnyPath | None = planned(None, "Folder of GDAL programs; never needed here.")
-    chunk: int = planned(10, "Parts in which statistics are computed.")
-    systemcall: bool = planned(False, "Call programs instead of functions; never needed here.")
-    nomenclature: AnyPath | None = planned(None, "File of the classes in several levels.")
-    statslist: dict[str, str] = planned(
-        {"1": "rate", "2": "statsmaj", "3": "statsmaj"}, "Statistics of polygons, by raster."
+    classification: InputFile | None = option(
+        None,
+        "Map to vectorise: a GeoTIFF of class codes from 1 to 65535, 0 or its no-data value without class. Mandatory "
+        "without a builder that makes a map; otherwise the map of the run is the default.",
     )
+    confidence: InputFile | None = option(
+        None, "Confidence of the map, on the same grid; by default that of the map of the run."
+    )
+    validity: InputFile | None = option(
+        None, "Number of clear dates of the map, on the same grid; by default that of the map of the run."
+    )
+    seed: int | None = option(None, "Run whose map is vectorised; by default the first, 0.", ge=0)
+    umc1: int | None = option(
+        None,
+        "Minimum size of patches before resampling, in pixels: first inside each group of the nomenclature, then in "
+        "the whole map.",
+        ge=1,
+        le=MAX_UNIT_PIXELS,
+    )
+    umc2: int | None = option(None, "Minimum size of patches after resampling, in pixels.", ge=1, le=MAX_UNIT_PIXELS)
+    inland: VectorFile | None = option(
+        None, "Vector file of inland water: pixels of `water_class` outside its polygons become `sea_class`."
+    )
+    water_class: int | None = option(None, "Code of water in the map; for `inland`.", ge=1, le=MAX_CODE)
+    sea_class: int = option(255, "Code of the sea in the polygons; for `inland`.", ge=1, le=MAX_CODE)
+    rssize: float = option(
+        20, "Pixel size to which the map is resampled, m; a map of this or larger pixels is not resampled.", gt=0
+    )
+    gridsize: int | None = option(
+        None,
+        "Number of rows and columns of jobs; by default a job for each square of 1024 pixels. The polygons do not "
+        "depend on it.",
+        ge=1,
+        le=1000,
+    )
+    angle: bool = option(True, "Cut the corners of pixels.")
+    douglas: float = option(10, "Tolerance of the simplification of lines, map units; 0: none.", ge=0)
+    hermite: float = option(10, "Distance up to which corners of lines are rounded, map units; 0: none.", ge=0)
+    mmu: float = option(
+        1000,
+        "Minimum area of a polygon, m²: smaller patches join the neighbour with the longest common border, of the same "
+        "group of the nomenclature if there is one.",
+        ge=0,
+    )
+    nomenclature: InputFile | None = option(
+        None,
+        "Classes in several levels: `.cfg` or YAML with the section `Classes`. The highest level defines the groups. "
+        "By default, each class is a group, with names and colours of the run or of `chain.nomenclature_path` and "
+        "`chain.color_table`.",
+    )
+    clipfile: VectorFile | None = option(None, "Vector file of areas to which the polygons are cut, with a file each.")
+    clipfield: str | None = option(None, "Field of `clipfile` that names the area.")
+    clipvalue: str | None = option(None, "Name of the only area; by default all areas.")
+    outprefix: str = option("dept", "Prefix of the names of files of polygons.", about=About(form="a file name"))
+    dozip: bool = option(True, "Also write the polygons as shapefiles in ZIP archives.")
+    flatgeobuf: bool = option(False, "Also write the polygons as FlatGeobuf.")
+    pmtiles: bool = option(False, "Also write the polygons as PMTiles, for web maps.")
+    statslist: dict[str, str] = option(
+        {"1": "rate", "2": "statsmaj", "3": "statsmaj"},
+        "Statistics of polygons by raster: 1 the classification (`rate`: share of each class), 2 the confidence and 3 "
+        "the validity (`stats`: of all pixels, `statsmaj`: of the pixels of the most frequent class).",
+    )
+    lcfield: str = no_effect("Class", "Field of the class between steps.", "the polygons have the field Classe")
+    lib64bit: AnyPath | None = no_effect(None, "Folder of a 64-bit library.", _NO_TOOLS)
+    grasslib: AnyPath | None = no_effect(None, "Folder of a GRASS installation.", _NO_TOOLS)
+    bingdal: AnyPath | None = no_effect(None, "Folder of GDAL programs.", _NO_TOOLS)
+    systemcall: bool = no_effect(False, "Call programs instead of functions.", _NO_TOOLS)
+    blocksize: int = no_effect(2000, "Side of blocks, in pixels.", _BY_BUDGET)
+    chunk: int = no_effect(10, "Parts in which statistics are computed.", "statistics need one pass over the rasters")
+
+    @field_validator("outprefix")
+    @classmethod
+    def _file_name(cls, name: str) -> str:
+        if not re.fullmatch(r"\w[\w.+-]*", name):
+            raise ValueError(f"expected a file name of letters, digits and . + - _, got {name!r}")
+        return name
+
+    @field_validator("statslist")
+    @classmethod
+    def _known_kinds(cls, kinds: dict[str, str]) -> dict[str, str]:
+        """The statistics by raster, in the order of the rasters."""
+        for raster, kind in kinds.items():
+            known = STATISTICS_OF_RASTERS.get(raster)
+            if known is None:
+                raise ValueError(f"there is no raster {raster!r}; expected some of {', '.join(STATISTICS_OF_RASTERS)}")
+            if kind not in known:
+                raise ValueError(f"raster {raster} has no statistics {kind!r}; expected {' or '.join(known)}")
+        return {raster: kinds[raster] for raster in STATISTICS_OF_RASTERS if raster in kinds}

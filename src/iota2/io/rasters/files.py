@@ -257,6 +257,8 @@ class RasterReader:
         self.dtype: np.dtype[Any] = np.dtype(self._source.dtypes[0])
         self.descriptions: tuple[str, ...] = tuple(text or "" for text in self._source.descriptions)
         """Description of each band; empty for a band without one."""
+        self.nodata: float | None = self._source.nodata
+        """No-data value of the first band."""
         self._alpha_bands = alpha_bands(self._source)
         self.data_bands: list[int] = [band for band in range(1, self.count + 1) if band not in self._alpha_bands]
         """Numbers of the bands, from 1, apart from those of transparency."""

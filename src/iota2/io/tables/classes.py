@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from iota2.core.files import read_text
 from iota2.core.nomenclature import (
@@ -52,7 +53,11 @@ def write_classes(nomenclature: Nomenclature, path: Path) -> None:
 
 def read_classes(path: Path) -> Nomenclature:
     """The classes written by ``write_classes``."""
-    content = json.loads(path.read_text(encoding="utf-8"))
+    return nomenclature_from(json.loads(path.read_text(encoding="utf-8")))
+
+
+def nomenclature_from(content: Any) -> Nomenclature:
+    """The classes from the content of a JSON file."""
     return Nomenclature(
         codes=tuple(content["codes"]),
         names=tuple(content["names"]),

@@ -1,52 +1,43 @@
-"""Tables of polygons that are written a few rows at a time: GeoParquet and GeoPackage."""
+"""Tables of polygons in GeoParquet, written and read a few rows at a time."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyogrio
 import shapely
 from pyarrow import compute as pc
 from pyarrow import parquet
 from pyproj import CRS
 
 from iota2.core.files import require_regular
-from iota2.core.grid import short_crs
 from iota2.errors import InputError
 from iota2.io.files.atomic import replacing
-from iota2.io.tables.vectors import sqlite_max_columns, without_separators
 
 GEOMETRY = "geometry"
 """Column of the polygons in a GeoParquet file; it is the last one."""
 _GROUP_BYTES = 8 << 20
 """Bytes of a row group, which is the unit of reading and writing."""
-_POLYGON_BYTES, _INDEXED_BYTES = 384, 800
-"""Bytes of a polygon with its identifiers and class in GeoParquet and in a GeoPackage, in estimates."""
-_KIND = "MultiPolygon"
-_METADATA = b"geo"
+_POLYGON_BYTES = 384
+"""Bytes of a polygon with its identifiers and class, in estimates."""
+KIND = "MultiPolygon"
+"""Type of all geometries."""
+_METADATA, _BOUNDS = b"geo", b"iota2:bounds"
+"""Keys of the metadata of GeoParquet, and of the bounds of each row group."""
 _VERSION = "1.0.0"
 """Version of the GeoParquet specification."""
 _COMPRESSION = "zstd"
-_DATE = "2000-01-01T00:00:00.000Z"
-"""Constant date of writing in GeoPackages, so that equal content gives equal bytes."""
 
 
 def polygon_bytes(values: int) -> int:
     """Estimated bytes of a polygon with a number of float32 ``values`` in GeoParquet."""
     return _POLYGON_BYTES + 4 * values
-
-
-def geopackage_bytes(values: int) -> int:
-    """The same in a GeoPackage, which stores float64 and an index."""
-    return _INDEXED_BYTES + 9 * min(values, sqlite_max_columns())
 
 
 def group_rows(values: int) -> int:
@@ -55,17 +46,18 @@ def group_rows(values: int) -> int:
 
 
 def write_polygons(empty: gpd.GeoDataFrame, frames: Iterable[gpd.GeoDataFrame], path: Path) -> None:
-    """Write a GeoParquet file with a row group for each frame; equal frames give equal bytes.
+    """Write a GeoParquet file with a row group for each frame with rows; equal frames give equal bytes.
 
     ``empty`` has no rows, and the CRS, the columns and the data types of all frames. NaN becomes null. All geometries
     are written as multipolygons.
     """
     bounds = []
-    with replacing(path) as part, _writer(part, _table(empty).schema) as writer:
+    with replacing(path) as part, _writer(part, arrow_table(empty).schema) as writer:
         for frame in frames:
-            writer.write_table(_table(frame))
-            bounds.append(shapely.total_bounds(frame.geometry.to_numpy()))
-        writer.add_key_value_metadata({_METADATA: _metadata(CRS.from_user_input(empty.crs), bounds)})
+            if len(frame):
+                writer.write_table(arrow_table(frame))
+                bounds.append(shapely.total_bounds(frame.geometry.to_numpy()))
+        writer.add_key_value_metadata(_metadata(CRS.from_user_input(empty.crs), bounds))
 
 
 def read_some_polygons(path: Path, column: str, values: Sequence[int]) -> gpd.GeoDataFrame:
@@ -81,6 +73,78 @@ def read_some_polygons(path: Path, column: str, values: Sequence[int]) -> gpd.Ge
     return gpd.GeoDataFrame({column: found[column].to_numpy()}, geometry=polygons, crs=_crs(header))
 
 
+class PolygonGroup(NamedTuple):
+    """A row group of a file of ``write_polygons``."""
+
+    path: Path
+    number: int
+    rows: int
+    bytes: int
+    """Size of the geometries."""
+    bounds: tuple[float, float, float, float]
+    """x0, y0, x1, y1."""
+    first: tuple[Any, ...]
+    """Smallest value of some columns."""
+
+
+def polygon_groups(path: Path, columns: Sequence[str] = ()) -> list[PolygonGroup]:
+    """The row groups of a file of ``write_polygons``, with the smallest values of some ``columns``.
+
+    InputError if the file is missing or damaged.
+    """
+    header = _header(path)
+    places = [header.schema_arrow.names.index(name) for name in columns]
+    groups = [header.metadata.row_group(number) for number in range(header.num_row_groups)]
+    return [
+        PolygonGroup(
+            path,
+            number,
+            group.num_rows,
+            group.column(len(header.schema_arrow.names) - 1).total_uncompressed_size,
+            bounds,
+            tuple(group.column(place).statistics.min for place in places),
+        )
+        for number, (group, bounds) in enumerate(zip(groups, _bounds(header), strict=True))
+    ]
+
+
+def read_group(group: PolygonGroup, columns: Sequence[str]) -> gpd.GeoDataFrame:
+    """The rows of a row group: some ``columns`` and the geometry."""
+    with parquet.ParquetFile(group.path) as file:
+        found = file.read_row_group(group.number, columns=[*columns, GEOMETRY])
+    polygons = shapely.from_wkb(found[GEOMETRY].to_numpy())
+    return gpd.GeoDataFrame(
+        {name: found[name].to_numpy() for name in columns}, geometry=polygons, crs=_crs(_header(group.path))
+    )
+
+
+def polygon_rows(path: Path, columns: Sequence[str], groups: Sequence[int] | None = None) -> pa.RecordBatchReader:
+    """The rows of a file of ``write_polygons``, row group by row group: some ``columns`` and the geometry.
+
+    ``groups``: numbers of row groups; None for all.
+    """
+    header = _header(path)
+    schema = pa.schema([header.schema_arrow.field(name) for name in (*columns, GEOMETRY)])
+    rows = (batch for table in _row_groups(path, schema.names, groups) for batch in table.to_batches())
+    return pa.RecordBatchReader.from_batches(schema, rows)
+
+
+class PolygonHeader(NamedTuple):
+    """What a file of ``write_polygons`` contains."""
+
+    crs: CRS
+    columns: tuple[str, ...]
+    """Names of the columns, without the geometry."""
+    rows: int
+
+
+def polygon_header(path: Path) -> PolygonHeader:
+    """CRS, columns and number of rows of a file of ``write_polygons``; InputError if it is missing or damaged."""
+    header = _header(path)
+    names = tuple(name for name in header.schema_arrow.names if name != GEOMETRY)
+    return PolygonHeader(_crs(header), names, header.metadata.num_rows)
+
+
 def join_polygons(sources: Sequence[Path], path: Path) -> None:
     """Write one GeoParquet file with the rows of all ``sources``, files of ``write_polygons`` with the same columns.
 
@@ -88,65 +152,12 @@ def join_polygons(sources: Sequence[Path], path: Path) -> None:
     """
     headers = [_header(source) for source in sources]
     schema, crs = headers[0].schema_arrow.remove_metadata(), _crs(headers[0])
-    bounds = [_bounds(header) for header in headers]
+    bounds = [group for header in headers for group in _bounds(header)]
     with replacing(path) as part, _writer(part, schema) as writer:
         for source in sources:
             for table in _row_groups(source, schema.names):
                 writer.write_table(table)
-        writer.add_key_value_metadata({_METADATA: _metadata(crs, bounds)})
-
-
-def write_geopackage(source: Path, path: Path, layer: str) -> list[str]:
-    """Write the rows of a file of ``write_polygons`` as a GeoPackage, and return the columns that do not fit.
-
-    Equal content gives equal bytes. A GeoPackage has at most ``sqlite_max_columns`` columns, whose names differ not
-    only in upper and lower case; the first columns are written.
-    """
-    header = _header(source)
-    crs = _crs(header)
-    names = [name for name in header.schema_arrow.names if name != GEOMETRY]
-    kept = _fitting(names)
-    schema = pa.schema([header.schema_arrow.field(name) for name in (*kept, GEOMETRY)])
-    rows = (batch for table in _row_groups(source, schema.names) for batch in table.to_batches())
-    _write_layer(pa.RecordBatchReader.from_batches(schema, rows), crs, path, layer)
-    return [name for name in names if name not in kept]
-
-
-def write_small_geopackage(frame: gpd.GeoDataFrame, path: Path, layer: str) -> None:
-    """Write all rows as a GeoPackage; equal frames give equal bytes."""
-    _write_layer(_table(frame).to_reader(), CRS.from_user_input(frame.crs), path, layer)
-
-
-def _write_layer(rows: pa.RecordBatchReader, crs: CRS, path: Path, layer: str) -> None:
-    with replacing(path) as part, without_separators(part) as plain, _constant_date():
-        pyogrio.write_arrow(
-            rows,
-            plain,
-            layer=layer,
-            driver="GPKG",
-            geometry_name=GEOMETRY,
-            geometry_type=_KIND,
-            crs=short_crs(crs.to_wkt()),
-            layer_options={"GEOMETRY_NAME": "geom"},
-        )
-
-
-def _fitting(names: Sequence[str]) -> list[str]:
-    """The first names that a GeoPackage can have together."""
-    different: dict[str, str] = {}
-    for name in names:
-        different.setdefault(name.lower(), name)
-    return [*different.values()][: sqlite_max_columns()]
-
-
-@contextmanager
-def _constant_date() -> Iterator[None]:
-    """A constant date of writing for GDAL in pyogrio."""
-    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": _DATE})
-    try:
-        yield
-    finally:
-        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
+        writer.add_key_value_metadata(_metadata(crs, bounds))
 
 
 def _writer(path: Path, schema: pa.Schema) -> parquet.ParquetWriter:
@@ -154,7 +165,7 @@ def _writer(path: Path, schema: pa.Schema) -> parquet.ParquetWriter:
     return parquet.ParquetWriter(path, schema, compression=_COMPRESSION, store_schema=False)
 
 
-def _table(frame: gpd.GeoDataFrame) -> pa.Table:
+def arrow_table(frame: gpd.GeoDataFrame) -> pa.Table:
     """The attributes and, as the last column, the geometry in WKB; without metadata."""
     attributes = pd.DataFrame(frame.drop(columns=frame.geometry.name))
     table = pa.Table.from_pandas(attributes, preserve_index=False).replace_schema_metadata()
@@ -169,14 +180,15 @@ def _multi(geometries: np.ndarray) -> np.ndarray:
     return out
 
 
-def _metadata(crs: CRS, bounds: Sequence[np.ndarray]) -> str:
-    """The metadata of GeoParquet; ``bounds``: those of parts of the rows, NaN without rows."""
+def _metadata(crs: CRS, bounds: Sequence[Sequence[float]]) -> dict[bytes, str]:
+    """The metadata of a file; ``bounds``: those of each row group."""
     column: dict[str, Any] = {"encoding": "WKB", "geometry_types": [], "crs": crs.to_json_dict()}
-    known = np.array([one for one in bounds if np.isfinite(one).all()])
-    if len(known):
-        box = [*known[:, :2].min(axis=0).tolist(), *known[:, 2:].max(axis=0).tolist()]
-        column |= {"geometry_types": [_KIND], "bbox": box}
-    return json.dumps({"version": _VERSION, "primary_column": GEOMETRY, "columns": {GEOMETRY: column}})
+    groups = np.array(bounds, np.float64).reshape(-1, 4)
+    if len(groups):
+        box = [*groups[:, :2].min(axis=0).tolist(), *groups[:, 2:].max(axis=0).tolist()]
+        column |= {"geometry_types": [KIND], "bbox": box}
+    geo = {"version": _VERSION, "primary_column": GEOMETRY, "columns": {GEOMETRY: column}}
+    return {_METADATA: json.dumps(geo), _BOUNDS: json.dumps(groups.tolist())}
 
 
 def _header(path: Path) -> parquet.ParquetFile:
@@ -199,12 +211,13 @@ def _crs(header: parquet.ParquetFile) -> CRS:
     return CRS.from_json_dict(_column(header)["crs"])
 
 
-def _bounds(header: parquet.ParquetFile) -> np.ndarray:
-    return np.array(_column(header).get("bbox", [np.nan] * 4))
+def _bounds(header: parquet.ParquetFile) -> list[tuple[float, float, float, float]]:
+    """The bounds of each row group."""
+    return [tuple(bounds) for bounds in json.loads(header.metadata.metadata[_BOUNDS])]
 
 
-def _row_groups(path: Path, columns: Sequence[str]) -> Iterator[pa.Table]:
-    """Yield the row groups of a file."""
+def _row_groups(path: Path, columns: Sequence[str], groups: Sequence[int] | None = None) -> Iterator[pa.Table]:
+    """Yield the row groups of a file, or some of them."""
     with parquet.ParquetFile(path) as file:
-        for group in range(file.num_row_groups):
+        for group in range(file.num_row_groups) if groups is None else groups:
             yield file.read_row_group(group, columns=list(columns))

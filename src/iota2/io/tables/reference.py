@@ -89,7 +89,7 @@ def read_reference(path: str | Path, field: str, crs: str, points: PointRule | N
     column, notes = matching_field(table, field, path)
     found = read_labels(table[column], column, vector_source(path).file)
     geometry = table.geometry.force_2d()
-    problems = [*found.problems, *_not_polygons(geometry, points, suggest_points=True)]
+    problems = [*found.problems, *not_polygons(geometry, points, suggest_points=True)]
     if problems:
         raise InputError("\n".join([f"{path}: cannot be used as reference data", *problems]))
     frame = gpd.GeoDataFrame({ORIGIN: np.arange(len(table)), LABEL: found.labels}, geometry=geometry)
@@ -156,14 +156,14 @@ def matching_name(field: str, columns: Sequence[str], path: str | Path) -> tuple
     raise MissingField(f"{path}: no field {field!r}; the fields are {', '.join(columns) or 'none'}{near}")
 
 
-def _not_polygons(
+def not_polygons(
     geometry: gpd.GeoSeries, points: PointRule | None = None, *, suggest_points: bool = False
 ) -> list[str]:
     """A problem for each geometry type other than polygons, and the remedies.
 
     Null and empty geometries are accepted; points are accepted when a rule replaces them.
     """
-    usable = is_polygonal(geometry.to_numpy()) | _without_geometry(geometry)
+    usable = is_polygonal(geometry.to_numpy()) | without_geometry(geometry)
     if points is not None:
         usable |= is_point(geometry.to_numpy())
     kinds = geometry.geom_type.where(~usable)
@@ -188,13 +188,14 @@ def _remedy(kind: str, *, suggest_points: bool) -> str:
     return f"Remove the features of type {kind}, or replace them by polygons"
 
 
-def _without_geometry(geometry: gpd.GeoSeries) -> np.ndarray:
+def without_geometry(geometry: gpd.GeoSeries) -> np.ndarray:
+    """(feature,) bool: whether the geometry is null or empty."""
     return (geometry.isna() | geometry.is_empty).to_numpy()
 
 
 def _with_label_and_geometry(frame: gpd.GeoDataFrame) -> tuple[gpd.GeoDataFrame, list[str], list[Loss]]:
     """The frame without rows that lack label or geometry, with notes and losses."""
-    unlabelled, void = frame[LABEL].isna().to_numpy(), _without_geometry(frame.geometry)
+    unlabelled, void = frame[LABEL].isna().to_numpy(), without_geometry(frame.geometry)
     notes = _left_out(frame, unlabelled, "without label") + _left_out(frame, void, "without geometry")
     return frame[~(unlabelled | void)], notes, _losses(frame, void & ~unlabelled, "no_geometry")
 
@@ -204,18 +205,18 @@ def _reprojected(frame: gpd.GeoDataFrame, crs: str, path: str | Path) -> tuple[g
         moved = to_crs(frame, crs)
     except InputError as err:
         raise InputError(f"{path}: {err}") from err
-    lost = ~_placed(moved.geometry.to_numpy())
+    lost = ~placed(moved.geometry.to_numpy())
     notes = _left_out(frame, lost, f"without valid coordinates in {crs}")
     return moved[~lost], notes, _losses(frame, lost, "no_geometry") if LABEL in frame else []
 
 
-def _placed(geometries: np.ndarray) -> np.ndarray:
+def placed(geometries: np.ndarray) -> np.ndarray:
     """Whether each geometry has coordinates, and all of them are finite and valid."""
     coordinates, owner = shapely.get_coordinates(geometries, return_index=True)
     wrong = ~(np.abs(coordinates) <= MAX_COORDINATE).all(axis=1)
     count = len(geometries)
-    placed: np.ndarray = (np.bincount(owner[wrong], minlength=count) == 0) & (np.bincount(owner, minlength=count) > 0)
-    return placed
+    known: np.ndarray = (np.bincount(owner[wrong], minlength=count) == 0) & (np.bincount(owner, minlength=count) > 0)
+    return known
 
 
 def _losses(
@@ -347,10 +348,10 @@ def read_regions(path: str | Path, field: str, crs: str) -> gpd.GeoDataFrame:
     geometry = table.geometry.force_2d()
     problems = [
         *_missing(names.isna().to_numpy(), f"have no value in field {column!r}"),
-        *_missing(_without_geometry(geometry), "have no geometry"),
-        *_unsafe_names(names.dropna().unique()),
+        *_missing(without_geometry(geometry), "have no geometry"),
+        *unsafe_names(names.dropna().unique(), "region name"),
         *_misread_names(names.dropna().unique(), vector_source(path).file),
-        *_not_polygons(geometry),
+        *not_polygons(geometry),
     ]
     if not problems and not table.empty:
         polygons, invalid = repaired(geometry.to_numpy())
@@ -381,10 +382,10 @@ def _missing(where: np.ndarray, what: str) -> list[str]:
     return [f"{counted(where.sum(), 'feature')} {what} (row {rows_text(where)})"] if where.any() else []
 
 
-def _unsafe_names(names: Iterable[str]) -> list[str]:
+def unsafe_names(names: Iterable[str], what: str) -> list[str]:
     """Problems of names that cannot be part of a file name in the output folder."""
     return [
-        f"region name {name!r} cannot be part of a file name. Use at most {_MAX_REGION_NAME_LENGTH} characters: first "
+        f"{what} {name!r} cannot be part of a file name. Use at most {_MAX_REGION_NAME_LENGTH} characters: first "
         "a letter or digit, then letters, digits, spaces and _ . , + = ( ) ' @ ~ -"
         for name in names
         if not _SAFE_NAME.fullmatch(name) or len(name) > _MAX_REGION_NAME_LENGTH

@@ -32,7 +32,7 @@ MAX_TEXT_BYTES = 254
 """Maximum size of a text in a shapefile."""
 TABLE = "output"
 """Name of the table in the SQLite files of a run."""
-_DBF_DATE = "2000-01-01"
+DBF_DATE = "2000-01-01"
 """Constant date of writing in shapefiles, so that equal content gives equal bytes."""
 _SIGNATURES = {SHAPEFILE_SIGNATURE: "", b"SQLite format 3\0": "", b"{": "GeoJSON:"}
 """First bytes of the supported formats (shapefile; GeoPackage and SQLite; GeoJSON), and the prefix of a path for GDAL.
@@ -234,7 +234,7 @@ def write_shapefile(frame: gpd.GeoDataFrame, path: str | Path, *, empty_type: st
             frame.rename(columns=fields),
             plain,
             driver="ESRI Shapefile",
-            layer_options={"DBF_DATE_LAST_UPDATE": _DBF_DATE, "ENCODING": "UTF-8"},
+            layer_options={"DBF_DATE_LAST_UPDATE": DBF_DATE, "ENCODING": "UTF-8"},
             **_geometry_type(frame, empty_type),
         )
         if not _is_whole(Path(plain), len(frame)):
@@ -282,8 +282,8 @@ def field_names(columns: Iterable[str]) -> dict[str, str]:
 
 
 def _cut(name: str, size: int) -> str:
-    """The longest start of ``name`` with at most ``size`` bytes."""
-    return name.encode()[:size].decode(errors="ignore")
+    """The longest start of ``name`` with at most ``size`` bytes, without blanks at its end, which GDAL removes."""
+    return name.encode()[:size].decode(errors="ignore").rstrip()
 
 
 def _check_texts(frame: gpd.GeoDataFrame, columns: list[str], path: str | Path) -> None:

@@ -15,6 +15,7 @@ from iota2 import layout
 from iota2.core.files import read_text
 from iota2.core.graph import Artifact
 from iota2.io.files.atomic import write_text
+from iota2.io.rasters.map_source import fingerprints_by_path
 from iota2.io.rasters.raster_source import FINGERPRINT
 from iota2.runs.plan.jobs import Job, Plan
 from iota2.runs.progress.status import failures
@@ -75,6 +76,8 @@ class Reasons:
         path = self._root / name
         if layout.RASTER_SOURCE.matches(name):
             return self._raster_changes(path)
+        if layout.MAP_SOURCE.matches(name):
+            return self._map_changes(path)
         if path.name not in (Path(layout.SCENE.path).name, Path(layout.LISTING.path).name):
             return []
         listing = path.with_name(Path(layout.LISTING.path).name)
@@ -83,6 +86,14 @@ class Reasons:
         except DAMAGE:
             return []
         return image_changes(before, json.loads(self._texts.get(listing, "{}")))
+
+    def _map_changes(self, path: Path) -> list[str]:
+        """Differences of the rasters of a map that becomes polygons from those of the last run."""
+        try:
+            before = fingerprints_by_path(read_text(path))
+        except (*DAMAGE, KeyError, AttributeError):
+            return []
+        return image_changes(before, fingerprints_by_path(self._texts.get(path, "{}")))
 
     def _raster_changes(self, path: Path) -> list[str]:
         """Differences of a raster that is cut to tiles from that of the last run."""

@@ -24,7 +24,7 @@ from iota2.runs.host import FULL_DISK_MESSAGES, disk_is_full
 from iota2.runs.plan.jobs import Job, Plan
 from iota2.runs.records.stamps import stat_stamp
 from iota2.runs.records.verdicts import Verdict
-from iota2.runs.survey.survey import Survey
+from iota2.runs.survey.survey import Survey, with_map
 
 PROCESS_BYTES = 500 << 20
 """Memory in bytes of a worker or the main process after all imports and compilation, without arrays."""
@@ -203,7 +203,7 @@ class _JobEstimate:
             rasters={raster.name: raster.pixel_bytes for raster in found.rasters},
             strips=found.strips.pixels if found.strips else {},
         )
-        self.facts = replace(facts, samples=_samples(config, found, facts))
+        self.facts = with_map(replace(facts, samples=_samples(config, found, facts)), found.map)
 
     def cost(self, job: Job, allowed: int = 0) -> Cost:
         """Cost of a job whose blocks may take ``allowed`` bytes."""
@@ -225,6 +225,8 @@ def _samples(config: Config, found: Survey, facts: Facts) -> float:
     """Maximum number of selected pixels of all models and seeds, from the labelled area and the options."""
     seeds = config.arg_train.runs
     scenes = list(found.scenes.values())
+    if not scenes:
+        return 0.0
     labelled = seeds * config.arg_train.ratio * found.labelled / _pixel_area(scenes)
     models, classes = seeds * facts.model_count, facts.class_count
     chosen = config.arg_train.sample_selection

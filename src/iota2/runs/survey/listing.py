@@ -16,6 +16,8 @@ from iota2.core.scene import Scene
 from iota2.core.words import counted
 from iota2.io.files.addresses import is_remote
 from iota2.io.files.atomic import write_text
+from iota2.io.rasters.map_source import map_source_text
+from iota2.io.rasters.map_squares import squares_text
 from iota2.io.rasters.raster_source import source_to_plain
 from iota2.io.series.scene_file import geobox_to_json, scene_to_json
 from iota2.runs.records.stamps import checksum_of_text, relative
@@ -41,7 +43,8 @@ def survey_texts(found: Survey, root: Path) -> dict[Path, str]:
     texts: dict[Path, str] = {}
     others = [str(found.alignment)] if found.alignment else []
     files = {tile: [*_files(scene), *others] for tile, scene in found.scenes.items()}
-    rasters = [raster.source.path for raster in found.rasters]
+    given = found.map.rasters if found.map is not None else {}
+    rasters = [*(raster.source.path for raster in found.rasters), *given.values()]
     entries = _entries([*dict.fromkeys(path for paths in (*files.values(), rasters) for path in paths)], cache)
     for raster in found.rasters:
         plain = source_to_plain(raster.source, str(entries[raster.source.path][2]))
@@ -60,6 +63,10 @@ def survey_texts(found: Survey, root: Path) -> dict[Path, str]:
     if found.strips is not None:
         grid = geobox_to_json(found.strips.grid)
         texts[root / layout.MAP_GRID.path] = json.dumps(grid, indent=1, ensure_ascii=False) + "\n"
+    if found.map is not None:
+        fingerprints = {path: str(entries[path][2]) for path in given.values()}
+        texts[root / layout.MAP_SOURCE.path] = map_source_text(given, fingerprints)
+        texts[root / layout.MAP_SQUARES.path] = squares_text(found.map.squares)
     texts[root / CACHE] = json.dumps(cache, ensure_ascii=False) + "\n"
     return texts
 

@@ -83,9 +83,9 @@ class Problems:
 
 
 @contextmanager
-def about_field(key: str) -> Iterator[None]:
+def about_field(key: str, section: str = "chain") -> Iterator[None]:
     """Assign a missing field to the option with the name of the field instead of the file."""
     try:
         yield
     except MissingField as err:
-        raise InputProblems([(("chain", key), str(err))]) from err
+        raise InputProblems([((section, key), str(err))]) from err

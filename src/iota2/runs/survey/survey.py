@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import geopandas as gpd
@@ -14,7 +15,7 @@ from iota2.compute.submodels import submodel_names
 from iota2.config.options.schema import Config
 from iota2.config.sensors import expression_remarks
 from iota2.config.sources import sources
-from iota2.core.builder import AXES_OF
+from iota2.core.builder import AXES_OF, TILE_SOURCES
 from iota2.core.cost import Facts
 from iota2.core.graph import Artifact, Finding
 from iota2.core.grid import part_count
@@ -40,6 +41,7 @@ from iota2.runs.survey.extent import (
 )
 from iota2.runs.survey.grid import find_grid
 from iota2.runs.survey.images import Images, find_images
+from iota2.runs.survey.map import MapInputs, find_map
 from iota2.runs.survey.problems import Problems
 from iota2.runs.survey.reference import Reference, find_reference
 from iota2.runs.survey.region_names import region_name_problems
@@ -47,7 +49,7 @@ from iota2.runs.survey.regions import Regions, find_regions
 from iota2.runs.survey.strips import MapStrips, map_strips
 from iota2.runs.survey.user_functions import FunctionTrial
 
-IMAGE_AXES = tuple(axis for ask, axes in AXES_OF.items() if ask != "grid" for axis in axes)
+IMAGE_AXES = tuple(axis for ask, axes in AXES_OF.items() if ask not in ("grid", "map") for axis in axes)
 """Axes of a run on images."""
 
 
@@ -82,15 +84,21 @@ class Survey:
     """Rasters to be cut to tiles."""
     strips: MapStrips | None = None
     """The strips of the mosaic, if the run writes a Zarr store."""
+    map: MapInputs | None = None
+    """The map that becomes polygons."""
 
     def rows(self, runs: int, axes: Sequence[str] = IMAGE_AXES) -> list[dict[str, str | int]]:
         """Combinations of tile, part and sensor with dates, crossed with regions and seeds if ``axes`` names them, and
         combinations of strip, tile and part.
 
-        With an axis ``raster``: combinations of tile and raster.
+        With an axis ``raster``: combinations of tile and raster. With an axis ``square``: also combinations of square
+        and area.
         """
+        of_map = self.map.rows if self.map and "square" in axes else []
         if "raster" in axes:
-            return [{"tile": tile, "raster": raster.name} for tile in self.scenes for raster in self.rasters]
+            of_grid: list[dict[str, str | int]]
+            of_grid = [{"tile": tile, "raster": raster.name} for tile in self.scenes for raster in self.rasters]
+            return of_grid + of_map
         rows = self._image_rows()
         if "region" in axes:
             models = {
@@ -99,7 +107,7 @@ class Survey:
             rows = [{**row, **model} for row in rows for model in models[str(row["tile"])]]
         if "seed" in axes:
             rows = [{**row, "seed": seed} for row in rows for seed in range(runs)]
-        return rows + (self.strips.rows if self.strips else [])
+        return rows + (self.strips.rows if self.strips else []) + of_map
 
     def _image_rows(self) -> list[dict[str, str | int]]:
         """The combinations of tile, part, and sensor with dates, in the order of the recipe."""
@@ -147,7 +155,7 @@ def input_problems(config: Config, broken: Set[str]) -> list[tuple[int, str]]:
 def _collect(problems: Problems) -> Survey | None:
     """The survey; None if there are problems."""
     config = problems.config
-    images = find_grid(problems) if "grid" in problems.asks else find_images(problems)
+    images = _images(problems)
     if problems.usable("chain.output_path"):
         problems.attempt(lambda: require_usable(config.chain.output_path), "chain", "output_path")
     regions = find_regions(problems, images)
@@ -163,6 +171,8 @@ def _collect(problems: Problems) -> Survey | None:
         rasters={raster.name: raster.pixel_bytes for raster in images.rasters},
     )
     extent = _extent(problems, images, facts) if images.complete else Extent()
+    vectorised = find_map(problems, extent) if "map" in problems.asks else None
+    facts = with_map(facts, vectorised)
     if problems.builders_known:
         models = _models_of(regions.names, reference.submodels or {}, sources(config))
         for text in region_name_problems(models, _artifacts(problems)):
@@ -178,7 +188,7 @@ def _collect(problems: Problems) -> Survey | None:
         images.notes,
         regions.by_tile,
         images.recipe,
-        _remarks(config, images, regions, reference, findings),
+        (*_remarks(config, images, regions, reference, findings), *(vectorised.remarks if vectorised else ())),
         reference.classes,
         reference.labelled,
         config.coregistration.vhr_path,
@@ -189,6 +199,26 @@ def _collect(problems: Problems) -> Survey | None:
         images.trials,
         images.rasters,
         map_strips(extent.grid, images.scenes) if extent.grid and _writes_strips(config) else None,
+        vectorised,
+    )
+
+
+def _images(problems: Problems) -> Images:
+    """The images, or the grid of tiles; nothing for builders without tiles."""
+    if problems.asks.isdisjoint(TILE_SOURCES):
+        return Images((), {}, {}, {}, complete=True, recipe=FeatureRecipe(()))
+    return find_grid(problems) if "grid" in problems.asks else find_images(problems)
+
+
+def with_map(facts: Facts, vectorised: MapInputs | None) -> Facts:
+    """The facts with those of the map that becomes polygons."""
+    if vectorised is None:
+        return facts
+    return replace(
+        facts,
+        map_pixels=math.prod(map(int, vectorised.grid.shape)),
+        squares=vectorised.square_pixels,
+        areas=len(vectorised.areas),
     )
 
 

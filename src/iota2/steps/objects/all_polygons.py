@@ -36,4 +36,5 @@ STEP = Step(
     needs={"polygons": layout.SEGMENT_POLYGONS},
     makes={"polygons": layout.ALL_SEGMENTS},
     cost=cost,
+    version=2,
 )

@@ -17,7 +17,8 @@ from iota2.io.files.atomic import write_text
 from iota2.io.files.crs import to_crs
 from iota2.io.rasters.qgis import polygon_style
 from iota2.io.tables.classes import read_classes
-from iota2.io.tables.polygon_tables import read_some_polygons, write_small_geopackage
+from iota2.io.tables.polygon_layers import write_small_geopackage
+from iota2.io.tables.polygon_tables import read_some_polygons
 from iota2.io.tables.segment_labels import CODE, LABELLED, NUMBER, SIDE, TILE, read_segment_labels
 from iota2.io.tables.segments import LabelPredictions, Segments
 

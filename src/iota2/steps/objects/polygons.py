@@ -27,7 +27,8 @@ from iota2.io.rasters.files import raster_geobox
 from iota2.io.rasters.qgis import polygon_style
 from iota2.io.rasters.segment_polygons import segment_polygons
 from iota2.io.tables.classes import read_classes
-from iota2.io.tables.polygon_tables import geopackage_bytes, group_rows, polygon_bytes, write_geopackage, write_polygons
+from iota2.io.tables.polygon_layers import geopackage_bytes, write_geopackage
+from iota2.io.tables.polygon_tables import group_rows, polygon_bytes, write_polygons
 from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.segment_labels import CODE, NUMBER, TILE
 from iota2.io.tables.segment_values import ValuesByNumber, values_by_number
@@ -281,4 +282,5 @@ STEP = Step(
     },
     params=params,
     cost=cost,
+    version=2,
 )

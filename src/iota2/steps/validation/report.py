@@ -106,7 +106,7 @@ def params(config: Config) -> ReportParams:
         for setting in effective
         if setting.value != setting.default and f"{setting.section}.{setting.key}" not in TRAINING_OPTIONS
     ]
-    others = layout.REPORT, *layout.FEATURES, *layout.SEGMENT_PRODUCTS
+    others = layout.REPORT, *layout.FEATURES, *layout.SEGMENT_PRODUCTS, *layout.MAP_POLYGONS
     return ReportParams(
         title=config.chain.output_path.name,
         options={f"{s.section}.{s.key}": _value_text(s.value) for s in changed},

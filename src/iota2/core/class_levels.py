@@ -1,0 +1,47 @@
+"""Classes of a map that becomes polygons, in several levels: each class belongs to one of the level above."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from colorsys import hls_to_rgb
+from dataclasses import dataclass
+
+from iota2.core.nomenclature import Nomenclature
+
+
+@dataclass(frozen=True)
+class ClassLevels:
+    """The classes of the lowest level, whose codes are the values of the map, and those of the levels above."""
+
+    classes: Nomenclature
+    aliases: tuple[str, ...]
+    """Short name of each class, for columns of tables."""
+    groups: tuple[tuple[str, ...], ...] = ()
+    """Name of the class above of each class, by level, from the highest; empty for a single level."""
+
+    @property
+    def group_numbers(self) -> dict[int, int]:
+        """Number of the group of each code, from 1: its class of the highest level; with a single level, each code is a
+        group."""
+        names = self.groups[0] if self.groups else self.aliases
+        order = {name: number for number, name in enumerate(dict.fromkeys(names), start=1)}
+        return {code: order[name] for code, name in zip(self.classes.codes, names, strict=True)}
+
+
+def single_level(classes: Nomenclature) -> ClassLevels:
+    """Classes without levels above; their aliases are their names, or codes if names are equal."""
+    unique = len({name.lower() for name in classes.names}) == len(classes.names)
+    return ClassLevels(classes, classes.names if unique else tuple(map(str, classes.codes)))
+
+
+def unnamed_classes(codes: Iterable[int]) -> Nomenclature:
+    """Classes of these codes without names: the code is the name, and colours are evenly spaced hues."""
+    ordered = tuple(sorted(codes))
+    colors = tuple(_hue(number, len(ordered)) for number in range(len(ordered)))
+    return Nomenclature(ordered, tuple(map(str, ordered)), colors, ordered)
+
+
+def _hue(number: int, count: int) -> tuple[int, int, int]:
+    """Colour of one of ``count`` classes: hues in equal steps, of medium brightness and saturation."""
+    red, green, blue = hls_to_rgb(number / max(1, count), 0.5, 0.6)
+    return round(red * 255), round(green * 255), round(blue * 255)

@@ -1,0 +1,34 @@
+"""Grid of a map before it becomes polygons: that of the map, or a coarser one."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from odc.geo.geobox import GeoBox
+
+from iota2.core.grid import crs_name, resolution, with_pixel_size
+from iota2.io.files.crs import square_metres, units_per_metre
+
+
+def regular_grid(geobox: GeoBox, metres: float) -> GeoBox:
+    """The grid with pixels of ``metres``, and the upper-left corner of ``geobox``; never finer than ``geobox``.
+
+    In degrees, the pixel is ``metres`` wide in the middle of the map.
+    """
+    wanted = metres * units_per_metre(crs_name(geobox), _middle(geobox))
+    width, height = resolution(geobox)
+    return with_pixel_size(geobox, (max(width, wanted), max(height, wanted)))
+
+
+def unit_pixels(geobox: GeoBox, area: float) -> int:
+    """Smallest number of pixels with at least ``area`` square metres; the pixels are those in the middle of the map."""
+    pixel = np.array([np.prod(resolution(geobox))])
+    (metres,) = square_metres(pixel, crs_name(geobox), np.array([_middle(geobox)]))
+    return math.ceil(area / metres - 1e-9)
+
+
+def _middle(geobox: GeoBox) -> float:
+    """The y coordinate in the middle of a grid."""
+    bounds = geobox.boundingbox
+    return (bounds.bottom + bounds.top) / 2

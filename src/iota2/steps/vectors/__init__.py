@@ -1,0 +1,1 @@
+"""Steps from a map of classes to polygons."""
