@@ -134,8 +134,8 @@ def test_a_step_is_accepted_instead_of_a_group_and_an_unknown_name_lists_the_ste
     assert f"Step {number + 1}" not in printed
     _, message, _ = command(capsys, "run", "--help")
     words = set(re.findall(r"\w+", message))
-    assert words >= {"init", "validation", "referenceData", "reportGeneration"}
-    assert "vectorisation" not in words
+    assert words >= {"init", "validation", "vectorisation", "referenceData", "reportGeneration"}
+    assert "smoothing" not in words, "a group without steps"
 
 
 def test_a_changed_class_name_or_colour_runs_only_the_steps_that_show_it(case: Case) -> None:

@@ -170,8 +170,8 @@ def test_an_edited_function_is_kept_and_used(folder: Path, tmp_path: Path, capsy
     ("name", "message"),
     [
         (
-            "vectorization",
-            "'I2vectorization' is known but not available yet; expected one of I2Classification, ",
+            "regression",
+            "'I2regression' is known but not available yet; expected one of I2Classification, ",
         ),
         ("I2Clasification", "'I2Clasification' is not a builder; did you mean 'I2Classification'?"),
     ],

@@ -19,7 +19,8 @@ from scipy import ndimage
 from shapely import Polygon, box
 
 from iota2.compute.coverage.cells import CellPolygons, LineOptions, cell_polygons
-from iota2.compute.coverage.joining import Cell, dissolve, join_cells
+from iota2.compute.coverage.dissolving import dissolve
+from iota2.compute.coverage.joining import Cell, join_cells
 
 PIXELS = Affine.identity()
 NORTH_UP = Affine(10.3, 0, 1_234_567.1, 0, -10.3, 6_543_210.7)
@@ -78,19 +79,22 @@ def cells_of(
     }
 
 
-def joined(cells: dict[Cell, CellPolygons]) -> tuple[np.ndarray, np.ndarray]:
-    """Polygons and labels of all patches, by cell and number."""
+def pieces_of(cells: dict[Cell, CellPolygons]) -> dict[tuple[int, int, int], list[Polygon]]:
+    """Polygons of each patch in its cells, by the cell and the number of its first piece."""
     found = join_cells({cell: one.edges for cell, one in cells.items()})
     home = dict(zip(map(tuple, found.pieces.tolist()), map(tuple, found.homes.tolist()), strict=True))
-    pieces, labels = defaultdict(list), {}
+    pieces = defaultdict(list)
     for cell, one in cells.items():
-        for patch, (polygon, label) in enumerate(zip(one.polygons, one.labels, strict=True)):
-            key = home.get((*cell, patch), (*cell, patch))
-            pieces[key].append(polygon)
-            assert labels.setdefault(key, label) == label
-    keys = sorted(pieces)
-    polygons = np.array([dissolve(pieces[key]) for key in keys] + [None])[:-1]
-    return polygons, np.array([labels[key] for key in keys], int)
+        for patch, polygon in enumerate(one.polygons):
+            pieces[home.get((*cell, patch), (*cell, patch))].append(polygon)
+    return dict(sorted(pieces.items()))
+
+
+def joined(cells: dict[Cell, CellPolygons]) -> tuple[np.ndarray, np.ndarray]:
+    """Polygons and labels of all patches, by the cell and the number of their first pieces."""
+    pieces = pieces_of(cells)
+    polygons = np.array([*map(dissolve, pieces.values()), None])[:-1]
+    return polygons, np.array([cells[row, col].labels[patch] for row, col, patch in pieces], int)
 
 
 def unit(transform: Affine) -> float:

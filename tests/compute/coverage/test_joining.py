@@ -1,13 +1,10 @@
-"""Patches over several cells: their pieces, homes and polygons."""
+"""Patches over several cells: their pieces, and homes."""
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
-import shapely
-from shapely import Polygon, box
 
-from iota2.compute.coverage.joining import dissolve, join_cells
+from iota2.compute.coverage.joining import join_cells
 from tests.compute.coverage.test_cells import cells_of
 
 
@@ -65,25 +62,3 @@ def test_a_large_number_of_cells_is_joined_in_any_form() -> None:
     found = joined(spiral, 1)
     assert len(found) == spiral.sum()
     assert {home for _, home in found} == {(0, 0, 0)}
-
-
-@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 2, 0)])
-def test_pieces_are_dissolved_in_any_order(order: tuple[int, ...]) -> None:
-    pieces = [box(0, 0, 2, 1), box(2, 0, 3, 1), Polygon([(2, 1), (3, 1), (3, 3), (2, 3)])]
-    found = dissolve([pieces[k] for k in order])
-    assert found.equals(shapely.union_all(pieces))
-    assert shapely.to_wkb(found) == shapely.to_wkb(dissolve(pieces))
-    # vertices of the limits remain, because a neighbour can have them, too
-    assert {(2, 0), (2, 1), (3, 1)} <= set(found.exterior.coords)
-
-
-def test_a_single_piece_has_the_same_normal_form() -> None:
-    piece = box(0, 0, 2, 1)
-    assert shapely.to_wkb(dissolve([piece])) == shapely.to_wkb(dissolve([piece.reverse()]))
-
-
-def test_a_hole_over_several_cells_is_a_hole() -> None:
-    labels = np.array([[1, 1, 1, 1], [1, 2, 2, 1], [1, 2, 2, 1], [1, 1, 1, 1]], np.uint8)
-    ring = dissolve([one.polygons[one.labels.tolist().index(1)] for one in cells_of(labels, 2).values()])
-    assert len(ring.interiors) == 1
-    assert Polygon(ring.interiors[0]).area == pytest.approx(4 * 10.3**2)

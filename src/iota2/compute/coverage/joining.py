@@ -1,15 +1,13 @@
-"""Patches that continue over the limits of cells, and their polygons."""
+"""Patches that continue over the limits of cells."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import shapely
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from shapely import Polygon
 
 from iota2.compute.coverage.cells import CellEdges, CellSide
 
@@ -43,14 +41,6 @@ def join_cells(edges: Mapping[Cell, CellEdges]) -> JoinedPatches:
     home = _first_members(numbers.reshape(-1, 2), len(pieces))
     order = np.argsort(home, kind="stable")
     return JoinedPatches(pieces[order], pieces[home[order]])
-
-
-def dissolve(pieces: Sequence[Polygon]) -> Polygon:
-    """The polygon of a patch from its pieces, in normal form: their order does not matter.
-
-    The pieces have the same vertices on the limits of cells that they share, so no vertex is new and none moves.
-    """
-    return shapely.normalize(shapely.coverage_union_all(pieces) if len(pieces) > 1 else pieces[0])
 
 
 def _contacts(one: Cell, before: CellSide, other: Cell, after: CellSide) -> np.ndarray:

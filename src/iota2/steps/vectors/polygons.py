@@ -11,7 +11,8 @@ import numpy as np
 import shapely
 
 from iota2 import layout
-from iota2.compute.coverage.joining import Cell, JoinedPatches, dissolve
+from iota2.compute.coverage.dissolving import dissolve
+from iota2.compute.coverage.joining import Cell, JoinedPatches
 from iota2.config.options.schema import Config
 from iota2.core.cost import SECONDS_PER_JOB, Cost, JobFacts
 from iota2.core.graph import JobContext, Step
