@@ -31,9 +31,9 @@ Group = Literal[
 ]
 GROUPS: tuple[str, ...] = get_args(Group)
 """Groups of steps of built-in builders, in the order of a run."""
-Ask = Literal["images", "grid", "regions", "reference", "classes"]
-"""Kinds of input data: images of the tiles, a grid of tiles with rasters to be cut, regions, reference polygons, and
-names and colours of classes."""
+Ask = Literal["images", "grid", "regions", "reference", "classes", "quantity"]
+"""Kinds of input data: images of the tiles, a grid of tiles with rasters to be cut, regions, reference polygons, names
+and colours of classes, and values of a quantity, instead of classes, in the reference polygons."""
 TILE_SOURCES: tuple[Ask, ...] = ("images", "grid")
 """Kinds of input data that define the tiles; a run has one of them."""
 AXES_OF: Mapping[Ask, tuple[str, ...]] = {
@@ -42,6 +42,7 @@ AXES_OF: Mapping[Ask, tuple[str, ...]] = {
     "regions": ("region", "submodel", "source"),
     "reference": ("seed",),
     "classes": (),
+    "quantity": (),
 }
 """Axes of a run whose values come from each kind of input data."""
 OPTIONS_OF: Mapping[Ask, tuple[str, ...]] = {
@@ -50,6 +51,7 @@ OPTIONS_OF: Mapping[Ask, tuple[str, ...]] = {
     "regions": (),
     "reference": ("chain.ground_truth", "chain.data_field"),
     "classes": ("chain.nomenclature_path", "chain.color_table"),
+    "quantity": (),
 }
 """Mandatory options of each kind of input data."""
 
