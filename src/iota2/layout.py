@@ -1399,6 +1399,12 @@ TILE_VALUES = Artifact(
     "Values on the tile, and widths of their intervals.",
     when=with_quantity,
 )
+TILE_VALUES_STYLE = Artifact(
+    "final/TMP/{tile}_values_seed_{seed}.qml",
+    "QGIS style of the values on the tile: that of the map.",
+    when=with_quantity,
+    role="note",
+)
 VALUE_MAP = Artifact(
     "final/Regression_Seed_{seed}.tif",
     "The map of the quantity; NaN where there is no value.",

@@ -73,6 +73,8 @@ def run(job: JobContext[ValueMosaicParams]) -> None:
     for map_name, style, ramp in (("map", "style", palettes.PROBABILITY), ("width", "width_style", palettes.WIDTH)):
         for key, path in job.out.each(map_name):
             write_text(job.out.at(style, seed=key.seed), _style(path, ramp))
+    for key, path in job.out.each("tile_style"):
+        write_text(path, job.out.at("style", seed=key.seed).read_text(encoding="utf-8"))
 
 
 def _interval_text(job: JobContext[ValueMosaicParams], seed: int) -> str:
@@ -113,6 +115,7 @@ STEP = Step(
     makes={
         "map": layout.VALUE_MAP,
         "style": layout.VALUE_MAP_STYLE,
+        "tile_style": layout.TILE_VALUES_STYLE,
         "width": layout.WIDTH_MAP,
         "width_style": layout.WIDTH_MAP_STYLE,
         "validity": layout.FINAL_VALIDITY,
