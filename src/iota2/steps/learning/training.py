@@ -104,8 +104,8 @@ class TrainingParams:
             "arg_train.random_seed": self.random_seed,
             "arg_classification.calibration": self.calibration,
             "arg_train.dempster_shafer_sar_opt_fusion": bool(self.radar),
-            "quantity": self.quantity,
             **sensors,
+            **({"quantity": self.quantity} if self.quantity else {}),
         }
 
 

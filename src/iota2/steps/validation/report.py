@@ -190,14 +190,14 @@ def _page(
         pixel_area=pixel_area,
         tiles=tuple(scene.tile for scene in scenes),
         series=series_of(scenes),
-        aligned=tuple(one for tile, path in _alignments(job) for one in _alignedseries_of(tile, path)),
+        aligned=tuple(one for tile, path in _alignments(job) for one in _aligned_series(tile, path)),
         map=_map_picture(job, confusions, classes),
         pictures=(
             _confidence_picture(job, confusions),
             Picture(
                 "Validity",
                 layout.FINAL_VALIDITY.about,
-                figures_module().validityquicklook(*quicklook(job.inp.validity)),
+                figures_module().validity_quicklook(*quicklook(job.inp.validity)),
             ),
         ),
         files=_files(job, [scene.tile for scene in scenes]),
@@ -231,7 +231,7 @@ def _shown_map(job: JobContext[ReportParams], seeds: Collection[int]) -> Path:
 def _map_picture(job: JobContext[ReportParams], seeds: Collection[int], classes: Nomenclature) -> Picture:
     """The map; undecided pixels of a fusion are shown like pixels that are not classified."""
     small, pixel_size = quicklook(_shown_map(job, seeds))
-    png = figures_module().mapquicklook(np.where(np.isin(small, classes.codes), small, 0), classes, pixel_size)
+    png = figures_module().map_quicklook(np.where(np.isin(small, classes.codes), small, 0), classes, pixel_size)
     fusion = job.params.fusion
     if fusion is None:
         return Picture(of_first_seed("Map", seeds), layout.MAP.about, png)
@@ -246,7 +246,7 @@ def _confidence_picture(job: JobContext[ReportParams], seeds: Collection[int]) -
     else:
         title, about = of_first_seed("Confidence", seeds), layout.FINAL_CONFIDENCE.about
         path = job.inp.at("confidence", seed=min(seeds))
-    return Picture(title, about, figures_module().confidencequicklook(*quicklook(path)))
+    return Picture(title, about, figures_module().confidence_quicklook(*quicklook(path)))
 
 
 def _envelopes(job: JobContext) -> dict[str, gpd.GeoSeries]:
@@ -285,7 +285,7 @@ def _alignments(job: JobContext) -> list[tuple[str, Path]]:
     return [(key.tile, path) for key, path in job.inp.each("alignments")]
 
 
-def _alignedseries_of(tile: str, path: Path) -> Iterator[AlignedSeries]:
+def _aligned_series(tile: str, path: Path) -> Iterator[AlignedSeries]:
     """Summary of the alignment table of a tile, for each sensor."""
     by_sensor: dict[str, list[Alignment]] = {}
     for (sensor, _), one in read_alignments(path).items():
