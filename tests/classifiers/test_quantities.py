@@ -129,8 +129,11 @@ def test_slices_and_threads_do_not_change_estimates() -> None:
     values, selected = rng.normal(size=(2, side, side)).astype(np.float32), rng.random((side, side)) < 0.5
     expected = np.where(selected, values[0] * 3 - values[1], np.nan).astype(np.float32)
     for threads in (1, 3):
-        found = estimate_slices(lambda x: x[:, 0] * 3 - x[:, 1], values, selected, threads=threads).values
-        np.testing.assert_allclose(found, expected, rtol=1e-6)
+        found = estimate_slices(
+            lambda x: np.stack([x[:, 0] * 3 - x[:, 1], x[:, 0]], axis=1), values, selected, threads=threads
+        )
+        np.testing.assert_allclose(found.values, expected, rtol=1e-6)
+        np.testing.assert_array_equal(found.widths, np.where(selected, values[0], np.nan))
     assert np.isnan(estimate_slices(None, values, np.zeros_like(selected)).values).all()  # type: ignore[arg-type]
 
 

@@ -16,9 +16,9 @@ from iota2.classifiers.scikit import build
 from iota2.classifiers.scikit.build import (
     UNSUITABLE,
     arguments_without_effect,
-    classifier_names,
     estimator_of,
     grid_of,
+    names_of,
 )
 from iota2.classifiers.scikit.specification import Specification
 
@@ -31,7 +31,7 @@ def problems(model_type: str, arguments: Mapping[str, Any] | None = None) -> lis
 
 def test_every_classifier_of_the_library_with_one_label_is_found_by_name() -> None:
     listed = {name for name, _ in all_estimators(type_filter="classifier")}
-    assert set(classifier_names()) - {"LGBMClassifier"} == (listed | {"Pipeline"}) - set(UNSUITABLE)
+    assert set(names_of("classifier")) - {"LGBMClassifier"} == (listed | {"Pipeline"}) - set(UNSUITABLE)
     needs_nested = {"estimator", "estimators"}
     for name, cls in all_estimators(type_filter="classifier"):
         required = needs_nested & set(cls.__init__.__code__.co_varnames)

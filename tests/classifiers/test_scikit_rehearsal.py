@@ -16,7 +16,7 @@ import iota2
 from iota2.classifiers.base import Misfit, ModelError
 from iota2.classifiers.registry import SCIKIT, selectable_names, validate_options
 from iota2.classifiers.scikit import rehearsal
-from iota2.classifiers.scikit.build import classifier_names, estimator_of
+from iota2.classifiers.scikit.build import estimator_of, names_of
 from iota2.classifiers.scikit.classifier import ScikitClassifier
 from iota2.classifiers.scikit.rehearsal import _reduced
 from iota2.config.learner import Learner, misfits
@@ -52,7 +52,7 @@ def columns(*chosen: int | str) -> dict[str, Any]:
     return {"steps": {"columns": transformer, "forest": "ExtraTreesClassifier"}}
 
 
-@pytest.mark.parametrize("name", [name for name in classifier_names() if name != CANNOT_BE_STORED])
+@pytest.mark.parametrize("name", [name for name in names_of("classifier") if name != CANNOT_BE_STORED])
 def test_every_classifier_with_its_defaults_is_accepted_quickly_and_silently(
     name: str, capfd: pytest.CaptureFixture[str]
 ) -> None:

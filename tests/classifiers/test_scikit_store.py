@@ -15,21 +15,23 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, PowerTransformer, SplineTransformer
 from sklearn.svm import SVC
 
 from iota2.classifiers.base import ModelError
-from iota2.classifiers.scikit import load, predictor_of, save
+from iota2.classifiers.scikit import load, predictor_of, predictor_of_values, save
 from iota2.classifiers.scikit.nodes import KINDS
+from iota2.classifiers.scikit.store import save_predictor
 from iota2.compute.predictors import Predictor
 from tests.classifiers.scikit_examples import COMPOSED, FEATURES, pixels, samples
 from tests.classifiers.test_damaged_models import WRONG, places, with_value
 from tests.special_files import SPECIAL_FILES, put
 
 pytestmark = pytest.mark.filterwarnings("ignore")
+QUANTITY = "forest of a quantity"
 CASES = [
     "svc isotonic",
     "one against one calibrated",
@@ -49,6 +51,7 @@ CASES = [
     "bagging of bayes, absent classes",
     "network, tanh, two layers",
     "trees and boosting",
+    QUANTITY,
 ]
 """Cases that contain all kinds of stages."""
 
@@ -58,7 +61,11 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folders = {}
     for case in CASES:
         folders[case] = tmp_path_factory.mktemp("kept")
-        save(clone(COMPOSED[case]).fit(*samples()), folders[case])
+        if case == QUANTITY:
+            forest = RandomForestRegressor(3, random_state=0).fit(*samples())
+            save_predictor(predictor_of_values(forest), folders[case])
+        else:
+            save(clone(COMPOSED[case]).fit(*samples()), folders[case])
     return folders
 
 

@@ -411,8 +411,6 @@ def test_a_key_given_twice_by_two_names_or_in_two_sections_is_an_error(world: Pa
         ("arg_train", "deep_learning_parameters : {dl_name : ANN}"),
         ("arg_train", "features_from_raw_dates : True"),
         ("chain", "l8_usgs_thermal_path : 'x'"),
-        ("builders", "builders_class_name : [I2Regression]"),
-        ("builders", "builders_class_name : [i2_classification, i2_regression]"),
         ("sensors_data_interpolation", "write_outputs : True"),
     ],
 )

@@ -11,7 +11,6 @@ import rasterio.features
 
 from iota2.chains import find_builders
 from iota2.chains.load import load_config
-from iota2.chains.lookup import UNAVAILABLE_BUILDERS
 from iota2.errors import UserError
 from iota2.runs.options import Options
 from iota2.runs.preview import preview_first_run
@@ -92,10 +91,9 @@ BUILDERS_OF = {name: [name] for name in DEMOS} | {
     "parcels": ["I2Obia"],
     "I2Vectorization": ["I2Classification", "I2Vectorization"],
 }
-AVAILABLE = [name for name, builders in BUILDERS_OF.items() if not {*builders} & {*UNAVAILABLE_BUILDERS}]
 
 
-@pytest.mark.parametrize("name", AVAILABLE)
+@pytest.mark.parametrize("name", BUILDERS_OF)
 def test_the_configuration_of_each_demo_is_valid_and_selects_its_builder(world, tmp_path, name):
     for sensors in (("Sentinel2",), tuple(SENSOR_PATHS)):
         options = WorldOptions(size=64, overlap=16, classes=3, dates=DATES[:1], sensors=sensors)

@@ -61,9 +61,13 @@ def prediction_dataset(prediction: Prediction, classes: ClassCoordinates, geobox
 
 
 def estimates_dataset(estimates: Estimates, quantity: Quantity, geobox: GeoBox) -> xr.Dataset:
-    """``estimate`` (y, x), with the name of the quantity and its unit as attributes."""
+    """``estimate`` (y, x), with the name of the quantity and its unit as attributes; ``interval_width`` if known."""
     attributes = {"long_name": quantity.name, "units": quantity.unit}
-    return _gridded({"estimate": (GRID, estimates.values, attributes)}, {}, geobox)
+    variables = {"estimate": (GRID, estimates.values, attributes)}
+    if np.isfinite(estimates.widths).any():
+        about = {"long_name": f"width of the interval of {quantity.name}", "units": quantity.unit}
+        variables["interval_width"] = (GRID, estimates.widths, about)
+    return _gridded(variables, {}, geobox)
 
 
 def _gridded(variables: dict[str, Any], coords: dict[str, Any], geobox: GeoBox) -> xr.Dataset:

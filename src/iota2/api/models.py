@@ -60,9 +60,9 @@ class LoadedModel:
 
         All three are 0 in pixels without clear observation. The coordinate ``class`` contains the class codes, the
         coordinates ``class_name`` and ``class_color`` (class) their names and colours. A model of a quantity gives
-        ``estimate`` (y, x) float32 instead, NaN in these pixels. A model with context uses only the pixels of the
-        window: at its edges, up to half the width of the context, results differ from those of a map. FeatureMismatch
-        for features other than those of the training.
+        ``estimate`` (y, x) float32 instead, and ``interval_width`` if known, NaN in these pixels. A model with context
+        uses only the pixels of the window: at its edges, up to half the width of the context, results differ from those
+        of a map. FeatureMismatch for features other than those of the training.
         """
         require_kind(features, Features, "predict: features", "the result of iota2.features(cube, model.recipe)")
         where = np.ones(features.block.n_valid.shape, bool)

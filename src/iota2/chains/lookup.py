@@ -12,6 +12,7 @@ from iota2.chains.classification import CLASSIFICATION
 from iota2.chains.features_map import FEATURES_MAP
 from iota2.chains.features_tiler import FEATURES_TILER
 from iota2.chains.obia import OBIA
+from iota2.chains.regression import REGRESSION
 from iota2.chains.user_builders import builders_in, python_files
 from iota2.chains.vectorization import VECTORIZATION
 from iota2.config.options.schema import Config
@@ -19,16 +20,13 @@ from iota2.core.builder import Builder, Chain
 from iota2.core.graph import Artifact
 from iota2.core.words import did_you_mean, normalised_name
 from iota2.errors import ConfigError, UserError
-from iota2.options import NOT_YET
 
-BUILDERS: tuple[Builder, ...] = (CLASSIFICATION, OBIA, FEATURES_MAP, FEATURES_TILER, VECTORIZATION)
+BUILDERS: tuple[Builder, ...] = (CLASSIFICATION, OBIA, REGRESSION, FEATURES_MAP, FEATURES_TILER, VECTORIZATION)
 """The built-in builders."""
-MAPS_OF_CLASSES = (CLASSIFICATION.name, OBIA.name)
+LEARNING = (CLASSIFICATION.name, OBIA.name, REGRESSION.name)
 """Built-in builders of which a chain has at most one."""
 DEFAULT_BUILDERS = (CLASSIFICATION,)
 """The builders of a configuration that names none."""
-UNAVAILABLE_BUILDERS: Mapping[str, str] = {"I2Regression": "R"}
-"""Builders that are known but not available yet, with their letters in the lists of options by builder."""
 SURVEY: tuple[Artifact, ...] = (
     layout.SCENE,
     layout.SCAN_NOTES,
@@ -81,8 +79,6 @@ def _problem(name: str, known: Mapping[str, Builder]) -> str:
     if normalised_name(name) in known:
         return ""
     names = list(dict.fromkeys(builder.name for builder in known.values()))
-    if any(normalised_name(one) == normalised_name(name) for one in UNAVAILABLE_BUILDERS):
-        return f"{name!r} {NOT_YET}; expected one of {', '.join(names)}"
     own = any(builder.source for builder in known.values())
     others = "" if own else ", or give the folder of its file in builders.builders_paths"
     hint = did_you_mean(name, names) or f"; expected one of {', '.join(names)}{others}"
@@ -92,7 +88,7 @@ def _problem(name: str, known: Mapping[str, Builder]) -> str:
 @cache
 def _chain(builders: tuple[Builder, ...]) -> Chain:
     """The chain of some builders; ValueError if its steps do not fit together."""
-    maps = [builder.name for builder in builders if builder.name in MAPS_OF_CLASSES]
+    maps = [builder.name for builder in builders if builder.name in LEARNING]
     if len(maps) > 1:
         raise ValueError(
             f"{' and '.join(maps)} make the same files. Run them one after the other, each "

@@ -12,6 +12,7 @@ import numpy as np
 
 from iota2.classifiers.calibrated import ModelCalibration
 from iota2.classifiers.context import WindowContext
+from iota2.classifiers.interval import ModelInterval
 from iota2.classifiers.options import Params as Options
 from iota2.classifiers.superpixel_context import SuperpixelContext
 from iota2.compute.predict import (
@@ -132,6 +133,21 @@ class Regressor(Estimator, Protocol):
 
         Several threads may call it concurrently, as ``Classifier.predict_proba``.
         """
+
+
+@runtime_checkable
+class KnowsSpread(Protocol):
+    """Optional interface of a regressor: how uncertain each value is."""
+
+    def predict_with_spread(self, x: np.ndarray) -> np.ndarray:
+        """(n, 2) float64: values, and their standard deviations; (n, 1) if the fitted regressor knows none."""
+
+
+def values_of(regressor: Regressor, x: np.ndarray) -> np.ndarray:
+    """(n, 2) float64: values and their spread for ``x`` (n, feature); (n, 1) for a regressor that knows no spread."""
+    if isinstance(regressor, KnowsSpread):
+        return regressor.predict_with_spread(x)
+    return regressor.predict(x)[:, np.newaxis]
 
 
 class Transform(Protocol):
@@ -279,6 +295,8 @@ class Model:
     this one and the alternatives, all of whose sensors have a clear observation."""
     context: WindowContext | SuperpixelContext | None = None
     """Features of the neighbourhood, after those of the recipe; None if they were not requested."""
+    interval: ModelInterval | None = None
+    """Interval of the values of a quantity; None if it was not requested."""
 
     def __post_init__(self) -> None:
         given = len(self.inputs)
@@ -428,7 +446,8 @@ class Model:
         return self._classifier.predict_proba(self._inputs(x))
 
     def estimate(self, features: FeatureBlock, where: np.ndarray, *, threads: int = 1) -> Estimates:
-        """Values of the quantity in a block; NaN in pixels that ``predict`` would not classify.
+        """Values of the quantity in a block, and widths of their intervals; NaN in pixels that ``predict`` would not
+        classify.
 
         Arguments and errors are those of ``predict``; ``ModelError`` for a model of classes.
         """
@@ -436,16 +455,23 @@ class Model:
         selected = self._selected(features, where)
         if not self.recipe.partial:
             return self._estimated(features.values, selected, threads)
-        values = np.full(selected.shape, np.nan, np.float32)
+        total = Estimates(*np.full((2, *selected.shape), np.nan, np.float32))
         for model, rows, seen in self._by_sensors(features, selected):
-            values[seen] = model._estimated(features.values[rows], seen, threads).values[seen]
-        return Estimates(values)
+            part = model._estimated(features.values[rows], seen, threads)
+            total.values[seen], total.widths[seen] = part.values[seen], part.widths[seen]
+        return total
 
     def _estimated(self, values: np.ndarray, selected: np.ndarray, threads: int) -> Estimates:
         """Estimates of pixels from the features (feature, y, x) of this regressor."""
         regressor = self._regressor
+
+        def estimates(x: np.ndarray) -> np.ndarray:
+            found = values_of(regressor, self._inputs(x))
+            widths = np.full(len(found), np.nan) if self.interval is None else self.interval.widths(found)
+            return np.stack([found[:, 0], widths], axis=1)
+
         with self._missing_values_named(values, slice(None), selected):
-            return estimate_slices(lambda x: regressor.predict(self._inputs(x)), values, selected, threads=threads)
+            return estimate_slices(estimates, values, selected, threads=threads)
 
     def _values(self, features: FeatureBlock, selected: np.ndarray, threads: int) -> np.ndarray:
         """(input, y, x) float32: the features of the block, and its context at the selected pixels."""

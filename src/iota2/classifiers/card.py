@@ -24,9 +24,10 @@ def card_text(model: Model) -> str:
     sections = [
         ("Parameters", _pairs(shown_parameters(meta.kind, meta.parameters))),
         *_target_sections(model),
-        ("Properties of the fitted classifier", _pairs(meta.summary)),
+        (f"Properties of the fitted {_kind(model)}", _pairs(meta.summary)),
         *_transforms_section(model),
         *_calibration_section(model),
+        *([("Interval of the values", [model.interval.sentence])] if model.interval else []),
         *_context_section(model),
         *_missing_section(model),
         *_sensors_section(model),
@@ -37,6 +38,10 @@ def card_text(model: Model) -> str:
     for title, rows in sections:
         lines += ["", title, *(f"  {row}".rstrip() for row in rows)]
     return "\n".join(lines) + "\n"
+
+
+def _kind(model: Model) -> str:
+    return "regressor" if isinstance(model.target, Quantity) else "classifier"
 
 
 def _target_sections(model: Model) -> list[tuple[str, list[str]]]:

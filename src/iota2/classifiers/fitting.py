@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from iota2.classifiers.base import Classifier, Regressor, Searching, Transform, as_series, transformed
+from iota2.classifiers.base import Classifier, Regressor, Searching, Transform, as_series, transformed, values_of
 from iota2.classifiers.registry import untrained
 from iota2.classifiers.samples import Samples
 from iota2.compute.cross_fitting import Fit, Predict
@@ -31,9 +31,16 @@ class Fitted:
 
     def predict_proba(self, x: np.ndarray) -> np.ndarray:
         """Probabilities (n, class) of samples (n, feature); the method is a classifier."""
+        return cast(Classifier, self.method).predict_proba(self._inputs(x))
+
+    def predict_values(self, x: np.ndarray) -> np.ndarray:
+        """Values of samples (n, feature), and spreads if the method, a regressor, knows them: (n, 1) or (n, 2)."""
+        return values_of(cast(Regressor, self.method), self._inputs(x))
+
+    def _inputs(self, x: np.ndarray) -> np.ndarray:
+        """Samples (n, feature) as the method learned from them."""
         values = transformed(self.transforms, x)
-        values = as_series(values, self.recipe) if self.method.needs_series else values
-        return cast(Classifier, self.method).predict_proba(values)
+        return as_series(values, self.recipe) if self.method.needs_series else values
 
 
 @dataclass(frozen=True)
@@ -69,11 +76,13 @@ class Fitting:
     def to_some(self, samples: Samples, found: Classifier | Regressor | None = None) -> Fit:
         """Function that fits to the samples at given positions, and predicts samples at other positions.
 
-        A search for parameters is not repeated if ``found``, fitted to all samples, has done it.
+        It predicts values if the method is a regressor. A search for parameters is not repeated if ``found``, fitted to
+        all samples, has done it.
         """
 
         def fit(learned: np.ndarray) -> Predict:
             fitted = self.fit(samples.at(learned), found)
-            return lambda at: fitted.predict_proba(samples.x[at])
+            predict = fitted.predict_proba if hasattr(fitted.method, "predict_proba") else fitted.predict_values
+            return lambda at: predict(samples.x[at])
 
         return fit

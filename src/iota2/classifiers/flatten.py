@@ -1,4 +1,7 @@
-"""Conversion of fitted scikit-learn tree ensembles to flat arrays: random forests, extra trees, gradient boosting."""
+"""Conversion of fitted scikit-learn tree ensembles to flat arrays: random forests, extra trees, gradient boosting.
+
+Trees of a quantity become a forest with the link ``sum``.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,9 @@ import numpy as np
 
 from iota2.classifiers.base import ModelError
 from iota2.compute.trees import MAX_ROWS, Forest
+
+VARIANCE_CRITERIA = ("squared_error", "friedman_mse")
+"""Criteria of regression trees whose impurity is the variance of the samples of a node."""
 
 
 class Tree(NamedTuple):
@@ -100,6 +106,41 @@ def flatten_members(
     return _forest((n_features, n_classes), trees, _shared_rows(np.concatenate(values)), initial, link)
 
 
+def flatten_mean(
+    members: Sequence[Any], selected: Sequence[np.ndarray | None], n_features: int, *, moments: bool = False
+) -> Forest:
+    """The mean of fitted regression trees of scikit-learn, as one score.
+
+    ``selected`` are the features to which each tree was fitted; None means all. With ``moments``, a second score is the
+    mean of squares: of the value of a leaf, plus the variance of its samples where the tree minimises it.
+    """
+    kept = [member.tree_ for member in members]
+    plain = [_with_features(_plain(tree), features) for tree, features in zip(kept, selected, strict=True)]
+    trees = _concatenated(plain, n_features)
+    scores = []
+    for member, tree, nodes in zip(members, kept, trees.leaves, strict=True):
+        value = tree.value[nodes, 0, 0]
+        columns = [value]
+        if moments:
+            spread = tree.impurity[nodes] if member.criterion in VARIANCE_CRITERIA else 0.0
+            columns.append(value**2 + spread)
+        scores.append(np.stack(columns, axis=1) / len(kept))
+    count = 1 + moments
+    return _forest((n_features, count), trees, _shared_rows(np.concatenate(scores)), np.zeros(count), "sum")
+
+
+def flatten_sum(trainer: Any) -> Forest:
+    """Gradient boosting of a quantity, as one score; ``ModelError`` for what arrays cannot represent."""
+    # A caller with a fitted forest has already imported scikit-learn; others should not pay for the import.
+    from sklearn.ensemble import GradientBoostingRegressor, HistGradientBoostingRegressor  # noqa: PLC0415
+
+    if isinstance(trainer, GradientBoostingRegressor):
+        return _flatten_gradients(trainer)
+    if isinstance(trainer, HistGradientBoostingRegressor):
+        return _flatten_histograms(trainer)
+    raise ModelError(f"{type(trainer).__name__} is not a gradient boosting of a quantity.")
+
+
 def _with_features(tree: Tree, features: np.ndarray | None) -> Tree:
     """The tree with feature numbers replaced by those of the ``features`` to which it was fitted."""
     if features is None:
@@ -127,7 +168,7 @@ def _flatten_gradients(trainer: Any) -> Forest:
     # The exponential loss means sigmoid(2 x score); doubling is exact.
     scale = 2.0 if trainer.loss == "exponential" else 1.0
     steps = [scale * (trainer.learning_rate * tree.value[:, 0, 0]) for tree in trees]
-    return flatten_boosted(_sizes(trainer), [_plain(tree) for tree in trees], steps, scale * initial)
+    return flatten_boosted(_sizes(trainer), [_plain(tree) for tree in trees], steps, scale * initial, _link(trainer))
 
 
 def _flatten_histograms(trainer: Any) -> Forest:
@@ -137,28 +178,36 @@ def _flatten_histograms(trainer: Any) -> Forest:
     trees = [predictor.nodes for step in trainer._predictors for predictor in step]
     steps = [nodes["value"] for nodes in trees]
     initial = trainer._baseline_prediction.ravel()
-    return flatten_boosted(_sizes(trainer), [_binned(nodes) for nodes in trees], steps, initial)
+    return flatten_boosted(_sizes(trainer), [_binned(nodes) for nodes in trees], steps, initial, _link(trainer))
 
 
-def flatten_boosted(sizes: tuple[int, int], kept: list[Tree], steps: list[np.ndarray], initial: np.ndarray) -> Forest:
+def flatten_boosted(
+    sizes: tuple[int, int], kept: list[Tree], steps: list[np.ndarray], initial: np.ndarray, link: str = ""
+) -> Forest:
     """Boosted forest whose trees add to the scores in turn; ``steps`` (node,) are the leaf values of each tree.
 
-    ``sizes`` are the numbers of features and classes, ``initial`` (score,) the scores before the first tree.
+    ``sizes`` are the numbers of features and classes, ``initial`` (score,) the scores before the first tree. ``link``:
+    by default that of the classes; ``sum`` for a quantity, as one class.
     """
     n_scores = len(initial)
-    if n_scores == 1 and sizes[1] != 2:
+    if n_scores == 1 and sizes[1] != 2 and link != "sum":
         raise ModelError(f"boosting of {sizes[1]} class, expected two or more.")
     trees = _concatenated(kept, sizes[0])
     share = np.concatenate([step[leaves] for step, leaves in zip(steps, trees.leaves, strict=True)])
     column = np.repeat(np.arange(len(kept)) % n_scores, [len(leaves) for leaves in trees.leaves])
     rows = Rows(np.arange(len(share)), np.arange(len(share) + 1), column, share)
-    link = "sigmoid" if n_scores == 1 else "softmax"
+    link = link or ("sigmoid" if n_scores == 1 else "softmax")
     return _forest(sizes, trees, rows, initial.astype(np.float64), link)
 
 
 def _sizes(trainer: Any) -> tuple[int, int]:
-    """Numbers of features and classes."""
-    return trainer.n_features_in_, len(trainer.classes_)
+    """Numbers of features and classes; 1 for a quantity."""
+    return trainer.n_features_in_, len(getattr(trainer, "classes_", (0,)))
+
+
+def _link(trainer: Any) -> str:
+    """Link of the boosting of a quantity; empty for the usual one of classes."""
+    return "" if hasattr(trainer, "classes_") else "sum"
 
 
 def _plain(tree: Any) -> Tree:

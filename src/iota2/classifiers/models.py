@@ -24,6 +24,7 @@ from iota2.classifiers.calibrated import Choice, ModelCalibration, calibrate
 from iota2.classifiers.card import card_text
 from iota2.classifiers.context import WindowContext
 from iota2.classifiers.fitting import Fitting, fit_seed
+from iota2.classifiers.interval import ModelInterval, fit_interval
 from iota2.classifiers.no_classifier import NoClassifier
 from iota2.classifiers.registry import KINDS, untrained
 from iota2.classifiers.samples import Samples
@@ -43,11 +44,11 @@ MAX_HALO = 1000
 """Maximum number of pixels around a pixel on which features may depend."""
 FORMAT = "iota2 model"
 FORMAT_VERSION, TRANSFORMED_VERSION, QUANTITY_VERSION, CALIBRATED_VERSION, PARTIAL_VERSION = 1, 2, 3, 4, 5
-CONTEXT_VERSION, NO_SAMPLES_VERSION, USER_VERSION, WHOLE_TILE_VERSION = 6, 7, 8, 9
+CONTEXT_VERSION, NO_SAMPLES_VERSION, USER_VERSION, WHOLE_TILE_VERSION, INTERVAL_VERSION = 6, 7, 8, 9, 10
 """Format versions: classes, with transforms, a quantity, calibrated, with models of fewer sensors, with context,
-without samples, with features of functions of the user, and with functions of whole tiles. Older program versions
-reject newer ones."""
-VERSIONS = range(FORMAT_VERSION, WHOLE_TILE_VERSION + 1)
+without samples, with features of functions of the user, with functions of whole tiles, and with intervals of a
+quantity. Older program versions reject newer ones."""
+VERSIONS = range(FORMAT_VERSION, INTERVAL_VERSION + 1)
 FILE = "model.json"
 CARD = "card.txt"
 """Name of the card of a model of fewer sensors, in its folder."""
@@ -75,13 +76,15 @@ def train_model(
     augmented: np.ndarray | None = None,
     context: WindowContext | SuperpixelContext | None = None,
     found: Classifier | Regressor | None = None,
+    intervals: bool = False,
 ) -> Model:
     """A model fitted to ``x`` (sample, feature) and class codes ``y`` (sample,) 1..65535, or values of a ``quantity``.
 
     ``parameters`` come from ``validate_options``; ``weight`` and ``groups``, the polygons of the samples, are
     (sample,). With a ``reduction``, ``x`` contains its components instead of the recipe's features. With a
     ``calibration``, which needs ``groups``, further models are fitted (``calibrate``); it is not fitted to samples made
-    from others, ``augmented`` (sample,) bool. With a ``context``, its features follow those of the recipe in ``x``.
+    from others, ``augmented`` (sample,) bool. With ``intervals`` of a quantity, further models are fitted as well
+    (``fit_interval``). With a ``context``, its features follow those of the recipe in ``x``.
     ``found``: a fitted method, whose search for parameters is not repeated. One class, and one sample, are enough. The
     result depends on the samples in their order, the parameters, ``seed`` and ``region``, not on ``threads``. Raises
     ``InputError`` for no samples, values that are not finite, a number of features other than expected, and codes out
@@ -100,6 +103,7 @@ def train_model(
     fit = fitting.to_some(given, fitted.method)
     choice = calibration if quantity is None else "none"
     calibrated = calibrate(choice, fit, y, groups, seed=seed, region=region, augmented=augmented)
+    interval = fit_interval(fit, y, given.polygons, seed=seed, region=region) if quantity and intervals else None
     meta = Training(
         kind=classifier_name,
         region=region,
@@ -111,7 +115,7 @@ def train_model(
         weights=_mean_weights(y, weight) if quantity is None else {},
     )
     transforms = fitted.transforms if reduction is None else (reduction, *fitted.transforms)
-    return Model(fitted.method, recipe, target, meta, transforms, calibrated, context=context)
+    return Model(fitted.method, recipe, target, meta, transforms, calibrated, context=context, interval=interval)
 
 
 def model_without_samples(
@@ -171,6 +175,8 @@ def save_model(model: Model, folder: Path, card: Path) -> None:
         content["quantity"] = asdict(model.target)
     if model.calibration is not None:
         content["calibration"] = model.calibration.to_json()
+    if model.interval is not None:
+        content["interval"] = model.interval.to_json()
     if model.sensors is not None:
         content["sensors"] = list(model.sensors)
     if model.alternatives:
@@ -226,6 +232,12 @@ def read_calibration(folder: Path) -> ModelCalibration | None:
     return _parsed(folder / FILE).calibration
 
 
+def read_interval(folder: Path) -> ModelInterval | None:
+    """Interval of the values of the model that ``save_model`` wrote; None if it was not requested. ``ModelError`` as in
+    ``load_model``; no array is read."""
+    return _parsed(folder / FILE).interval
+
+
 def model_bytes(folder: Path) -> int:
     """Bytes of memory of the model in a folder once loaded. ``ModelError`` as in ``load_model``; no array is read."""
     share = KINDS[read_training(folder).kind].implementation.loaded_share
@@ -258,6 +270,7 @@ def load_model(folder: Path) -> Model:
         sensors=found.sensors,
         alternatives=alternatives,
         context=context,
+        interval=found.interval,
     )
 
 
@@ -300,6 +313,7 @@ def _version_of(model: Model) -> int:
     """
     fitted = model.calibration is not None and model.calibration.calibration is not None
     parts = (
+        (INTERVAL_VERSION, model.interval is not None),
         (WHOLE_TILE_VERSION, any(function.whole_tile for function in model.recipe.functions)),
         (USER_VERSION, model.recipe.user is not None),
         (NO_SAMPLES_VERSION, model.without_samples),
@@ -328,6 +342,7 @@ class _Parsed:
     calibration: ModelCalibration | None
     sensors: tuple[str, ...] | None
     alternatives: tuple[tuple[str, ...], ...]
+    interval: ModelInterval | None
 
     @property
     def without_samples(self) -> bool:
@@ -343,7 +358,7 @@ def _parsed(path: Path) -> _Parsed:
     if content.get("version") not in VERSIONS:
         raise ModelError(
             f"{path}: format version {content.get('version')!r}, this program reads {FORMAT_VERSION} "
-            f"to {WHOLE_TILE_VERSION}. "
+            f"to {INTERVAL_VERSION}. "
             "Use the version that trained the model, or train it again."
         )
     if not isinstance(content.get("kind"), str) or content["kind"] not in KINDS:
@@ -353,6 +368,7 @@ def _parsed(path: Path) -> _Parsed:
         target, meta = _target(content), _training(content)
         transforms = _transforms(content.get("transforms", []))
         calibration = _calibration(content)
+        interval = ModelInterval.from_json(content["interval"]) if "interval" in content else None
         sensors, alternatives = _combinations(content, recipe)
         if isinstance(target, Classes) and tuple(sorted(meta.samples)) != target.codes:
             raise ValueError(f"classes {list(target.codes)}, but samples of {sorted(meta.samples)}")
@@ -364,7 +380,7 @@ def _parsed(path: Path) -> _Parsed:
     except (KeyError, TypeError, ValueError, AttributeError, ConfigError) as err:
         detail = f"{type(err).__name__}: {err}"
         raise ModelError(f"{path}: damaged ({detail}). Copy the model again or train it again.") from err
-    return _Parsed(recipe, target, meta, transforms, calibration, sensors, alternatives)
+    return _Parsed(recipe, target, meta, transforms, calibration, sensors, alternatives, interval)
 
 
 def _combinations(

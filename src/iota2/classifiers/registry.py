@@ -82,15 +82,48 @@ register(
     SCIKIT, "Any classifier of scikit-learn.", "iota2.classifiers.scikit.classifier:ScikitClassifier", selectable=False
 )
 
+QUANTITY = "quantity_"
+"""Prefix of the names of the regressors that take the place of a classifier if the map contains a quantity."""
+_REGRESSORS = "iota2.classifiers.scikit.regressor"
+register(f"{QUANTITY}rf", "Random forest of a quantity.", f"{_REGRESSORS}:ForestOfValues", selectable=False)
+register(
+    f"{QUANTITY}trees",
+    "Mean of extra trees and gradient boosting of a quantity.",
+    f"{_REGRESSORS}:TreesOfValues",
+    selectable=False,
+)
+register(f"{QUANTITY}{SCIKIT}", "Any regressor of scikit-learn.", f"{_REGRESSORS}:ScikitRegressor", selectable=False)
+
+
+def is_scikit(classifier: str) -> bool:
+    """Whether a registered method is the one of ``scikit_models_parameters``."""
+    return classifier.removeprefix(QUANTITY) == SCIKIT
+
+
+def regressor_of(classifier: str) -> str:
+    """Name of the registered regressor for a name of the configuration; ``ConfigError`` if there is none."""
+    if f"{QUANTITY}{classifier}" in KINDS:
+        return f"{QUANTITY}{classifier}"
+    if classifier in KINDS and hasattr(KINDS[classifier].implementation, "predict"):
+        return classifier
+    names = [name for name in selectable_names() if f"{QUANTITY}{name}" in KINDS]
+    raise ConfigError(
+        [
+            f"classifier: {classifier!r} predicts classes, not a quantity; expected one of {', '.join(names)}, or give "
+            "a regressor of scikit-learn in scikit_models_parameters.model_type."
+        ]
+    )
+
 
 def method_name(classifier: str, parameters: Mapping[str, Any]) -> str:
     """Name of the classifier in cards and reports: the one of the configuration, such as ``rf`` or ``SVC``."""
-    return str(parameters.get("model_type") or classifier) if classifier == SCIKIT else classifier
+    name = classifier.removeprefix(QUANTITY)
+    return str(parameters.get("model_type") or name) if name == SCIKIT else name
 
 
 def shown_parameters(classifier: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters that cards and reports show: all, but the folds of a grid search only if there is one."""
-    searched = classifier != SCIKIT or bool(parameters.get("cross_validation_parameters"))
+    searched = not is_scikit(classifier) or bool(parameters.get("cross_validation_parameters"))
     return {name: value for name, value in parameters.items() if searched or not name.startswith("cross_validation_")}
 
 
@@ -124,6 +157,6 @@ def validate_options(classifier: str, options: Mapping[str, object] | str) -> tu
         given = split_text(options) if isinstance(options, str) else options
         params = KINDS[classifier].implementation.Params.read(given)
     except ValueError as err:
-        place = "scikit_models_parameters" if classifier == SCIKIT else "otb_classifier_options"
+        place = "scikit_models_parameters" if is_scikit(classifier) else "otb_classifier_options"
         raise ConfigError(f"{place}: {line}" for line in str(err).splitlines()) from err
     return params.parameters(), params.warnings()

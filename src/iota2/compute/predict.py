@@ -36,6 +36,8 @@ class Estimates:
 
     values: np.ndarray
     """(y, x) float32: the quantity in its unit; NaN in pixels without an estimate."""
+    widths: np.ndarray
+    """(y, x) float32: width of the interval of each value; NaN if unknown, and in pixels without an estimate."""
 
 
 Probabilities = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -86,19 +88,19 @@ def estimate_slices(
 ) -> Estimates:
     """Estimates of a quantity in a block from its features (feature, y, x), slice by slice of pixels.
 
-    ``estimates`` maps features (pixel, feature) to values (pixel,); it is not called without selected pixels.
-    ``selected`` is (y, x) bool; the other pixels are NaN.
+    ``estimates`` maps features (pixel, feature) to values and widths of their intervals, (pixel, 2); it is not called
+    without selected pixels. ``selected`` is (y, x) bool; the other pixels are NaN.
     """
-    found = np.full(selected.size, np.nan, np.float32)
+    found = np.full((2, selected.size), np.nan, np.float32)
     x, positions = values.reshape(len(values), selected.size), np.flatnonzero(selected)
     step = balanced_slices(slice_pixels(len(values), 1), len(positions), threads)
 
     def estimate(first: int) -> None:
         at = positions[first : first + step]
-        found[at] = estimates(np.take(x, at, axis=1).T)
+        found[:, at] = estimates(np.take(x, at, axis=1).T).T
 
     _for_each(estimate, range(0, len(positions), step), threads)
-    return Estimates(found.reshape(selected.shape))
+    return Estimates(*found.reshape(2, *selected.shape))
 
 
 def add_prediction(total: Prediction, part: Prediction, columns: np.ndarray) -> None:

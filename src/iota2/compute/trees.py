@@ -46,7 +46,8 @@ class Forest:
 
     Each leaf that a pixel reaches adds to the scores of the pixel. The link converts scores to probabilities: ``mean``
     divides by the number of trees (random forests, extra trees: leaves contain class shares), ``softmax`` and, with
-    one score for two classes, ``sigmoid`` are the links of boosting (leaves contain steps of one score).
+    one score for two classes, ``sigmoid`` are the links of boosting (leaves contain steps of one score). Trees of a
+    quantity have the link ``sum``: the scores are the result, and ``n_classes`` is their number.
 
     The values of leaves are stored as sparse rows: row ``r`` adds ``share[starts[r]:starts[r + 1]]`` to the scores
     ``column[starts[r]:starts[r + 1]]``. Leaves with equal values may refer to the same row.
@@ -74,7 +75,7 @@ class Forest:
     initial: np.ndarray = field(default_factory=lambda: np.zeros(0))
     """(score,) float64: scores before the first tree; empty with the link ``mean``, which starts from 0."""
     link: str = "mean"
-    """Conversion of scores to probabilities: ``mean``, ``softmax`` or ``sigmoid``."""
+    """Conversion of scores to probabilities: ``mean``, ``softmax`` or ``sigmoid``; ``sum`` for a quantity."""
 
     def __post_init__(self) -> None:
         _check_types(self)
@@ -169,7 +170,16 @@ def _sigmoid(scores: np.ndarray, _trees: int) -> np.ndarray:
     return np.stack([1 - second, second], axis=1)
 
 
-LINKS: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {"mean": _mean, "softmax": _softmax, "sigmoid": _sigmoid}
+def _sum(scores: np.ndarray, _trees: int) -> np.ndarray:
+    return scores
+
+
+LINKS: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
+    "mean": _mean,
+    "softmax": _softmax,
+    "sigmoid": _sigmoid,
+    "sum": _sum,
+}
 """Functions that convert scores (pixel, score), which may be overwritten, and the number of trees to probabilities."""
 
 
@@ -190,7 +200,7 @@ def _check_types(forest: Forest) -> None:
 
 def _check_link(forest: Forest) -> None:
     _require(forest.link in LINKS, f"link {forest.link!r}, expected {', '.join(LINKS)}")
-    expected = {"mean": 0, "softmax": forest.n_classes, "sigmoid": 1}[forest.link]
+    expected = {"mean": 0, "softmax": forest.n_classes, "sigmoid": 1, "sum": forest.n_classes}[forest.link]
     _require(len(forest.initial) == expected, f"{len(forest.initial)} initial scores for the link {forest.link}")
     _require((np.abs(forest.initial) <= MAX_SHARE).all(), f"an initial score is NaN or beyond ±{MAX_SHARE:g}")
     _require(forest.link != "sigmoid" or forest.n_classes == 2, f"sigmoid of {forest.n_classes} classes")

@@ -1,4 +1,4 @@
-"""The classifier of a configuration: its name in the registry and its parameters."""
+"""The classifier or regressor of a configuration: its name in the registry and its parameters."""
 
 from __future__ import annotations
 
@@ -10,7 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from iota2.classifiers.base import Classifier, Estimator, Regressor, Rehearsing, Searching, TimedTraining
-from iota2.classifiers.registry import KINDS, SCIKIT, as_options, untrained, validate_options
+from iota2.classifiers.registry import (
+    KINDS,
+    SCIKIT,
+    as_options,
+    is_scikit,
+    method_name,
+    regressor_of,
+    untrained,
+    validate_options,
+)
 from iota2.classifiers.transforms import Standardisation
 from iota2.config.options.train import ArgTrain, DimRed, ScikitModels
 from iota2.core.recipe import FeatureRecipe
@@ -24,7 +33,7 @@ AUGMENTATION_GROWTH = 2.0
 
 @dataclass(frozen=True)
 class Learner:
-    """A classifier of the registry with its parameters."""
+    """A classifier or regressor of the registry with its parameters."""
 
     classifier: str
     parameters: Mapping[str, Any]
@@ -55,18 +64,23 @@ def kind_of(arg_train: ArgTrain, scikit: ScikitModels) -> str:
     return arg_train.classifier if scikit.model_type is None else SCIKIT
 
 
-def learner_of(arg_train: ArgTrain, scikit: ScikitModels) -> Learner:
-    """The classifier that options select; ``ConfigError`` with all problems of its options."""
+def learner_of(arg_train: ArgTrain, scikit: ScikitModels, *, quantity: bool = False) -> Learner:
+    """The classifier, or the regressor of a ``quantity``, that options select.
+
+    ``ConfigError`` with all problems of its options.
+    """
     kind = kind_of(arg_train, scikit)
     given = scikit.model_dump() if kind == SCIKIT else arg_train.otb_classifier_options
+    kind = regressor_of(kind) if quantity else kind
     return Learner(kind, validate_options(kind, given)[0])
 
 
 def options_of_learner(learner: Learner) -> dict[str, Any]:
     """The classifier and its parameters by option name of the configuration."""
-    if learner.classifier == SCIKIT:
+    if is_scikit(learner.classifier):
         return {f"{ScikitModels.section_name}.{name}": value for name, value in learner.parameters.items()}
-    return {"arg_train.classifier": learner.classifier, **as_options(learner.classifier, learner.parameters)}
+    name = method_name(learner.classifier, learner.parameters)
+    return {"arg_train.classifier": name, **as_options(learner.classifier, learner.parameters)}
 
 
 def misfits(learner: Learner, *, features: int, classes: int, weighted: bool) -> Iterator[tuple[OptionPath, str]]:
@@ -78,7 +92,7 @@ def misfits(learner: Learner, *, features: int, classes: int, weighted: bool) ->
     if not isinstance(method, Rehearsing):
         return
     for found in method.rehearse(features=features, classes=classes, weighted=weighted):
-        scikit = learner.classifier == SCIKIT
+        scikit = is_scikit(learner.classifier)
         path = (ScikitModels.section_name, *found.option) if scikit else ("arg_train", "otb_classifier_options")
         yield path, found.text
 

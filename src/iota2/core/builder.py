@@ -31,9 +31,10 @@ Group = Literal[
 ]
 GROUPS: tuple[str, ...] = get_args(Group)
 """Groups of steps of built-in builders, in the order of a run."""
-Ask = Literal["images", "grid", "regions", "reference", "classes", "map"]
+Ask = Literal["images", "grid", "regions", "reference", "classes", "quantity", "map"]
 """Kinds of input data: images of the tiles, a grid of tiles with rasters to be cut, regions, reference polygons, names
-and colours of classes, and a map that becomes polygons, made by the run or given by the user."""
+and colours of classes, values of a quantity, instead of classes, in the reference polygons, and a map that becomes
+polygons, made by the run or given by the user."""
 TILE_SOURCES: tuple[Ask, ...] = ("images", "grid")
 """Kinds of input data that define the tiles; a run has at most one of them."""
 AREA_SOURCES: tuple[Ask, ...] = (*TILE_SOURCES, "map")
@@ -45,6 +46,7 @@ AXES_OF: Mapping[Ask, tuple[str, ...]] = {
     "reference": ("seed",),
     "classes": (),
     "map": ("square", "area"),
+    "quantity": (),
 }
 """Axes of a run whose values come from each kind of input data."""
 OPTIONS_OF: Mapping[Ask, tuple[str, ...]] = {
@@ -54,6 +56,7 @@ OPTIONS_OF: Mapping[Ask, tuple[str, ...]] = {
     "reference": ("chain.ground_truth", "chain.data_field"),
     "classes": ("chain.nomenclature_path", "chain.color_table"),
     "map": (),
+    "quantity": (),
 }
 """Mandatory options of each kind of input data."""
 

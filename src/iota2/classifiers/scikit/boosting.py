@@ -1,4 +1,7 @@
-"""Conversion of the classifier of LightGBM to a forest. Imported only for its objects: LightGBM is optional."""
+"""Conversion of the classifier and the regressor of LightGBM to forests.
+
+Imported only for their objects: LightGBM is optional.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,18 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from lightgbm import LGBMClassifier
+from lightgbm import LGBMClassifier, LGBMRegressor
 
 from iota2.classifiers.base import ModelError
 from iota2.classifiers.flatten import Tree, flatten_boosted
-from iota2.classifiers.scikit.roles import PROBABILITIES, converts
+from iota2.classifiers.scikit.roles import PROBABILITIES, VALUES, converts
 from iota2.compute.predictors.stage import Stage
-from iota2.compute.predictors.trees import Trees
+from iota2.compute.predictors.trees import Trees, TreeScores
 
 OBJECTIVES = (None, "binary", "multiclass", "softmax")
-"""Objectives that can be converted."""
+"""Objectives of classes that can be converted."""
+VALUE_OBJECTIVES = (None, "regression", "regression_l1", "huber", "fair", "quantile")
+"""Objectives of a quantity that can be converted."""
 
 
 @converts(PROBABILITIES, LGBMClassifier)
@@ -32,6 +37,19 @@ def boosted_trees(estimator: Any) -> Stage:
     sizes = int(estimator.n_features_in_), len(estimator.classes_)
     initial = np.zeros(content["num_tree_per_iteration"])
     return Trees(flatten_boosted(sizes, list(trees), [factor * step for step in steps], initial))
+
+
+@converts(VALUES, LGBMRegressor)
+def boosted_values(estimator: Any) -> Stage:
+    """Trees of a LightGBM regressor; ``ModelError`` for trees that arrays cannot represent."""
+    best = estimator.best_iteration_
+    content = estimator.booster_.dump_model(num_iteration=best if best and best > 0 else None)
+    objective = str(content.get("objective")).split()[0]
+    if objective not in VALUE_OBJECTIVES or content["average_output"]:
+        raise ModelError(f"LightGBM's objective {objective!r}, or averaged trees, cannot be converted.")
+    trees, steps = zip(*map(_tree, content["tree_info"]), strict=True)
+    sizes = int(estimator.n_features_in_), 1
+    return TreeScores(flatten_boosted(sizes, list(trees), list(steps), np.zeros(1), "sum"))
 
 
 def _tree(content: Mapping[str, Any]) -> tuple[Tree, np.ndarray]:
@@ -60,12 +78,13 @@ def _nodes(root: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def check_boosting(estimator: Any) -> str:
-    """What prevents the conversion of an unfitted classifier, or an empty text."""
+    """What prevents the conversion of an unfitted estimator, or an empty text."""
     given = estimator.get_params()
     if given.get("boosting_type") == "rf" or given.get("boosting") == "rf":
         return "boosting_type 'rf' cannot be stored; use gbdt, or a random forest of scikit-learn."
     if given.get("linear_tree") or given.get("zero_as_missing") or given.get("categorical_feature"):
         return "linear_tree, zero_as_missing and categorical_feature cannot be stored; leave them out."
-    if given.get("objective") not in OBJECTIVES:
+    known = VALUE_OBJECTIVES if isinstance(estimator, LGBMRegressor) else OBJECTIVES
+    if given.get("objective") not in known:
         return f"objective {given['objective']!r} cannot be stored; leave it out."
     return ""

@@ -5,13 +5,16 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Literal
 
 from iota2.core.words import did_you_mean
 
+Method = Literal["classifier", "regressor"]
+"""What an estimator predicts: classes, or a quantity."""
 TYPE, ARGUMENTS = "model_type", "keyword_arguments"
 """Keys of an estimator's name and of its arguments. Other keys of a nested estimator are arguments, too."""
 FORMER_NAMES: Mapping[str, str] = {"SupportVectorClassification": "SVC"}
@@ -28,8 +31,22 @@ UNSUITABLE: Mapping[str, str] = {
         ("FixedThresholdClassifier", "TunedThresholdClassifierCV"),
         "moves the threshold between two classes; the label of a pixel is the most probable class",
     ),
+    **dict.fromkeys(
+        (
+            *("MultiOutputRegressor", "RegressorChain", "CCA", "PLSCanonical"),
+            *("MultiTaskElasticNet", "MultiTaskElasticNetCV", "MultiTaskLasso", "MultiTaskLassoCV"),
+        ),
+        "predicts several values for a pixel; a map has one",
+    ),
+    **dict.fromkeys(
+        ("PoissonRegressor", "GammaRegressor", "TweedieRegressor"),
+        "needs positive values; values are standardised, so that some are negative",
+    ),
+    "IsotonicRegression": "learns from a single feature",
+    "RadiusNeighborsRegressor": "gives no value far from all samples",
+    "TransformedTargetRegressor": "transforms the values, which are already standardised",
 }
-"""Classifiers of scikit-learn that cannot make a map, with the reason."""
+"""Classifiers and regressors of scikit-learn that cannot make a map, with the reason."""
 WEIGHTS_ELSEWHERE = (
     "expected 'balanced' or None; estimators inside others number the classes anew. Give weights of single classes in "
     "arg_train.class_weight"
@@ -43,22 +60,27 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "VotingClassifier": {"voting": "soft"},
     "RadiusNeighborsClassifier": {"outlier_label": "most_frequent"},
     "LGBMClassifier": {"deterministic": True, "force_col_wise": True, "verbosity": -1},
+    "LGBMRegressor": {"deterministic": True, "force_col_wise": True, "verbosity": -1},
 }
 """Arguments whose default has no probabilities, fails far from all samples, or depends on the number of threads."""
-OF_OTHER_PACKAGES: Mapping[str, tuple[str, str]] = {"LGBMClassifier": ("lightgbm", "boosting")}
-"""Classifiers of other packages: the module, and the extra of this program that installs it."""
+FINAL_ESTIMATORS: Mapping[str, str] = {"StackingClassifier": "LogisticRegression", "StackingRegressor": "RidgeCV"}
+"""Final estimators of stacking that the library makes if none is given."""
+OF_OTHER_PACKAGES: Mapping[str, tuple[str, str]] = dict.fromkeys(
+    ("LGBMClassifier", "LGBMRegressor"), ("lightgbm", "boosting")
+)
+"""Classifiers and regressors of other packages: the module, and the extra of this program that installs it."""
 
 
-def estimator_of(model_type: str, arguments: Mapping[str, Any]) -> Any:
-    """An unfitted classifier of scikit-learn; ``ValueError`` with one line per problem.
+def estimator_of(model_type: str, arguments: Mapping[str, Any], method: Method = "classifier") -> Any:
+    """An unfitted classifier or regressor of scikit-learn; ``ValueError`` with one line per problem.
 
     A value of ``arguments`` may be an estimator itself: a mapping with the key ``model_type``, a name for an argument
     called ``estimator``, or named estimators for ``estimators`` and ``steps``.
     """
-    problems: list[str] = []
-    found = _estimator(model_type, arguments, "", problems, roles=("classifier", "pipeline"))
-    if problems:
-        raise ValueError("\n".join(problems))
+    maker = _Maker(method)
+    found = maker.estimator(model_type, arguments, "", roles=(method, "pipeline"))
+    if maker.problems:
+        raise ValueError("\n".join(maker.problems))
     return found
 
 
@@ -86,20 +108,20 @@ def _effective(key: str, value: Any) -> Any:
 
 
 @cache
-def classifier_names() -> tuple[str, ...]:
-    """Names of all classifiers that predict one label, sorted; ``Pipeline`` is one of them."""
-    named = (name for name, cls in _known().items() if _role(cls) in ("classifier", "pipeline"))
+def names_of(method: Method) -> tuple[str, ...]:
+    """Names of all classifiers that predict one label, or of all regressors; ``Pipeline`` is one of them."""
+    named = (name for name, cls in _known().items() if _role(cls) in (method, "pipeline"))
     return tuple(sorted(name for name in named if name not in UNSUITABLE))
 
 
 @cache
 def _known() -> Mapping[str, type]:
-    """Classifiers and transformers of scikit-learn, and of installed packages with its interface, by name."""
+    """Estimators of scikit-learn, and of installed packages with its interface, by name."""
     # The import of all modules of scikit-learn takes seconds; only configurations with its models need them.
     from sklearn.pipeline import FeatureUnion, Pipeline  # noqa: PLC0415
     from sklearn.utils import all_estimators  # noqa: PLC0415
 
-    listed = dict(all_estimators(type_filter=["classifier", "transformer"]))
+    listed = dict(all_estimators(type_filter=["classifier", "regressor", "transformer"]))
     found = {**listed, "Pipeline": Pipeline, "FeatureUnion": FeatureUnion}
     for name, (module, _) in OF_OTHER_PACKAGES.items():
         if find_spec(module) is not None:
@@ -108,59 +130,144 @@ def _known() -> Mapping[str, type]:
 
 
 def _role(cls: type) -> str:
-    """What a class is: a pipeline, a classifier or a transformer."""
+    """What a class is: a pipeline, a classifier, a regressor or a transformer."""
     if cls.__name__ == "Pipeline":
         return "pipeline"
-    return "classifier" if issubclass(cls, _mixin()) else "transformer"
+    return next((role for role, mixin in _mixins().items() if issubclass(cls, mixin)), "transformer")
 
 
-def _is_classifier(estimator: Any) -> bool:
-    """Whether an estimator predicts classes: a classifier, or a pipeline that ends with one."""
+def _predicts(estimator: Any, method: Method) -> bool:
+    """Whether an estimator is a classifier (or a regressor), or a pipeline that ends with one."""
     if _role(type(estimator)) == "pipeline":
-        return not estimator.steps or _is_classifier(estimator.steps[-1][1])
-    return _role(type(estimator)) == "classifier"
+        return not estimator.steps or _predicts(estimator.steps[-1][1], method)
+    return _role(type(estimator)) == method
 
 
 @cache
-def _mixin() -> type:
-    from sklearn.base import ClassifierMixin  # noqa: PLC0415
+def _mixins() -> Mapping[str, type]:
+    from sklearn.base import ClassifierMixin, RegressorMixin  # noqa: PLC0415
 
-    return ClassifierMixin
+    return {"classifier": ClassifierMixin, "regressor": RegressorMixin}
 
 
-def _estimator(
-    name: Any, arguments: Mapping[str, Any], where: str, problems: list[str], *, roles: Sequence[str]
-) -> Any:
-    """An estimator, or None after adding to ``problems``."""
-    cls = _class(name, where, problems, roles)
-    if cls is None:
+@dataclass
+class _Maker:
+    """Makes estimators from a configuration, and collects the problems."""
+
+    method: Method
+    """What the outermost estimator predicts; nested estimators predict the same, or are transformers."""
+    problems: list[str] = field(default_factory=list)
+
+    def estimator(self, name: Any, arguments: Mapping[str, Any], where: str, *, roles: Sequence[str]) -> Any:
+        """An estimator, or None after adding a problem."""
+        cls = self._class(name, where, roles)
+        if cls is None:
+            return None
+        before = len(self.problems)
+        parameters = inspect.signature(cls).parameters.values()
+        known = [one.name for one in parameters if one.name not in SET_BY_THE_RUN and one.kind is not one.VAR_KEYWORD]
+        values = dict(DEFAULTS.get(cls.__name__, {}))
+        for key, value in arguments.items():
+            if key in SET_BY_THE_RUN:
+                continue
+            if key not in known:
+                hint = did_you_mean(str(key), known) or f"; expected one of {', '.join(known)}"
+                self.problems.append(f"{where}{key}: {cls.__name__} has no such argument{hint}")
+                continue
+            if key == "class_weight" and isinstance(value, Mapping):
+                self.problems.append(f"{where}{key}: {WEIGHTS_ELSEWHERE}")
+                continue
+            values[key] = self.value(key, value, f"{where}{key}.")
+        if len(self.problems) > before:
+            return None
+        made = self._made(cls, values, where)
+        outermost = "transformer" not in roles
+        if cls.__name__ == "Pipeline" and made is not None and outermost and not _predicts(made, self.method):
+            self.problems.append(f"{where}steps: the last one must be a {self.method}")
+        return made
+
+    def value(self, key: str, value: Any, where: str) -> Any:
+        """The value of an argument: estimators are made, texts of a configuration become None, True and False."""
+        roles = (self.method, "pipeline") if key in NESTED else (self.method, "transformer", "pipeline")
+        if key in NESTED and isinstance(value, str) and value.lower() != "none":
+            return self.estimator(value, {}, where, roles=roles)
+        if isinstance(value, Mapping) and TYPE in value:
+            return self.estimator(*nested_parts(value), where, roles=roles)
+        if key in NAMED:
+            return self._named(value, where)
+        if isinstance(value, Mapping):
+            return {name: self.value("", item, where) for name, item in value.items()}
+        if isinstance(value, list | tuple):
+            return tuple(self.value("", item, where) for item in value)
+        words = {"none": None, "true": True, "false": False}
+        return words.get(value.lower(), value) if isinstance(value, str) else value
+
+    def _class(self, name: Any, where: str, roles: Sequence[str]) -> type | None:
+        known = {key: cls for key, cls in _known().items() if _role(cls) in roles and key not in UNSUITABLE}
+        wanted = FORMER_NAMES.get(name, name) if isinstance(name, str) else name
+        place = f"{where}{TYPE}"
+        if not isinstance(wanted, str):
+            self.problems.append(f"{place}: expected the name of an estimator, got {wanted!r}")
+        elif wanted in UNSUITABLE and wanted not in known:
+            self.problems.append(f"{place}: {wanted} {UNSUITABLE[wanted]}. Choose another")
+        elif wanted in OF_OTHER_PACKAGES and wanted not in _known():
+            extra = OF_OTHER_PACKAGES[wanted][1]
+            self.problems.append(f"{place}: {wanted} is not installed; pip install 'iota2[{extra}]'")
+        elif wanted not in known:
+            twin = str(wanted).removesuffix("Classifier").removesuffix("Regressor") + self.method.capitalize()
+            near = did_you_mean(str(wanted), known)
+            hint = (
+                f"; did you mean {twin!r}?"
+                if twin in known
+                else near or f"; expected one of {', '.join(sorted(known))}"
+            )
+            kinds = " or ".join(role for role in roles if role != "pipeline")  # a pipeline is one of them
+            self.problems.append(f"{place}: scikit-learn has no {kinds} {str(wanted)!r}{hint}")
+        else:
+            return known[wanted]
         return None
-    before = len(problems)
-    parameters = inspect.signature(cls).parameters.values()
-    known = [one.name for one in parameters if one.name not in SET_BY_THE_RUN and one.kind is not one.VAR_KEYWORD]
-    values = dict(DEFAULTS.get(cls.__name__, {}))
-    for key, value in arguments.items():
-        if key in SET_BY_THE_RUN:
-            continue
-        if key not in known:
-            hint = did_you_mean(str(key), known) or f"; expected one of {', '.join(known)}"
-            problems.append(f"{where}{key}: {cls.__name__} has no such argument{hint}")
-            continue
-        if key == "class_weight" and isinstance(value, Mapping):
-            problems.append(f"{where}{key}: {WEIGHTS_ELSEWHERE}")
-            continue
-        values[key] = _value(key, value, f"{where}{key}.", problems)
-    if len(problems) > before:
-        return None
-    made = _made(cls, values, where, problems)
-    if cls.__name__ == "Pipeline" and made is not None and "transformer" not in roles and not _is_classifier(made):
-        problems.append(f"{where}steps: the last one must be a classifier")
-    return made
+
+    def _made(self, cls: type, values: Mapping[str, Any], where: str) -> Any:
+        """The estimator with its arguments checked by the library, or None after adding a problem."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FutureWarning)  # classes that a later version of the library removes
+                made = cls(**values)
+            check_parameters(made)
+        except (TypeError, ValueError) as err:
+            self.problems.append(f"{where or cls.__name__ + '.'}{err}".replace("\n", " "))
+            return None
+        if cls.__name__ == "VotingClassifier" and made.voting == "hard":
+            self.problems.append(f"{where}voting: 'hard' has no probabilities; expected 'soft'")
+        if cls.__name__ == "RadiusNeighborsClassifier" and made.outlier_label != "most_frequent":
+            self.problems.append(f"{where}outlier_label: every pixel needs a class; expected 'most_frequent'")
+        if cls.__name__ == "Pipeline" and not made.steps:
+            self.problems.append(f"{where}steps: expected a dictionary of names and estimators")
+        if cls.__name__ in FINAL_ESTIMATORS and made.final_estimator is None:
+            # as the library does while fitting
+            made.set_params(final_estimator=_known()[FINAL_ESTIMATORS[cls.__name__]]())
+        return made
+
+    def _named(self, value: Any, where: str) -> list[tuple[str, Any]] | None:
+        """Named estimators, in the order of the configuration."""
+        if isinstance(value, list | tuple):
+            value = {f"{_name(item).lower()}{number}": item for number, item in enumerate(value, 1)}
+        if not isinstance(value, Mapping) or not all(isinstance(item, str | Mapping) for item in value.values()):
+            example = f"such as {{a: {{{TYPE}: SVC}}}}"
+            self.problems.append(f"{where[:-1]}: expected a dictionary of names and estimators, {example}")
+            return None
+        found = []
+        for name, item in value.items():
+            given = {TYPE: item} if isinstance(item, str) else item
+            roles = (self.method, "transformer", "pipeline")
+            found.append((str(name), self.estimator(*nested_parts(given), f"{where}{name}.", roles=roles)))
+        return found
 
 
 def grid_of(grid: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
     """Values to try for each parameter, converted as arguments are; ``ValueError`` with one line per problem."""
-    problems: list[str] = []
+    maker = _Maker("classifier")
+    problems = maker.problems
     found = {}
     for name, values in grid.items():
         key = name.rpartition("__")[2]
@@ -171,7 +278,7 @@ def grid_of(grid: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
         elif key == "class_weight" and any(isinstance(value, Mapping) for value in values):
             problems.append(f"{name}: {WEIGHTS_ELSEWHERE}")
         else:
-            found[name] = tuple(_value(key, value, f"{name}.", problems) for value in values)
+            found[name] = tuple(maker.value(key, value, f"{name}.") for value in values)
             if any(hasattr(value, "get_params") for value in found[name]):
                 problems.append(f"{name}: estimators cannot be searched; compare two runs")
     if problems:
@@ -179,81 +286,10 @@ def grid_of(grid: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
     return found
 
 
-def _class(name: Any, where: str, problems: list[str], roles: Sequence[str]) -> type | None:
-    known = {key: cls for key, cls in _known().items() if _role(cls) in roles and key not in UNSUITABLE}
-    wanted = FORMER_NAMES.get(name, name) if isinstance(name, str) else name
-    place = f"{where}{TYPE}"
-    if not isinstance(wanted, str):
-        problems.append(f"{place}: expected the name of an estimator, got {wanted!r}")
-    elif wanted in UNSUITABLE:
-        problems.append(f"{place}: {wanted} {UNSUITABLE[wanted]}. Choose another")
-    elif wanted in OF_OTHER_PACKAGES and wanted not in known:
-        problems.append(f"{place}: {wanted} is not installed; pip install 'iota2[{OF_OTHER_PACKAGES[wanted][1]}]'")
-    elif wanted not in known:
-        hint = did_you_mean(str(wanted), known) or f"; expected one of {', '.join(sorted(known))}"
-        kinds = " or ".join(role for role in roles if role != "pipeline")  # a pipeline is one of them
-        problems.append(f"{place}: scikit-learn has no {kinds} {str(wanted)!r}{hint}")
-    else:
-        return known[wanted]
-    return None
-
-
-def _made(cls: type, values: Mapping[str, Any], where: str, problems: list[str]) -> Any:
-    """The estimator with its arguments checked by the library, or None after adding to ``problems``."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # classes that a later version of the library removes
-            made = cls(**values)
-        check_parameters(made)
-    except (TypeError, ValueError) as err:
-        problems.append(f"{where or cls.__name__ + '.'}{err}".replace("\n", " "))
-        return None
-    if cls.__name__ == "VotingClassifier" and made.voting == "hard":
-        problems.append(f"{where}voting: 'hard' has no probabilities; expected 'soft'")
-    if cls.__name__ == "RadiusNeighborsClassifier" and made.outlier_label != "most_frequent":
-        problems.append(f"{where}outlier_label: every pixel needs a class; expected 'most_frequent'")
-    if cls.__name__ == "Pipeline" and not made.steps:
-        problems.append(f"{where}steps: expected a dictionary of names and estimators")
-    if cls.__name__ == "StackingClassifier" and made.final_estimator is None:
-        made.set_params(final_estimator=_known()["LogisticRegression"]())  # as the library does while fitting
-    return made
-
-
 def check_parameters(estimator: Any) -> None:
     """Let scikit-learn check the parameters of an estimator: ``ValueError`` with its message."""
     if hasattr(estimator, "_parameter_constraints"):  # estimators of other packages have none
         estimator._validate_params()
-
-
-def _value(key: str, value: Any, where: str, problems: list[str]) -> Any:
-    """The value of an argument: estimators are made, texts of a configuration become None, True and False."""
-    roles = ("classifier", "pipeline") if key in NESTED else ("classifier", "transformer", "pipeline")
-    if key in NESTED and isinstance(value, str) and value.lower() != "none":
-        return _estimator(value, {}, where, problems, roles=roles)
-    if isinstance(value, Mapping) and TYPE in value:
-        return _estimator(*nested_parts(value), where, problems, roles=roles)
-    if key in NAMED:
-        return _named(value, where, problems)
-    if isinstance(value, Mapping):
-        return {name: _value("", item, where, problems) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return tuple(_value("", item, where, problems) for item in value)
-    return {"none": None, "true": True, "false": False}.get(value.lower(), value) if isinstance(value, str) else value
-
-
-def _named(value: Any, where: str, problems: list[str]) -> list[tuple[str, Any]] | None:
-    """Named estimators, in the order of the configuration."""
-    if isinstance(value, list | tuple):
-        value = {f"{_name(item).lower()}{number}": item for number, item in enumerate(value, 1)}
-    if not isinstance(value, Mapping) or not all(isinstance(item, str | Mapping) for item in value.values()):
-        problems.append(f"{where[:-1]}: expected a dictionary of names and estimators, such as {{a: {{{TYPE}: SVC}}}}")
-        return None
-    found = []
-    for name, item in value.items():
-        given = {TYPE: item} if isinstance(item, str) else item
-        roles = ("classifier", "transformer", "pipeline")
-        found.append((str(name), _estimator(*nested_parts(given), f"{where}{name}.", problems, roles=roles)))
-    return found
 
 
 def _name(item: Any) -> str:

@@ -1,33 +1,36 @@
-"""Checks before training whether a scikit-learn classifier can be stored afterwards."""
+"""Checks before training whether a scikit-learn classifier or regressor can be stored afterwards."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, is_regressor
 from sklearn.compose import ColumnTransformer
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import (
     AdaBoostClassifier,
     BaggingClassifier,
     GradientBoostingClassifier,
+    GradientBoostingRegressor,
     HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
     StackingClassifier,
     VotingClassifier,
 )
 from sklearn.gaussian_process import GaussianProcessClassifier
 from sklearn.kernel_approximation import Nystroem
+from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import SGDClassifier
-from sklearn.neighbors import KNeighborsClassifier, NearestCentroid, RadiusNeighborsClassifier
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor, NearestCentroid, RadiusNeighborsClassifier
 from sklearn.pipeline import FeatureUnion
 from sklearn.semi_supervised import LabelPropagation, LabelSpreading
-from sklearn.svm import SVC, NuSVC
+from sklearn.svm import SVC, SVR, NuSVC, NuSVR
 
 from iota2.classifiers.base import ModelError
 from iota2.classifiers.scikit.convert import transformers
 from iota2.classifiers.scikit.kept import estimator_types
-from iota2.classifiers.scikit.roles import PROBABILITIES, SCORES, TRANSFORMS, VOTES, register_boosting
+from iota2.classifiers.scikit.roles import PROBABILITIES, SCORES, TRANSFORMS, VALUES, VOTES, register_boosting
 
 LIMITS: dict[type, Callable[[Any], str]] = {}
 """Functions that return what prevents storing a type, or an empty text."""
@@ -45,7 +48,9 @@ def limit(*types: type) -> Callable[[Callable[[Any], str]], Callable[[Any], str]
 
 def check(estimator: Any) -> None:
     """``ModelError`` with the first part that prevents storing, its parameters and the remedy."""
-    found = next(_problems(estimator, type(estimator).__name__), None) or _without_probabilities(estimator)
+    found = next(_problems(estimator, type(estimator).__name__), None)
+    if not found and not is_regressor(estimator):
+        found = _without_probabilities(estimator)
     if found:
         raise ModelError(found)
 
@@ -54,7 +59,7 @@ def _problems(estimator: Any, path: str) -> Iterator[str]:
     """Problems of an estimator and of the estimators in its parameters."""
     kind = type(estimator)
     register_boosting(estimator)
-    convertible = any(kind in registry for registry in (PROBABILITIES, SCORES, VOTES, TRANSFORMS))
+    convertible = any(kind in registry for registry in (PROBABILITIES, SCORES, VOTES, VALUES, TRANSFORMS))
     if not isinstance(estimator, BaseEstimator) or not (convertible or kind in estimator_types()):
         yield f"{path}: models with {kind.__module__}.{kind.__qualname__} cannot be stored without pickle. Use another."
         return
@@ -102,16 +107,16 @@ def _without_probabilities(estimator: Any) -> str:
     return ""
 
 
-@limit(SVC, NuSVC)
+@limit(SVC, NuSVC, SVR, NuSVR)
 def _kernel(estimator: Any) -> str:
     if estimator.kernel not in ("linear", "rbf", "poly", "sigmoid"):
         return f"kernel {estimator.kernel!r} cannot be stored; expected linear, rbf, poly or sigmoid."
-    if estimator.probability is True:
+    if getattr(estimator, "probability", False) is True:
         return "probability=True cannot be stored. Use CalibratedClassifierCV around it."
     return ""
 
 
-@limit(KNeighborsClassifier, RadiusNeighborsClassifier)
+@limit(KNeighborsClassifier, KNeighborsRegressor, RadiusNeighborsClassifier)
 def _distance(estimator: Any) -> str:
     metric, powers = estimator.metric, (1, 2)
     known = ("euclidean", "l2", "manhattan", "l1", "cityblock")
@@ -132,6 +137,14 @@ def _graph(estimator: Any) -> str:
     return "" if estimator.kernel in ("rbf", "knn") else "this kernel cannot be stored; expected rbf or knn."
 
 
+@limit(KernelRidge)
+def _ridge_kernel(estimator: Any) -> str:
+    known = ("linear", "rbf", "laplacian", "poly", "polynomial", "sigmoid")
+    if estimator.kernel not in known or estimator.kernel_params:
+        return f"kernel {estimator.kernel!r} cannot be stored; expected {', '.join(known)}."
+    return ""
+
+
 @limit(Nystroem)
 def _approximation(estimator: Any) -> str:
     known = ("linear", "rbf", "laplacian", "poly", "polynomial", "sigmoid")
@@ -140,9 +153,16 @@ def _approximation(estimator: Any) -> str:
     return ""
 
 
-@limit(GradientBoostingClassifier)
+@limit(GradientBoostingClassifier, GradientBoostingRegressor)
 def _initial(estimator: Any) -> str:
     return "" if estimator.init in (None, "zero") else "init cannot be stored; expected None or 'zero'."
+
+
+@limit(HistGradientBoostingRegressor)
+def _loss(estimator: Any) -> str:
+    if estimator.loss in ("poisson", "gamma"):
+        return f"loss {estimator.loss!r} needs positive values; values are standardised, so that some are negative."
+    return _categories(estimator)
 
 
 @limit(HistGradientBoostingClassifier)

@@ -33,6 +33,7 @@ ESTIMATORS = (
     "sklearn.decomposition.FactorAnalysis",
     "sklearn.decomposition.KernelPCA",
     "sklearn.gaussian_process.GaussianProcessClassifier",
+    "sklearn.gaussian_process.GaussianProcessRegressor",
     "sklearn.impute.SimpleImputer",
     "sklearn.kernel_approximation.AdditiveChi2Sampler",
     "sklearn.kernel_approximation.PolynomialCountSketch",
@@ -46,7 +47,7 @@ ESTIMATORS = (
     "sklearn.preprocessing.PowerTransformer",
     "sklearn.preprocessing.QuantileTransformer",
 )
-"""Classifiers and transformers that may be stored."""
+"""Classifiers, regressors and transformers that may be stored."""
 COMPANIONS = (
     "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
     "sklearn.gaussian_process.kernels.CompoundKernel",

@@ -9,7 +9,7 @@ import numpy as np
 
 from iota2.compute.predictors.stage import require, require_count
 
-METHODS = ("predict_proba", "decision_function", "transform")
+METHODS = ("predict_proba", "decision_function", "predict", "transform")
 ROWS = 256
 """Rows of all calls: sums of a library may depend on the number of rows."""
 

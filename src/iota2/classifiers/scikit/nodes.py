@@ -15,7 +15,17 @@ import numpy as np
 from iota2.classifiers.scikit.library import LibraryStage
 from iota2.compute.predictors.gaussians import Gaussians, IndependentGaussians
 from iota2.compute.predictors.nearest import Neighbours, NeighboursWithin, Samples
-from iota2.compute.predictors.simple import Affine, Elementwise, Limits, Linear, Link, Steps, Threshold, UnitNorm
+from iota2.compute.predictors.simple import (
+    Affine,
+    Elementwise,
+    Limits,
+    Linear,
+    Link,
+    Moments,
+    Steps,
+    Threshold,
+    UnitNorm,
+)
 from iota2.compute.predictors.stage import (
     Chain,
     Columns,
@@ -33,7 +43,19 @@ KINDS: dict[str, type] = {
     kind.__name__: kind
     for kind in (
         *(Affine, Chain, Columns, Concatenation, Constant, Elementwise, Forest, Gaussians, IndependentGaussians),
-        *(Kernel, KernelValues, LibraryStage, Limits, Linear, Link, Mean, Neighbours, NeighboursWithin, PairVotes),
+        *(
+            Kernel,
+            KernelValues,
+            LibraryStage,
+            Limits,
+            Linear,
+            Link,
+            Mean,
+            Moments,
+            Neighbours,
+            NeighboursWithin,
+            PairVotes,
+        ),
         *(Placement, Samples, Steps, SupportVectors, Threshold, Trees, TreeScores, UnitNorm),
     )
 }

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import field_validator, model_validator
 
 from iota2.classifiers.options import Params
-from iota2.classifiers.scikit.build import FORMER_NAMES, effective_arguments
+from iota2.classifiers.scikit.build import FORMER_NAMES, Method, effective_arguments
 from iota2.classifiers.scikit.specification import Specification
 from iota2.options import default_of, option
 
@@ -18,6 +18,8 @@ FOLDS = ("cross_validation_folds", "cross_validation_grouped")
 
 class ScikitParams(Params):
     """Options of a classifier of scikit-learn."""
+
+    method: ClassVar[Method] = "classifier"
 
     model_type: str = option("RandomForestClassifier", "Name of a classifier of scikit-learn, or `Pipeline`.")
     keyword_arguments: dict[str, Any] = option(
@@ -37,7 +39,7 @@ class ScikitParams(Params):
 
     @model_validator(mode="after")
     def _trainable(self) -> Self:
-        specification_of(self.parameters()).unfitted()
+        specification_of(self.parameters(), self.method).unfitted()
         return self
 
     @field_validator("model_type")
@@ -60,11 +62,18 @@ class ScikitParams(Params):
         return (
             *super().warnings(),
             *(f"{name} has no effect without cross_validation_parameters" for name in unused),
-            *specification_of(super().parameters()).warnings(),
+            *specification_of(super().parameters(), self.method).warnings(),
         )
 
 
-def specification_of(parameters: Mapping[str, Any]) -> Specification:
+class RegressorParams(ScikitParams):
+    """Options of a regressor of scikit-learn."""
+
+    method: ClassVar[Method] = "regressor"
+    model_type: str = option("RandomForestRegressor", "Name of a regressor of scikit-learn, or `Pipeline`.")
+
+
+def specification_of(parameters: Mapping[str, Any], method: Method = "classifier") -> Specification:
     """The estimator and its training, from ``ScikitParams.parameters``."""
     return Specification(
         model_type=parameters["model_type"],
@@ -73,4 +82,5 @@ def specification_of(parameters: Mapping[str, Any]) -> Specification:
         grid=parameters["cross_validation_parameters"],
         folds=parameters["cross_validation_folds"],
         grouped=parameters["cross_validation_grouped"],
+        method=method,
     )

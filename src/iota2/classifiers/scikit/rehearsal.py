@@ -22,11 +22,11 @@ import numpy as np
 
 from iota2.classifiers.base import FitTransform, Misfit
 from iota2.classifiers.samples import Samples
-from iota2.classifiers.scikit import predictor_of
-from iota2.classifiers.scikit.build import ARGUMENTS, SET_BY_THE_RUN, estimator_of
+from iota2.classifiers.scikit import predictor_of, predictor_of_values
+from iota2.classifiers.scikit.build import ARGUMENTS, SET_BY_THE_RUN, Method
 from iota2.classifiers.scikit.specification import GRID, Specification
 from iota2.classifiers.scikit.store import save_predictor
-from iota2.classifiers.scikit.training import fitted, limited_threads, prepared
+from iota2.classifiers.scikit.training import fitted, fitted_values, limited_threads, prepared
 from iota2.core.random import generator
 from iota2.core.words import assignments
 
@@ -130,11 +130,11 @@ def _problem(
     for size in sizes:
         if time.monotonic() > until:
             return None
-        estimator = estimator_of(specification.model_type, specification.arguments).set_params(**change)
+        estimator = specification.made().set_params(**change)
         parts = [*_parts(estimator, ())]
         try:
             with limited_threads(1), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-                _train_and_store(_reduced(estimator), _samples(size, weighted), transforms)
+                _train_and_store(_reduced(estimator), _samples(size, weighted), transforms, specification.method)
         except Exception as err:  # libraries raise errors of many types for arguments that do not fit together
             problem = _misfit(err, parts, change)
         else:
@@ -182,12 +182,16 @@ def _samples(size: _Size, weighted: bool) -> Samples:
     return Samples(x, y, np.ones(len(y)) if weighted else None, np.arange(len(y)) // PIXELS_PER_POLYGON)
 
 
-def _train_and_store(estimator: Any, samples: Samples, transforms: Sequence[FitTransform]) -> None:
+def _train_and_store(estimator: Any, samples: Samples, transforms: Sequence[FitTransform], method: Method) -> None:
     """What training does with an estimator, except for its search."""
     x = samples.x
     for fit in transforms:
         x = fit(x).apply(x)
-    found = predictor_of(fitted(prepared(estimator, 0, 1), replace(samples, x=x), generator(0)))
+    ready, learned = prepared(estimator, 0, 1), replace(samples, x=x)
+    if method == "classifier":
+        found = predictor_of(fitted(ready, learned, generator(0)))
+    else:
+        found = predictor_of_values(fitted_values(ready, replace(learned, y=learned.y.astype(np.float64))))
     with tempfile.TemporaryDirectory() as folder:
         save_predictor(found, Path(folder))
 

@@ -1,7 +1,7 @@
 """Dispatch of fitted scikit-learn estimators to the functions that convert them to stages.
 
-An estimator has up to four roles, each with its own registry: class probabilities, scores (``decision_function``),
-labels, and transform. Types must match exactly: a subclass may predict something else.
+An estimator has up to five roles, each with its own registry: class probabilities, scores (``decision_function``),
+labels, values of a quantity, and transform. Types must match exactly: a subclass may predict something else.
 """
 
 from __future__ import annotations
@@ -28,6 +28,10 @@ TRANSFORMS: dict[type, Converter] = {}
 VOTES: dict[type, Converter] = {}
 """Functions for the scores of classes of which the greatest is the predicted label; one score for two classes may be
 the only one. Needed where the label does not follow from the probabilities."""
+VALUES: dict[type, Converter] = {}
+"""Functions for ``predict`` of regressors: one output."""
+SPREADS: dict[type, Converter] = {}
+"""Functions of regressors that also know how uncertain a value is: two outputs, value and standard deviation."""
 
 
 Function = TypeVar("Function", bound=Converter)
@@ -69,6 +73,11 @@ def probabilities(estimator: Any) -> Stage:
 def scores(estimator: Any) -> Stage:
     """Decision values: one for two classes, otherwise one for each class."""
     return converted(SCORES, estimator) or LibraryStage.of(estimator, "decision_function")
+
+
+def values(estimator: Any) -> Stage:
+    """Values of a quantity, one output."""
+    return converted(VALUES, estimator) or LibraryStage.of(estimator, "predict")
 
 
 def transform(estimator: Any) -> Stage:

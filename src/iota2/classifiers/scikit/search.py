@@ -1,10 +1,10 @@
-"""Grid search: the mean accuracy over folds of every combination of parameters."""
+"""Grid search: the mean accuracy, or R² of a quantity, over folds of every combination of parameters."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from iota2.classifiers.scikit.build import check_parameters
 from iota2.classifiers.scikit.training import sample_folds, weight_argument
 from iota2.core.words import assignments, did_you_mean
 
+Measure = Literal["accuracy", "r2"]
+"""Measure of a search: overall accuracy, or the coefficient of determination of a quantity."""
+NAMES: Mapping[Measure, str] = {"accuracy": "accuracy", "r2": "R²"}
 KEPT, MIXED = "polygons kept together", "pixels of a polygon in several folds"
 
 
@@ -38,6 +41,7 @@ class GridSearch:
     candidates: tuple[Candidate, ...]
     other: tuple[float, ...]
     """Accuracy of the best combination in each fold of the other kind."""
+    measure: Measure = "accuracy"
 
     @property
     def best(self) -> Candidate:
@@ -56,7 +60,7 @@ class GridSearch:
             for one in self.candidates
         ]
         return {
-            "measure": "accuracy",
+            "measure": self.measure,
             "folds": self.kinds[0],
             "polygons_kept_together": self.grouped,
             "best": dict(self.best.parameters),
@@ -71,12 +75,14 @@ class GridSearch:
     def text(self) -> str:
         """The report: the best parameters, then all combinations, best first."""
         kind, other = self.kinds
+        name = NAMES[self.measure]
+        title = name[0].upper() + name[1:]
         lines = [
             f"Best parameters: {assignments(self.best.parameters)}",
-            f"Accuracy with {kind}: {self.best.mean:.4f}",
-            f"Accuracy with {other}: {np.mean(self.other):.4f}",
+            f"{title} with {kind}: {self.best.mean:.4f}",
+            f"{title} with {other}: {np.mean(self.other):.4f}",
             "",
-            f"Mean accuracy over {len(self.best.scores)} folds, its standard deviation, and the parameters:",
+            f"Mean {name} over {len(self.best.scores)} folds, its standard deviation, and the parameters:",
         ]
         ranked = sorted(self.candidates, key=lambda one: -one.mean)
         lines += [f"{one.mean:.4f} (±{np.std(one.scores):.4f}) for {assignments(one.parameters)}" for one in ranked]
@@ -86,11 +92,14 @@ class GridSearch:
     def remark(self) -> str:
         """Both scores in one sentence."""
         kind, other = self.kinds
+        best, of_others = (self._shown(score) for score in (self.best.mean, float(np.mean(self.other))))
         return (
-            f"{assignments(self.best.parameters)} has an accuracy of {100 * self.best.mean:.1f} % with "
-            f"{kind}, and {100 * float(np.mean(self.other)):.1f} % with {other}. Scores with pixels of a "
-            "polygon in several folds are too high."
+            f"{assignments(self.best.parameters)} has an {NAMES[self.measure]} of {best} with {kind}, and {of_others} "
+            f"with {other}. Scores with pixels of a polygon in several folds are too high."
         )
+
+    def _shown(self, score: float) -> str:
+        return f"{100 * score:.1f} %" if self.measure == "accuracy" else f"{score:.3f}"
 
 
 def grid_problems(estimator: Any, grid: Mapping[str, Any]) -> list[str]:
@@ -130,8 +139,12 @@ def grid_search(
     grouped: bool,
     threads: int,
     rng: np.random.Generator,
+    measure: Measure = "accuracy",
+    strata: np.ndarray | None = None,
 ) -> GridSearch:
     """The accuracy of every combination of ``grid``, on folds that keep polygons together if ``grouped``.
+
+    ``strata`` (sample,): groups of values of a quantity that are spread over the folds, in place of its classes.
 
     The result does not depend on ``threads``.
     """
@@ -140,10 +153,11 @@ def grid_search(
     from sklearn.base import clone  # noqa: PLC0415
     from sklearn.model_selection import GridSearchCV, cross_val_score  # noqa: PLC0415
 
-    pairs = {kept: sample_folds(samples, folds, rng, grouped=kept) for kept in (grouped, not grouped)}
+    spread = samples if strata is None else replace(samples, y=strata)
+    pairs = {kept: sample_folds(spread, folds, rng, grouped=kept) for kept in (grouped, not grouped)}
     given = {} if samples.weight is None else {weight_argument(estimator): samples.weight}
     search = GridSearchCV(
-        estimator, dict(grid), scoring="accuracy", cv=pairs[grouped], refit=False, n_jobs=threads, error_score="raise"
+        estimator, dict(grid), scoring=measure, cv=pairs[grouped], refit=False, n_jobs=threads, error_score="raise"
     )
     with parallel_config("threading"):
         search.fit(samples.x, samples.y, **given)
@@ -153,16 +167,16 @@ def grid_search(
             Candidate(dict(parameters), tuple(row.tolist()))
             for parameters, row in zip(results["params"], table, strict=True)
         )
-        found = GridSearch(grouped, candidates, ())
+        found = GridSearch(grouped, candidates, (), measure)
         best = clone(estimator).set_params(**found.best.parameters)
         other = cross_val_score(
             best,
             samples.x,
             samples.y,
-            scoring="accuracy",
+            scoring=measure,
             cv=pairs[not grouped],
             n_jobs=threads,
             params=given,
             error_score="raise",
         )
-    return GridSearch(grouped, candidates, tuple(other.tolist()))
+    return GridSearch(grouped, candidates, tuple(other.tolist()), measure)

@@ -11,6 +11,7 @@ from iota2.classifiers.scikit import require_keepable
 from iota2.classifiers.scikit.build import (
     NAMED,
     TYPE,
+    Method,
     arguments_without_effect,
     estimator_of,
     grid_of,
@@ -20,7 +21,11 @@ from iota2.classifiers.scikit.search import grid_problems
 from iota2.classifiers.scikit.training import with_probabilities
 
 GRID = "cross_validation_parameters"
-SCALED_METHODS = ("SVC", "NuSVC", "LinearSVC", "KNeighborsClassifier", "MLPClassifier", "SGDClassifier")
+SCALED_METHODS = (
+    *("SVC", "NuSVC", "LinearSVC", "KNeighborsClassifier", "MLPClassifier", "SGDClassifier"),
+    *("SVR", "NuSVR", "LinearSVR", "KNeighborsRegressor", "MLPRegressor", "SGDRegressor", "KernelRidge"),
+    "GaussianProcessRegressor",
+)
 """Methods whose result depends on the units of the features."""
 SCALERS = (
     "StandardScaler", "MinMaxScaler", "MaxAbsScaler", "RobustScaler", "QuantileTransformer", "PowerTransformer"
@@ -40,17 +45,22 @@ class Specification:
     folds: int = 5
     grouped: bool = True
     """Whether the folds of the search keep the samples of a polygon together."""
+    method: Method = "classifier"
+
+    def made(self) -> Any:
+        """The estimator; ``ValueError`` with one line per problem of its name and arguments."""
+        return estimator_of(self.model_type, self.arguments, self.method)
 
     def unfitted(self) -> Any:
         """The estimator; ``ValueError`` with one line per problem of its name, arguments, grid or storage."""
-        estimator = estimator_of(self.model_type, self.arguments)
+        estimator = self.made()
         problems = grid_problems(estimator, self.tried)
         if problems:
             raise ValueError("\n".join(f"{GRID}: {problem}" for problem in problems))
         changes = [{}, *({name: value} for name, values in self.tried.items() for value in values)]
         for change in changes:
-            changed = estimator_of(self.model_type, self.arguments).set_params(**change)
-            _require_storable(with_probabilities(changed, None))
+            changed = self.made().set_params(**change)
+            _require_storable(with_probabilities(changed, None) if self.method == "classifier" else changed)
         return estimator
 
     @property

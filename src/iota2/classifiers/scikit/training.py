@@ -87,6 +87,13 @@ def fitted(estimator: Any, samples: Samples, rng: np.random.Generator) -> Any:
     return estimator.fit(samples.x, samples.y, **{weight_argument(estimator): samples.weight})
 
 
+def fitted_values(estimator: Any, samples: Samples) -> Any:
+    """The regressor, fitted to values and weights of samples."""
+    if samples.weight is None:
+        return estimator.fit(samples.x, samples.y)
+    return estimator.fit(samples.x, samples.y, **{weight_argument(estimator): samples.weight})
+
+
 def with_probabilities(estimator: Any, folds: Any) -> Any:
     """The unfitted estimator, or one around it that fits probabilities to its scores on ``folds``."""
     # Only training needs these imports.
@@ -116,7 +123,7 @@ def weight_argument(estimator: Any) -> str:
         name, last = estimator.steps[-1]
         inner = weight_argument(last)
         return f"{name}__{inner}" if inner else ""
-    if type(estimator).__name__ == "VotingClassifier":
+    if type(estimator).__name__ in ("VotingClassifier", "VotingRegressor"):
         members = [member for _, member in estimator.estimators if member != "drop"]
         return "sample_weight" if all(map(_takes_weights, members)) else ""
     if (nested := getattr(estimator, "estimator", None)) is not None and not _takes_weights(nested):

@@ -1,4 +1,4 @@
-"""Predictors: stages that end in class probabilities, evaluated block by block."""
+"""Predictors: stages that end in class probabilities or in a quantity, evaluated block by block."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TERM_SECONDS, LIBRARY_SECONDS = 0.15e-9, 20e-6
 
 @dataclass(frozen=True, eq=False)
 class Predictor:
-    """A fitted classifier: class probabilities from features.
+    """A fitted classifier or regressor: class probabilities, or a quantity, from features.
 
     Threads may call it concurrently. Its results depend neither on the number of pixels nor on their order.
     """
@@ -69,8 +69,13 @@ class Predictor:
             with np.errstate(all="ignore"):
                 result[:, block] = self.stage.apply(found)
         if np.isnan(result).any():
-            raise ValueError("some probabilities are not numbers: features are infinite or too large")
+            raise ValueError("some results are not numbers: features are infinite or too large")
         return result.T
+
+    def outputs(self, x: np.ndarray) -> np.ndarray:
+        """(n, output) float64 of the pixels ``x`` (n, feature) float32, for a quantity: value, and spread if there is
+        one. Errors as in ``probabilities``."""
+        return self.pixel_probabilities(x.T)
 
     @property
     def seconds_per_pixel(self) -> float:

@@ -253,6 +253,25 @@ class Link:
 
 
 @dataclass(frozen=True, eq=False)
+class Moments:
+    """Mean and standard deviation from the mean and the mean of squares."""
+
+    @property
+    def n_features(self) -> int:
+        """Mean and mean of squares."""
+        return 2
+
+    @property
+    def n_outputs(self) -> int:
+        """Mean and standard deviation."""
+        return 2
+
+    def apply(self, x: np.ndarray) -> np.ndarray:
+        """Mean, and standard deviation; 0 where rounding gives a negative variance."""
+        return np.stack([x[0], np.sqrt(np.maximum(x[1] - x[0] ** 2, 0.0))])
+
+
+@dataclass(frozen=True, eq=False)
 class Steps:
     """Piecewise linear functions of the inputs, constant outside their points: isotonic calibration."""
 

@@ -59,6 +59,8 @@ class Config:
     coregistration: Coregistration = field(default_factory=Coregistration)
     slurm: Slurm = field(default_factory=Slurm)
     task_retry_limits: TaskRetryLimits = field(default_factory=TaskRetryLimits)
+    quantity: bool = False
+    """Whether the builders map a quantity instead of classes."""
     source: Path = Path()
     """The configuration file."""
     warnings: tuple[str, ...] = ()
@@ -77,8 +79,9 @@ class Config:
 
     @cached_property
     def learner(self) -> Learner:
-        """The classifier with its parameters, resolved on first access; ``ConfigError`` for invalid options."""
-        return learner_of(self.arg_train, self.scikit_models_parameters)
+        """The classifier or regressor with its parameters, resolved on first access; ``ConfigError`` for invalid
+        options."""
+        return learner_of(self.arg_train, self.scikit_models_parameters, quantity=self.quantity)
 
     @property
     def sensor_models(self) -> bool:
