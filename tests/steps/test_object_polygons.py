@@ -20,7 +20,7 @@ from pyarrow import parquet
 from iota2.core.graph import Key, MultiplePaths
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.recipe import MISSING
-from iota2.io.tables import polygon_layers, polygon_tables, segment_values
+from iota2.io.tables import polygon_layers, segment_values
 from iota2.io.tables.classes import write_classes
 from iota2.io.tables.segment_values import SegmentValues, segment_values_writer
 from iota2.io.tables.segments import SegmentClasses, Segments, SharedSegments

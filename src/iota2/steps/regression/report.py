@@ -24,7 +24,7 @@ from iota2.io.files.atomic import replacing, write_json, write_text
 from iota2.io.rasters.qgis import graduated_style
 from iota2.io.series.scene_file import read_scene
 from iota2.io.tables.alignments import unaligned_remarks
-from iota2.io.tables.polygon_tables import write_small_geopackage
+from iota2.io.tables.polygon_layers import write_small_geopackage
 from iota2.io.tables.remark_lists import read_remarks
 from iota2.io.tables.value_pixels import read_value_pixels
 from iota2.io.tables.vectors import read_vector
