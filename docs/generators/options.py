@@ -8,7 +8,6 @@ from pydantic.fields import FieldInfo
 
 from generators.markdown import GENERATED
 from iota2.chains import BUILDERS
-from iota2.chains.lookup import UNAVAILABLE_BUILDERS
 from iota2.config import legacy
 from iota2.config.options.fields import Section
 from iota2.config.options.schema import SECTIONS
@@ -37,10 +36,8 @@ The column *builders* contains the letters of the builders that use an option. {
 
 
 def _builders() -> str:
-    """The letters of the builders, the available ones first."""
-    available = ", ".join(f"{builder.letter} `{builder.name}`" for builder in BUILDERS)
-    later = ", ".join(f"{letter} `{name}`" for name, letter in UNAVAILABLE_BUILDERS.items())
-    return f"Available: {available}. Not available yet: {later}"
+    """The letters of the builders."""
+    return ", ".join(f"{builder.letter} `{builder.name}`" for builder in BUILDERS)
 
 
 def _section(name: str, cls: type[Section]) -> Iterator[str]:
