@@ -17,7 +17,7 @@ from iota2.config.options.schema import Config
 from iota2.config.options.train import ArgTrain
 from iota2.core.files import read_text
 from iota2.core.graph import SOURCES, Key, Paths
-from iota2.core.losses import without_features
+from iota2.core.losses import NO_SEGMENT_REMEDY, without_features
 from iota2.core.nomenclature import Nomenclature
 from iota2.io.tables.class_statistics import read_class_statistics
 from iota2.io.tables.rates import borrows, losses, read_rates
@@ -179,14 +179,13 @@ def _borrowing_remarks(inp: Paths) -> Iterator[str]:
 
 
 def _no_samples_remarks(inp: Paths) -> Iterator[str]:
-    """A remark for each model that has no samples: of a region without labelled segments, optical or radar."""
+    """A remark for each model that has no samples: of a region without segments to learn from, optical or radar."""
     for key, path in inp.each("models"):
         summary = read_training(path).summary
         if NO_SAMPLES in summary and "segment_labels" in inp:
             yield (
-                f"Region {key.region}, seed {key.seed}: {summary[NO_SAMPLES]}, so the map has no class there. Draw "
-                "more polygons, merge the region with another, or use other segments: they may be too large, or not in "
-                "the region."
+                f"Region {key.region}, seed {key.seed}: {summary[NO_SAMPLES]}, so the map has no class there. "
+                f"{NO_SEGMENT_REMEDY} The region may also be merged with another."
             )
         elif NO_SAMPLES in summary:
             own, other = ("radar", "optical") if key.source else ("optical", "radar")

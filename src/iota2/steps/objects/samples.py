@@ -17,7 +17,7 @@ from iota2.config.options.schema import Config
 from iota2.core.cost import POINT_BYTES, SAMPLE_BYTES, SAMPLE_VALUE_BYTES, SECONDS_PER_JOB, Cost, JobFacts
 from iota2.core.graph import JobContext, Step, optional
 from iota2.core.grid import pixel_centres
-from iota2.core.losses import SAMPLES, Amount, ClassLosses, losses_csv
+from iota2.core.losses import SAMPLES, SELECTED, Amount, ClassLosses, losses_csv
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import CODE, LEARN, ORIGIN, REGION, TILE, sample_columns, seed_column
 from iota2.core.words import counted
@@ -76,7 +76,7 @@ def params(config: Config) -> SegmentSampleParams:
 def run(job: JobContext[SegmentSampleParams]) -> None:
     """Select samples of each class among the labelled segments of the region, and write them with their features.
 
-    A region without any is mapped without classes.
+    Without labelled segments, the table of samples is empty; see ``training._model``.
     """
     given, classes = job.params.options, read_classes(job.inp.classes)
     names = read_region_order(job.inp.regions, job.params.region_priority)
@@ -92,18 +92,19 @@ def run(job: JobContext[SegmentSampleParams]) -> None:
     draw = Draw(given.random_seed + job.key.seed, "segments", job.key.model)
     taken = draw.chosen(options, codes, targets)
     chosen = found[taken]
-    if chosen.empty:
-        log.warning(
-            "region %s, seed %d: no sample to learn from; %s of the region with a class in learning polygons, and "
-            "without pixels of validation polygons",
-            job.key.region,
-            job.key.seed,
-            counted(len(labels), "segment"),
-        )
     omitted = left_out(requested, targets)
     write_text(job.out.rates, rates_csv(targets, available, chosen, omitted))
     written = _write_samples(job, chosen)
-    write_text(job.out.losses, losses_csv(_losses(found, taken, written, omitted, classes)))
+    if written.empty:
+        log.warning(
+            "region %s, seed %d: no sample to learn from; %s of the region with a class in learning polygons, and "
+            "without pixels of validation polygons; %s selected, none with a clear date",
+            job.key.region,
+            job.key.seed,
+            counted(len(labels), "segment"),
+            counted(len(chosen), "sample"),
+        )
+    write_text(job.out.losses, losses_csv(_losses(found, taken, written, omitted, classes), stages=[SAMPLES]))
 
 
 def _losses(
@@ -119,12 +120,7 @@ def _losses(
         left, selected, learned = (_amount(samples, code) for samples in (found[~taken], found[taken], written))
         most = min(omitted.get(code, 0), left.samples)
         beyond = Amount(samples=most, pixels=round(left.pixels * most / max(1, left.samples)))
-        amounts = {
-            "selection": left - beyond,
-            "max_samples": beyond,
-            "no_clear_date": selected - learned,
-            SAMPLES: learned,
-        }
+        amounts = dict(zip(SELECTED, (left - beyond, beyond, selected - learned, learned), strict=True))
         yield ClassLosses(code, str(classes.label(code)), amounts, of_segments=True)
 
 
@@ -141,6 +137,7 @@ def _whole_segments(job: JobContext[SegmentSampleParams], labels: pd.DataFrame) 
         rows = own[segment_labels.NUMBER].to_numpy()
         table = Segments.read(path)
         pixels = pixels_in_all_tiles(table, shared, key.tile)[rows - 1]
+        # shares have six digits, so this is exact up to a million labelled pixels
         learning = np.rint(own[segment_labels.LABELLED] * own[segment_labels.SHARE]).astype(np.int64)
         labelled = own[segment_labels.CODE], own[segment_labels.POLYGON], learning
         frames.append(_frame(key.tile, rows, table.place[rows - 1], pixels, *labelled))
