@@ -19,6 +19,7 @@ from iota2.core.graph import JobContext, Step, optional
 from iota2.core.grid import pixel_centres
 from iota2.core.losses import SAMPLES, SELECTED, Amount, ClassLosses, losses_csv
 from iota2.core.nomenclature import Nomenclature
+from iota2.core.recipe import FeatureRecipe
 from iota2.core.tables import CODE, LEARN, ORIGIN, REGION, TILE, sample_columns, seed_column
 from iota2.core.words import counted
 from iota2.io.files.atomic import write_text
@@ -173,26 +174,27 @@ def _frame(tile: str, *columns: np.ndarray | pd.Series) -> pd.DataFrame:
 def _write_samples(job: JobContext[SegmentSampleParams], chosen: pd.DataFrame) -> pd.DataFrame:
     """Write the samples as points at their first pixels, in the order of tiles; return those that have features."""
     recipe, proj = read_recipe(job.inp.recipe), job.params.options.proj
-    attributes = {REGION: job.key.region}
-    values, points, written = [np.zeros((0, len(recipe.names)), np.float32)], [], [chosen.iloc[:0]]
-    for tile in chosen[TILE].unique().tolist():
-        rows, geobox = chosen[chosen[TILE] == tile], raster_geobox(job.inp.at("segments", tile=tile))
-        found = read_selected(_files(job, tile), rows[ROW].to_numpy(), recipe)
-        found = found.take(found.seen > 0)
-        rows = rows.set_index(ROW).loc[found.segment]
-        written.append(rows)
-        place = rows[PLACE].to_numpy()
-        x, y = pixel_centres(geobox, *np.divmod(place, geobox.shape[1]))
-        centres = gpd.GeoSeries(gpd.points_from_xy(x, y, crs=geobox.crs)).to_crs(proj)
-        frame = rows.drop(columns=[PLACE, PIXELS, LABELLED]).assign(**attributes)
-        points.append(gpd.GeoDataFrame(frame, geometry=centres.to_numpy(), crs=proj))
-        values.append(features_of(replace(found, pixels=rows[PIXELS].to_numpy()), recipe))
-    none = chosen.iloc[:0].drop(columns=[ROW, PLACE, PIXELS, LABELLED]).assign(**attributes)
-    points = points or [gpd.GeoDataFrame(none, geometry=[], crs=proj)]
-    whole = gpd.GeoDataFrame(pd.concat(points, ignore_index=True), crs=proj)
+    none = chosen.iloc[:0].set_index(ROW), np.zeros(0, object), np.zeros((0, len(recipe.names)), np.float32)
+    of_tiles = (_with_features(job, own, str(tile), recipe) for tile, own in chosen.groupby(TILE, sort=False))
+    rows, points, values = zip(none, *of_tiles, strict=True)
+    written: pd.DataFrame = pd.concat(rows)
     x = np.concatenate(values)
+    frame = written.drop(columns=[PLACE, PIXELS, LABELLED]).assign(**{REGION: job.key.region}).reset_index(drop=True)
+    whole = gpd.GeoDataFrame(frame, geometry=np.concatenate(points), crs=proj)
     write_points(whole, sample_columns(recipe), x, np.arange(len(x)), job.out.samples)
-    return pd.concat(written)
+    return written
+
+
+def _with_features(
+    job: JobContext[SegmentSampleParams], chosen: pd.DataFrame, tile: str, recipe: FeatureRecipe
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    """The samples of a tile that have features; their first pixels as points; (sample, name) float32 features."""
+    found = read_selected(_files(job, tile), chosen[ROW].to_numpy(), recipe)
+    found = found.take(found.seen > 0)
+    rows, geobox = chosen.set_index(ROW).loc[found.segment], raster_geobox(job.inp.at("segments", tile=tile))
+    x, y = pixel_centres(geobox, *np.divmod(rows[PLACE].to_numpy(), geobox.shape[1]))
+    points = gpd.GeoSeries(gpd.points_from_xy(x, y, crs=geobox.crs)).to_crs(job.params.options.proj)
+    return rows, points.to_numpy(), features_of(replace(found, pixels=rows[PIXELS].to_numpy()), recipe)
 
 
 def _files(job: JobContext[SegmentSampleParams], tile: str) -> Iterator[Path]:
