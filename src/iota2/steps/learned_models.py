@@ -94,7 +94,7 @@ def read_learned_models(
         *_convergence_remarks(inp, fused),
         *(fused_models_remarks(fused, _submodels(inp)) if fused else ()),
         *_borrowing_remarks(inp),
-        *_no_samples_remarks(inp),
+        *(_without_segments(inp) if "segment_labels" in inp else _without_observations(inp)),
         *_context_remarks(inp),
         *combination_remarks(combinations, sensors_share),
     )
@@ -178,22 +178,31 @@ def _borrowing_remarks(inp: Paths) -> Iterator[str]:
             )
 
 
-def _no_samples_remarks(inp: Paths) -> Iterator[str]:
-    """A remark for each model that has no samples: of a region without segments to learn from, optical or radar."""
+def _without_segments(inp: Paths) -> Iterator[str]:
+    """A remark for each region without segments to learn from."""
+    for key, reason in _without_samples(inp):
+        yield (
+            f"Region {key.region}, seed {key.seed}: {reason}, so the map has no class there. {NO_SEGMENT_REMEDY} The "
+            "region may also be merged with another."
+        )
+
+
+def _without_observations(inp: Paths) -> Iterator[str]:
+    """A remark for each optical or radar model without samples."""
+    for key, reason in _without_samples(inp):
+        own, other = ("radar", "optical") if key.source else ("optical", "radar")
+        yield (
+            f"Region {key.region}, seed {key.seed}: {reason}, so the {own} model gives no label. Pixels have the label "
+            f"of the {other} model. To train the {own} model, draw polygons where its sensors see the area."
+        )
+
+
+def _without_samples(inp: Paths) -> Iterator[tuple[Key, object]]:
+    """Models without samples, with the reason."""
     for key, path in inp.each("models"):
         summary = read_training(path).summary
-        if NO_SAMPLES in summary and "segment_labels" in inp:
-            yield (
-                f"Region {key.region}, seed {key.seed}: {summary[NO_SAMPLES]}, so the map has no class there. "
-                f"{NO_SEGMENT_REMEDY} The region may also be merged with another."
-            )
-        elif NO_SAMPLES in summary:
-            own, other = ("radar", "optical") if key.source else ("optical", "radar")
-            yield (
-                f"Region {key.region}, seed {key.seed}: {summary[NO_SAMPLES]}, so the {own} model gives no label. "
-                f"Pixels have the label of the {other} model. To train the {own} model, draw polygons where its "
-                "sensors see the area."
-            )
+        if NO_SAMPLES in summary:
+            yield key, summary[NO_SAMPLES]
 
 
 def _context_remarks(inp: Paths) -> Iterator[str]:
