@@ -722,7 +722,8 @@ SEGMENTS = Artifact(
 )
 SEGMENT_TABLE = Artifact(
     "segmentation/{tile}.npz",
-    "Segments of the tile: identifier, pixels in the area of the tile, region, and place of the first pixel.",
+    "Segments of the tile: identifier, pixels that count, pixels in the map, region, place of the first pixel, and "
+    "whether it is classified.",
 )
 SEGMENT_NOTES = Artifact(
     "segmentation/{tile}_notes.json",
@@ -781,7 +782,8 @@ SEGMENT_LABELS = Artifact(
 )
 SEGMENT_LOSSES = Artifact(
     "segmentation/losses_{region}{submodel}_seed_{seed}.csv",
-    "Samples of each class in a region, and those that are not used by reason, with their learning pixels.",
+    "Samples of each class in a region, and those that are lost by the selection or without a clear date, with their "
+    "learning pixels.",
 )
 SEGMENT_CLASSES = Artifact(
     "segmentation/{tile}_seed_{seed}.npz", "Class, confidence and probabilities of the segments of the tile."

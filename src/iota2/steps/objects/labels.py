@@ -48,11 +48,11 @@ def _labels_of_side(parts: SegmentParts, side: str) -> pd.DataFrame:
     labels = majority_labels(parts.segment[own], parts.polygon[own], parts.code[own], parts.pixels[own])
     learns, validates = (np.isin(labels.identifier, parts.segment[parts.side == one]) for one in (LEARN, VALIDATION))
     both = learns & validates & (side == LEARN)
-    mixed = (labels.code == 0) | (labels.share < LEAST_SHARE)
+    no_majority = (labels.code == 0) | (labels.share < LEAST_SHARE)
     table = parts.places.loc[labels.identifier].reset_index(drop=True)
     table[SIDE], table[CODE], table[POLYGON] = side, labels.code, labels.polygon
     table[LABELLED], table[SHARE] = labels.labelled, labels.share
-    table[REASON] = np.where(both, BOTH_SIDES, np.where(mixed, NO_MAJORITY, ""))
+    table[REASON] = np.where(both, BOTH_SIDES, np.where(no_majority, NO_MAJORITY, ""))
     for reason in (BOTH_SIDES, NO_MAJORITY):
         if count := int((table[REASON] == reason).sum()):
             log.warning("%s: %d of %d segments are not used: %s", side, count, len(table), reason)

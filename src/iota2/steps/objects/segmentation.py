@@ -77,25 +77,14 @@ def run(job: JobContext[SegmentationParams]) -> None:
         classified = _Area.opened(job.inp.all("masks"), names, stack)
         own = _Area.opened(job.inp.all("regions_of_tile"), names, stack)
         if given.path is None:
-            area, identifier = classified, _write_computed(job, classified)
+            identifier = _write_computed(job, classified)
             notes: tuple[str, ...] = ()
         else:
-            area = own
             source = with_choice(given.path, given.layer)
-            found = write_user_segments(source, given.id_field, area.geobox, job.out.segments, job.use.memory)
+            found = write_user_segments(source, given.id_field, own.geobox, job.out.segments, job.use.memory)
             identifier = found.ids
             notes = tuple(f"{given.path.name}, tile {job.key.tile}: {note}" for note in found.notes)
-        counts = SegmentCounts.empty(len(identifier))
-        with RasterReader(job.out.segments) as raster:
-            for block in area.blocks(job):
-                counts.add(
-                    raster.read(block.geobox),
-                    area.ranks(block),
-                    classified.ranks(block) >= 0,
-                    own.ranks(block) >= 0,
-                    origin=(block.rows[0], block.cols[0]),
-                    width=area.geobox.shape[1],
-                )
+        counts = _counts(job, len(identifier), classified, own)
     Segments.of(identifier, counts).write(job.out.table)
     write_remarks(job.out.notes, remarks_about(notes, "segments"))
 
@@ -122,6 +111,23 @@ class _Area:
     def blocks(self, job: JobContext[SegmentationParams]) -> Iterator[Block]:
         """Blocks that cover the tile."""
         return blocks(job.key.tile, self.geobox, copy_shape(job.use, SEGMENT_BYTES))
+
+
+def _counts(job: JobContext[SegmentationParams], segments: int, classified: _Area, own: _Area) -> SegmentCounts:
+    """Counts of the written segments: all pixels of computed ones, and those of the user's in the part of the map."""
+    counts = SegmentCounts.empty(segments)
+    with RasterReader(job.out.segments) as raster:
+        for block in own.blocks(job):
+            of_tile, of_map = classified.ranks(block), own.ranks(block)
+            counts.add(
+                raster.read(block.geobox),
+                of_tile if job.params.path is None else of_map,
+                of_tile >= 0,
+                of_map >= 0,
+                origin=(block.rows[0], block.cols[0]),
+                width=own.geobox.shape[1],
+            )
+    return counts
 
 
 def _write_computed(job: JobContext[SegmentationParams], area: _Area) -> np.ndarray:
