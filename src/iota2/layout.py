@@ -777,8 +777,8 @@ TILE_LABELLED = Artifact(
 )
 SEGMENT_LABELS = Artifact(
     "segmentation/labels_seed_{seed}.csv",
-    "Segments with labelled pixels: side of the split, class, labelled pixels and share of the class; or why they are "
-    "not used.",
+    "Segments with labelled pixels: identifier, home tile and number there, position of the region, side of the "
+    "split, class code in the map, labelled pixels and share of the class; or why they are not used.",
 )
 SEGMENT_LOSSES = Artifact(
     "segmentation/losses_{region}{submodel}_seed_{seed}.csv",

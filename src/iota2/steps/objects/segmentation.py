@@ -17,11 +17,12 @@ from iota2.config.options.others import Obia
 from iota2.config.options.schema import Config
 from iota2.core.cost import READING_SECONDS, Cost, Facts, JobFacts
 from iota2.core.graph import Finding, JobContext, Key, Step, optional
-from iota2.core.grid import Block, blocks
+from iota2.core.grid import Block, blocks, short_crs
 from iota2.core.remarks import Remark, remarks_about
 from iota2.core.words import did_you_mean
 from iota2.errors import InputError
 from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
+from iota2.io.tables.polygon_batches import Bounds, bounds_in
 from iota2.io.tables.remark_lists import write_remarks
 from iota2.io.tables.segments import Segments
 from iota2.io.tables.vector_source import vector_source, with_choice
@@ -200,7 +201,14 @@ def _check_file(config: Config, facts: Facts) -> Iterator[Finding]:
         yield Finding(str(err), ("obia", "obia_segmentation_path"))
         return
     if not any(header.meets(scene.geobox) for scene in facts.scenes.values()):
-        yield Finding(f"{header.file}: no segment on any tile", ("obia", "obia_segmentation_path"))
+        tile, scene = next(iter(facts.scenes.items()))
+        texts = [
+            f"{header.file}: no segment on any tile",
+            f"In {short_crs(header.crs.to_wkt())}, {_bounds_text('the segments', header.bounds)}, "
+            f"{_bounds_text(f'tile {tile}', bounds_in(scene.geobox, header.crs))}",
+            "Use the file of this area; if it is, correct the CRS that the file states",
+        ]
+        yield Finding(". ".join(texts), ("obia", "obia_segmentation_path"))
         return
     outside = [tile for tile, scene in facts.scenes.items() if not header.meets(scene.geobox)]
     texts = list(header.notes)
@@ -209,6 +217,14 @@ def _check_file(config: Config, facts: Facts) -> Iterator[Finding]:
         texts.append(f"{header.file}: {tiles}")
     for text in texts:
         yield Finding.about(Remark(text, "segments"))
+
+
+def _bounds_text(what: str, bounds: Bounds | None) -> str:
+    """Bounds in a message."""
+    if bounds is None:
+        return f"the bounds of {what} are unknown"
+    left, bottom, right, top = (f"{value:.7g}" for value in bounds)
+    return f"{what} are between x {left} and {right}, y {bottom} and {top}"
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:
