@@ -14,7 +14,7 @@ import pytest
 from benchmarks.figures import Figures
 from iota2.compute.open_segments import OpenSegments
 from iota2.compute.segment_statistics import block_pieces, merged_pieces, segment_values
-from iota2.core.recipe import MISSING, PIXEL_STATISTICS
+from iota2.core.recipe import FEATURE_STATISTICS, MISSING
 from iota2.io.tables.segment_values import SegmentValues, segment_values_writer
 from iota2.runs.workers.peak_memory import peak_mib, reset_peak
 
@@ -23,7 +23,7 @@ FEATURES = 100
 SHAPE = (64, 256)
 SEGMENT = (10, 6)
 """Rows and columns of the segments: 60 pixels."""
-CHOICES = {"mean": ("mean",), "mean and std": ("mean", "std"), "all statistics": PIXEL_STATISTICS}
+CHOICES = {"mean": ("mean",), "mean and std": ("mean", "std"), "all statistics": FEATURE_STATISTICS}
 TILE_SIDE = 10980
 TILE_FEATURES = 4
 """Features of the whole tile, which has 2 million segments."""

@@ -768,7 +768,8 @@ SEGMENTS = Artifact(
 )
 SEGMENT_TABLE = Artifact(
     "segmentation/{tile}.npz",
-    "Segments of the tile: identifier, pixels in the area of the tile, region, and place of the first pixel.",
+    "Segments of the tile: identifier, pixels that count, pixels in the map, region, place of the first pixel, and "
+    "whether it is classified.",
 )
 SEGMENT_NOTES = Artifact(
     "segmentation/{tile}_notes.json",
@@ -822,12 +823,13 @@ TILE_LABELLED = Artifact(
 )
 SEGMENT_LABELS = Artifact(
     "segmentation/labels_seed_{seed}.csv",
-    "Segments with labelled pixels: side of the split, class, labelled pixels and share of the class; or why they are "
-    "not used.",
+    "Segments with labelled pixels: identifier, home tile and number there, position of the region, side of the "
+    "split, class code in the map, labelled pixels and share of the class; or why they are not used.",
 )
 SEGMENT_LOSSES = Artifact(
     "segmentation/losses_{region}{submodel}_seed_{seed}.csv",
-    "Samples of each class in a region, and those that are not used by reason, with their learning pixels.",
+    "Samples of each class in a region, and those that are lost by the selection or without a clear date, with their "
+    "learning pixels.",
 )
 SEGMENT_CLASSES = Artifact(
     "segmentation/{tile}_seed_{seed}.npz", "Class, confidence and probabilities of the segments of the tile."

@@ -153,6 +153,8 @@ def test_the_map_is_constant_in_segments_and_mostly_right(mapped: Case) -> None:
 
 def test_polygons_have_the_class_and_the_confidence_of_the_map(mapped: Case) -> None:
     table = gpd.read_parquet(mapped.output / "final/vectors/segments.parquet")
+    labels = pd.read_csv(mapped.output / "segmentation/labels_seed_0.csv")
+    assert labels["segment"].isin(table["segment"]).all()
     assert set(table["tile"]) == {WEST, EAST}
     assert table.area.sum() - table.union_all().area < 100, "polygons of different tiles do not overlap"
     for name, column in ((MAP, "code"), ("final/Confidence_Seed_0.tif", "confidence")):
@@ -179,9 +181,8 @@ def test_report_tables_and_polygons_have_the_same_segments(mapped: Case) -> None
     for tile, table in tables.items():
         own = polygons[polygons["tile"] == tile].set_index("segment")["pixels"]
         assert own.to_dict() == {k: n for k, n in zip(table.identifier, table.mapped, strict=True) if n}
-        assert (
-            own.to_numpy() * 100 - gpd.read_file(mapped.output / f"final/vectors/segments_{tile}.gpkg").area < 1e-3
-        ).all()
+        layer = gpd.read_file(mapped.output / f"final/vectors/segments_{tile}.gpkg")
+        np.testing.assert_allclose(layer.area, own * 100, rtol=0, atol=1e-3)
 
 
 def parcels(case: Case, tile: str = WEST) -> gpd.GeoDataFrame:
@@ -235,6 +236,7 @@ def test_parcels_of_the_user_are_whole_over_tiles(case: Case, name: str, crs: st
     for identifier in both_tiles:
         found = {labels[tile][identifier] for tile in (WEST, EAST)}
         assert len(found) == 1
+    assert pd.read_csv(case.output / "segmentation/labels_seed_0.csv")["segment"].isin(table["parcel"]).all()
     assert not list((case.output / "segmentation").rglob("*labelled*.parquet")), "models learn from whole segments"
     truth = case.world.truth(case.world.tile_geobox(WEST))
     found = on_tile(case.output / MAP, case)
@@ -274,7 +276,10 @@ def test_a_file_outside_all_tiles_is_refused(case: Case, capsys: pytest.CaptureF
     table = parcels(case)
     table.assign(geometry=table.translate(1e5)).to_file(case.files.folder / "far.gpkg")
     given = {"obia_segmentation_path": str(case.files.folder / "far.gpkg")}
-    assert "far.gpkg: no segment on any tile" in refused(capsys, configured(case, obia=given))
+    said = refused(capsys, configured(case, obia=given))
+    assert "far.gpkg: no segment on any tile. In EPSG:" in said
+    corner = case.world.tile_geobox(WEST).boundingbox
+    assert f"tile {WEST} are between x {corner.left:.0f} and {corner.right:.0f}, y {corner.bottom:.0f}" in said
 
 
 def test_a_faulty_identifier_is_found_before_the_run(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
@@ -368,8 +373,9 @@ def test_a_region_without_labelled_segments_has_no_class_in_the_map(case: Case) 
     labels = {region: read(case.output / f"classif/Classif_{WEST}_model_{region}_seed_0.tif") for region in ("1", "2")}
     assert labels["1"].any()
     assert not labels["2"].any()
+    reason = "there is no segment to learn from, or no clear date there"
     for text in said(case.output).values():
-        assert "Region 2, seed 0: no segment has samples to learn from, so the map has no class there." in text
+        assert f"Region 2, seed 0: {reason}, so the map has no class there." in text
     logs = (case.output / "logs/segmentSamples").glob("segment_samples_2_seed_0.*")
     assert "no sample to learn from; 0 segments" in "".join(log.read_text(encoding="utf-8") for log in logs)
 
@@ -379,5 +385,6 @@ def test_a_run_without_any_labelled_segment_is_an_error(case: Case) -> None:
     table = parcels(case)
     path = case.files.folder / "unlabelled.gpkg"
     table[table.disjoint(reference.union_all())].to_file(path)
-    with pytest.raises(JobsFailed, match="Seed 0: no region has a segment to learn from"):
+    with pytest.raises(JobsFailed, match="Seed 0: there is no segment to learn from"):
         run(configured(case, chain=BOTH, obia={"obia_segmentation_path": str(path)}))
+    assert not [*case.output.glob("final/*.tif")], "no empty map"

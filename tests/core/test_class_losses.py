@@ -87,16 +87,16 @@ def test_a_map_without_validation_pixels_causes_a_warning():
 def of_segments(samples: int = 30) -> ClassLosses:
     """Losses of a run on segments."""
     amounts = {"drawn": Amount(4, 900), "usable": Amount(4, 880), "validation": Amount(2, 400)}
-    amounts |= {"both_sides": Amount(segments=12), "no_majority": Amount(segments=1)}
+    amounts |= {"both_sides": Amount(pixels=30, segments=12), "no_majority": Amount(pixels=4, segments=1)}
     amounts |= {"selection": Amount(samples=5), "samples": Amount(samples=samples)}
     return ClassLosses(11, "blé", amounts, of_segments=True)
 
 
 def test_runs_on_segments_count_samples_and_segments_instead_of_pixels():
     assert losses_line(of_segments(), "Blé") == (
-        "Blé (11): 4 polygons, 900 pixels drawn; 30 samples for learning, 400 pixels for validation; lost: 12 segments "
-        "with pixels of both learning and validation polygons; 1 segment without a single class of at least half of "
-        "the labelled pixels; 5 samples not selected by arg_train.sample_selection"
+        "Blé (11): 4 polygons, 900 pixels drawn; 30 samples for learning, 400 pixels for validation; lost: 30 pixels "
+        "(12 segments) in segments of both learning and validation polygons; 4 pixels (1 segment) in segments without "
+        "a class of at least half of the labelled pixels; 5 samples not selected by arg_train.sample_selection"
     )
     (message,) = warnings({0: [of_segments(samples=1)]}, lambda code: "Blé")
     assert message.startswith("Class Blé (11) is nearly lost: 1 sample for learning, of 4 polygons, 900 pixels drawn")
@@ -106,11 +106,13 @@ def test_runs_on_segments_count_samples_and_segments_instead_of_pixels():
 def test_losses_of_runs_on_segments_have_their_own_columns():
     text = losses_csv([of_segments()])
     assert text.splitlines()[0] == "class,label,what,polygons,pixels,segments,samples"
-    assert "11,blé,both_sides,0,0,12,0" in text.splitlines()
+    assert "11,blé,both_sides,0,30,12,0" in text.splitlines()
     assert "11,blé,samples,0,0,0,30" in text.splitlines()
     (read,) = parse_losses(text)
     assert (read.of_segments, read.learned, dict(read.losses)) == (True, 30, dict(of_segments().losses))
     assert "segments" not in losses_csv([losses()])
+    drawn = losses_csv([ClassLosses(11, "blé", {"selection": Amount(pixels=2)})], stages=["samples"])
+    assert drawn.splitlines()[1:] == ["11,blé,selection,0,2", "11,blé,samples,0,0"]
     assert not parse_losses(losses_csv([losses()]))[0].of_segments
 
 

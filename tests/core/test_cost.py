@@ -96,6 +96,25 @@ def test_the_memory_of_the_classification_of_segments_contains_all_models_of_the
     assert memory("B", 200, 3) - memory("B", 100, 3) == pytest.approx(3 * of_model), "three runs"
 
 
+def test_the_memory_of_the_classification_of_segments_contains_samples_that_models_keep(
+    facts: Facts, case: Case
+) -> None:
+    step = next(step for step in OBIA.steps if step.name == "segmentClassification")
+
+    def memory(*statistics: str) -> int:
+        config = load_config(
+            case.configured(
+                builders={"builders_class_name": ["I2Obia"]},
+                obia={"stats_used": [*statistics]},
+                scikit_models_parameters={"model_type": "SVC"},
+            )
+        )
+        return step.cost(config, JobFacts(replace(facts, samples=1e5), {"tile": "B"}, 1 << 20)).memory
+
+    features = facts.features
+    assert memory("mean", "min", "max") - memory("mean") > 1e4 * 2 * 4 * features
+
+
 @pytest.mark.parametrize("name", STEPS)
 def test_every_step_has_a_cost(name: str, facts: Facts, case: Case) -> None:
     values = {"tile": "A", "part": 0, "sensor": "Sentinel2", "region": "1", "submodel": "", "seed": 0, "source": ""}

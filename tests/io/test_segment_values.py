@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +154,14 @@ def test_a_missing_column_is_named(tmp_path: Path) -> None:
         list(read_batches(path, ["evi_mean", NAMES[0], "evi_std"]))
     with pytest.raises(InputError, match="lacks 1 of 1 columns"):
         read_segments(path, np.array([1]), ["evi_mean"])
+
+
+def test_the_space_of_values_in_any_order_is_reserved(tmp_path: Path) -> None:
+    """Writing to a mapped file ends the process if the disk is full."""
+    with (tmp_path / "scratch").open("w+b") as scratch:
+        module.ValuesByNumber(scratch, (1000, 500))
+        found = os.fstat(scratch.fileno())
+    assert found.st_size == 2_000_000 <= 512 * found.st_blocks
 
 
 def test_values_are_read_in_any_order_and_are_nan_for_other_segments(tmp_path: Path) -> None:

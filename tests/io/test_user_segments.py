@@ -313,7 +313,7 @@ def test_ids_of_features_without_geometry_do_not_matter(tmp_path, suffix):
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_whole_numbers_as_text_are_ids(tmp_path, suffix):
     """Signs, blanks and decimals are accepted as in labels of classes."""
-    path = stored(tmp_path, frame(square(3, 3), square(9, 3), square(15, 3), code=["007", "+12", "3.0"]), suffix)
+    path = stored(tmp_path, frame(square(3, 3), square(9, 3), square(15, 3), code=[" 007", "+12", "3.0"]), suffix)
     (note,) = check_user_segments(path, "code").notes
     assert "the whole numbers in the text field 'code' are the ids" in note
     assert written(path, tmp_path, "code")[0].ids.tolist() == [3, 7, 12]
@@ -322,17 +322,70 @@ def test_whole_numbers_as_text_are_ids(tmp_path, suffix):
 @pytest.mark.parametrize("suffix", ["gpkg", "parquet"])
 def test_texts_that_differ_by_leading_zeros_are_refused(tmp_path, suffix):
     path = stored(tmp_path, frame(square(3, 3), square(9, 3), square(15, 3), code=["07", "7", "8"]), suffix)
-    with pytest.raises(InputError, match=r"ids '0?7' and '0?7' of the text field 'code' are the same number"):
+    with pytest.raises(InputError, match=r"ids '07' and '7' of the text field 'code' are the same number"):
         check_user_segments(path, "code")
     path = stored(tmp_path, frame(square(3, 3), square(9, 3), code=["7", "7.0"]), suffix)
     check_user_segments(path, "code")
 
 
 @pytest.mark.parametrize("suffix", ["gpkg", "parquet"])
+@pytest.mark.parametrize("without_geometry", ["A", "7", None])
+def test_texts_of_features_without_geometry_do_not_matter(tmp_path, suffix, without_geometry):
+    path = stored(tmp_path, frame(square(3, 3), None, square(9, 3), code=["07", without_geometry, "7"]), suffix)
+    with pytest.raises(InputError, match=r"ids '07' and '7' of the text field 'code' are the same number"):
+        check_user_segments(path, "code")
+    path = stored(tmp_path, frame(square(3, 3), None, square(9, 3), code=["07", without_geometry, "8"]), suffix)
+    check_user_segments(path, "code")
+    assert written(path, tmp_path, "code")[0].ids.tolist() == [7, 8]
+
+
+@pytest.mark.parametrize("suffix", ["gpkg", "parquet"])
 def test_text_of_other_characters_is_refused_with_its_row(tmp_path, suffix):
-    for texts, what in ((["1", "A7"], "contains text: 'A7' (row 2)"), (["1", "-7"], "negative numbers: -7 (row 2)")):
+    for texts, what in ((["1", "A7"], "text: 'A7' (row 2)"), (["1", "-7"], "negative numbers: -7 (row 2)")):
         path = stored(tmp_path, frame(square(3, 3), square(9, 3), code=texts), suffix)
-        assert f"field 'code' {what}" in early_refusal(path, tmp_path, "code").replace("contains neg", "neg")
+        assert f"field 'code' contains {what}" in early_refusal(path, tmp_path, "code")
+
+
+@pytest.mark.parametrize("suffix", ["gpkg", "parquet"])
+@pytest.mark.parametrize("text", ["0x1F", "1234567890123456789"])
+@pytest.mark.parametrize("neighbour", ["2", "2.0"])
+def test_text_is_an_id_or_not_whatever_the_others(tmp_path, suffix, text, neighbour):
+    path = stored(tmp_path, frame(square(3, 3), square(9, 3), code=[neighbour, text]), suffix)
+    message = early_refusal(path, tmp_path, "code")
+    assert f"field 'code' contains text: '{text}' (row 2); expected whole numbers of up to 18 digits" in message
+
+
+def test_text_of_18_digits_is_an_id(tmp_path):
+    path = stored(tmp_path, frame(square(3, 3), square(9, 3), code=["9" * 18, "00" + "8" * 18]))
+    assert written(path, tmp_path, "code")[0].ids.tolist() == [int("8" * 18), int("9" * 18)]
+
+
+def test_binary_values_are_no_ids(tmp_path):
+    path = stored(tmp_path, frame(square(3, 3), square(9, 3)))
+    with closing(sqlite3.connect(path)) as file, file:
+        file.execute("ALTER TABLE segments ADD COLUMN code BLOB DEFAULT x'31'")
+    assert "field 'code' contains binary values; expected whole numbers" in early_refusal(path, tmp_path, "code")
+    path = stored(tmp_path, frame(square(3, 3), code=[b"1"]), "parquet")
+    assert "field 'code' contains binary values; expected whole numbers" in early_refusal(path, tmp_path, "code")
+
+
+def test_lists_are_no_ids(tmp_path):
+    path = stored(tmp_path, frame(square(3, 3), code=[[1, 2]]), "geojson")
+    assert "field 'code' contains lists" in early_refusal(path, tmp_path, "code")
+    path = stored(tmp_path, frame(square(3, 3), code=[[1, 2]]), "parquet")
+    assert "field 'code' contains values of type list" in early_refusal(path, tmp_path, "code")
+
+
+@pytest.mark.parametrize("values", [[12, 7], ["12", "007"]])
+def test_categories_of_pandas_are_ids(tmp_path, values):
+    path = stored(tmp_path, frame(square(3, 3), square(9, 3), code=pd.Categorical(values)), "parquet")
+    check_user_segments(path, "code")
+    assert written(path, tmp_path, "code")[0].ids.tolist() == [7, 12]
+
+
+def test_a_field_without_values_is_refused(tmp_path):
+    path = stored(tmp_path, frame(square(3, 3), square(9, 3), code=[None, None]), "parquet")
+    assert "field 'code' contains no value; expected" in early_refusal(path, tmp_path, "code")
 
 
 @pytest.mark.parametrize("suffix", ["gpkg", "shp", "parquet"])

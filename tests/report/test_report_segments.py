@@ -49,9 +49,8 @@ def test_sentences_give_the_numbers_of_segments() -> None:
         "Segments with labelled pixels (seed 0): 60.",
         "Models learn from whole segments (obia.full_learn_segment).",
         "For learning: 30 segments. Left out: 5 segments with pixels of both learning and validation polygons; 2 "
-        "segments without a single class of at least half of the labelled pixels.",
-        "For validation: 14 segments. Left out: 1 segment without a single class of at least half of "
-        "the labelled pixels.",
+        "segments without a class of at least half of the labelled pixels.",
+        "For validation: 14 segments. Left out: 1 segment without a class of at least half of the labelled pixels.",
     )
 
 

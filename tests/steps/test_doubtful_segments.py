@@ -247,7 +247,7 @@ def test_a_run_without_doubtful_segments_has_an_empty_layer(tmp_path: Path) -> N
 
 def test_a_model_without_samples_gives_no_prediction_and_no_doubtful_segment(tmp_path: Path) -> None:
     write_inputs(tmp_path)
-    reason = "no segment has samples to learn from"
+    reason = "there is no segment to learn from"
     model = model_without_samples("rf", LEARNER.parameters, recipe=OBJECTS, seed=0, region="1", reason=reason)
     save_model(model, tmp_path / "empty", tmp_path / "card.txt")
     (tmp_path / "model").rename(tmp_path / "other")

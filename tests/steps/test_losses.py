@@ -12,8 +12,9 @@ import pytest
 import shapely
 
 from iota2.compute.sampling import BOTH
+from iota2.compute.segments import SegmentCounts
 from iota2.core.graph import JobContext, Key, MultiplePaths, Paths, Resources
-from iota2.core.losses import Amount, ClassLosses, losses_line
+from iota2.core.losses import AFTER_SPLIT, SELECTED, Amount, ClassLosses, losses_csv, losses_line
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import CODE, FUSION, LEARN, VALIDATION
 from iota2.errors import InputError
@@ -22,7 +23,8 @@ from iota2.io.tables.class_statistics import read_class_statistics
 from iota2.io.tables.classes import write_classes
 from iota2.io.tables.polygon_losses import read_losses_csv, write_class_losses
 from iota2.io.tables.rates import losses, rates_csv
-from iota2.io.tables.segment_labels import BOTH_SIDES, COLUMNS, NO_MAJORITY
+from iota2.io.tables.segment_labels import BOTH_SIDES, COLUMNS, NO_MAJORITY, write_segment_labels
+from iota2.io.tables.segments import LabelledParts, Segments, SharedSegments
 from iota2.io.tables.vectors import read_vector, write_samples, write_shapefile
 from iota2.steps.labelled_parts import SegmentParts
 from iota2.steps.sampling import class_statistics
@@ -158,7 +160,7 @@ def test_polygons_reserved_for_the_fusion_of_runs_are_counted(tmp_path: Path):
 def test_samples_and_losses_add_up_to_the_learning_pixels(tmp_path: Path):
     class_statistics.run(job_of(tmp_path))
     for fate in read_losses_csv(tmp_path / "losses.csv"):
-        after = sum(fate.of(reason).pixels for reason in ("selection", "max_samples", "no_clear_date", "samples"))
+        after = sum(fate.of(what).pixels for what in SELECTED)
         assert after == fate.of("learning").pixels
 
 
@@ -208,6 +210,67 @@ def test_learning_pixels_outside_segments_and_in_segments_of_another_class_are_l
         "other_class": Amount(pixels=2, segments=1),
     }
     assert lost[31] == {"no_segment": Amount(pixels=4)}
+
+
+def test_classes_without_learning_pixels_have_no_losses():
+    assert list(losses_before_selection(labelled_parts(), segment_table(), {12: 9})) == [12]
+
+
+def test_without_labelled_parts_all_learning_pixels_are_outside_segments():
+    parts, none = labelled_parts(), np.zeros(0, np.int64)
+    empty = SegmentParts(none, none, none, none.astype(str), none, parts.places.iloc[:0])
+    assert losses_before_selection(empty, segment_table().iloc[:0], {11: 7}) == {11: {"no_segment": Amount(pixels=7)}}
+
+
+def test_losses_of_runs_on_segments_are_those_of_all_models(tmp_path: Path):
+    """Twelve of the 20 learning pixels of class 11, and all of class 12, are in four segments; two models."""
+    job = job_of(tmp_path)
+    pixels, place = np.array([6, 3, 6, 1]), np.arange(4)
+    counts = SegmentCounts(pixels, np.int16([0, 0, 1, 1]), place, pixels > 0, pixels)
+    Segments.of(np.arange(1, 5), counts).write(tmp_path / "tile.npz")
+    none = np.zeros(0, np.int64)
+    SharedSegments(none, none.astype(str), none, none, none, none.astype(bool)).write(tmp_path / "shared.npz")
+    LabelledParts(np.arange(1, 5), np.array([0, 0, 0, 3]), pixels, place).write(tmp_path / "parts.npz")
+    rows = [
+        ("west", 1, 0, LEARN, 11, 0, 6, 1.0, ""),
+        ("west", 2, 0, LEARN, 11, 0, 3, 1.0, BOTH_SIDES),
+        ("west", 3, 1, LEARN, 11, 0, 6, 1.0, ""),
+        ("west", 4, 1, LEARN, 12, 3, 1, 1.0, ""),
+    ]
+    write_segment_labels(pd.DataFrame(rows, columns=COLUMNS), tmp_path / "labels.csv")
+    first = {"samples": Amount(pixels=6, samples=1)}
+    second = {"no_clear_date": Amount(pixels=6, samples=1)}, {"samples": Amount(pixels=1, samples=1)}
+    models = {"a, b": [ClassLosses(11, "a", first, True)]}
+    models["c"] = [ClassLosses(code, "a", one, True) for code, one in zip((11, 12), second, strict=True)]
+    for region, found in models.items():
+        (tmp_path / f"losses_{region}.csv").write_text(losses_csv(found))
+    inputs = {
+        "segments": "labels.csv",
+        "shared": "shared.npz",
+        "tables": MultiplePaths(("tile",), {("west",): "tile.npz"}),
+        "parts": MultiplePaths(("tile",), {("west",): "parts.npz"}),
+        "model_losses": MultiplePaths(("region",), {(name,): f"losses_{name}.csv" for name in models}),
+    }
+    class_statistics.run(replace(job, inp=Paths(tmp_path, {**job.inp.bound, **inputs})))
+    losses = {one.code: one for one in read_losses_csv(tmp_path / "losses.csv")}
+    after = {what: losses[11].of(what) for what in AFTER_SPLIT if losses[11].of(what)}
+    assert after == {
+        "no_segment": Amount(pixels=5),
+        "both_sides": Amount(pixels=3, segments=1),
+        "no_clear_date": Amount(pixels=6, samples=1),
+        "samples": Amount(pixels=6, samples=1),
+    }
+    for one in losses.values():
+        assert sum(one.of(what).pixels for what in AFTER_SPLIT) == one.of("learning").pixels
+    assert losses[12].learned == 1
+
+
+def test_a_run_in_which_no_model_has_samples_is_an_error(tmp_path: Path):
+    job = job_of(tmp_path)
+    for region in ("a, b", "c"):
+        write_samples(gpd.GeoDataFrame({CODE: []}, geometry=[], crs="EPSG:2154"), tmp_path / f"{region}.parquet")
+    with pytest.raises(InputError, match="Seed 0: no region has a segment to learn from with a clear date"):
+        class_statistics.run(replace(job, inp=Paths(tmp_path, {**job.inp.bound, "segments": "labels.csv"})))
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from iota2.core.recipe import MISSING, FeatureRecipe
 from iota2.core.tables import CODE, LEARN, ORIGIN, VALIDATION
 from iota2.io.series.scene_file import read_scene
 from iota2.io.tables.polygon_losses import read_losses_csv
+from iota2.io.tables.sample_tables import row_count
 from iota2.io.tables.samples import read_columns
 from iota2.io.tables.segment_labels import BOTH_SIDES, COLUMNS, NO_MAJORITY, read_segment_labels, write_segment_labels
 from iota2.io.tables.segment_values import read_batches
@@ -458,6 +459,10 @@ def test_samples_are_labelled_segments_with_their_values(tmp_path: Path, tiles: 
         np.testing.assert_array_equal(row, np.float32([*own[value_names(OBJECTS)], own["pixels"]]))
 
 
+CLASS_SHARE = 0.6
+"""Share of a class in the labelled pixels of its segments."""
+
+
 @pytest.mark.parametrize(("share", "most"), [(1, None), (0.6, None), (1, 2), (0.6, 2)])
 def test_samples_and_losses_have_the_pixels_of_all_labelled_segments(
     tmp_path: Path, tiles: dict[str, dict[str, Any]], share: float, most: int | None
@@ -469,23 +474,47 @@ def test_samples_and_losses_have_the_pixels_of_all_labelled_segments(
     run_shared(tmp_path)
     in_both = SharedSegments.read(tmp_path / "shared.npz").numbers_in("W")
     numbers = np.setdiff1d(np.flatnonzero(Segments.read(tmp_path / "W.npz").pixels) + 1, in_both)
-    labelled = [("W", k, 0, LEARN, 1 + k % 2, 3, 10 + k, 0.6, "") for k in numbers.tolist()]
+    labelled = [("W", k, 0, LEARN, 1 + k % 2, 3, 10 + k, CLASS_SHARE, "") for k in numbers.tolist()]
     table = pd.DataFrame(labelled, columns=COLUMNS)
     write_segment_labels(table, tmp_path / "labels.csv")
-    percent = {"sampler": "random", "strategy": "percent", "strategy.percent.p": share}
-    selection = SampleSelection.model_validate(percent)
+    options = {"sampler": "random", "strategy": "percent", "strategy.percent.p": share}
+    selection = SampleSelection.model_validate(options)
     params = samples.SegmentSampleParams(SelectionParams(selection, 0, CRS, most), ())
     out = {"samples": "samples.sqlite", "rates": "rates.csv", "losses": "losses.csv"}
     key = Key.of(region="1", submodel="", seed=0)
     run(samples.STEP, tmp_path, sample_inputs(tmp_path, parts=False), out, key=key, params=params)
-    learned = read_columns(tmp_path / "samples.sqlite", [CODE], int)[:, 0]
+    learned, unclear = read_columns(tmp_path / "samples.sqlite", [CODE], int)[:, 0], {}
     for one in read_losses_csv(tmp_path / "losses.csv"):
         selected, beyond = one.of("selection"), one.of("max_samples")
         assert (bool(selected.pixels), bool(beyond.pixels)) == (share < 1, most is not None)
         own = table[table["code"] == one.code]
         whole = sum((one.of("no_clear_date"), one.of("samples"), beyond), selected)
-        assert whole == Amount(samples=len(own), pixels=int(np.rint(own["labelled"] * 0.6).sum()))
+        assert whole == Amount(samples=len(own), pixels=int(np.rint(own["labelled"] * CLASS_SHARE).sum()))
         assert one.learned == (learned == one.code).sum() > 0
+        if (share, most) == (1, None):
+            unclear[one.code] = one.of("no_clear_date").samples
+    assert sum(unclear.values()) == ((share, most) == (1, None))
+
+
+def test_segments_without_a_clear_date_give_no_sample(
+    tmp_path: Path, tiles: dict[str, dict[str, Any]], caplog: pytest.LogCaptureFixture
+) -> None:
+    run_labels(tmp_path)
+    for tile, inp in tiles.items():
+        run_values(tmp_path, tile, inp, Resources(), 1024)
+    run_shared(tmp_path)
+    unclear = int(read_raster(tmp_path / "W.tif")[20, 80 - OFFSET["W"]])
+    table = pd.DataFrame([("W", unclear, 0, LEARN, 1, 3, 10, 1.0, "")], columns=COLUMNS)
+    write_segment_labels(table, tmp_path / "labels.csv")
+    out = {"samples": "samples.sqlite", "rates": "rates.csv", "losses": "losses.csv"}
+    key = Key.of(region="1", submodel="", seed=0)
+    run(samples.STEP, tmp_path, sample_inputs(tmp_path, parts=False), out, key=key, params=PARAMS)
+    assert row_count(tmp_path / "samples.sqlite") == 0
+    assert "no sample to learn from; 1 segment of the region" in caplog.text
+    assert "1 sample selected, none with a clear date" in caplog.text
+    one, other = read_losses_csv(tmp_path / "losses.csv")
+    assert one.of("no_clear_date") == Amount(samples=1, pixels=10)
+    assert other.amounts == {"samples": Amount()}, "stages before the selection are not counted here"
 
 
 def test_samples_may_be_the_labelled_parts(tmp_path: Path, tiles: dict[str, dict[str, Any]]) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit
 
 from iota2.compute.block_shapes import MIN_SHAPE
-from iota2.core.recipe import MISSING, PIXEL_STATISTICS
+from iota2.core.recipe import FEATURE_STATISTICS, MISSING
 
 CELL = MIN_SHAPE
 """Rows and columns of the cells. Blocks begin at multiples of them."""
@@ -56,7 +56,7 @@ class SegmentPieces:
     def empty(features: int, statistics: Sequence[str], pieces: int = 0) -> SegmentPieces:
         """Pieces without pixels and values, of segment 0."""
         _require_known(statistics)
-        columns = {name: features if name in statistics else 0 for name in PIXEL_STATISTICS}
+        columns = {name: features if name in statistics else 0 for name in FEATURE_STATISTICS}
         return SegmentPieces(
             segment=np.zeros(pieces, np.uint32),
             cell=np.zeros(pieces, np.int64),
@@ -177,8 +177,8 @@ def segment_values(merged: SegmentPieces, statistics: Sequence[str], missing: fl
 
 
 def _require_known(statistics: Sequence[str]) -> None:
-    if not statistics or not set(statistics) <= set(PIXEL_STATISTICS):
-        raise ValueError(f"statistics {', '.join(statistics) or 'without name'}; expected some of {PIXEL_STATISTICS}")
+    if not statistics or not set(statistics) <= set(FEATURE_STATISTICS):
+        raise ValueError(f"statistics {', '.join(statistics) or 'without name'}; expected some of {FEATURE_STATISTICS}")
 
 
 # ------------------------------------------------------------------------------------------ kernels

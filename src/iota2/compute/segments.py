@@ -39,12 +39,11 @@ class SegmentCounts(NamedTuple):
     @staticmethod
     def empty(segments: int) -> SegmentCounts:
         """Without pixels; ``segments``: largest number in the raster."""
-        pixels, nowhere, nothing = (np.full(segments, value) for value in (np.int64(0), np.int64(-1), np.bool_(False)))
         return SegmentCounts(
-            pixels=pixels,
+            pixels=np.zeros(segments, np.int64),
             region=np.full(segments, NO_REGION),
-            place=nowhere,
-            present=nothing,
+            place=np.full(segments, -1, np.int64),
+            present=np.zeros(segments, bool),
             mapped=np.zeros(segments, np.int64),
         )
 
@@ -53,17 +52,17 @@ class SegmentCounts(NamedTuple):
         numbers: np.ndarray,
         ranks: np.ndarray,
         classified: np.ndarray,
-        own: np.ndarray,
+        mapped: np.ndarray,
         *,
         origin: tuple[int, int],
         width: int,
     ) -> None:
         """Add a block: ``numbers`` of segments (y, x), 0 for none, ``region_ranks`` (y, x), and two areas (y, x) bool.
 
-        ``classified``: pixels that the tile classifies; ``own``: those that it contributes to the map.
+        ``classified``: pixels that the tile classifies; ``mapped``: those that it contributes to the map.
         ``origin``: row and column of its upper-left pixel on the tile; ``width``: columns of the tile.
         """
-        _count(numbers, ranks, (classified, own), (*origin, width), self)
+        _count(numbers, ranks, (classified, mapped), (*origin, width), self)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -74,7 +73,7 @@ def _count(
     place: tuple[int, int, int],
     out: SegmentCounts,
 ) -> None:
-    (classified, own), (top, left, width) = areas, place
+    (classified, mapped), (top, left, width) = areas, place
     for y in range(numbers.shape[0]):
         row = top + y
         for x in range(numbers.shape[1]):
@@ -84,7 +83,7 @@ def _count(
             k = np.int64(number) - 1
             if classified[y, x]:
                 out.present[k] = True
-            if own[y, x]:
+            if mapped[y, x]:
                 out.mapped[k] += 1
             if rank < 0:
                 continue

@@ -175,7 +175,7 @@ def _other_section_advice(key: str, present: str, homes: Sequence[str]) -> str:
 
 
 def _available(section: str, name: str) -> bool:
-    """Whether an option of a section is available."""
+    """Whether the present version has the option, for any builder."""
     return about(KEYS[section][name]).status != "later"
 
 

@@ -21,14 +21,16 @@ REASONS: Mapping[str, str] = {
     "outside_regions": "outside the regions",
     "no_pixel": "without a pixel centre (thinner than a pixel)",
     "no_segment": "outside all segments",
-    "both_sides": "with pixels of both learning and validation polygons",
-    "no_majority": "without a single class of at least half of the labelled pixels",
+    "both_sides": "in segments of both learning and validation polygons",
+    "no_majority": "in segments without a class of at least half of the labelled pixels",
     "other_class": "in segments of another class",
     "selection": "not selected by arg_train.sample_selection",
     "max_samples": "beyond arg_train.max_samples_per_class",
     "no_clear_date": "selected, but without the clear dates or data that the model needs",
 }
 """Reasons of losses with their descriptions, in the order of processing."""
+SEGMENT_REASONS = ("no_segment", "both_sides", "no_majority", "other_class")
+"""Reasons after the split and before the selection, in runs on segments."""
 DRAWN, USABLE, RESERVED, VALIDATION, LEARNING, SAMPLES = (
     "drawn",
     "usable",
@@ -40,6 +42,10 @@ DRAWN, USABLE, RESERVED, VALIDATION, LEARNING, SAMPLES = (
 STAGES = (DRAWN, USABLE, RESERVED, VALIDATION, LEARNING, SAMPLES)
 """Stages that are counted in addition to losses: polygons in the file, their usable part, polygons reserved for the
 fusion of runs, both sides of the split, and samples."""
+SELECTED = ("selection", "max_samples", "no_clear_date", SAMPLES)
+"""Reasons and stage that are counted with the selection of samples."""
+AFTER_SPLIT = (*SEGMENT_REASONS, *SELECTED)
+"""Reasons and stage to which the learning pixels of a class add up."""
 MIN_SAMPLES = 10
 """Minimum number of samples of a class that is not nearly lost."""
 MIN_USABLE_SHARE = 0.05
@@ -51,15 +57,21 @@ PIXELS_NOTE = (
 """Explanation of the numbers in text reports."""
 SEGMENTS_NOTE = (
     "A sample is a segment (with obia.full_learn_segment), or the part of a segment inside a learning polygon, of any "
-    "number of pixels. Segments that are lost are those with learning pixels of the class; a segment with pixels of "
-    "several classes counts in each. The pixels of the samples and of the losses after the split are all learning "
-    "pixels of the class."
+    "number of pixels. The number of segments of a loss is that of segments with these pixels; a segment with pixels "
+    "of several classes counts in each class. For each class, the pixels of samples and of losses after the split add "
+    "up to its learning pixels."
 )
 """Explanation of the samples in runs on segments."""
 AMOUNTS = ("polygons", "pixels")
 COLUMNS = ("class", "label", "what", *AMOUNTS)
 SEGMENT_COLUMNS = ("segments", "samples")
 """Further columns in runs on segments."""
+NO_SEGMENT = "there is no segment to learn from, or no clear date there"
+"""Why the model of a region has no samples, in runs on segments."""
+NO_SEGMENT_REMEDY = (
+    "Draw more polygons, or use other segments: they may be too large, or not at the polygons. Segments to learn from "
+    "have a class in learning polygons, no pixel of validation polygons, and a clear date."
+)
 ALL_SENSORS = "arg_classification.missing_sensors : 'mask', or a context of pixels"
 """The options with which a pixel needs clear dates of all sensors."""
 
@@ -78,7 +90,7 @@ class Amount:
     polygons: int = 0
     pixels: int = 0
     segments: int = 0
-    """Segments with such pixels that do not learn, in runs on segments."""
+    """Segments that contain these pixels, in runs on segments; with ``other_class`` they learn another class."""
     samples: int = 0
     """Samples in runs on segments: segments or parts of them. In other runs, samples are pixels."""
 
@@ -86,6 +98,7 @@ class Amount:
         return Amount(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
     def __sub__(self, other: Amount) -> Amount:
+        """Difference of each number, which may be negative."""
         return Amount(*(a - b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
     def __bool__(self) -> bool:
@@ -130,15 +143,15 @@ class ClassLosses:
         return {name: found[name] for name in (*AMOUNTS, *(SEGMENT_COLUMNS if self.of_segments else ()))}
 
 
-def losses_csv(entries: Iterable[ClassLosses]) -> str:
-    """CSV text with a line for each class and stage, and for each class and reason with losses."""
+def losses_csv(entries: Iterable[ClassLosses], stages: Sequence[str] = STAGES) -> str:
+    """CSV text with a line for each class and each of the ``stages``, and for each class and reason with losses."""
     text, each = io.StringIO(), list(entries)
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*COLUMNS, *(SEGMENT_COLUMNS if any(entry.of_segments for entry in each) else ())])
     for entry in each:
         for what in (DRAWN, *REASONS, *STAGES[1:]):
             amount = entry.of(what)
-            if amount or what in STAGES:
+            if amount or what in stages:
                 writer.writerow([entry.code, _safe(entry.label), what, *entry.numbers(what).values()])
     return text.getvalue()
 

@@ -31,9 +31,9 @@ COUNT = "count"
 """Statistic of segments that is not computed from features: the number of pixels."""
 SEGMENTS = "segments"
 """Origin of the number of pixels among the features of segments, where others have the name of their sensor."""
-PIXEL_STATISTICS = ("mean", "min", "max", "std")
+FEATURE_STATISTICS = ("mean", "min", "max", "std")
 """Statistics of each feature of the pixels of a segment; ``std`` is that of the population."""
-SEGMENT_STATISTICS = (*PIXEL_STATISTICS, COUNT)
+SEGMENT_STATISTICS = (*FEATURE_STATISTICS, COUNT)
 """Statistics of segments, in feature order."""
 
 

@@ -17,7 +17,7 @@ from iota2.config.options.schema import Config
 from iota2.config.options.train import ArgTrain
 from iota2.core.files import read_text
 from iota2.core.graph import SOURCES, Key, Paths
-from iota2.core.losses import without_features
+from iota2.core.losses import NO_SEGMENT_REMEDY, without_features
 from iota2.core.nomenclature import Nomenclature
 from iota2.io.tables.class_statistics import read_class_statistics
 from iota2.io.tables.rates import borrows, losses, read_rates
@@ -94,7 +94,7 @@ def read_learned_models(
         *_convergence_remarks(inp, fused),
         *(fused_models_remarks(fused, _submodels(inp)) if fused else ()),
         *_borrowing_remarks(inp),
-        *_no_samples_remarks(inp),
+        *(_without_segments(inp) if "segment_labels" in inp else _without_observations(inp)),
         *_context_remarks(inp),
         *combination_remarks(combinations, sensors_share),
     )
@@ -178,23 +178,31 @@ def _borrowing_remarks(inp: Paths) -> Iterator[str]:
             )
 
 
-def _no_samples_remarks(inp: Paths) -> Iterator[str]:
-    """A remark for each model that has no samples: of a region without labelled segments, optical or radar."""
+def _without_segments(inp: Paths) -> Iterator[str]:
+    """A remark for each region without segments to learn from."""
+    for key, reason in _without_samples(inp):
+        yield (
+            f"Region {key.region}, seed {key.seed}: {reason}, so the map has no class there. {NO_SEGMENT_REMEDY} The "
+            "region may also be merged with another."
+        )
+
+
+def _without_observations(inp: Paths) -> Iterator[str]:
+    """A remark for each optical or radar model without samples."""
+    for key, reason in _without_samples(inp):
+        own, other = ("radar", "optical") if key.source else ("optical", "radar")
+        yield (
+            f"Region {key.region}, seed {key.seed}: {reason}, so the {own} model gives no label. Pixels have the label "
+            f"of the {other} model. To train the {own} model, draw polygons where its sensors see the area."
+        )
+
+
+def _without_samples(inp: Paths) -> Iterator[tuple[Key, object]]:
+    """Models without samples, with the reason."""
     for key, path in inp.each("models"):
         summary = read_training(path).summary
-        if NO_SAMPLES in summary and "segment_labels" in inp:
-            yield (
-                f"Region {key.region}, seed {key.seed}: {summary[NO_SAMPLES]}, so the map has no class there. Draw "
-                "more polygons, merge the region with another, or use other segments: they may be too large, or not in "
-                "the region."
-            )
-        elif NO_SAMPLES in summary:
-            own, other = ("radar", "optical") if key.source else ("optical", "radar")
-            yield (
-                f"Region {key.region}, seed {key.seed}: {summary[NO_SAMPLES]}, so the {own} model gives no label. "
-                f"Pixels have the label of the {other} model. To train the {own} model, draw polygons where its "
-                "sensors see the area."
-            )
+        if NO_SAMPLES in summary:
+            yield key, summary[NO_SAMPLES]
 
 
 def _context_remarks(inp: Paths) -> Iterator[str]:

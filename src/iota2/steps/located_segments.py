@@ -41,7 +41,10 @@ def pixels_in_all_tiles(table: Segments, shared: SharedSegments, tile: str) -> n
 
 
 def mapped_in_all_tiles(table: Segments, shared: SharedSegments, tile: str) -> np.ndarray:
-    """(segment,) int64: pixels of each segment of a tile in the map, without the margins of the tiles."""
+    """(segment,) int64: pixels of each segment of a tile in the map: 0 for segments that are only in the margin.
+
+    Equal to ``pixels_in_all_tiles`` for the user's segments.
+    """
     return _in_all_tiles(table.mapped, shared, tile)
 
 

@@ -25,7 +25,7 @@ from iota2.config.options.fields import (
     split_words,
 )
 from iota2.core.nomenclature import MAX_CODE
-from iota2.core.recipe import PIXEL_STATISTICS, SEGMENT_STATISTICS
+from iota2.core.recipe import FEATURE_STATISTICS, SEGMENT_STATISTICS
 from iota2.core.user_features import MAX_PADDING, Access
 from iota2.core.words import did_you_mean
 from iota2.options import About, no_effect, option
@@ -390,8 +390,8 @@ class Obia(Section):
             if name not in SEGMENT_STATISTICS:
                 hint = did_you_mean(name, SEGMENT_STATISTICS) or f"; expected some of {', '.join(SEGMENT_STATISTICS)}"
                 raise ValueError(f"there is no statistic {name!r}{hint}")
-        if not set(names) & set(PIXEL_STATISTICS):
-            raise ValueError(f"expected at least one of {', '.join(PIXEL_STATISTICS)}")
+        if not set(names) & set(FEATURE_STATISTICS):
+            raise ValueError(f"expected at least one of {', '.join(FEATURE_STATISTICS)}")
         return tuple(name for name in SEGMENT_STATISTICS if name in names)
 
     @property

@@ -21,16 +21,17 @@ from iota2.core.files import require_regular
 from iota2.errors import InputError, system_text
 from iota2.io.tables.polygon_batches import (
     SAMPLE_SIZE,
+    SCAN_SIZE,
     Bounds,
     PolygonBatch,
     SegmentsHeader,
     batch,
     geometry_errors,
-    id_column,
     intersecting,
     lacks_geometry,
     require_polygons,
 )
+from iota2.io.tables.polygon_ids import NUMBERS, TEXT, id_column
 from iota2.io.tables.vector_crs import require_fitting_crs, require_no_degrees
 
 _DEFAULT_CRS = "OGC:CRS84"
@@ -79,8 +80,8 @@ def _header(path: Path, file: parquet.ParquetFile, id_field: str | None) -> tupl
         raise InputError(f"{path}: has no features; expected polygons")
     corners = column.get("covering", {}).get("bbox", {})
     covering = corners["xmin"][0] if all(len(corners.get(one, [])) == 2 for one in _CORNERS) else None
-    types = [(one.name, _numpy_type(one.type)) for one in schema if one.name not in (name, covering)]
-    ids, notes = id_column(id_field, types, path)
+    contents = {one.name: _content(one.type) for one in schema if one.name not in (name, covering)}
+    ids, notes = id_column(id_field, contents, path)
     box = column.get("bbox")
     bounds = (*box[:2], *box[len(box) // 2 :][:2]) if box and np.isfinite(box).all() else None
     header = SegmentsHeader(path, _crs(path, column, _sample(path, file, name)), bounds, ids, notes)
@@ -120,14 +121,24 @@ def _crs(path: Path, column: Mapping[str, Any], sample: np.ndarray) -> CRS:
     return CRS.from_user_input(crs)
 
 
-def _numpy_type(kind: pa.DataType) -> Any:
-    """The data type of numpy of a column: object for text, void for nested and other types."""
-    plain = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
-    if plain:
-        return kind.to_pandas_dtype()
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return object
-    return "M8[s]" if pa.types.is_temporal(kind) else np.void
+def _content(kind: pa.DataType) -> str:
+    """Content of a column, for ``id_column``."""
+    if pa.types.is_dictionary(kind):
+        return _content(kind.value_type)
+    contents = {
+        NUMBERS: pa.types.is_integer(kind) or pa.types.is_floating(kind),
+        TEXT: pa.types.is_string(kind) or pa.types.is_large_string(kind),
+        "true and false": pa.types.is_boolean(kind),
+        "dates": pa.types.is_temporal(kind),
+        "binary values": pa.types.is_binary(kind) or pa.types.is_large_binary(kind),
+        "no value": pa.types.is_null(kind),
+    }
+    return next((content for content, true in contents.items() if true), f"values of type {kind}")
+
+
+def _decoded(values: pa.Array) -> pa.Array:
+    """The values of a column that may be a dictionary, as categories of pandas are."""
+    return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
 
 
 @dataclass(frozen=True)
@@ -148,13 +159,13 @@ class ParquetPolygons:
                 int(lacks_geometry(some.column(0)).sum()) for some in self.file.iter_batches(columns=[self.geometry])
             )
 
-    def ids(self) -> Iterator[tuple[np.ndarray, pa.Array]]:
+    def ids(self, *, geometry: bool) -> Iterator[tuple[pa.Array, np.ndarray]]:
         """See PolygonLayer."""
-        column, first = self.header.id_column, 1
+        column = self.header.id_column
         with _reading_errors(self.header.file):
-            for found in self.file.iter_batches(columns=[column]):
-                yield np.arange(first, first + len(found)), found.column(0)
-                first += len(found)
+            for found in self.file.iter_batches(SCAN_SIZE, columns=[column, *([self.geometry] if geometry else [])]):
+                there = ~lacks_geometry(found.column(self.geometry)) if geometry else np.ones(len(found), bool)
+                yield _decoded(found.column(column)), there
 
     def batches(self, around: Bounds | None, size: int) -> Iterator[PolygonBatch]:
         """See PolygonLayer; with a column of bounds, groups of rows outside are not read."""
@@ -178,7 +189,7 @@ class ParquetPolygons:
 
     def _batch(self, found: pa.RecordBatch, rows: np.ndarray) -> PolygonBatch:
         column = self.header.id_column
-        return batch(self.header, rows, found.column(self.geometry), found.column(column) if column else None)
+        return batch(self.header, rows, found.column(self.geometry), _decoded(found.column(column)) if column else None)
 
     def _near(self, found: pa.RecordBatch, around: Bounds | None) -> np.ndarray:
         """(row,) bool: whether the bounds of the row intersect ``around``; True without a column of bounds."""

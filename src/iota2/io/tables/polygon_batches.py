@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -19,16 +19,14 @@ from shapely.errors import ShapelyError
 
 from iota2.compute.polygons import is_polygonal
 from iota2.core.grid import crs_name
-from iota2.core.labels import plain_digits, whole_number
-from iota2.core.segment_ids import id_problems
 from iota2.errors import InputError
 from iota2.io.tables.label_columns import some_values
-from iota2.io.tables.reference import matching_name
+from iota2.io.tables.polygon_ids import require_one_spelling, whole_ids
 
 Bounds = tuple[float, float, float, float]
 """x0, y0, x1, y1."""
-_SCAN_SIZE = 16384
-"""Number of features that are read at a time for their ids."""
+SCAN_SIZE = 16384
+"""Number of features that are scanned at a time for their ids or numbers."""
 SAMPLE_SIZE = 100
 """Number of features whose coordinates are compared with the CRS."""
 _EMPTY_BYTES = 9
@@ -84,10 +82,10 @@ class PolygonLayer(Protocol):
     def without_geometry(self) -> int:
         """Number of features with a null or empty geometry in the file."""
 
-    def ids(self) -> Iterator[tuple[np.ndarray, pa.Array]]:
-        """Numbers of rows and values of the id column of all features, also of those without geometry.
+    def ids(self, *, geometry: bool) -> Iterator[tuple[pa.Array, np.ndarray]]:
+        """Values of the id column of all features, in the order of the file, and which have a geometry (feature,) bool.
 
-        Geometries are not read. Only for a layer with an id column.
+        Without ``geometry``, geometries are not read, and the latter are all True. Only for a layer with an id column.
         """
 
     def batches(self, around: Bounds | None, size: int) -> Iterator[PolygonBatch]:
@@ -120,58 +118,27 @@ def intersecting(bounds: np.ndarray, around: Bounds) -> np.ndarray:
     return found
 
 
-def id_column(field: str | None, types: Sequence[tuple[str, Any]], file: Path) -> tuple[str | None, tuple[str, ...]]:
-    """Name of the column ``field`` among ``types`` (name, data type of numpy), and notes; None without ``field``.
-
-    Raises MissingField if there is none, InputError if it has neither a numeric type nor text.
-    """
-    if field is None:
-        return None, ()
-    kinds = {str(name): np.dtype(kind).kind for name, kind in types}
-    name, notes = matching_name(field, list(kinds), file)
-    if kinds[name] not in "iufO":
-        what = {"b": "true and false", "M": "dates"}.get(kinds[name], "other values")
-        raise InputError(
-            f"{file}: field {name!r} contains {what}; expected whole numbers as ids of the segments. Use another "
-            "field, or convert it with the field calculator of QGIS"
-        )
-    if kinds[name] == "O":
-        notes = [*notes, f"{file}: the whole numbers in the text field {name!r} are the ids of the segments"]
-    return name, tuple(notes)
-
-
 def require_ids(layer: PolygonLayer) -> None:
     """Raise InputError for unsuitable ids of polygons, and for texts that differ only by leading zeros.
 
-    Geometries are read only if some id is unsuitable: ids of features without geometry do not matter.
+    Geometries are read only if there is a problem with some ids: those of features without geometry do not matter.
     """
-    header, texts = layer.header, []
-    if header.id_column is None:
+    if layer.header.id_column is None:
         return
     try:
-        for rows, values in layer.ids():
-            _whole_ids(header, values, rows)
-            if _is_text(values):
-                texts.append(pc.unique(values))
+        _require_ids(layer.header.file, layer.header.id_column, layer.ids(geometry=False))
     except InputError:
-        for _ in layer.batches(None, _SCAN_SIZE):
-            pass
-    if texts:
-        _require_one_spelling(header, pc.unique(pa.chunked_array(texts)))
+        _require_ids(layer.header.file, layer.header.id_column, layer.ids(geometry=True))
 
 
-def _require_one_spelling(header: SegmentsHeader, texts: pa.Array) -> None:
-    """Raise InputError for different ``texts`` that are one number with different numbers of leading zeros."""
-    texts = texts.drop_null()
-    numbers = _numbers(header, texts, np.zeros(len(texts), np.int64))
-    order = np.argsort(numbers, kind="stable")
-    for at in np.flatnonzero(np.diff(numbers[order]) == 0):
-        one, other = (texts[int(order[k])].as_py() for k in (at, at + 1))
-        if plain_digits(one) != plain_digits(other):
-            raise InputError(
-                f"{header.file}: ids {one!r} and {other!r} of the text field {header.id_column!r} are the same number. "
-                "If they are one segment, use one spelling; if not, use another field"
-            )
+def _require_ids(file: Path, column: str, found: Iterable[tuple[pa.Array, np.ndarray]]) -> None:
+    """Raise InputError for ids that are unsuitable; ``found``: values of all features, and whether they are used."""
+    first, texts, ids = 1, [], [np.zeros(0, np.int64)]
+    for values, used in found:
+        texts.append(values.filter(pa.array(used)))
+        ids.append(whole_ids(texts[-1], first + np.flatnonzero(used), column, file))
+        first += len(values)
+    require_one_spelling(texts, np.concatenate(ids), column, file)
 
 
 def require_polygons(kinds: Sequence[str], file: Path) -> None:
@@ -200,7 +167,8 @@ def batch(header: SegmentsHeader, rows: np.ndarray, geometry: pa.Array, ids: pa.
         raise _not_polygons(header.file, polygons[other][0].geom_type, f" (row {some_values(rows[other].tolist())})")
     if ids is None:
         return PolygonBatch(rows, rows, polygons)
-    values = _whole_ids(header, ids.filter(pa.array(there)), rows)
+    assert header.id_column is not None, "the values are those of a column"
+    values = whole_ids(ids.filter(pa.array(there)), rows, header.id_column, header.file)
     return PolygonBatch(rows, values, polygons)
 
 
@@ -221,41 +189,3 @@ def geometry_errors(file: Path) -> Iterator[None]:
             f"{file}: has a geometry that cannot be read ({err}). Repair the file (in QGIS: Fix geometries), or "
             "copy it again"
         ) from err
-
-
-def _whole_ids(header: SegmentsHeader, values: pa.Array, rows: np.ndarray) -> np.ndarray:
-    """The ids int64; InputError for nulls and other numbers than ids."""
-    null = np.asarray(values.is_null(nan_is_null=True))
-    if null.any():
-        raise _unsuitable(header, "has no value", rows[null])
-    numbers = _numbers(header, values, rows)
-    for wrong, what in id_problems(numbers):
-        raise _unsuitable(header, f"contains {what}: {some_values(numbers[wrong].tolist())}", rows[wrong])
-    return numbers.astype(np.int64)
-
-
-def _numbers(header: SegmentsHeader, values: pa.Array, rows: np.ndarray) -> np.ndarray:
-    """The values as numbers; InputError for other text."""
-    if not _is_text(values):
-        found: np.ndarray = values.to_numpy(zero_copy_only=False)
-        return found
-    try:
-        return pc.cast(values, pa.int64()).to_numpy(zero_copy_only=False)
-    except pa.ArrowInvalid:  # blanks, signs, decimals, or other text
-        texts = values.to_pylist()
-    numbers = [whole_number(text) for text in texts]
-    wrong = [k for k, number in enumerate(numbers) if number is None]
-    if wrong:
-        raise _unsuitable(header, f"contains text: {some_values(repr(texts[k]) for k in wrong)}", rows[wrong])
-    return np.array(numbers, np.int64)
-
-
-def _is_text(values: pa.Array) -> bool:
-    return bool(pa.types.is_string(values.type) or pa.types.is_large_string(values.type))
-
-
-def _unsuitable(header: SegmentsHeader, problem: str, rows: np.ndarray) -> InputError:
-    return InputError(
-        f"{header.file}: field {header.id_column!r} {problem} (row {some_values(rows.tolist())}); expected whole "
-        "numbers from 0 as ids of the segments. Correct these rows, or use another field"
-    )

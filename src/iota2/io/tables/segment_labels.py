@@ -25,14 +25,18 @@ COLUMNS = (TILE, NUMBER, REGION, SIDE, CODE, POLYGON, LABELLED, SHARE, REASON)
 """Columns: home tile of the segment, and its number there; position of its region among
 the regions by priority; side of the split; class; polygon of the class with most of the pixels; labelled pixels of the
 side; share of the class among them; and why the segment is not used, empty if it is."""
+SEGMENT = "segment"
+"""An additional column for the user, which is not read again: identifier of the segment, such as that in the user's
+file."""
 BOTH_SIDES, NO_MAJORITY = "learning and validation", "no majority"
 """Reasons: the segment has pixels in learning and in validation polygons, or no class has half of its labelled
 pixels."""
 
 
 def write_segment_labels(table: pd.DataFrame, path: Path) -> None:
-    """Write a table with the ``COLUMNS``."""
-    write_text(path, table[list(COLUMNS)].to_csv(index=False, float_format="%.6g"))
+    """Write a table with the ``COLUMNS`` and, if it has it, ``SEGMENT``."""
+    columns = [name for name in (SEGMENT, *COLUMNS) if name != SEGMENT or SEGMENT in table]
+    write_text(path, table[columns].to_csv(index=False, float_format="%.6g"))
 
 
 def read_segment_labels(path: Path) -> pd.DataFrame:

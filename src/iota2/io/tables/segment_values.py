@@ -5,6 +5,7 @@ A Parquet file has a row for each segment, in ascending order of numbers, and a 
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -144,7 +145,7 @@ class ValuesByNumber:
     def __init__(self, scratch: IO[bytes], shape: tuple[int, int]) -> None:
         """``scratch``: an empty file; ``shape``: largest number of a segment, and number of values."""
         self._scratch, self._shape, self._known = scratch, shape, np.zeros(shape[0], bool)
-        scratch.truncate(4 * shape[0] * shape[1])
+        _reserve(scratch, 4 * shape[0] * shape[1])
 
     def add(self, found: SegmentValues) -> None:
         """Add some segments."""
@@ -166,12 +167,21 @@ class ValuesByNumber:
         return np.memmap(self._scratch, np.float32, mode, shape=self._shape)
 
 
+def _reserve(file: IO[bytes], size: int) -> None:
+    """Set the size of an empty file, and allocate its blocks: a full disk would end the process when it is mapped."""
+    if size and hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file.fileno(), 0, size)
+    else:
+        file.truncate(size)
+
+
 @contextmanager
 def values_by_number(paths: Iterable[Path], names: Sequence[str], largest: int) -> Iterator[ValuesByNumber]:
     """The values of ``names`` of all segments in some files, for reading in any order.
 
-    ``largest``: largest number of a segment. Each file is read once, to an unnamed temporary file: to read scattered
-    segments from the files would decode them again and again. Errors as in ``read_batches``.
+    ``largest``: largest number of a segment. Each file is read once, to an unnamed temporary file of 4 bytes for each
+    value and number (in the folder ``TMPDIR``): to read scattered segments from the files would decode them again and
+    again. Errors as in ``read_batches``; OSError if the disk is full.
     """
     with tempfile.TemporaryFile() as scratch:
         values = ValuesByNumber(scratch, (largest, len(names)))

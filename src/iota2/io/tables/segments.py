@@ -55,7 +55,8 @@ class Segments(_Table):
     present: np.ndarray
     """(segment,) bool: whether it has pixels in the area of the tile that is classified."""
     mapped: np.ndarray
-    """(segment,) int64: pixels in the area of the map that the tile contributes; a computed segment may have none."""
+    """(segment,) int64: pixels in the area of the map that the tile contributes: 0 for segments that are only in the
+    margin. Equal to ``pixels`` for the user's segments."""
 
     @classmethod
     def of(cls, identifier: np.ndarray, counts: SegmentCounts) -> Segments:

@@ -18,19 +18,17 @@ from pyproj import CRS
 from iota2.errors import InputError
 from iota2.io.tables.polygon_batches import (
     SAMPLE_SIZE,
+    SCAN_SIZE,
     Bounds,
     PolygonBatch,
     SegmentsHeader,
     batch,
-    id_column,
     lacks_geometry,
     require_polygons,
 )
+from iota2.io.tables.polygon_ids import NUMBERS, TEXT, id_column
 from iota2.io.tables.vector_crs import require_no_degrees
 from iota2.io.tables.vectors import OpenLayer, open_layer, read_open_layer, reading_errors
-
-_SCAN_SIZE = 16384
-"""Number of features that are scanned at a time for their numbers."""
 
 
 @contextmanager
@@ -52,12 +50,21 @@ def _header(opened: OpenLayer, id_field: str | None) -> tuple[SegmentsHeader, st
     with reading_errors(opened):
         info = pyogrio.read_info(opened.source, layer=opened.name, force_total_bounds=True)
     require_polygons([info["geometry_type"] or "Unknown"], opened.file)
-    name, notes = id_column(id_field, list(zip(info["fields"], info["dtypes"], strict=True)), opened.file)
+    contents = {name: _content(kind) for name, kind in zip(info["fields"], info["dtypes"], strict=True)}
+    name, notes = id_column(id_field, contents, opened.file)
     bounds = info["total_bounds"]
     known = bounds is not None and bool(np.isfinite(bounds).all())
     around: Any = tuple(map(float, bounds)) if known else None
     header = SegmentsHeader(opened.file, CRS.from_user_input(sample.crs), around, name, notes)
     return header, info["fid_column"]
+
+
+def _content(kind: str) -> str:
+    """Content of a column, for ``id_column``, from the name of its data type in pyogrio."""
+    if kind.startswith("list"):
+        return "lists"
+    other = {"b": "true and false", "M": "dates", "O": TEXT}
+    return other.get(np.dtype(kind).kind, NUMBERS)
 
 
 @dataclass(frozen=True)
@@ -73,13 +80,13 @@ class VectorPolygons:
         """See PolygonLayer."""
         return self._scan[1]
 
-    def ids(self) -> Iterator[tuple[np.ndarray, pa.Array]]:
+    def ids(self, *, geometry: bool) -> Iterator[tuple[pa.Array, np.ndarray]]:
         """See PolygonLayer."""
-        column, first = self.header.id_column, 1
+        column = self.header.id_column
         assert column is not None, "the layer has a column of ids"
-        for _, found in self._arrow([column], None, _SCAN_SIZE, geometry=False):
-            yield np.arange(first, first + len(found)), found.column(column)
-            first += len(found)
+        for names, found in self._arrow([column], None, SCAN_SIZE, geometry=geometry):
+            there = ~lacks_geometry(found.column(names[1])) if geometry else np.ones(len(found), bool)
+            yield found.column(column), there
 
     def batches(self, around: Bounds | None, size: int) -> Iterator[PolygonBatch]:
         """See PolygonLayer."""
@@ -96,7 +103,7 @@ class VectorPolygons:
         With a spatial filter, GDAL returns features in the order of an index, and none without geometry.
         """
         rows, missing = RowNumbers(), 0
-        for names, found in self._arrow([], None, _SCAN_SIZE):
+        for names, found in self._arrow([], None, SCAN_SIZE):
             rows.append(found.column(names[0]).to_numpy())
             missing += int(lacks_geometry(found.column(names[1])).sum())
         return rows, missing

@@ -11,7 +11,6 @@ from typing import Any
 from iota2.compute.accuracy import Estimate, Summary, summarise
 from iota2.compute.segment_sizes import SegmentSizes
 from iota2.compute.validation import NEIGHBOUR_METRES, Subset, ValidationAccuracy
-from iota2.core.losses import REASONS
 from iota2.core.nomenclature import Nomenclature
 from iota2.report.results.measures import interval
 from iota2.report.results.metrics import defined, estimate_json, seed_json
@@ -29,6 +28,11 @@ _LEARNED = {
     True: "Models learn from whole segments (obia.full_learn_segment).",
     False: "Models learn from the parts of segments inside learning polygons of their class.",
 }
+_REASONS = {
+    "both_sides": "with pixels of both learning and validation polygons",
+    "no_majority": "without a class of at least half of the labelled pixels",
+}
+"""Descriptions of segments that are not used; pixels lost in them are described in ``core.losses``."""
 _ROWS: Mapping[Subset, str] = {
     "all": "",
     "apart": f", only polygons more than {NEIGHBOUR_METRES:g} m from all learning polygons of their class",
@@ -99,7 +103,7 @@ def segment_remarks(found: SegmentsReport | None) -> Iterator[str]:
 def _left_out(both_sides: int, no_majority: int) -> str:
     """Segments that are not used, by reason."""
     reasons = {"both_sides": both_sides, "no_majority": no_majority}
-    return "; ".join(f"{_segments(count)} {REASONS[name]}" for name, count in reasons.items() if count) or "none"
+    return "; ".join(f"{_segments(count)} {_REASONS[name]}" for name, count in reasons.items() if count) or "none"
 
 
 def _segments(count: int) -> str:

@@ -34,6 +34,7 @@ from iota2.config.options.train import SUPERPIXELS
 from iota2.config.sources import radar_sensors, recipe_of_source
 from iota2.core.cost import SECONDS_PER_JOB, Cost, Facts, JobFacts
 from iota2.core.graph import Finding, JobContext, Step, first, optional
+from iota2.core.losses import NO_SEGMENT
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.reduction import ReductionMode, feature_groups
 from iota2.core.tables import reduced_columns, sample_columns
@@ -62,9 +63,6 @@ log = logging.getLogger(__name__)
 
 PROBABILITY_BYTES = 48
 """Bytes per sample and class while a calibration is fitted: six copies of a probability in double precision."""
-
-NO_SEGMENT = "no segment has samples to learn from"
-"""Why the model of a region has no samples, in runs on segments."""
 
 CALIBRATION_MODELS = CALIBRATION_FOLDS + 1
 """Number of models that are fitted for a calibration: one for each fold, and one without a third of the samples."""

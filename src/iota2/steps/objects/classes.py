@@ -163,7 +163,7 @@ class _Maps:
 def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of a job: the segments are predicted by one model of each run, and their classes written to all pixels.
 
-    All models of the tile are in memory. They need no more than their training without the features of the samples.
+    All models of the tile are in memory. The memory of their training is an upper limit for methods that keep samples.
     """
     run, runs = facts.run, config.arg_train.runs
     segments = expected_segments(config, facts.pixels)
@@ -172,7 +172,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     method = config.learner.untrained()
     seconds = method.pixel_seconds(samples, features, run.class_count)
     of_model = learned_samples(config.arg_train, run.samples_of_model(runs), run.class_count)
-    model_bytes = method.training_memory(of_model, 0, run.class_count)
+    model_bytes = method.training_memory(of_model, features, run.class_count)
     maps = facts.models * runs
     probabilities = 2 * run.class_count if layout.with_probabilities(config) else 0
     usual = facts.raster_cost((run.label_bytes + 4 + probabilities) * maps, READING_SECONDS * maps)

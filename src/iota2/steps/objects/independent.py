@@ -98,9 +98,14 @@ def run(job: JobContext[IndependentParams]) -> None:
 
 
 def _no_predictions(classes: Nomenclature) -> LabelPredictions:
-    """Predictions of no segment."""
-    text, whole = np.zeros(0, "U1"), np.zeros(0, np.int64)
-    return LabelPredictions(text, whole, text, whole, np.zeros((0, len(classes.codes)), np.float32))
+    """An empty table of predictions."""
+    return LabelPredictions(
+        tile=np.zeros(0, "U1"),
+        number=np.zeros(0, np.int64),
+        side=np.zeros(0, "U1"),
+        label=np.zeros(0, np.int64),
+        probabilities=np.zeros((0, len(classes.codes)), np.float32),
+    )
 
 
 def _folds(fit: LearnedFit, model: Model) -> np.ndarray:

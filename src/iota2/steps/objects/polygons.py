@@ -92,7 +92,7 @@ def run(job: JobContext[PolygonsParams]) -> None:
     """
     with _opened_attributes(job) as attributes:
         _write(job, attributes)
-    write_text(job.out.style, polygon_style(attributes.classes, CODE + next(iter(attributes.runs))))
+        write_text(job.out.style, polygon_style(attributes.classes, CODE + next(iter(attributes.runs))))
 
 
 def _write(job: JobContext[PolygonsParams], attributes: _Attributes) -> None:
@@ -193,7 +193,7 @@ class _Attributes:
         )
 
     def of(self, numbers: np.ndarray) -> pd.DataFrame:
-        """The attributes of the segments with these ``numbers`` (segment,), which are ascending."""
+        """The attributes of the segments with these ``numbers`` (segment,), in their order."""
         rows = numbers - 1
         columns = {
             "segment": self.identifier[rows],

@@ -17,8 +17,9 @@ from iota2.config.options.schema import Config
 from iota2.core.cost import POINT_BYTES, SAMPLE_BYTES, SAMPLE_VALUE_BYTES, SECONDS_PER_JOB, Cost, JobFacts
 from iota2.core.graph import JobContext, Step, optional
 from iota2.core.grid import pixel_centres
-from iota2.core.losses import SAMPLES, Amount, ClassLosses, losses_csv
+from iota2.core.losses import SAMPLES, SELECTED, Amount, ClassLosses, losses_csv
 from iota2.core.nomenclature import Nomenclature
+from iota2.core.recipe import FeatureRecipe
 from iota2.core.tables import CODE, LEARN, ORIGIN, REGION, TILE, sample_columns, seed_column
 from iota2.core.words import counted
 from iota2.io.files.atomic import write_text
@@ -76,7 +77,7 @@ def params(config: Config) -> SegmentSampleParams:
 def run(job: JobContext[SegmentSampleParams]) -> None:
     """Select samples of each class among the labelled segments of the region, and write them with their features.
 
-    A region without any is mapped without classes.
+    Without labelled segments, the table of samples is empty; see ``training._model``.
     """
     given, classes = job.params.options, read_classes(job.inp.classes)
     names = read_region_order(job.inp.regions, job.params.region_priority)
@@ -92,18 +93,19 @@ def run(job: JobContext[SegmentSampleParams]) -> None:
     draw = Draw(given.random_seed + job.key.seed, "segments", job.key.model)
     taken = draw.chosen(options, codes, targets)
     chosen = found[taken]
-    if chosen.empty:
-        log.warning(
-            "region %s, seed %d: no sample to learn from; %s of the region with a class in learning polygons, and "
-            "without pixels of validation polygons",
-            job.key.region,
-            job.key.seed,
-            counted(len(labels), "segment"),
-        )
     omitted = left_out(requested, targets)
     write_text(job.out.rates, rates_csv(targets, available, chosen, omitted))
     written = _write_samples(job, chosen)
-    write_text(job.out.losses, losses_csv(_losses(found, taken, written, omitted, classes)))
+    if written.empty:
+        log.warning(
+            "region %s, seed %d: no sample to learn from; %s of the region with a class in learning polygons, and "
+            "without pixels of validation polygons; %s selected, none with a clear date",
+            job.key.region,
+            job.key.seed,
+            counted(len(labels), "segment"),
+            counted(len(chosen), "sample"),
+        )
+    write_text(job.out.losses, losses_csv(_losses(found, taken, written, omitted, classes), stages=[SAMPLES]))
 
 
 def _losses(
@@ -119,12 +121,7 @@ def _losses(
         left, selected, learned = (_amount(samples, code) for samples in (found[~taken], found[taken], written))
         most = min(omitted.get(code, 0), left.samples)
         beyond = Amount(samples=most, pixels=round(left.pixels * most / max(1, left.samples)))
-        amounts = {
-            "selection": left - beyond,
-            "max_samples": beyond,
-            "no_clear_date": selected - learned,
-            SAMPLES: learned,
-        }
+        amounts = dict(zip(SELECTED, (left - beyond, beyond, selected - learned, learned), strict=True))
         yield ClassLosses(code, str(classes.label(code)), amounts, of_segments=True)
 
 
@@ -141,6 +138,7 @@ def _whole_segments(job: JobContext[SegmentSampleParams], labels: pd.DataFrame) 
         rows = own[segment_labels.NUMBER].to_numpy()
         table = Segments.read(path)
         pixels = pixels_in_all_tiles(table, shared, key.tile)[rows - 1]
+        # shares have six digits, so this is exact up to a million labelled pixels
         learning = np.rint(own[segment_labels.LABELLED] * own[segment_labels.SHARE]).astype(np.int64)
         labelled = own[segment_labels.CODE], own[segment_labels.POLYGON], learning
         frames.append(_frame(key.tile, rows, table.place[rows - 1], pixels, *labelled))
@@ -176,26 +174,27 @@ def _frame(tile: str, *columns: np.ndarray | pd.Series) -> pd.DataFrame:
 def _write_samples(job: JobContext[SegmentSampleParams], chosen: pd.DataFrame) -> pd.DataFrame:
     """Write the samples as points at their first pixels, in the order of tiles; return those that have features."""
     recipe, proj = read_recipe(job.inp.recipe), job.params.options.proj
-    attributes = {REGION: job.key.region}
-    values, points, written = [np.zeros((0, len(recipe.names)), np.float32)], [], [chosen.iloc[:0]]
-    for tile in chosen[TILE].unique().tolist():
-        rows, geobox = chosen[chosen[TILE] == tile], raster_geobox(job.inp.at("segments", tile=tile))
-        found = read_selected(_files(job, tile), rows[ROW].to_numpy(), recipe)
-        found = found.take(found.seen > 0)
-        rows = rows.set_index(ROW).loc[found.segment]
-        written.append(rows)
-        place = rows[PLACE].to_numpy()
-        x, y = pixel_centres(geobox, *np.divmod(place, geobox.shape[1]))
-        centres = gpd.GeoSeries(gpd.points_from_xy(x, y, crs=geobox.crs)).to_crs(proj)
-        frame = rows.drop(columns=[PLACE, PIXELS, LABELLED]).assign(**attributes)
-        points.append(gpd.GeoDataFrame(frame, geometry=centres.to_numpy(), crs=proj))
-        values.append(features_of(replace(found, pixels=rows[PIXELS].to_numpy()), recipe))
-    none = chosen.iloc[:0].drop(columns=[ROW, PLACE, PIXELS, LABELLED]).assign(**attributes)
-    points = points or [gpd.GeoDataFrame(none, geometry=[], crs=proj)]
-    whole = gpd.GeoDataFrame(pd.concat(points, ignore_index=True), crs=proj)
+    none = chosen.iloc[:0].set_index(ROW), np.zeros(0, object), np.zeros((0, len(recipe.names)), np.float32)
+    of_tiles = (_with_features(job, own, str(tile), recipe) for tile, own in chosen.groupby(TILE, sort=False))
+    rows, points, values = zip(none, *of_tiles, strict=True)
+    written: pd.DataFrame = pd.concat(rows)
     x = np.concatenate(values)
+    frame = written.drop(columns=[PLACE, PIXELS, LABELLED]).assign(**{REGION: job.key.region}).reset_index(drop=True)
+    whole = gpd.GeoDataFrame(frame, geometry=np.concatenate(points), crs=proj)
     write_points(whole, sample_columns(recipe), x, np.arange(len(x)), job.out.samples)
-    return pd.concat(written)
+    return written
+
+
+def _with_features(
+    job: JobContext[SegmentSampleParams], chosen: pd.DataFrame, tile: str, recipe: FeatureRecipe
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    """The samples of a tile that have features; their first pixels as points; (sample, name) float32 features."""
+    found = read_selected(_files(job, tile), chosen[ROW].to_numpy(), recipe)
+    found = found.take(found.seen > 0)
+    rows, geobox = chosen.set_index(ROW).loc[found.segment], raster_geobox(job.inp.at("segments", tile=tile))
+    x, y = pixel_centres(geobox, *np.divmod(rows[PLACE].to_numpy(), geobox.shape[1]))
+    points = gpd.GeoSeries(gpd.points_from_xy(x, y, crs=geobox.crs)).to_crs(job.params.options.proj)
+    return rows, points.to_numpy(), features_of(replace(found, pixels=rows[PIXELS].to_numpy()), recipe)
 
 
 def _files(job: JobContext[SegmentSampleParams], tile: str) -> Iterator[Path]:

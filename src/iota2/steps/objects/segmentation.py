@@ -17,11 +17,12 @@ from iota2.config.options.others import Obia
 from iota2.config.options.schema import Config
 from iota2.core.cost import READING_SECONDS, Cost, Facts, JobFacts
 from iota2.core.graph import Finding, JobContext, Key, Step, optional
-from iota2.core.grid import Block, blocks
+from iota2.core.grid import Block, blocks, short_crs
 from iota2.core.remarks import Remark, remarks_about
 from iota2.core.words import did_you_mean
 from iota2.errors import InputError
 from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
+from iota2.io.tables.polygon_batches import Bounds, bounds_in
 from iota2.io.tables.remark_lists import write_remarks
 from iota2.io.tables.segments import Segments
 from iota2.io.tables.vector_source import vector_source, with_choice
@@ -77,25 +78,14 @@ def run(job: JobContext[SegmentationParams]) -> None:
         classified = _Area.opened(job.inp.all("masks"), names, stack)
         own = _Area.opened(job.inp.all("regions_of_tile"), names, stack)
         if given.path is None:
-            area, identifier = classified, _write_computed(job, classified)
+            identifier = _write_computed(job, classified)
             notes: tuple[str, ...] = ()
         else:
-            area = own
             source = with_choice(given.path, given.layer)
-            found = write_user_segments(source, given.id_field, area.geobox, job.out.segments, job.use.memory)
+            found = write_user_segments(source, given.id_field, own.geobox, job.out.segments, job.use.memory)
             identifier = found.ids
             notes = tuple(f"{given.path.name}, tile {job.key.tile}: {note}" for note in found.notes)
-        counts = SegmentCounts.empty(len(identifier))
-        with RasterReader(job.out.segments) as raster:
-            for block in area.blocks(job):
-                counts.add(
-                    raster.read(block.geobox),
-                    area.ranks(block),
-                    classified.ranks(block) >= 0,
-                    own.ranks(block) >= 0,
-                    origin=(block.rows[0], block.cols[0]),
-                    width=area.geobox.shape[1],
-                )
+        counts = _counts(job, len(identifier), classified, own)
     Segments.of(identifier, counts).write(job.out.table)
     write_remarks(job.out.notes, remarks_about(notes, "segments"))
 
@@ -122,6 +112,23 @@ class _Area:
     def blocks(self, job: JobContext[SegmentationParams]) -> Iterator[Block]:
         """Blocks that cover the tile."""
         return blocks(job.key.tile, self.geobox, copy_shape(job.use, SEGMENT_BYTES))
+
+
+def _counts(job: JobContext[SegmentationParams], segments: int, classified: _Area, own: _Area) -> SegmentCounts:
+    """Counts of the written segments: all pixels of computed ones, and those of the user's in the part of the map."""
+    counts = SegmentCounts.empty(segments)
+    with RasterReader(job.out.segments) as raster:
+        for block in own.blocks(job):
+            of_tile, of_map = classified.ranks(block), own.ranks(block)
+            counts.add(
+                raster.read(block.geobox),
+                of_tile if job.params.path is None else of_map,
+                of_tile >= 0,
+                of_map >= 0,
+                origin=(block.rows[0], block.cols[0]),
+                width=own.geobox.shape[1],
+            )
+    return counts
 
 
 def _write_computed(job: JobContext[SegmentationParams], area: _Area) -> np.ndarray:
@@ -194,7 +201,14 @@ def _check_file(config: Config, facts: Facts) -> Iterator[Finding]:
         yield Finding(str(err), ("obia", "obia_segmentation_path"))
         return
     if not any(header.meets(scene.geobox) for scene in facts.scenes.values()):
-        yield Finding(f"{header.file}: no segment on any tile", ("obia", "obia_segmentation_path"))
+        tile, scene = next(iter(facts.scenes.items()))
+        texts = [
+            f"{header.file}: no segment on any tile",
+            f"In {short_crs(header.crs.to_wkt())}, {_bounds_text('the segments', header.bounds)}, "
+            f"{_bounds_text(f'tile {tile}', bounds_in(scene.geobox, header.crs))}",
+            "Use the file of this area; if it is, correct the CRS that the file states",
+        ]
+        yield Finding(". ".join(texts), ("obia", "obia_segmentation_path"))
         return
     outside = [tile for tile, scene in facts.scenes.items() if not header.meets(scene.geobox)]
     texts = list(header.notes)
@@ -203,6 +217,14 @@ def _check_file(config: Config, facts: Facts) -> Iterator[Finding]:
         texts.append(f"{header.file}: {tiles}")
     for text in texts:
         yield Finding.about(Remark(text, "segments"))
+
+
+def _bounds_text(what: str, bounds: Bounds | None) -> str:
+    """Bounds in a message."""
+    if bounds is None:
+        return f"the bounds of {what} are unknown"
+    left, bottom, right, top = (f"{value:.7g}" for value in bounds)
+    return f"{what} are between x {left} and {right}, y {bottom} and {top}"
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:

@@ -11,6 +11,7 @@ from iota2.compute.segment_sizes import segment_sizes
 from iota2.core.graph import JobContext, Step
 from iota2.io.tables.segment_sizes import write_segment_sizes
 from iota2.io.tables.segments import Segments, SharedSegments
+from iota2.steps.located_segments import mapped_in_all_tiles
 
 
 def run(job: JobContext) -> None:
@@ -22,8 +23,8 @@ def _pixels_by_tile(job: JobContext) -> Iterator[tuple[str, np.ndarray]]:
     """Tiles with the pixels of their segments in the map; 0 for segments whose home is another tile."""
     shared = SharedSegments.read(job.inp.shared)
     for key, path in job.inp.each("tables"):
-        pixels, own = Segments.read(path).mapped.copy(), shared.of_tile(key.tile)
-        pixels[own.number - 1] = np.where(own.home, own.pixels, 0)
+        pixels, own = mapped_in_all_tiles(Segments.read(path), shared, key.tile), shared.of_tile(key.tile)
+        pixels[own.number[~own.home] - 1] = 0
         yield key.tile, pixels
 
 

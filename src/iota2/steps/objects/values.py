@@ -30,7 +30,7 @@ from iota2.steps.pixels import feature_blocks
 from iota2.steps.segment_features import missing_value, value_names
 
 VALUE_SECONDS, STATISTIC_SECONDS = 2.1e-9, 0.6e-9
-"""Seconds to add one value of a pixel to a segment, and further ones for each statistic, measured by ``make bench``."""
+"""Seconds to add one value of a pixel to a segment, and additional seconds for each statistic; see ``make bench``."""
 _NEVER = np.int64(2) ** 62
 """Number of pixels of a segment that stays open."""
 

@@ -13,7 +13,17 @@ import pandas as pd
 from iota2 import layout
 from iota2.compute.sampling import BOTH
 from iota2.core.graph import JobContext, Step, optional
-from iota2.core.losses import LEARNING, RESERVED, SAMPLES, USABLE, VALIDATION, Amount, ClassLosses, losses_csv
+from iota2.core.losses import (
+    LEARNING,
+    NO_SEGMENT_REMEDY,
+    RESERVED,
+    SELECTED,
+    USABLE,
+    VALIDATION,
+    Amount,
+    ClassLosses,
+    losses_csv,
+)
 from iota2.core.tables import CODE, FUSION, LEARN, ORIGIN, UNUSED, seed_column
 from iota2.core.tables import VALIDATION as VALIDATION_SIDE
 from iota2.errors import InputError
@@ -27,9 +37,6 @@ from iota2.io.tables.vectors import read_vector
 from iota2.steps.labelled_parts import labelled_parts
 from iota2.steps.segment_losses import losses_before_selection
 
-SELECTED = ("selection", "max_samples", "no_clear_date", SAMPLES)
-"""Stage and reasons that are counted with the selection of samples."""
-
 
 def run(job: JobContext) -> None:
     """Count the samples by class and region, and the losses between polygons and samples.
@@ -42,9 +49,7 @@ def run(job: JobContext) -> None:
         counts[key.model] = pd.Series(found, index=codes)
     if "segments" in job.inp and not any(len(found) for found in counts.values()):
         raise InputError(
-            f"Seed {job.key.seed}: no region has a segment to learn from, which has a class in learning polygons, and "
-            "no pixel of validation polygons. Draw more polygons, or use other segments: they may be too large, or not "
-            "at the polygons."
+            f"Seed {job.key.seed}: no region has a segment to learn from with a clear date. {NO_SEGMENT_REMEDY}"
         )
     table = pd.DataFrame(counts).fillna(0).astype(int).sort_index()
     table.insert(0, "all", table.sum(axis=1))
@@ -72,8 +77,7 @@ def _fates(job: JobContext, counts: Mapping[str, pd.Series]) -> list[ClassLosses
         if of_segments:
             amounts |= by_segment[code]
         else:
-            selected = selection_amounts(code, own.values(), samples[code])
-            amounts |= {what: Amount(pixels=count) for what, count in selected.items()}
+            amounts |= _selected_pixels(code, own.values(), samples[code])
         fates.append(ClassLosses(code, str(label), amounts, of_segments=of_segments))
     return fates
 
@@ -112,18 +116,14 @@ def polygon_amounts(code: int, polygons: pd.DataFrame, seed: int) -> dict[str, A
     }
 
 
-def selection_amounts(code: int, rates: Iterable[Mapping[int, Rate]], samples: int) -> dict[str, int]:
-    """Samples of one class, and those that were lost by the selection or without features."""
+def _selected_pixels(code: int, rates: Iterable[Mapping[int, Rate]], samples: int) -> dict[str, Amount]:
+    """Samples of one class, and those that were lost by the selection or without features, in runs on pixels."""
     of_class = [found[code] for found in rates if code in found]
     requested = sum(rate.wanted for rate in of_class)
     left_out = sum(rate.left_out for rate in of_class)
     available = sum(rate.available for rate in of_class)
-    return {
-        "selection": available - requested - left_out,
-        "max_samples": left_out,
-        "no_clear_date": requested - samples,
-        SAMPLES: samples,
-    }
+    counts = available - requested - left_out, left_out, requested - samples, samples
+    return {what: Amount(pixels=count) for what, count in zip(SELECTED, counts, strict=True)}
 
 
 def _amount(polygons: pd.DataFrame) -> Amount:
