@@ -72,9 +72,9 @@ def find_map(problems: Problems, extent: Extent) -> MapInputs | None:
         problems.add((_SECTION, "classification"), missing_text(Simplification.model_fields["classification"]))
         return None
     headers = {name: header for name in RASTERS if (header := _header(problems, name)) is not None}
-    for name, text in _raster_problems(given, headers):
-        problems.add((_SECTION, name), text)
     grid = extent.grid if given.classification is None else _grid(headers.get("classification"))
+    for name, text in _raster_problems(given, headers, grid):
+        problems.add((_SECTION, name), text)
     if grid is None:
         return None
     regular = regular_grid(grid, given.rssize)
@@ -115,8 +115,10 @@ def _grid(header: Header | None) -> GeoBox | None:
     return None if header is None else header.grid
 
 
-def _raster_problems(given: Simplification, headers: Mapping[str, Header]) -> Iterator[tuple[str, str]]:
-    """Problems of the types and the grids of the given rasters, with the option of each."""
+def _raster_problems(
+    given: Simplification, headers: Mapping[str, Header], grid: GeoBox | None
+) -> Iterator[tuple[str, str]]:
+    """Problems of the types and the grids of the given rasters, with the option of each; ``grid``: that of the map."""
     for name, header in headers.items():
         path, dtype = getattr(given, name), np.dtype(header.types[0])
         if name == "classification" and dtype.kind not in "iu":
@@ -125,10 +127,9 @@ def _raster_problems(given: Simplification, headers: Mapping[str, Header]) -> It
             yield name, f"{path}: pixels are {dtype}; expected numbers"
         if len(header.types) > 1:
             yield name, f"{path}: has {len(header.types)} bands; expected one. Select it with gdal_translate -b"
-        base = headers.get("classification")
-        if base is not None and (header.grid.crs != base.grid.crs or not share_pixels(header.grid, base.grid)):
+        if grid is not None and (header.grid.crs != grid.crs or not share_pixels(header.grid, grid)):
             text = f"{path}: pixels ({described(header.grid)}) are not aligned with those of the map"
-            yield name, f"{text} ({described(base.grid)}). Resample it with gdalwarp"
+            yield name, f"{text} ({described(grid)}). Resample it with gdalwarp"
 
 
 def _areas(problems: Problems, grid: GeoBox) -> tuple[tuple[str, ...], tuple[Remark, ...]]:
