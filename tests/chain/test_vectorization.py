@@ -132,6 +132,9 @@ def test_problems_of_rasters_are_reported_before_the_run(mapped: Map, capsys: py
     assert "apart.tif: pixels (140 x 120, EPSG:2154) are not aligned with those of the map" in error
     text = "real.tif: pixels are float32; expected class codes, which are whole numbers"
     assert text in refused(capsys, mapped.configured(classification=str(real)))
+    assert "200000 map units are 10,000 pixels; expected about a pixel, 20" in refused(
+        capsys, mapped.configured(douglas=200_000)
+    )
     assert "1e+08 m² are 250,000 pixels" in refused(capsys, mapped.configured(mmu=1e8))
 
 

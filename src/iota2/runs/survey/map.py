@@ -13,7 +13,7 @@ from iota2 import layout
 from iota2.chains import chain_of
 from iota2.compute.regularise import MAX_UNIT_PIXELS
 from iota2.config.options.others import Simplification
-from iota2.core.grid import described, share_pixels
+from iota2.core.grid import described, resolution, share_pixels
 from iota2.core.remarks import Remark, remarks_about
 from iota2.core.words import counted
 from iota2.errors import InputError
@@ -26,6 +26,8 @@ from iota2.runs.survey.extent import MAX_ROWS, Extent
 from iota2.runs.survey.problems import Problems, about_field
 
 _SECTION = Simplification.section_name
+MAX_TOLERANCE_PIXELS = 1000
+"""Maximum tolerance of lines in pixels: larger ones are probably in other units than those of the map."""
 RASTERS = ("classification", "confidence", "validity")
 """Options of the rasters."""
 
@@ -82,6 +84,8 @@ def find_map(problems: Problems, extent: Extent) -> MapInputs | None:
     if (pixels := unit_pixels(regular, given.mmu)) > MAX_UNIT_PIXELS:
         text = f"{given.mmu:g} m² are {pixels:,} pixels of the regularised map; expected at most {MAX_UNIT_PIXELS:,}"
         problems.add((_SECTION, "mmu"), f"{text}. Give a smaller area or a larger rssize")
+    for name, text in _tolerance_problems(given, regular):
+        problems.add((_SECTION, name), text)
     areas, remarks = _areas(problems, grid)
     if (rows := len(squares) * len(areas)) > MAX_ROWS:
         text = f"{counted(len(squares), 'square')} and {counted(len(areas), 'area')} give {rows:,} combinations to plan"
@@ -130,6 +134,14 @@ def _raster_problems(
         if grid is not None and (header.grid.crs != grid.crs or not share_pixels(header.grid, grid)):
             text = f"{path}: pixels ({described(header.grid)}) are not aligned with those of the map"
             yield name, f"{text} ({described(grid)}). Resample it with gdalwarp"
+
+
+def _tolerance_problems(given: Simplification, grid: GeoBox) -> Iterator[tuple[str, str]]:
+    """Tolerances in other units than those of the map, such as metres of a map in degrees."""
+    pixel = min(resolution(grid))
+    for name in ("douglas", "hermite"):
+        if (value := getattr(given, name)) > MAX_TOLERANCE_PIXELS * pixel:
+            yield name, f"{value:g} map units are {value / pixel:,.0f} pixels; expected about a pixel, {pixel:.3g}"
 
 
 def _areas(problems: Problems, grid: GeoBox) -> tuple[tuple[str, ...], tuple[Remark, ...]]:
