@@ -17,13 +17,13 @@ class PixelRuns(NamedTuple):
     """Runs of adjacent pixels of one row inside a polygon, in the order of rows, polygons and columns."""
 
     row: np.ndarray
-    """(run,) int64."""
+    """(run,) int32."""
     polygon: np.ndarray
-    """(run,) int64: position of the polygon."""
+    """(run,) int32: position of the polygon."""
     first: np.ndarray
-    """(run,) int64: first column."""
+    """(run,) int32: first column."""
     last: np.ndarray
-    """(run,) int64: column after the last one."""
+    """(run,) int32: column after the last one."""
 
 
 def pixel_runs(polygons: np.ndarray, x: np.ndarray, y: np.ndarray) -> PixelRuns:
@@ -32,7 +32,7 @@ def pixel_runs(polygons: np.ndarray, x: np.ndarray, y: np.ndarray) -> PixelRuns:
     ``x`` ascends, ``y`` descends: centres of columns and rows, in map units. Memory and time depend on the vertices and
     the height of polygons, not on their area.
     """
-    none = np.zeros(0, np.int64)
+    none = np.zeros(0, np.int32)
     if len(polygons) == 0:
         return PixelRuns(none, none, none, none)
     found = np.asarray(_runs(*vertices(polygons), (x, -y)))
@@ -52,11 +52,11 @@ def _runs(
     points: np.ndarray, rings: np.ndarray, starts: np.ndarray, centres: tuple[np.ndarray, np.ndarray]
 ) -> np.ndarray:
     """(4, run): row, polygon, first column and column after the last one."""
-    out, count = np.empty((4, 1024), np.int64), 0
+    out, count = np.empty((4, 1024), np.int32), 0
     for polygon in range(len(starts) - 1):
         top, row_starts, columns = crossings(points, rings[starts[polygon] : starts[polygon + 1] + 1], centres)
         if count + len(columns) // 2 > out.shape[1]:
-            larger = np.empty((4, 2 * (count + len(columns))), np.int64)
+            larger = np.empty((4, 2 * (count + len(columns))), np.int32)
             larger[:, :count] = out[:, :count]
             out = larger
         for row in range(len(row_starts) - 1):

@@ -40,14 +40,14 @@ that are not whole numbers."""
 _SUMS_BYTES = 64 << 20
 """Memory of the sums of the polygons that are counted together."""
 _PIXELS_PER_POLYGON = 30
-"""Pixels of the map per polygon, in estimates: of a map with many small patches."""
+"""Pixels of the regularised map per polygon, in estimates: of a map with many small patches."""
 FIXED_COLUMNS = 15
 """Number of columns besides the shares, in estimates."""
 
 
 def expected_polygons(facts: JobFacts) -> float:
     """Estimated number of polygons of the map."""
-    return facts.run.map_pixels / _PIXELS_PER_POLYGON
+    return sum(facts.run.squares.values()) / _PIXELS_PER_POLYGON
 
 
 Statistics = tuple[tuple[str, str], ...]
