@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
 from iota2.compute.coverage.cells import LineOptions, cell_polygons
@@ -64,12 +68,32 @@ def test_without_tolerance_nothing_changes() -> None:
     assert simplify(lines, 10).points.tolist() == lines.points.tolist()
 
 
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 2**32 - 1), st.integers(3, 60), st.floats(0.1, 30))
+def test_vertices_are_those_of_shapely_if_no_triangle_contains_another(seed: int, count: int, tolerance: float) -> None:
+    """Lines from left to right, far apart: a triangle contains no vertex, and no two triangles have one area."""
+    rng = np.random.default_rng(seed)
+    heights = 100 * np.arange(5)[:, np.newaxis] + rng.integers(0, 20 * 2**16, (5, count)) / 2**16
+    lines = [[*enumerate(line.tolist())] for line in heights]
+    rings = [[upper + lower[::-1]] for upper, lower in pairwise(lines)]
+    drawn = lines_of(rings, [place for line in lines[1:-1] for place in line[1:-1]])
+    found = simplify(drawn, tolerance)
+    expected = shapely.coverage_simplify(drawn.to_polygons(drawn.points), tolerance, simplify_boundary=False)
+    polygons = found.to_polygons(found.points)
+    assert shapely.coverage_is_valid(polygons)
+    np.testing.assert_array_equal(
+        shapely.to_wkb(shapely.normalize(polygons)), shapely.to_wkb(shapely.normalize(expected))
+    )
+
+
 @pytest.mark.parametrize("tolerance", [0.8, 2.0, 5.0])
-def test_lines_have_as_many_vertices_as_by_shapely(tolerance: float) -> None:
-    """The same tolerance as ``shapely.coverage_simplify``, which removes vertices line by line."""
+def test_a_map_has_as_many_vertices_as_by_shapely(tolerance: float) -> None:
+    """Lines with triangles of equal areas, some of which contain other vertices."""
     noise = gaussian_filter(np.random.default_rng(0).normal(size=(202, 202)), 4)
     labels = np.digitize(noise, np.quantile(noise, [0.3, 0.6])).astype(np.uint8) + 1
     drawn = cell_polygons(labels, (0, 0), PIXELS, LineOptions(angle=True)).polygons
     expected = shapely.coverage_simplify(drawn, tolerance, simplify_boundary=False)
     found = cell_polygons(labels, (0, 0), PIXELS, LineOptions(angle=True, douglas=tolerance)).polygons
+    assert shapely.coverage_is_valid(found)
+    assert shapely.coverage_is_valid(expected)
     assert shapely.get_num_coordinates(found).sum() == pytest.approx(shapely.get_num_coordinates(expected).sum(), 0.02)
