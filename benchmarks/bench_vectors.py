@@ -14,7 +14,10 @@ from scipy.ndimage import gaussian_filter
 from benchmarks.figures import Figures
 from iota2.compute.coverage.cells import CELL_PIXELS, LineOptions, cell_polygons
 from iota2.compute.coverage.dissolving import dissolve
+from iota2.compute.geodesic import geodesic_areas
+from iota2.compute.polygon_statistics import PolygonSums
 from iota2.compute.regularise import regularised
+from iota2.compute.scan_lines import pixel_runs
 
 GROUP = "polygons of a map"
 TRANSFORM = Affine(10, 0, 300_000, 0, -10, 4_900_020)
@@ -50,6 +53,38 @@ def bench_cell(*, benchmark: Any, figures: Figures, rounds: int, cell: tuple[str
     benchmark.pedantic(work, rounds=rounds, iterations=1, warmup_rounds=1)
     note = f"{len(work())} polygons, {vertices} vertices"
     figures.add(GROUP, f"{kind}: {name}", benchmark.stats.stats.data, pixels=CELL_PIXELS**2, note=note)
+
+
+def _drawn(labels: np.ndarray) -> np.ndarray:
+    """The polygons of a cell, with all options."""
+    return cell_polygons(labels, (0, 0), TRANSFORM, OPTIONS["corners cut, simplified, smoothed"]).polygons
+
+
+def bench_statistics(*, benchmark: Any, figures: Figures, rounds: int, cell: tuple[str, np.ndarray]) -> None:
+    """Shares of the classes and statistics of two rasters, on pixels of the size of those of the cell."""
+    kind, labels = cell
+    polygons = _drawn(labels)
+    x = TRANSFORM.c + TRANSFORM.a * (np.arange(CELL_PIXELS) + 0.5)
+    y = TRANSFORM.f + TRANSFORM.e * (np.arange(CELL_PIXELS) + 0.5)
+    classes = labels[1:-1, 1:-1].astype(np.int32) - 1
+    values = np.random.default_rng(0).integers(0, 101, (2, *classes.shape)).astype(float)
+
+    def work() -> None:
+        sums = PolygonSums.zeros(len(polygons), 6, 2)
+        sums.add(pixel_runs(polygons, x, y), (0, 0), classes, values)
+
+    benchmark.pedantic(work, rounds=rounds, iterations=1, warmup_rounds=1)
+    data, note = benchmark.stats.stats.data, f"{len(polygons)} polygons"
+    figures.add(GROUP, f"{kind}: statistics of the pixels", data, pixels=CELL_PIXELS**2, note=note)
+
+
+def bench_geodesic_areas(*, benchmark: Any, figures: Figures, rounds: int, cell: tuple[str, np.ndarray]) -> None:
+    """Areas of the polygons on the ellipsoid."""
+    kind, labels = cell
+    polygons = _drawn(labels)
+    benchmark.pedantic(lambda: geodesic_areas(polygons, "EPSG:32631"), rounds=rounds, iterations=1, warmup_rounds=1)
+    data, note = benchmark.stats.stats.data, f"{len(polygons)} polygons"
+    figures.add(GROUP, f"{kind}: geodesic areas", data, pixels=CELL_PIXELS**2, note=note)
 
 
 def bench_simplification_by_shapely(

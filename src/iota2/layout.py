@@ -1451,7 +1451,26 @@ ALL_POLYGONS = Artifact(
     "Polygons of all areas, as GeoParquet.",
     role="product",
 )
-MAP_POLYGONS = (CLASSIF_REGUL, AREA_LAYER, AREA_SHAPEFILE, AREA_FLATGEOBUF, AREA_PMTILES, ALL_POLYGONS)
+POLYGON_CLASSES = Artifact(
+    "final/simplification/vectors/{outprefix}_classes.csv",
+    "Number and area in hectares of the polygons of each class in each area.",
+    role="product",
+)
+POLYGON_PAGE = Artifact(
+    "final/simplification/polygons.html",
+    "Page of the polygons: their files, and number and area of the polygons of each class.",
+    role="product",
+)
+MAP_POLYGONS = (
+    CLASSIF_REGUL,
+    AREA_LAYER,
+    AREA_SHAPEFILE,
+    AREA_FLATGEOBUF,
+    AREA_PMTILES,
+    ALL_POLYGONS,
+    POLYGON_CLASSES,
+    POLYGON_PAGE,
+)
 """Products of the vectorisation, which are not results of a classification."""
 
 # ---- validation

@@ -132,6 +132,9 @@ def test_problems_of_rasters_are_reported_before_the_run(mapped: Map, capsys: py
     assert "apart.tif: pixels (140 x 120, EPSG:2154) are not aligned with those of the map" in error
     text = "real.tif: pixels are float32; expected class codes, which are whole numbers"
     assert text in refused(capsys, mapped.configured(classification=str(real)))
+    assert "200000 map units are 10,000 pixels; expected about a pixel, 20" in refused(
+        capsys, mapped.configured(douglas=200_000)
+    )
     assert "1e+08 m² are 250,000 pixels" in refused(capsys, mapped.configured(mmu=1e8))
 
 
@@ -173,3 +176,22 @@ def test_the_map_of_a_run_becomes_polygons_in_the_same_run(case: Case) -> None:
     assert shapely.area(shapes).sum() == pytest.approx(100 * (labels > 0).sum(), rel=1e-12)
     classes = json.loads((root / layout.CLASS_LEVELS.path).read_text(encoding="utf-8"))["classes"]
     assert classes["names"] == json.loads((root / layout.CLASSES.path).read_text(encoding="utf-8"))["names"]
+
+
+@pytest.mark.parametrize("maker", ["I2Classification", "I2Obia"])
+def test_the_map_of_a_run_is_that_of_the_seed_for_any_builder_that_makes_a_map(case: Case, maker: str) -> None:
+    config = load_config(
+        case.configured(
+            builders={"builders_class_name": [maker, "I2Vectorization"]},
+            arg_train={"runs": 2},
+            simplification={"seed": 1, "gridsize": 1},
+        )
+    )
+    plan = preview_run(config, Options()).plan
+    jobs = [job for job in plan.jobs if job.step.group in ("vectorisation", "clipvectors")]
+    assert [job.step.name for job in jobs][:3] == ["squareLines", "joinedPatches", "squarePolygons"]
+    (cut,) = [job for job in plan.jobs if job.step.group == "clipvectors"]
+    assert cut.key == {"area": "all"}
+    assert layout.MAP.path.format(seed=1) in cut.reads
+    assert layout.MAP.path.format(seed=0) not in cut.reads
+    assert {job.key["seed"] for job in plan.jobs if "seed" in job.key} == {0, 1}

@@ -23,6 +23,7 @@ from tests.chain import helpers
 SHAPE, PIXEL = (1050, 1100), 20.0
 X, Y = 560_000.0, 6_280_000.0
 CODES = (11, 12, 31, 211)
+NAMES = {"dept.parquet", "dept_classes.csv", "dept_all.gpkg", "dept_all.qml", "dept_all.fgb"}
 SUFFIXES = (".gpkg", ".zip", ".fgb", ".pmtiles", ".qml")
 
 pytestmark = pytest.mark.slow
@@ -97,7 +98,8 @@ def opened(path: Path) -> gpd.GeoDataFrame:
 
 
 def test_each_area_has_a_file_of_each_format(cut: Path) -> None:
-    expected = {f"dept_{area}{suffix}" for area in ("9", "31") for suffix in SUFFIXES} | {"dept.parquet"}
+    expected = {f"dept_{area}{suffix}" for area in ("9", "31") for suffix in SUFFIXES}
+    expected |= {"dept.parquet", "dept_classes.csv"}
     assert {path.name for path in cut.iterdir()} == expected
     table = gpd.read_parquet(cut / "dept.parquet")
     for area in ("9", "31"):
@@ -165,8 +167,19 @@ def test_one_area_alone_equals_that_of_all(folder: Path, cut: Path) -> None:
     assert not (alone / "dept_9.gpkg").exists()
 
 
+def test_the_page_and_the_table_count_all_polygons(cut: Path) -> None:
+    polygons, table = gpd.read_parquet(cut / "dept.parquet"), pd.read_csv(cut / "dept_classes.csv", dtype={"area": str})
+    assert dict(table.groupby("area")["polygons"].sum()) == dict(polygons.groupby("clip").size())
+    assert table["hectares"].sum() == pytest.approx(polygons["Area"].sum() / 1e4, rel=1e-6)
+    page = (cut.parent / "polygons.html").read_text("utf-8")
+    assert f"<b>{len(polygons):,}</b>" in page
+    for link in ("vectors/dept_31.gpkg", "vectors/dept_9.pmtiles", "vectors/dept.parquet"):
+        assert f'<a href="{link}">' in page
+        assert (cut.parent / link).is_file()
+
+
 def test_the_same_columns_without_areas(cut: Path, whole: Path) -> None:
     table = gpd.read_parquet(whole / "dept.parquet")
     assert ["clip", *table.columns] == [*gpd.read_parquet(cut / "dept.parquet").columns]
-    assert {path.name for path in whole.iterdir()} == {"dept.parquet", "dept_all.gpkg", "dept_all.qml", "dept_all.fgb"}
+    assert {path.name for path in whole.iterdir()} == NAMES
     assert pd.Series(table["Classe"]).isin(CODES).all()

@@ -12,7 +12,10 @@ from iota2 import layout
 from iota2.chains import BUILDERS, survey_files
 from iota2.chains.checks import chain_problems
 from iota2.chains.classification import CLASSIFICATION
+from iota2.chains.features_map import FEATURES_MAP
 from iota2.chains.features_tiler import FEATURES_TILER
+from iota2.chains.obia import OBIA
+from iota2.chains.vectorization import VECTORIZATION
 from iota2.core.builder import GROUPS, Ask, Builder, Chain
 from iota2.core.graph import Artifact, JobContext, Need, Step, first, optional
 from iota2.errors import UserError
@@ -50,6 +53,13 @@ def test_builders_of_the_program_and_a_sound_builder_have_no_problems() -> None:
         assert problems(one) == []
     assert problems(builder(step(needs={"scene": layout.SCENE}))) == []
     assert problems(builder(step(needs={"other": optional(OTHER)}))) == []
+
+
+@pytest.mark.parametrize("other", [CLASSIFICATION, OBIA, FEATURES_MAP, FEATURES_TILER], ids=lambda one: one.name)
+def test_polygons_of_a_map_can_be_made_beside_any_builder(other: Builder) -> None:
+    assert problems(other, VECTORIZATION) == []
+    names = [step.name for step in Chain((VECTORIZATION, other)).steps]
+    assert names.index("regularisedMap") > names.index(other.steps[-1].name)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from iota2.core.builder import Ask, Builder, Chain
-from iota2.core.graph import Artifact, JobContext, Step
+from iota2.core.graph import Artifact, JobContext, Step, optional
 
 
 def nothing(job: JobContext) -> None:
@@ -63,6 +63,18 @@ def test_a_step_that_is_listed_twice_is_refused() -> None:
 def test_a_step_over_an_axis_without_input_is_rejected(wrong: Step, axis: str) -> None:
     with pytest.raises(ValueError, match=f"builder One: step a needs the axis {axis}"):
         builder("One", wrong)
+
+
+def test_a_builder_of_a_map_has_no_tiles_and_may_read_files_that_only_other_builders_make() -> None:
+    of_run = Artifact("map_{seed}.tif", "The map.")
+    given = Step("a", "init", "", "a_{square}", nothing, ("square",), {}, {"out": Artifact("a/{square}", "A file.")})
+    both = builder("One", replace(given, needs={"map": optional(of_run)}), asks=frozenset({"map"}))
+    assert both.axes == ("square", "area")
+    assert builder("Two", given, asks=frozenset({"map", "images"})).axes[:1] == ("tile",)
+    with pytest.raises(ValueError, match="step a needs the axis seed"):
+        builder("One", replace(given, needs={"map": of_run}), asks=frozenset({"map"}))
+    with pytest.raises(ValueError, match="step b needs the axis tile"):
+        builder("One", step("b"), asks=frozenset({"map"}))
 
 
 def test_a_builder_without_images_or_with_an_unknown_input_is_rejected() -> None:

@@ -1,4 +1,4 @@
-"""The order of polygons in the files of areas."""
+"""Polygons of areas: rows, formats, table of all areas, summary; the order of cells."""
 
 from __future__ import annotations
 
@@ -6,11 +6,77 @@ from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import shapely
 
+from iota2.core.class_levels import single_level
 from iota2.core.graph import JobContext, Key, MultiplePaths, Paths, Resources
+from iota2.io.rasters.map_source import map_source_text
+from iota2.io.tables.class_levels import write_class_levels
 from iota2.io.tables.polygon_tables import write_polygons
+from iota2.steps.vectors import all_polygons, clipped, summary
 from iota2.steps.vectors.clipped import ClippedParams, _groups
+from iota2.steps.vectors.summary import SummaryParams
+from tests.steps.helpers import CLASSES, area, frame, run, several, write_raster
+
+STATISTICS = (("1", "rate"), ("2", "statsmaj"))
+
+
+def write_inputs(folder: Path) -> dict[str, str | MultiplePaths]:
+    """A map of wheat in the west and maize in the east, with two other pixels, its polygons and areas."""
+    labels = np.repeat([[1, 1, 1, 1, 2, 2, 2, 2]], 6, axis=0)
+    labels[0, 1], labels[5, 6] = 2, 1
+    write_raster(folder / "map.tif", labels)
+    write_raster(folder / "confidence.tif", np.where(labels == 1, 80, 60))
+    paths = {name: str(folder / f"{name}.tif") for name in ("map", "confidence")}
+    given = {"classification": paths["map"], "confidence": paths["confidence"]}
+    (folder / "source.json").write_text(map_source_text(given, dict.fromkeys(given.values(), "")), encoding="utf-8")
+    write_class_levels(single_level(CLASSES), folder / "classes.json")
+    for code, columns in ((1, (0, 4)), (2, (4, 8))):
+        cell = {"cell_row": np.array([0], np.int32), "cell_col": np.array([code - 1], np.int32)}
+        polygons = frame([area((0, 6), columns)], **cell, code=np.array([code], np.uint16))
+        write_polygons(polygons[:0], [polygons], folder / f"square_{code}.parquet")
+    areas = frame([area((0, 3), (0, 8)), area((3, 6), (0, 5))], zone=["north", "south"])
+    areas.to_file(folder / "areas.gpkg", engine="pyogrio")
+    squares = several("square", {"a": "square_1.parquet", "b": "square_2.parquet"})
+    return {"source": "source.json", "map": "map.tif", "classes": "classes.json", "squares": squares}
+
+
+def cut(folder: Path, name: str, path: Path | None) -> gpd.GeoDataFrame:
+    """The polygons of an area."""
+    out = {kind: f"{name}.{end}" for kind, end in (("polygons", "parquet"), ("layer", "gpkg"), ("style", "qml"))}
+    given = ClippedParams(path, "", "zone" if path else "", STATISTICS, 0)
+    run(clipped.STEP, folder, write_inputs(folder), out, key=Key.of(area=name), params=given)
+    return gpd.read_parquet(folder / f"{name}.parquet")
+
+
+def test_polygons_of_the_whole_map_have_their_class_and_statistics(tmp_path: Path) -> None:
+    found = cut(tmp_path, "all", None)
+    assert "clip" not in found
+    assert found["Classe"].tolist() == [1, 2]
+    assert found["name"].tolist() == ["wheat", "maize"]
+    assert found["Pixels"].tolist() == [24, 24]
+    np.testing.assert_allclose(found["wheat"], [100 * 23 / 24, 100 / 24], rtol=1e-6)
+    assert found["Confidence"].tolist() == [80, 60]
+    assert len(gpd.read_file(tmp_path / "all.gpkg", layer="all", engine="pyogrio")) == 2
+
+
+def test_polygons_of_all_areas_are_cut_joined_and_counted(tmp_path: Path) -> None:
+    north, south = (cut(tmp_path, name, tmp_path / "areas.gpkg") for name in ("north", "south"))
+    assert north["Pixels"].tolist() == [12, 12]
+    assert south["Pixels"].tolist() == [12, 3]
+    assert north.geometry.area.tolist() + south.geometry.area.tolist() == [1200, 1200, 1200, 300]
+    tables = several("area", {"north": "north.parquet", "south": "south.parquet"})
+    run(all_polygons.STEP, tmp_path, {"polygons": tables}, {"polygons": "every.parquet"})
+    every = gpd.read_parquet(tmp_path / "every.parquet")
+    assert every["clip"].tolist() == ["north", "north", "south", "south"]
+    inp = {"polygons": "every.parquet", "classes": "classes.json"}
+    run(summary.STEP, tmp_path, inp, {"table": "t.csv", "page": "p.html"}, params=SummaryParams("run", "dept", ()))
+    table = pd.read_csv(tmp_path / "t.csv")
+    assert table["polygons"].tolist() == [1, 1, 1, 1]
+    assert table["area"].tolist() == ["north", "north", "south", "south"]
+    assert table["name"].tolist()[2:] == ["wheat", "maize"]
+    assert "Area south" in (tmp_path / "p.html").read_text("utf-8")
 
 
 def cells(*places: tuple[int, int]) -> list[gpd.GeoDataFrame]:

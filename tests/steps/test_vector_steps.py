@@ -11,6 +11,7 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 import pytest
+import rasterio
 import shapely
 from affine import Affine
 from odc.geo.geobox import GeoBox
@@ -66,6 +67,11 @@ def regular(
 ) -> np.ndarray:
     """The regularised map of the step."""
     write_raster(folder / "map.tif", labels, dtype, GRID, nodata=nodata)
+    return regularised_map(folder, given, use)
+
+
+def regularised_map(folder: Path, given: VectorMapParams, use: Resources | None = None) -> np.ndarray:
+    """The same for an existing file."""
     path = str(folder / "map.tif")
     (folder / "source.json").write_text(map_source_text({"classification": path}, {path: "x"}), encoding="utf-8")
     out = {"map": "regul.tif", "style": "regul.qml", "classes": "classes.json"}
@@ -122,6 +128,22 @@ def test_no_data_of_the_file_has_no_label_and_large_codes_are_kept(tmp_path: Pat
     found = regular(tmp_path, labels, VectorMapParams(None, None, 10, 0, 0), dtype="int32", nodata=-1)
     assert found.dtype == np.uint16
     np.testing.assert_array_equal(found, noisy().astype(np.uint16) * 300)
+
+
+@pytest.mark.parametrize("nodata", [None, 77])
+def test_pixels_that_a_mask_marks_have_no_label(tmp_path: Path, nodata: float | None) -> None:
+    mask = np.full(GRID.shape, 255, np.uint8)
+    mask[:20, :30] = 0
+    profile = {"crs": str(GRID.crs), "transform": GRID.affine, "dtype": "uint8", "count": 1, "nodata": nodata}
+    height, width = GRID.shape
+    with (
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+        rasterio.open(tmp_path / "map.tif", "w", driver="GTiff", height=height, width=width, **profile) as file,
+    ):
+        file.write(noisy(), 1)
+        file.write_mask(mask)
+    found = regularised_map(tmp_path, VectorMapParams(None, None, 10, 0, 0))
+    np.testing.assert_array_equal(found, np.where(mask, noisy(), 0))
 
 
 @pytest.mark.parametrize(("value", "dtype"), [(-1, "int32"), (70_000, "int32"), (-3, "int8")])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from iota2.core.builder import Builder
-from iota2.steps.vectors import all_polygons, clipped, joining, lines, polygons, regularisation
+from iota2.steps.vectors import all_polygons, clipped, joining, lines, polygons, regularisation, summary
 
 VECTORIZATION = Builder(
     name="I2Vectorization",
     about="Polygons of the classes of a map, made by the run or given as GeoTIFF.",
-    steps=(regularisation.STEP, lines.STEP, joining.STEP, polygons.STEP, clipped.STEP, all_polygons.STEP),
+    steps=(regularisation.STEP, lines.STEP, joining.STEP, polygons.STEP, clipped.STEP, all_polygons.STEP, summary.STEP),
     asks=frozenset({"map"}),
     aliases=("i2_vectorization",),
     letter="V",

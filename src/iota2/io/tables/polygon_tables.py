@@ -129,6 +129,13 @@ def polygon_rows(path: Path, columns: Sequence[str], groups: Sequence[int] | Non
     return pa.RecordBatchReader.from_batches(schema, rows)
 
 
+def polygon_columns(path: Path, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
+    """Yield some columns of each row group of a file of ``write_polygons``, without geometry."""
+    _header(path)
+    for table in _row_groups(path, columns):
+        yield table.to_pandas()
+
+
 class PolygonHeader(NamedTuple):
     """What a file of ``write_polygons`` contains."""
 

@@ -13,7 +13,7 @@ from iota2 import layout
 from iota2.chains import chain_of
 from iota2.compute.regularise import MAX_UNIT_PIXELS
 from iota2.config.options.others import Simplification
-from iota2.core.grid import described, share_pixels
+from iota2.core.grid import described, resolution, share_pixels
 from iota2.core.remarks import Remark, remarks_about
 from iota2.core.words import counted
 from iota2.errors import InputError
@@ -26,6 +26,8 @@ from iota2.runs.survey.extent import MAX_ROWS, Extent
 from iota2.runs.survey.problems import Problems, about_field
 
 _SECTION = Simplification.section_name
+MAX_TOLERANCE_PIXELS = 1000
+"""Maximum tolerance of lines in pixels: larger ones are probably in other units than those of the map."""
 RASTERS = ("classification", "confidence", "validity")
 """Options of the rasters."""
 
@@ -72,9 +74,9 @@ def find_map(problems: Problems, extent: Extent) -> MapInputs | None:
         problems.add((_SECTION, "classification"), missing_text(Simplification.model_fields["classification"]))
         return None
     headers = {name: header for name in RASTERS if (header := _header(problems, name)) is not None}
-    for name, text in _raster_problems(given, headers):
-        problems.add((_SECTION, name), text)
     grid = extent.grid if given.classification is None else _grid(headers.get("classification"))
+    for name, text in _raster_problems(given, headers, grid):
+        problems.add((_SECTION, name), text)
     if grid is None:
         return None
     regular = regular_grid(grid, given.rssize)
@@ -82,6 +84,8 @@ def find_map(problems: Problems, extent: Extent) -> MapInputs | None:
     if (pixels := unit_pixels(regular, given.mmu)) > MAX_UNIT_PIXELS:
         text = f"{given.mmu:g} m² are {pixels:,} pixels of the regularised map; expected at most {MAX_UNIT_PIXELS:,}"
         problems.add((_SECTION, "mmu"), f"{text}. Give a smaller area or a larger rssize")
+    for name, text in _tolerance_problems(given, regular):
+        problems.add((_SECTION, name), text)
     areas, remarks = _areas(problems, grid)
     if (rows := len(squares) * len(areas)) > MAX_ROWS:
         text = f"{counted(len(squares), 'square')} and {counted(len(areas), 'area')} give {rows:,} combinations to plan"
@@ -115,8 +119,10 @@ def _grid(header: Header | None) -> GeoBox | None:
     return None if header is None else header.grid
 
 
-def _raster_problems(given: Simplification, headers: Mapping[str, Header]) -> Iterator[tuple[str, str]]:
-    """Problems of the types and the grids of the given rasters, with the option of each."""
+def _raster_problems(
+    given: Simplification, headers: Mapping[str, Header], grid: GeoBox | None
+) -> Iterator[tuple[str, str]]:
+    """Problems of the types and the grids of the given rasters, with the option of each; ``grid``: that of the map."""
     for name, header in headers.items():
         path, dtype = getattr(given, name), np.dtype(header.types[0])
         if name == "classification" and dtype.kind not in "iu":
@@ -125,10 +131,17 @@ def _raster_problems(given: Simplification, headers: Mapping[str, Header]) -> It
             yield name, f"{path}: pixels are {dtype}; expected numbers"
         if len(header.types) > 1:
             yield name, f"{path}: has {len(header.types)} bands; expected one. Select it with gdal_translate -b"
-        base = headers.get("classification")
-        if base is not None and (header.grid.crs != base.grid.crs or not share_pixels(header.grid, base.grid)):
+        if grid is not None and (header.grid.crs != grid.crs or not share_pixels(header.grid, grid)):
             text = f"{path}: pixels ({described(header.grid)}) are not aligned with those of the map"
-            yield name, f"{text} ({described(base.grid)}). Resample it with gdalwarp"
+            yield name, f"{text} ({described(grid)}). Resample it with gdalwarp"
+
+
+def _tolerance_problems(given: Simplification, grid: GeoBox) -> Iterator[tuple[str, str]]:
+    """Tolerances in other units than those of the map, such as metres of a map in degrees."""
+    pixel = min(resolution(grid))
+    for name in ("douglas", "hermite"):
+        if (value := getattr(given, name)) > MAX_TOLERANCE_PIXELS * pixel:
+            yield name, f"{value:g} map units are {value / pixel:,.0f} pixels; expected about a pixel, {pixel:.3g}"
 
 
 def _areas(problems: Problems, grid: GeoBox) -> tuple[tuple[str, ...], tuple[Remark, ...]]:

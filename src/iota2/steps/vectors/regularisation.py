@@ -172,13 +172,14 @@ def _copy_codes(source: Path, target: Path, sea: Sea | None) -> np.ndarray:
     """
     found: set[int] = set()
     with RasterReader(source) as reader:
-        grid, nodata = reader.geobox, reader.nodata
+        grid, nodata = reader.geobox, 0 if reader.nodata is None else reader.nodata
         inland = None if sea is None else _inland_polygons(sea, crs_name(grid))
         small = reader.dtype == np.uint8 and (sea is None or sea.code <= np.iinfo(np.uint8).max)
         profile = _profile(grid, "uint8" if small else "uint16")
         with RasterWriter(target, profile) as writer:
             for block in blocks("", grid, COPY_SHAPE):
-                labels = _codes(reader.read(block.geobox), nodata, source).astype(profile.dtype)
+                values = reader.read_data(block.geobox, nodata)[0]
+                labels = _codes(values, nodata, source).astype(profile.dtype)
                 if sea is not None and inland is not None:
                     _mark_sea(labels, block.geobox, inland, sea)
                 found.update(np.unique(labels).tolist())
@@ -187,10 +188,9 @@ def _copy_codes(source: Path, target: Path, sea: Sea | None) -> np.ndarray:
     return np.array(sorted(found - {0}), np.int64)
 
 
-def _codes(values: np.ndarray, nodata: float | None, source: Path) -> np.ndarray:
+def _codes(values: np.ndarray, nodata: float, source: Path) -> np.ndarray:
     """The values of a map with 0 for no data; InputError for values that are no codes."""
-    if nodata is not None:
-        values = np.where(values == nodata, 0, values)
+    values = np.where(values == nodata, 0, values)
     if values.dtype.kind not in "iu":
         raise InputError(f"{source}: pixels are {values.dtype}; expected class codes, which are whole numbers")
     least, most = int(values.min(initial=0)), int(values.max(initial=0))
