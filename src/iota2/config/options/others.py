@@ -448,8 +448,14 @@ class Simplification(Section):
         le=1000,
     )
     angle: bool = option(True, "Cut the corners of pixels.")
-    douglas: float = option(10, "Tolerance of the simplification of lines, map units; 0: none.", ge=0)
-    hermite: float = option(10, "Distance up to which corners of lines are rounded, map units; 0: none.", ge=0)
+    douglas: float = option(
+        10,
+        "Tolerance of the simplification of lines, map units: root of the area of a removed triangle; 0: none.",
+        ge=0,
+    )
+    hermite: float = option(
+        10, "Smoothing of lines: corners at segments longer than this, in map units, are rounded; 0: none.", ge=0
+    )
     mmu: float = option(
         1000,
         "Minimum area of a polygon, m²: smaller patches join the neighbour with the longest common border, of the same "
