@@ -132,7 +132,7 @@ def test_the_results_are_those_of_the_map_in_the_validation_polygons(case: Quant
             own = values[inside & np.isfinite(values)] - true
             # polygons are cut at regions, tiles and clear areas, where single pixels may differ
             assert row.residual == pytest.approx(own.mean(), abs=0.1)
-            assert row.pixels == pytest.approx(len(own), abs=2)
+            assert row.pixels == pytest.approx(len(own), rel=0.05, abs=3)
             errors.append(own)
     error = np.concatenate(errors).astype(float)
     found = metrics["seeds"]["1"]["all"]

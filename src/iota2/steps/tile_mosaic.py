@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +63,6 @@ class Product:
         ``owned``: the pixels of the block that each tile owns. ``shape``: rows and columns of the block.
         """
         nodata = self.profile.nodata or 0
-        missing = np.isnan if math.isnan(nodata) else partial(np.equal, nodata)
         values = np.full((self.profile.count, *shape), nodata, self.profile.dtype)
         flat = values.reshape(len(values), -1)
         for tile, pixels in owned.items():
@@ -76,7 +73,7 @@ class Product:
                 if found is None:
                     found = layers
                 else:
-                    np.copyto(found, layers, where=missing(found).all(axis=0))
+                    np.copyto(found, layers, where=(found == nodata).all(axis=0))
             if found is not None:
                 for target, layer in zip(flat, found, strict=True):
                     target[pixels.position] = layer
