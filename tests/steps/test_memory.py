@@ -24,7 +24,7 @@ from iota2.classifiers.forest import ForestClassifier
 from iota2.classifiers.models import save_model
 from iota2.compute.block_shapes import BlockShapes
 from iota2.compute.trees import Forest
-from iota2.core.graph import JobContext, Key, MultiplePaths, Paths, Resources
+from iota2.core.graph import MultiplePaths, Paths, Resources
 from iota2.core.grid import Block, blocks
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.recipe import TEMPORAL_FEATURES, FeatureRecipe, SensorRecipe
@@ -40,11 +40,10 @@ from iota2.io.series.reader import CubeReader
 from iota2.io.series.scene_file import scene_to_json, shifted
 from iota2.io.tables.classes import write_classes
 from iota2.steps.blocks import copy_shape, feature_shapes, fitting_threads, mask_shape, prediction_shapes
-from iota2.steps.classification.classification import fitting_shapes
 from iota2.steps.map_writers import Maps
 from iota2.steps.pixels import feature_blocks
 from iota2.steps.profiles import confidence_profile, label_profile, probability_profile
-from iota2.steps.tile_models import RegionFusion
+from iota2.steps.region_blocks import fitting_shapes
 from iota2.testing.products import Layer, write_product
 
 TILE = "T31TCJ"
@@ -269,8 +268,7 @@ def test_models_larger_than_the_memory_are_reported_and_use_the_smallest_blocks(
     save_model(random_forest_model(recipe, 500_000, np.random.default_rng(0)), tmp_path / "model", tmp_path / "card")
     models = MultiplePaths(RUNS, {("1", "", 0, ""): "model"})
     inp = Paths(tmp_path, {"models": models, "masks": MultiplePaths(("region",), {("1",): "m"})})
-    job = JobContext(inp, Paths(tmp_path, {}), Key(), RegionFusion(), Resources(memory=8 << 20))
-    shapes = fitting_shapes(job, scene, recipe, len(CODES))
+    shapes = fitting_shapes(inp, scene, recipe, len(CODES), Resources(memory=8 << 20))
     assert shapes.decoded == (16, 64)
     assert "iota2 run --memory" in caplog.text
 

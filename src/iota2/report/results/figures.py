@@ -69,7 +69,7 @@ def confusion_figure(confusion: Confusion, scores: Scores, nomenclature: Nomencl
     _draw_strips(axes, scores, layout)
     _draw_names(axes, names, layout)
     _draw_title(axes, confusion, scores, layout)
-    path.write_bytes(_png(figure))
+    path.write_bytes(png_of(figure))
 
 
 def map_quicklook(labels: np.ndarray, nomenclature: Nomenclature, pixel_size: float | None = None) -> bytes:
@@ -82,9 +82,9 @@ def map_quicklook(labels: np.ndarray, nomenclature: Nomenclature, pixel_size: fl
     present = [int(code) for code in np.unique(labels) if code != 0]
     for code in present:
         image[labels == code] = np.array(nomenclature.color(code)) / 255
-    figure, axes = _quicklook_figure(image, pixel_size, legend=(2.7, (len(present) + 1) * LEGEND_ROW_INCHES))
+    figure, axes = quicklook_figure(image, pixel_size, legend=(2.7, (len(present) + 1) * LEGEND_ROW_INCHES))
     _draw_legend(axes, present, nomenclature)
-    return _png(figure)
+    return png_of(figure)
 
 
 def confidence_quicklook(confidence: np.ndarray, pixel_size: float | None = None) -> bytes:
@@ -131,7 +131,7 @@ def reliability_figure(found: MapReliability) -> bytes:
     axes.spines[:].set(color="#c5cad1", linewidth=0.8)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), fontsize=9, frameon=False, borderaxespad=0.2)
-    return _png(figure)
+    return png_of(figure)
 
 
 def importance_figure(view: ImportanceView) -> bytes:
@@ -160,7 +160,7 @@ def importance_figure(view: ImportanceView) -> bytes:
         axes.tick_params(axis="x", labelsize=BAR_POINTS)
         axes.axvline(0, color=TEXT_COLOR, linewidth=0.8)
         axes.spines[["left", "top", "right"]].set_visible(False)
-    return _png(figure)
+    return png_of(figure)
 
 
 def _bar_limits(groups: Sequence[GroupImportance]) -> tuple[float, float]:
@@ -378,7 +378,7 @@ def _missing_glyphs_allowed() -> warnings.catch_warnings:
     return warnings.catch_warnings(action="ignore", category=UserWarning)
 
 
-def _png(figure: Figure) -> bytes:
+def png_of(figure: Figure) -> bytes:
     """The figure as PNG, without metadata that vary."""
     FigureCanvasAgg(figure)
     out = io.BytesIO()
@@ -387,7 +387,7 @@ def _png(figure: Figure) -> bytes:
     return out.getvalue()
 
 
-def _quicklook_figure(image: np.ndarray, pixel_size: float | None, legend: tuple[float, float]) -> tuple[Figure, Axes]:
+def quicklook_figure(image: np.ndarray, pixel_size: float | None, legend: tuple[float, float]) -> tuple[Figure, Axes]:
     """Figure with an image, a scale bar below, and space for ``legend`` (width, height in inches) on the right."""
     rows, columns = (max(1, side) for side in image.shape[:2])
     side = IMAGE_INCHES / max(rows, columns)
@@ -411,7 +411,7 @@ def _ramp_quicklook(
     """PNG of ``values`` (y, x) from 1 to ``most`` with a colour bar; 0 is white."""
     image = ramp(values / most)
     image[values == 0] = 1
-    figure, axes = _quicklook_figure(image, pixel_size, legend=(1.5, 2.6))
+    figure, axes = quicklook_figure(image, pixel_size, legend=(1.5, 2.6))
     place = axes.get_position()
     width, height = figure.get_size_inches()
     bar = figure.add_axes((place.x1 + 0.3 / width, place.y1 - 2.4 / height, 0.18 / width, 2.1 / height))
@@ -422,7 +422,7 @@ def _ramp_quicklook(
     bar.tick_params(labelsize=9, colors=TEXT_COLOR, length=2)
     bar.spines[:].set(color="#c5cad1", linewidth=0.8)
     bar.set_title(title, fontsize=9, color=TEXT_COLOR, loc="left", pad=7)
-    return _png(figure)
+    return png_of(figure)
 
 
 def _draw_legend(axes: Axes, codes: list[int], nomenclature: Nomenclature) -> None:

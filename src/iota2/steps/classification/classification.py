@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from functools import partial
-
-import numpy as np
-from odc.geo.geobox import GeoBox
+from dataclasses import replace
 
 from iota2 import layout
-from iota2.classifiers.models import model_bytes
-from iota2.compute.block_shapes import MIN_SHAPE, BlockShapes
-from iota2.compute.region_weights import WEIGHT_SCALE
 from iota2.config.learner import learned_features, learned_samples
 from iota2.config.options.schema import Config
 from iota2.core.cost import COMPONENT_SECONDS, READING_SECONDS, Cost, Facts, JobFacts
 from iota2.core.graph import JobContext, Resources, Step, only_for, optional
-from iota2.core.grid import Block, block_of, blocks, padded, part_rows
-from iota2.core.recipe import FeatureRecipe
-from iota2.core.scene import Scene
-from iota2.errors import ConfigError
+from iota2.core.grid import block_of, padded, part_rows
 from iota2.io.rasters.files import RasterReader
 from iota2.io.series.scene_file import read_feature_scene
 from iota2.io.tables.classes import read_classes
 from iota2.steps.blocks import IMAGE_THREADS, fitting_threads, halo_factor, prediction_shapes
 from iota2.steps.map_writers import open_maps
 from iota2.steps.pixels import feature_blocks
-from iota2.steps.tile_models import Area, RegionFusion, read_tile_models
+from iota2.steps.region_blocks import (
+    fitting_shapes,
+    mask_count,
+    open_region_blocks,
+    predictions_in_memory,
+    region_shapes,
+)
+from iota2.steps.tile_models import RegionFusion, read_tile_models
 
 log = logging.getLogger(__name__)
 
@@ -56,10 +51,11 @@ def run(job: JobContext[RegionFusion]) -> None:
     recipe = models.recipe
     rows = part_rows(job.key.part, scene.geobox.shape[0])
     strip = block_of(scene.tile, scene.geobox, rows, (0, scene.geobox.shape[1]))
-    use = fitting_threads(job.use, partial(_shapes, job, scene, recipe, len(classes.codes), halo=models.halo))
-    shapes = fitting_shapes(replace(job, use=use), scene, recipe, len(classes.codes), halo=models.halo)
+    count, halo = len(classes.codes), models.halo
+    use = fitting_threads(job.use, lambda use: region_shapes(job.inp, scene, recipe, count, use, halo=halo))
+    shapes = fitting_shapes(job.inp, scene, recipe, count, use, halo=halo)
     with ExitStack() as stack:
-        regions = _RegionBlocks.opened(job, scene.geobox, shapes.computed, stack)
+        regions = open_region_blocks(job.inp, scene.geobox, shapes.computed, stack)
         maps = open_maps(job.out, strip.geobox, classes, stack)
         segments = stack.enter_context(RasterReader(job.inp.segments)) if "segments" in job.inp else None
         order = shapes.in_order(scene.tile, scene.geobox, rows)
@@ -71,98 +67,6 @@ def run(job: JobContext[RegionFusion]) -> None:
             for result in models.results(known, areas, use.threads):
                 maps.write(block, result)
             del features, known  # so that only one block of features is in memory
-
-
-def fitting_shapes(job: JobContext, scene: Scene, recipe: FeatureRecipe, classes: int, *, halo: int = 0) -> BlockShapes:
-    """Rows and columns of blocks that fit the job's memory together with the models.
-
-    ``halo``: pixels around a block on which predictions depend. If no shape fits, the smallest shape is returned and a
-    warning is logged.
-    """
-    try:
-        return _shapes(job, scene, recipe, classes, job.use, halo=halo)
-    except ConfigError:
-        log.warning(
-            "%d models take %d MB, more than the %d MB of a job. Increase the memory of jobs: iota2 run --memory",
-            len(job.inp.all("models")),
-            _model_bytes(job) >> 20,
-            job.use.memory >> 20,
-        )
-        return BlockShapes(MIN_SHAPE, MIN_SHAPE, MIN_SHAPE)
-
-
-def _shapes(
-    job: JobContext, scene: Scene, recipe: FeatureRecipe, classes: int, use: Resources, *, halo: int
-) -> BlockShapes:
-    """Rows and columns of blocks that fit ``use`` together with the models; ConfigError if none fits."""
-    blended = "weights" in job.inp
-    of_region = Counter((key.region, key.seed) for key in job.inp.all("models"))
-    return prediction_shapes(
-        scene,
-        recipe,
-        use,
-        classes,
-        regions=_masks(len(job.inp.all("masks")), blended),
-        model_bytes=_model_bytes(job),
-        predictions=_predictions_in_memory(max(of_region.values()), blended),
-        halo=halo,
-    )
-
-
-def _masks(regions: int, blended: bool) -> int:
-    """Number of masks of regions in memory; the weights of a region, of two bytes, count as two."""
-    return regions * (1 + 2 * blended)
-
-
-def _predictions_in_memory(models: int, blended: bool) -> int:
-    """Number of predictions that are in memory at once, for the ``models`` of a region and their fusions."""
-    return (1 if models == 1 else 2 * models + 2) + (3 if blended else 0)
-
-
-def _model_bytes(job: JobContext) -> int:
-    """Memory of all models."""
-    return sum(map(model_bytes, job.inp.all("models").values()))
-
-
-@dataclass(frozen=True)
-class _RegionBlocks:
-    """Selection of the blocks that contain pixels of a region."""
-
-    masks: Mapping[str, RasterReader]
-    """Areas of the regions, by name."""
-    weights: Mapping[str, RasterReader]
-    """Weights of the regions near borders, by name; empty without blending."""
-    geobox: GeoBox
-    """Grid of the tile."""
-    shape: tuple[int, int]
-    """Rows and columns of the blocks that are classified at once."""
-
-    @classmethod
-    def opened(cls, job: JobContext, geobox: GeoBox, shape: tuple[int, int], stack: ExitStack) -> _RegionBlocks:
-        """With the rasters of the job, which ``stack`` closes."""
-
-        def readers(name: str) -> dict[str, RasterReader]:
-            paths = job.inp.each(name) if name in job.inp else ()
-            return {key.region: stack.enter_context(RasterReader(path)) for key, path in paths}
-
-        return cls(readers("masks"), readers("weights"), geobox, shape)
-
-    def inside(self, whole: Block) -> list[tuple[Block, dict[str, Area]]]:
-        """Blocks inside ``whole`` that contain pixels of a region, each with the areas of all regions."""
-        found = []
-        own = {region: mask.read(whole.geobox) > 0 for region, mask in self.masks.items()}
-        weights = {region: weight.read(whole.geobox) for region, weight in self.weights.items()}
-        for block in blocks(whole.tile, self.geobox, self.shape, whole.rows, whole.cols):
-            areas = {
-                region: Area(
-                    whole.cut(mask, block),
-                    whole.cut(weights[region], block) / np.float32(WEIGHT_SCALE) if weights else None,
-                )
-                for region, mask in own.items()
-            }
-            if any(area.own.any() for area in areas.values()):
-                found.append((block, areas))
-        return found
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:
@@ -200,8 +104,8 @@ def block_shape(config: Config, facts: Facts, tile: str, use: Resources) -> tupl
     names = facts.regions[tile]
     together = facts.sources * max((facts.submodels.get(name, 1) for name in names), default=1)
     blended = layout.with_boundary_fusion(config)
-    predictions = _predictions_in_memory(together, blended)
-    masks = _masks(len(names), blended)
+    predictions = predictions_in_memory(together, blended)
+    masks = mask_count(len(names), blended)
     return prediction_shapes(
         facts.scenes[tile],
         facts.recipe,

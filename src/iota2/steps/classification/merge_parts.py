@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 from iota2 import layout
 from iota2.config.options.schema import Config
 from iota2.core.cost import Cost, JobFacts
-from iota2.core.graph import Artifact, JobContext, Key, Resources, Step, only_for
-from iota2.core.grid import blocks
-from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
+from iota2.core.graph import Artifact, JobContext, Step, only_for
 from iota2.io.series.scene_file import read_scene
 from iota2.io.tables.classes import read_classes
-from iota2.steps.blocks import WRITING_THREADS, copy_shape
+from iota2.steps.blocks import WRITING_THREADS
 from iota2.steps.profiles import choice_profile, confidence_profile, label_profile, probability_profile
+from iota2.steps.strips import join_strips
 
 
 def run(job: JobContext) -> None:
@@ -28,17 +26,7 @@ def run(job: JobContext) -> None:
     }
     for name, profile in profiles.items():
         for path in job.out.all(name).values() if name in job.out else ():
-            _join(job.inp.all(name), path, profile, job.use)
-
-
-def _join(parts: Mapping[Key, Path], path: Path, profile: RasterProfile, use: Resources) -> None:
-    """Write a raster on the tile's grid from its strips."""
-    shape = copy_shape(use, profile.pixel_bytes)
-    with RasterWriter(path, profile) as writer:
-        for part in parts.values():
-            with RasterReader(part) as reader:
-                for block in blocks("", reader.geobox, shape):
-                    writer.write(block, reader.read_bands(block.geobox))
+            join_strips(job.inp.all(name).values(), path, profile, job.use)
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:

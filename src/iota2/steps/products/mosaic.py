@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 from odc.geo.geobox import GeoBox
 
 from iota2 import layout
@@ -15,12 +13,11 @@ from iota2.classifiers.calibrated import ModelCalibration
 from iota2.classifiers.models import read_calibration, read_training
 from iota2.config.options.schema import Config
 from iota2.core.cost import READING_SECONDS, Cost, JobFacts
-from iota2.core.graph import SOURCES, JobContext, Resources, Step, only_for, optional
-from iota2.core.grid import blocks
+from iota2.core.graph import SOURCES, JobContext, Step, only_for, optional
 from iota2.core.nomenclature import Nomenclature
 from iota2.io.files.atomic import write_text
-from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter, raster_geobox
-from iota2.io.rasters.ownership import OwnedPixels, TileOwnership, product_grid
+from iota2.io.rasters.files import RasterProfile, raster_geobox
+from iota2.io.rasters.ownership import TileOwnership, product_grid
 from iota2.io.rasters.qgis import (
     choice_style,
     class_style,
@@ -33,7 +30,7 @@ from iota2.io.rasters.qgis import (
 )
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.vectors import read_vector
-from iota2.steps.blocks import COPY_SHAPE, WRITING_THREADS
+from iota2.steps.blocks import WRITING_THREADS
 from iota2.steps.profiles import (
     entropy_profile,
     likely_classes_profile,
@@ -41,7 +38,7 @@ from iota2.steps.profiles import (
     percent_confidence_profile,
     probability_profile,
 )
-from iota2.steps.tile_mosaic import mosaic_shape, owned_blocks
+from iota2.steps.tile_mosaic import Product, maximum_of, validity_product, write_products
 
 PROBABILITY, AGREEMENT = "probability of the label", "agreement of the models of a region"
 """Descriptions of the confidence of labels, and of labels for which models voted."""
@@ -86,42 +83,6 @@ def params(config: Config) -> MosaicParams:
     return MosaicParams(config.chain.proj, config.chain.spatial_resolution, given.smoothing, votes, share)
 
 
-@dataclass(frozen=True)
-class Product:
-    """One or more output rasters with the same pixels, and the tile rasters they are made from."""
-
-    targets: Sequence[tuple[Path, RasterProfile]]
-    sources: Mapping[str, Sequence[Path]]
-    """Rasters by tile, all on the tile's grid. Among several, the first with data at a pixel is used."""
-
-    @property
-    def profile(self) -> RasterProfile:
-        """Data type, bands and nodata value."""
-        return self.targets[0][1]
-
-    def pixels(self, owned: Mapping[str, OwnedPixels], shape: tuple[int, int]) -> np.ndarray:
-        """Pixels (band, y, x) of a block, each from the tile that owns it; nodata where no raster has data.
-
-        ``owned``: the pixels of the block that each tile owns. ``shape``: rows and columns of the block.
-        """
-        nodata = self.profile.nodata or 0
-        values = np.full((self.profile.count, *shape), nodata, self.profile.dtype)
-        flat = values.reshape(len(values), -1)
-        for tile, pixels in owned.items():
-            found = None
-            for path in self.sources[tile]:
-                with RasterReader(path) as reader:
-                    layers = reader.at(pixels.row, pixels.col, fill=nodata)
-                if found is None:
-                    found = layers
-                else:
-                    np.copyto(found, layers, where=(found == nodata).all(axis=0))
-            if found is not None:
-                for target, layer in zip(flat, found, strict=True):
-                    target[pixels.position] = layer
-        return values
-
-
 def run(job: JobContext[MosaicParams]) -> None:
     """Write map, coloured map, styles, confidence, validity and probabilities."""
     envelopes = {key.tile: read_vector(path).geometry for key, path in job.inp.each("envelopes")}
@@ -131,17 +92,17 @@ def run(job: JobContext[MosaicParams]) -> None:
     grid = product_grid(envelopes, next(iter(grids.values())), given.proj, given.resolution)
     ownership = TileOwnership(envelopes, grid)
     classes = read_classes(job.inp.classes)
-    products = [_validity_product(job, validity, ownership.geobox)]
+    products = [validity_product(job.out.validity, validity, ownership.geobox)]
     for key, _ in job.out.each("map"):
         products += _seed_products(job, key.seed, classes, ownership.geobox)
-    _write_products(products, ownership, grids, job.use)
+    write_products(products, ownership, grids, job.use)
     _write_styles(job, classes)
 
 
 def _write_styles(job: JobContext, classes: Nomenclature) -> None:
     """Write the QGIS styles of the products and of the tiles' rasters, each next to its raster."""
     classified, confident = class_style(classes), confidence_style()
-    observed = validity_style(_maximum(job.out.validity))
+    observed = validity_style(maximum_of(job.out.validity))
     styles = {
         "style": classified,
         "colors_style": classified,
@@ -167,12 +128,6 @@ def _write_styles(job: JobContext, classes: Nomenclature) -> None:
     for name, style in styles.items():
         for path in job.out.all(name).values() if name in job.out else ():
             write_text(path, style)
-
-
-def _maximum(path: Path) -> int:
-    """Maximum pixel value of a raster."""
-    with RasterReader(path) as reader:
-        return max(int(reader.read(block.geobox).max()) for block in blocks("", reader.geobox, COPY_SHAPE))
 
 
 def _seed_products(job: JobContext[MosaicParams], seed: int, classes: Nomenclature, geobox: GeoBox) -> list[Product]:
@@ -257,13 +212,6 @@ def _confidence_kind(found: ModelCalibration | None) -> str:
     return f"calibrated probability ({found.calibration.name})"
 
 
-def _validity_product(job: JobContext, sources: Mapping[str, Path], geobox: GeoBox) -> Product:
-    """Mosaic of the number of clear dates."""
-    dtype = "uint16" if any(_dtype(path) == "uint16" for path in sources.values()) else "uint8"
-    profile = RasterProfile(geobox, dtype, nodata=0, overviews="nearest")
-    return Product([(job.out.validity, profile)], {tile: [path] for tile, path in sources.items()})
-
-
 def _sources(job: JobContext, name: str, seed: int, source: str | None = None) -> dict[str, list[Path]]:
     """Paths by tile for one seed, and one ``source`` unless it is None; files of regions are sorted by region name."""
     found: dict[str, list[Path]] = {}
@@ -271,29 +219,6 @@ def _sources(job: JobContext, name: str, seed: int, source: str | None = None) -
         if key.seed == seed and (source is None or key.source == source):
             found.setdefault(key.tile, []).append(path)
     return found
-
-
-def _write_products(
-    products: Sequence[Product], ownership: TileOwnership, grids: Mapping[str, GeoBox], use: Resources
-) -> None:
-    """Write all products in one pass; each pixel is the nearest pixel of the tile that owns the position.
-
-    The owners of the pixels of a block, and their positions on the tiles, are computed once for all products. The files
-    of the tiles are opened again for each block, because there can be thousands of them.
-    """
-    shape = mosaic_shape(use, max(product.profile.pixel_bytes for product in products))
-    with ExitStack() as stack:
-        writers = [[stack.enter_context(RasterWriter(*target)) for target in p.targets] for p in products]
-        for block, owned in owned_blocks(ownership, grids, shape):
-            for product, targets in zip(products, writers, strict=True):
-                values = product.pixels(owned, block.shape)
-                for writer in targets:
-                    writer.write(block, values)
-
-
-def _dtype(path: Path) -> str:
-    with RasterReader(path) as reader:
-        return reader.dtype.name
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:

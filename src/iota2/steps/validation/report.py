@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-import platform
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from statistics import median
 
 import geopandas as gpd
 import numpy as np
-from odc.geo.geobox import GeoBox
-from pydantic import BaseModel
 
-from iota2 import __version__, layout
-from iota2.config.options.schema import Config, describe
+from iota2 import layout
+from iota2.config.options.schema import Config
 from iota2.core.graph import Artifact, JobContext, Step, optional
 from iota2.core.grid import blocks, resolution
 from iota2.core.importance import importance_from_json
@@ -29,7 +25,7 @@ from iota2.core.tables import Confusion
 from iota2.core.words import counted, printable
 from iota2.io.files.atomic import replacing, write_json, write_text
 from iota2.io.files.crs import units_per_metre
-from iota2.io.rasters.files import RasterReader, decimated
+from iota2.io.rasters.files import RasterReader
 from iota2.io.rasters.ownership import TileOwnership
 from iota2.io.series.scene_file import read_scene
 from iota2.io.tables.alignments import Alignment, read_alignments, unaligned_remarks
@@ -37,12 +33,11 @@ from iota2.io.tables.polygon_losses import read_losses_csv
 from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.remark_lists import read_remarks
 from iota2.io.tables.vectors import read_vector
-from iota2.options import Options
 from iota2.report.results.fused_models import FusedModels
 from iota2.report.results.fusion import NOT_AN_INTERVAL, FusionReport, fusion_results
 from iota2.report.results.importance import ImportanceView, importance_view, importances_json
 from iota2.report.results.names import FUSION, of_first_seed
-from iota2.report.results.page import AlignedSeries, Picture, ReportData, Series, render_report
+from iota2.report.results.page import AlignedSeries, Picture, ReportData, render_report
 from iota2.report.results.reductions import reductions_json
 from iota2.report.results.reliability import ReliabilityData
 from iota2.report.results.samples import model_samples_json
@@ -51,11 +46,8 @@ from iota2.steps.blocks import COPY_SHAPE
 from iota2.steps.drawing import figures_module
 from iota2.steps.fused_runs import FusionParams, fusion_params
 from iota2.steps.learned_models import TRAINING_OPTIONS, LearnedModels, fused_models
+from iota2.steps.report_parts import changed_options, in_metres, quicklook, series_of, versions
 from iota2.steps.run_results import read_run_results
-
-MAX_QUICKLOOK_PIXELS = 1_000_000
-LIBRARIES = ("numpy", "scikit-learn", "rasterio", "numba")
-"""Libraries whose versions are reported."""
 
 
 @dataclass(frozen=True)
@@ -97,16 +89,10 @@ class ReportParams:
 
 def params(config: Config) -> ReportParams:
     """The options shown in the report."""
-    effective = (one._replace(value=_effective(one.value)) for one in describe(config))
-    changed = [
-        setting
-        for setting in effective
-        if setting.value != setting.default and f"{setting.section}.{setting.key}" not in TRAINING_OPTIONS
-    ]
     others = layout.REPORT, *layout.FEATURES, *layout.SEGMENT_PRODUCTS
     return ReportParams(
         title=config.chain.output_path.name,
-        options={f"{s.section}.{s.key}": _value_text(s.value) for s in changed},
+        options={name: text for name, text in changed_options(config).items() if name not in TRAINING_OPTIONS},
         files=tuple(one for one in layout.products() if one not in others and one.when(config)),
         runs=config.arg_train.runs,
         bayesian=config.arg_classification.smoothing == "bayesian",
@@ -194,7 +180,7 @@ def _page(
     labels = _shown_map(job, confusions)
     with RasterReader(labels) as reader:
         geobox = reader.geobox
-    pixel_area = float(np.prod(resolution(geobox))) / units_per_metre(geobox.crs) ** 2 if _in_metres(geobox) else 0.0
+    pixel_area = float(np.prod(resolution(geobox))) / units_per_metre(geobox.crs) ** 2 if in_metres(geobox) else 0.0
     return ReportData(
         title=job.params.title,
         nomenclature=classes,
@@ -203,7 +189,7 @@ def _page(
         mapped=_map_pixels(labels, TileOwnership(_envelopes(job), geobox), classes),
         pixel_area=pixel_area,
         tiles=tuple(scene.tile for scene in scenes),
-        series=_series(scenes),
+        series=series_of(scenes),
         aligned=tuple(one for tile, path in _alignments(job) for one in _aligned_series(tile, path)),
         map=_map_picture(job, confusions, classes),
         pictures=(
@@ -211,12 +197,12 @@ def _page(
             Picture(
                 "Validity",
                 layout.FINAL_VALIDITY.about,
-                figures_module().validity_quicklook(*_quicklook(job.inp.validity)),
+                figures_module().validity_quicklook(*quicklook(job.inp.validity)),
             ),
         ),
         files=_files(job, [scene.tile for scene in scenes]),
         segments_picture=_segments_picture(job),
-        versions=tuple(_versions().items()),
+        versions=tuple(versions().items()),
     )
 
 
@@ -244,7 +230,7 @@ def _shown_map(job: JobContext[ReportParams], seeds: Collection[int]) -> Path:
 
 def _map_picture(job: JobContext[ReportParams], seeds: Collection[int], classes: Nomenclature) -> Picture:
     """The map; undecided pixels of a fusion are shown like pixels that are not classified."""
-    small, pixel_size = _quicklook(_shown_map(job, seeds))
+    small, pixel_size = quicklook(_shown_map(job, seeds))
     png = figures_module().map_quicklook(np.where(np.isin(small, classes.codes), small, 0), classes, pixel_size)
     fusion = job.params.fusion
     if fusion is None:
@@ -260,22 +246,7 @@ def _confidence_picture(job: JobContext[ReportParams], seeds: Collection[int]) -
     else:
         title, about = of_first_seed("Confidence", seeds), layout.FINAL_CONFIDENCE.about
         path = job.inp.at("confidence", seed=min(seeds))
-    return Picture(title, about, figures_module().confidence_quicklook(*_quicklook(path)))
-
-
-def _quicklook(path: Path) -> tuple[np.ndarray, float | None]:
-    """Decimated raster and its pixel size in metres; the size is None if the map is in degrees."""
-    small = decimated(path, MAX_QUICKLOOK_PIXELS)
-    with RasterReader(path) as reader:
-        geobox = reader.geobox
-    if not _in_metres(geobox):
-        return small, None
-    return small, resolution(geobox)[0] * geobox.shape[1] / small.shape[1] / units_per_metre(geobox.crs)
-
-
-def _in_metres(geobox: GeoBox) -> bool:
-    """Whether lengths on a grid can be given in metres: not in degrees, or without projection."""
-    return geobox.crs is not None and bool(geobox.crs.projected)
+    return Picture(title, about, figures_module().confidence_quicklook(*quicklook(path)))
 
 
 def _envelopes(job: JobContext) -> dict[str, gpd.GeoSeries]:
@@ -291,20 +262,6 @@ def _map_pixels(path: Path, ownership: TileOwnership, classes: Nomenclature) -> 
             owned += sum(int(np.count_nonzero(where)) for where in ownership.of(block).values())
     counts[0] = owned - counts[1:].sum()
     return {code: int(counts[code]) for code in (0, *classes.codes) if counts[code]}
-
-
-def _series(scenes: list[Scene]) -> tuple[Series, ...]:
-    return tuple(
-        Series(
-            sensor.spec.name,
-            scene.tile,
-            len(sensor.by_day),
-            sensor.days[0].isoformat(),
-            sensor.days[-1].isoformat(),
-        )
-        for scene in scenes
-        for sensor in scene.series
-    )
 
 
 def _notes(job: JobContext) -> tuple[str, ...]:
@@ -372,7 +329,7 @@ def _importance(job: JobContext) -> ImportanceView | None:
 
 def _provenance(job: JobContext[ReportParams], scenes: list[Scene], learned: LearnedModels) -> dict[str, object]:
     """Inputs, models, options and software of the map, for ``metrics.json``."""
-    dates = [f"{s.tile}: {counted(s.count, 'date')} of {s.sensor}, {s.first} to {s.last}" for s in _series(scenes)]
+    dates = [f"{s.tile}: {counted(s.count, 'date')} of {s.sensor}, {s.first} to {s.last}" for s in series_of(scenes)]
     return {
         "title": job.params.title,
         "series": dates,
@@ -383,7 +340,7 @@ def _provenance(job: JobContext[ReportParams], scenes: list[Scene], learned: Lea
         "sensor_combinations": combinations_json(learned.combinations),
         "grid_searches": {search.title: search.scores for search in learned.searches},
         "configuration": dict(job.params.options),
-        "versions": _versions(),
+        "versions": versions(),
     }
 
 
@@ -394,23 +351,6 @@ def _samples(job: JobContext) -> list[dict[str, object]]:
         for key, path in job.inp.each("losses")
         for fate in read_losses_csv(path)
     ]
-
-
-def _versions() -> dict[str, str]:
-    libraries = {name: version(name) for name in LIBRARIES}
-    return {"iota2": __version__, "python": platform.python_version(), **libraries}
-
-
-def _effective(value: object) -> object:
-    """A value of the configuration without options that have no effect."""
-    return value.effective() if isinstance(value, Options) else value
-
-
-def _value_text(value: object) -> str:
-    """A value of the configuration as text."""
-    if isinstance(value, tuple):
-        return ", ".join(str(item) for item in value)
-    return value.model_dump_json(exclude_defaults=True, by_alias=True) if isinstance(value, BaseModel) else str(value)
 
 
 STEP = Step(
