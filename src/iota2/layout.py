@@ -153,11 +153,23 @@ class OutputOptions(Protocol):
     @property
     def multi_run_fusion(self) -> _MultiRunFusion: ...
     @property
+    def quantity(self) -> bool: ...
+    @property
     def sensor_models(self) -> bool: ...
     @property
     def features_map(self) -> _FeaturesMap: ...
     @property
     def obia(self) -> _Obia: ...
+
+
+def with_quantity(config: OutputOptions) -> bool:
+    """Whether the map contains a quantity instead of classes."""
+    return config.quantity
+
+
+def with_classes(config: OutputOptions) -> bool:
+    """Whether the map contains classes."""
+    return not config.quantity
 
 
 def with_submodels(config: OutputOptions) -> bool:
@@ -587,10 +599,18 @@ SPLIT_GROUPS = Artifact(
     "Number of the group of each reference polygon (with `split_field` or `split_distance`).",
     when=with_split_groups,
 )
-CLASSES = Artifact("config_model/classes.json", "Classes: label, code in the map, name, colour.")
+CLASSES = Artifact(
+    "config_model/classes.json",
+    "Classes: label, code in the map, name, colour. For a quantity: groups of values, by which samples are divided.",
+)
 CODES = Artifact(
     "config_model/codes.json",
     "Codes and labels of the classes. After a change of names or colours, the classification is not repeated.",
+)
+TARGET_VALUES = Artifact(
+    "config_model/values.csv",
+    "Value of the quantity of each reference polygon, by row of the file.",
+    when=with_quantity,
 )
 FORMATTED = Artifact("formattingVectors/{tile}.shp", "Reference polygons cut by tile, region and validity.")
 POLYGON_PIXELS = Artifact(
@@ -1368,6 +1388,72 @@ RELIABILITY_FIGURE = Artifact(
     "Figure of the reliability of the confidence: share of correct validation pixels by confidence.",
     role="product",
 )
+# ---- maps of a quantity
+PART_VALUES = Artifact(
+    "classif/tmpClassif/{tile}_part_{part}_values_seed_{seed}.tif",
+    "Values of a strip of the tile, and widths of their intervals.",
+    when=with_quantity,
+)
+TILE_VALUES = Artifact(
+    "final/TMP/{tile}_values_seed_{seed}.tif",
+    "Values on the tile, and widths of their intervals.",
+    when=with_quantity,
+)
+TILE_VALUES_STYLE = Artifact(
+    "final/TMP/{tile}_values_seed_{seed}.qml",
+    "QGIS style of the values on the tile: that of the map.",
+    when=with_quantity,
+    role="note",
+)
+VALUE_MAP = Artifact(
+    "final/Regression_Seed_{seed}.tif",
+    "The map of the quantity; NaN where there is no value.",
+    when=with_quantity,
+    role="product",
+)
+VALUE_MAP_STYLE = Artifact(
+    "final/Regression_Seed_{seed}.qml",
+    "QGIS style of the map of the quantity: a ramp over most of its values.",
+    when=with_quantity,
+    role="note",
+)
+WIDTH_MAP = Artifact(
+    "final/Uncertainty_Seed_{seed}.tif",
+    "Width of the 90 % interval of each value, in its unit; NaN where there is no value or no interval.",
+    when=with_quantity,
+    role="product",
+)
+WIDTH_MAP_STYLE = Artifact(
+    "final/Uncertainty_Seed_{seed}.qml",
+    "QGIS style of the widths of intervals: a ramp over most of them.",
+    when=with_quantity,
+    role="note",
+)
+TILE_VALUE_PIXELS = Artifact(
+    "final/TMP/{tile}_values_seed_{seed}.npz",
+    "Validation pixels of the tile: polygon, region, value in the map, width of its interval.",
+    when=with_quantity,
+)
+RESIDUALS = Artifact(
+    "final/Residuals_Seed_{seed}.gpkg",
+    "Validation polygons with the true value, the mean of the map, and the residual: map minus truth.",
+    when=with_quantity,
+    role="product",
+)
+RESIDUALS_STYLE = Artifact(
+    "final/Residuals_Seed_{seed}.qml",
+    "QGIS style of the validation polygons by residual.",
+    when=with_quantity,
+    role="note",
+)
+SCATTER_FIGURE = Artifact(
+    "final/Scatter_Seed_{seed}.png",
+    "Values of the map against true values of validation pixels, with their density.",
+    when=with_quantity,
+    role="product",
+)
+
+# ---- validation of classes
 CONFUSION_FIGURE = Artifact(
     "final/Confusion_Matrix_Classif_Seed_{seed}.png", "Figure of the confusion matrix.", role="product"
 )
@@ -1397,9 +1483,14 @@ IMPORTANCE = Artifact(
     role="product",
 )
 CLASS_TABLE = Artifact(
-    "final/Classif_table.csv", "User label, code in the map and colour of each class.", role="product"
+    "final/Classif_table.csv",
+    "User label, code in the map and colour of each class.",
+    when=with_classes,
+    role="product",
 )
 REPORT = Artifact("final/report.html", "Map, confidence, validity and accuracy on one page.", role="product")
+QUANTITY_PRODUCTS = (VALUE_MAP, WIDTH_MAP, FINAL_VALIDITY, RESIDUALS, SCATTER_FIGURE, RESULTS, METRICS)
+"""Products of a map of a quantity, apart from the report."""
 
 # ---- fusion of runs
 MERGED_MAP = Artifact(

@@ -15,6 +15,7 @@ from iota2.classifiers.base import Model, ModelError
 from iota2.classifiers.registry import SCIKIT, regressor_of, validate_options
 from iota2.classifiers.scikit import predictor_of_values
 from iota2.classifiers.scikit.build import Method, estimator_of, names_of
+from iota2.classifiers.scikit.cost import Size, pixel_seconds, training_memory, training_seconds
 from iota2.classifiers.scikit.regressor import ScikitRegressor
 from iota2.classifiers.scikit.specification import Specification
 from iota2.compute.quantiles import quantile_edges, quantile_groups
@@ -201,3 +202,16 @@ def test_few_and_equal_values_make_fewer_groups(values: list[float], groups: lis
     given = np.array(values, float)
     assert quantile_groups(given).tolist() == groups
     assert (np.diff(quantile_edges(given)) > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("regressor", "classifier"),
+    [("RandomForestRegressor", "RandomForestClassifier"), ("SVR", "SVC"), ("MLPRegressor", "MLPClassifier")],
+)
+def test_estimates_are_those_of_the_classifier_of_the_same_method(regressor: str, classifier: str) -> None:
+    size = Size(2000, 100, 1)
+    values, classes = estimator_of(regressor, {}, "regressor"), estimator_of(classifier, {})
+    if regressor == "RandomForestRegressor":
+        assert training_seconds(values, size) == training_seconds(classes, size) > 1
+    assert pixel_seconds(values, size) == pixel_seconds(classes, size)
+    assert training_memory(values, size) == training_memory(classes, size)

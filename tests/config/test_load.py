@@ -412,7 +412,7 @@ def test_a_key_given_twice_by_two_names_or_in_two_sections_is_an_error(world: Pa
         ("arg_train", "features_from_raw_dates : True"),
         ("chain", "l8_usgs_thermal_path : 'x'"),
         ("chain", "last_step : vectorisation"),
-        ("builders", "builders_class_name : [I2Regression]"),
+        ("builders", "builders_class_name : [I2Vectorization]"),
         ("builders", "builders_class_name : [i2_classification, i2_vectorization]"),
         ("sensors_data_interpolation", "write_outputs : True"),
     ],

@@ -51,6 +51,7 @@ def aligned(**options: Any) -> dict[str, dict[str, Any]]:
     return {"coregistration": {"vhr_path": "reference.tif", **options}}
 
 
+QUANTITY = {"builders": {"builders_class_name": ["I2Regression"]}}
 CASES = (
     Case(
         "user_functions_given",
@@ -379,7 +380,34 @@ CASES = (
         refused=False,
     ),
     Case(
-        "scikit_options_known",
+        "regressor_options_known",
+        "'libsvm' predicts classes, not a quantity; expected one of rf, trees",
+        sections=QUANTITY | {"arg_train": {"classifier": "libsvm"}},
+    ),
+    Case(
+        "regressor_options_known",
+        "classifier.rf.nbtree: unknown option; did you mean 'classifier.rf.nbtrees'",
+        sections=QUANTITY | {"arg_train": {"otb_classifier_options": {"classifier.rf.nbtree": 3}}},
+    ),
+    Case(
+        "regressor_options_known",
+        "model_type: scikit-learn has no regressor 'SVC'; did you mean 'SVR'?",
+        sections=QUANTITY | {"scikit_models_parameters": {"model_type": "SVC"}},
+    ),
+    Case(
+        "regressor_options_known",
+        "standardization: SVR weights features by their units",
+        sections=QUANTITY | {"scikit_models_parameters": {"model_type": "SVR"}},
+        refused=False,
+    ),
+    Case(
+        "regressor_options_known",
+        "'byclass' needs classes; choose another strategy",
+        sections=QUANTITY
+        | {"arg_train": {"sample_selection": {"strategy": "byclass", "strategy.byclass.in": "mine.yaml"}}},
+    ),
+    Case(
+        "scikit_options_used",
         "standardization: has no effect: model_type is None",
         sections={"scikit_models_parameters": {"standardization": True}},
         refused=False,

@@ -28,6 +28,7 @@ from iota2.io.rasters.qgis import (
     confidence_style,
     difference_style,
     entropy_style,
+    graduated_style,
     likely_classes_style,
     margin_style,
     paletted_style,
@@ -42,6 +43,9 @@ from iota2.io.tables.polygon_tables import write_geopackage, write_polygons
 NAMES = ('blé & "maïs" <dur>', "eau", "a\x00b\ud800")
 CLASSES = Nomenclature((3, 211, 300), NAMES, ((255, 85, 0), (0, 0, 9), (1, 2, 3)), (3, 211, 300))
 STYLED = {
+    layout.VALUE_MAP: layout.VALUE_MAP_STYLE,
+    layout.WIDTH_MAP: layout.WIDTH_MAP_STYLE,
+    layout.TILE_VALUES: layout.TILE_VALUES_STYLE,
     layout.MAP: layout.MAP_STYLE,
     layout.COLOR_MAP: layout.COLOR_MAP_STYLE,
     layout.FINAL_CONFIDENCE: layout.CONFIDENCE_STYLE,
@@ -110,6 +114,19 @@ def test_the_style_of_the_map_has_exactly_the_classes_with_names_and_colours() -
         ("211", "#000009", "eau", "255"),
         ("300", "#010203", "a�b�", "255"),
     ]
+
+
+def test_the_style_of_numbers_of_polygons_has_open_outer_ranges() -> None:
+    found = ElementTree.fromstring(graduated_style("residual", [-3, -1, 1, 3], ["#0000ff", "#ffffff", "#ff0000"]))
+    renderer = found.find("renderer-v2")
+    assert renderer is not None
+    assert (renderer.get("type"), renderer.get("attr")) == ("graduatedSymbol", "residual")
+    ranges = [(float(one.get("lower", "")), float(one.get("upper", ""))) for one in renderer.iterfind("ranges/range")]
+    assert ranges == [(-1e300, -1), (-1, 1), (1, 1e300)]
+    labels = [one.get("label") for one in renderer.iterfind("ranges/range")]
+    assert labels == ["below -1", "-1 to 1", "above 1"]
+    colours = [one.get("v") for one in renderer.iterfind("symbols/symbol/layer/prop[@k='color']")]
+    assert colours == ["0,0,255,255", "255,255,255,255", "255,0,0,255"]
 
 
 def test_the_style_of_polygons_has_a_symbol_for_each_class_and_one_for_all_others() -> None:

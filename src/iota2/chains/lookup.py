@@ -12,6 +12,7 @@ from iota2.chains.classification import CLASSIFICATION
 from iota2.chains.features_map import FEATURES_MAP
 from iota2.chains.features_tiler import FEATURES_TILER
 from iota2.chains.obia import OBIA
+from iota2.chains.regression import REGRESSION
 from iota2.chains.user_builders import builders_in, python_files
 from iota2.config.options.schema import Config
 from iota2.core.builder import Builder, Chain
@@ -20,15 +21,14 @@ from iota2.core.words import did_you_mean, normalised_name
 from iota2.errors import ConfigError, UserError
 from iota2.options import NOT_YET
 
-BUILDERS: tuple[Builder, ...] = (CLASSIFICATION, OBIA, FEATURES_MAP, FEATURES_TILER)
+BUILDERS: tuple[Builder, ...] = (CLASSIFICATION, OBIA, REGRESSION, FEATURES_MAP, FEATURES_TILER)
 """The built-in builders."""
-MAPS_OF_CLASSES = (CLASSIFICATION.name, OBIA.name)
+LEARNING = (CLASSIFICATION.name, OBIA.name, REGRESSION.name)
 """Built-in builders of which a chain has at most one."""
 DEFAULT_BUILDERS = (CLASSIFICATION,)
 """The builders of a configuration that names none."""
 UNAVAILABLE_BUILDERS: Mapping[str, str] = {
     "I2Vectorization": "V",
-    "I2Regression": "R",
 }
 """Builders that are known but not available yet, with their letters in the lists of options by builder."""
 SURVEY: tuple[Artifact, ...] = (
@@ -92,7 +92,7 @@ def _problem(name: str, known: Mapping[str, Builder]) -> str:
 @cache
 def _chain(builders: tuple[Builder, ...]) -> Chain:
     """The chain of some builders; ValueError if its steps do not fit together."""
-    maps = [builder.name for builder in builders if builder.name in MAPS_OF_CLASSES]
+    maps = [builder.name for builder in builders if builder.name in LEARNING]
     if len(maps) > 1:
         raise ValueError(
             f"{' and '.join(maps)} make the same files. Run them one after the other, each "

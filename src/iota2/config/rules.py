@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pyproj import CRS
 
-from iota2.classifiers.registry import SCIKIT, validate_options
+from iota2.classifiers.registry import SCIKIT, regressor_of, validate_options
 from iota2.config.findings import Finding, changed, is_enabled
 from iota2.config.map_rules import (
     boundary_options_used,
@@ -262,11 +262,33 @@ def samples_copied_between_regions(chain: Chain, arg_train: ArgTrain) -> Iterato
 
 
 def classifier_options_known(arg_train: ArgTrain, scikit: ScikitModels) -> Iterator[Finding]:
-    path = ("otb_classifier_options",)
+    if scikit.model_type is None:
+        yield from _classifier_findings(arg_train.classifier, arg_train)
+
+
+def regressor_options_known(arg_train: ArgTrain, scikit: ScikitModels) -> Iterator[Finding]:
+    """Options of the regressor that takes the place of the classifier; groups of values have no labels for a table."""
+    for selection in (arg_train.sample_selection, *arg_train.sample_selection.per_model):
+        if selection.strategy == "byclass":
+            text = "'byclass' needs classes; choose another strategy, which selects from groups of values"
+            yield Finding("arg_train", ("sample_selection",), text)
+            break
     if scikit.model_type is not None:
+        yield from _scikit_findings(regressor_of(SCIKIT), arg_train, scikit)
         return
     try:
-        _, warnings = validate_options(arg_train.classifier, arg_train.otb_classifier_options)
+        name = regressor_of(arg_train.classifier)
+    except ConfigError as err:
+        yield Finding("arg_train", ("classifier",), err.problems[0].removeprefix("classifier: "))
+        return
+    yield from _classifier_findings(name, arg_train)
+
+
+def _classifier_findings(name: str, arg_train: ArgTrain) -> Iterator[Finding]:
+    """Findings on the options of a registered method."""
+    path = ("otb_classifier_options",)
+    try:
+        _, warnings = validate_options(name, arg_train.otb_classifier_options)
     except ConfigError as err:
         for problem in err.problems:
             yield Finding("arg_train", path, problem.removeprefix("otb_classifier_options: "))
@@ -277,14 +299,22 @@ def classifier_options_known(arg_train: ArgTrain, scikit: ScikitModels) -> Itera
 
 
 def scikit_options_known(arg_train: ArgTrain, scikit: ScikitModels) -> Iterator[Finding]:
-    section = ScikitModels.section_name
+    if scikit.model_type is not None:
+        yield from _scikit_findings(SCIKIT, arg_train, scikit)
+
+
+def scikit_options_used(scikit: ScikitModels) -> Iterator[Finding]:
     if scikit.model_type is None:
         for name in sorted(scikit.model_fields_set - {"model_type"}):
             if changed(scikit, name):
-                yield Finding(section, (name,), "has no effect: model_type is None", fatal=False)
-        return
+                yield Finding(scikit.section_name, (name,), "has no effect: model_type is None", fatal=False)
+
+
+def _scikit_findings(kind: str, arg_train: ArgTrain, scikit: ScikitModels) -> Iterator[Finding]:
+    """Findings on the options of an estimator of scikit-learn, registered as ``kind``."""
+    section = ScikitModels.section_name
     try:
-        _, warnings = validate_options(SCIKIT, scikit.model_dump())
+        _, warnings = validate_options(kind, scikit.model_dump())
     except ConfigError as err:
         for problem in err.problems:
             text = problem.removeprefix(f"{section}: ")
@@ -445,6 +475,8 @@ RULES: tuple[tuple[Callable[..., Iterator[Finding]], tuple[str, ...]], ...] = (
     (radar_and_optical, ("chain", "arg_train", "arg_classification")),
     (classifier_options_known, ("arg_train", "scikit_models_parameters")),
     (scikit_options_known, ("arg_train", "scikit_models_parameters")),
+    (regressor_options_known, ("arg_train", "scikit_models_parameters")),
+    (scikit_options_used, ("scikit_models_parameters",)),
     (reduction_options_used, ("dim_red",)),
     (probability_map_enabled, ("arg_classification", "multi_run_fusion")),
     (smoothing_options_used, ("arg_classification",)),
@@ -473,8 +505,12 @@ RULES: tuple[tuple[Callable[..., Iterator[Finding]], tuple[str, ...]], ...] = (
 RULES_OF: Mapping[Callable[..., Iterator[Finding]], Ask] = {
     sensors_enabled: "images",
     tile_grid_given: "grid",
+    regressor_options_known: "quantity",
 }
 """Rules that apply only if a builder asks for some input data."""
+
+RULES_OF_CLASSIFIERS = (classifier_options_known, scikit_options_known)
+"""Rules that do not apply if a builder asks for a quantity: its models are regressors."""
 
 READS: Mapping[Callable[..., Iterator[Finding]], tuple[str, ...]] = {
     tile_grid_given: (
@@ -499,6 +535,12 @@ READS: Mapping[Callable[..., Iterator[Finding]], tuple[str, ...]] = {
         "arg_train.otb_classifier_options",
         "scikit_models_parameters.model_type",
     ),
+    regressor_options_known: (
+        "arg_train.classifier",
+        "arg_train.otb_classifier_options",
+        "arg_train.sample_selection",
+        "scikit_models_parameters.model_type",
+    ),
     coregistration_dates_match_tiles: ("coregistration.vhr_path", "coregistration.date_src", "chain.list_tile"),
 }
 """Options that a rule reads, for rules that are also applied if other options of their sections are invalid."""
@@ -516,7 +558,9 @@ def findings(sections: Mapping[str, Section], asks: Set[Ask]) -> Iterator[Findin
 
 def _rules(asks: Set[Ask]) -> Iterator[tuple[Callable[..., Iterator[Finding]], tuple[str, ...]]]:
     """The rules that apply to some input data, with their sections."""
-    return ((rule, names) for rule, names in RULES if rule not in RULES_OF or RULES_OF[rule] in asks)
+    unused = RULES_OF_CLASSIFIERS if "quantity" in asks else ()
+    rules = ((rule, names) for rule, names in RULES if rule not in unused)
+    return ((rule, names) for rule, names in rules if rule not in RULES_OF or RULES_OF[rule] in asks)
 
 
 def findings_beside_problems(

@@ -20,3 +20,7 @@ VEGETATION = ("#7f4a1e", "#cf9f5b", "#f4e9b8", "#9ccb5f", "#3f9b3a", "#0b5220")
 
 DIFFERENCE = ("#8c510a", "#d8b365", "#f5f5f5", "#5ab4ac", "#01665e")
 """Ramp of a difference, light at 0, for readers with colour vision deficiency."""
+
+
+WIDTH = ("#f7fbff", "#9ecae1", "#4292c6", "#08519c", "#08306b")
+"""Ramp of the width of intervals: the darker, the less certain."""

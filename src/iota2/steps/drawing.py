@@ -20,6 +20,14 @@ def figures_module() -> ModuleType:
     return figures
 
 
+def value_figures_module() -> ModuleType:
+    """The module that draws figures of a quantity; imported here for the same reason."""
+    with _without_local_settings():
+        from iota2.report.quantity import figures  # noqa: PLC0415
+
+    return figures
+
+
 @contextmanager
 def _without_local_settings() -> Iterator[None]:
     """Context in which Matplotlib can be imported without reading a ``matplotlibrc`` of the working folder."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from odc.geo.geobox import GeoBox
 
 from iota2.classifiers.base import Prediction
+from iota2.compute.conformal import LEVEL
 from iota2.compute.predict import PROBABILITY_SCALE
 from iota2.compute.uncertainty import PERCENT_NODATA, mask_dtype
 from iota2.core.nomenclature import Nomenclature
@@ -13,6 +16,8 @@ from iota2.io.rasters.files import RasterProfile
 
 CONFIDENCE_TAG = "CONFIDENCE"
 """Metadata item of confidence maps that describes the origin of their values."""
+QUANTITY_TAG, INTERVAL_TAG = "QUANTITY", "INTERVAL"
+"""Metadata items of maps of a quantity: its name, and how intervals were measured."""
 NO_PROBABILITY = 65535
 """Value of pixels without label in probability rasters; 0 is a valid probability."""
 
@@ -96,3 +101,32 @@ def scaled_probabilities(prediction: Prediction) -> np.ndarray:
         layer[:] = np.rint(shares * PROBABILITY_SCALE)
     layers[:, prediction.labels == 0] = NO_PROBABILITY
     return layers
+
+
+def value_profile(geobox: GeoBox) -> RasterProfile:
+    """Profile of rasters of values of a quantity and widths of their intervals; NaN without value."""
+    return RasterProfile(geobox, "float32", count=2, nodata=math.nan)
+
+
+def value_map_profile(geobox: GeoBox, quantity: str) -> RasterProfile:
+    """Profile of the map of a quantity, whose name is the description of the band."""
+    return RasterProfile(
+        geobox,
+        "float32",
+        nodata=math.nan,
+        overviews="average",
+        descriptions=(quantity,),
+        tags={QUANTITY_TAG: quantity},
+    )
+
+
+def width_map_profile(geobox: GeoBox, quantity: str, interval: str) -> RasterProfile:
+    """Profile of the map of widths; ``interval``: how intervals were measured, in the metadata item ``INTERVAL``."""
+    return RasterProfile(
+        geobox,
+        "float32",
+        nodata=math.nan,
+        overviews="average",
+        descriptions=(f"width of the {100 * LEVEL:.0f} % interval of {quantity}",),
+        tags={QUANTITY_TAG: quantity, INTERVAL_TAG: interval},
+    )

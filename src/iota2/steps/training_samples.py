@@ -28,6 +28,7 @@ from iota2.io.tables.classes import read_classes
 from iota2.io.tables.pixel_features import read_clear_pixels
 from iota2.io.tables.samples import column_names, read_columns
 from iota2.io.tables.split_groups import read_split_groups
+from iota2.io.tables.value_strata import read_target_values
 
 INPUTS: Mapping[str, Artifact | Need] = {
     "recipe": layout.LEARNED_RECIPE,
@@ -89,17 +90,28 @@ class LabelledSamples:
     codes: np.ndarray
     groups: np.ndarray
     augmented: np.ndarray | None
+    values: np.ndarray | None = None
+    """float64: values of a quantity, whose groups are the ``codes``; None for classes."""
+
+    @property
+    def targets(self) -> np.ndarray:
+        """What the model predicts."""
+        return self.codes if self.values is None else self.values
 
     def where(self, rows: np.ndarray) -> LabelledSamples:
         """The samples of some rows (sample,) bool."""
-        augmented = None if self.augmented is None else self.augmented[rows]
-        return LabelledSamples(self.codes[rows], self.groups[rows], augmented)
+        augmented, values = (None if one is None else one[rows] for one in (self.augmented, self.values))
+        return LabelledSamples(self.codes[rows], self.groups[rows], augmented, values)
 
 
 def read_labelled(inp: Paths, key: Key) -> LabelledSamples:
     """Class codes and groups of the samples, and whether they were made from others; InputError without samples."""
     codes, polygons = read_labels(inp, key)
-    return LabelledSamples(codes, groups_of(inp, polygons), read_augmented(inp.samples))
+    values = None
+    if "values" in inp:
+        value_of = read_target_values(inp.values)
+        values = np.array([value_of[polygon] for polygon in polygons.tolist()])
+    return LabelledSamples(codes, groups_of(inp, polygons), read_augmented(inp.samples), values)
 
 
 def read_features(inp: Paths, recipe: FeatureRecipe) -> tuple[np.ndarray, Components | None]:

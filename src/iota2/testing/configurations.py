@@ -13,6 +13,7 @@ from iota2.errors import UserError
 from iota2.testing import spectral_indices
 from iota2.testing.files import SENSOR_PATHS, WorldFiles
 from iota2.testing.parcels import write_parcels
+from iota2.testing.quantities import write_biomass
 from iota2.testing.rasters import write_rasters
 from iota2.testing.world import World
 
@@ -88,6 +89,34 @@ obia :
 }}
 """
 )
+REGRESSION = """\
+# Map of a quantity of a synthetic landscape: biomass in tonnes per hectare.
+builders :
+{{
+  builders_class_name : ['I2Regression']
+}}
+
+chain :
+{{
+  output_path : {output}
+  list_tile : '{tiles}'
+{sensors}
+  ground_truth : {biomass}
+  data_field : 'biomass'   # the field of the polygons that contains the value
+  region_path : {regions}   # one model for each region
+  region_field : 'region'
+  spatial_resolution : 10
+  proj : 'EPSG:2154'
+}}
+
+arg_train :
+{{
+  classifier : 'rf'
+  otb_classifier_options : {{ 'classifier.rf.nbtrees' : 50 }}
+  sample_selection : {{ 'sampler' : 'random', 'strategy' : 'constant', 'strategy.constant.nb' : 500 }}
+  random_seed : 42   # the same map every time
+}}
+"""
 FEATURES_MAP = """\
 # Features of every pixel of a synthetic landscape as rasters: bands, indices, and functions of external_code.
 builders :
@@ -176,6 +205,7 @@ DEMOS: Mapping[str, Demo] = {
     "I2Classification": Demo(CLASSIFICATION),
     "I2Obia": Demo(OBIA, "i2_tutorial_obia.cfg", "Results_obia"),
     "parcels": Demo(PARCELS, "i2_tutorial_parcels.cfg", "Results_parcels", write_more=write_parcels),
+    "I2Regression": Demo(REGRESSION, "i2_tutorial_regression.cfg", "Results_regression", write_more=write_biomass),
     "I2FeaturesMap": Demo(
         FEATURES_MAP, "i2_tutorial_features_map.cfg", "Results_features_map", write_more=_write_external_code
     ),
@@ -229,6 +259,7 @@ def config_text(
         sensors="\n".join(f"  {SENSOR_PATHS[name]} : {quoted(getattr(files, SENSOR_PATHS[name]))}" for name in sensors),
         ground_truth=quoted(files.ground_truth),
         parcels=quoted(files.parcels),
+        biomass=quoted(files.biomass),
         regions=quoted(files.regions),
         external_code=quoted(files.external_code),
         rasters=quoted(files.rasters),

@@ -98,6 +98,11 @@ class WorldFiles:
         return self.folder / "vector_data" / "parcels_truth.csv"
 
     @property
+    def biomass(self) -> Path:
+        """Polygons with the biomass of their field."""
+        return self.folder / "vector_data" / "biomass.shp"
+
+    @property
     def config(self) -> Path:
         """Configuration."""
         return self.folder / self.config_name

@@ -27,7 +27,23 @@ CACHE_BYTES = 200 << 20
 
 
 STACKING_FOLDS = 5
-"""Folds of a ``StackingClassifier`` by default."""
+"""Folds of stacking by default."""
+TWINS: Mapping[str, str] = {
+    "GaussianProcessRegressor": "GaussianProcessClassifier",
+    "KernelRidge": "SVC",
+    "LinearRegression": "RidgeClassifier",
+    "LinearSVR": "LinearSVC",
+    "NuSVR": "NuSVC",
+    "Ridge": "RidgeClassifier",
+    "SVR": "SVC",
+}
+"""Classifiers with the estimates of regressors of another name; others differ only in the end of their names."""
+
+
+def _kind(estimator: Any) -> str:
+    """Name under which estimates of an estimator are found: that of the classifier for a regressor."""
+    name = type(estimator).__name__
+    return TWINS.get(name, name.replace("Regressor", "Classifier"))
 
 
 @dataclass(frozen=True)
@@ -42,7 +58,7 @@ class Size:
 def pixel_seconds(estimator: Any, size: Size) -> float:
     """Seconds of prediction per pixel of an estimator, nested ones included."""
     nested = sum(pixel_seconds(one, size) for one in _nested(estimator))
-    own = _SECONDS.get(type(estimator).__name__)
+    own = _SECONDS.get(_kind(estimator))
     if own is not None:
         return own(estimator, size) + nested
     return nested * _repeats(estimator) if nested else OTHER_SECONDS
@@ -50,7 +66,7 @@ def pixel_seconds(estimator: Any, size: Size) -> float:
 
 def training_memory(estimator: Any, size: Size) -> int:
     """Bytes of memory during training, samples included."""
-    name = type(estimator).__name__
+    name = _kind(estimator)
     values = COPY_BYTES * size.samples * size.features
     if name in ("SVC", "NuSVC"):
         values += CACHE_BYTES
@@ -65,14 +81,14 @@ def training_seconds(estimator: Any, size: Size) -> float:
     Constants were measured with 1,000 to 4,000 samples of 50 to 200 features, without missing values.
     """
     nested = sum(training_seconds(one, size) for one in _nested(estimator))
-    own = _TRAINING.get(type(estimator).__name__)
+    own = _TRAINING.get(_kind(estimator))
     return (own(estimator, size) if own is not None else 0.0) + nested * _fits(estimator)
 
 
 def _fits(estimator: Any) -> int:
     """How many times the nested estimators of an ensemble are trained."""
     folds = getattr(estimator, "cv", None)
-    if type(estimator).__name__ == "StackingClassifier":
+    if _kind(estimator) == "StackingClassifier":
         return 1 + (folds if isinstance(folds, int) else STACKING_FOLDS)
     return _repeats(estimator)
 

@@ -20,9 +20,6 @@ from iota2.classifiers.trees import L2, TreesParams
 from iota2.compute.quantiles import quantile_groups
 from iota2.core.random import generator
 
-CANDIDATES = 1 / 3
-"""Share of the features drawn as candidates at each node of a forest (Breiman, 2001)."""
-
 
 class ScikitRegressor(ScikitMethod):
     """Any regressor of scikit-learn.
@@ -105,8 +102,6 @@ class ForestOfValues(ScikitRegressor):
     def specify(cls, parameters: Mapping[str, Any]) -> Specification:
         """The forest of scikit-learn, with the options of ``rf``."""
         given = {name: value for name, value in parameters.items() if name not in ("ra", "cat", "acc")}
-        if given.get("max_features") == "sqrt":
-            given["max_features"] = CANDIDATES
         return Specification(cls.estimator, given, method="regressor")
 
 
@@ -118,7 +113,7 @@ class TreesOfValues(ScikitRegressor):
     @classmethod
     def specify(cls, parameters: Mapping[str, Any]) -> Specification:
         """A vote of the two ensembles of scikit-learn."""
-        extra = {"model_type": "ExtraTreesRegressor", "n_estimators": parameters["extra"], "max_features": CANDIDATES}
+        extra = {"model_type": "ExtraTreesRegressor", "n_estimators": parameters["extra"], "max_features": "sqrt"}
         boosting = {
             "model_type": "HistGradientBoostingRegressor",
             "max_iter": parameters["rounds"],

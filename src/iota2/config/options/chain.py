@@ -191,7 +191,7 @@ class _CommonOptions(Section):
         "Vector file of the labelled polygons; `file.gpkg|layername=NAME` selects one of several layers.",
         builders="C O R",
     )
-    data_field: str = needed("Field of `ground_truth` that contains the class.", builders="C O R")
+    data_field: str = needed("Field of `ground_truth` that contains the class, or the value.", builders="C O R")
     points: Literal["pixel", "buffer"] | None = option(
         None,
         "Area that represents a point of `ground_truth`: the pixel that contains it, or a square of one pixel around "

@@ -53,6 +53,7 @@ class ArgClassification(Section):
         "Pixels without clear observation of one of several sensors: `models` predicts them by further models, trained "
         "on the features of the other sensors; `mask` gives them no label, and so does a context of pixels. "
         "`chain.allow_missing_sensor` has precedence.",
+        about=About(builders="C O R"),
     )
     missing_sensors_share: float = option(
         0.001,
@@ -60,27 +61,35 @@ class ArgClassification(Section):
         "(with `missing_sensors: models`). A rarer combination uses the model of some of its sensors.",
         ge=0.0,
         le=1.0,
+        about=About(builders="C O R"),
     )
     enable_boundary_fusion: bool = option(
         False,
         "Blend the class probabilities of the models of neighbouring regions near their borders, so that classes do "
         "not change abruptly there. The weight of a model decreases linearly from "
         "`boundary_interior_buffer_size` inside its region to `boundary_exterior_buffer_size` outside.",
+        about=About(builders="C O R"),
     )
     boundary_interior_buffer_size: int = option(
         0,
         "Distance from the border, inside a region, up to which models are blended, in metres.",
         ge=0,
         le=MAX_BLENDING_METRES,
+        about=About(builders="C O R"),
     )
     boundary_exterior_buffer_size: int = option(
         0,
         "Distance from the border, outside a region, up to which its model is used, in metres.",
         ge=0,
         le=MAX_BLENDING_METRES,
+        about=About(builders="C O R"),
     )
     boundary_fusion_epsilon: float = option(
-        0.0, f"Minimum weight of a model that is used: 0, or at least {MIN_EPSILON}.", ge=0, le=1
+        0.0,
+        f"Minimum weight of a model that is used: 0, or at least {MIN_EPSILON}.",
+        ge=0,
+        le=1,
+        about=About(builders="C O R"),
     )
     boundary_comparison_mode: bool = option(
         False,

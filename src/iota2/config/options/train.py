@@ -268,9 +268,13 @@ class ArgTrain(Section):
 
     section_name: ClassVar[str] = "arg_train"
     about_section: ClassVar[str] = "Split of the reference data, selection of samples, and classifier."
-    builders: ClassVar[str] = "C O"
+    builders: ClassVar[str] = "C O R"
 
-    classifier: Classifier = option("rf", "The classifier.", about=About(later=_OTHER_CLASSIFIERS))
+    classifier: Classifier = option(
+        "rf",
+        "The classifier. For a quantity, `rf` is a random forest of values, and `trees` extra trees and boosting.",
+        about=About(later=_OTHER_CLASSIFIERS),
+    )
     otb_classifier_options: dict[str, bool | int | float | str] = option(
         {},
         "Parameters of the classifier, such as `{'classifier.rf.min': 5, 'classifier.rf.max': 25}`.",
@@ -314,9 +318,9 @@ class ArgTrain(Section):
     sample_selection: SampleSelection = option(SampleSelection(), "Selection of pixels in learning polygons.")
     max_samples_per_class: int | None = option(
         None,
-        "Maximum number of pixels of a class for each model, for training data that exceed the memory. The `sampler` "
-        "selects pixels from all tiles before features are computed; the report shows the number of excluded pixels. "
-        "None: no limit.",
+        "Maximum number of pixels of a class, or of a fifth of the values of a quantity, for each model, for training "
+        "data that exceed the memory. The `sampler` selects pixels from all tiles before features are computed; the "
+        "report shows the number of excluded pixels. None: no limit.",
         ge=1,
         le=MAX_SAMPLES,
     )
@@ -324,6 +328,7 @@ class ArgTrain(Section):
         False,
         "Compute the accuracy from pixels that `sample_selection` selects in the validation polygons. False: from all "
         "their pixels.",
+        about=About(builders="C O"),
     )
     sample_management: InputFile | None = option(
         None,
@@ -331,26 +336,33 @@ class ArgTrain(Section):
         "source and destination, label, and number of samples (-1: all). A region with several models "
         "(`classif_mode: fusion`) means all of them; `1f2` is a single one. All copies are drawn from the samples "
         "before any copy.",
+        about=About(builders="C O"),
     )
-    sample_augmentation: SampleAugmentation = option(SampleAugmentation(), "Additional samples of small classes.")
+    sample_augmentation: SampleAugmentation = option(
+        SampleAugmentation(), "Additional samples of small classes.", about=About(builders="C O")
+    )
     class_weight: Balanced | dict[str, Weight] | None = option(
         None,
         "Weights of the classes in training: `balanced` gives all classes the same total weight; a dictionary has a "
         "weight for each label, and other classes weigh 1. None: all samples weigh 1.",
-        about=About(form="'balanced', a dictionary of labels and weights > 0, or None"),
+        about=About(form="'balanced', a dictionary of labels and weights > 0, or None", builders="C O"),
     )
     feature_importance: bool = option(
         False,
         "Measure the importance of each date, band and sensor: the loss in overall accuracy when its values are "
         "exchanged between validation pixels. It is measured in about 1,000 validation pixels of each class and model.",
+        about=About(builders="C O"),
     )
     context: Literal["none", "smooth"] = option(
         "none",
         "Context of pixels. `smooth`: a second model for each region and run also learns the class probabilities of a "
         "first model, averaged over the pixels around each pixel. Training takes about four times as long, and the "
         "prediction of pixels twice as long.",
+        about=About(builders="C O"),
     )
-    context_window: int = option(7, "Width of the window of `context`, in pixels; odd.", ge=3, le=MAX_CONTEXT_WINDOW)
+    context_window: int = option(
+        7, "Width of the window of `context`, in pixels; odd.", ge=3, le=MAX_CONTEXT_WINDOW, about=About(builders="C O")
+    )
     force_standard_labels: bool = option(
         False,
         "Name features `value_0`, `value_1` …, so that samples of different years can be merged.",
@@ -366,39 +378,64 @@ class ArgTrain(Section):
         "polygons has several models, each of which learns from a part of the polygons.",
         gt=0,
         le=1e6,
+        about=About(builders="C O"),
     )
-    features_from_raw_dates: bool = planned(False, "Learn on the acquired dates instead of interpolated ones.")
+    features_from_raw_dates: bool = planned(
+        False, "Learn on the acquired dates instead of interpolated ones.", builders="C O"
+    )
     dempster_shafer_sar_opt_fusion: bool = option(
         False,
         "Train one model on optical and one on radar images (Sentinel-1), and combine their maps: where their labels "
         "differ, that of the model with the higher precision in its class is used. With "
         "`arg_classification.fusion_options: 'mean'`, their probabilities are averaged instead.",
+        about=About(builders="C O"),
     )
     fusion_masses: Literal["learning", "validation"] = option(
         "learning",
         "Polygons on which the accuracy of models is measured for their combination by Dempster-Shafer: `learning`: "
         "samples, each predicted by a model that has not learned from its polygon; `validation`: some pixels of "
         "validation polygons, as in iota2, which makes the accuracy of the map optimistic.",
+        about=About(builders="C O"),
     )
     enable_autocontext: bool = option(
         False,
         "Auto-context: further models also learn the shares of the classes in the superpixel of each pixel, predicted "
         "by the model before. Only for forests (`rf`, `sharkrf`).",
+        about=About(builders="C O"),
     )
     autocontext_iterations: int = option(
-        3, "Number of further models with `enable_autocontext`.", ge=1, le=MAX_ITERATIONS
+        3,
+        "Number of further models with `enable_autocontext`.",
+        ge=1,
+        le=MAX_ITERATIONS,
+        about=About(builders="C O"),
     )
-    deep_learning_parameters: DeepLearning = planned(DeepLearning(), "Neural networks on pixel time series.")
-    validity_threshold: int = no_effect_without(1, "Minimum number of clear dates of annual samples.", "crop_mix")
-    crop_mix: bool = planned(False, "Take samples of annual classes from another year.")
-    prev_features: AnyPath | None = no_effect_without(None, "Configuration or features of the other year.", "crop_mix")
-    output_prev_features: AnyPath | None = no_effect_without(None, "Folder of the other year's features.", "crop_mix")
-    annual_crop: Words = no_effect_without((), "Classes that change every year.", "crop_mix")
+    deep_learning_parameters: DeepLearning = planned(
+        DeepLearning(), "Neural networks on pixel time series.", builders="C O R"
+    )
+    validity_threshold: int = no_effect_without(
+        1, "Minimum number of clear dates of annual samples.", "crop_mix", builders="C O"
+    )
+    crop_mix: bool = planned(False, "Take samples of annual classes from another year.", builders="C O")
+    prev_features: AnyPath | None = no_effect_without(
+        None, "Configuration or features of the other year.", "crop_mix", builders="C O"
+    )
+    output_prev_features: AnyPath | None = no_effect_without(
+        None, "Folder of the other year's features.", "crop_mix", builders="C O"
+    )
+    annual_crop: Words = no_effect_without((), "Classes that change every year.", "crop_mix", builders="C O")
     a_crop_label_replacement: Words = no_effect_without(
-        (), "Class code and name that replace annual classes.", "crop_mix"
+        (),
+        "Class code and name that replace annual classes.",
+        "crop_mix",
+        builders="C O",
     )
-    samples_classif_mix: bool = no_effect_without(False, "Select annual samples from an earlier map.", "crop_mix")
-    annual_classes_extraction_source: AnyPath | None = no_effect_without(None, "The earlier map.", "crop_mix")
+    samples_classif_mix: bool = no_effect_without(
+        False, "Select annual samples from an earlier map.", "crop_mix", builders="C O"
+    )
+    annual_classes_extraction_source: AnyPath | None = no_effect_without(
+        None, "The earlier map.", "crop_mix", builders="C O"
+    )
 
     _none_is_a_value = field_validator("context", mode="before")(read_none)
     _centred_window = field_validator("context_window")(require_odd)
@@ -449,7 +486,7 @@ class DimRed(Section):
 
     section_name: ClassVar[str] = "dim_red"
     about_section: ClassVar[str] = "Dimension reduction of features."
-    builders: ClassVar[str] = "C O"
+    builders: ClassVar[str] = "C O R"
 
     dim_red: bool = option(
         False,
@@ -476,13 +513,13 @@ class ScikitModels(Section):
     """Classifiers of scikit-learn."""
 
     section_name: ClassVar[str] = "scikit_models_parameters"
-    about_section: ClassVar[str] = "Classifiers of scikit-learn."
+    about_section: ClassVar[str] = "Classifiers and regressors of scikit-learn."
     builders: ClassVar[str] = "C O R"
 
     model_type: str | None = option(
         None,
-        "Name of a classifier of scikit-learn, such as SVC, or of a pipeline; replaces `arg_train.classifier`. Any "
-        "other key of the section is an argument of the classifier.",
+        "Name of a classifier of scikit-learn, such as SVC, or of a regressor for a quantity, or of a pipeline; "
+        "replaces `arg_train.classifier`. Any other key of the section is an argument of it.",
     )
     standardization: bool = same_as(ScikitParams, "standardization")
     cross_validation_folds: int = same_as(ScikitParams, "cross_validation_folds")

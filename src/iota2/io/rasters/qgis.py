@@ -26,6 +26,10 @@ _OUTLINE = {
 _WRONG, _RIGHT, _LEARNING_WRONG, _LEARNING_RIGHT = "#d7191c", "#1a9641", "#fdae61", "#a6d96a"
 
 
+_OPEN = 1e300
+"""Limit of the outer ranges of a graduated style."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """Name and colour of one raster value."""
@@ -65,6 +69,32 @@ def polygon_style(nomenclature: Nomenclature, column: str) -> str:
         for option, text in (("color", _components(color)), *_OUTLINE.items()):
             SubElement(options, "Option", type="QString", name=option, value=text)
             SubElement(layer, "prop", k=option, v=text)  # read by QGIS up to 3.24
+    return _text(renderer)
+
+
+def graduated_style(column: str, limits: Sequence[float], colors: Sequence[str]) -> str:
+    """Style of polygons by a number in ``column``: a colour for each range between ``limits``; the outer ranges are
+    open."""
+    renderer = Element(
+        "renderer-v2", type="graduatedSymbol", attr=column, symbollevels="0", enableorderby="0", forceraster="0",
+        graduatedMethod="GraduatedColor",
+    )  # fmt: skip
+    ranges, symbols = SubElement(renderer, "ranges"), SubElement(renderer, "symbols")
+    for k, (color, low, high) in enumerate(zip(colors, limits[:-1], limits[1:], strict=True)):
+        text = f"{low:.4g} to {high:.4g}"
+        least, most = low, high
+        if k == 0:
+            text, least = f"below {high:.4g}", -_OPEN
+        elif k == len(colors) - 1:
+            text, most = f"above {low:.4g}", _OPEN
+        SubElement(ranges, "range", lower=f"{least!r}", upper=f"{most!r}", symbol=str(k), label=text, render="true")
+        symbol = SubElement(symbols, "symbol", type="fill", name=str(k), alpha="1", clip_to_extent="1", force_rhr="0")
+        layer = SubElement(symbol, "layer", attrib={"class": "SimpleFill", "enabled": "1", "locked": "0", "pass": "0"})
+        options = SubElement(layer, "Option", type="Map")
+        rgb = [int(color[at : at + 2], 16) for at in (1, 3, 5)]
+        for option, value in (("color", _components((*rgb, 255))), *_OUTLINE.items()):
+            SubElement(options, "Option", type="QString", name=option, value=value)
+            SubElement(layer, "prop", k=option, v=value)  # read by QGIS up to 3.24
     return _text(renderer)
 
 

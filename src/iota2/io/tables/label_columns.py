@@ -30,8 +30,8 @@ class LabelColumn:
     """The labels of all rows of a file, with notes and problems."""
 
     labels: pd.Series
-    """int or str objects; None for a row without label."""
-    kind: Literal["integer", "text"]
+    """int or str objects, or float for values of a quantity; None for a row without label."""
+    kind: Literal["integer", "text", "number"]
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 

@@ -26,6 +26,7 @@ from iota2.io.files.crs import sliver_area, to_crs
 from iota2.io.tables.label_columns import MAX_SHOWN, is_missing, kind_of, read_labels, some_values
 from iota2.io.tables.point_areas import PointRule, is_point, with_areas
 from iota2.io.tables.shapefiles import misread_hint
+from iota2.io.tables.value_columns import read_values
 from iota2.io.tables.vector_crs import require_no_degrees
 from iota2.io.tables.vector_source import vector_source
 from iota2.io.tables.vectors import MAX_FIELD_NAME_BYTES, read_vector
@@ -46,7 +47,7 @@ log = logging.getLogger(__name__)
 class Loss:
     """Loss of one class for one reason (``core.losses.REASONS``) before pixels are read."""
 
-    label: int | str
+    label: int | str | float
     reason: str
     polygons: int
     """Number of polygons that are lost completely."""
@@ -59,8 +60,9 @@ class ReferenceData:
     """Labelled polygons in the CRS of the run, which are valid and do not overlap."""
 
     frame: gpd.GeoDataFrame
-    """Columns ``originfid`` (row of the file, from 0, ascending), ``label`` (int64 or str), ``geometry``."""
-    kind: Literal["integer", "text"]
+    """Columns ``originfid`` (row of the file, from 0, ascending), ``label`` (int64 or str, or float64 for values of a
+    quantity), ``geometry``."""
+    kind: Literal["integer", "text", "number"]
     notes: tuple[str, ...]
     """Notes on changed and omitted polygons."""
     lost: tuple[Loss, ...] = ()
@@ -72,7 +74,9 @@ class ReferenceData:
 # ----------------------------------------------------------------------------------- reference data
 
 
-def read_reference(path: str | Path, field: str, crs: str, points: PointRule | None = None) -> ReferenceData:
+def read_reference(
+    path: str | Path, field: str, crs: str, points: PointRule | None = None, *, quantity: bool = False
+) -> ReferenceData:
     """The labelled polygons of a vector file, reprojected to ``crs``; ``path`` may select a layer.
 
     Polygons are left out, with a note, if they have no label, no geometry or no finite coordinates in ``crs``, or if an
@@ -80,14 +84,18 @@ def read_reference(path: str | Path, field: str, crs: str, points: PointRule | N
     shared by polygons of one label stays with the first; an area shared by two labels is removed from both.
 
     A multipolygon is one unit. Z coordinates are dropped. With ``points``, points are replaced by polygons. Labels are
-    those of ``label_columns.read_labels``. Raises InputError, with all problems, for a missing field, invalid labels,
-    geometries that are not polygons, and when no polygon is left.
+    those of ``label_columns.read_labels``, or of ``value_columns.read_values`` for a ``quantity``. Raises
+    InputError, with all problems, for a missing field, invalid labels, geometries that are not polygons, and when no
+    polygon is left.
     """
     source = vector_source(path).file.name
     table = read_vector(path)
     require_no_degrees(table, vector_source(path).file)
     column, notes = matching_field(table, field, path)
-    found = read_labels(table[column], column, vector_source(path).file)
+    if quantity:
+        found = read_values(table[column], column)
+    else:
+        found = read_labels(table[column], column, vector_source(path).file)
     geometry = table.geometry.force_2d()
     problems = [*found.problems, *_not_polygons(geometry, points, suggest_points=True)]
     if problems:
@@ -95,14 +103,14 @@ def read_reference(path: str | Path, field: str, crs: str, points: PointRule | N
     frame = gpd.GeoDataFrame({ORIGIN: np.arange(len(table)), LABEL: found.labels}, geometry=geometry)
     notes += [*found.notes, *_point_notes(geometry, points)]
     drawn = Counter(label for label in found.labels if label is not None)
-    frame, left_out, void = _with_label_and_geometry(frame)
+    frame, left_out, void = _with_label_and_geometry(frame, "value" if quantity else "label")
     frame, moved, unplaced = _reprojected(frame, crs, path)
     if points is not None:
         frame = frame.set_geometry(with_areas(frame.geometry, points))
     frame, fixed, shared = _cleaned(frame)
     notes += [*left_out, *moved, *fixed]
     lost = (*void, *unplaced, *shared)
-    warnings = _lost_classes(drawn, set(frame[LABEL]), lost)
+    warnings = [] if quantity else _lost_classes(drawn, set(frame[LABEL]), lost)
     if frame.empty:
         raise InputError(
             "\n".join([f"{path}: no polygon is left to use", *notes, *warnings])
@@ -110,7 +118,7 @@ def read_reference(path: str | Path, field: str, crs: str, points: PointRule | N
             else f"{path}: contains no polygon"
         )
     return ReferenceData(
-        frame.astype({LABEL: "int64" if found.kind == "integer" else "str"}),
+        frame.astype({LABEL: {"integer": "int64", "text": "str", "number": "float64"}[found.kind]}),
         found.kind,
         tuple(f"{source}: {note}" for note in notes),
         lost,
@@ -126,9 +134,11 @@ def _point_notes(geometry: gpd.GeoSeries, points: PointRule | None) -> list[str]
     return [f"{counted(count, 'point')}: each is replaced by {what} (chain.points: {points.area})"]
 
 
-def _lost_classes(drawn: Mapping[int | str, int], left: Collection[int | str], lost: Iterable[Loss]) -> list[str]:
+def _lost_classes(
+    drawn: Mapping[int | str | float, int], left: Collection[int | str | float], lost: Iterable[Loss]
+) -> list[str]:
     """A warning for each label without any remaining polygon."""
-    reasons: dict[int | str, list[str]] = {}
+    reasons: dict[int | str | float, list[str]] = {}
     for one in lost:
         if one.polygons:
             reasons.setdefault(one.label, []).append(f"{one.polygons} {REASONS[one.reason]}")
@@ -192,10 +202,10 @@ def _without_geometry(geometry: gpd.GeoSeries) -> np.ndarray:
     return (geometry.isna() | geometry.is_empty).to_numpy()
 
 
-def _with_label_and_geometry(frame: gpd.GeoDataFrame) -> tuple[gpd.GeoDataFrame, list[str], list[Loss]]:
-    """The frame without rows that lack label or geometry, with notes and losses."""
+def _with_label_and_geometry(frame: gpd.GeoDataFrame, what: str) -> tuple[gpd.GeoDataFrame, list[str], list[Loss]]:
+    """The frame without rows that lack geometry or label, which is called ``what``; with notes and losses."""
     unlabelled, void = frame[LABEL].isna().to_numpy(), _without_geometry(frame.geometry)
-    notes = _left_out(frame, unlabelled, "without label") + _left_out(frame, void, "without geometry")
+    notes = _left_out(frame, unlabelled, f"without {what}") + _left_out(frame, void, "without geometry")
     return frame[~(unlabelled | void)], notes, _losses(frame, void & ~unlabelled, "no_geometry")
 
 

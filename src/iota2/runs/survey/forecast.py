@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from iota2.compute.quantiles import GROUPS
 from iota2.config.options.schema import Config
 from iota2.core.cost import Cost, Facts, JobFacts
 from iota2.core.graph import Resources, Step, default_cost
@@ -226,7 +227,7 @@ def _samples(config: Config, found: Survey, facts: Facts) -> float:
     seeds = config.arg_train.runs
     scenes = list(found.scenes.values())
     labelled = seeds * config.arg_train.ratio * found.labelled / _pixel_area(scenes)
-    models, classes = seeds * facts.model_count, facts.class_count
+    models, classes = seeds * facts.model_count, GROUPS if config.quantity else facts.class_count
     chosen = config.arg_train.sample_selection
     wanted = {
         "constant": (chosen.constant or 0) * classes * models,

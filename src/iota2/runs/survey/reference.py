@@ -230,7 +230,7 @@ def _read_reference(
         grids = {tile: scene.geobox for tile, scene in scenes.items()}
         rule = PointRule(chain.points, grids or {"": _placeholder_grid(chain.proj)}, footprints)
     with about_field("data_field"):
-        return read_reference(chain.ground_truth, chain.data_field, chain.proj, rule)
+        return read_reference(chain.ground_truth, chain.data_field, chain.proj, rule, quantity=config.quantity)
 
 
 def _placeholder_grid(proj: str) -> GeoBox:

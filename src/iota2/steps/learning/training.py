@@ -15,6 +15,7 @@ from iota2.classifiers.base import Model, Searching
 from iota2.classifiers.calibrated import CALIBRATION_FOLDS, Choice
 from iota2.classifiers.context import WindowContext
 from iota2.classifiers.context_training import load_context_models
+from iota2.classifiers.interval import FOLDS as INTERVAL_FOLDS
 from iota2.classifiers.models import model_without_samples, save_model, train_model
 from iota2.classifiers.superpixel_context import SuperpixelContext
 from iota2.classifiers.transforms import Components, Standardisation
@@ -36,6 +37,7 @@ from iota2.core.graph import Finding, JobContext, Step, first, optional
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.reduction import ReductionMode, feature_groups
 from iota2.core.tables import reduced_columns, sample_columns
+from iota2.core.target import Quantity
 from iota2.io.files.atomic import replacing, replacing_folder, write_json, write_text
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.recipes import read_recipe
@@ -83,6 +85,8 @@ class TrainingParams:
     """Width of the window of the context in pixels; None without context."""
     iterations: int = 0
     """Number of models of auto-context before this one."""
+    quantity: Quantity | None = None
+    """What the map contains instead of classes; None for classes."""
 
     def by_user_name(self) -> Mapping[str, Any]:
         """The parameters by option name of the configuration."""
@@ -101,6 +105,7 @@ class TrainingParams:
             "arg_classification.calibration": self.calibration,
             "arg_train.dempster_shafer_sar_opt_fusion": bool(self.radar),
             **sensors,
+            **({"quantity": self.quantity} if self.quantity else {}),
         }
 
 
@@ -118,6 +123,7 @@ def params(config: Config) -> TrainingParams:
         reduction=components if config.sensor_models and reduction.dim_red else None,
         window=arg_train.window,
         iterations=arg_train.autocontext_iterations if arg_train.enable_autocontext else 0,
+        quantity=Quantity(config.chain.data_field, "") if config.quantity else None,
     )
 
 
@@ -169,7 +175,7 @@ def _trained(
         job.params.learner.classifier,
         job.params.learner.parameters,
         with_context(job.inp, job.key, x, context),
-        samples.codes,
+        samples.targets,
         recipe=recipe,
         seed=job.params.random_seed + job.key.seed,
         region=job.key.model,
@@ -180,6 +186,8 @@ def _trained(
         calibration=job.params.calibration,
         augmented=samples.augmented,
         context=context,
+        quantity=job.params.quantity,
+        intervals=job.params.quantity is not None,
     )
 
 
@@ -263,7 +271,8 @@ def check(config: Config, facts: Facts) -> Iterator[Finding]:
 def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of a job: its memory is that of training, or the memory limit if that is larger.
 
-    A calibration trains further models, one after the other, on a copy of two thirds of the samples, without search.
+    A calibration, or the interval of a quantity, trains further models, one after the other, on a copy of some of the
+    samples, without search.
     """
     run, region = facts.run, str(facts.key["region"])
     before = run.samples_of_model(config.arg_train.runs)
@@ -276,7 +285,12 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     if layout.with_context(config):
         memory += int(4 * samples * features)
     seconds = SECONDS_PER_JOB + training_seconds(method, samples, features, run.class_count)
-    if config.arg_classification.calibration != "none":
+    if config.quantity:
+        again = method.without_search() if isinstance(method, Searching) else method
+        share = 1 - 1 / INTERVAL_FOLDS
+        seconds += INTERVAL_FOLDS * training_seconds(again, share * samples, features, run.class_count)
+        memory += int(4 * share * samples * features)
+    elif config.arg_classification.calibration != "none":
         share = 1 - 1 / CALIBRATION_FOLDS
         partly = method.training_memory(share * samples, features, run.class_count)
         memory = max(memory, partly + int(samples * (4 * features + PROBABILITY_BYTES * run.class_count)))
@@ -308,6 +322,7 @@ STEP = Step(
         "first_models": optional(layout.CONTEXT_MODELS),
         "context": optional(layout.PART_CONTEXT),
         "chain": optional(layout.AUTOCONTEXT_MODELS),
+        "values": optional(layout.TARGET_VALUES),
     },
     makes={
         "model": layout.MODEL,

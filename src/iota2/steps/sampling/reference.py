@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import geopandas as gpd
@@ -31,6 +31,7 @@ from iota2.io.tables.polygon_losses import class_losses, no_usable_polygons, pix
 from iota2.io.tables.reference import ReferenceData, read_field, read_reference
 from iota2.io.tables.remark_lists import write_remarks
 from iota2.io.tables.split_groups import split_groups_csv
+from iota2.io.tables.value_strata import stratified, write_values
 from iota2.io.tables.vector_source import vector_source, with_choice
 from iota2.io.tables.vectors import read_vector, write_shapefile
 from iota2.report.results.text import label_table_csv
@@ -46,8 +47,9 @@ class ReferenceParams:
     points: PointArea | None
     """How points are turned into areas; None if points are not accepted."""
     data_field: str
-    nomenclature: Path
-    colors: Path
+    nomenclature: Path | None
+    """None for values of a quantity instead of classes."""
+    colors: Path | None
     proj: str
     ratio: float
     runs: int
@@ -61,6 +63,11 @@ class ReferenceParams:
     cloud_threshold: int = 0
     """Minimum number of clear dates of a usable area, which always has at least one."""
 
+    @property
+    def quantity(self) -> bool:
+        """Whether polygons have values of a quantity instead of classes."""
+        return self.nomenclature is None
+
 
 def params(config: Config) -> ReferenceParams:
     """Parameters of the reference data and their split from the configuration."""
@@ -71,8 +78,8 @@ def params(config: Config) -> ReferenceParams:
         layer=source.choice,
         points=chain.points,
         data_field=chain.data_field,
-        nomenclature=chain.nomenclature_path,
-        colors=chain.color_table,
+        nomenclature=None if config.quantity else chain.nomenclature_path,
+        colors=None if config.quantity else chain.color_table,
         proj=chain.proj,
         ratio=arg_train.ratio,
         runs=arg_train.runs,
@@ -91,11 +98,11 @@ def run(job: JobContext[ReferenceParams]) -> None:
     grids, tile_areas = _grids(job), _tile_areas(job)
     points = PointRule(given.points, grids, tile_areas) if given.points else None
     source = with_choice(given.ground_truth, given.layer)
-    data = read_reference(source, given.data_field, given.proj, points)
-    classes = read_nomenclature(given.nomenclature, given.colors, data.frame["label"])
+    data = read_reference(source, given.data_field, given.proj, points, quantity=given.quantity)
     regions = read_vector(job.inp.regions)
     usable = _usable(data, job)
     home = home_regions(usable, dict(zip(regions[REGION], regions.geometry, strict=True)))
+    data, classes, values = _with_classes(data, home, given)
     tiles = shapely.union_all([outline(grid, given.proj) for grid in grids.values()])
     imaged, inside_regions = shapely.union_all(list(tile_areas.values())), regions.union_all()
     smallest = sliver_area(given.proj)
@@ -112,14 +119,19 @@ def run(job: JobContext[ReferenceParams]) -> None:
     if not any(home):
         raise InputError(no_usable_polygons(source, losses))
     field = read_field(source, given.split_field) if given.split_field else None
-    groups = polygon_groups(data, home, field, given.split_distance)
-    frame = split_frame(data, classes, home, given, groups)
+    # neighbours resemble each other, whatever their values
+    linked = replace(data, frame=data.frame.assign(label=0)) if given.quantity else data
+    groups = polygon_groups(linked, home, field, given.split_distance)
+    frame = split_frame(data, classes, home, given, groups, values=values)
     reserved = (frame[seed_column(0)] == FUSION).to_numpy()
     group_texts = group_notes(frame[~reserved], classes, given, groups[~reserved], field) if groups is not None else []
     write_shapefile(frame, job.out.reference)
     write_classes(classes, job.out.classes)
     write_classes(classes.unnamed, job.out.codes)
-    write_text(job.out.table, label_table_csv(classes))
+    if "table" in job.out:
+        write_text(job.out.table, label_table_csv(classes))
+    if values is not None:
+        write_values(data.frame[ORIGIN].to_numpy(), values, job.out.values)
     split_notes = _split_notes(data, classes, home, given.split_ground_truth)
     fusion_notes = _fusion_notes(frame, classes, reserved) if given.reserved_share is not None else []
     texts = (*data.warnings, *data.notes, *split_notes, *group_texts, *fusion_notes)
@@ -127,6 +139,16 @@ def run(job: JobContext[ReferenceParams]) -> None:
     write_class_losses(losses, job.out.losses)
     if groups is not None:
         write_text(job.out.groups, split_groups_csv(data.frame[ORIGIN].to_numpy(), groups))
+
+
+def _with_classes(
+    data: ReferenceData, home: list[str | None], given: ReferenceParams
+) -> tuple[ReferenceData, Nomenclature, np.ndarray | None]:
+    """The data with their classes; or with groups of values in place of classes, and the values (polygon,)."""
+    if given.nomenclature is not None and given.colors is not None:
+        return data, read_nomenclature(given.nomenclature, given.colors, data.frame["label"]), None
+    found = stratified(data, np.array([region is not None for region in home]), len({*home} - {None}))
+    return found.data, found.classes, found.values
 
 
 def _grids(job: JobContext) -> dict[str, GeoBox]:
@@ -150,10 +172,13 @@ def split_frame(
     home: list[str | None],
     given: ReferenceParams,
     groups: np.ndarray | None = None,
+    *,
+    values: np.ndarray | None = None,
 ) -> gpd.GeoDataFrame:
     """Polygons with class code, home region and side of the split for each seed.
 
-    ``groups``: group numbers (polygon,); polygons of one group are on the same side.
+    ``groups``: group numbers (polygon,); polygons of one group are on the same side. ``values`` (polygon,) of a
+    quantity take the place of the labels in the table.
     """
     frame, label = data.frame, label_column(given.data_field)
     codes = [classes.code(value) for value in frame["label"]]
@@ -167,7 +192,8 @@ def split_frame(
         together=groups,
         reserved_share=given.reserved_share,
     )
-    columns = {ORIGIN: frame[ORIGIN].to_numpy(), label: frame["label"].to_numpy(), CODE: codes}
+    shown = frame["label"].to_numpy() if values is None else values
+    columns = {ORIGIN: frame[ORIGIN].to_numpy(), label: shown, CODE: codes}
     columns[REGION] = [region or "" for region in home]
     columns |= {seed_column(k): side for k, side in enumerate(sides)}
     return gpd.GeoDataFrame(columns, geometry=frame.geometry.to_numpy(), crs=frame.crs)
@@ -249,6 +275,7 @@ STEP = Step(
         "codes": layout.CODES,
         "table": layout.CLASS_TABLE,
         "notes": layout.REFERENCE_NOTES,
+        "values": layout.TARGET_VALUES,
         "losses": layout.REFERENCE_LOSSES,
         "groups": layout.SPLIT_GROUPS,
     },

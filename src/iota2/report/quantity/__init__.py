@@ -1,0 +1,1 @@
+"""The report on a map of a quantity."""

@@ -1,0 +1,175 @@
+"""Accuracy of a map of a quantity as text, as rows of a table, and as JSON values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from iota2.compute.conformal import LEVEL
+from iota2.compute.value_accuracy import MEASURES, ValueAccuracy
+from iota2.core.words import counted, printable
+from iota2.report.results.measures import UNDEFINED
+
+ALL = "all"
+"""Name of all regions together."""
+SHARES = ("coverage", "coverage_pixels")
+"""Measures that are shown in percent."""
+SHOWN = tuple(name for name in MEASURES if name != "coverage_pixels")
+"""Measures of the tables."""
+MEANING = (
+    "Errors are map minus truth, in the unit of the quantity, in all pixels of the validation polygons. R² is 1 minus "
+    "the mean square of errors divided by the variance of the true values; slope is that of the line of map values "
+    "over true values, 1 if the map has their full range. In brackets: 95 % intervals, with polygons as sampling units."
+)
+NOT_A_SAMPLE = (
+    "Validation polygons are those that the learning polygons left: they are no random sample of the map, and the "
+    "accuracy elsewhere can differ."
+)
+
+
+@dataclass(frozen=True)
+class QuantityResults:
+    """Accuracy of the maps of a quantity."""
+
+    name: str
+    """Name of the quantity: the field of the reference data."""
+    by_seed: Mapping[int, Mapping[str, ValueAccuracy]]
+    """By seed, then by region; ``ALL`` first, and alone if there is one region."""
+
+    @property
+    def first(self) -> ValueAccuracy:
+        """Accuracy of the first seed in all regions."""
+        return self.by_seed[min(self.by_seed)][ALL]
+
+    def means(self) -> Iterator[tuple[str, float, tuple[float, float]]]:
+        """Mean and range over the seeds of each measure; none for a single seed."""
+        if len(self.by_seed) < 2:
+            return
+        for name in SHOWN:
+            values = [found[ALL].measures[name] for found in self.by_seed.values()]
+            known = [value for value in values if not math.isnan(value)]
+            if known:
+                yield name, sum(known) / len(known), (min(known), max(known))
+
+
+def coverage_sentence(found: ValueAccuracy) -> str:
+    """Stated and observed share of true values inside the intervals."""
+    share = found.measures["coverage"]
+    if math.isnan(share):
+        return "The models have no intervals, or no validation pixel has one."
+    return (
+        f"Intervals of {100 * LEVEL:.0f} % contain the true value in {100 * share:.1f} % of the pixels of a validation "
+        f"polygon, on average over polygons{_bounds_text(found, 'coverage', words=True)}; their mean width is "
+        f"{_number(found.width)}."
+    )
+
+
+def rows_of(by_region: Mapping[str, ValueAccuracy]) -> list[list[str]]:
+    """A row for each region: name, polygons, pixels, measures with intervals, mean width."""
+    return [
+        [
+            region,
+            f"{found.polygons:,}",
+            f"{found.pixels:,}",
+            *(value_text(found, name) for name in SHOWN),
+            _number(found.width),
+        ]
+        for region, found in by_region.items()
+    ]
+
+
+def head(name: str) -> list[str]:
+    """Head of the rows; ``name``: of the first column."""
+    shown = [MEASURES[one] + (" of intervals, %" if one in SHARES else "") for one in SHOWN]
+    return [name, "polygons", "pixels", *shown, "mean width"]
+
+
+def value_text(found: ValueAccuracy, name: str) -> str:
+    """A measure with its interval: ``1.23 [1.1, 1.4]``."""
+    return _text(found.measures[name], name) + _bounds_text(found, name)
+
+
+def _bounds_text(found: ValueAccuracy, name: str, *, words: bool = False) -> str:
+    if name not in found.bounds:
+        return ""
+    low, high = (_text(value, name) for value in found.bounds[name])
+    return f" (95 % interval {low} to {high} %)" if words else f" [{low}, {high}]"
+
+
+def _text(value: float, name: str) -> str:
+    if math.isnan(value):
+        return UNDEFINED
+    if name in SHARES:
+        return f"{100 * value:.1f}"
+    return f"{value:z.3f}" if name in ("r2", "slope") else _number(value)
+
+
+def _number(value: float) -> str:
+    return UNDEFINED if math.isnan(value) else f"{value:z.4g}"
+
+
+def results_text(results: QuantityResults, notes: Sequence[str]) -> str:
+    """The report as text, with ``notes``."""
+    lines = [f"Accuracy of the map of {results.name}", "", *_wrapped(MEANING), "", *_wrapped(NOT_A_SAMPLE)]
+    for seed, by_region in results.by_seed.items():
+        found = by_region[ALL]
+        unmapped = f", and {counted(found.unmapped, 'pixel')} without value" if found.unmapped else ""
+        lines += ["", f"Seed {seed}: {counted(found.polygons, 'validation polygon')}{unmapped}", ""]
+        lines += _table([head("region"), *rows_of(by_region)])
+        lines += ["", *_wrapped(coverage_sentence(found))]
+    if means := [*results.means()]:
+        lines += ["", f"Mean over {len(results.by_seed)} seeds, and range", ""]
+        for name, mean, (low, high) in means:
+            lines.append(f"  {MEASURES[name]}: {_text(mean, name)} ({_text(low, name)} - {_text(high, name)})")
+    if notes:
+        lines += ["", "Remarks", "", *(f"- {note}" for note in notes)]
+    return printable("\n".join(lines) + "\n")
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    return ["  " + "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+
+
+def _wrapped(text: str, width: int = 100) -> list[str]:
+    lines, line = [], ""
+    for word in text.split():
+        if line and len(line) + 1 + len(word) > width:
+            lines.append(line)
+            line = word
+        else:
+            line = f"{line} {word}".strip()
+    return [*lines, line]
+
+
+def metrics_json(results: QuantityResults, notes: Sequence[str], provenance: Mapping[str, object]) -> dict[str, object]:
+    """The values of ``metrics.json``."""
+    return {
+        "quantity": results.name,
+        "interval_level": LEVEL,
+        "seeds": {
+            str(seed): {region: _accuracy_json(found) for region, found in by_region.items()}
+            for seed, by_region in results.by_seed.items()
+        },
+        "mean_over_seeds": {name: {"mean": mean, "range": list(limits)} for name, mean, limits in results.means()},
+        "notes": list(notes),
+        "provenance": dict(provenance),
+    }
+
+
+def _accuracy_json(found: ValueAccuracy) -> dict[str, object]:
+    return {
+        "polygons": found.polygons,
+        "pixels": found.pixels,
+        "pixels_without_value": found.unmapped,
+        **{name: _json_number(value) for name, value in found.measures.items()},
+        "interval_width": _json_number(found.width),
+        "true_mean": _json_number(found.mean),
+        "true_std": _json_number(found.spread),
+        "intervals_95": {name: list(bounds) for name, bounds in found.bounds.items()},
+    }
+
+
+def _json_number(value: float) -> float | None:
+    return None if math.isnan(value) else value

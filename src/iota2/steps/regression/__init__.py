@@ -1,0 +1,1 @@
+"""Steps of maps of a quantity."""

@@ -1,0 +1,129 @@
+"""Values of a quantity in reference data: what is read, and clear answers to what cannot be learned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+import shapely
+
+from iota2.core.tables import ORIGIN
+from iota2.errors import InputError
+from iota2.io.tables.reference import LABEL, read_reference
+from iota2.io.tables.value_columns import read_values
+from iota2.io.tables.value_strata import POLYGONS_PER_GROUP, read_target_values, stratified, write_values
+
+CRS = "EPSG:2154"
+
+
+def written(folder: Path, values: Any, *, field: str = "height") -> Path:
+    """A file with a square for each value."""
+    count = len(values)
+    left = 600_000 + 100.0 * np.arange(count)
+    squares = shapely.box(left, 6_200_000, left + 50, 6_200_050)
+    frame = gpd.GeoDataFrame({field: values}, geometry=squares, crs=CRS)
+    path = folder / "trees.gpkg"
+    frame.to_file(path, driver="GPKG", engine="pyogrio")
+    return path
+
+
+def read(path: Path, field: str = "height") -> Any:
+    return read_reference(path, field, CRS, quantity=True)
+
+
+@pytest.mark.parametrize(
+    "values", [[1.5, 2.25, -3.0], [4, 5, 0], ["1.5", " 2.25 ", "-3"], np.array([1.5, 2.25], np.float32)]
+)
+def test_numbers_of_any_type_are_values(values: Any, tmp_path: Path) -> None:
+    data = read(written(tmp_path, values))
+    assert data.kind == "number"
+    assert data.frame[LABEL].tolist() == [float(value) for value in values]
+    assert (data.warnings, data.lost) == ((), ())
+
+
+def test_polygons_without_value_are_left_out_with_a_note(tmp_path: Path) -> None:
+    data = read(written(tmp_path, [1.5, np.nan, 2.5, None]))
+    assert data.frame[ORIGIN].tolist() == [0, 2]
+    assert "2 polygons without value left out (row 1, 3)" in data.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        (["tall", "3", "small"], ["contains text in 2 polygons of 3: 'tall', 'small' (row 0, 2)", "numeric field"]),
+        ([True, False, True], ["contains no numbers but bool"]),
+        ([7.0, 7.0, 7.0], ["all 3 polygons have the value 7", "nothing to learn"]),
+        ([np.nan, np.nan], ["has no value in any of its 2 polygons"]),
+        (
+            [1.0, np.inf, -np.inf, 2.0],
+            ["2 values of field 'height' are infinite (row 1, 2)", "leave their field empty"],
+        ),
+        ([1.0, 2.0, -9999.0, 3.0, -9999.0], ["2 values of field 'height': -9999", "no data", "(row 2, 4)"]),
+    ],
+)
+def test_values_that_cannot_be_learned_are_problems(values: Any, texts: list[str], tmp_path: Path) -> None:
+    path = written(tmp_path, values)
+    with pytest.raises(InputError) as caught:
+        read(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: cannot be used as reference data")
+    for text in texts:
+        assert text in message
+
+
+def test_a_number_that_means_no_data_may_be_a_value_among_others() -> None:
+    assert read_values(pd.Series([-9000.0, -9999.0, -12000.0, 50.0]), "depth").problems == []
+    assert read_values(pd.Series([-999.0, -500.0]), "depth").problems != []
+
+
+def test_a_missing_field_is_named_with_those_that_exist(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no field 'yield'; the fields are height"):
+        read(written(tmp_path, [1.0, 2.0]), "yield")
+
+
+def test_overlapping_polygons_lose_the_area_of_two_values(tmp_path: Path) -> None:
+    x, y = 600_000, 6_200_000
+    squares = [shapely.box(x + left, y, x + left + 100, y + 100) for left in (0, 50, 140)]
+    frame = gpd.GeoDataFrame({"height": [1.0, 2.0, 2.0]}, geometry=squares, crs=CRS)
+    frame.to_file(tmp_path / "trees.gpkg", driver="GPKG", engine="pyogrio")
+    data = read(tmp_path / "trees.gpkg")
+    assert shapely.area(data.frame.geometry.to_numpy()).tolist() == [5000.0, 5000.0, 9000.0]
+    found = stratified(data, np.ones(3, bool), 1)
+    assert sum(one.area for one in found.data.lost if one.reason == "two_labels") == 10_000.0
+    assert {one.label for one in found.data.lost} <= set(found.classes.labels)
+
+
+def test_groups_of_values_take_the_place_of_classes(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).permutation(100) / 4
+    data = read(written(tmp_path, values))
+    found = stratified(data, np.ones(100, bool), 1)
+    assert found.classes.codes == (1, 2, 3, 4, 5)
+    assert found.classes.names == ("below 5", "5 to 10", "10 to 15", "15 to 20", "from 20")
+    assert np.bincount(found.data.frame[LABEL])[1:].tolist() == [20] * 5
+    np.testing.assert_array_equal(found.values, values)
+    assert (found.data.frame[LABEL].to_numpy() == values // 5 + 1).all()
+
+
+@pytest.mark.parametrize(("polygons", "regions", "groups"), [(40, 1, 5), (40, 5, 2), (9, 1, 2), (3, 1, 1)])
+def test_few_polygons_in_a_region_make_fewer_groups(polygons: int, regions: int, groups: int, tmp_path: Path) -> None:
+    data = read(written(tmp_path, np.arange(polygons, dtype=float)))
+    found = stratified(data, np.ones(polygons, bool), regions)
+    assert len(found.classes.codes) == groups
+    assert np.bincount(found.data.frame[LABEL])[1:].min() >= min(polygons, POLYGONS_PER_GROUP)
+
+
+def test_unused_polygons_belong_to_a_group_of_the_used_ones(tmp_path: Path) -> None:
+    values = np.append(np.arange(20.0), [1000.0, -1000.0])
+    data = read(written(tmp_path, values))
+    found = stratified(data, values < 500, 1)
+    assert found.data.frame[LABEL].tolist()[-2:] == [found.classes.codes[-1], 1]
+
+
+def test_values_are_stored_with_all_digits(tmp_path: Path) -> None:
+    values = np.array([0.1 + 0.2, 1e-17, 12345678.9])
+    write_values(np.array([5, 7, 9]), values, tmp_path / "values.csv")
+    assert read_target_values(tmp_path / "values.csv") == dict(zip((5, 7, 9), values.tolist(), strict=True))
