@@ -61,7 +61,7 @@ def test_an_unknown_builder_is_rejected_with_a_suggestion() -> None:
 
 def test_all_names_of_builders_that_cannot_be_used_are_reported_alike() -> None:
     with pytest.raises(UserError) as refused:
-        find_builders(["I2Regression", "Foo"])
+        find_builders(["Bar", "Foo"])
     assert str(refused.value).count("expected one of I2Classification") == 2
     assert "list of" not in str(refused.value)
 
@@ -113,8 +113,8 @@ def test_hidden_files_and_folders_are_no_builders(mine: Path) -> None:
 
 def test_every_unknown_name_is_reported() -> None:
     with pytest.raises(UserError) as caught:
-        find_builders(["i2_vectorization", "I2Classification", "foo"])
-    assert "'i2_vectorization' is known but not available yet" in str(caught.value)
+        find_builders(["i2_vectorisation_of", "I2Classification", "foo"])
+    assert "'i2_vectorisation_of' is not a builder" in str(caught.value)
     assert "'foo' is not a builder" in str(caught.value)
 
 
