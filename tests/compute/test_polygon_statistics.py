@@ -90,6 +90,7 @@ def test_no_polygons_and_no_rasters():
     sums.add(pixel_runs(np.zeros(0, object), X, Y), (0, 0), np.zeros(SHAPE, int), np.zeros((0, *SHAPE)))
     assert sums.shares().shape == (0, 3)
     assert len(sums.majority(np.zeros(0, int))) == 0
+    assert len(PolygonSums.zeros(0, 0, 1).majority(np.zeros(0, int))) == 0, "a map without class"
 
 
 def test_bytes_of_a_polygon():

@@ -63,6 +63,9 @@ def test_polygons_without_value_are_left_out_with_a_note(tmp_path: Path) -> None
             ["2 values of field 'height' are infinite (row 1, 2)", "leave their field empty"],
         ),
         ([1.0, 2.0, -9999.0, 3.0, -9999.0], ["2 values of field 'height': -9999", "no data", "(row 2, 4)"]),
+        ([1.0, -3.4028235e38, 2.0], ["1 value of field 'height' beyond 1e+30: -3.40282e+38", "(row 1)"]),
+        ([1.0, 2.0, 1e31], ["1 value of field 'height' beyond 1e+30: 1e+31", "(row 2)"]),
+        ([4.5, np.nan], ["has a value in one polygon only", "nothing to learn"]),
     ],
 )
 def test_values_that_cannot_be_learned_are_problems(values: Any, texts: list[str], tmp_path: Path) -> None:

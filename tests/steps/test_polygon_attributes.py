@@ -172,3 +172,4 @@ def test_names_of_shares_are_unique_without_case() -> None:
         "water_1",
         "forest_1_1",
     ]
+    assert share_names(["FID", "geom"], []) == ["FID_1", "geom_1"]

@@ -67,6 +67,8 @@ class PolygonSums:
 
     def majority(self, own: np.ndarray) -> np.ndarray:
         """(polygon,) position of the class of most pixels; of several, ``own`` (polygon,) or else the first."""
+        if not self.counts.size:  # no polygons, or no classes in the map
+            return own
         best = self.counts.argmax(axis=1)
         rows = np.arange(len(own))
         return np.where(self.counts[rows, own] == self.counts[rows, best], own, best)

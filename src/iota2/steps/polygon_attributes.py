@@ -197,12 +197,17 @@ class Attributes:
         return dict(zip(names, sums.shares().T.astype(np.float32), strict=True))
 
 
+_RESERVED = ("fid", "geom", "geometry", "ogc_fid")
+"""Columns that formats of vector files have in any case."""
+
+
 def share_names(aliases: Sequence[str], taken: Sequence[str]) -> list[str]:
-    """Names of the columns of the shares: the aliases of the classes, with _1, _2 … if the name is taken.
+    """Names of the columns of the shares: the aliases of the classes, with _1, _2 … if the name is taken or that of a column of
+    every vector file.
 
     Names that differ only in upper and lower case are the same in a GeoPackage and a shapefile.
     """
-    known, names = {name.lower() for name in taken}, []
+    known, names = {*_RESERVED, *(name.lower() for name in taken)}, []
     for alias in aliases:
         name, number = alias, 0
         while name.lower() in known:

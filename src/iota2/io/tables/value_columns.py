@@ -10,8 +10,10 @@ import pandas as pd
 from iota2.core.words import counted
 from iota2.io.tables.label_columns import LabelColumn, is_missing, kind_of, some_values
 
-NO_DATA = (-999.0, -9999.0, -99999.0, -32767.0, -32768.0, 9999.0, 1e20, float(np.finfo(np.float32).min))
+NO_DATA = (-999.0, -9999.0, -99999.0, -32767.0, -32768.0, 9999.0, 1e20)
 """Numbers that usually mean no data, if they are far from all other values."""
+LARGEST_VALUE = 1e30
+"""Largest absolute value: greater ones mean no data, such as the smallest float32 in any number of digits."""
 
 
 def read_values(values: pd.Series, column: str) -> LabelColumn:
@@ -76,6 +78,14 @@ def _problems(values: np.ndarray, column: str) -> list[str]:
             rows = "the only polygon" if len(values) == 1 else f"any of its {len(values)} polygons"
             problems.append(f"field {column!r} has no value in {rows}. Fill the field, or use another one")
         return problems
+    huge = known & (np.abs(np.where(known, values, 0)) > LARGEST_VALUE)
+    if huge.any():
+        problems.append(
+            f"{counted(int(huge.sum()), 'value')} of field {column!r} beyond {LARGEST_VALUE:g}: {values[huge][0]:.6g}, "
+            f"which means no data (row {some_values(np.flatnonzero(huge))}). Leave the field of these rows empty, or "
+            "remove them"
+        )
+        return problems
     marked = _marked(values[known])
     if marked is not None:
         where = values == marked
@@ -84,7 +94,9 @@ def _problems(values: np.ndarray, column: str) -> list[str]:
             f"and is far from all others (row {some_values(np.flatnonzero(where))}). Leave the field of these rows "
             "empty, or remove them"
         )
-    if known.sum() > 1 and np.ptp(values[known]) == 0:
+    if known.sum() == 1:
+        problems.append(f"field {column!r} has a value in one polygon only: there is nothing to learn. Add polygons")
+    elif np.ptp(values[known]) == 0:
         problems.append(
             f"all {known.sum()} polygons have the value {values[known][0]:.12g} in field {column!r}: there is nothing "
             "to learn. Use another field"
