@@ -202,8 +202,8 @@ _RESERVED = ("fid", "geom", "geometry", "ogc_fid")
 
 
 def share_names(aliases: Sequence[str], taken: Sequence[str]) -> list[str]:
-    """Names of the columns of the shares: the aliases of the classes, with _1, _2 … if the name is taken or that of a column of
-    every vector file.
+    """Names of the columns of the shares: the aliases of the classes, with _1, _2 … if the name is taken, or if every
+    vector file has it.
 
     Names that differ only in upper and lower case are the same in a GeoPackage and a shapefile.
     """
