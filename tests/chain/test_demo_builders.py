@@ -170,10 +170,7 @@ def test_an_edited_function_is_kept_and_used(folder: Path, tmp_path: Path, capsy
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        (
-            "regression",
-            "'I2regression' is known but not available yet; expected one of I2Classification, ",
-        ),
+        ("regresion", "'I2regresion' is not a builder; did you mean 'I2Regression'?"),
         ("I2Clasification", "'I2Clasification' is not a builder; did you mean 'I2Classification'?"),
     ],
 )

@@ -690,7 +690,7 @@ def test_the_name_of_the_builder_is_found_in_any_spelling() -> None:
         "I2FeaturesTiler"
     }
     with pytest.raises(UserError, match=r"expected one of .*I2FeaturesTiler"):
-        find_builders(["I2Vectorization"])
+        find_builders(["Foo"])
 
 
 def test_a_missing_option_of_images_is_still_mandatory_for_classifications(case: Case) -> None:

@@ -72,6 +72,7 @@ STYLED = {
     layout.UNBLENDED_MAP: layout.UNBLENDED_MAP_STYLE,
     layout.DS_CHOICE: layout.DS_CHOICE_STYLE,
     layout.FEATURES_MAP: layout.FEATURES_MAP_STYLE,
+    layout.CLASSIF_REGUL: layout.CLASSIF_REGUL_STYLE,
 }
 COLOURED = {layout.TMP_UNBLENDED_MAP, layout.OPTICAL_MAP, layout.RADAR_MAP}
 """Maps for comparison, which have the colours of the classes in the file."""

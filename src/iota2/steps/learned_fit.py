@@ -38,7 +38,7 @@ from iota2.steps.training_samples import (
 FIT_INPUTS: Mapping[str, Artifact | Need] = {
     "groups": INPUTS["groups"],
     "classes": INPUTS["classes"],
-    "values": optional(layout.TARGET_VALUES),
+    "target_values": optional(layout.TARGET_VALUES),
     "samples": first(layout.REDUCED_SAMPLES, *layout.LEARNED_SAMPLES.choices),
     "reduction": optional(layout.REDUCTION),
     "features": optional(layout.UNREDUCED_SAMPLES),

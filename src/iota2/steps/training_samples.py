@@ -108,8 +108,8 @@ def read_labelled(inp: Paths, key: Key) -> LabelledSamples:
     """Class codes and groups of the samples, and whether they were made from others; InputError without samples."""
     codes, polygons = read_labels(inp, key)
     values = None
-    if "values" in inp:
-        value_of = read_target_values(inp.values)
+    if "target_values" in inp:
+        value_of = read_target_values(inp.target_values)
         values = np.array([value_of[polygon] for polygon in polygons.tolist()])
     return LabelledSamples(codes, groups_of(inp, polygons), read_augmented(inp.samples), values)
 

@@ -335,7 +335,7 @@ STEP = Step(
         "first_models": optional(layout.CONTEXT_MODELS),
         "context": optional(layout.PART_CONTEXT),
         "chain": optional(layout.AUTOCONTEXT_MODELS),
-        "values": optional(layout.TARGET_VALUES),
+        "target_values": optional(layout.TARGET_VALUES),
     },
     makes={
         "model": layout.MODEL,
