@@ -458,8 +458,8 @@ class Simplification(Section):
     )
     mmu: float = option(
         1000,
-        "Minimum area of a polygon, m²: smaller patches join the neighbour with the longest common border, of the same "
-        "group of the nomenclature if there is one.",
+        "Minimum area of a patch of the regularised map, m²: smaller ones join the neighbour with the longest common "
+        "border, of the same group of the nomenclature if there is one. Drawn and clipped polygons can be smaller.",
         ge=0,
     )
     nomenclature: InputFile | None = option(
