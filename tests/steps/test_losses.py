@@ -14,7 +14,7 @@ import shapely
 from iota2.compute.sampling import BOTH
 from iota2.compute.segments import SegmentCounts
 from iota2.core.graph import JobContext, Key, MultiplePaths, Paths, Resources
-from iota2.core.losses import AFTER_SPLIT, SELECTED, Amount, ClassLosses, losses_csv, losses_line
+from iota2.core.losses import SELECTED, Amount, ClassLosses, losses_csv, losses_line
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import CODE, FUSION, LEARN, VALIDATION
 from iota2.errors import InputError
@@ -31,6 +31,8 @@ from iota2.steps.sampling import class_statistics
 from iota2.steps.sampling.selection import nothing_selected
 from iota2.steps.segment_losses import losses_before_selection
 
+AFTER_SPLIT = ("no_segment", "both_sides", "no_majority", "other_class", *SELECTED)
+"""Reasons and stage to which the learning pixels of a class add up, in runs on segments."""
 CLASSES = Nomenclature((11, 12, 31), ("a", "b", "c"), ((1, 1, 1),) * 3, (11, 12, 31))
 
 

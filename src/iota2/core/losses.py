@@ -29,8 +29,6 @@ REASONS: Mapping[str, str] = {
     "no_clear_date": "selected, but without the clear dates or data that the model needs",
 }
 """Reasons of losses with their descriptions, in the order of processing."""
-SEGMENT_REASONS = ("no_segment", "both_sides", "no_majority", "other_class")
-"""Reasons after the split and before the selection, in runs on segments."""
 DRAWN, USABLE, RESERVED, VALIDATION, LEARNING, SAMPLES = (
     "drawn",
     "usable",
@@ -44,8 +42,6 @@ STAGES = (DRAWN, USABLE, RESERVED, VALIDATION, LEARNING, SAMPLES)
 fusion of runs, both sides of the split, and samples."""
 SELECTED = ("selection", "max_samples", "no_clear_date", SAMPLES)
 """Reasons and stage that are counted with the selection of samples."""
-AFTER_SPLIT = (*SEGMENT_REASONS, *SELECTED)
-"""Reasons and stage to which the learning pixels of a class add up."""
 MIN_SAMPLES = 10
 """Minimum number of samples of a class that is not nearly lost."""
 MIN_USABLE_SHARE = 0.05
