@@ -187,7 +187,7 @@ def test_no_scratch_file_remains(tmp_path: Path) -> None:
 
 
 def vectorised(
-    folder: Path, labels: np.ndarray, gridsize: int | None, options: LineOptions
+    folder: Path, labels: np.ndarray, gridsize: int | None, options: LineOptions, mmu: float = 0
 ) -> tuple[gpd.GeoDataFrame, str]:
     """The polygons of all squares in the order of cells, and a digest of them."""
     folder.mkdir()
@@ -199,7 +199,7 @@ def vectorised(
     of = {square: {name: f"{name}_{square}" for name in names} for square in squares}
     for square in squares:
         out = {name: of[square][name] for name in ("lines", "pieces", "edges")}
-        run(lines.STEP, folder, both, out, key=Key.of(square=square), params=LineParams(options))
+        run(lines.STEP, folder, both, out, key=Key.of(square=square), params=LineParams(options, mmu))
     each = {name: several("square", {square: of[square][name] for square in squares}) for name in names}
     inp = {**both, "edges": each["edges"], "pieces": each["pieces"]}
     run(joining.STEP, folder, inp, {"homes": each["homes"], "foreign": each["foreign"]})
@@ -220,19 +220,27 @@ def patch_count(labels: np.ndarray) -> int:
     return sum(ndimage.label(labels == code)[1] for code in np.unique(labels[labels > 0]))
 
 
-@pytest.mark.parametrize("options", [LineOptions(), LineOptions(angle=True, douglas=10, hermite=10)])
+@pytest.mark.parametrize(
+    ("options", "mmu"),
+    [
+        (LineOptions(), 0),
+        (LineOptions(angle=True, douglas=10, hermite=10), 0),
+        (LineOptions(angle=True, douglas=10, hermite=10), 400),
+    ],
+)
 def test_polygons_are_whole_patches_and_do_not_depend_on_squares(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: LineOptions
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: LineOptions, mmu: float
 ) -> None:
     monkeypatch.setattr(map_squares, "CELL_PIXELS", 32)
     labels = regularised(noisy(), 4)
-    made = {size: vectorised(tmp_path / str(size), labels, size, options) for size in (None, 1, 2, 3)}
+    made = {size: vectorised(tmp_path / str(size), labels, size, options, mmu) for size in (None, 1, 2, 3)}
     assert len({digest for _, digest in made.values()}) == 1
     frame, _ = made[None]
     shapes = frame.geometry.to_numpy()
     assert len(frame) == len(shapely.get_parts(shapes)) == patch_count(labels)
     assert shapely.coverage_is_valid(shapes)
     assert shapely.area(shapes).sum() == 100 * (labels > 0).sum()
+    assert (shapely.area(shapes).min() >= 400) == (options == LineOptions() or mmu > 0)
     if not options.angle:
         for code in (1, 2, 3, 4):
             assert shapely.area(shapes[frame["code"] == code]).sum() == 100 * (labels == code).sum()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 from random import Random
 
@@ -40,6 +41,7 @@ OPTIONS = [
     LineOptions(hermite=2),
     LineOptions(angle=True, douglas=10.3, hermite=5),
     LineOptions(angle=True, douglas=40, hermite=0.1),
+    LineOptions(angle=True, douglas=30, hermite=5, minimum=400),
 ]
 
 
@@ -136,6 +138,34 @@ def test_polygons_of_joined_cells_are_a_coverage(
     cells = cells_of(labels, size, transform, options)
     assert_coverage(np.concatenate([one.polygons for one in cells.values()]), labels, transform)
     assert_coverage(joined(cells)[0], labels, transform)
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    label_rasters(),
+    st.integers(1, 12),
+    st.sampled_from(TRANSFORMS),
+    st.sampled_from([one for one in OPTIONS if one != PLAIN]),
+    st.floats(0, 20),
+)
+def test_lines_make_no_patch_smaller_than_the_minimum(
+    labels: np.ndarray, size: int, transform: Affine, options: LineOptions, pixels: float
+) -> None:
+    """Patches of the minimum keep it, and smaller ones keep their pixels, also over several cells."""
+    options = replace(options, minimum=pixels * unit(transform))
+    cells = cells_of(labels, size, transform, options)
+    assert_coverage(np.concatenate([one.polygons for one in cells.values()]), labels, transform)
+    found = [sum(map(shapely.area, pieces)) for pieces in pieces_of(cells).values()]
+    drawn = [sum(map(shapely.area, pieces)) for pieces in pieces_of(cells_of(labels, size, transform)).values()]
+    least = np.minimum(drawn, options.minimum)
+    assert (np.array(found) >= least * (1 - 1e-9)).all()
+
+
+def test_patches_above_the_minimum_are_drawn_as_without_it() -> None:
+    labels = np.where(np.add.outer(np.arange(12), np.arange(12)) < 12, 1, 2).astype(np.uint8)
+    options = LineOptions(angle=True, douglas=10.3, hermite=5)
+    found, expected = (cells_of(labels, 24, NORTH_UP, one) for one in (replace(options, minimum=100), options))
+    assert outlines(*joined(found)) == outlines(*joined(expected))
 
 
 @settings(deadline=None, max_examples=60)

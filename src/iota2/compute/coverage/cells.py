@@ -35,6 +35,9 @@ class LineOptions:
     neighbours is smaller than the square of the tolerance (Visvalingam and Whyatt, 1993)."""
     hermite: float = 0.0
     """Length in units of the map above which segments of smoothed lines are divided again; 0 is without smoothing."""
+    minimum: float = 0.0
+    """Area in squared units of the map: patches of this area or more are not drawn with a smaller one, and smaller
+    patches do not lose any. It holds for the sum of the pieces of a patch in several cells."""
 
 
 class CellSide(NamedTuple):
@@ -74,7 +77,9 @@ def cell_polygons(labels: np.ndarray, corner: tuple[int, int], transform: Affine
     the map to its coordinates. Pixels without label are in no polygon.
     """
     patches, firsts = _numbered(labels)
-    lines = trace_outlines(labels, patches, len(firsts), cut_corners=options.angle)
+    sizes = np.bincount(patches[patches >= 0], minlength=len(firsts))
+    minimum = np.minimum(sizes, options.minimum / abs(transform.determinant))
+    lines = trace_outlines(labels, patches, minimum, cut_corners=options.angle)
     lines = simplify(lines, options.douglas / math.sqrt(abs(transform.determinant)))
     lines = smooth(lines, transform, options.hermite)
     polygons = lines.to_polygons(_placed(lines.points, corner, transform))

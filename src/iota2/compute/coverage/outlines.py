@@ -17,6 +17,7 @@ import numpy as np
 from numba import njit
 
 from iota2.compute.coverage.lines import Lines
+from iota2.compute.coverage.shares import Shares, transfer
 
 _ROWS = np.array([0, 1, 0, -1])
 _COLS = np.array([1, 0, -1, 0])
@@ -34,24 +35,29 @@ class _Cell(NamedTuple):
     """(y + 1, x + 1) bool: those that are cut off."""
 
 
-def trace_outlines(labels: np.ndarray, patches: np.ndarray, count: int, *, cut_corners: bool) -> Lines:
+def trace_outlines(labels: np.ndarray, patches: np.ndarray, minimum: np.ndarray, *, cut_corners: bool) -> Lines:
     """Outlines of the patches of a cell, as polygons in the order of patches.
 
     ``labels`` (y + 2, x + 2): those of the cell and of one pixel around it, 0 without label. ``patches`` (y + 2, x + 2)
-    int32: numbers of patches from 0 to ``count`` - 1, -1 outside the cell and without label; 4-connected.
+    int32: numbers of patches from 0, -1 outside the cell and without label; 4-connected. ``minimum`` (patch,) float64:
+    areas in pixels below which polygons must not fall.
 
     With ``cut_corners``, a corner of pixels where a line between two patches turns is cut off at the midpoints of the
-    two edges. Nodes, the limits of the cell and lines next to pixels without label do not change.
+    two edges. Nodes, the limits of the cell and lines next to pixels without label do not change, nor do corners that
+    the polygon needs for its minimum.
     """
     turning, free = _corners(labels)
+    cut = free & cut_corners
+    sizes = np.bincount(patches[patches >= 0], minlength=len(minimum)).astype(float)
+    _keep_corners(patches, Shares(sizes, minimum), cut)
     capacity = _count_edges(patches)
     vertices = np.empty((2 * capacity if cut_corners else capacity, 2), np.int32)
     ends, owners = np.empty((2, capacity), np.int32)
-    used, found = _trace(_Cell(patches, turning, free & cut_corners), vertices, ends, owners)
-    order, rings, polygons = _by_patch(ends[:found], owners[:found], count)
+    used, found = _trace(_Cell(patches, turning, cut), vertices, ends, owners)
+    order, rings, polygons = _by_patch(ends[:found], owners[:found], len(minimum))
     points, members = _unique(vertices[:used], (2 * free.shape[0], 2 * free.shape[1]))
     (x, y), (half_x, half_y) = points.T // 2, points.T % 2
-    return Lines(points / 2, free[y, x] | (half_x + half_y > 0), members[order], rings, polygons)
+    return Lines(points / 2, free[y, x] | (half_x + half_y > 0), members[order], rings, polygons, minimum)
 
 
 def _by_patch(ends: np.ndarray, owners: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -90,6 +96,23 @@ def _corners(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     missing = labels == 0
     missing = missing[:-1, :-1] | missing[:-1, 1:] | missing[1:, :-1] | missing[1:, 1:]
     return turning, turning & (degree == 2) & ~missing
+
+
+@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def _keep_corners(patches: np.ndarray, shares: Shares, cut: np.ndarray) -> None:
+    """Remove corners from ``cut`` (y + 1, x + 1) bool that a patch needs for its minimum area.
+
+    Three of the pixels at the corner are of one patch, and the fourth one of another, which loses an eighth of a pixel.
+    """
+    for y in range(cut.shape[0]):
+        for x in range(cut.shape[1]):
+            if cut[y, x]:
+                left, right, below = patches[y, x], patches[y, x + 1], patches[y + 1, x]
+                if left == right:
+                    alone, around = below if below != left else patches[y + 1, x + 1], left
+                else:
+                    alone, around = (right, left) if below == left else (left, right)
+                cut[y, x] = transfer(shares, alone, around, 0.125)
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]

@@ -2,19 +2,34 @@
 
 The vertex with the smallest triangle is removed first, as long as its triangle with the two neighbours is not larger
 than a limit. A vertex stays if the triangle contains another vertex, or if its neighbours are connected already, so
-that lines never meet or cross (``vertex_index``), and a ring keeps three vertices.
+that lines never meet or cross (``vertex_index``), and a ring keeps three vertices. It stays, too, if a polygon would
+become smaller than its minimum (``shares``).
 """
 
 from __future__ import annotations
 
 import heapq
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
 from iota2.compute.coverage.lines import Lines
+from iota2.compute.coverage.shares import Shares, transfer
 from iota2.compute.coverage.vertex_index import VertexIndex, contains_vertex, vertex_index
+
+
+class _Borders(NamedTuple):
+    """What changes when a vertex is removed."""
+
+    free: np.ndarray
+    """(vertex,) bool."""
+    neighbours: np.ndarray
+    """(vertex, 4) int64."""
+    sides: np.ndarray
+    """(vertex, 2) int32."""
+    shares: Shares
 
 
 def simplify(lines: Lines, tolerance: float) -> Lines:
@@ -22,7 +37,9 @@ def simplify(lines: Lines, tolerance: float) -> Lines:
     if tolerance == 0 or not lines.free.any():
         return lines
     present = np.ones(len(lines.points), bool)
-    _remove_vertices(vertex_index(lines.points), lines.free, lines.neighbours(), present, tolerance**2)
+    neighbours = lines.neighbours()
+    borders = _Borders(lines.free, neighbours, lines.sides(neighbours), lines.shares())
+    _remove_vertices(vertex_index(lines.points), borders, present, tolerance**2)
     kept = present[lines.members]
     numbers = np.cumsum(present, dtype=np.int32) - 1
     return replace(
@@ -35,16 +52,15 @@ def simplify(lines: Lines, tolerance: float) -> Lines:
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _remove_vertices(
-    index: VertexIndex, free: np.ndarray, neighbours: np.ndarray, present: np.ndarray, limit: float
-) -> None:
-    """Mark removed vertices as not ``present``; ``neighbours`` change accordingly."""
+def _remove_vertices(index: VertexIndex, borders: _Borders, present: np.ndarray, limit: float) -> None:
+    """Mark removed vertices as not ``present``; neighbours and shares change accordingly."""
+    free, neighbours, sides, shares = borders
     triangle = np.empty((3, 2))
     areas = np.empty(len(free))
     queue = [(0.0, 0) for _ in range(0)]
     for vertex in range(len(free)):
         if free[vertex]:
-            areas[vertex] = _read_triangle(index.points, neighbours, vertex, triangle)
+            areas[vertex] = abs(_read_triangle(index.points, neighbours, vertex, triangle))
             if areas[vertex] <= limit:
                 queue.append((areas[vertex], vertex))
     heapq.heapify(queue)
@@ -53,23 +69,26 @@ def _remove_vertices(
         if not present[vertex] or area != areas[vertex]:
             continue
         one, other = neighbours[vertex, 0], neighbours[vertex, 1]
-        _read_triangle(index.points, neighbours, vertex, triangle)
+        loss = _read_triangle(index.points, neighbours, vertex, triangle)
         if (neighbours[one] == other).any() or contains_vertex(index, present, triangle, (one, vertex, other)):
+            continue
+        if not transfer(shares, sides[vertex, 0], sides[vertex, 1], loss):
             continue
         present[vertex] = False
         for end, beyond in ((one, other), (other, one)):
             neighbours[end][neighbours[end] == vertex] = beyond
             if free[end]:
-                areas[end] = _read_triangle(index.points, neighbours, end, triangle)
+                areas[end] = abs(_read_triangle(index.points, neighbours, end, triangle))
                 if areas[end] <= limit:
                     heapq.heappush(queue, (areas[end], end))
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
 def _read_triangle(points: np.ndarray, neighbours: np.ndarray, vertex: int, triangle: np.ndarray) -> float:
-    """Write a free vertex with its neighbours to ``triangle`` (3, 2); its area."""
+    """Write a free vertex with its neighbours to ``triangle`` (3, 2); its area, negative if the polygon whose ring
+    passes from the first neighbour to the second does not contain it."""
     triangle[0] = points[neighbours[vertex, 0]]
     triangle[1] = points[vertex]
     triangle[2] = points[neighbours[vertex, 1]]
     (ax, ay), (px, py), (bx, by) = triangle[0], triangle[1], triangle[2]
-    return float(abs((px - ax) * (by - ay) - (bx - ax) * (py - ay)) / 2)
+    return float(((px - ax) * (by - ay) - (bx - ax) * (py - ay)) / 2)

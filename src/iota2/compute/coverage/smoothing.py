@@ -1,7 +1,8 @@
 """Smoothing of the lines of a coverage by corner cutting (Chaikin, 1974).
 
 A free vertex is replaced by the points at a quarter of its two segments. It stays if the triangle that this cuts off
-contains another vertex. All other vertices of a round are replaced at once, and lines do not meet or cross:
+contains another vertex, or if a polygon would become smaller than its minimum (``shares``). All other vertices of a
+round are replaced at once, and lines do not meet or cross:
 
 - A new side does not touch the remaining part of an old segment: no other segment touches the triangle
   (``vertex_index``), and the vertex's own segments do only between it and the new points.
@@ -19,6 +20,7 @@ from affine import Affine
 from numba import njit
 
 from iota2.compute.coverage.lines import Lines
+from iota2.compute.coverage.shares import Shares, transfer
 from iota2.compute.coverage.vertex_index import VertexIndex, contains_vertex, vertex_index
 
 ROUNDS = 4
@@ -34,7 +36,7 @@ def smooth(lines: Lines, transform: Affine, longest: float) -> Lines:
     for _ in range(ROUNDS if longest > 0 else 0):
         neighbours = lines.neighbours()
         cut = _is_long(lines, neighbours, transform, longest)
-        _keep_blocked(vertex_index(lines.points), neighbours, cut)
+        _keep_corners(vertex_index(lines.points), neighbours, lines.sides(neighbours), lines.shares(), cut)
         if not cut.any():
             break
         lines = _without_corners(lines, neighbours, cut)
@@ -75,12 +77,17 @@ def _without_corners(lines: Lines, neighbours: np.ndarray, cut: np.ndarray) -> L
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _keep_blocked(index: VertexIndex, neighbours: np.ndarray, cut: np.ndarray) -> None:
-    """Remove vertices from ``cut`` (vertex,) bool whose triangle contains another vertex."""
+def _keep_corners(
+    index: VertexIndex, neighbours: np.ndarray, sides: np.ndarray, shares: Shares, cut: np.ndarray
+) -> None:
+    """Remove vertices from ``cut`` (vertex,) bool whose triangle contains another vertex, or is needed by a polygon."""
     triangle, present = np.empty((3, 2)), np.ones(len(cut), np.bool_)
     for vertex in range(len(cut)):
         if cut[vertex]:
             triangle[1] = index.points[vertex]
             for k in (0, 1):
                 triangle[2 * k] = 0.75 * index.points[vertex] + 0.25 * index.points[neighbours[vertex, k]]
-            cut[vertex] = not contains_vertex(index, present, triangle, (vertex, vertex, vertex))
+            (ax, ay), (px, py), (bx, by) = triangle[0], triangle[1], triangle[2]
+            loss = ((px - ax) * (by - ay) - (bx - ax) * (py - ay)) / 2
+            blocked = contains_vertex(index, present, triangle, (vertex, vertex, vertex))
+            cut[vertex] = not blocked and transfer(shares, sides[vertex, 0], sides[vertex, 1], loss)

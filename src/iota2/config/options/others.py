@@ -459,7 +459,8 @@ class Simplification(Section):
     mmu: float = option(
         1000,
         "Minimum area of a patch of the regularised map, m²: smaller ones join the neighbour with the longest common "
-        "border, of the same group of the nomenclature if there is one. Drawn and clipped polygons can be smaller.",
+        "border, of the same group of the nomenclature if there is one. Lines make no polygon smaller than this; clip "
+        "areas do.",
         ge=0,
     )
     nomenclature: InputFile | None = option(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from affine import Affine
@@ -18,6 +18,7 @@ from iota2.core.graph import JobContext, Step
 from iota2.core.grid import crs_name
 from iota2.io.rasters.files import RasterReader
 from iota2.io.rasters.map_squares import Square, cell_pixels, read_squares
+from iota2.io.rasters.regular_grid import map_area
 from iota2.io.tables.cell_patches import write_edges
 from iota2.steps.patch_tables import Patches, write_patches
 
@@ -34,17 +35,20 @@ class LineParams:
     """How lines are drawn."""
 
     options: LineOptions
+    mmu: float
+    """Minimum area of a patch in square metres, which lines do not make smaller."""
 
     def by_user_name(self) -> Mapping[str, object]:
         """The parameters by option name of the configuration."""
         names = ("angle", "douglas", "hermite")
-        return {f"simplification.{name}": getattr(self.options, name) for name in names}
+        options = {f"simplification.{name}": getattr(self.options, name) for name in names}
+        return {**options, "simplification.mmu": self.mmu}
 
 
 def params(config: Config) -> LineParams:
     """Parameters of the step from the configuration."""
     given = config.simplification
-    return LineParams(LineOptions(given.angle, given.douglas, given.hermite))
+    return LineParams(LineOptions(given.angle, given.douglas, given.hermite), given.mmu)
 
 
 def run(job: JobContext[LineParams]) -> None:
@@ -54,7 +58,8 @@ def run(job: JobContext[LineParams]) -> None:
     edges: dict[Cell, CellEdges] = {}
     pieces: list[Patches] = []
     with RasterReader(job.inp.map) as reader:
-        cells = _complete_patches(reader, square, job.params.options, edges, pieces)
+        options = replace(job.params.options, minimum=map_area(reader.geobox, job.params.mmu))
+        cells = _complete_patches(reader, square, options, edges, pieces)
         write_patches(cells, crs_name(reader.geobox), job.out.lines)
         write_patches(pieces, crs_name(reader.geobox), job.out.pieces)
     write_edges(edges, job.out.edges)
