@@ -47,6 +47,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--plan-tiles", type=int, default=4200, help="tiles of the synthetic plan, with 24 jobs each")
     group.addoption("--polygons", type=int, default=2_000_000, help="polygons of the synthetic segmentation")
+    group.addoption(
+        "--map", type=Path, help="classification (GeoTIFF) that is repeated for the polygons of a whole map"
+    )
     group.addoption("--results", type=Path, help="JSON file to write")
 
 

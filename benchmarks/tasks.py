@@ -67,6 +67,10 @@ def step(config: Config, options: argparse.Namespace) -> dict[str, Any]:
     _, plan = survey_and_plan(config)
     use = Resources(threads=options.threads)
     jobs = [job for job in plan.jobs if job.step.name == options.step][: options.jobs]
+    if not jobs:
+        raise ValueError(
+            f"no job of a step {options.step!r}; expected one of {sorted({j.step.name for j in plan.jobs})}"
+        )
 
     def work() -> None:
         for job in jobs:
