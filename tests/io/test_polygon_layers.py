@@ -121,6 +121,7 @@ def test_a_geopackage_contains_its_default_style(tmp_path: Path) -> None:
         query = "SELECT f_table_name, f_geometry_column, useAsDefault, styleQML FROM layer_styles"
         assert file.execute(query).fetchall() == [("cover", "geom", 1, "<qgis>é</qgis>")]
         assert file.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert file.execute("PRAGMA user_version").fetchone() == (10200,)
     assert len(read_vector(tmp_path / "a.gpkg")) == 5  # the table of styles is not a second layer
     listed = dict(pyogrio.list_layers(tmp_path / "a.gpkg"))
     assert listed == {"cover": "MultiPolygon", "layer_styles": None}

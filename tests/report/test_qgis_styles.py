@@ -38,7 +38,7 @@ from iota2.io.rasters.qgis import (
     undecided_entry,
     validity_style,
 )
-from iota2.io.tables.polygon_layers import write_geopackage
+from iota2.io.tables.polygon_layers import write_flatgeobuf, write_geopackage, write_zipped_shapefile
 from iota2.io.tables.polygon_tables import write_polygons
 
 NAMES = ('blé & "maïs" <dur>', "eau", "a\x00b\ud800")
@@ -250,12 +250,16 @@ import json, os, sys
 from qgis.core import QgsApplication, QgsVectorLayer
 app = QgsApplication([], False)
 app.initQgis()
-layer = QgsVectorLayer(sys.argv[1] + "|layername=segments", "layer", "ogr")
-renderer = layer.renderer()
-classes = []
-if renderer.type() == "categorizedSymbol":
-    classes = [[str(c.value() or ""), c.label(), c.symbol().color().name()] for c in renderer.categories()]
-print("FOUND" + json.dumps({"attribute": renderer.classAttribute(), "classes": classes}), flush=True)
+found = {}
+for source in sys.argv[1:]:
+    layer = QgsVectorLayer(source, "layer", "ogr")
+    renderer = layer.renderer()
+    classes = []
+    if renderer.type() == "categorizedSymbol":
+        classes = [[str(c.value() or ""), c.label(), c.symbol().color().name()] for c in renderer.categories()]
+    attribute = renderer.classAttribute() if classes else None
+    found[source] = {"attribute": attribute, "classes": classes, "polygons": layer.featureCount()}
+print("FOUND" + json.dumps(found), flush=True)
 os._exit(0)  # QGIS may crash at exit
 """
 BACKGROUND = "#ff00ff"
@@ -303,7 +307,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return run_qgis(QGIS_SCRIPT, folder, [folder / f"{name}.tif" for name in given])
 
 
-def run_qgis(script: str, folder: Path, paths: Sequence[Path]) -> dict[str, Any]:
+def run_qgis(script: str, folder: Path, paths: Sequence[str | Path]) -> dict[str, Any]:
     """What a script that uses QGIS finds in files."""
     environment = {"QT_QPA_PLATFORM": "offscreen", "HOME": str(folder), "PATH": os.environ["PATH"]}
     ran = subprocess.run(
@@ -320,17 +324,38 @@ def run_qgis(script: str, folder: Path, paths: Sequence[Path]) -> dict[str, Any]
     return found
 
 
-def test_qgis_shows_polygons_by_class(tmp_path: Path) -> None:
+@pytest.fixture
+def drawn(tmp_path: Path) -> Path:
+    """Table of two polygons."""
     if not _has_qgis():
         pytest.skip("QGIS is not installed for the Python of the system")
     squares = gpd.GeoDataFrame({"code": [3, 211]}, geometry=[shapely.box(k, 0, k + 1, 1) for k in (0, 1)], crs=2154)
     write_polygons(squares[:0], [squares], tmp_path / "a.parquet")
-    write_geopackage(tmp_path / "a.parquet", tmp_path / "a.gpkg", "segments")
-    (tmp_path / "a.qml").write_text(polygon_style(CLASSES, "code"), encoding="utf-8")
-    found = run_qgis(VECTOR_SCRIPT, tmp_path, [tmp_path / "a.gpkg"])
+    return tmp_path / "a.parquet"
+
+
+def test_qgis_shows_polygons_by_class(drawn: Path) -> None:
+    folder = drawn.parent
+    write_geopackage(drawn, folder / "a.gpkg", "segments")
+    (folder / "a.qml").write_text(polygon_style(CLASSES, "code"), encoding="utf-8")
+    layer = f"{folder}/a.gpkg|layername=segments"
+    (found,) = run_qgis(VECTOR_SCRIPT, folder, [layer]).values()
     assert found["attribute"] == "code"
     assert found["classes"][:2] == [["3", NAMES[0], "#ff5500"], ["211", "eau", "#000009"]]
     assert found["classes"][3][:2] == ["", "not classified"]
+
+
+def test_qgis_opens_polygons_of_all_formats_with_their_style(drawn: Path) -> None:
+    folder, style = drawn.parent, polygon_style(CLASSES, "code")
+    write_geopackage(drawn, folder / "a.gpkg", "a", style)
+    write_zipped_shapefile(drawn, folder / "b.zip", style)
+    write_flatgeobuf(drawn, folder / "c.fgb", "c")
+    for name in ("b", "c"):
+        (folder / f"{name}.qml").write_text(style, encoding="utf-8")
+    found = run_qgis(VECTOR_SCRIPT, folder, [f"{folder}/a.gpkg", f"/vsizip/{folder}/b.zip", f"{folder}/c.fgb"])
+    assert [one["polygons"] for one in found.values()] == [2, 2, 2]
+    assert [one["attribute"] for one in found.values()] == ["code"] * 3
+    assert len({str(one["classes"]) for one in found.values()}) == 1
 
 
 @pytest.mark.parametrize("name", ["map", "map_ColorIndexed"])

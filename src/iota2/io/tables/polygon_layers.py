@@ -33,6 +33,8 @@ _POLYGON_BYTES = 800
 """Bytes of a polygon with its identifiers, class and index in a GeoPackage, in estimates."""
 _DATE = "2000-01-01T00:00:00.000Z"
 """Constant date of writing in GeoPackages, so that equal content gives equal bytes."""
+_GEOPACKAGE_VERSION = "1.2"
+"""Version of the format; older QGIS warns of a later one."""
 MAX_SHAPEFILE_BYTES = 1_900_000_000
 """Largest size of geometries, and of attributes, of a shapefile: many programs read 2 GiB at most."""
 _FIELD_BYTES = 80
@@ -156,9 +158,10 @@ def _add(archive: ZipFile, member: Path) -> None:
 def _write_geopackage(rows: pa.RecordBatchReader, crs: CRS, path: Path, named: tuple[str, str]) -> None:
     """Write a layer with a style; ``named``: its name, and the style, which may be empty."""
     layer, style = named
+    options = {"layer_options": {"GEOMETRY_NAME": "geom"}, "dataset_options": {"VERSION": _GEOPACKAGE_VERSION}}
     with replacing(path) as part:
         with _gdal_options(OGR_CURRENT_DATE=_DATE):
-            _write_layer(rows, crs, part, (layer, "GPKG"), {"layer_options": {"GEOMETRY_NAME": "geom"}})
+            _write_layer(rows, crs, part, (layer, "GPKG"), options)
         if style:
             _store_style(part, layer, style)
 
