@@ -23,9 +23,9 @@ GROUP = "polygons of a map"
 TRANSFORM = Affine(10, 0, 300_000, 0, -10, 4_900_020)
 OPTIONS = {
     "edges of pixels": LineOptions(),
-    "corners cut": LineOptions(angle=True),
-    "corners cut, simplified": LineOptions(angle=True, douglas=10),
-    "corners cut, simplified, smoothed": LineOptions(angle=True, douglas=10, hermite=10),
+    "corners cut": LineOptions(cut_corners=True),
+    "corners cut, simplified": LineOptions(cut_corners=True, tolerance=10),
+    "corners cut, simplified, smoothed": LineOptions(cut_corners=True, tolerance=10, longest_segment=10),
 }
 
 

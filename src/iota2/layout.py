@@ -1392,16 +1392,16 @@ CLASSIF_REGUL_STYLE = Artifact(
 CLASS_LEVELS = Artifact(
     "final/simplification/tmp/classes.json", "Classes of the polygons: code, name, alias, colour, higher levels."
 )
-SQUARE_LINES = Artifact(
-    "final/simplification/tiles/lines_{square}.parquet",
+SQUARE_COMPLETE = Artifact(
+    "final/simplification/tiles/complete_{square}.parquet",
     "Polygons of the patches of a square that are complete in one cell of 1024 pixels.",
 )
 SQUARE_PIECES = Artifact(
     "final/simplification/tiles/pieces_{square}.parquet",
     "Pieces in each cell of a square of the patches that continue in other cells.",
 )
-SQUARE_EDGES = Artifact(
-    "final/simplification/tiles/edges_{square}.npz", "Patches along the limits of the cells of a square."
+SQUARE_SIDES = Artifact(
+    "final/simplification/tiles/sides_{square}.npz", "Patches along the boundaries of the cells of a square."
 )
 SQUARE_HOMES = Artifact(
     "final/simplification/tiles/homes_{square}.npz", "First piece of the patch of each piece in a square."

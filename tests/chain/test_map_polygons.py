@@ -43,7 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows, cols = (rng.integers(-3, 4, SHAPE) for _ in range(2))
     at = np.indices(SHAPE)
     labels = fields[np.clip(at[0] + rows, 0, SHAPE[0] - 1), np.clip(at[1] + cols, 0, SHAPE[1] - 1)].astype(np.uint8)
-    labels[500:560, 800:] = 31  # a river of forest over the limit of cells
+    labels[500:560, 800:] = 31  # a river of forest over the boundary of cells
     labels[:200, :150] = 0
     write(folder / "map.tif", labels)
     write(folder / "confidence.tif", rng.integers(1, 101, SHAPE).astype(np.uint8))

@@ -109,7 +109,7 @@ def test_steps_are_numbered_and_selected_by_group(mapped: Map, capsys: pytest.Ca
     code, _, error = command(capsys, "run", mapped.configured(), "--workers", "0", "--last-step", "regularisation")
     assert code == 0, error
     assert (mapped.output / layout.CLASSIF_REGUL.path).exists()
-    assert not (mapped.output / layout.SQUARE_LINES.path.format(square="0_0")).exists()
+    assert not (mapped.output / layout.SQUARE_COMPLETE.path.format(square="0_0")).exists()
     code, _, error = command(capsys, "run", mapped.configured(chain={"first_step": "vectorisation"}), "--workers", "0")
     assert code == 0, error
     assert (mapped.output / layout.SQUARE_POLYGONS.path.format(square="0_0")).exists()

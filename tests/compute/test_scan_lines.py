@@ -50,7 +50,7 @@ def test_runs_are_in_the_order_of_rows_and_grow_beyond_the_first_table():
     np.testing.assert_array_equal(runs.row, np.repeat(np.arange(17), 100))
     np.testing.assert_array_equal(runs.polygon, np.tile(np.arange(100), 17))
     assert set(runs.first) == {0}
-    assert set(runs.last) == {20}
+    assert set(runs.end) == {20}
 
 
 def test_no_polygon_has_no_runs():

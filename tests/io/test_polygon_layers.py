@@ -18,7 +18,7 @@ import shapely
 
 from iota2.io.tables import polygon_layers
 from iota2.io.tables.polygon_layers import write_flatgeobuf, write_geopackage, write_pmtiles, write_zipped_shapefile
-from iota2.io.tables.polygon_tables import PolygonGroup, polygon_groups, read_group, write_polygons
+from iota2.io.tables.polygon_tables import RowGroup, polygon_groups, read_row_group, write_polygons
 from iota2.io.tables.vectors import read_vector
 
 X, Y = 560_000, 6_280_000
@@ -55,7 +55,7 @@ def test_row_groups_have_bounds_and_are_read_one_by_one(tmp_path: Path) -> None:
     first, second = polygon_groups(source, ["Classe"])
     assert (first.rows, first.bounds, first.first) == (3, (X, Y, X + 60, Y + 20), (0,))
     assert (second.rows, second.bounds, second.first) == (2, (X + 60, Y, X + 100, Y + 20), (3,))
-    found = read_group(second, ["Classe"])
+    found = read_row_group(second, ["Classe"])
     assert found["Classe"].tolist() == [3, 4]
     assert found.crs == "EPSG:2154"
     assert tuple(found.total_bounds) == second.bounds
@@ -105,8 +105,8 @@ def test_a_large_shapefile_is_divided(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_parts_of_shapefiles_are_as_large_as_possible() -> None:
-    def group(number: int, rows: int, size: int) -> PolygonGroup:
-        return PolygonGroup(Path("a"), number, rows, size, (0, 0, 1, 1), ())
+    def group(number: int, rows: int, size: int) -> RowGroup:
+        return RowGroup(Path("a"), number, rows, size, (0, 0, 1, 1), ())
 
     most = polygon_layers.MAX_SHAPEFILE_BYTES
     half = [group(k, 1, most // 2) for k in range(3)]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pytest
 import rasterio
 import shapely
@@ -195,21 +195,21 @@ def vectorised(
     squares = squares_of(labels.shape, gridsize)
     (folder / "squares.json").write_text(squares_text(squares), encoding="utf-8")
     both = {"map": "regul.tif", "squares": "squares.json"}
-    names = ("lines", "pieces", "edges", "homes", "foreign", "polygons")
+    names = ("complete", "pieces", "sides", "homes", "foreign", "polygons")
     of = {square: {name: f"{name}_{square}" for name in names} for square in squares}
     for square in squares:
-        out = {name: of[square][name] for name in ("lines", "pieces", "edges")}
+        out = {name: of[square][name] for name in ("complete", "pieces", "sides")}
         run(lines.STEP, folder, both, out, key=Key.of(square=square), params=LineParams(options, mmu))
     each = {name: several("square", {square: of[square][name] for square in squares}) for name in names}
-    inp = {**both, "edges": each["edges"], "pieces": each["pieces"]}
+    inp = {**both, "sides": each["sides"], "pieces": each["pieces"]}
     run(joining.STEP, folder, inp, {"homes": each["homes"], "foreign": each["foreign"]})
     frames = []
     for square in squares:
-        inp = {**both, **{name: of[square][name] for name in ("lines", "pieces", "homes", "foreign")}}
+        inp = {**both, **{name: of[square][name] for name in ("complete", "pieces", "homes", "foreign")}}
         out = {"polygons": of[square]["polygons"]}
         run(polygons.STEP, folder, inp, out, key=Key.of(square=square))
         frames.append(gpd.read_parquet(folder / of[square]["polygons"]))
-    found = gpd.pd.concat(frames).sort_values(["cell_row", "cell_col", "patch"])
+    found = pd.concat(frames).sort_values(["cell_row", "cell_col", "patch"])
     digest = hashlib.sha256(found["code"].to_numpy().tobytes())
     for polygon in shapely.to_wkb(found.geometry.to_numpy()):
         digest.update(polygon)
@@ -224,8 +224,8 @@ def patch_count(labels: np.ndarray) -> int:
     ("options", "mmu"),
     [
         (LineOptions(), 0),
-        (LineOptions(angle=True, douglas=10, hermite=10), 0),
-        (LineOptions(angle=True, douglas=10, hermite=10), 400),
+        (LineOptions(cut_corners=True, tolerance=10, longest_segment=10), 0),
+        (LineOptions(cut_corners=True, tolerance=10, longest_segment=10), 400),
     ],
 )
 def test_polygons_are_whole_patches_and_do_not_depend_on_squares(
@@ -241,7 +241,7 @@ def test_polygons_are_whole_patches_and_do_not_depend_on_squares(
     assert shapely.coverage_is_valid(shapes)
     assert shapely.area(shapes).sum() == 100 * (labels > 0).sum()
     assert (shapely.area(shapes).min() >= 400) == (options == LineOptions() or mmu > 0)
-    if not options.angle:
+    if not options.cut_corners:
         for code in (1, 2, 3, 4):
             assert shapely.area(shapes[frame["code"] == code]).sum() == 100 * (labels == code).sum()
 
@@ -272,6 +272,10 @@ def test_pixels_become_only_coarser() -> None:
     degrees = GeoBox((100, 100), Affine(0.0001, 0, 1, 0, -0.0001, 60), "EPSG:4326")
     grid = regular_grid(degrees, 20)
     assert grid.affine.a == pytest.approx(20 / 111_320 / 0.5, rel=0.01)
+
+
+def test_the_unit_in_pixels_has_at_least_its_area() -> None:
+    degrees = GeoBox((100, 100), Affine(0.0001, 0, 1, 0, -0.0001, 60), "EPSG:4326")
     assert unit_pixels(GRID, 1000) == 10
     assert unit_pixels(GRID, 1001) == 11
     assert unit_pixels(degrees, 1000) == pytest.approx(1000 / (11.1 * 5.6), abs=1)
@@ -281,4 +285,3 @@ def test_files_of_the_survey_are_read_as_written(tmp_path: Path) -> None:
     squares: Any = squares_of((3000, 3000), 2)
     (tmp_path / "squares.json").write_text(squares_text(squares), encoding="utf-8")
     assert map_squares.read_squares(tmp_path / "squares.json") == squares
-    assert json.loads(squares_text({})) == {}

@@ -66,7 +66,11 @@ class PolygonSums:
         _add(some, corner, (classes, values.astype(np.float64, copy=False)), (self.pixels, self.counts), sums)
 
     def majority(self, own: np.ndarray) -> np.ndarray:
-        """(polygon,) position of the class of most pixels; of several, ``own`` (polygon,) or else the first."""
+        """(polygon,) position of the class with most pixels.
+
+        In a tie, that of the polygon's ``own`` class (polygon,) if it is one of them, else the first; ``own`` without
+        pixels.
+        """
         if not self.counts.size:  # no polygons, or no classes in the map
             return own
         best = self.counts.argmax(axis=1)
@@ -97,6 +101,7 @@ def sums_bytes(classes: int, rasters: int) -> int:
 
 
 def _spread(number: np.ndarray, total: np.ndarray, squares: np.ndarray, least: np.ndarray, most: np.ndarray) -> Spread:
+    """Statistics of values from their number, sum, sum of squares, smallest and largest; NaN without values."""
     n = np.where(number > 0, number, np.nan)
     # in this form, the variance of equal whole numbers is exactly 0
     variance = np.maximum(n * squares - total**2, 0) / n**2
@@ -110,14 +115,14 @@ def _add(runs: Any, corner: Any, block: Any, out: Any, sums: Any) -> None:
 
     ``out``: pixels and counts. ``sums``: number, total, squares, least and most.
     """
-    rows, polygons, firsts, lasts = runs
+    rows, polygons, firsts, ends = runs
     classes, values = block
     pixels, counts = out
     number, total, squares, least, most = sums
     (top, left), width = corner, classes.shape[1]
     for run in range(len(rows)):
         y, polygon = rows[run] - top, polygons[run]
-        for x in range(max(firsts[run] - left, 0), min(lasts[run] - left, width)):
+        for x in range(max(firsts[run] - left, 0), min(ends[run] - left, width)):
             pixels[polygon] += 1
             of = classes[y, x]
             if of < 0:

@@ -22,8 +22,8 @@ class PixelRuns(NamedTuple):
     """(run,) int32: position of the polygon."""
     first: np.ndarray
     """(run,) int32: first column."""
-    last: np.ndarray
-    """(run,) int32: column after the last one."""
+    end: np.ndarray
+    """(run,) int32: end column, exclusive."""
 
 
 def pixel_runs(polygons: np.ndarray, x: np.ndarray, y: np.ndarray) -> PixelRuns:
@@ -81,12 +81,12 @@ def crossings(
     if rings[0] == rings[-1]:
         return 0, np.zeros(1, np.int64), np.zeros(0, np.int64)
     vertical = points[rings[0] : rings[-1], 1]
-    top, bottom = _after(down, -vertical.max()), _after(down, -vertical.min())
+    top, bottom = np.searchsorted(down, -vertical.max(), "right"), np.searchsorted(down, -vertical.min(), "right")
     row_starts = np.zeros(bottom - top + 1, np.int64)
     for ring in range(len(rings) - 1):
         for k in range(rings[ring], rings[ring + 1] - 1):
             low, high = min(points[k, 1], points[k + 1, 1]), max(points[k, 1], points[k + 1, 1])
-            for row in range(_after(down, -high), _after(down, -low)):
+            for row in range(np.searchsorted(down, -high, "right"), np.searchsorted(down, -low, "right")):
                 row_starts[row - top + 1] += 1
     row_starts = np.cumsum(row_starts)
     ends, columns = row_starts.copy(), np.empty(row_starts[-1], np.int64)
@@ -95,36 +95,10 @@ def crossings(
             low, high = (k, k + 1) if points[k, 1] < points[k + 1, 1] else (k + 1, k)
             (x1, y1), (x2, y2) = points[low], points[high]
             slope = (x2 - x1) / (y2 - y1)
-            for row in range(_after(down, -y2), _after(down, -y1)):
+            for row in range(np.searchsorted(down, -y2, "right"), np.searchsorted(down, -y1, "right")):
                 crossing = x1 + (-down[row] - y1) * slope
-                columns[ends[row - top]] = _from(x, crossing)
+                columns[ends[row - top]] = np.searchsorted(x, crossing)
                 ends[row - top] += 1
     for row in range(len(row_starts) - 1):
         columns[row_starts[row] : row_starts[row + 1]].sort()
     return top, row_starts, columns
-
-
-@numba.njit(nogil=True, cache=True)
-def _from(values: np.ndarray, bound: float) -> int:
-    """Position of the first of ascending ``values`` that is at least ``bound``."""
-    low, high = 0, len(values)
-    while low < high:
-        middle = (low + high) // 2
-        if values[middle] >= bound:
-            high = middle
-        else:
-            low = middle + 1
-    return low
-
-
-@numba.njit(nogil=True, cache=True)
-def _after(values: np.ndarray, bound: float) -> int:
-    """Position of the first of ascending ``values`` that is greater than ``bound``."""
-    low, high = 0, len(values)
-    while low < high:
-        middle = (low + high) // 2
-        if values[middle] > bound:
-            high = middle
-        else:
-            low = middle + 1
-    return low

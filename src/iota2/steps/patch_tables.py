@@ -10,13 +10,13 @@ import geopandas as gpd
 import numpy as np
 import shapely
 
-from iota2.compute.coverage.joining import Cell
-from iota2.io.tables.polygon_tables import PolygonGroup, polygon_groups, read_group, write_polygons
+from iota2.compute.coverage.cells import CellIndex
+from iota2.io.tables.polygon_tables import RowGroup, polygon_groups, read_row_group, write_polygons
 
 _IDENTITY = ("cell_row", "cell_col", "patch")
 
 
-class Patches(NamedTuple):
+class PatchPolygons(NamedTuple):
     """Polygons of patches; the arrays have one element or row for each."""
 
     identity: np.ndarray
@@ -27,14 +27,14 @@ class Patches(NamedTuple):
     """(patch,) shapely polygons."""
 
     @staticmethod
-    def of_cell(cell: tuple[int, int], numbers: np.ndarray, codes: np.ndarray, polygons: np.ndarray) -> Patches:
+    def of_cell(cell: tuple[int, int], numbers: np.ndarray, codes: np.ndarray, polygons: np.ndarray) -> PatchPolygons:
         """Some patches of one cell, given by their ``numbers``; ``codes`` and ``polygons`` of all."""
         identity = np.column_stack([np.broadcast_to(np.array(cell, np.int64), (len(numbers), 2)), numbers])
-        return Patches(identity, codes[numbers].astype(np.uint16), polygons[numbers])
+        return PatchPolygons(identity, codes[numbers].astype(np.uint16), polygons[numbers])
 
-    def take(self, rows: np.ndarray) -> Patches:
+    def take(self, rows: np.ndarray) -> PatchPolygons:
         """The patches at ``rows``, indices or bool."""
-        return Patches(self.identity[rows], self.codes[rows], self.polygons[rows])
+        return PatchPolygons(self.identity[rows], self.codes[rows], self.polygons[rows])
 
     @property
     def keys(self) -> list[tuple[int, int, int]]:
@@ -47,21 +47,21 @@ class Patches(NamedTuple):
         return gpd.GeoDataFrame({**columns, "code": self.codes}, geometry=self.polygons, crs=crs)
 
 
-NO_PATCHES = Patches(np.zeros((0, 3), np.int64), np.zeros(0, np.uint16), np.zeros(0, object))
+NO_PATCH_POLYGONS = PatchPolygons(np.zeros((0, 3), np.int64), np.zeros(0, np.uint16), np.zeros(0, object))
 
 
-def write_patches(groups: Iterable[Patches], crs: str, path: Path) -> None:
+def write_patches(groups: Iterable[PatchPolygons], crs: str, path: Path) -> None:
     """Write patches, a cell at a time; equal groups give equal bytes."""
-    write_polygons(NO_PATCHES.frame(crs), (group.frame(crs) for group in groups), path)
+    write_polygons(NO_PATCH_POLYGONS.frame(crs), (group.frame(crs) for group in groups), path)
 
 
-def patch_groups(path: Path) -> dict[Cell, PolygonGroup]:
-    """The groups of patches that ``write_patches`` wrote, by cell; each is one cell's."""
+def patch_row_groups(path: Path) -> dict[CellIndex, RowGroup]:
+    """The row groups of a file of ``write_patches`` by cell; each has the patches of one cell."""
     return {group.first: group for group in polygon_groups(path, _IDENTITY[:2])}
 
 
-def read_patches(group: PolygonGroup) -> Patches:
+def read_patches(group: RowGroup) -> PatchPolygons:
     """The patches of a group."""
-    frame = read_group(group, [*_IDENTITY, "code"])
+    frame = read_row_group(group, [*_IDENTITY, "code"])
     identity = np.column_stack([frame[name].to_numpy(np.int64) for name in _IDENTITY])
-    return Patches(identity, frame["code"].to_numpy(np.uint16), shapely.get_parts(frame.geometry.to_numpy()))
+    return PatchPolygons(identity, frame["code"].to_numpy(np.uint16), shapely.get_parts(frame.geometry.to_numpy()))

@@ -115,7 +115,7 @@ def _blocks(runs: PixelRuns, shape: tuple[int, int]) -> Iterator[tuple[tuple[int
     """Rows and columns of the blocks with pixels of ``runs``, of the fixed blocks of a raster of this ``shape``."""
     for top in range(0, shape[0], _BLOCK):
         start, end = np.searchsorted(runs.row, [top, top + _BLOCK])
-        first, last = runs.first[start:end] // _BLOCK, (runs.last[start:end] - 1) // _BLOCK
+        first, last = runs.first[start:end] // _BLOCK, (runs.end[start:end] - 1) // _BLOCK
         occupied = np.zeros(-(-shape[1] // _BLOCK) + 1, np.int64)
         np.add.at(occupied, first, 1)
         np.add.at(occupied, last + 1, -1)

@@ -19,9 +19,9 @@ from rasterio.features import rasterize, shapes
 from scipy import ndimage
 from shapely import Polygon, box
 
-from iota2.compute.coverage.cells import CellPolygons, LineOptions, cell_polygons
+from iota2.compute.coverage.cells import CellIndex, CellPolygons, LineOptions, cell_polygons
 from iota2.compute.coverage.dissolving import dissolve
-from iota2.compute.coverage.joining import Cell, join_cells
+from iota2.compute.coverage.joining import join_cells
 
 PIXELS = Affine.identity()
 NORTH_UP = Affine(10.3, 0, 1_234_567.1, 0, -10.3, 6_543_210.7)
@@ -34,14 +34,14 @@ TRANSFORMS = [
 PLAIN = LineOptions()
 OPTIONS = [
     PLAIN,
-    LineOptions(angle=True),
-    LineOptions(douglas=10.3),
-    LineOptions(angle=True, douglas=5),
-    LineOptions(angle=True, douglas=30),
-    LineOptions(hermite=2),
-    LineOptions(angle=True, douglas=10.3, hermite=5),
-    LineOptions(angle=True, douglas=40, hermite=0.1),
-    LineOptions(angle=True, douglas=30, hermite=5, minimum=400),
+    LineOptions(cut_corners=True),
+    LineOptions(tolerance=10.3),
+    LineOptions(cut_corners=True, tolerance=5),
+    LineOptions(cut_corners=True, tolerance=30),
+    LineOptions(longest_segment=2),
+    LineOptions(cut_corners=True, tolerance=10.3, longest_segment=5),
+    LineOptions(cut_corners=True, tolerance=40, longest_segment=0.1),
+    LineOptions(cut_corners=True, tolerance=30, longest_segment=5, minimum_area=400),
 ]
 
 
@@ -67,7 +67,7 @@ def label_rasters(draw: st.DrawFn) -> np.ndarray:
 
 def cells_of(
     labels: np.ndarray, size: int, transform: Affine = NORTH_UP, options: LineOptions = PLAIN
-) -> dict[Cell, CellPolygons]:
+) -> dict[CellIndex, CellPolygons]:
     """The polygons of each cell of a map."""
     padded, rows, cols = np.pad(labels, 1), *(range(-(-n // size)) for n in labels.shape)
     return {
@@ -81,9 +81,9 @@ def cells_of(
     }
 
 
-def pieces_of(cells: dict[Cell, CellPolygons]) -> dict[tuple[int, int, int], list[Polygon]]:
+def pieces_of(cells: dict[CellIndex, CellPolygons]) -> dict[tuple[int, int, int], list[Polygon]]:
     """Polygons of each patch in its cells, by the cell and the number of its first piece."""
-    found = join_cells({cell: one.edges for cell, one in cells.items()})
+    found = join_cells({cell: one.sides for cell, one in cells.items()})
     home = dict(zip(map(tuple, found.pieces.tolist()), map(tuple, found.homes.tolist()), strict=True))
     pieces = defaultdict(list)
     for cell, one in cells.items():
@@ -92,7 +92,7 @@ def pieces_of(cells: dict[Cell, CellPolygons]) -> dict[tuple[int, int, int], lis
     return dict(sorted(pieces.items()))
 
 
-def joined(cells: dict[Cell, CellPolygons]) -> tuple[np.ndarray, np.ndarray]:
+def joined(cells: dict[CellIndex, CellPolygons]) -> tuple[np.ndarray, np.ndarray]:
     """Polygons and labels of all patches, by the cell and the number of their first pieces."""
     pieces = pieces_of(cells)
     polygons = np.array([*map(dissolve, pieces.values()), None])[:-1]
@@ -152,19 +152,19 @@ def test_lines_make_no_patch_smaller_than_the_minimum(
     labels: np.ndarray, size: int, transform: Affine, options: LineOptions, pixels: float
 ) -> None:
     """Patches of the minimum keep it, and smaller ones keep their pixels, also over several cells."""
-    options = replace(options, minimum=pixels * unit(transform))
+    options = replace(options, minimum_area=pixels * unit(transform))
     cells = cells_of(labels, size, transform, options)
     assert_coverage(np.concatenate([one.polygons for one in cells.values()]), labels, transform)
     found = [sum(map(shapely.area, pieces)) for pieces in pieces_of(cells).values()]
     drawn = [sum(map(shapely.area, pieces)) for pieces in pieces_of(cells_of(labels, size, transform)).values()]
-    least = np.minimum(drawn, options.minimum)
+    least = np.minimum(drawn, options.minimum_area)
     assert (np.array(found) >= least * (1 - 1e-9)).all()
 
 
 def test_patches_above_the_minimum_are_drawn_as_without_it() -> None:
     labels = np.where(np.add.outer(np.arange(12), np.arange(12)) < 12, 1, 2).astype(np.uint8)
-    options = LineOptions(angle=True, douglas=10.3, hermite=5)
-    found, expected = (cells_of(labels, 24, NORTH_UP, one) for one in (replace(options, minimum=100), options))
+    options = LineOptions(cut_corners=True, tolerance=10.3, longest_segment=5)
+    found, expected = (cells_of(labels, 24, NORTH_UP, one) for one in (replace(options, minimum_area=100), options))
     assert outlines(*joined(found)) == outlines(*joined(expected))
 
 
@@ -213,17 +213,17 @@ def test_patches_are_in_the_order_of_first_pixels() -> None:
     assert found.labels.tolist() == [5, 7, 7, 5]
     assert found.labels.dtype == np.uint8
     assert shapely.area(found.polygons).tolist() == [1, 2, 2, 3]
-    np.testing.assert_array_equal(found.edges.top, [[0, 1, 1], [5, 7, 7]])
-    np.testing.assert_array_equal(found.edges.bottom, [[2, 3, 3], [7, 5, 5]])
-    np.testing.assert_array_equal(found.edges.left, [[0, 2, 2], [5, 7, 7]])
-    np.testing.assert_array_equal(found.edges.right, [[1, -1, 3], [7, 0, 5]])
+    np.testing.assert_array_equal(found.sides.top, [[0, 1, 1], [5, 7, 7]])
+    np.testing.assert_array_equal(found.sides.bottom, [[2, 3, 3], [7, 5, 5]])
+    np.testing.assert_array_equal(found.sides.left, [[0, 2, 2], [5, 7, 7]])
+    np.testing.assert_array_equal(found.sides.right, [[1, -1, 3], [7, 0, 5]])
 
 
 @pytest.mark.parametrize("options", OPTIONS)
 def test_a_cell_without_labels_has_no_polygons(options: LineOptions) -> None:
     found = cell_polygons(np.zeros((5, 4), np.uint16), (0, 0), NORTH_UP, options)
     assert found.polygons.shape == found.labels.shape == (0,)
-    assert found.edges.top.patches.tolist() == [-1, -1]
+    assert found.sides.top.patches.tolist() == [-1, -1]
 
 
 def test_pixels_that_touch_at_a_corner_form_a_hole_of_their_patch() -> None:
@@ -244,14 +244,14 @@ def test_vertices_on_a_limit_are_those_of_both_cells() -> None:
 def test_angle_cuts_corners_at_the_midpoints_of_edges() -> None:
     labels = np.full((7, 7), 1, np.uint8)
     labels[3, 3] = 2
-    around, pixel = cell_polygons(labels, (0, 0), PIXELS, LineOptions(angle=True)).polygons
+    around, pixel = cell_polygons(labels, (0, 0), PIXELS, LineOptions(cut_corners=True)).polygons
     assert set(pixel.exterior.coords) == {(2.5, 2), (3, 2.5), (2.5, 3), (2, 2.5)}
     assert around.area == 24.5
 
 
 def test_angle_makes_a_staircase_a_straight_line() -> None:
     labels = np.where(np.add.outer(np.arange(12), np.arange(12)) < 12, 1, 2).astype(np.uint8)
-    one, _ = cell_polygons(labels, (0, 0), PIXELS, LineOptions(angle=True)).polygons
+    one, _ = cell_polygons(labels, (0, 0), PIXELS, LineOptions(cut_corners=True)).polygons
     line = [(x, y) for x, y in one.exterior.coords[:-1] if 0 < x < 10 and 0 < y < 10]
     assert sorted(line) == [(1, 9.5), (9.5, 1)]
 
@@ -272,6 +272,6 @@ def test_the_tolerance_is_the_root_of_the_area_of_a_triangle(transform: Affine, 
     labels[4 : 4 + height, 5] = 1
     vertices = []
     for area in (0.49 * height, 0.51 * height):
-        options = LineOptions(douglas=math.sqrt(area * unit(transform)))
+        options = LineOptions(tolerance=math.sqrt(area * unit(transform)))
         vertices.append(shapely.get_num_coordinates(cell_polygons(labels, (0, 0), transform, options).polygons))
     np.testing.assert_array_equal(vertices, [[9, 9], [5, 5]])

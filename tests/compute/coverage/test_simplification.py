@@ -91,9 +91,9 @@ def test_a_map_has_as_many_vertices_as_by_shapely(tolerance: float) -> None:
     """Lines with triangles of equal areas, some of which contain other vertices."""
     noise = gaussian_filter(np.random.default_rng(0).normal(size=(202, 202)), 4)
     labels = np.digitize(noise, np.quantile(noise, [0.3, 0.6])).astype(np.uint8) + 1
-    drawn = cell_polygons(labels, (0, 0), PIXELS, LineOptions(angle=True)).polygons
+    drawn = cell_polygons(labels, (0, 0), PIXELS, LineOptions(cut_corners=True)).polygons
     expected = shapely.coverage_simplify(drawn, tolerance, simplify_boundary=False)
-    found = cell_polygons(labels, (0, 0), PIXELS, LineOptions(angle=True, douglas=tolerance)).polygons
+    found = cell_polygons(labels, (0, 0), PIXELS, LineOptions(cut_corners=True, tolerance=tolerance)).polygons
     assert shapely.coverage_is_valid(found)
     assert shapely.coverage_is_valid(expected)
     assert shapely.get_num_coordinates(found).sum() == pytest.approx(shapely.get_num_coordinates(expected).sum(), 0.02)

@@ -1,9 +1,9 @@
 """Polygons of the patches of a cell of a label raster: outlines, simplified and smoothed together.
 
-The lines of a cell depend on its own pixels and on one pixel around it. The limits of the cell, and lines next to
+The lines of a cell depend on its own pixels and on one pixel around it. The boundary of the cell, and lines next to
 pixels without label, do not move, so the total area is that of the pixels. All points are computed in pixels, where
-halves and quarters are exact, and converted to coordinates of the map at the end by one formula: both sides of a limit,
-and both polygons along a line, have exactly the same coordinates.
+halves and quarters are exact, and converted to coordinates of the map at the end by one formula: both sides of a
+boundary, and both polygons along a line, have exactly the same coordinates.
 """
 
 from __future__ import annotations
@@ -22,22 +22,24 @@ from iota2.compute.patches import patches_of
 
 CELL_PIXELS = 1024
 """Rows and columns of a cell; the last cells of a map are smaller."""
+CellIndex = tuple[int, int]
+"""Row and column of a cell among the cells of a map."""
 
 
 @dataclass(frozen=True)
 class LineOptions:
     """How the outlines of patches are drawn."""
 
-    angle: bool = False
-    """Cut off the corners of pixels: lines pass through the midpoints of the edges of pixels."""
-    douglas: float = 0.0
+    cut_corners: bool = False
+    """Whether corners of pixels are cut off: lines pass through the midpoints of the edges of pixels."""
+    tolerance: float = 0.0
     """Tolerance of the simplification in units of the map, from 0: a vertex is removed if the triangle with its
     neighbours is smaller than the square of the tolerance (Visvalingam and Whyatt, 1993)."""
-    hermite: float = 0.0
+    longest_segment: float = 0.0
     """Length in units of the map above which segments of smoothed lines are divided again; 0 is without smoothing."""
-    minimum: float = 0.0
+    minimum_area: float = 0.0
     """Area in squared units of the map: patches of this area or more are not drawn with a smaller one, and smaller
-    patches do not lose any. It holds for the sum of the pieces of a patch in several cells."""
+    patches do not lose any. This applies to the sum of the pieces of a patch in several cells."""
 
 
 class CellSide(NamedTuple):
@@ -49,8 +51,8 @@ class CellSide(NamedTuple):
     """(pixel,) unsigned integers."""
 
 
-class CellEdges(NamedTuple):
-    """Pixels along the sides of a cell, by which patches continue in other cells."""
+class CellSides(NamedTuple):
+    """Pixels along the four sides of a cell, by which patches continue in other cells."""
 
     top: CellSide
     bottom: CellSide
@@ -66,7 +68,7 @@ class CellPolygons:
     """(patch,) shapely polygons, a valid coverage; patches in the order of their first pixels, by row and column."""
     labels: np.ndarray
     """(patch,) unsigned integers."""
-    edges: CellEdges
+    sides: CellSides
 
 
 def cell_polygons(labels: np.ndarray, corner: tuple[int, int], transform: Affine, options: LineOptions) -> CellPolygons:
@@ -78,12 +80,12 @@ def cell_polygons(labels: np.ndarray, corner: tuple[int, int], transform: Affine
     """
     patches, firsts = _numbered(labels)
     sizes = np.bincount(patches[patches >= 0], minlength=len(firsts))
-    minimum = np.minimum(sizes, options.minimum / abs(transform.determinant))
-    lines = trace_outlines(labels, patches, minimum, cut_corners=options.angle)
-    lines = simplify(lines, options.douglas / math.sqrt(abs(transform.determinant)))
-    lines = smooth(lines, transform, options.hermite)
+    minimum = np.minimum(sizes, options.minimum_area / abs(transform.determinant))
+    lines = trace_outlines(labels, patches, minimum, cut_corners=options.cut_corners)
+    lines = simplify(lines, options.tolerance / math.sqrt(abs(transform.determinant)))
+    lines = smooth(lines, transform, options.longest_segment)
     polygons = lines.to_polygons(_placed(lines.points, corner, transform))
-    return CellPolygons(polygons, labels[1:-1, 1:-1].reshape(-1)[firsts], _edges(labels, patches))
+    return CellPolygons(polygons, labels[1:-1, 1:-1].reshape(-1)[firsts], _sides(labels, patches))
 
 
 def _numbered(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -104,7 +106,7 @@ def _placed(points: np.ndarray, corner: tuple[int, int], transform: Affine) -> n
     return np.column_stack([x, y])
 
 
-def _edges(labels: np.ndarray, patches: np.ndarray) -> CellEdges:
+def _sides(labels: np.ndarray, patches: np.ndarray) -> CellSides:
     """Pixels along the sides of the cell."""
     sides = (1, slice(1, -1)), (-2, slice(1, -1)), (slice(1, -1), 1), (slice(1, -1), -2)
-    return CellEdges(*(CellSide(patches[side].copy(), labels[side].copy()) for side in sides))
+    return CellSides(*(CellSide(patches[side].copy(), labels[side].copy()) for side in sides))

@@ -1,9 +1,9 @@
 """One polygon from the pieces of a patch in several cells.
 
-Pieces have the same vertices on the limits of cells that they share. A segment of two pieces is within the patch and
-belongs to no ring of the result. The other segments are followed with the patch on the right. Where the patch touches
-itself at a vertex, the leftmost of the segments that begin there separates the rings (``outlines``). This takes time in
-proportion to the number of vertices, which matters for patches that extend over a whole map, with many holes.
+Pieces have the same vertices on the boundaries of cells that they share. A segment of two pieces is within the patch
+and belongs to no ring of the result. The other segments are followed with the patch on the right. Where the patch
+touches itself at a vertex, the leftmost of the segments that begin there separates the rings (``outlines``). This takes
+time in proportion to the number of vertices, which matters for patches that extend over a whole map, with many holes.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def _polygon(vertices: np.ndarray, rings: np.ndarray) -> Polygon:
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
 def _follow(points: np.ndarray, starts: np.ndarray, ends: np.ndarray, order: np.ndarray, rings: np.ndarray) -> int:
-    """Write the segments in the order of rings, and the first position after each ring; the number of rings."""
+    """Write the segments in the order of rings, and the first position after each ring; returns the number of rings."""
     first = np.searchsorted(starts, np.arange(len(points) + 1))
     used = np.zeros(len(starts), np.bool_)
     position = count = 0

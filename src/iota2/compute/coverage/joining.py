@@ -1,4 +1,4 @@
-"""Patches that continue over the limits of cells."""
+"""Patches that continue over the boundaries of cells."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from iota2.compute.coverage.cells import CellEdges, CellSide
-
-Cell = tuple[int, int]
-"""Row and column of a cell among the cells of a map."""
+from iota2.compute.coverage.cells import CellIndex, CellSide, CellSides
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,22 +26,22 @@ class JoinedPatches:
     """(piece, 3) int64: the home of each piece, likewise; homes are pieces, too."""
 
 
-def join_cells(edges: Mapping[Cell, CellEdges]) -> JoinedPatches:
-    """Join the patches of cells that continue over a limit of a cell: pixels with one label on both sides of it."""
+def join_cells(sides: Mapping[CellIndex, CellSides]) -> JoinedPatches:
+    """Join the patches of cells that continue over a boundary of a cell: pixels with one label on both sides of it."""
     pairs = [np.empty((0, 2, 3), np.int64)]
-    for (row, col), cell in sorted(edges.items()):
-        if (row, col + 1) in edges:
-            pairs.append(_contacts((row, col), cell.right, (row, col + 1), edges[row, col + 1].left))
-        if (row + 1, col) in edges:
-            pairs.append(_contacts((row, col), cell.bottom, (row + 1, col), edges[row + 1, col].top))
+    for (row, col), cell in sorted(sides.items()):
+        if (row, col + 1) in sides:
+            pairs.append(_contacts((row, col), cell.right, (row, col + 1), sides[row, col + 1].left))
+        if (row + 1, col) in sides:
+            pairs.append(_contacts((row, col), cell.bottom, (row + 1, col), sides[row + 1, col].top))
     pieces, numbers = np.unique(np.concatenate(pairs).reshape(-1, 3), axis=0, return_inverse=True)
     home = _first_members(numbers.reshape(-1, 2), len(pieces))
     order = np.argsort(home, kind="stable")
     return JoinedPatches(pieces[order], pieces[home[order]])
 
 
-def _contacts(one: Cell, before: CellSide, other: Cell, after: CellSide) -> np.ndarray:
-    """(pair, 2, 3): pieces that touch over the limit between two cells and have one label."""
+def _contacts(one: CellIndex, before: CellSide, other: CellIndex, after: CellSide) -> np.ndarray:
+    """(pair, 2, 3): pieces that touch over the boundary between two cells and have one label."""
     same = (before.labels == after.labels) & (before.labels != 0)
     pairs = np.unique(np.column_stack([before.patches[same], after.patches[same]]), axis=0)
     cells = np.broadcast_to(np.array([one, other]), (len(pairs), 2, 2))

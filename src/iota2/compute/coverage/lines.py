@@ -8,7 +8,7 @@ import numpy as np
 import shapely
 from numba import njit
 
-from iota2.compute.coverage.shares import Shares
+from iota2.compute.coverage.areas import PolygonAreas
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,15 +44,15 @@ class Lines:
         _find_sides(self.members, self.rings, owners, neighbours, found)
         return found
 
-    def shares(self) -> Shares:
-        """Areas of the polygons, from the vertices."""
+    def areas(self) -> PolygonAreas:
+        """Areas of the polygons, from the vertices: positive, because exteriors turn from x to y."""
         if len(self.members) == 0:
-            return Shares(np.zeros(len(self.minimum)), self.minimum)
+            return PolygonAreas(np.zeros(len(self.minimum)), self.minimum)
         after = np.arange(1, len(self.members) + 1)
         after[self.rings[1:] - 1] = self.rings[:-1]
         (x, y), (to_x, to_y) = self.points[self.members].T, self.points[self.members[after]].T
         first = self.rings[self.polygons[:-1]]
-        return Shares(np.add.reduceat(x * to_y - to_x * y, first) / 2, self.minimum)
+        return PolygonAreas(np.add.reduceat(x * to_y - to_x * y, first) / 2, self.minimum)
 
     def to_polygons(self, points: np.ndarray) -> np.ndarray:
         """(polygon,) shapely polygons, with ``points`` (vertex, 2) as vertices."""

@@ -4,9 +4,9 @@ A patch is traced with its pixels on the right. Where two pixels of one patch to
 from one to the other. Because they are also connected elsewhere, the two passes through that corner belong to different
 rings, and no ring touches itself.
 
-At a corner of pixels, up to four borders meet. A border separates different labels, or is part of the limit of the
+At a corner of pixels, up to four borders meet. A border separates different labels, or is part of the boundary of the
 cell. A corner with three or four borders is a *node*. Corners where a line turns and nodes are vertices of all outlines
-there. Both sides of a limit have the same vertices, because labels beyond the limit count, too.
+there. Both sides of a boundary have the same vertices, because labels beyond the boundary count, too.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from iota2.compute.coverage.areas import PolygonAreas, transfer
 from iota2.compute.coverage.lines import Lines
-from iota2.compute.coverage.shares import Shares, transfer
 
 _ROWS = np.array([0, 1, 0, -1])
 _COLS = np.array([1, 0, -1, 0])
@@ -43,13 +43,13 @@ def trace_outlines(labels: np.ndarray, patches: np.ndarray, minimum: np.ndarray,
     areas in pixels below which polygons must not fall.
 
     With ``cut_corners``, a corner of pixels where a line between two patches turns is cut off at the midpoints of the
-    two edges. Nodes, the limits of the cell and lines next to pixels without label do not change, nor do corners that
+    two edges. Nodes, the boundary of the cell and lines next to pixels without label do not change, nor do corners that
     the polygon needs for its minimum.
     """
     turning, free = _corners(labels)
     cut = free & cut_corners
     sizes = np.bincount(patches[patches >= 0], minlength=len(minimum)).astype(float)
-    _keep_corners(patches, Shares(sizes, minimum), cut)
+    _keep_corners(patches, PolygonAreas(sizes, minimum), cut)
     capacity = _count_edges(patches)
     vertices = np.empty((2 * capacity if cut_corners else capacity, 2), np.int32)
     ends, owners = np.empty((2, capacity), np.int32)
@@ -74,7 +74,10 @@ def _by_patch(ends: np.ndarray, owners: np.ndarray, count: int) -> tuple[np.ndar
 
 
 def _unique(vertices: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Different vertices (x, y), by row and column, and the number of each vertex among them; ``shape`` holds all."""
+    """Different vertices (x, y), by row and column, and the number of each vertex among them.
+
+    ``shape`` contains all vertices.
+    """
     positions = np.ravel_multi_index((vertices[:, 1], vertices[:, 0]), shape)
     found = np.zeros(shape, bool)
     found.reshape(-1)[positions] = True
@@ -90,7 +93,7 @@ def _corners(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     right = labels[:-1, 1:] != labels[1:, 1:]
     up[:, [0, -1]] = down[:, [0, -1]] = True
     left[[0, -1], :] = right[[0, -1], :] = True
-    # on a limit, a corner with two borders is on a straight line
+    # on a boundary, a corner with two borders is on a straight line
     degree = up.astype(np.int8) + down + left + right
     turning = (degree > 2) | ((degree == 2) & (up != down))
     missing = labels == 0
@@ -99,7 +102,7 @@ def _corners(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _keep_corners(patches: np.ndarray, shares: Shares, cut: np.ndarray) -> None:
+def _keep_corners(patches: np.ndarray, polygons: PolygonAreas, cut: np.ndarray) -> None:
     """Remove corners from ``cut`` (y + 1, x + 1) bool that a patch needs for its minimum area.
 
     Three of the pixels at the corner are of one patch, and the fourth one of another, which loses an eighth of a pixel.
@@ -112,7 +115,7 @@ def _keep_corners(patches: np.ndarray, shares: Shares, cut: np.ndarray) -> None:
                     alone, around = below if below != left else patches[y + 1, x + 1], left
                 else:
                     alone, around = (right, left) if below == left else (left, right)
-                cut[y, x] = transfer(shares, alone, around, 0.125)
+                cut[y, x] = transfer(polygons, alone, around, 0.125)
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
@@ -131,7 +134,10 @@ def _count_edges(patches: np.ndarray) -> int:
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
 def _trace(cell: _Cell, vertices: np.ndarray, ends: np.ndarray, owners: np.ndarray) -> tuple[int, int]:
-    """Write vertices (x, y in half pixels), and the end and the patch of each ring; number of vertices and rings."""
+    """Write vertices (x, y in half pixels), and the end and the patch of each ring.
+
+    Returns the number of vertices and of rings.
+    """
     height, width = cell.patches.shape
     traced = np.zeros(cell.patches.shape, np.bool_)
     used = rings = 0
@@ -148,7 +154,10 @@ def _trace(cell: _Cell, vertices: np.ndarray, ends: np.ndarray, owners: np.ndarr
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
 def _trace_ring(cell: _Cell, pixel: tuple[int, int], traced: np.ndarray, vertices: np.ndarray, used: int) -> int:
-    """Write the vertices of the ring along the upper edge of a pixel, and mark it; the new number of vertices."""
+    """Write the vertices of the ring along the upper edge of a pixel, and mark it.
+
+    Returns the new number of vertices.
+    """
     patch = cell.patches[pixel]
     row, col = pixel[0] - 1, pixel[1] - 1
     ahead = 0

@@ -1,7 +1,7 @@
 """Smoothing of the lines of a coverage by corner cutting (Chaikin, 1974).
 
 A free vertex is replaced by the points at a quarter of its two segments. It stays if the triangle that this cuts off
-contains another vertex, or if a polygon would become smaller than its minimum (``shares``). All other vertices of a
+contains another vertex, or if a polygon would become smaller than its minimum (``areas``). All other vertices of a
 round are replaced at once, and lines do not meet or cross:
 
 - A new side does not touch the remaining part of an old segment: no other segment touches the triangle
@@ -19,8 +19,8 @@ import numpy as np
 from affine import Affine
 from numba import njit
 
+from iota2.compute.coverage.areas import PolygonAreas, transfer
 from iota2.compute.coverage.lines import Lines
-from iota2.compute.coverage.shares import Shares, transfer
 from iota2.compute.coverage.vertex_index import VertexIndex, contains_vertex, vertex_index
 
 ROUNDS = 4
@@ -36,7 +36,7 @@ def smooth(lines: Lines, transform: Affine, longest: float) -> Lines:
     for _ in range(ROUNDS if longest > 0 else 0):
         neighbours = lines.neighbours()
         cut = _is_long(lines, neighbours, transform, longest)
-        _keep_corners(vertex_index(lines.points), neighbours, lines.sides(neighbours), lines.shares(), cut)
+        _keep_corners(vertex_index(lines.points), neighbours, lines.sides(neighbours), lines.areas(), cut)
         if not cut.any():
             break
         lines = _without_corners(lines, neighbours, cut)
@@ -78,7 +78,7 @@ def _without_corners(lines: Lines, neighbours: np.ndarray, cut: np.ndarray) -> L
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
 def _keep_corners(
-    index: VertexIndex, neighbours: np.ndarray, sides: np.ndarray, shares: Shares, cut: np.ndarray
+    index: VertexIndex, neighbours: np.ndarray, sides: np.ndarray, polygons: PolygonAreas, cut: np.ndarray
 ) -> None:
     """Remove vertices from ``cut`` (vertex,) bool whose triangle contains another vertex, or is needed by a polygon."""
     triangle, present = np.empty((3, 2)), np.ones(len(cut), np.bool_)
@@ -90,4 +90,4 @@ def _keep_corners(
             (ax, ay), (px, py), (bx, by) = triangle[0], triangle[1], triangle[2]
             loss = ((px - ax) * (by - ay) - (bx - ax) * (py - ay)) / 2
             blocked = contains_vertex(index, present, triangle, (vertex, vertex, vertex))
-            cut[vertex] = not blocked and transfer(shares, sides[vertex, 0], sides[vertex, 1], loss)
+            cut[vertex] = not blocked and transfer(polygons, sides[vertex, 0], sides[vertex, 1], loss)

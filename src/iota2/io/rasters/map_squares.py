@@ -11,8 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from iota2.compute.coverage.cells import CELL_PIXELS
-from iota2.compute.coverage.joining import Cell
+from iota2.compute.coverage.cells import CELL_PIXELS, CellIndex
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class Square:
     cols: tuple[int, int]
 
     @property
-    def cells(self) -> Iterator[Cell]:
+    def cells(self) -> Iterator[CellIndex]:
         """The cells, row by row."""
         return ((row, col) for row in range(*self.rows) for col in range(*self.cols))
 
@@ -51,7 +50,7 @@ def _ranges(cells: int, count: int | None) -> list[tuple[int, int]]:
     return [(cells * k // count, cells * (k + 1) // count) for k in range(count)]
 
 
-def cell_pixels(cell: Cell, shape: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
+def cell_pixels(cell: CellIndex, shape: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
     """Half-open ranges of rows and columns of the pixels of a cell in a raster of ``shape``; empty outside it."""
     first = [min(index * CELL_PIXELS, size) for index, size in zip(cell, shape, strict=True)]
     end = [min((index + 1) * CELL_PIXELS, size) for index, size in zip(cell, shape, strict=True)]

@@ -21,7 +21,7 @@ def regular_grid(geobox: GeoBox, metres: float) -> GeoBox:
     return with_pixel_size(geobox, (max(width, wanted), max(height, wanted)))
 
 
-def map_area(geobox: GeoBox, area: float) -> float:
+def in_map_units(geobox: GeoBox, area: float) -> float:
     """``area`` square metres in the middle of the map, in squared units of the map."""
     (metres,) = square_metres(np.ones(1), crs_name(geobox), np.array([_middle(geobox)]))
     return area / float(metres)
@@ -30,7 +30,7 @@ def map_area(geobox: GeoBox, area: float) -> float:
 def unit_pixels(geobox: GeoBox, area: float) -> int:
     """Smallest number of pixels with at least ``area`` square metres; the pixels are those in the middle of the map."""
     width, height = resolution(geobox)
-    return math.ceil(map_area(geobox, area) / (width * height) - 1e-9)
+    return math.ceil(in_map_units(geobox, area) / (width * height) - 1e-9)
 
 
 def _middle(geobox: GeoBox) -> float:

@@ -21,7 +21,7 @@ from iota2.io.files.atomic import remove, replacing, temporary_path
 from iota2.io.tables.polygon_tables import (
     GEOMETRY,
     KIND,
-    PolygonGroup,
+    RowGroup,
     arrow_table,
     polygon_groups,
     polygon_header,
@@ -122,7 +122,7 @@ def write_zipped_shapefile(source: Path, path: Path, style: str = "") -> Mapping
     return fields
 
 
-def _parts(groups: Sequence[PolygonGroup], fields: int) -> list[list[int]]:
+def _parts(groups: Sequence[RowGroup], fields: int) -> list[list[int]]:
     """Numbers of the row groups of each shapefile; a single one without row groups."""
     parts: list[list[int]] = [[]]
     size = 0

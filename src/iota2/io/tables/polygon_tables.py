@@ -73,7 +73,7 @@ def read_some_polygons(path: Path, column: str, values: Sequence[int]) -> gpd.Ge
     return gpd.GeoDataFrame({column: found[column].to_numpy()}, geometry=polygons, crs=_crs(header))
 
 
-class PolygonGroup(NamedTuple):
+class RowGroup(NamedTuple):
     """A row group of a file of ``write_polygons``."""
 
     path: Path
@@ -87,7 +87,7 @@ class PolygonGroup(NamedTuple):
     """Smallest value of some columns."""
 
 
-def polygon_groups(path: Path, columns: Sequence[str] = ()) -> list[PolygonGroup]:
+def polygon_groups(path: Path, columns: Sequence[str] = ()) -> list[RowGroup]:
     """The row groups of a file of ``write_polygons``, with the smallest values of some ``columns``.
 
     InputError if the file is missing or damaged.
@@ -96,7 +96,7 @@ def polygon_groups(path: Path, columns: Sequence[str] = ()) -> list[PolygonGroup
     places = [header.schema_arrow.names.index(name) for name in columns]
     groups = [header.metadata.row_group(number) for number in range(header.num_row_groups)]
     return [
-        PolygonGroup(
+        RowGroup(
             path,
             number,
             group.num_rows,
@@ -108,7 +108,7 @@ def polygon_groups(path: Path, columns: Sequence[str] = ()) -> list[PolygonGroup
     ]
 
 
-def read_group(group: PolygonGroup, columns: Sequence[str]) -> gpd.GeoDataFrame:
+def read_row_group(group: RowGroup, columns: Sequence[str]) -> gpd.GeoDataFrame:
     """The rows of a row group: some ``columns`` and the geometry."""
     with parquet.ParquetFile(group.path) as file:
         found = file.read_row_group(group.number, columns=[*columns, GEOMETRY])

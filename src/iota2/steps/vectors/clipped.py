@@ -29,7 +29,7 @@ from iota2.io.tables.polygon_layers import (
     write_pmtiles,
     write_zipped_shapefile,
 )
-from iota2.io.tables.polygon_tables import PolygonGroup, polygon_bytes, polygon_groups, read_group, write_polygons
+from iota2.io.tables.polygon_tables import RowGroup, polygon_bytes, polygon_groups, read_row_group, write_polygons
 from iota2.io.tables.vector_source import vector_source, with_choice
 from iota2.steps.map_rasters import MAP_RASTERS, map_rasters, run_of_map
 from iota2.steps.polygon_attributes import (
@@ -110,7 +110,7 @@ def _frames(job: JobContext[ClippedParams], attributes: Attributes) -> Iterator[
     """Yield the polygons of the area with their attributes, cell by cell or less."""
     area = _area(job)
     for group in _groups(job, area):
-        found = read_group(group, [CODE])
+        found = read_row_group(group, [CODE])
         polygons, owner = shapely.get_parts(found.geometry.to_numpy(), return_index=True)
         codes = found[CODE].to_numpy()[owner]
         if area is not None:
@@ -130,7 +130,7 @@ def _area(job: JobContext[ClippedParams]) -> BaseGeometry | None:
     return geometry
 
 
-def _groups(job: JobContext[ClippedParams], area: BaseGeometry | None) -> list[PolygonGroup]:
+def _groups(job: JobContext[ClippedParams], area: BaseGeometry | None) -> list[RowGroup]:
     """The row groups of all squares that may have polygons in the area, in the order of their cells.
 
     This order does not depend on the squares.

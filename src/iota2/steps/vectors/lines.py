@@ -10,17 +10,23 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from iota2 import layout
-from iota2.compute.coverage.cells import CELL_PIXELS, CellEdges, CellPolygons, LineOptions, cell_polygons
-from iota2.compute.coverage.joining import Cell
+from iota2.compute.coverage.cells import (
+    CELL_PIXELS,
+    CellIndex,
+    CellPolygons,
+    CellSides,
+    LineOptions,
+    cell_polygons,
+)
 from iota2.config.options.schema import Config
 from iota2.core.cost import SECONDS_PER_JOB, Cost, JobFacts
 from iota2.core.graph import JobContext, Step
 from iota2.core.grid import crs_name
 from iota2.io.rasters.files import RasterReader
 from iota2.io.rasters.map_squares import Square, cell_pixels, read_squares
-from iota2.io.rasters.regular_grid import map_area
-from iota2.io.tables.cell_patches import write_edges
-from iota2.steps.patch_tables import Patches, write_patches
+from iota2.io.rasters.regular_grid import in_map_units
+from iota2.io.tables.cell_patches import write_sides
+from iota2.steps.patch_tables import PatchPolygons, write_patches
 
 _SECONDS = 1.5e-6
 """Seconds per pixel of a map with many small patches."""
@@ -28,6 +34,8 @@ _BYTES_PER_PIXEL = 4
 """Bytes of polygons per pixel."""
 _CELL_BYTES = 400 << 20
 """Memory of the polygons of a cell with many small patches."""
+_PIECES_BYTES = _CELL_BYTES // 128
+"""Memory of the pieces of a cell: patches at its sides, about one in a hundred."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +48,9 @@ class LineParams:
 
     def by_user_name(self) -> Mapping[str, object]:
         """The parameters by option name of the configuration."""
-        names = ("angle", "douglas", "hermite")
-        options = {f"simplification.{name}": getattr(self.options, name) for name in names}
-        return {**options, "simplification.mmu": self.mmu}
+        drawn = self.options
+        given = {"angle": drawn.cut_corners, "douglas": drawn.tolerance, "hermite": drawn.longest_segment}
+        return {f"simplification.{name}": value for name, value in {**given, "mmu": self.mmu}.items()}
 
 
 def params(config: Config) -> LineParams:
@@ -52,23 +60,30 @@ def params(config: Config) -> LineParams:
 
 
 def run(job: JobContext[LineParams]) -> None:
-    """Write the polygons of patches that are complete in their cell, the pieces of the others, and the limits of the
-    cells."""
+    """Write the patches that are complete in their cell, the pieces of the others, and the sides of cells."""
     square = read_squares(job.inp.squares)[job.key.square]
-    edges: dict[Cell, CellEdges] = {}
-    pieces: list[Patches] = []
+    sides: dict[CellIndex, CellSides] = {}
+    pieces: list[PatchPolygons] = []
     with RasterReader(job.inp.map) as reader:
-        options = replace(job.params.options, minimum=map_area(reader.geobox, job.params.mmu))
-        cells = _complete_patches(reader, square, options, edges, pieces)
-        write_patches(cells, crs_name(reader.geobox), job.out.lines)
+        options = replace(job.params.options, minimum_area=in_map_units(reader.geobox, job.params.mmu))
+        # taking the complete patches fills pieces and sides, so that they are written first
+        complete = _complete_patches(reader, square, options, sides, pieces)
+        write_patches(complete, crs_name(reader.geobox), job.out.complete)
         write_patches(pieces, crs_name(reader.geobox), job.out.pieces)
-    write_edges(edges, job.out.edges)
+    write_sides(sides, job.out.sides)
 
 
 def _complete_patches(
-    reader: RasterReader, square: Square, options: LineOptions, edges: dict[Cell, CellEdges], pieces: list[Patches]
-) -> Iterator[Patches]:
-    """Patches of each cell that are complete there; the others are added to ``pieces``, limits to ``edges``."""
+    reader: RasterReader,
+    square: Square,
+    options: LineOptions,
+    sides: dict[CellIndex, CellSides],
+    pieces: list[PatchPolygons],
+) -> Iterator[PatchPolygons]:
+    """Yield the patches of each cell that are complete there.
+
+    Before, it adds the other patches of the cell to ``pieces``, and its sides to ``sides``.
+    """
     grid = reader.geobox
     for cell in square.cells:
         (top, bottom), (left, right) = cell_pixels(cell, (int(grid.shape[0]), int(grid.shape[1])))
@@ -78,17 +93,17 @@ def _complete_patches(
         labels = reader.read(GeoBox((bottom - top + 2, right - left + 2), around, grid.crs))
         found = cell_polygons(labels, (top, left), grid.affine, options)
         continued = _continued(found, labels)
-        edges[cell] = found.edges
+        sides[cell] = found.sides
         numbers = np.arange(len(found.labels))
-        pieces.append(Patches.of_cell(cell, numbers[continued], found.labels, found.polygons))
-        yield Patches.of_cell(cell, numbers[~continued], found.labels, found.polygons)
+        pieces.append(PatchPolygons.of_cell(cell, numbers[continued], found.labels, found.polygons))
+        yield PatchPolygons.of_cell(cell, numbers[~continued], found.labels, found.polygons)
 
 
-def _continued(found: CellPolygons, labels: np.ndarray) -> np.ndarray:
+def _continued(polygons: CellPolygons, labels: np.ndarray) -> np.ndarray:
     """(patch,) bool: whether the patch continues in another cell; ``labels`` (y + 2, x + 2) as for the polygons."""
     beyond = labels[0, 1:-1], labels[-1, 1:-1], labels[1:-1, 0], labels[1:-1, -1]
-    continued = np.zeros(len(found.labels), np.bool_)
-    for side, others in zip(found.edges, beyond, strict=True):
+    continued = np.zeros(len(polygons.labels), np.bool_)
+    for side, others in zip(polygons.sides, beyond, strict=True):
         continued[side.patches[(side.labels == others) & (side.labels != 0)]] = True
     return continued
 
@@ -96,7 +111,7 @@ def _continued(found: CellPolygons, labels: np.ndarray) -> np.ndarray:
 def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of a job: the polygons of a cell are in memory, and the pieces of all cells of the square."""
     cells = max(1, facts.pixels // CELL_PIXELS**2)
-    memory = _CELL_BYTES + cells * (_CELL_BYTES >> 7)
+    memory = _CELL_BYTES + cells * _PIECES_BYTES
     return Cost(memory, SECONDS_PER_JOB + facts.pixels * _SECONDS, float(facts.pixels * _BYTES_PER_PIXEL))
 
 
@@ -108,7 +123,7 @@ STEP = Step(
     run=run,
     over=("square",),
     needs={"map": layout.CLASSIF_REGUL, "squares": layout.MAP_SQUARES},
-    makes={"lines": layout.SQUARE_LINES, "pieces": layout.SQUARE_PIECES, "edges": layout.SQUARE_EDGES},
+    makes={"complete": layout.SQUARE_COMPLETE, "pieces": layout.SQUARE_PIECES, "sides": layout.SQUARE_SIDES},
     params=params,
     cost=cost,
 )

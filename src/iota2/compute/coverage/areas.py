@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 
-class Shares(NamedTuple):
+class PolygonAreas(NamedTuple):
     """Areas of polygons, in pixels; sums of multiples of a power of 1/2, which are exact."""
 
     areas: np.ndarray
@@ -18,15 +18,15 @@ class Shares(NamedTuple):
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def transfer(shares: Shares, source: int, target: int, area: float) -> bool:
+def transfer(polygons: PolygonAreas, source: int, target: int, area: float) -> bool:
     """Move an area from one polygon to another, unless the first one would become smaller than its minimum.
 
     A negative area is moved in the opposite direction. Returns whether the area was moved.
     """
     if area < 0:
         source, target, area = target, source, -area
-    if shares.areas[source] - area < shares.minimum[source]:
+    if polygons.areas[source] - area < polygons.minimum[source]:
         return False
-    shares.areas[source] -= area
-    shares.areas[target] += area
+    polygons.areas[source] -= area
+    polygons.areas[target] += area
     return True
