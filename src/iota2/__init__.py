@@ -4,11 +4,11 @@ from iota2.import_path import leave_out_working_folder
 
 leave_out_working_folder()
 
-import os  # noqa: E402 - the working folder must be removed from the import path before any import
-import tempfile  # noqa: E402
-from importlib import import_module  # noqa: E402
+from importlib import import_module  # noqa: E402 - the import path must not contain the working folder before
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
+
+from iota2.kernel_cache import use_own_folder  # noqa: E402
 
 __version__ = "0.1.0"
 
@@ -35,20 +35,4 @@ def __dir__() -> list[str]:
     return sorted(["__version__", *PUBLIC])
 
 
-def _ensure_numba_cache() -> None:
-    """Set NUMBA_CACHE_DIR to a private temporary folder if neither the installation nor the user's cache is writable.
-
-    Otherwise the import of functions compiled with ``cache=True`` fails.
-    """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
-    places = (Path(__file__).parent, next(folder for folder in (cache, *cache.parents) if folder.exists()))
-    if "NUMBA_CACHE_DIR" in os.environ or any(os.access(place, os.W_OK) for place in places):
-        return
-    folder = Path(tempfile.gettempdir(), f"iota2-compiled-{os.getuid()}")
-    folder.mkdir(mode=0o700, exist_ok=True)
-    seen = folder.lstat()
-    ours = folder.is_dir() and not folder.is_symlink() and seen.st_uid == os.getuid() and not seen.st_mode & 0o077
-    os.environ["NUMBA_CACHE_DIR"] = str(folder) if ours else tempfile.mkdtemp(prefix="iota2-compiled-")
-
-
-_ensure_numba_cache()
+use_own_folder(Path(__file__).parent)

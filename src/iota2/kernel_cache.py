@@ -1,0 +1,66 @@
+"""Folder of the compiled code of functions with ``njit(cache=True)``: one for each state of their source.
+
+numba compiles a function again when its own file has changed, but not when a function of another file that it calls
+has, and it cannot read its cache after a class in it was moved or renamed (numba documentation, *Caching*). So code of
+another version of the program must never be in the folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+_PREFIX = "iota2-compiled-"
+_MAX_AGE_DAYS = 7
+"""Age after which folders of other versions are removed."""
+
+
+def use_own_folder(package: Path) -> None:
+    """Set NUMBA_CACHE_DIR, unless the user has, to the folder of the functions in ``package``.
+
+    It is in the installation, in the user's cache if that is read-only, or else in the folder for temporary files. A
+    folder that a parent process chose is not used: that process may run another version.
+    """
+    if (given := os.environ.get("NUMBA_CACHE_DIR")) and not Path(given).name.startswith(_PREFIX):
+        return
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
+    name = _PREFIX + _digest(package / "compute")
+    places = (package / "__pycache__" / name, cache / "iota2" / name)
+    os.environ["NUMBA_CACHE_DIR"] = str(next(filter(_made, places), None) or _private_folder(name))
+
+
+def _digest(folder: Path) -> str:
+    """Digest of the files with compiled functions."""
+    found = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        source = path.read_bytes()
+        if b"njit" in source:
+            found.update(f"{path.relative_to(folder).as_posix()} {len(source)}\n".encode() + source)
+    return found.hexdigest()[:16]
+
+
+def _made(folder: Path) -> bool:
+    """Whether the folder is there and writable; if it is new, old folders of other versions are removed."""
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        return os.access(folder, os.W_OK)
+    except OSError:
+        return False
+    for other in folder.parent.glob(f"{_PREFIX}*"):
+        if other.stat().st_mtime < time.time() - _MAX_AGE_DAYS * 86400:
+            shutil.rmtree(other, ignore_errors=True)
+    return True
+
+
+def _private_folder(name: str) -> Path:
+    """A folder for temporary files that only this user can write: compiled code is executed."""
+    folder = Path(tempfile.gettempdir(), f"{name}-{os.getuid()}")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    seen = folder.lstat()
+    ours = folder.is_dir() and not folder.is_symlink() and seen.st_uid == os.getuid() and not seen.st_mode & 0o077
+    return folder if ours else Path(tempfile.mkdtemp(prefix=_PREFIX))

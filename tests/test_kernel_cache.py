@@ -1,0 +1,75 @@
+"""Compiled code belongs to one state of the source."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import iota2
+from iota2.kernel_cache import use_own_folder
+
+CALLING = """
+from numba import njit
+from made.compute.called import value
+
+@njit(cache=True)
+def doubled():
+    return 2 * value()
+"""
+CALLED = """
+from numba import njit
+
+@njit(cache=True)
+def value():
+    return {}
+"""
+PROGRAM = """
+from pathlib import Path
+from iota2.kernel_cache import use_own_folder
+use_own_folder(Path("made"))
+from made.compute.calling import doubled
+print(doubled())
+"""
+
+
+def doubled(folder: Path, value: int) -> int:
+    """What a program prints whose compiled function calls one of another file that returns ``value``."""
+    (folder / "made" / "compute" / "called.py").write_text(CALLED.format(value), encoding="utf-8")
+    paths = os.pathsep.join([str(folder), str(Path(iota2.__file__).parents[1])])
+    given = {**os.environ, "PYTHONPATH": paths}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], cwd=folder, env=given, capture_output=True, text=True, check=True
+    )
+    return int(done.stdout)
+
+
+def test_code_is_compiled_again_after_a_function_of_another_file_has_changed(tmp_path: Path) -> None:
+    (tmp_path / "made" / "compute").mkdir(parents=True)
+    (tmp_path / "made" / "compute" / "calling.py").write_text(CALLING, encoding="utf-8")
+    assert [doubled(tmp_path, value) for value in (1, 2, 1)] == [2, 4, 2]
+
+
+def test_a_folder_of_the_user_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "mine"))
+    use_own_folder(tmp_path)
+    assert os.environ["NUMBA_CACHE_DIR"] == str(tmp_path / "mine")
+
+
+def test_folders_of_other_versions_are_removed_when_they_are_old(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "iota2-compiled-parent"))
+    kept = ["iota2-compiled-recent", "other"]
+    for name in ("iota2-compiled-old", *kept):
+        (tmp_path / "__pycache__" / name).mkdir(parents=True)
+    for name in ("iota2-compiled-old", "other"):
+        os.utime(tmp_path / "__pycache__" / name, (time.time() - 8 * 86400,) * 2)
+    use_own_folder(tmp_path)
+    made = Path(os.environ["NUMBA_CACHE_DIR"])
+    assert made.parent == tmp_path / "__pycache__"
+    assert {path.name for path in made.parent.iterdir()} == {made.name, *kept}
