@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from scipy import ndimage
 from iota2.compute.coverage.cells import LineOptions
 from iota2.compute.majority import first_pixels, most_frequent
 from iota2.compute.regularise import Groups, regularised
+from iota2.core.class_levels import unnamed_classes
 from iota2.core.graph import Key, Resources
 from iota2.errors import InputError
 from iota2.io.rasters import map_squares
@@ -150,8 +152,45 @@ def test_pixels_that_a_mask_marks_have_no_label(tmp_path: Path, nodata: float | 
 def test_values_that_are_no_codes_are_refused(tmp_path: Path, value: int, dtype: str) -> None:
     labels = noisy().astype(dtype)
     labels[5, 5] = value
-    with pytest.raises(InputError, match=f"map.tif: has the value {value}; expected class codes from 1 to 65535"):
+    with pytest.raises(InputError, match=f"has pixels of the value {value}; expected class codes from 1 to 65535"):
         regular(tmp_path, labels, dtype=dtype)
+
+
+def test_all_values_that_are_no_codes_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(regularisation, "COPY_SHAPE", (30, 30))
+    labels = noisy().astype(np.int32)
+    labels[5, 5], labels[80, 100] = -1, 70_000
+    with pytest.raises(InputError, match="has pixels of the values -1, 70000;"):
+        regular(tmp_path, labels, dtype="int32")
+
+
+def test_classes_have_the_names_or_the_colours_of_one_file(tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("a:1\nb:2\nc:3\nd:4\n", encoding="utf-8")
+    (tmp_path / "colors.txt").write_text("".join(f"{code} {code} 0 0\n" for code in range(1, 5)), encoding="utf-8")
+    regular(tmp_path, noisy(), replace(GIVEN, names=tmp_path / "names.txt"))
+    found = read_class_levels(tmp_path / "classes.json").classes
+    assert found.names == ("a", "b", "c", "d")
+    assert found.colors == unnamed_classes([1, 2, 3, 4]).colors
+    regular(tmp_path, noisy(), replace(GIVEN, colors=tmp_path / "colors.txt"))
+    levels = read_class_levels(tmp_path / "classes.json")
+    assert levels.classes.names == ("1", "2", "3", "4")
+    assert levels.aliases == ("class_1", "class_2", "class_3", "class_4")
+    assert levels.classes.colors == ((1, 0, 0), (2, 0, 0), (3, 0, 0), (4, 0, 0))
+
+
+def test_a_map_without_classes_needs_no_names(tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("a:1\n", encoding="utf-8")
+    assert not regular(tmp_path, np.zeros(GRID.shape, np.uint8), replace(GIVEN, names=tmp_path / "names.txt")).any()
+
+
+def test_lines_are_drawn_with_ten_metres_in_map_units_by_default() -> None:
+    params = LineParams(True, None, None)
+    assert params.options(GRID) == LineOptions(True, 10, 10)
+    assert replace(params, hermite=0.0).options(GRID).hermite == 0
+    degrees = GeoBox((100, 100), Affine(1e-4, 0, 1, 0, -1e-4, 60.005), "EPSG:4326")
+    assert params.options(degrees).douglas == pytest.approx(10 / (111_195 * 0.5), rel=1e-3)
+    feet = GeoBox((100, 100), GRID.affine, "EPSG:2272")
+    assert params.options(feet).douglas == pytest.approx(32.8, rel=1e-3)
 
 
 def test_codes_that_are_no_classes_are_refused(tmp_path: Path) -> None:
@@ -199,7 +238,7 @@ def vectorised(
     of = {square: {name: f"{name}_{square}" for name in names} for square in squares}
     for square in squares:
         out = {name: of[square][name] for name in ("lines", "pieces", "edges")}
-        run(lines.STEP, folder, both, out, key=Key.of(square=square), params=LineParams(options))
+        run(lines.STEP, folder, both, out, key=Key.of(square=square), params=LineParams(**asdict(options)))
     each = {name: several("square", {square: of[square][name] for square in squares}) for name in names}
     inp = {**both, "edges": each["edges"], "pieces": each["pieces"]}
     run(joining.STEP, folder, inp, {"homes": each["homes"], "foreign": each["foreign"]})

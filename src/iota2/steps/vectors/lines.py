@@ -18,6 +18,7 @@ from iota2.core.graph import JobContext, Step
 from iota2.core.grid import crs_name
 from iota2.io.rasters.files import RasterReader
 from iota2.io.rasters.map_squares import Square, cell_pixels, read_squares
+from iota2.io.rasters.regular_grid import line_tolerance
 from iota2.io.tables.cell_patches import write_edges
 from iota2.steps.patch_tables import Patches, write_patches
 
@@ -33,18 +34,25 @@ _CELL_BYTES = 400 << 20
 class LineParams:
     """How lines are drawn."""
 
-    options: LineOptions
+    angle: bool
+    douglas: float | None
+    hermite: float | None
+    """In map units; None for the default."""
 
     def by_user_name(self) -> Mapping[str, object]:
         """The parameters by option name of the configuration."""
         names = ("angle", "douglas", "hermite")
-        return {f"simplification.{name}": getattr(self.options, name) for name in names}
+        return {f"simplification.{name}": getattr(self, name) for name in names}
+
+    def options(self, grid: GeoBox) -> LineOptions:
+        """How lines are drawn on the grid of a map."""
+        return LineOptions(self.angle, line_tolerance(grid, self.douglas), line_tolerance(grid, self.hermite))
 
 
 def params(config: Config) -> LineParams:
     """Parameters of the step from the configuration."""
     given = config.simplification
-    return LineParams(LineOptions(given.angle, given.douglas, given.hermite))
+    return LineParams(given.angle, given.douglas, given.hermite)
 
 
 def run(job: JobContext[LineParams]) -> None:
@@ -54,7 +62,7 @@ def run(job: JobContext[LineParams]) -> None:
     edges: dict[Cell, CellEdges] = {}
     pieces: list[Patches] = []
     with RasterReader(job.inp.map) as reader:
-        cells = _complete_patches(reader, square, job.params.options, edges, pieces)
+        cells = _complete_patches(reader, square, job.params.options(reader.geobox), edges, pieces)
         write_patches(cells, crs_name(reader.geobox), job.out.lines)
         write_patches(pieces, crs_name(reader.geobox), job.out.pieces)
     write_edges(edges, job.out.edges)
