@@ -247,6 +247,8 @@ def test_the_map_of_a_run_becomes_polygons_in_the_same_run(case: Case) -> None:
     assert shapely.area(shapes).sum() == pytest.approx(100 * (labels > 0).sum(), rel=1e-12)
     classes = json.loads((root / layout.CLASS_LEVELS.path).read_text(encoding="utf-8"))["classes"]
     assert classes["names"] == json.loads((root / layout.CLASSES.path).read_text(encoding="utf-8"))["names"]
+    assert 'href="simplification/polygons.html"' in (root / layout.REPORT.path).read_text(encoding="utf-8")
+    assert "data:image/png" in (root / layout.POLYGON_PAGE.path).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("maker", ["I2Classification", "I2Obia"])
