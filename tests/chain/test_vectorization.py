@@ -156,6 +156,8 @@ def test_values_and_places_of_rasters_are_checked_before_the_run(
     wrong = mapped.write("wrong.tif", np.where(mapped.labels == 3, 70_000, mapped.labels.astype(np.int32) - 2))
     error = refused(capsys, mapped.configured(classification=str(wrong)))
     assert "wrong.tif: has pixels of the values -2, -1, 70000; expected class codes from 1 to 65535" in error
+    unchecked = mapped.configured(chain={"check_inputs": False}, classification=str(wrong))
+    assert command(capsys, "check", unchecked)[0] == 0
 
 
 def test_remarks_on_the_map_and_its_rasters(mapped: Map, capsys: pytest.CaptureFixture[str]) -> None:

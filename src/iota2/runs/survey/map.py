@@ -80,7 +80,7 @@ def find_map(problems: Problems, extent: Extent) -> MapInputs | None:
     if grid is None:
         return None
     placed = [*placed_on(problems, headers, grid)]
-    codes = codes_of_map(problems, main) if main else ()
+    codes = codes_of_map(problems, main) if main and problems.checks("map") else ()
     regular = regular_grid(grid, given.rssize)
     squares = squares_of((int(regular.shape[0]), int(regular.shape[1])), given.gridsize)
     if (pixels := unit_pixels(regular, given.mmu)) > MAX_UNIT_PIXELS:
