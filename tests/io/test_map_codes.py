@@ -43,6 +43,10 @@ def test_small_maps_are_read_completely_and_others_in_part(tmp_path: Path, monke
     assert sampled_values(path, (1, 121)) == found
     monkeypatch.setattr(map_codes, "MAX_SAMPLED_PIXELS", 121)
     assert len(sampled_values(path, (1, 121))) <= 1
+    assert len(sampled_values(path, (90, 121))) <= 1, "a part of a large block"
+    monkeypatch.setattr(map_codes, "MAX_CODE", 3)
+    monkeypatch.setattr(map_codes, "MAX_SAMPLED_PIXELS", 1 << 24)
+    assert len(sampled_values(path, (1, 121))) <= 5, "more values than codes are enough"
 
 
 def test_values_that_are_no_codes(tmp_path: Path) -> None:

@@ -162,6 +162,9 @@ def test_all_values_that_are_no_codes_are_named(tmp_path: Path, monkeypatch: pyt
     labels[5, 5], labels[80, 100] = -1, 70_000
     with pytest.raises(InputError, match="has pixels of the values -1, 70000;"):
         regular(tmp_path, labels, dtype="int32")
+    monkeypatch.setattr(regularisation, "MAX_WRONG", 0)
+    with pytest.raises(InputError, match="has pixels of the value -1;"):
+        regular(tmp_path, labels, dtype="int32")
 
 
 def test_classes_have_the_names_or_the_colours_of_one_file(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from iota2.io.rasters.files import RasterReader
 
 MAX_SAMPLED_BLOCKS, MAX_SAMPLED_PIXELS = 256, 1 << 24
 """Blocks and pixels of a map that are read before a run; smaller maps are read completely."""
-_MAX_SIDE = 1 << 16
-"""Rows and columns of a block that are read of one that is stored in larger ones."""
+MAX_WRONG = 1000
+"""Number of wrong values after which the reading of a map may stop, such as one of numbers of segments."""
 
 
 def read_values(reader: RasterReader, geobox: GeoBox) -> np.ndarray:
@@ -49,9 +49,11 @@ def wrong_values_text(wrong: Iterable[int], nodata: float | None) -> str:
 def sampled_values(path: str | Path, stored: tuple[int, int]) -> set[int]:
     """The values, without 0, of blocks of the map that are distributed over it, or of the whole map if it is small.
 
+    If there are more values than class codes, some of them are enough.
     ``stored``: rows and columns of the blocks in which the file is stored. The blocks of a file are always the same.
     """
-    shape = min(stored[0], _MAX_SIDE), min(stored[1], _MAX_SIDE)
+    cols = min(stored[1], MAX_SAMPLED_PIXELS)
+    shape = min(stored[0], MAX_SAMPLED_PIXELS // cols), cols
     found: set[int] = set()
     with RasterReader(path) as reader:
         height, width = (int(side) for side in reader.geobox.shape)
@@ -60,6 +62,8 @@ def sampled_values(path: str | Path, stored: tuple[int, int]) -> set[int]:
         count = min(total, MAX_SAMPLED_BLOCKS, max(1, MAX_SAMPLED_PIXELS // (shape[0] * shape[1])))
         for number in np.sort(np.random.default_rng(0).choice(total, count, replace=False)).tolist():
             top, left = number // across * shape[0], number % across * shape[1]
-            rows, cols = (top, min(top + shape[0], height)), (left, min(left + shape[1], width))
-            found.update(np.unique(read_values(reader, block_of("", reader.geobox, rows, cols).geobox)).tolist())
+            part = block_of("", reader.geobox, (top, min(top + shape[0], height)), (left, min(left + shape[1], width)))
+            found.update(np.unique(read_values(reader, part.geobox)).tolist())
+            if len(found) > MAX_CODE + 1:
+                break
     return found - {0}

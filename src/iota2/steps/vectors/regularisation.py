@@ -26,7 +26,7 @@ from iota2.errors import ConfigError, InputError, InputProblems, UserError
 from iota2.io.files.atomic import remove, temporary_path, write_text
 from iota2.io.files.crs import to_crs
 from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
-from iota2.io.rasters.map_codes import read_values, wrong_values, wrong_values_text
+from iota2.io.rasters.map_codes import MAX_WRONG, read_values, wrong_values, wrong_values_text
 from iota2.io.rasters.rasterize import rasterize
 from iota2.io.rasters.regular_grid import regular_grid, unit_pixels
 from iota2.io.tables.class_levels import write_class_levels
@@ -213,6 +213,8 @@ def _copy_codes(source: Path, target: Path, sea: Sea | None) -> np.ndarray:
             for block in blocks("", grid, COPY_SHAPE):
                 values = read_values(reader, block.geobox)
                 wrong |= wrong_values(values)
+                if len(wrong) > MAX_WRONG:
+                    break
                 labels = values.astype(profile.dtype)
                 if sea is not None and inland is not None:
                     _mark_sea(labels, block.geobox, inland, sea)
