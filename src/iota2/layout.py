@@ -1458,7 +1458,7 @@ POLYGON_CLASSES = Artifact(
 )
 POLYGON_PAGE = Artifact(
     "final/simplification/polygons.html",
-    "Page of the polygons: their files, and number and area of the polygons of each class.",
+    "Page of the polygons: their files, pictures, and number and area of the polygons of each class.",
     role="product",
 )
 MAP_POLYGONS = (

@@ -141,7 +141,7 @@ def test_statistics_equal_counting_pixels(folder: Path, cut: Path, whole: Path) 
             if counts.sum() == 0:
                 assert np.isnan(row["Confidence"])
                 continue
-            shares = row[[str(code) for code in CODES]].to_numpy(float)
+            shares = row[[f"class_{code}" for code in CODES]].to_numpy(float)
             np.testing.assert_allclose(shares, 100 * counts / counts.sum(), rtol=1e-6)
             own = counts[CODES.index(row["Classe"])]
             majority = row["Classe"] if own == counts.max() else CODES[int(counts.argmax())]

@@ -129,13 +129,86 @@ def test_problems_of_rasters_are_reported_before_the_run(mapped: Map, capsys: py
     apart = mapped.write("apart.tif", mapped.labels, left=600_003)
     error = refused(capsys, mapped.configured(confidence=str(two), validity=str(apart)))
     assert "two.tif: has 2 bands; expected one" in error
-    assert "apart.tif: pixels (140 x 120, EPSG:2154) are not aligned with those of the map" in error
+    assert "apart.tif: its pixels are displaced from those of the map by 0.3 pixels to the right and 0 down" in error
     text = "real.tif: pixels are float32; expected class codes, which are whole numbers"
     assert text in refused(capsys, mapped.configured(classification=str(real)))
     assert "200000 map units are 10,000 pixels; expected about a pixel, 20" in refused(
         capsys, mapped.configured(douglas=200_000)
     )
     assert "1e+08 m² are 250,000 pixels" in refused(capsys, mapped.configured(mmu=1e8))
+
+
+def test_one_wrong_path_is_one_problem(mapped: Map, capsys: pytest.CaptureFixture[str]) -> None:
+    error = refused(capsys, mapped.configured(classification="none.tif", confidence="no.tif"))
+    assert "2 problems" in error
+    assert "is missing" not in error
+
+
+def test_values_and_places_of_rasters_are_checked_before_the_run(
+    mapped: Map, capsys: pytest.CaptureFixture[str]
+) -> None:
+    far = mapped.write("far.tif", mapped.labels, left=700_000)
+    coarse = mapped.write("coarse.tif", mapped.labels, size=20)
+    error = refused(capsys, mapped.configured(confidence=str(far), validity=str(coarse)))
+    text = "far.tif does not overlap the map: its upper-left corner is 10,000 pixels to the right and 0 down of that of"
+    assert text in error
+    assert "its pixels measure 20 x 20 map units; those of the map measure 10 x 10" in error
+    wrong = mapped.write("wrong.tif", np.where(mapped.labels == 3, 70_000, mapped.labels.astype(np.int32) - 2))
+    error = refused(capsys, mapped.configured(classification=str(wrong)))
+    assert "wrong.tif: has pixels of the values -2, -1, 70000; expected class codes from 1 to 65535" in error
+    unchecked = mapped.configured(chain={"check_inputs": False}, classification=str(wrong))
+    assert command(capsys, "check", unchecked)[0] == 0
+
+
+def test_remarks_on_the_map_and_its_rasters(mapped: Map, capsys: pytest.CaptureFixture[str]) -> None:
+    half = mapped.write("half.tif", mapped.labels[:60])
+    code, printed, _ = command(capsys, "check", mapped.configured(confidence=str(half), rssize=5))
+    text = " ".join(printed.split())
+    assert code == 0
+    assert "half.tif covers 50.0 % of the map. Statistics of polygons count only its pixels; polygons outside" in text
+    assert "simplification.rssize: 5 m is finer than the pixels of the map, 10 m, which are kept." in text
+    code, printed, _ = command(capsys, "check", mapped.configured(confidence=str(mapped.map)))
+    assert "simplification." not in printed
+
+
+def test_tolerances_of_maps_in_degrees_are_those_of_ten_metres(mapped: Map, capsys: pytest.CaptureFixture[str]) -> None:
+    transform = Affine(1e-4, 0, 1, 0, -1e-4, 44)
+    profile = {"count": 1, "height": 120, "width": 140, "dtype": "uint8", "crs": "EPSG:4326", "transform": transform}
+    with rasterio.open(mapped.map, "w", driver="GTiff", nodata=0, **profile) as file:
+        file.write(mapped.labels, 1)
+    assert command(capsys, "check", mapped.configured())[0] == 0
+    error = refused(capsys, mapped.configured(douglas=10))
+    assert "10 map units are 39,998 pixels; expected about a pixel, 0.00025. Without the option, it is 10 m" in error
+
+
+def test_names_or_colours_of_classes_are_enough(mapped: Map, capsys: pytest.CaptureFixture[str]) -> None:
+    names, colors = mapped.folder / "names.txt", mapped.folder / "colors.txt"
+    names.write_text("water:1\nwood:2\ncrop:3\n", encoding="utf-8")
+    colors.write_text("".join(f"{code} {code} 0 0\n" for code in range(1, 5)), encoding="utf-8")
+    error = refused(capsys, mapped.configured(chain={"nomenclature_path": str(names)}))
+    assert "names.txt: no name for label 4 of the map. Add a line 'name:4'." in error
+    _, printed, _ = command(capsys, "check", mapped.configured(chain={"color_table": str(colors)}))
+    assert "chain.nomenclature_path is not given: the names of the classes of" in printed
+    levels = mapped.folder / "levels.yaml"
+    levels.write_text("Classes: {Level1: {A: {code: 1, alias: a, color: '#000000'}}}", encoding="utf-8")
+    path = mapped.configured(chain={"color_table": str(colors)}, nomenclature=str(levels))
+    assert "the map has pixels of the codes 2, 3, 4, which are no classes of" in refused(capsys, path)
+    mapped.write("map.tif", np.minimum(mapped.labels, 1))
+    code, printed, _ = command(capsys, "check", path)
+    assert code == 0
+    assert "chain.color_table: has no effect: simplification.nomenclature is given." in printed
+
+
+def test_a_nomenclature_that_lacks_classes_of_the_run_is_refused_before_the_run(
+    case: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    levels = case.files.nomenclature.with_name("levels.yaml")
+    levels.write_text("Classes: {Level1: {A: {code: 1, alias: a, color: '#000000'}}}", encoding="utf-8")
+    path = case.configured(
+        builders={"builders_class_name": ["I2Classification", "I2Vectorization"]},
+        simplification={"nomenclature": str(levels)},
+    )
+    assert "the reference data have classes of the codes " in refused(capsys, path)
 
 
 def test_problems_of_classes_and_areas_are_reported_before_the_run(
@@ -176,6 +249,8 @@ def test_the_map_of_a_run_becomes_polygons_in_the_same_run(case: Case) -> None:
     assert shapely.area(shapes).sum() == pytest.approx(100 * (labels > 0).sum(), rel=1e-12)
     classes = json.loads((root / layout.CLASS_LEVELS.path).read_text(encoding="utf-8"))["classes"]
     assert classes["names"] == json.loads((root / layout.CLASSES.path).read_text(encoding="utf-8"))["names"]
+    assert 'href="simplification/polygons.html"' in (root / layout.REPORT.path).read_text(encoding="utf-8")
+    assert "data:image/png" in (root / layout.POLYGON_PAGE.path).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("maker", ["I2Classification", "I2Obia"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -106,8 +107,39 @@ def test_problems_are_reported_with_their_line(tmp_path: Path, old: str, new: st
     assert said in str(caught.value)
 
 
+def test_problems_of_values_and_of_levels_are_reported_together(tmp_path: Path) -> None:
+    text = CFG.replace("alias: 'dense'", "alias: 'zone dense'").replace("parent: 'eaux'", "parent: 300")
+    with pytest.raises(ConfigError) as caught:
+        read_levels(written(tmp_path, text.replace("code: 1,", "code: 7,")))
+    problems = caught.value.problems
+    assert len(problems) == 4
+    for said in (
+        "alias is 'zone dense'",
+        "parent 300 does not exist",
+        "code 7 is that of 'Fleuves'",
+        "'Eaux': no class",
+    ):
+        assert any(said in one for one in problems), said
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("code: 100,", "code: '100',"), ("parent: 'eaux'", "parent: [1]"), ("code: 100,", "")],
+)
+def test_consequences_of_an_invalid_value_are_no_problems(tmp_path: Path, old: str, new: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_levels(written(tmp_path, CFG.replace(old, new)))
+    assert len(caught.value.problems) == 1
+
+
 def test_without_levels_each_class_is_a_group() -> None:
     levels = single_level(unnamed_classes([7, 3, 300]))
-    assert levels.aliases == ("3", "7", "300")
+    assert levels.aliases == ("class_3", "class_7", "class_300")
     assert len({*levels.group_numbers.values()}) == 3
     assert len({*levels.classes.colors}) == 3
+
+
+def test_equal_names_and_numbers_are_no_aliases() -> None:
+    plain = unnamed_classes([1, 2])
+    assert single_level(replace(plain, names=("wood", "Wood"))).aliases == ("class_1", "class_2")
+    assert single_level(replace(plain, names=("wood", "2020"))).aliases == ("wood", "class_2")

@@ -83,6 +83,12 @@ CASES = (
         refused=False,
     ),
     Case(
+        "clip_options_complete",
+        "simplification.clipfield: has no effect: clipfile is not set",
+        sections=vectors(clipfield="dep"),
+        refused=False,
+    ),
+    Case(
         "sea_options_complete",
         "simplification.water_class: is missing; it is mandatory with simplification.inland",
         sections=vectors(inland="tiles.gpkg"),

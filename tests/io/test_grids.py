@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 
 from iota2.compute.placement import source_windows
-from iota2.core.grid import blocks, share_pixels
+from iota2.core.grid import blocks, misalignment, overlap_share, pixels_apart, share_pixels
 from iota2.core.scene import Scene
 from iota2.core.sensor import SensorSpec
 from iota2.errors import InputError
@@ -336,3 +336,29 @@ def test_the_common_grid_contains_every_file_at_its_position(corners: list[tuple
     for side, least in ((0, min), (2, min), (1, max), (3, max)):
         ends = [(extent_in(part, common) or (0, common.shape.y, 0, common.shape.x))[side] for part in parts]
         assert least(ends) == (0, common.shape.y, 0, common.shape.x)[side]
+
+
+def test_differences_of_grids_are_described() -> None:
+    def beside(right: float, down: float, size: float = 30, crs: str = str(GROUND.crs)) -> GeoBox:
+        corner = GROUND.affine.c + 30 * right, GROUND.affine.f - 30 * down
+        return GeoBox(GROUND.shape, Affine(size, 0, corner[0], 0, -size, corner[1]), crs)
+
+    assert misalignment(beside(3, -2), GROUND) == ""
+    assert pixels_apart(beside(3, -2), GROUND) == (3, -2)
+    text = "are displaced from those of the map by 0.25 pixels to the right and -0.1 down"
+    assert misalignment(beside(3.25, -2.1), GROUND) == text
+    assert "measure 15 x 15 map units; those of the map measure 30 x 30" in misalignment(beside(0, 0, 15), GROUND)
+    assert misalignment(beside(0, 0, crs="EPSG:2154"), GROUND).startswith("are in EPSG:2154; those of the map are in ")
+
+
+@pytest.mark.parametrize(
+    ("rows", "cols", "share"), [((0, 40), (0, 50), 1), ((0, 20), (0, 50), 0.5), ((20, 80), (40, 60), 0.1)]
+)
+def test_share_of_a_grid_that_another_covers(rows: tuple[int, int], cols: tuple[int, int], share: float) -> None:
+    whole = GeoBox((40, 50), GROUND.affine, GROUND.crs)
+    part = GeoBox(
+        (rows[1] - rows[0], cols[1] - cols[0]), GROUND.affine @ Affine.translation(cols[0], rows[0]), GROUND.crs
+    )
+    assert overlap_share(part, whole) == pytest.approx(share)
+    beside = GeoBox(whole.shape, GROUND.affine @ Affine.translation(50, 0), GROUND.crs)
+    assert overlap_share(beside, whole) == 0

@@ -97,6 +97,14 @@ def test_the_map_shows_classes_in_their_colours_and_other_pixels_white():
     assert (image[int(image.shape[0] * 0.7), int(image.shape[1] * 0.2)] == 255).all()
 
 
+def test_a_map_without_legend_is_only_as_wide_as_its_image():
+    labels = np.array([[1, 2], [1, 2]], dtype=np.uint8)
+    image = pixels(map_quicklook(labels, classes("a", "b"), legend=False))
+    _, columns = where(image, (20, 200, 30))
+    assert columns.max() > 0.95 * image.shape[1]
+    assert pixels(map_quicklook(labels, classes("a", "b"))).shape[1] > 1.3 * image.shape[1]
+
+
 def test_an_unknown_code_is_an_error():
     with pytest.raises(KeyError):
         map_quicklook(np.array([[3]], dtype=np.uint8), classes("a"))

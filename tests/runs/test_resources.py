@@ -53,7 +53,7 @@ def test_legacy_block_names_are_read(tmp_path: Path) -> None:
     }
     vectorSampler: { nb_cpu: 2, ram: '512 MB' }
     mosaic: { nb_cpu: 3 }
-    vectorisation: { nb_cpu: 40 }
+    clump: { nb_cpu: 40 }
     """
     settings = read(tmp_path, text)
     assert dict(settings.steps) == {
@@ -64,7 +64,7 @@ def test_legacy_block_names_are_read(tmp_path: Path) -> None:
     assert settings.worker == WorkerResources(threads=4, memory=8 * GB, seconds=10 * 3600 + 30 * 60 + 5)
     (remark,) = settings.remarks
     assert "training.name" in remark
-    assert "vectorisation" in remark
+    assert "clump" in remark
 
 
 def test_the_block_iota2_chain_concerns_workers_which_fit_every_job(tmp_path: Path) -> None:
@@ -123,6 +123,29 @@ def test_all_legacy_blocks_are_known(tmp_path: Path, name: str, suffix: str) -> 
     given = Resources(threads=2, memory=GB // 2)
     assert all(use == given for use in settings.steps.values())
     assert bool(settings.steps) == (name not in BLOCKS_WITHOUT_STEP and name != WORKER_BLOCK)
+
+
+@pytest.mark.parametrize(
+    ("name", "step"),
+    [
+        ("regularisation", "regularisedMap"),
+        ("vectorisation", "squareLines"),
+        ("clipvectors", "clippedPolygons"),
+        ("prodVectors", "allPolygons"),
+    ],
+)
+def test_legacy_blocks_of_the_vectorisation_are_those_of_its_steps(tmp_path: Path, name: str, step: str) -> None:
+    assert read(tmp_path, f"{name} : {{ nb_cpu : 3 }}").fixed_threads == {step}
+
+
+def test_a_legacy_block_of_a_step_of_another_builder_requests_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "resources.cfg"
+    path.write_text("vectorisation: { ram: '40gb' }\ntraining: { nb_cpu: 2 }", encoding="utf-8")
+    settings = read_resources(path, USE, ONCE, ["learnModel"])
+    assert settings.worker.memory == 2 * GB
+    assert list(settings.steps) == ["learnModel"]
+    (remark,) = settings.remarks
+    assert remark.endswith("without effect here: vectorisation.")
 
 
 def test_a_block_of_an_unknown_step_is_named_and_ignored(tmp_path: Path) -> None:

@@ -247,6 +247,12 @@ def test_the_picture_of_segments_is_a_file_of_runs_on_segments_only(tmp_path: Pa
     assert layout.SEGMENT_PICTURE not in files
 
 
+def test_the_page_of_polygons_is_listed_if_the_run_makes_it(tmp_path: Path) -> None:
+    config = configured(tmp_path)
+    assert layout.POLYGON_PAGE not in params(config).files
+    assert layout.POLYGON_PAGE in params(replace(config, vectorised=True)).files
+
+
 def headings(page: str) -> list[str]:
     return re.findall(r"<h2>(.*?)</h2>", page)
 

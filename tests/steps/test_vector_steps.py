@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from scipy import ndimage
 from iota2.compute.coverage.cells import LineOptions
 from iota2.compute.majority import first_pixels, most_frequent
 from iota2.compute.regularise import Groups, regularised
+from iota2.core.class_levels import unnamed_classes
 from iota2.core.graph import Key, Resources
 from iota2.errors import InputError
 from iota2.io.rasters import map_squares
@@ -45,6 +47,7 @@ Classes: {
 }"""
 GROUPS = {1: 1, 2: 1, 3: 2, 4: 2, 9: 2}
 GIVEN = VectorMapParams(umc1=4, umc2=3, rssize=20, mmu=2000, seed=0)
+PLAIN = LineParams(angle=False, douglas=0, hermite=0, mmu=0)
 
 
 def noisy(shape: tuple[int, int] = (90, 121)) -> np.ndarray:
@@ -150,8 +153,48 @@ def test_pixels_that_a_mask_marks_have_no_label(tmp_path: Path, nodata: float | 
 def test_values_that_are_no_codes_are_refused(tmp_path: Path, value: int, dtype: str) -> None:
     labels = noisy().astype(dtype)
     labels[5, 5] = value
-    with pytest.raises(InputError, match=f"map.tif: has the value {value}; expected class codes from 1 to 65535"):
+    with pytest.raises(InputError, match=f"has pixels of the value {value}; expected class codes from 1 to 65535"):
         regular(tmp_path, labels, dtype=dtype)
+
+
+def test_all_values_that_are_no_codes_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(regularisation, "COPY_SHAPE", (30, 30))
+    labels = noisy().astype(np.int32)
+    labels[5, 5], labels[80, 100] = -1, 70_000
+    with pytest.raises(InputError, match="has pixels of the values -1, 70000;"):
+        regular(tmp_path, labels, dtype="int32")
+    monkeypatch.setattr(regularisation, "MAX_WRONG", 0)
+    with pytest.raises(InputError, match="has pixels of the value -1;"):
+        regular(tmp_path, labels, dtype="int32")
+
+
+def test_classes_have_the_names_or_the_colours_of_one_file(tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("a:1\nb:2\nc:3\nd:4\n", encoding="utf-8")
+    (tmp_path / "colors.txt").write_text("".join(f"{code} {code} 0 0\n" for code in range(1, 5)), encoding="utf-8")
+    regular(tmp_path, noisy(), replace(GIVEN, names=tmp_path / "names.txt"))
+    found = read_class_levels(tmp_path / "classes.json").classes
+    assert found.names == ("a", "b", "c", "d")
+    assert found.colors == unnamed_classes([1, 2, 3, 4]).colors
+    regular(tmp_path, noisy(), replace(GIVEN, colors=tmp_path / "colors.txt"))
+    levels = read_class_levels(tmp_path / "classes.json")
+    assert levels.classes.names == ("1", "2", "3", "4")
+    assert levels.aliases == ("class_1", "class_2", "class_3", "class_4")
+    assert levels.classes.colors == ((1, 0, 0), (2, 0, 0), (3, 0, 0), (4, 0, 0))
+
+
+def test_a_map_without_classes_needs_no_names(tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("a:1\n", encoding="utf-8")
+    assert not regular(tmp_path, np.zeros(GRID.shape, np.uint8), replace(GIVEN, names=tmp_path / "names.txt")).any()
+
+
+def test_lines_are_drawn_with_ten_metres_in_map_units_by_default() -> None:
+    params = LineParams(True, None, None, mmu=1000)
+    assert params.options(GRID) == LineOptions(True, 10, 10, 1000)
+    assert replace(params, hermite=0.0).options(GRID).longest_segment == 0
+    degrees = GeoBox((100, 100), Affine(1e-4, 0, 1, 0, -1e-4, 60.005), "EPSG:4326")
+    assert params.options(degrees).tolerance == pytest.approx(10 / (111_195 * 0.5), rel=1e-3)
+    feet = GeoBox((100, 100), GRID.affine, "EPSG:2272")
+    assert params.options(feet).tolerance == pytest.approx(32.8, rel=1e-3)
 
 
 def test_codes_that_are_no_classes_are_refused(tmp_path: Path) -> None:
@@ -187,7 +230,7 @@ def test_no_scratch_file_remains(tmp_path: Path) -> None:
 
 
 def vectorised(
-    folder: Path, labels: np.ndarray, gridsize: int | None, options: LineOptions, mmu: float = 0
+    folder: Path, labels: np.ndarray, gridsize: int | None, given: LineParams
 ) -> tuple[gpd.GeoDataFrame, str]:
     """The polygons of all squares in the order of cells, and a digest of them."""
     folder.mkdir()
@@ -199,7 +242,7 @@ def vectorised(
     of = {square: {name: f"{name}_{square}" for name in names} for square in squares}
     for square in squares:
         out = {name: of[square][name] for name in ("complete", "pieces", "sides")}
-        run(lines.STEP, folder, both, out, key=Key.of(square=square), params=LineParams(options, mmu))
+        run(lines.STEP, folder, both, out, key=Key.of(square=square), params=given)
     each = {name: several("square", {square: of[square][name] for square in squares}) for name in names}
     inp = {**both, "sides": each["sides"], "pieces": each["pieces"]}
     run(joining.STEP, folder, inp, {"homes": each["homes"], "foreign": each["foreign"]})
@@ -221,34 +264,29 @@ def patch_count(labels: np.ndarray) -> int:
 
 
 @pytest.mark.parametrize(
-    ("options", "mmu"),
-    [
-        (LineOptions(), 0),
-        (LineOptions(cut_corners=True, tolerance=10, longest_segment=10), 0),
-        (LineOptions(cut_corners=True, tolerance=10, longest_segment=10), 400),
-    ],
+    "given", [PLAIN, LineParams(True, 10, 10, mmu=0), LineParams(True, 10, 10, mmu=400)], ids=["plain", "lines", "mmu"]
 )
 def test_polygons_are_whole_patches_and_do_not_depend_on_squares(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: LineOptions, mmu: float
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: LineParams
 ) -> None:
     monkeypatch.setattr(map_squares, "CELL_PIXELS", 32)
     labels = regularised(noisy(), 4)
-    made = {size: vectorised(tmp_path / str(size), labels, size, options, mmu) for size in (None, 1, 2, 3)}
+    made = {size: vectorised(tmp_path / str(size), labels, size, given) for size in (None, 1, 2, 3)}
     assert len({digest for _, digest in made.values()}) == 1
     frame, _ = made[None]
     shapes = frame.geometry.to_numpy()
     assert len(frame) == len(shapely.get_parts(shapes)) == patch_count(labels)
     assert shapely.coverage_is_valid(shapes)
     assert shapely.area(shapes).sum() == 100 * (labels > 0).sum()
-    assert (shapely.area(shapes).min() >= 400) == (options == LineOptions() or mmu > 0)
-    if not options.cut_corners:
+    assert (shapely.area(shapes).min() >= 400) == (given == PLAIN or given.mmu > 0)
+    if not given.angle:
         for code in (1, 2, 3, 4):
             assert shapely.area(shapes[frame["code"] == code]).sum() == 100 * (labels == code).sum()
 
 
 def test_a_map_without_label_has_no_polygons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(map_squares, "CELL_PIXELS", 64)
-    frame, _ = vectorised(tmp_path / "empty", np.zeros((90, 121), np.uint8), None, LineOptions())
+    frame, _ = vectorised(tmp_path / "empty", np.zeros((90, 121), np.uint8), None, PLAIN)
     assert frame.empty
     assert frame.crs == "EPSG:32631"
 

@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from iota2.config.syntax.cfg import read_cfg
 from iota2.config.syntax.document import Node, read_text
@@ -37,7 +37,7 @@ _ALIAS = re.compile(r"\w+")
 
 @dataclass(frozen=True)
 class _Class:
-    """A class of a level."""
+    """A class of a level; with problems, invalid values are 0, empty or black."""
 
     name: str
     line: int
@@ -45,6 +45,8 @@ class _Class:
     alias: str
     color: Color
     parent: int | str | None
+    known_parent: bool = True
+    """Whether ``parent`` is what the file says; False for an invalid one."""
 
     def is_parent(self, given: int | str | None) -> bool:
         """Whether ``given`` is the code or the name of the class."""
@@ -55,8 +57,7 @@ def read_levels(path: Path) -> ClassLevels:
     """The classes of a file; ConfigError with all problems, each with its line."""
     problems: list[str] = []
     levels = [[*_classes(level, problems)] for level in _levels(path)]
-    if not problems:
-        problems += _structure_problems(levels)
+    problems += _structure_problems(levels)
     if problems:
         raise ConfigError(problems, source=str(path))
     return _class_levels(levels)
@@ -75,14 +76,26 @@ def _levels(path: Path) -> list[Mapping[str, Node]]:
 
 
 def _classes(level: Mapping[str, Node], problems: list[str]) -> Iterator[_Class]:
-    """The valid classes of a level; problems of the others are added."""
+    """The classes of a level; their problems are added."""
     for name, node in level.items():
-        found = [*_class_problems(name, node)]
-        problems += [f"line {node.line}: class {name!r}: {text}" for text in found]
-        if not found:
-            given = node.plain()
-            parent = given.get("parent")
-            yield _Class(name, node.line, given["code"], str(given["alias"]), _color(given["color"]), parent)
+        problems += [f"line {node.line}: class {name!r}: {text}" for text in _class_problems(name, node)]
+        plain = node.plain()
+        given = plain if isinstance(plain, dict) else {}
+        code, alias, parent = given.get("code"), str(given.get("alias", "")), given.get("parent")
+        known = isinstance(plain, dict) and isinstance(parent, int | str | None)
+        yield _Class(
+            name,
+            node.line,
+            code if _is_code(code) else 0,
+            alias if _ALIAS.fullmatch(alias) else "",
+            _color(given.get("color")) or (0, 0, 0),
+            parent if known else None,
+            known,
+        )
+
+
+def _is_code(given: Any) -> TypeGuard[int]:
+    return type(given) is int and 1 <= given <= MAX_CODE
 
 
 def _class_problems(name: str, node: Node) -> Iterator[str]:
@@ -98,7 +111,7 @@ def _class_problems(name: str, node: Node) -> Iterator[str]:
     for key in ("code", "alias", "color"):
         if key not in given:
             yield f"{key} is missing"
-    if "code" in given and not (type(given["code"]) is int and 1 <= given["code"] <= MAX_CODE):
+    if "code" in given and not _is_code(given["code"]):
         yield f"code is {given['code']!r}; expected a whole number from 1 to {MAX_CODE}"
     if not isinstance(given.get("parent"), int | str | None):
         yield f"parent is {given['parent']!r}; expected the code or the name of a class of the level above"
@@ -120,26 +133,37 @@ def _color(given: Any) -> Any:
 
 
 def _structure_problems(levels: Sequence[Sequence[_Class]]) -> Iterator[str]:
-    """Repeated codes and aliases of a level, and parents that do not exist."""
+    """Repeated codes and aliases of a level, and parents that do not exist, as far as the values are valid."""
     for classes in levels:
         for key in ("code", "alias"):
-            values = [str(getattr(one, key)).lower() for one in classes]
+            values = [str(getattr(one, key) or "").lower() for one in classes]
             for one, value in zip(classes, values, strict=True):
                 first = classes[values.index(value)]
-                if first is not one:
+                if value and first is not one:
                     yield f"line {one.line}: class {one.name!r}: {key} {value} is that of {first.name!r}; change one"
     for one in levels[0]:
         if one.parent is not None:
             yield f"line {one.line}: class {one.name!r}: parent has no meaning in the highest level; remove it"
     for above, classes in itertools.pairwise(levels):
-        known = some([f"{one.code} ({one.name})" for one in above], 10)
-        for one in classes:
-            if not any(other.is_parent(one.parent) for other in above):
-                lacks = "parent is missing" if one.parent is None else f"parent {one.parent!r} does not exist"
-                yield f"line {one.line}: class {one.name!r}: {lacks}; expected a class of the level above: {known}"
-        for other in above:
-            if not any(other.is_parent(one.parent) for one in classes):
-                yield f"line {other.line}: class {other.name!r}: no class of the level below has it as parent"
+        yield from _parent_problems(above, classes)
+
+
+def _parent_problems(above: Sequence[_Class], classes: Sequence[_Class]) -> Iterator[str]:
+    """Classes without parent, and parents without class; invalid codes and parents may be those that are missing."""
+    known = some([f"{one.code} ({one.name})" for one in above if one.code], 10)
+    codes_known = all(one.code for one in above)
+    for one in classes:
+        if one.parent is None and one.known_parent:
+            lacks = "parent is missing"
+        elif one.parent is not None and codes_known and not any(other.is_parent(one.parent) for other in above):
+            lacks = f"parent {one.parent!r} does not exist"
+        else:
+            continue
+        yield f"line {one.line}: class {one.name!r}: {lacks}; expected a class of the level above: {known}"
+    parents_known = all(one.known_parent and one.parent is not None for one in classes)
+    for other in above if codes_known and parents_known else ():
+        if not any(other.is_parent(one.parent) for one in classes):
+            yield f"line {other.line}: class {other.name!r}: no class of the level below has it as parent"
 
 
 def _class_levels(levels: Sequence[Sequence[_Class]]) -> ClassLevels:

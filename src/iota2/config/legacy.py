@@ -195,14 +195,17 @@ STEP_BLOCKS = {
     "confusionMatrixFusion": "confusionsMerge",
     "reportGen": "reportGeneration",
     "merge_final_classifications": "mergeRuns",
+    "regularisation": "regularisedMap",
+    "vectorisation": "squareLines",
+    "clipvectors": "clippedPolygons",
+    "prodVectors": "allPolygons",
 }
 """Step name by block name in legacy resources files."""
 BLOCKS_WITHOUT_STEP = (
     "iota2_dir", "samplesManagement", "samplesAugmentation", "dimensionalityReduction",
     "superPixPos", "superPixSplit", "slic_segmentation", "cmdClassifications", "SAROptConfusionMatrix",
     "SAROptConfusionMatrixFusion", "SAROptFusion", "fusion", "noData", "gen_confusionMatrix",
-    "statsReport", "mergeOutStats", "regularisation", "mergeregularisation", "clump",
-    "grid", "crownsearch", "crownbuild", "mosaictiles", "vectorisation", "simplification", "smoothing", "clipvectors",
-    "statistics", "prodVectors",
+    "statsReport", "mergeOutStats", "mergeregularisation", "clump", "grid", "crownsearch", "crownbuild", "mosaictiles",
+    "simplification", "smoothing", "statistics",
 )  # fmt: skip
 """Block names in legacy resources files without a corresponding step."""

@@ -167,8 +167,15 @@ def _assembled(draft: _Draft, sections: Mapping[str, Section]) -> Config:
     values: dict[str, Any] = {ATTRIBUTES[name]: section for name, section in sections.items()}
     values["sensors"] = {name: sections[name] for name in SENSOR_SECTIONS}
     places = Places(draft.nodes)
-    quantity = "quantity" in draft.selected.asks
-    return Config(**values, quantity=quantity, source=draft.source, warnings=draft.all_warnings(), places=places)
+    asks = draft.selected.asks
+    return Config(
+        **values,
+        quantity="quantity" in asks,
+        vectorised="map" in asks,
+        source=draft.source,
+        warnings=draft.all_warnings(),
+        places=places,
+    )
 
 
 def _repaired(draft: _Draft, context: Mapping[str, object]) -> dict[str, Section] | None:

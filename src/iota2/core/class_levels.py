@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from colorsys import hls_to_rgb
 from dataclasses import dataclass
 
-from iota2.core.nomenclature import Nomenclature
+from iota2.core.nomenclature import Color, Entry, Listing, Nomenclature, Value, build_nomenclature
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,30 @@ class ClassLevels:
 
 
 def single_level(classes: Nomenclature) -> ClassLevels:
-    """Classes without levels above; their aliases are their names, or codes if names are equal."""
+    """Classes without levels above; their aliases are their names, or ``class_<code>`` if names are equal or only a
+    number."""
     unique = len({name.lower() for name in classes.names}) == len(classes.names)
-    return ClassLevels(classes, classes.names if unique else tuple(map(str, classes.codes)))
+    rows = zip(classes.codes, classes.names, strict=True)
+    named = (name if unique and not name.isdecimal() else f"class_{code}" for code, name in rows)
+    return ClassLevels(classes, tuple(named))
+
+
+def named_classes(
+    codes: Iterable[int], names: Listing[str] | None, colors: Listing[Color] | None, *, origin: str
+) -> Nomenclature:
+    """Classes of these codes with names and colours of two files; without one of them, as ``unnamed_classes``.
+
+    ``origin``: where the codes are from, for messages. InputProblems with all problems of the files.
+    """
+    plain = unnamed_classes(codes)
+    names = names or _listing(plain.codes, plain.names)
+    colors = colors or _listing(plain.codes, plain.colors)
+    return build_nomenclature(names, colors, plain.codes, origin=origin)
+
+
+def _listing(codes: Iterable[int], values: Iterable[Value]) -> Listing[Value]:
+    """The content of a file with a value for each code."""
+    return Listing("", tuple(Entry(0, str(code), value) for code, value in zip(codes, values, strict=True)), ())
 
 
 def unnamed_classes(codes: Iterable[int]) -> Nomenclature:

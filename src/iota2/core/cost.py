@@ -74,6 +74,8 @@ class Facts:
     """Number of pixels of each square of the regularised map, which may be coarser."""
     areas: int = 1
     """Number of areas to which polygons are cut."""
+    map_codes: tuple[int, ...] = ()
+    """Class codes in a sample of the map that becomes polygons; empty for a map of the run."""
 
     @cached_property
     def features(self) -> int:

@@ -151,6 +151,40 @@ def share_pixels(grid: GeoBox, other: GeoBox) -> bool:
     return _same_size(grid, other) and bool(np.abs(apart - np.round(apart)).max() <= MAX_SHIFT_PIXELS)
 
 
+def misalignment(grid: GeoBox, other: GeoBox) -> str:
+    """The difference of the pixels of ``grid`` from those of ``other``: projection, pixel size or position; empty if
+    ``share_pixels``."""
+    if grid.crs != other.crs:
+        return f"are in {_crs_text(grid)}; those of the map are in {_crs_text(other)}"
+    if not _same_size(grid, other):
+        return f"measure {_size_text(grid)} map units; those of the map measure {_size_text(other)}"
+    if share_pixels(grid, other):
+        return ""
+    corner = np.array(_shift(grid, other))
+    right, down = np.round(corner - np.round(corner), 3)
+    return f"are displaced from those of the map by {right:g} pixels to the right and {down:g} down"
+
+
+def pixels_apart(grid: GeoBox, other: GeoBox) -> tuple[int, int]:
+    """Upper-left corner of ``grid`` on ``other``, in pixels to the right and down; the grids share pixels."""
+    right, down = _shift(grid, other)
+    return round(right), round(down)
+
+
+def overlap_share(grid: GeoBox, other: GeoBox) -> float:
+    """Share of the pixels of ``other`` that are in ``grid``; the grids share pixels."""
+    left, top = pixels_apart(grid, other)
+    common = 1.0
+    for first, size, whole in ((top, grid.shape.y, other.shape.y), (left, grid.shape.x, other.shape.x)):
+        common *= max(0.0, min(first + size, whole) - max(first, 0)) / whole
+    return common
+
+
+def _size_text(grid: GeoBox) -> str:
+    """Pixel size of a grid: ``10 x 10``."""
+    return " x ".join(f"{side:.10g}" for side in resolution(grid))
+
+
 def _same_size(grid: GeoBox, other: GeoBox) -> bool:
     """Whether two grids have the same pixel size: across the larger grid, the sizes add up to a displacement of at most
     MAX_SHIFT_PIXELS."""
@@ -175,8 +209,13 @@ def crs_name(geobox: GeoBox) -> str:
 def described(geobox: GeoBox) -> str:
     """Columns x rows, and CRS, of a grid: ``480 x 480, EPSG:32631``."""
     rows, columns = geobox.shape
+    return f"{columns} x {rows}, {_crs_text(geobox)}"
+
+
+def _crs_text(geobox: GeoBox) -> str:
+    """EPSG code or name of the CRS of a grid."""
     crs = crs_name(geobox) if geobox.crs else "no CRS"
-    return f"{columns} x {rows}, {crs if len(crs) < 20 else CRS.from_wkt(crs).name}"
+    return crs if len(crs) < 20 else CRS.from_wkt(crs).name
 
 
 @cache

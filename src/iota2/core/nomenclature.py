@@ -171,17 +171,19 @@ def _color_line(line: str) -> tuple[str, Color]:
     return label, (int(rgb[0]), int(rgb[1]), int(rgb[2]))
 
 
-def build_nomenclature(entries: Listing[str], colors: Listing[Color], labels_in_use: Iterable[Label]) -> Nomenclature:
+def build_nomenclature(
+    entries: Listing[str], colors: Listing[Color], labels_in_use: Iterable[Label], *, origin: str = "the reference data"
+) -> Nomenclature:
     """The classes of the reference data, with names and colours from the two files.
 
     ``labels_in_use``: the labels of the reference data, all integers or all text, in any order; duplicates are allowed.
-    Entries of other labels are ignored. Raises InputProblems with all problems of both files and of the labels, each
-    with the option concerned.
+    Entries of other labels are ignored. ``origin``: where the labels are from, for messages. Raises InputProblems with
+    all problems of both files and of the labels, each with the option concerned.
     """
     used = list(dict.fromkeys(x if isinstance(x, str) else int(x) for x in labels_in_use))
     text = any(isinstance(label, str) for label in used)
-    names, wrong_names = _by_label(entries, text, 1)
-    palette, wrong_colors = _by_label(colors, text, 0)
+    names, wrong_names = _by_label(entries, text, 1, origin)
+    palette, wrong_colors = _by_label(colors, text, 0, origin)
     labels = sorted(used, key=str if text else int)
     found_by_option: list[tuple[str, Iterable[str]]] = [
         ("nomenclature_path", entries.problems),
@@ -189,8 +191,8 @@ def build_nomenclature(entries: Listing[str], colors: Listing[Color], labels_in_
         ("data_field", _label_problems(used)),
         ("nomenclature_path", wrong_names),
         ("color_table", wrong_colors),
-        ("nomenclature_path", _missing(labels, names, entries, "name", "'name:{label}'")),
-        ("color_table", _missing(labels, palette, colors, "colour", "'{label} R G B'")),
+        ("nomenclature_path", _missing(labels, names, entries, ("name", "'name:{label}'"), origin)),
+        ("color_table", _missing(labels, palette, colors, ("colour", "'{label} R G B'"), origin)),
     ]
     if problems := [(("chain", key), problem) for key, texts in found_by_option for problem in texts]:
         raise InputProblems(problems, head="The names and colours of the classes are invalid:")
@@ -253,7 +255,7 @@ def _label_problems(used: list[Label]) -> Iterator[str]:
             )
 
 
-def _by_label(listing: Listing[Value], text: bool, lowest: int) -> tuple[dict[Label, Value], list[str]]:
+def _by_label(listing: Listing[Value], text: bool, lowest: int, origin: str) -> tuple[dict[Label, Value], list[str]]:
     """Values by label, and problems of labels. Labels are text if ``text``, else integers of at least ``lowest``."""
     problems: list[str] = []
     values: dict[Label, Value] = {}
@@ -263,8 +265,8 @@ def _by_label(listing: Listing[Value], text: bool, lowest: int) -> tuple[dict[La
         number = whole_number(entry.label)
         if not text and not (number is not None and lowest <= number <= MAX_CODE):
             problems.append(
-                f"{where}: label {entry.label!r} is no whole number from 1 to {MAX_CODE}, but the labels of the "
-                "reference data are whole numbers. Correct the label, or comment the line out with '#'."
+                f"{where}: label {entry.label!r} is no whole number from 1 to {MAX_CODE}, but the labels of "
+                f"{origin} are whole numbers. Correct the label, or comment the line out with '#'."
             )
             continue
         label: Label = entry.label if text or number is None else number
@@ -276,17 +278,20 @@ def _by_label(listing: Listing[Value], text: bool, lowest: int) -> tuple[dict[La
 
 
 def _missing(
-    labels: list[Label], found: dict[Label, Value], listing: Listing[Value], what: str, example: str
+    labels: list[Label], found: dict[Label, Value], listing: Listing[Value], line: tuple[str, str], origin: str
 ) -> Iterator[str]:
-    """Problems of labels that are missing in a file; none if the file has only invalid lines, reported already."""
+    """Problems of labels that are missing in a file; none if the file has only invalid lines, reported already.
+
+    ``line``: name and form of the value of a line.
+    """
     if listing.problems and not listing.entries:
         return
+    what, form = line
     unused = {str(label) for label in found} - {str(label) for label in labels}
     for label in labels:
         if label not in found:
-            line = example.format(label=label)
-            hint = _like(label, unused, listing)
-            yield f"{listing.source}: no {what} for label {label} of the reference data.{hint} Add a line {line}."
+            hint, example = _like(label, unused, listing), form.format(label=label)
+            yield f"{listing.source}: no {what} for label {label} of {origin}.{hint} Add a line {example}."
 
 
 def _like(label: Label, unused: set[str], listing: Listing[Value]) -> str:

@@ -52,6 +52,11 @@ def link(path: str) -> str:
     return quote(path, safe="/", errors="surrogateescape")
 
 
+def png_uri(png: bytes) -> str:
+    """A PNG as the address of an embedded picture."""
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+
+
 def _printable(value: object) -> object:
     """The value, with control characters escaped in text; markup is unchanged."""
     return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value

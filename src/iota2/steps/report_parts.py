@@ -36,9 +36,13 @@ def quicklook(path: Path) -> tuple[np.ndarray, float | None]:
     small = decimated(path, MAX_QUICKLOOK_PIXELS)
     with RasterReader(path) as reader:
         geobox = reader.geobox
-    if not in_metres(geobox):
-        return small, None
-    return small, resolution(geobox)[0] * geobox.shape[1] / small.shape[1] / units_per_metre(geobox.crs)
+    size = metres_across(geobox)
+    return small, None if size is None else size * geobox.shape[1] / small.shape[1]
+
+
+def metres_across(geobox: GeoBox) -> float | None:
+    """Width of a pixel in metres; None in degrees, or without projection."""
+    return resolution(geobox)[0] / units_per_metre(geobox.crs) if in_metres(geobox) else None
 
 
 def in_metres(geobox: GeoBox) -> bool:

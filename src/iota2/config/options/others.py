@@ -418,10 +418,10 @@ class Simplification(Section):
         "without a builder that makes a map; otherwise the map of the run is the default.",
     )
     confidence: InputFile | None = option(
-        None, "Confidence of the map, on the same grid; by default that of the map of the run."
+        None, "Confidence of the map, with the same pixels; by default that of the map of the run."
     )
     validity: InputFile | None = option(
-        None, "Number of clear dates of the map, on the same grid; by default that of the map of the run."
+        None, "Number of clear dates of the map, with the same pixels; by default that of the map of the run."
     )
     seed: int | None = option(None, "Run whose map is vectorised; by default the first, 0.", ge=0)
     umc1: int | None = option(
@@ -448,13 +448,17 @@ class Simplification(Section):
         le=1000,
     )
     angle: bool = option(True, "Cut the corners of pixels.")
-    douglas: float = option(
-        10,
-        "Tolerance of the simplification of lines, map units: root of the area of a removed triangle; 0: none.",
+    douglas: float | None = option(
+        None,
+        "Tolerance of the simplification of lines, map units: root of the area of a removed triangle; 0: none. By "
+        "default 10 m in map units, in degrees along the parallel in the middle of the map.",
         ge=0,
     )
-    hermite: float = option(
-        10, "Smoothing of lines: corners at segments longer than this, in map units, are rounded; 0: none.", ge=0
+    hermite: float | None = option(
+        None,
+        "Smoothing of lines: corners at segments longer than this, in map units, are rounded; 0: none. By default 10 m "
+        "in map units, as `douglas`.",
+        ge=0,
     )
     mmu: float = option(
         1000,
@@ -466,8 +470,8 @@ class Simplification(Section):
     nomenclature: InputFile | None = option(
         None,
         "Classes in several levels: `.cfg` or YAML with the section `Classes`. The highest level defines the groups. "
-        "By default, each class is a group, with names and colours of the run or of `chain.nomenclature_path` and "
-        "`chain.color_table`.",
+        "By default, each class is a group, with names and colours of the run, or of `chain.nomenclature_path` and "
+        "`chain.color_table`, or one of them.",
     )
     clipfile: VectorFile | None = option(None, "Vector file of areas to which the polygons are cut, with a file each.")
     clipfield: str | None = option(None, "Field of `clipfile` that names the area.")

@@ -61,6 +61,8 @@ class Config:
     task_retry_limits: TaskRetryLimits = field(default_factory=TaskRetryLimits)
     quantity: bool = False
     """Whether the builders map a quantity instead of classes."""
+    vectorised: bool = False
+    """Whether the builders make polygons of the map."""
     source: Path = Path()
     """The configuration file."""
     warnings: tuple[str, ...] = ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,7 +16,7 @@ from iota2.report.quantity.tables import (
     value_text,
 )
 from iota2.report.results.page import Picture, Series
-from iota2.report.templating import environment, link, script_policy
+from iota2.report.templating import environment, link, png_uri, script_policy
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class QuantityReport:
 def render_quantity(data: QuantityReport) -> str:
     """The page as HTML text with embedded pictures."""
     templates = environment()
-    templates.filters |= {"data_uri": _data_uri, "link": link}
+    templates.filters |= {"data_uri": png_uri, "link": link}
     return templates.get_template("quantity.html.j2").render(
         data=data,
         figures=_key_figures(data.results),
@@ -74,7 +73,3 @@ def _parted(text: str) -> tuple[str, str]:
     """A value and its interval."""
     value, _, interval = text.partition(" ")
     return value, f"95 % interval {interval}" if interval else ""
-
-
-def _data_uri(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")

@@ -38,6 +38,8 @@ MIN_CELL_INCHES = 0.55
 POINTS_PER_INCH = 72.0
 IMAGE_INCHES, LEGEND_ROW_INCHES, QUICKLOOK_DPI = 6.0, 0.23, 130
 """Quicklooks: longer side of the image, height of a line of the legend, and resolution."""
+MARGIN_INCHES = 0.15
+"""Margin around the image of a quicklook."""
 MAX_BARS, MAX_BAR_CHARACTERS = 40, 32
 """Maximum number of bars in a panel, and of characters of a bar's name."""
 BARS_INCHES, BAR_INCHES, BAR_POINTS, BAR_COLOR = 2.3, 0.22, 7, "#4a8f6a"
@@ -72,18 +74,22 @@ def confusion_figure(confusion: Confusion, scores: Scores, nomenclature: Nomencl
     path.write_bytes(png_of(figure))
 
 
-def map_quicklook(labels: np.ndarray, nomenclature: Nomenclature, pixel_size: float | None = None) -> bytes:
-    """PNG of a small map with its legend: ``labels`` (y, x) are class codes; 0 (not classified) is white.
+def map_quicklook(
+    labels: np.ndarray, nomenclature: Nomenclature, pixel_size: float | None = None, *, legend: bool = True
+) -> bytes:
+    """PNG of a small map: ``labels`` (y, x) are class codes; 0 (not classified) is white.
 
-    ``pixel_size``: side of a pixel of ``labels`` in metres; None draws no scale bar. The legend lists only the classes
-    in ``labels``. Raises KeyError for a code that is not a class.
+    ``pixel_size``: side of a pixel of ``labels`` in metres; None draws no scale bar. The ``legend`` lists only the
+    classes in ``labels``. Raises KeyError for a code that is not a class.
     """
     image = np.ones((*labels.shape, 3))
     present = [int(code) for code in np.unique(labels) if code != 0]
     for code in present:
         image[labels == code] = np.array(nomenclature.color(code)) / 255
-    figure, axes = quicklook_figure(image, pixel_size, legend=(2.7, (len(present) + 1) * LEGEND_ROW_INCHES))
-    _draw_legend(axes, present, nomenclature)
+    room = (2.7, (len(present) + 1) * LEGEND_ROW_INCHES) if legend else (MARGIN_INCHES, 0.0)
+    figure, axes = quicklook_figure(image, pixel_size, legend=room)
+    if legend:
+        _draw_legend(axes, present, nomenclature)
     return png_of(figure)
 
 
@@ -392,7 +398,7 @@ def quicklook_figure(image: np.ndarray, pixel_size: float | None, legend: tuple[
     rows, columns = (max(1, side) for side in image.shape[:2])
     side = IMAGE_INCHES / max(rows, columns)
     width, height = max(1.0, columns * side), max(1.0, rows * side, legend[1])
-    margin, foot = 0.15, 0.45
+    margin, foot = MARGIN_INCHES, 0.45
     size = (margin + width + legend[0], margin + height + foot)
     figure = Figure(figsize=size, dpi=QUICKLOOK_DPI, facecolor="white")
     box = (margin / size[0], foot / size[1], width / size[0], height / size[1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -45,7 +44,7 @@ from iota2.report.results.validation import (
     part_rows,
     spread_sentences,
 )
-from iota2.report.templating import environment, link
+from iota2.report.templating import environment, link, png_uri
 
 
 @dataclass(frozen=True)
@@ -209,7 +208,7 @@ def render_report(data: ReportData) -> str:
 @cache
 def _environment() -> Environment:
     templates = environment()
-    templates.filters |= {"data_uri": _data_uri, "link": link, "thousands": _thousands, "measure": measure}
+    templates.filters |= {"data_uri": png_uri, "link": link, "thousands": _thousands, "measure": measure}
     return templates
 
 
@@ -424,7 +423,3 @@ def _fate_row(fate: ClassLosses, nomenclature: Nomenclature) -> dict[str, object
 def _thousands(count: float) -> str:
     """A count with thousands separators; small means over runs have one decimal."""
     return f"{count:,.0f}" if count >= 100 or float(count).is_integer() else f"{count:,.1f}"
-
-
-def _data_uri(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from iota2.core.nomenclature import Color
 from iota2.core.words import counted
-from iota2.report.templating import environment, link, script_policy
+from iota2.report.templating import environment, link, png_uri, script_policy
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ class AreaTable:
     """Classes with polygons, by descending area."""
     files: tuple[str, ...]
     """Paths relative to the folder of the page."""
+    picture: bytes | None = None
+    """PNG of the polygons, for which the table is the legend."""
 
     @property
     def polygons(self) -> int:
@@ -51,13 +53,16 @@ class PolygonsData:
     areas: tuple[AreaTable, ...]
     files: tuple[str, ...]
     """Files of all areas, relative to the folder of the page."""
+    picture: bytes | None = None
+    """PNG of the polygons of all areas, with its legend, if there are several."""
 
 
 def render_polygons(data: PolygonsData) -> str:
     """The page as HTML text, without scripts and external files."""
     templates = environment()
-    templates.filters |= {"link": link, "count": "{:,}".format, "hectares": _hectares}
-    return templates.get_template("vectors.html.j2").render(data=data, figures=_figures(data), policy=script_policy([]))
+    templates.filters |= {"link": link, "count": "{:,}".format, "hectares": _hectares, "data_uri": png_uri}
+    policy = script_policy([], images=True)
+    return templates.get_template("vectors.html.j2").render(data=data, figures=_figures(data), policy=policy)
 
 
 def _figures(data: PolygonsData) -> list[tuple[str, str, str]]:

@@ -4,32 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
 from odc.geo.geobox import GeoBox
 
 from iota2 import layout
 from iota2.chains import chain_of
 from iota2.compute.regularise import MAX_UNIT_PIXELS
+from iota2.config.findings import changed
 from iota2.config.options.others import Simplification
-from iota2.core.grid import described, resolution, share_pixels
+from iota2.core.grid import resolution
 from iota2.core.remarks import Remark, remarks_about
 from iota2.core.words import counted
-from iota2.errors import InputError
-from iota2.io.archive.headers import Header, read_header
 from iota2.io.rasters.map_squares import Square, squares_of
-from iota2.io.rasters.regular_grid import regular_grid, unit_pixels
+from iota2.io.rasters.regular_grid import LINE_METRES, line_tolerance, map_units, regular_grid, unit_pixels
 from iota2.io.tables.clip_areas import WHOLE_MAP, ClipAreas, read_clip_areas
 from iota2.options import missing_text
 from iota2.runs.survey.extent import MAX_ROWS, Extent
+from iota2.runs.survey.given_rasters import RASTERS, add_type_problems, codes_of_map, placed_on, read_headers
 from iota2.runs.survey.problems import Problems, about_field
 
 _SECTION = Simplification.section_name
+MAX_ROUNDING = 0.01
+"""Difference of pixel sizes that is probably a rounding, as a share."""
 MAX_TOLERANCE_PIXELS = 1000
 """Maximum tolerance of lines in pixels: larger ones are probably in other units than those of the map."""
-RASTERS = ("classification", "confidence", "validity")
-"""Options of the rasters."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +45,8 @@ class MapInputs:
     """Names of the areas to which the polygons are cut."""
     seed: int | None
     """Run whose map it is; None for a map of the options."""
+    codes: tuple[int, ...] = ()
+    """Class codes in a sample of the map of the options."""
     remarks: tuple[Remark, ...] = ()
 
     @property
@@ -69,16 +69,18 @@ def find_map(problems: Problems, extent: Extent) -> MapInputs | None:
     """
     if not problems.usable(_SECTION):
         return None
-    given = problems.config.simplification
-    if given.classification is None and not _run_makes_map(problems):
+    given, usable = problems.config.simplification, problems.usable(f"{_SECTION}.classification")
+    if usable and given.classification is None and not _run_makes_map(problems):
         problems.add((_SECTION, "classification"), missing_text(Simplification.model_fields["classification"]))
         return None
-    headers = {name: header for name in RASTERS if (header := _header(problems, name)) is not None}
-    grid = extent.grid if given.classification is None else _grid(headers.get("classification"))
-    for name, text in _raster_problems(given, headers, grid):
-        problems.add((_SECTION, name), text)
+    headers = read_headers(problems)
+    add_type_problems(problems, headers)
+    main = headers.get("classification")
+    grid = main.grid if main else extent.grid if usable and given.classification is None else None
     if grid is None:
         return None
+    placed = [*placed_on(problems, headers, grid)]
+    codes = codes_of_map(problems, main) if main and problems.checks("map") else ()
     regular = regular_grid(grid, given.rssize)
     squares = squares_of((int(regular.shape[0]), int(regular.shape[1])), given.gridsize)
     if (pixels := unit_pixels(regular, given.mmu)) > MAX_UNIT_PIXELS:
@@ -92,7 +94,8 @@ def find_map(problems: Problems, extent: Extent) -> MapInputs | None:
         problems.add((_SECTION, "gridsize"), f"{text}; expected at most {MAX_ROWS:,}. Give a smaller gridsize")
     paths = {name: str(getattr(given, name)) for name in RASTERS if getattr(given, name) is not None}
     seed = None if given.classification is not None else given.seed or 0
-    return MapInputs(paths, grid, regular, squares, areas, seed, (*_grid_remarks(grid, regular), *remarks))
+    every = (*_grid_remarks(grid, regular, given), *placed, *remarks)
+    return MapInputs(paths, grid, regular, squares, areas, seed, codes, every)
 
 
 def _run_makes_map(problems: Problems) -> bool:
@@ -100,48 +103,13 @@ def _run_makes_map(problems: Problems) -> bool:
     return any(layout.MAP in step.makes.values() for step in chain_of(problems.config).steps)
 
 
-def _header(problems: Problems, name: str) -> Header | None:
-    """The header of the raster of an option; problems are added."""
-    path: Path | None = getattr(problems.config.simplification, name)
-    if path is None:
-        return None
-
-    def read() -> Header | None:
-        header, faults = read_header(str(path), 1)
-        if header is None:
-            raise InputError("\n".join(f"{fault}. Correct it with gdalwarp" for fault in faults))
-        return header
-
-    return problems.attempt(read, _SECTION, name)
-
-
-def _grid(header: Header | None) -> GeoBox | None:
-    return None if header is None else header.grid
-
-
-def _raster_problems(
-    given: Simplification, headers: Mapping[str, Header], grid: GeoBox | None
-) -> Iterator[tuple[str, str]]:
-    """Problems of the types and the grids of the given rasters, with the option of each; ``grid``: that of the map."""
-    for name, header in headers.items():
-        path, dtype = getattr(given, name), np.dtype(header.types[0])
-        if name == "classification" and dtype.kind not in "iu":
-            yield name, f"{path}: pixels are {dtype}; expected class codes, which are whole numbers"
-        if dtype.kind not in "iuf":
-            yield name, f"{path}: pixels are {dtype}; expected numbers"
-        if len(header.types) > 1:
-            yield name, f"{path}: has {len(header.types)} bands; expected one. Select it with gdal_translate -b"
-        if grid is not None and (header.grid.crs != grid.crs or not share_pixels(header.grid, grid)):
-            text = f"{path}: pixels ({described(header.grid)}) are not aligned with those of the map"
-            yield name, f"{text} ({described(grid)}). Resample it with gdalwarp"
-
-
 def _tolerance_problems(given: Simplification, grid: GeoBox) -> Iterator[tuple[str, str]]:
-    """Tolerances in other units than those of the map, such as metres of a map in degrees."""
+    """Given tolerances in other units than those of the map, such as metres of a map in degrees."""
     pixel = min(resolution(grid))
     for name in ("douglas", "hermite"):
-        if (value := getattr(given, name)) > MAX_TOLERANCE_PIXELS * pixel:
-            yield name, f"{value:g} map units are {value / pixel:,.0f} pixels; expected about a pixel, {pixel:.3g}"
+        if (value := getattr(given, name) or 0) > MAX_TOLERANCE_PIXELS * pixel:
+            text = f"{value:g} map units are {value / pixel:,.0f} pixels; expected about a pixel, {pixel:.3g}"
+            yield name, f"{text}. Without the option, it is {LINE_METRES} m in map units, {line_tolerance(grid):.3g}"
 
 
 def _areas(problems: Problems, grid: GeoBox) -> tuple[tuple[str, ...], tuple[Remark, ...]]:
@@ -159,8 +127,12 @@ def _areas(problems: Problems, grid: GeoBox) -> tuple[tuple[str, ...], tuple[Rem
     return (found.names, remarks_about(found.remarks, "areas")) if found is not None else ((), ())
 
 
-def _grid_remarks(grid: GeoBox, regular: GeoBox) -> tuple[Remark, ...]:
+def _grid_remarks(grid: GeoBox, regular: GeoBox, given: Simplification) -> Iterator[Remark]:
     squares = f"the regularised map has {regular.shape[1]:,} x {regular.shape[0]:,} pixels"
     if grid != regular:
         squares += f", resampled from {grid.shape[1]:,} x {grid.shape[0]:,}"
-    return (Remark(f"Vectorisation: {squares}.", "extent"),)
+    yield Remark(f"Vectorisation: {squares}.", "extent")
+    pixel = min(resolution(grid)) / map_units(grid, 1)
+    if changed(given, "rssize") and given.rssize < pixel * (1 - MAX_ROUNDING):
+        text = f"{given.rssize:g} m is finer than the pixels of the map, {pixel:.4g} m, which are kept"
+        yield Remark(f"{_SECTION}.rssize: {text}.", "extent")

@@ -219,6 +219,7 @@ def with_map(facts: Facts, vectorised: MapInputs | None) -> Facts:
         map_pixels=math.prod(map(int, vectorised.grid.shape)),
         squares=vectorised.square_pixels,
         areas=len(vectorised.areas),
+        map_codes=vectorised.codes,
     )
 
 

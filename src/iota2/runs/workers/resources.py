@@ -104,19 +104,20 @@ def _read(path: Path, steps: Collection[str], others: Iterable[str]) -> tuple[di
     named: dict[str, str] = {}
     for section in sections:
         name = known.get(normalised_name(section.name))
+        step = STEP_BLOCKS.get(name or "", name)
+        unused = name in idle or (step != WORKER_BLOCK and step not in steps)
         if name is None and (meant := nearest(section.name, known.values())):
             problems.append(f"line {section.line}: '{section.name}' is not a step; did you mean '{meant}'?")
-        elif name is None or name in idle:
+        elif step is None or unused:
             no_effect.append(section.name if name else f"{section.name} (unknown)")
-        if name is None or name in idle:
+        if step is None or unused:
             continue
-        name = STEP_BLOCKS.get(name, name)
-        if name in blocks:
+        if step in blocks:
             problems.append(
-                f"line {section.line}: '{section.name}' and '{named[name]}' both concern step {name}; keep one"
+                f"line {section.line}: '{section.name}' and '{named[step]}' both concern step {step}; keep one"
             )
-        blocks[name] = _block(section, problems, no_effect)
-        named[name] = section.name
+        blocks[step] = _block(section, problems, no_effect)
+        named[step] = section.name
     if problems:
         raise ConfigError(problems, source=str(path))
     return blocks, (f"{path}: without effect here: {', '.join(dict.fromkeys(no_effect))}.",) if no_effect else ()

@@ -96,7 +96,10 @@ def params(config: Config) -> ReportParams:
     return ReportParams(
         title=config.chain.output_path.name,
         options={name: text for name, text in changed_options(config).items() if name not in TRAINING_OPTIONS},
-        files=tuple(one for one in layout.products() if one not in others and one.when(config)),
+        files=(
+            *(one for one in layout.products() if one not in others and one.when(config)),
+            *([layout.POLYGON_PAGE] if config.vectorised else []),
+        ),
         runs=config.arg_train.runs,
         whole_segments=config.obia.full_learn_segment,
         bayesian=config.arg_classification.smoothing == "bayesian",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 
 import numpy as np
 from affine import Affine
@@ -24,7 +24,7 @@ from iota2.core.graph import JobContext, Step
 from iota2.core.grid import crs_name
 from iota2.io.rasters.files import RasterReader
 from iota2.io.rasters.map_squares import Square, cell_pixels, read_squares
-from iota2.io.rasters.regular_grid import in_map_units
+from iota2.io.rasters.regular_grid import in_map_units, line_tolerance
 from iota2.io.tables.cell_patches import write_sides
 from iota2.steps.patch_tables import PatchPolygons, write_patches
 
@@ -42,21 +42,31 @@ _PIECES_BYTES = _CELL_BYTES // 128
 class LineParams:
     """How lines are drawn."""
 
-    options: LineOptions
+    angle: bool
+    douglas: float | None
+    hermite: float | None
+    """In map units; None for the default."""
     mmu: float
     """Minimum area of a patch in square metres, which lines do not make smaller."""
 
     def by_user_name(self) -> Mapping[str, object]:
         """The parameters by option name of the configuration."""
-        drawn = self.options
-        given = {"angle": drawn.cut_corners, "douglas": drawn.tolerance, "hermite": drawn.longest_segment}
-        return {f"simplification.{name}": value for name, value in {**given, "mmu": self.mmu}.items()}
+        return {f"simplification.{one.name}": getattr(self, one.name) for one in fields(self)}
+
+    def options(self, grid: GeoBox) -> LineOptions:
+        """How lines are drawn on the grid of a map."""
+        return LineOptions(
+            cut_corners=self.angle,
+            tolerance=line_tolerance(grid, self.douglas),
+            longest_segment=line_tolerance(grid, self.hermite),
+            minimum_area=in_map_units(grid, self.mmu),
+        )
 
 
 def params(config: Config) -> LineParams:
     """Parameters of the step from the configuration."""
     given = config.simplification
-    return LineParams(LineOptions(given.angle, given.douglas, given.hermite), given.mmu)
+    return LineParams(given.angle, given.douglas, given.hermite, given.mmu)
 
 
 def run(job: JobContext[LineParams]) -> None:
@@ -65,9 +75,8 @@ def run(job: JobContext[LineParams]) -> None:
     sides: dict[CellIndex, CellSides] = {}
     pieces: list[PatchPolygons] = []
     with RasterReader(job.inp.map) as reader:
-        options = replace(job.params.options, minimum_area=in_map_units(reader.geobox, job.params.mmu))
         # taking the complete patches fills pieces and sides, so that they are written first
-        complete = _complete_patches(reader, square, options, sides, pieces)
+        complete = _complete_patches(reader, square, job.params.options(reader.geobox), sides, pieces)
         write_patches(complete, crs_name(reader.geobox), job.out.complete)
         write_patches(pieces, crs_name(reader.geobox), job.out.pieces)
     write_sides(sides, job.out.sides)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,20 +15,22 @@ from iota2.compute.majority import first_pixels, most_frequent
 from iota2.compute.regularise import Groups
 from iota2.config.class_levels import read_levels
 from iota2.config.options.schema import Config
-from iota2.core.class_levels import ClassLevels, single_level, unnamed_classes
+from iota2.core.class_levels import ClassLevels, named_classes, single_level, unnamed_classes
 from iota2.core.cost import READING_SECONDS, Cost, Facts, JobFacts
 from iota2.core.graph import Finding, JobContext, Paths, Step, optional
 from iota2.core.grid import Block, block_of, blocks, crs_name, resolution
-from iota2.core.nomenclature import MAX_CODE, Nomenclature
+from iota2.core.nomenclature import Nomenclature
+from iota2.core.remarks import Remark
 from iota2.core.words import some
-from iota2.errors import ConfigError, InputError, UserError
+from iota2.errors import ConfigError, InputError, InputProblems, UserError
 from iota2.io.files.atomic import remove, temporary_path, write_text
 from iota2.io.files.crs import to_crs
 from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
+from iota2.io.rasters.map_codes import MAX_WRONG, read_values, wrong_values, wrong_values_text
 from iota2.io.rasters.rasterize import rasterize
 from iota2.io.rasters.regular_grid import regular_grid, unit_pixels
 from iota2.io.tables.class_levels import write_class_levels
-from iota2.io.tables.classes import read_classes, read_names, read_nomenclature
+from iota2.io.tables.classes import read_classes, read_colors, read_names
 from iota2.io.tables.reference import not_polygons
 from iota2.io.tables.vector_source import vector_source, with_choice
 from iota2.io.tables.vectors import read_vector
@@ -39,6 +41,7 @@ from iota2.steps.regular_passes import PASS_SECONDS, MappingUnit, regularise_ras
 
 _SEA_NAME, _SEA_COLOR = "Sea", (0, 60, 130)
 """Name and colour of the sea, if the classes have none with its code."""
+_NOMENCLATURE = ("simplification", "nomenclature")
 _OPTIONS = ("umc1", "umc2", "rssize", "mmu", "seed")
 
 
@@ -131,25 +134,52 @@ def run(job: JobContext[VectorMapParams]) -> None:
 
 
 def _class_levels(inp: Paths, given: VectorMapParams, codes: np.ndarray) -> ClassLevels:
-    """The classes of the map: of the nomenclature, the run or the files of names and colours, else without names.
-
-    ``codes``: those in the map. InputError if some of them are no classes.
-    """
-    on_land = (codes if given.sea is None else codes[codes != given.sea.code]).tolist()
-    if given.nomenclature is not None:
-        levels, source = read_levels(given.nomenclature), str(given.nomenclature)
-    elif given.names is not None and given.colors is not None:
-        levels, source = single_level(read_nomenclature(given.names, given.colors, on_land)), str(given.names)
-    elif "classes" in inp:
-        levels, source = single_level(read_classes(inp.classes)), "the run"
-    else:
-        levels, source = single_level(unnamed_classes(on_land)), "the map"
-    if given.sea is not None and given.sea.code not in levels.classes.codes and given.nomenclature is None:
-        levels = single_level(_with_sea(levels.classes, given.sea.code))
-    if missing := [str(code) for code in codes.tolist() if code not in levels.classes.codes]:
-        text = f"the map has pixels of the codes {some(missing, 20)}, which are no classes of {source}"
-        raise InputError.about(("simplification", "nomenclature"), f"{text}. Add them, or give another nomenclature")
+    """The classes of the map. ``codes``: those in the map; InputError if some of them are no classes."""
+    levels, source = _levels_of(given, codes.tolist(), read_classes(inp.classes) if "classes" in inp else None)
+    if text := _missing_classes(codes.tolist(), levels, source):
+        raise InputError.about(_NOMENCLATURE, text)
     return levels
+
+
+def _levels_of(given: VectorMapParams, codes: Sequence[int], of_run: Nomenclature | None) -> tuple[ClassLevels, str]:
+    """The classes of the nomenclature, the files of names and colours, or the run, else of the codes without names; and
+    their origin, for messages.
+
+    ``codes``: those in the map. InputError if they are not in the files of names and colours; ConfigError for an
+    invalid nomenclature.
+    """
+    on_land = [code for code in codes if given.sea is None or code != given.sea.code]
+    if given.nomenclature is not None:
+        return read_levels(given.nomenclature), str(given.nomenclature)
+    if given.names is not None or given.colors is not None:
+        classes, source = _named(given, on_land), str(given.names or given.colors)
+    elif of_run is not None:
+        classes, source = of_run, "the run"
+    else:
+        classes, source = unnamed_classes(on_land), "the map"
+    if given.sea is not None and given.sea.code not in classes.codes:
+        classes = _with_sea(classes, given.sea.code)
+    return single_level(classes), source
+
+
+def _missing_classes(codes: Sequence[int], levels: ClassLevels, source: str, found: str = "the map has pixels") -> str:
+    """A problem if some of the codes that were ``found`` are no classes; else empty."""
+    missing = [str(code) for code in codes if code not in levels.classes.codes]
+    if not missing:
+        return ""
+    text = f"{found} of the codes {some(missing, 20)}, which are no classes of {source}"
+    return f"{text}. Add them, or give another nomenclature"
+
+
+def _named(given: VectorMapParams, codes: Sequence[int]) -> Nomenclature:
+    """The classes of these codes with names and colours of the files that are given; without codes, of no class."""
+    names = None if given.names is None else read_names(given.names)
+    colors = None if given.colors is None else read_colors(given.colors)
+    found = (("nomenclature_path", names), ("color_table", colors))
+    problems = [(("chain", key), text) for key, listing in found for text in (listing.problems if listing else ())]
+    if problems and not codes:
+        raise InputProblems(problems)
+    return named_classes(codes, names, colors, origin="the map") if codes else unnamed_classes(())
 
 
 def _with_sea(classes: Nomenclature, code: int) -> Nomenclature:
@@ -171,36 +201,29 @@ def _copy_codes(source: Path, target: Path, sea: Sea | None) -> np.ndarray:
     InputError for values that are no codes.
     """
     found: set[int] = set()
+    wrong: set[int] = set()
     with RasterReader(source) as reader:
-        grid, nodata = reader.geobox, 0 if reader.nodata is None else reader.nodata
+        grid = reader.geobox
+        if reader.dtype.kind not in "iu":
+            raise InputError(f"{source}: pixels are {reader.dtype}; expected class codes, which are whole numbers")
         inland = None if sea is None else _inland_polygons(sea, crs_name(grid))
         small = reader.dtype == np.uint8 and (sea is None or sea.code <= np.iinfo(np.uint8).max)
         profile = _profile(grid, "uint8" if small else "uint16")
         with RasterWriter(target, profile) as writer:
             for block in blocks("", grid, COPY_SHAPE):
-                values = reader.read_data(block.geobox, nodata)[0]
-                labels = _codes(values, nodata, source).astype(profile.dtype)
+                values = read_values(reader, block.geobox)
+                wrong |= wrong_values(values)
+                if len(wrong) > MAX_WRONG:
+                    break
+                labels = values.astype(profile.dtype)
                 if sea is not None and inland is not None:
                     _mark_sea(labels, block.geobox, inland, sea)
                 found.update(np.unique(labels).tolist())
                 if labels.any():
                     writer.write(block, labels)
+        if wrong:
+            raise InputError(f"{source}: {wrong_values_text(wrong, reader.nodata)}")
     return np.array(sorted(found - {0}), np.int64)
-
-
-def _codes(values: np.ndarray, nodata: float, source: Path) -> np.ndarray:
-    """The values of a map with 0 for no data; InputError for values that are no codes."""
-    values = np.where(values == nodata, 0, values)
-    if values.dtype.kind not in "iu":
-        raise InputError(f"{source}: pixels are {values.dtype}; expected class codes, which are whole numbers")
-    least, most = int(values.min(initial=0)), int(values.max(initial=0))
-    if least < 0 or most > MAX_CODE:
-        wrong = least if least < 0 else most
-        raise InputError(
-            f"{source}: has the value {wrong}; expected class codes from 1 to {MAX_CODE}, and 0 or the no-data value "
-            "of the file without class. Set the no-data value with gdal_edit.py -a_nodata"
-        )
-    return values
 
 
 def _inland_polygons(sea: Sea, crs: str) -> np.ndarray:
@@ -292,26 +315,43 @@ def _scratch_profile(path: Path) -> RasterProfile:
 
 
 def check(config: Config, facts: Facts) -> Iterator[Finding]:
-    """Problems of the files of the classes."""
-    given, chain = config.simplification, config.chain
-    option = ("simplification", "nomenclature")
-    if given.nomenclature is not None:
-        try:
-            codes = read_levels(given.nomenclature).classes.codes
-        except ConfigError as err:
-            for problem in err.problems:
-                yield Finding(f"{given.nomenclature}: {problem}", option)
-            return
-        for name in ("water_class", "sea_class") if given.inland else ():
-            if (code := getattr(given, name)) not in codes:
+    """Problems of the files of the classes, codes that are no classes, and files of the classes without effect."""
+    given = params(config)
+    of_run = facts.classes if config.simplification.classification is None else None
+    codes = facts.map_codes if of_run is None else of_run.codes
+    try:
+        levels, source = _levels_of(given, codes, facts.classes)
+    except ConfigError as err:
+        yield from (Finding(f"{given.nomenclature}: {text}", _NOMENCLATURE) for text in err.problems)
+        return
+    except InputProblems as err:
+        yield from (Finding(text, option) for option, text in err.found)
+        return
+    except UserError as err:
+        yield Finding(err.text, err.option or _NOMENCLATURE)
+        return
+    found = "the map has pixels" if of_run is None else "the reference data have classes"
+    if text := _missing_classes(codes, levels, source, found):
+        yield Finding(text, _NOMENCLATURE)
+    if given.nomenclature is not None and given.sea is not None:
+        for name, code in (("water_class", given.sea.water), ("sea_class", given.sea.code)):
+            if code not in levels.classes.codes:
                 yield Finding(f"no class of {given.nomenclature} has the code {code}", ("simplification", name))
-    elif given.classification is not None and chain.nomenclature_path:
-        try:
-            problems = read_names(chain.nomenclature_path).problems
-        except UserError as err:
-            problems = (str(err),)
-        for problem in problems:
-            yield Finding(problem, ("chain", "nomenclature_path"))
+    yield from map(Finding.about, _class_remarks(config, given, facts))
+
+
+def _class_remarks(config: Config, given: VectorMapParams, facts: Facts) -> Iterator[Remark]:
+    """Names without colours, colours without names, and files of them that are not read."""
+    chain = config.chain
+    if given.names is not None and given.colors is None:
+        text = f"chain.color_table is not given: the classes of {given.names} get evenly spaced hues"
+        yield Remark(f"Vectorisation: {text}.", "options")
+    if given.colors is not None and given.names is None:
+        text = f"chain.nomenclature_path is not given: the names of the classes of {given.colors} are their codes"
+        yield Remark(f"Vectorisation: {text}.", "options")
+    for name in ("nomenclature_path", "color_table") if given.nomenclature and facts.classes is None else ():
+        if getattr(chain, name):
+            yield Remark(f"chain.{name}: has no effect: simplification.nomenclature is given.", "options")
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:

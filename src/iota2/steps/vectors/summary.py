@@ -1,9 +1,9 @@
-"""Step: number and area of the polygons of each class in each area, as a table and as a page."""
+"""Step: number and area of the polygons of each class in each area, as a table, and as a page with pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -18,10 +18,15 @@ from iota2.io.tables.class_levels import read_class_levels
 from iota2.io.tables.clip_areas import WHOLE_MAP
 from iota2.io.tables.polygon_tables import polygon_columns, polygon_header
 from iota2.report.vectors.page import AreaTable, ClassRow, PolygonsData, render_polygons
+from iota2.steps.drawing import figures_module
 from iota2.steps.polygon_attributes import AREA, CLASS, CLIP, expected_polygons
+from iota2.steps.polygon_pictures import MapPicture, MapPictures, draw_polygons
+from iota2.steps.report_parts import metres_across
 
-_SECONDS = 0.2e-6
-"""Seconds to count a polygon."""
+_SECONDS = 15e-6
+"""Seconds to count and draw a polygon."""
+_GROUP_MEMORY = 200 << 20
+"""Memory of the polygons of a cell with many small patches, and of the pictures."""
 _FILES = (layout.AREA_LAYER, layout.AREA_SHAPEFILE, layout.AREA_FLATGEOBUF, layout.AREA_PMTILES)
 
 
@@ -53,9 +58,30 @@ def run(job: JobContext[SummaryParams]) -> None:
     write_text(job.out.table, table.to_csv(index=False, float_format="%.4f"))
     crs = short_crs(header.crs.to_wkt())
     projection = f"{header.crs.name} ({crs})" if crs.startswith("EPSG") else header.crs.name
-    areas = tuple(_area(name, rows, levels, job.params) for name, rows in table.groupby("area", sort=False))
+    tables = [_area(name, rows, levels, job.params) for name, rows in table.groupby("area", sort=False)]
+    areas, whole = _with_pictures(tables, draw_polygons(job.inp.polygons), levels)
     every = (_relative(layout.ALL_POLYGONS, job.params, ""), _relative(layout.POLYGON_CLASSES, job.params, ""))
-    write_text(job.out.page, render_polygons(PolygonsData(job.params.title, projection, areas, every)))
+    write_text(job.out.page, render_polygons(PolygonsData(job.params.title, projection, areas, every, whole)))
+
+
+def _with_pictures(
+    areas: Sequence[AreaTable], pictures: MapPictures, levels: ClassLevels
+) -> tuple[tuple[AreaTable, ...], bytes | None]:
+    """The areas with their pictures, and the picture of all areas if there are several."""
+    if len(areas) == 1:
+        return (replace(areas[0], picture=_png(pictures.whole, levels)),), None
+    drawn = tuple(replace(one, picture=_png(pictures.areas.get(one.name), levels)) for one in areas)
+    return drawn, _png(pictures.whole, levels, legend=True)
+
+
+def _png(picture: MapPicture | None, levels: ClassLevels, *, legend: bool = False) -> bytes | None:
+    """A picture as PNG, with the colours of the classes."""
+    if picture is None:
+        return None
+    png: bytes = figures_module().map_quicklook(
+        picture.codes, levels.classes, metres_across(picture.grid), legend=legend
+    )
+    return png
 
 
 def summarised(tables: Iterable[pd.DataFrame], levels: ClassLevels) -> pd.DataFrame:
@@ -107,8 +133,8 @@ def _relative(artifact: Artifact, given: SummaryParams, area: str) -> str:
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:
-    """Cost of a job: three columns of the table."""
-    return Cost(facts.allowed, SECONDS_PER_JOB + expected_polygons(facts) * _SECONDS, 0.0)
+    """Cost of a job: the polygons of a row group are in memory."""
+    return Cost(facts.allowed + _GROUP_MEMORY, SECONDS_PER_JOB + expected_polygons(facts) * _SECONDS, 0.0)
 
 
 STEP = Step(
