@@ -9,6 +9,7 @@ from typing import Any
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pytest
 import rasterio
 import shapely
@@ -65,7 +66,7 @@ class Map:
     def polygons(self) -> gpd.GeoDataFrame:
         squares = json.loads((self.output / layout.MAP_SQUARES.path).read_text(encoding="utf-8"))
         paths = [self.output / layout.SQUARE_POLYGONS.path.format(square=square) for square in squares]
-        return gpd.pd.concat([gpd.read_parquet(path) for path in paths])
+        return pd.concat([gpd.read_parquet(path) for path in paths])
 
 
 @pytest.fixture
@@ -245,7 +246,7 @@ def test_the_map_of_a_run_becomes_polygons_in_the_same_run(case: Case) -> None:
     assert ((labels > 0) == (before > 0)).all()
     squares = json.loads((root / layout.MAP_SQUARES.path).read_text(encoding="utf-8"))
     frames = [gpd.read_parquet(root / layout.SQUARE_POLYGONS.path.format(square=name)) for name in squares]
-    shapes = gpd.pd.concat(frames).geometry.to_numpy()
+    shapes = pd.concat(frames).geometry.to_numpy()
     assert shapely.area(shapes).sum() == pytest.approx(100 * (labels > 0).sum(), rel=1e-12)
     classes = json.loads((root / layout.CLASS_LEVELS.path).read_text(encoding="utf-8"))["classes"]
     assert classes["names"] == json.loads((root / layout.CLASSES.path).read_text(encoding="utf-8"))["names"]

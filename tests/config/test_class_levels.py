@@ -54,7 +54,7 @@ def test_classes_are_those_of_the_lowest_level_in_the_order_of_codes(tmp_path: P
     assert found.classes.names == ("Routes", "Zones denses", "Fleuves")
     assert found.classes.colors == ((255, 0, 0), (255, 0, 255), (0, 0, 200))
     assert found.aliases == ("routes", "dense", "fleuves")
-    assert found.groups == (("Urbain", "Urbain", "Eaux"),)
+    assert found.above == (("Urbain", "Urbain", "Eaux"),)
     numbers = found.group_numbers
     assert numbers[1] == numbers[2] != numbers[7]
 
@@ -77,7 +77,7 @@ Classes: {
     Deep: {code: 2, alias: d, color: '#000004', parent: 2} }
 }"""
     found = read_levels(written(tmp_path, text))
-    assert found.groups == (("All", "All"), ("Land", "Sea"))
+    assert found.above == (("All", "All"), ("Land", "Sea"))
     assert {*found.group_numbers.values()} == {1}
 
 

@@ -7,11 +7,13 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import pytest
 import shapely
 
 from iota2.core.class_levels import single_level
 from iota2.core.graph import JobContext, Key, MultiplePaths, Paths, Resources
 from iota2.io.rasters.map_source import map_source_text
+from iota2.io.tables import polygon_layers
 from iota2.io.tables.class_levels import write_class_levels
 from iota2.io.tables.polygon_tables import write_polygons
 from iota2.steps.vectors import all_polygons, clipped, summary
@@ -42,9 +44,10 @@ def write_inputs(folder: Path) -> dict[str, str | MultiplePaths]:
     return {"source": "source.json", "map": "map.tif", "classes": "classes.json", "squares": squares}
 
 
-def cut(folder: Path, name: str, path: Path | None) -> gpd.GeoDataFrame:
-    """The polygons of an area."""
-    out = {kind: f"{name}.{end}" for kind, end in (("polygons", "parquet"), ("layer", "gpkg"), ("style", "qml"))}
+def cut(folder: Path, name: str, path: Path | None, **formats: str) -> gpd.GeoDataFrame:
+    """The polygons of an area; ``formats``: endings of further files by output."""
+    endings = {"polygons": "parquet", "layer": "gpkg", "style": "qml", **formats}
+    out = {kind: f"{name}.{end}" for kind, end in endings.items()}
     given = ClippedParams(path, "", "zone" if path else "", STATISTICS, 0)
     run(clipped.STEP, folder, write_inputs(folder), out, key=Key.of(area=name), params=given)
     return gpd.read_parquet(folder / f"{name}.parquet")
@@ -59,6 +62,28 @@ def test_polygons_of_the_whole_map_have_their_class_and_statistics(tmp_path: Pat
     np.testing.assert_allclose(found["wheat"], [100 * 23 / 24, 100 / 24], rtol=1e-6)
     assert found["Confidence"].tolist() == [80, 60]
     assert len(gpd.read_file(tmp_path / "all.gpkg", layer="all", engine="pyogrio")) == 2
+
+
+def test_all_formats_have_the_same_polygons_and_columns_that_one_lacks_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(polygon_layers, "sqlite_max_columns", lambda: 4)
+    found = cut(tmp_path, "all", None, archive="zip", flatgeobuf="fgb", pmtiles="pmtiles")
+    for name in ("all.gpkg", "all.zip", "all.fgb"):
+        layer = gpd.read_file(tmp_path / name, layer="all", engine="pyogrio").sort_values("Classe")
+        assert shapely.equals(shapely.get_parts(layer.geometry.to_numpy()), found.geometry.to_numpy()).all(), name
+        assert ("Confidence" in layer) == (name != "all.gpkg")
+    assert (tmp_path / "all.pmtiles").read_bytes().startswith(b"PMTiles")
+    assert "all.gpkg lacks 6 columns" in caplog.text
+
+
+def test_an_area_named_all_is_not_the_whole_map(tmp_path: Path) -> None:
+    cut(tmp_path, "north", tmp_path / "areas.gpkg")
+    polygons = gpd.read_parquet(tmp_path / "north.parquet").assign(clip="all")
+    write_polygons(polygons[:0], [polygons], tmp_path / "every.parquet")
+    inp = {"polygons": "every.parquet", "classes": "classes.json"}
+    run(summary.STEP, tmp_path, inp, {"table": "t.csv", "page": "p.html"}, params=SummaryParams("run", "dept", ()))
+    assert "Area all" in (tmp_path / "p.html").read_text("utf-8")
 
 
 def test_polygons_of_all_areas_are_cut_joined_and_counted(tmp_path: Path) -> None:

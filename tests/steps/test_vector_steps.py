@@ -110,7 +110,7 @@ def test_the_map_is_regularised_by_groups_and_resampled_for_any_blocks(
     assert (found != expected(noisy(), None)).any(), "groups matter"
     levels = read_class_levels(tmp_path / "classes.json")
     assert levels.classes.names == ("Crop", "Wood", "Lake", "River", "Ocean")
-    assert levels.groups == (("Land", "Land", "Water", "Water", "Water"),)
+    assert levels.above == (("Land", "Land", "Water", "Water", "Water"),)
     assert "Lake" in (tmp_path / "regul.qml").read_text(encoding="utf-8")
 
 

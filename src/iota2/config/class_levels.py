@@ -169,11 +169,13 @@ def _parent_problems(above: Sequence[_Class], classes: Sequence[_Class]) -> Iter
 def _class_levels(levels: Sequence[Sequence[_Class]]) -> ClassLevels:
     """The classes of the lowest level by code, with those above."""
     lowest = sorted(levels[-1], key=lambda one: one.code)
-    groups: list[tuple[str, ...]] = []
+    levels_above: list[tuple[str, ...]] = []
     current = lowest
     for above in levels[-2::-1]:
         current = [next(other for other in above if other.is_parent(one.parent)) for one in current]
-        groups.insert(0, tuple(one.name for one in current))
+        levels_above.insert(0, tuple(one.name for one in current))
     codes = tuple(one.code for one in lowest)
     names, colors = tuple(one.name for one in lowest), tuple(one.color for one in lowest)
-    return ClassLevels(Nomenclature(codes, names, colors, codes), tuple(one.alias for one in lowest), tuple(groups))
+    return ClassLevels(
+        Nomenclature(codes, names, colors, codes), tuple(one.alias for one in lowest), tuple(levels_above)
+    )

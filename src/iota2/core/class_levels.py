@@ -16,14 +16,14 @@ class ClassLevels:
     classes: Nomenclature
     aliases: tuple[str, ...]
     """Short name of each class, for columns of tables."""
-    groups: tuple[tuple[str, ...], ...] = ()
-    """Name of the class above of each class, by level, from the highest; empty for a single level."""
+    above: tuple[tuple[str, ...], ...] = ()
+    """Names of the classes above each class, by level, from the highest; empty for a single level."""
 
     @property
     def group_numbers(self) -> dict[int, int]:
         """Number of the group of each code, from 1: its class of the highest level; with a single level, each code is a
         group."""
-        names = self.groups[0] if self.groups else self.aliases
+        names = self.above[0] if self.above else self.aliases
         order = {name: number for number, name in enumerate(dict.fromkeys(names), start=1)}
         return {code: order[name] for code, name in zip(self.classes.codes, names, strict=True)}
 

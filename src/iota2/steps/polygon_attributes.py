@@ -173,7 +173,7 @@ class Attributes:
     def _class_columns(self, codes: np.ndarray, own: np.ndarray) -> dict[str, object]:
         """The clip area, the code and name of the class, and those of the classes above."""
         texts = {NAME: self.levels.classes.names}
-        texts |= {f"{LEVEL}{number}": names for number, names in enumerate(self.levels.groups, start=1)}
+        texts |= {f"{LEVEL}{number}": names for number, names in enumerate(self.levels.above, start=1)}
         columns = {name: pd.array(np.array(values, object)[own], "string") for name, values in texts.items()}
         clip = {} if self.area is None else {CLIP: pd.array([self.area] * len(codes), "string")}
         return {**clip, CLASS: codes.astype(np.int32), **columns}
@@ -192,7 +192,7 @@ class Attributes:
         if SHARES not in dict(self.given):
             return {}
         taken = [CLIP, CLASS, NAME, AREA, PIXELS, *sum(SPREAD_COLUMNS.values(), ())]
-        taken += [f"{LEVEL}{number}" for number in range(1, len(self.levels.groups) + 1)]
+        taken += [f"{LEVEL}{number}" for number in range(1, len(self.levels.above) + 1)]
         names = share_names(self.levels.aliases, taken)
         return dict(zip(names, sums.shares().T.astype(np.float32), strict=True))
 

@@ -442,8 +442,8 @@ class Simplification(Section):
     )
     gridsize: int | None = option(
         None,
-        "Number of rows and columns of jobs; by default a job for each square of 1024 pixels. The polygons do not "
-        "depend on it.",
+        "Number of rows and columns of jobs; by default a job for each cell of 1024 x 1024 pixels of the regularised "
+        "map. The polygons do not depend on it.",
         ge=1,
         le=1000,
     )

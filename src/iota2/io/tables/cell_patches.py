@@ -11,8 +11,8 @@ from iota2.compute.coverage.cells import CellIndex, CellSide, CellSides
 from iota2.compute.coverage.joining import JoinedPatches
 from iota2.io.tables.array_files import read_arrays, write_arrays
 
-_REMEDY = "Run the step that makes it again"
 _SIDES = CellSides._fields
+_HOMES_REMEDY = "Run the step joinedPatches again"
 
 
 def write_sides(of_cells: Mapping[CellIndex, CellSides], path: Path) -> None:
@@ -30,7 +30,9 @@ def write_sides(of_cells: Mapping[CellIndex, CellSides], path: Path) -> None:
 def read_sides(path: Path) -> dict[CellIndex, CellSides]:
     """The patches that ``write_sides`` wrote; InputError if the file is missing or damaged."""
     names = ("cells", "lengths", "patches", "labels")
-    cells, lengths, patches, labels = read_arrays(path, names, what="boundaries of cells", remedy=_REMEDY)
+    cells, lengths, patches, labels = read_arrays(
+        path, names, what="sides of cells", remedy="Run the step squareLines again"
+    )
     ends = np.cumsum(lengths)[:-1]
     sides = [CellSide(*pair) for pair in zip(np.split(patches, ends), np.split(labels, ends), strict=True)]
     count = len(_SIDES)
@@ -44,4 +46,4 @@ def write_homes(joined: JoinedPatches, path: Path) -> None:
 
 def read_homes(path: Path) -> JoinedPatches:
     """The pieces that ``write_homes`` wrote; InputError if the file is missing or damaged."""
-    return JoinedPatches(*read_arrays(path, ("pieces", "homes"), what="pieces of patches", remedy=_REMEDY))
+    return JoinedPatches(*read_arrays(path, ("pieces", "homes"), what="pieces of patches", remedy=_HOMES_REMEDY))

@@ -19,5 +19,5 @@ def write_class_levels(levels: ClassLevels, path: Path) -> None:
 def read_class_levels(path: Path) -> ClassLevels:
     """The classes written by ``write_class_levels``."""
     content = json.loads(path.read_text(encoding="utf-8"))
-    groups = tuple(map(tuple, content["groups"]))
-    return ClassLevels(nomenclature_from(content["classes"]), tuple(content["aliases"]), groups)
+    above = tuple(map(tuple, content["above"]))
+    return ClassLevels(nomenclature_from(content["classes"]), tuple(content["aliases"]), above)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ from iota2.io.tables.polygon_layers import (
 )
 from iota2.io.tables.polygon_tables import RowGroup, polygon_bytes, polygon_groups, read_row_group, write_polygons
 from iota2.io.tables.vector_source import vector_source, with_choice
+from iota2.io.tables.vectors import sqlite_max_columns
 from iota2.steps.map_rasters import MAP_RASTERS, map_rasters, run_of_map
 from iota2.steps.polygon_attributes import (
     CLASS,
@@ -41,6 +43,8 @@ from iota2.steps.polygon_attributes import (
     Statistics,
     expected_polygons,
 )
+
+log = logging.getLogger(__name__)
 
 _CELL = ("cell_row", "cell_col")
 """Columns with the cell of a polygon; equal in a row group."""
@@ -96,7 +100,12 @@ def run(job: JobContext[ClippedParams]) -> None:
         write_polygons(attributes.empty, _frames(job, attributes), job.out.polygons)
     style = polygon_style(levels.classes, CLASS)
     layer = job.out.layer.stem
-    write_geopackage(job.out.polygons, job.out.layer, layer, style)
+    omitted = write_geopackage(job.out.polygons, job.out.layer, layer, style)
+    if omitted:
+        name, most = job.out.layer.name, sqlite_max_columns()
+        log.warning(
+            "%s lacks %d columns: a GeoPackage has at most %d. The other files have them", name, len(omitted), most
+        )
     write_text(job.out.style, style)
     if "archive" in job.out:
         write_zipped_shapefile(job.out.polygons, job.out.archive, style)

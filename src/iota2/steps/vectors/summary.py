@@ -58,7 +58,9 @@ def run(job: JobContext[SummaryParams]) -> None:
     write_text(job.out.table, table.to_csv(index=False, float_format="%.4f"))
     crs = short_crs(header.crs.to_wkt())
     projection = f"{header.crs.name} ({crs})" if crs.startswith("EPSG") else header.crs.name
-    tables = [_area(name, rows, levels, job.params) for name, rows in table.groupby("area", sort=False)]
+    tables = [_area(str(name), rows, levels, job.params) for name, rows in table.groupby("area", sort=False)]
+    if CLIP not in header.columns:
+        tables = [replace(one, name="") for one in tables]
     areas, whole = _with_pictures(tables, draw_polygons(job.inp.polygons), levels)
     every = (_relative(layout.ALL_POLYGONS, job.params, ""), _relative(layout.POLYGON_CLASSES, job.params, ""))
     write_text(job.out.page, render_polygons(PolygonsData(job.params.title, projection, areas, every, whole)))
@@ -110,7 +112,7 @@ def summarised(tables: Iterable[pd.DataFrame], levels: ClassLevels) -> pd.DataFr
     return found.reset_index(drop=True)
 
 
-def _area(name: object, rows: pd.DataFrame, levels: ClassLevels, given: SummaryParams) -> AreaTable:
+def _area(name: str, rows: pd.DataFrame, levels: ClassLevels, given: SummaryParams) -> AreaTable:
     """The table of an area."""
     found = tuple(
         ClassRow(code, text, levels.classes.color(code), polygons, hectares)
@@ -122,8 +124,8 @@ def _area(name: object, rows: pd.DataFrame, levels: ClassLevels, given: SummaryP
             strict=True,
         )
     )
-    files = tuple(_relative(one, given, str(name)) for one in given.files)
-    return AreaTable("" if name == WHOLE_MAP else str(name), found, files)
+    files = tuple(_relative(one, given, name) for one in given.files)
+    return AreaTable(name, found, files)
 
 
 def _relative(artifact: Artifact, given: SummaryParams, area: str) -> str:
