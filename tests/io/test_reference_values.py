@@ -95,7 +95,10 @@ def test_overlapping_polygons_lose_the_area_of_two_values(tmp_path: Path) -> Non
     frame.to_file(tmp_path / "trees.gpkg", driver="GPKG", engine="pyogrio")
     data = read(tmp_path / "trees.gpkg")
     assert shapely.area(data.frame.geometry.to_numpy()).tolist() == [5000.0, 5000.0, 9000.0]
-    found = stratified(data, np.ones(3, bool), 1)
+    assert "2 overlaps (9000 square units)" not in " ".join(data.notes)
+    assert "1 overlap (5000 square units) of polygons of different values: the area is removed" in data.notes[1]
+    assert "1 overlap (1000 square units) of polygons of one value: the area stays with the first" in data.notes[0]
+    found = stratified(data, ["1"] * 3)
     assert sum(one.area for one in found.data.lost if one.reason == "two_labels") == 10_000.0
     assert {one.label for one in found.data.lost} <= set(found.classes.labels)
 
@@ -103,7 +106,7 @@ def test_overlapping_polygons_lose_the_area_of_two_values(tmp_path: Path) -> Non
 def test_groups_of_values_take_the_place_of_classes(tmp_path: Path) -> None:
     values = np.random.default_rng(0).permutation(100) / 4
     data = read(written(tmp_path, values))
-    found = stratified(data, np.ones(100, bool), 1)
+    found = stratified(data, ["1"] * 100)
     assert found.classes.codes == (1, 2, 3, 4, 5)
     assert found.classes.names == ("below 5", "5 to 10", "10 to 15", "15 to 20", "from 20")
     assert np.bincount(found.data.frame[LABEL])[1:].tolist() == [20] * 5
@@ -111,18 +114,48 @@ def test_groups_of_values_take_the_place_of_classes(tmp_path: Path) -> None:
     assert (found.data.frame[LABEL].to_numpy() == values // 5 + 1).all()
 
 
-@pytest.mark.parametrize(("polygons", "regions", "groups"), [(40, 1, 5), (40, 5, 2), (9, 1, 2), (3, 1, 1)])
-def test_few_polygons_in_a_region_make_fewer_groups(polygons: int, regions: int, groups: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("polygons", "groups"), [(40, 5), (9, 2), (3, 1)])
+def test_few_polygons_make_fewer_groups(polygons: int, groups: int, tmp_path: Path) -> None:
     data = read(written(tmp_path, np.arange(polygons, dtype=float)))
-    found = stratified(data, np.ones(polygons, bool), regions)
+    found = stratified(data, ["1"] * polygons)
     assert len(found.classes.codes) == groups
     assert np.bincount(found.data.frame[LABEL])[1:].min() >= min(polygons, POLYGONS_PER_GROUP)
+    assert (found.strata == found.data.frame[LABEL]).all()
+
+
+def test_a_small_region_does_not_change_the_groups_of_a_large_one(tmp_path: Path) -> None:
+    values = np.append(np.arange(40.0), [3.0, 5.0, 33.0, 1.0, 36.0])
+    data = read(written(tmp_path, values))
+    home = ["large"] * 40 + ["small"] * 3 + ["single", None]
+    found = stratified(data, home)
+    assert len(found.classes.codes) == 5
+    assert (found.strata[:40] == found.data.frame[LABEL][:40]).all()
+    assert found.strata[40:43].tolist() == [1, 1, 1], "all groups of the small region are split together"
+    edge = found.classes.names[0]
+    assert found.titles["large", 1] == f"The group of values {edge} (1)"
+    assert found.titles["small", 1] == "The group of all values (1 to 5)"
+    assert found.titles["single", 1] == f"The group of values {edge} (1)"
+
+
+def test_the_title_of_joined_groups_has_their_range(tmp_path: Path) -> None:
+    data = read(written(tmp_path, np.append(np.arange(40.0), np.arange(16.0, 40))))
+    found = stratified(data, ["1"] * 40 + ["2"] * 24)
+    first = {region: [k for one, k in found.titles if one == region] for region in "12"}
+    assert first["1"] == [1, 2, 3, 4, 5]
+    limits = found.classes.names
+    k = min(first["2"])
+    assert k == 2
+    assert np.bincount(found.strata[40:])[2] >= POLYGONS_PER_GROUP
+    last = int(found.data.frame[LABEL][40:][found.strata[40:] == k].max())
+    low, high = limits[k - 1].split(" to ")[0], limits[last - 1].split(" to ")[-1]
+    numbers = f"{k} to {last}" if last > k else f"{k}"
+    assert found.titles["2", k] == f"The group of values {low} to {high} ({numbers})"
 
 
 def test_unused_polygons_belong_to_a_group_of_the_used_ones(tmp_path: Path) -> None:
     values = np.append(np.arange(20.0), [1000.0, -1000.0])
     data = read(written(tmp_path, values))
-    found = stratified(data, values < 500, 1)
+    found = stratified(data, ["1" if value < 500 else None for value in values.tolist()])
     assert found.data.frame[LABEL].tolist()[-2:] == [found.classes.codes[-1], 1]
 
 

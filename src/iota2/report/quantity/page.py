@@ -14,6 +14,7 @@ from iota2.report.quantity.tables import (
     coverage_sentence,
     head,
     rows_of,
+    scope_sentences,
     value_text,
 )
 from iota2.report.results.page import Picture, Series
@@ -55,7 +56,9 @@ def render_quantity(data: QuantityReport) -> str:
         data=data,
         figures=_key_figures(data.results),
         head=head("region"),
-        tables=[(seed, rows_of(found)) for seed, found in data.results.by_seed.items()],
+        tables=[
+            (seed, rows_of(found), scope_sentences(data.results, seed)) for seed, found in data.results.by_seed.items()
+        ],
         coverage=coverage_sentence(data.results.first),
         meaning=(MEANING, NOT_A_SAMPLE),
         policy=script_policy([], images=True),
@@ -64,10 +67,13 @@ def render_quantity(data: QuantityReport) -> str:
 
 def _key_figures(results: QuantityResults) -> Sequence[tuple[str, str, str]]:
     """Name, value and explanation of the key figures, those of the first seed."""
-    found = results.by_seed[min(results.by_seed)][ALL]
+    seed = min(results.by_seed)
+    by_region, missing = results.by_seed[seed], results.unvalidated(seed)
+    found, regions = by_region[ALL], len(by_region) - 1
+    where = f" in {regions - len(missing)} of {regions} regions" if missing else ""
     names = (("r2", "R²"), ("rmse", "RMSE"), ("bias", "Bias"), ("coverage", "Coverage of the 90 % intervals, %"))
     shown = [(title, *_parted(value_text(found, name))) for name, title in names]
-    return [*shown, ("Validation", f"{found.polygons:,}", f"polygons with {found.pixels:,} pixels")]
+    return [*shown, ("Validation", f"{found.polygons:,}", f"polygons with {found.pixels:,} pixels{where}")]
 
 
 def _parted(text: str) -> tuple[str, str]:
