@@ -246,6 +246,18 @@ def test_the_check_remarks_a_region_with_few_polygons(case: Quantities, capsys: 
     assert "Region 1 has few" not in out
 
 
+def test_a_map_of_values_is_not_vectorised(case: Quantities, capsys: pytest.CaptureFixture[str]) -> None:
+    error = refused(capsys, case.config("vectors", ("['I2Regression']", "['I2Regression', 'I2Vectorization']")))
+    assert "builders.builders_class_name: I2Vectorization makes polygons of classes, but the map of I2Regr" in error
+    assert "has values, not classes. Remove I2Vectorization, or give another map, of class codes, by simpl" in error
+    assert "1 problem of inputs" in error
+
+
+def test_a_regressor_without_grid_search_gives_no_warning_about_options_that_are_not_given(case: Quantities) -> None:
+    more = "scikit_models_parameters :\n{\n  model_type : 'LinearRegression'\n}\n"
+    assert not [text for text in load_config(case.config("linear", more=more)).warnings if "cross_validation" in text]
+
+
 def test_the_check_suggests_the_field(case: Quantities, capsys: pytest.CaptureFixture[str]) -> None:
     error = refused(capsys, case.config("field", ("data_field : 'biomass'", "data_field : 'biomas'")))
     assert "chain.data_field" in error

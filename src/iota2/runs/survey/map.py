@@ -15,8 +15,8 @@ from iota2.compute.regularise import MAX_UNIT_PIXELS
 from iota2.config.options.others import Simplification
 from iota2.core.grid import described, resolution, share_pixels
 from iota2.core.remarks import Remark, remarks_about
-from iota2.core.words import counted
-from iota2.errors import InputError
+from iota2.core.words import counted, some
+from iota2.errors import InputError, OptionPath
 from iota2.io.archive.headers import Header, read_header
 from iota2.io.rasters.map_squares import Square, squares_of
 from iota2.io.rasters.regular_grid import regular_grid, unit_pixels
@@ -71,7 +71,7 @@ def find_map(problems: Problems, extent: Extent) -> MapInputs | None:
         return None
     given = problems.config.simplification
     if given.classification is None and not _run_makes_map(problems):
-        problems.add((_SECTION, "classification"), missing_text(Simplification.model_fields["classification"]))
+        problems.add(*_no_map(problems))
         return None
     headers = {name: header for name in RASTERS if (header := _header(problems, name)) is not None}
     grid = extent.grid if given.classification is None else _grid(headers.get("classification"))
@@ -93,6 +93,19 @@ def find_map(problems: Problems, extent: Extent) -> MapInputs | None:
     paths = {name: str(getattr(given, name)) for name in RASTERS if getattr(given, name) is not None}
     seed = None if given.classification is not None else given.seed or 0
     return MapInputs(paths, grid, regular, squares, areas, seed, (*_grid_remarks(grid, regular), *remarks))
+
+
+def _no_map(problems: Problems) -> tuple[OptionPath, str]:
+    """The option and text of the problem that there is no map: none is given, or that of the run has no classes."""
+    if not problems.config.quantity:
+        return (_SECTION, "classification"), missing_text(Simplification.model_fields["classification"])
+    builders = chain_of(problems.config).builders
+    vectors, values = (some([one.name for one in builders if ask in one.asks]) for ask in ("map", "quantity"))
+    return ("builders", "builders_class_name"), (
+        f"{vectors} makes polygons of classes, but the map of {values} has values, not classes. Remove {vectors}, or "
+        "give another map, of class codes, by simplification.classification. Values can be put into classes in QGIS "
+        "(Reclassify by table)."
+    )
 
 
 def _run_makes_map(problems: Problems) -> bool:
