@@ -127,22 +127,22 @@ def test_regions_with_few_polygons_of_a_quantity_are_remarked_in_words_of_values
     tmp_path: Path, drawn: dict[str, str | MultiplePaths]
 ) -> None:
     values = {area((k, k + 1), (n, n + 1)): float(7 * k + n) for k in range(4) for n in range(4)}
-    values[area((0, 1), (6, 7))] = 30.0
+    values |= {area((k, k + 1), (6, 7)): value for k, value in enumerate((1.5, 14.5, 30.0))}
     write(tmp_path, "trees.shp", [*values], height=[*values.values()])
     params = reference.ReferenceParams(tmp_path / "trees.shp", "", None, "height", None, None, CRS, 0.5, 2, 0, True)
     out = {name: f"{name}.json" for name in ("classes", "codes", "notes", "losses", "values")}
     run(reference.STEP, tmp_path, drawn, out | {"reference": "reference.shp"}, params=params)
     found = read_vector(tmp_path / "reference.shp")
-    west = found[found["region"] == "west"]
-    assert len(set(west["i2label"])) == 4
+    west, east = (found[found["region"] == name] for name in ("west", "east"))
+    assert set(west["i2label"]) == {1, 2, 3, 4}
+    assert len(set(east["i2label"])) == 3
     for seed in ("seed_0", "seed_1"):
-        assert (
-            west.groupby("i2label")[seed].apply(lambda side: sorted(set(side))).tolist()
-            == [["learn", "validation"]] * 4
-        ), "the single polygon of the other region does not change the groups"
+        for _, sides in west.groupby("i2label")[seed]:
+            assert sorted(set(sides)) == ["learn", "validation"], "a small region does not change the groups of others"
+        assert sorted(east[seed]) == ["learn", "learn", "validation"], "its groups are split together"
     notes = texts_of(read_remarks(tmp_path / "notes.json"))
     assert [note.split(":")[0] for note in notes] == [
-        "Region east has few polygons, 1 for learning and 0 for validation",
+        "Region east has few polygons, 2 for learning and 1 for validation",
         "Region west has few polygons, 8 for learning and 8 for validation",
     ]
     assert "lass" not in "".join(notes)
