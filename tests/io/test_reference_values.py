@@ -78,6 +78,37 @@ def test_values_that_cannot_be_learned_are_problems(values: Any, texts: list[str
         assert text in message
 
 
+def test_values_that_look_like_no_data_are_remarked_with_number_of_polygons_and_remedy(tmp_path: Path) -> None:
+    data = read(written(tmp_path, [*np.linspace(3, 30, 20), 65535.0, -9999.0, 65535.0]))
+    assert len(data.frame) == 23, "they are used"
+    assert data.notes == (
+        "trees.gpkg: 1 polygon with the value -9999 in field 'height', far from all others (3 to 30): if it means no "
+        "data, leave the field of these rows empty, or remove them (row 21)",
+        "trees.gpkg: 2 polygons with the value 65535 in field 'height', far from all others (3 to 30): if it means no "
+        "data, leave the field of these rows empty, or remove them (row 20, 22)",
+    )
+
+
+def test_a_single_number_that_means_no_data_is_recognised_in_float32(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="which usually means no data"):
+        read(written(tmp_path, np.array([1.0, 2.0, 3.0, 1e20], np.float32)))
+
+
+@pytest.mark.parametrize(
+    ("values", "hint"),
+    [
+        (["4,294", "3.1"], ". Decimals need a point: write 4.294 instead of 4,294"),
+        (["tall", " 0,5 ", "3"], ". Decimals need a point: write 0.5 instead of 0,5"),
+        (["1,234,567", "3"], "correct these rows"),
+        (["a,b", "3"], "correct these rows"),
+    ],
+)
+def test_a_decimal_comma_is_explained(values: list[str], hint: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        read(written(tmp_path, values))
+    assert str(caught.value).endswith(hint)
+
+
 def test_a_number_that_means_no_data_may_be_a_value_among_others() -> None:
     assert read_values(pd.Series([-9000.0, -9999.0, -12000.0, 50.0]), "depth").problems == []
     assert read_values(pd.Series([-999.0, -500.0]), "depth").problems != []
