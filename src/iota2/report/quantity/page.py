@@ -57,7 +57,8 @@ def render_quantity(data: QuantityReport) -> str:
         figures=_key_figures(data.results),
         head=head("region"),
         tables=[
-            (seed, rows_of(found), scope_sentences(data.results, seed)) for seed, found in data.results.by_seed.items()
+            (seed, _cells(rows_of(found)), scope_sentences(data.results, seed))
+            for seed, found in data.results.by_seed.items()
         ],
         coverage=coverage_sentence(data.results.first),
         meaning=(MEANING, NOT_A_SAMPLE),
@@ -76,9 +77,20 @@ def _key_figures(results: QuantityResults) -> Sequence[tuple[str, str, str]]:
     return [*shown, ("Validation", f"{found.polygons:,}", f"polygons with {found.pixels:,} pixels{where}")]
 
 
+def _cells(rows: Sequence[Sequence[str]]) -> list[list[tuple[str, str]]]:
+    """Value and interval of each cell; the first cell is a name."""
+    return [[(name, ""), *(_apart(cell) for cell in cells)] for name, *cells in rows]
+
+
+def _apart(text: str) -> tuple[str, str]:
+    """A value, and its interval or an empty text."""
+    value, _, interval = text.partition(" ")
+    return value, interval
+
+
 def _parted(text: str) -> tuple[str, str]:
     """A value and its interval."""
-    value, _, interval = text.partition(" ")
+    value, interval = _apart(text)
     return value, f"95 % interval {interval}" if interval else ""
 
 
