@@ -218,12 +218,26 @@ def test_regions_without_validation_or_intervals_are_named_by_the_report(folder:
     assert "in 1 of 2 regions" in page
 
 
-def reported(folder: Path, polygons: int) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
+def test_values_far_outside_those_of_the_samples_are_remarked(folder: Path) -> None:
+    save_model(model(0.0), folder / "model_east", folder / "east.txt")
+    reported(folder, 12, extreme=-5000.0)
+    text = " ".join((folder / "RESULTS.txt").read_text().split())
+    assert "Seed 0: 1 validation pixel of 60 has a value far outside those of the samples (9." in text
+    assert "up to -5000. The method extrapolates" in text
+    reported(folder, 12)
+    assert "extrapolates" not in (folder / "RESULTS.txt").read_text()
+
+
+def reported(
+    folder: Path, polygons: int, extreme: float | None = None
+) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
     """The metrics of a report on pixels of some polygons of the region west, map values and true values."""
     rng = np.random.default_rng(0)
     polygon = np.repeat(np.arange(polygons), 5)
     true = 10.0 + polygon
     mapped = true + rng.normal(size=len(true))
+    if extreme is not None:
+        mapped[7] = extreme
     found = ValuePixels(polygon, np.full(len(true), "west"), true, mapped, np.full(len(true), 2.0))
     write_value_pixels(found, folder / "pixels.npz")
     write_classes(Nomenclature((1,), ("below 5",), ((0, 0, 0),), (1,)), folder / "classes.json")

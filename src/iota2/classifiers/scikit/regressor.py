@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from iota2.classifiers.base import GREATEST, LEAST
 from iota2.classifiers.forest import RandomForestParams
 from iota2.classifiers.options import Params
 from iota2.classifiers.samples import Samples
@@ -74,7 +75,7 @@ class ScikitRegressor(ScikitMethod):
         found = super().summary()
         if self._values is not None:
             least, most = self._values
-            found |= {"smallest value": least, "greatest value": most}
+            found |= {LEAST: least, GREATEST: most}
         return found
 
 

@@ -6,8 +6,10 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from iota2.compute.conformal import LEVEL, MIN_GROUPS
-from iota2.compute.value_accuracy import MEASURES, ValueAccuracy
+from iota2.compute.value_accuracy import MEASURES, ValueAccuracy, far_outside
 from iota2.core.words import counted, printable, some
 from iota2.report.results.measures import UNDEFINED
 
@@ -91,6 +93,20 @@ def scope_sentences(results: QuantityResults, seed: int) -> list[str]:
             f"{polygons or 'none'} {'is' if polygons == 1 else 'are'} known."
         )
     return sentences
+
+
+def extrapolation_note(seed: int, values: np.ndarray, learned: tuple[float, float]) -> str:
+    """A note if map ``values`` (pixel,) of a seed are far outside those that its models ``learned``; empty if none."""
+    outside = far_outside(values, *learned)
+    if not len(outside):
+        return ""
+    farthest = outside[np.abs(outside - sum(learned) / 2).argmax()]
+    return (
+        f"Seed {seed}: {counted(len(outside), 'validation pixel')} of {len(values)} "
+        f"{'has a value' if len(outside) == 1 else 'have values'} far outside those of the samples "
+        f"({_number(learned[0])} to {_number(learned[1])}), up to {_number(float(farthest))}. The method extrapolates "
+        "from unusual features, such as indices of very dark pixels. Forests and boosting do not."
+    )
 
 
 def _regions(names: Sequence[str]) -> str:

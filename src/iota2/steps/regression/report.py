@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -10,6 +10,7 @@ import geopandas as gpd
 import numpy as np
 
 from iota2 import layout
+from iota2.classifiers.base import GREATEST, LEAST
 from iota2.classifiers.models import read_interval, read_training
 from iota2.classifiers.registry import method_name
 from iota2.compute.value_accuracy import ValueAccuracy, ValuePixels, value_accuracy
@@ -29,7 +30,7 @@ from iota2.io.tables.value_pixels import read_value_pixels
 from iota2.io.tables.value_strata import value_warnings
 from iota2.io.tables.vectors import read_vector
 from iota2.report.quantity.page import ModelText, QuantityReport, render_quantity
-from iota2.report.quantity.tables import ALL, QuantityResults, metrics_json, results_text
+from iota2.report.quantity.tables import ALL, QuantityResults, extrapolation_note, metrics_json, results_text
 from iota2.report.results.names import of_first_seed
 from iota2.report.results.page import Picture
 from iota2.steps.drawing import value_figures_module
@@ -79,7 +80,7 @@ def run(job: JobContext[ValueReportParams]) -> None:
     models, regions = _models(job), _regions(job)
     accuracy = {seed: _accuracy(one, seed, regions) for seed, one in pixels.items()}
     results = QuantityResults(job.params.quantity.name, accuracy, _without_interval(job))
-    notes = (*_losses(job), *input_notes(job.inp))
+    notes = (*_losses(job), *_extrapolated(job, pixels), *input_notes(job.inp))
     write_text(job.out.results, results_text(results, notes))
     scenes = [read_scene(path) for path in job.inp.all("scenes").values()]
     series = series_of(scenes)
@@ -143,6 +144,15 @@ def _without_interval(job: JobContext) -> dict[int, dict[str, int]]:
         if interval is not None and interval.factor is None:
             found.setdefault(key.seed, {})[key.region] = interval.polygons
     return found
+
+
+def _extrapolated(job: JobContext, pixels: Mapping[int, ValuePixels]) -> Iterator[str]:
+    """Notes on values of the map far outside those that the models of a seed learned, of all regions."""
+    for seed, found in pixels.items():
+        summaries = [read_training(path).summary for key, path in job.inp.each("models") if key.seed == seed]
+        learned = [float(one[name]) for one in summaries for name in (LEAST, GREATEST) if name in one]
+        if learned and (note := extrapolation_note(seed, found.mapped, (min(learned), max(learned)))):
+            yield note
 
 
 def _models(job: JobContext) -> tuple[ModelText, ...]:
