@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from iota2.compute.few_polygons import few_polygons_texts, polygons_by_region
 from iota2.compute.sampling import split_polygons, unvalidated
 from iota2.config.options.schema import Config
 from iota2.core.graph import JobContext, Step
+from iota2.core.losses import ClassLosses
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.remarks import remarks_about
 from iota2.core.tables import CODE, FUSION, ORIGIN, REGION, label_column, seed_column
@@ -29,7 +31,7 @@ from iota2.io.tables.classes import read_nomenclature, write_classes
 from iota2.io.tables.grouping import group_notes, polygon_groups
 from iota2.io.tables.point_areas import PointArea, PointRule, outline
 from iota2.io.tables.polygon_losses import class_losses, no_usable_polygons, pixel_area, write_class_losses
-from iota2.io.tables.reference import ReferenceData, read_field, read_reference
+from iota2.io.tables.reference import FieldValues, ReferenceData, read_field, read_reference
 from iota2.io.tables.remark_lists import write_remarks
 from iota2.io.tables.split_groups import split_groups_csv
 from iota2.io.tables.value_strata import Stratified, stratified, write_values
@@ -106,19 +108,7 @@ def run(job: JobContext[ReferenceParams]) -> None:
     home = home_regions(usable, outlines)
     labelled = _labelled(data, home, given)
     data, classes, values = labelled.data, labelled.classes, labelled.values
-    tiles = shapely.union_all([outline(grid, given.proj) for grid in grids.values()])
-    imaged, inside_regions = shapely.union_all(list(tile_areas.values())), regions.union_all()
-    smallest = sliver_area(given.proj)
-    polygon_losses = area_losses(
-        data.frame.geometry.to_numpy(),
-        usable,
-        tiles=tiles,
-        imaged=imaged,
-        regions=inside_regions,
-        smallest=smallest,
-        unclear="cloud_threshold" if given.cloud_threshold > 1 else "never_clear",
-    )
-    losses = class_losses(data, classes, polygon_losses, pixel_area(next(iter(grids.values()))))
+    losses = _losses(labelled, usable, given, grids=grids, tile_areas=tile_areas, regions=regions)
     if not any(home):
         raise InputError(no_usable_polygons(source, losses))
     field = read_field(source, given.split_field) if given.split_field else None
@@ -126,10 +116,6 @@ def run(job: JobContext[ReferenceParams]) -> None:
     linked = replace(data, frame=data.frame.assign(label=0)) if given.quantity else data
     groups = polygon_groups(linked, home, field, given.split_distance)
     frame = split_frame(data, classes, home, given, groups, strata=labelled.strata, values=values)
-    reserved = (frame[seed_column(0)] == FUSION).to_numpy()
-    split = frame.assign(**{CODE: labelled.strata})[~reserved]
-    titles = labelled.titles
-    group_texts = group_notes(split, titles, given, groups[~reserved], field) if groups is not None else []
     write_shapefile(frame, job.out.reference)
     write_classes(classes, job.out.classes)
     write_classes(classes.unnamed, job.out.codes)
@@ -137,18 +123,69 @@ def run(job: JobContext[ReferenceParams]) -> None:
         write_text(job.out.table, label_table_csv(classes))
     if values is not None:
         write_values(data.frame[ORIGIN].to_numpy(), values, job.out.values)
-    split_notes = _split_notes(labelled, home, given.split_ground_truth)
-    if values is not None:
-        sides = [frame[seed_column(seed)].to_numpy() for seed in range(given.runs)]
-        ratio = given.ratio if given.split_ground_truth else 1.0
-        inside = polygons_in_regions(usable, outlines, smallest)
-        split_notes += few_polygons_texts(polygons_by_region(inside, sides, values, groups), ratio)
-    fusion_notes = _fusion_notes(frame, classes, reserved) if given.reserved_share is not None else []
-    texts = (*data.warnings, *data.notes, *split_notes, *group_texts, *fusion_notes)
+    inside = polygons_in_regions(usable, outlines, sliver_area(given.proj)) if given.quantity else {}
+    notes = (
+        *_split_notes(labelled, home, given.split_ground_truth),
+        *_few_polygons(frame, labelled, inside, groups, given),
+    )
+    texts = (*data.warnings, *data.notes, *notes, *_notes_on_groups(frame, labelled, groups, field, given))
     write_remarks(job.out.notes, remarks_about(texts, "reference"))
     write_class_losses(losses, job.out.losses)
     if groups is not None:
         write_text(job.out.groups, split_groups_csv(data.frame[ORIGIN].to_numpy(), groups))
+
+
+def _losses(
+    labelled: Stratified,
+    usable: np.ndarray,
+    given: ReferenceParams,
+    *,
+    grids: Mapping[str, GeoBox],
+    tile_areas: Mapping[str, shapely.Geometry],
+    regions: gpd.GeoDataFrame,
+) -> tuple[ClassLosses, ...]:
+    """Losses of the polygons of each class before the split; ``usable`` (polygon,): the part that can be used."""
+    of_polygons = area_losses(
+        labelled.data.frame.geometry.to_numpy(),
+        usable,
+        tiles=shapely.union_all([outline(grid, given.proj) for grid in grids.values()]),
+        imaged=shapely.union_all(list(tile_areas.values())),
+        regions=regions.union_all(),
+        smallest=sliver_area(given.proj),
+        unclear="cloud_threshold" if given.cloud_threshold > 1 else "never_clear",
+    )
+    return class_losses(labelled.data, labelled.classes, of_polygons, pixel_area(next(iter(grids.values()))))
+
+
+def _few_polygons(
+    frame: gpd.GeoDataFrame,
+    labelled: Stratified,
+    inside: Mapping[str, np.ndarray],
+    groups: np.ndarray | None,
+    given: ReferenceParams,
+) -> list[str]:
+    """Notes on regions with few polygons of a quantity; ``inside``: those of each region, (polygon,) bool."""
+    if labelled.values is None:
+        return []
+    sides = [frame[seed_column(seed)].to_numpy() for seed in range(given.runs)]
+    found = polygons_by_region(inside, sides, labelled.values, groups)
+    return few_polygons_texts(found, given.ratio if given.split_ground_truth else 1.0)
+
+
+def _notes_on_groups(
+    frame: gpd.GeoDataFrame,
+    labelled: Stratified,
+    groups: np.ndarray | None,
+    field: FieldValues | None,
+    given: ReferenceParams,
+) -> list[str]:
+    """Notes on a split by groups of polygons, and on polygons reserved for the fusion of runs."""
+    reserved = (frame[seed_column(0)] == FUSION).to_numpy()
+    notes = []
+    if groups is not None:
+        split = frame.assign(**{CODE: labelled.strata})[~reserved]
+        notes += group_notes(split, labelled.titles, given, groups[~reserved], field)
+    return notes + (_fusion_notes(frame, labelled.classes, reserved) if given.reserved_share is not None else [])
 
 
 def _labelled(data: ReferenceData, home: list[str | None], given: ReferenceParams) -> Stratified:
