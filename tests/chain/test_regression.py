@@ -9,6 +9,7 @@ from typing import Any
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pytest
 import rasterio
 from rasterio.features import rasterize
@@ -227,6 +228,34 @@ def test_values_that_cannot_be_learned_are_refused_by_the_check(
     assert text in error
     assert "chain.ground_truth" in error
     assert "wrong.gpkg" in error
+
+
+def test_the_check_remarks_a_region_with_few_polygons(case: Quantities, capsys: pytest.CaptureFixture[str]) -> None:
+    polygons = biomass_polygons(case.world)
+    regions = gpd.read_file(case.files.regions)
+    polygons = polygons.to_crs(regions.crs)
+    second = polygons.intersects(regions[regions["region"].astype(str) == "2"].union_all())
+    inside = polygons[second & ~polygons.intersects(regions[regions["region"].astype(str) == "1"].union_all())]
+    few = case.files.folder / "few.gpkg"
+    gpd.GeoDataFrame(pd.concat([polygons[~second], inside[:3]]), crs=regions.crs).to_file(few, engine="pyogrio")
+    path = case.config("few", (str(case.files.biomass), str(few)))
+    code, out, error = command(capsys, "check", path)
+    assert code == 0, error
+    assert "Region 2 has few polygons, 2 for learning and 1 for validation" in out
+    assert "its values have no interval, which needs 9 learning polygons" in out
+    assert "Region 1 has few" not in out
+
+
+def test_a_map_of_values_is_not_vectorised(case: Quantities, capsys: pytest.CaptureFixture[str]) -> None:
+    error = refused(capsys, case.config("vectors", ("['I2Regression']", "['I2Regression', 'I2Vectorization']")))
+    assert "builders.builders_class_name: I2Vectorization makes polygons of classes, but the map of I2Regr" in error
+    assert "has values, not classes. Remove I2Vectorization, or give another map, of class codes, by simpl" in error
+    assert "1 problem of inputs" in error
+
+
+def test_a_regressor_without_grid_search_gives_no_warning_about_options_that_are_not_given(case: Quantities) -> None:
+    more = "scikit_models_parameters :\n{\n  model_type : 'LinearRegression'\n}\n"
+    assert not [text for text in load_config(case.config("linear", more=more)).warnings if "cross_validation" in text]
 
 
 def test_the_check_suggests_the_field(case: Quantities, capsys: pytest.CaptureFixture[str]) -> None:

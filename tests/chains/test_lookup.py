@@ -12,7 +12,7 @@ import pytest
 from iota2.chains import BUILDERS, chain_of, find_builders
 from iota2.chains.load import load_config, read_config
 from iota2.chains.user_builders import python_files
-from iota2.core.builder import Builder, Chain
+from iota2.core.builder import Builder, Chain, filled
 from iota2.errors import ConfigError, UserError
 from iota2.runs.survey.survey import input_problems
 from tests.config.helpers import loaded
@@ -109,6 +109,13 @@ def test_hidden_files_and_folders_are_no_builders(mine: Path) -> None:
     (mine / "._own.py").write_bytes(b"\0")
     (mine / "folder.py").mkdir()
     assert find_builders(["Own"], [mine])[0].name == "Own"
+
+
+def test_only_the_classification_creates_folders_that_its_steps_never_fill() -> None:
+    for builder in BUILDERS:
+        unfilled = {*builder.folders} - {*filled(builder.folders, builder.steps)}
+        assert bool(unfilled) == (builder.name == "I2Classification"), (builder.name, unfilled)
+    assert {"model", "dimRed", "stats"} <= {*find_builders(["I2Regression"])[0].folders}
 
 
 def test_every_unknown_name_is_reported() -> None:

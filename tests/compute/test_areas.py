@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shapely import Point, box
 
-from iota2.compute.areas import home_regions, tile_envelopes, tile_priority
+from iota2.compute.areas import home_regions, polygons_in_regions, tile_envelopes, tile_priority
 
 corner = st.integers(0, 5000)
 side = st.integers(100, 4000)
@@ -73,3 +73,14 @@ def test_home_region_agrees_with_intersection_areas():
 
 def test_without_polygons_there_are_no_home_regions():
     assert home_regions(np.array([], dtype=object), {"a": box(0, 0, 1, 1)}) == []
+
+
+def test_a_polygon_is_in_each_region_that_it_shares_area_with():
+    regions = {"west": box(0, 0, 10, 10), "east": box(10, 0, 20, 10), "far": box(90, 0, 99, 9)}
+    polygons = np.array([box(1, 1, 2, 2), box(9, 1, 12, 2), box(9.99, 1, 12, 2), box(20, 0, 21, 1), box(30, 1, 31, 2)])
+    found = polygons_in_regions(polygons, regions, smallest=0.1)
+    assert {name: inside.tolist() for name, inside in found.items()} == {
+        "east": [False, True, True, False, False],
+        "far": [False] * 5,
+        "west": [True, True, False, False, False],
+    }

@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
 from iota2.compute.predict import Estimates
-from iota2.compute.value_accuracy import MEASURES, ValuePixels, value_accuracy
+from iota2.compute.value_accuracy import MEASURES, ValuePixels, far_outside, value_accuracy
 from iota2.compute.value_blending import ValueBlend
 
 
@@ -121,3 +121,9 @@ def test_a_value_without_interval_is_kept() -> None:
     found = blend.result()
     assert found.values.tolist() == [[2, 2]]
     np.testing.assert_allclose(found.widths, [[math.nan, 3]])
+
+
+def test_values_far_outside_are_beyond_the_range_by_more_than_its_width() -> None:
+    values = np.array([-0.1, 0.0, 5.0, 20.0, 30.0, 30.1, -10.0, np.nan, -1e9])
+    assert far_outside(values, 10.0, 20.0).tolist() == [-0.1, 30.1, -10.0, -1e9]
+    assert far_outside(values[:0], 10.0, 20.0).tolist() == []

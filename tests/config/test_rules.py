@@ -432,6 +432,13 @@ CASES = (
     ),
     Case(
         "regressor_options_known",
+        "cross_validation_grouped has no effect without cross_validation_parameters",
+        sections=QUANTITY
+        | {"scikit_models_parameters": {"model_type": "LinearRegression", "cross_validation_grouped": True}},
+        refused=False,
+    ),
+    Case(
+        "regressor_options_known",
         "'libsvm' predicts classes, not a quantity; expected one of rf, trees",
         sections=QUANTITY | {"arg_train": {"classifier": "libsvm"}},
     ),

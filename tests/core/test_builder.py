@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from iota2.core.builder import Ask, Builder, Chain
+from iota2.core.builder import Ask, Builder, Chain, filled
 from iota2.core.graph import Artifact, JobContext, Step, optional
 
 
@@ -30,6 +30,12 @@ def test_a_chain_executes_shared_steps_once_in_the_order_of_the_groups() -> None
     assert chain.numbers == {"a": 1, "b": 2, "d": 3, "c": 4}
     assert chain.names[4] == "c"
     assert chain.groups == ("init", "mosaic")
+
+
+def test_filled_folders_are_those_in_which_a_step_makes_files() -> None:
+    steps = step("a", path="model/{tile}.txt"), step("b", path="final/by/{tile}.tif")
+    folders = dict.fromkeys(("model", "mod", "final", "final/by", "final/other"), "A folder.")
+    assert [*filled(folders, steps)] == ["model", "final", "final/by"]
 
 
 def test_a_chain_has_the_inputs_and_axes_of_all_its_builders() -> None:

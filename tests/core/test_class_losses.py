@@ -34,6 +34,10 @@ def test_labels_like_spreadsheet_formulas_are_escaped():
     assert "'=1+1" in losses_csv([ClassLosses(1, "=1+1", {})])
 
 
+def titled(code):
+    return f"Class Blé ({code})"
+
+
 @pytest.mark.parametrize(
     ("given", "warned"),
     [
@@ -51,7 +55,7 @@ def test_nearly_lost_classes_cause_a_warning(given, warned):
 
 def test_a_warning_contains_class_counts_reasons_and_seeds():
     given = {"samples": 3, "outside_tiles": (30, 800), "no_pixel": (6, 0), "selection": (0, 90)}
-    (message,) = warnings({0: [losses()], 1: [losses(**given)], 2: [losses(**given)]}, lambda code: "Blé")
+    (message,) = warnings({0: [losses()], 1: [losses(**given)], 2: [losses(**given)]}, titled)
     assert message == (
         "Class Blé (11) is nearly lost: 3 pixels for learning, of 40 polygons, 1,000 pixels drawn (seed 1, 2). Lost: "
         "30 polygons (800 pixels) outside the tiles; 6 polygons without a pixel centre (thinner than a pixel); 90 "
@@ -98,7 +102,7 @@ def test_runs_on_segments_count_samples_and_segments_instead_of_pixels():
         "(12 segments) in segments of both learning and validation polygons; 4 pixels (1 segment) in segments without "
         "a class of at least half of the labelled pixels; 5 samples not selected by arg_train.sample_selection"
     )
-    (message,) = warnings({0: [of_segments(samples=1)]}, lambda code: "Blé")
+    (message,) = warnings({0: [of_segments(samples=1)]}, titled)
     assert message.startswith("Class Blé (11) is nearly lost: 1 sample for learning, of 4 polygons, 900 pixels drawn")
     assert not warnings({0: [of_segments(samples=10)]}, str)
 
@@ -119,3 +123,9 @@ def test_losses_of_runs_on_segments_have_their_own_columns():
 def test_the_text_report_explains_samples_of_segments():
     assert "A sample is a segment" in samples_text({0: [of_segments()]}, str).splitlines()[-1]
     assert "segment" not in samples_text({0: [losses()]}, str)
+
+
+def test_a_map_that_is_not_validated_asks_for_enough_polygons():
+    none = losses(validation=(0, 0))
+    assert warnings({0: [none]}, str)[-1].endswith("Draw at least two polygons of each class in each region.")
+    assert warnings({0: [none]}, str, "two in each region")[-1].endswith("Draw at least two in each region.")

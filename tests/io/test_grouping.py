@@ -41,7 +41,8 @@ def split(
     home = home or ["1"] * len(data.frame)
     together = polygon_groups(data, home, values, given.split_distance)
     frame = split_frame(data, CLASSES, home, given, together)
-    return frame, group_notes(frame, CLASSES, given, together, values)
+    titles = {(region, code): CLASSES.title(code) for region in home if region for code in CLASSES.codes}
+    return frame, group_notes(frame, titles, given, together, values)
 
 
 def groups(data: ReferenceData, home: list[str | None], distance: float) -> int:
@@ -139,7 +140,7 @@ def test_a_class_in_one_group_is_learned_and_reported_as_not_validated() -> None
         "Class wheat (1), region 1: 2 of 3 polygons should be used for learning (actual numbers: seed 0: 3, seed 1: 3)"
         in notes[1]
     )
-    assert "the class is not validated" in notes[1]
+    assert "it is not validated" in notes[1]
 
 
 def test_classes_with_one_polygon_give_no_note_on_groups() -> None:

@@ -123,6 +123,46 @@ def test_polygons_have_code_region_and_side_and_losses_have_a_reason(
     assert "Class maize (2) has a single polygon in region east" in notes
 
 
+def test_regions_with_few_polygons_of_a_quantity_are_remarked_in_words_of_values(
+    tmp_path: Path, drawn: dict[str, str | MultiplePaths]
+) -> None:
+    values = {area((k, k + 1), (n, n + 1)): float(7 * k + n) for k in range(4) for n in range(4)}
+    values |= {area((k, k + 1), (6, 7)): value for k, value in enumerate((1.5, 14.5, 30.0))}
+    write(tmp_path, "trees.shp", [*values], height=[*values.values()])
+    params = reference.ReferenceParams(tmp_path / "trees.shp", "", None, "height", None, None, CRS, 0.5, 2, 0, True)
+    out = {name: f"{name}.json" for name in ("classes", "codes", "notes", "losses", "values")}
+    run(reference.STEP, tmp_path, drawn, out | {"reference": "reference.shp"}, params=params)
+    found = read_vector(tmp_path / "reference.shp")
+    west, east = (found[found["region"] == name] for name in ("west", "east"))
+    assert set(west["i2label"]) == {1, 2, 3, 4}
+    assert len(set(east["i2label"])) == 3
+    for seed in ("seed_0", "seed_1"):
+        for _, sides in west.groupby("i2label")[seed]:
+            assert sorted(set(sides)) == ["learn", "validation"], "a small region does not change the groups of others"
+        assert sorted(east[seed]) == ["learn", "learn", "validation"], "its groups are split together"
+    notes = texts_of(read_remarks(tmp_path / "notes.json"))
+    assert [note.split(":")[0] for note in notes] == [
+        "Region east has few polygons, 2 for learning and 1 for validation",
+        "Region west has few polygons, 8 for learning and 8 for validation",
+    ]
+    assert "lass" not in "".join(notes)
+
+
+def test_notes_on_kept_groups_speak_of_values(tmp_path: Path, drawn: dict[str, str | MultiplePaths]) -> None:
+    polygons = [area((k, k + 1), (n, n + 1)) for k in range(4) for n in range(4)]
+    heights = np.arange(16.0)
+    write(tmp_path, "trees.shp", polygons, height=heights, farm=["big"] * 11 + ["a", "b", "c", "d", "e"])
+    params = reference.ReferenceParams(
+        tmp_path / "trees.shp", "", None, "height", None, None, CRS, 0.5, 1, 0, True, split_field="farm"
+    )
+    out = {name: f"{name}.json" for name in ("classes", "codes", "notes", "losses", "values")}
+    run(reference.STEP, tmp_path, drawn, out | {"reference": "reference.shp", "groups": "g.csv"}, params=params)
+    notes = " ".join(texts_of(read_remarks(tmp_path / "notes.json")))
+    assert "The group of values below 4 (1), region west: 2 of 4 polygons should be used for learning" in notes
+    assert "groups kept together" in notes
+    assert "lass" not in notes
+
+
 def test_reference_data_outside_the_tiles_are_an_error(tmp_path: Path, drawn: dict[str, str | MultiplePaths]) -> None:
     write(tmp_path, "truth.shp", [area((0, 2), (20, 22))], code=1)
     files = [tmp_path / name for name in ("truth.shp", "names.txt", "colours.txt")]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -15,9 +17,12 @@ from iota2.classifiers import Model, save_model, train_model
 from iota2.classifiers.registry import SCIKIT, regressor_of, validate_options
 from iota2.compute.value_accuracy import ValuePixels
 from iota2.core.graph import Key
+from iota2.core.losses import Amount, ClassLosses, losses_csv
+from iota2.core.nomenclature import Nomenclature
 from iota2.core.remarks import remarks_about
 from iota2.core.target import Quantity
 from iota2.errors import InputError
+from iota2.io.tables.classes import write_classes
 from iota2.io.tables.remark_lists import write_remarks
 from iota2.io.tables.value_pixels import read_value_pixels, write_value_pixels
 from iota2.io.tables.value_strata import write_values
@@ -173,12 +178,71 @@ def test_validation_pixels_have_the_value_of_their_polygon(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("polygons", [0, 12])
 def test_the_report_is_written_also_without_validation_pixels(polygons: int, folder: Path) -> None:
+    metrics_of, mapped, true = reported(folder, polygons)
+    metrics = metrics_of["seeds"]["0"]["all"]
+    assert metrics["polygons"] == polygons
+    page, text = (folder / "report.html").read_text(), (folder / "RESULTS.txt").read_text()
+    assert "run &amp; map" in page
+    assert "A &lt;remark&gt; on polygons." in page
+    assert "A <remark> on polygons." in text
+    assert "The group of values below 5 (1) is nearly lost: 3 pixels for learning" in text
+    assert len(gpd.read_file(folder / "residuals.gpkg")) == polygons
+    if polygons:
+        error = mapped - true
+        assert metrics["bias"] == pytest.approx(error.mean())
+        assert f"{np.sqrt(np.mean(error**2)):.4g}" in text
+    else:
+        assert metrics["rmse"] is None
+        assert "no validation pixel has one" in text
+        assert "The map is not validated: no validation pixel has a value." in text
+
+
+def test_regions_without_validation_or_intervals_are_named_by_the_report(folder: Path) -> None:
+    one = model(50.0)
+    assert one.interval is not None
+    few = replace(one, interval=replace(one.interval, factor=None, polygons=2, samples=9))
+    save_model(few, folder / "model_east", folder / "east.txt")
+    metrics, _, _ = reported(folder, 12)
+    assert metrics["regions_without_validation"] == {"0": ["east"]}
+    assert metrics["regions_without_interval"] == {"0": ["east"]}
+    assert metrics["seeds"]["0"]["east"]["rmse"] is None
+    assert metrics["seeds"]["0"]["west"] | {"intervals_95": 0} == metrics["seeds"]["0"]["all"] | {"intervals_95": 0}
+    text, page = ((folder / name).read_text() for name in ("RESULTS.txt", "report.html"))
+    for sentence in (
+        "The accuracy covers region west only. Region east has no validation pixel with a value: the accuracy there is "
+        "unknown.",
+        "Region east has no intervals: they need the residuals of 9 learning polygons, and 2 are known.",
+    ):
+        assert sentence in page
+        assert sentence in " ".join(text.split())
+    assert "in 1 of 2 regions" in page
+
+
+def test_values_far_outside_those_of_the_samples_are_remarked(folder: Path) -> None:
+    save_model(model(0.0), folder / "model_east", folder / "east.txt")
+    reported(folder, 12, extreme=-5000.0)
+    text = " ".join((folder / "RESULTS.txt").read_text().split())
+    assert "Seed 0: 1 validation pixel of 60 has a value far outside those of the samples (9." in text
+    assert "up to -5000. The method extrapolates" in text
+    reported(folder, 12)
+    assert "extrapolates" not in (folder / "RESULTS.txt").read_text()
+
+
+def reported(
+    folder: Path, polygons: int, extreme: float | None = None
+) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
+    """The metrics of a report on pixels of some polygons of the region west, map values and true values."""
     rng = np.random.default_rng(0)
     polygon = np.repeat(np.arange(polygons), 5)
     true = 10.0 + polygon
     mapped = true + rng.normal(size=len(true))
+    if extreme is not None:
+        mapped[7] = extreme
     found = ValuePixels(polygon, np.full(len(true), "west"), true, mapped, np.full(len(true), 2.0))
     write_value_pixels(found, folder / "pixels.npz")
+    write_classes(Nomenclature((1,), ("below 5",), ((0, 0, 0),), (1,)), folder / "classes.json")
+    amounts = {"drawn": Amount(4, 40), "usable": Amount(4, 40), "samples": Amount(0, 3), "validation": Amount(2, 9)}
+    (folder / "losses.csv").write_text(losses_csv([ClassLosses(1, "1", amounts)]))
     write_raster(folder / "map.tif", np.where(CLOUDY, NAN, IMAGE), "float32", nodata=NAN)
     write_raster(folder / "width.tif", COLUMN, "float32", nodata=NAN)
     squares = [area((0, 1), (k % 8, k % 8 + 1)) for k in range(12)]
@@ -191,6 +255,8 @@ def test_the_report_is_written_also_without_validation_pixels(polygons: int, fol
         "scan_notes": several("tile", {TILE: "scan.json"}),
         "value_notes": several("tile", {TILE: "values.json"}),
         "reference_notes": "reference.json",
+        "groups": "classes.json",
+        "losses": several("seed", {0: "losses.csv"}),
         "reference": "reference.shp",
         "pixels": several("tile seed", {(TILE, 0): "pixels.npz"}),
         "models": INPUTS["models"],
@@ -204,17 +270,4 @@ def test_the_report_is_written_also_without_validation_pixels(polygons: int, fol
         "run & map", Quantity("height", ""), {"chain.proj": CRS}, layout.QUANTITY_PRODUCTS, 1
     )
     run(report.STEP, folder, inp, out, params=params)
-    metrics = json.loads((folder / "metrics.json").read_text())["seeds"]["0"]["all"]
-    assert metrics["polygons"] == polygons
-    page, text = (folder / "report.html").read_text(), (folder / "RESULTS.txt").read_text()
-    assert "run &amp; map" in page
-    assert "A &lt;remark&gt; on polygons." in page
-    assert "A <remark> on polygons." in text
-    assert len(gpd.read_file(folder / "residuals.gpkg")) == polygons
-    if polygons:
-        error = mapped - true
-        assert metrics["bias"] == pytest.approx(error.mean())
-        assert f"{np.sqrt(np.mean(error**2)):.4g}" in text
-    else:
-        assert metrics["rmse"] is None
-        assert "no validation pixel has one" in text
+    return json.loads((folder / "metrics.json").read_text()), mapped, true

@@ -19,7 +19,7 @@ from iota2.classifiers.base import Model
 from iota2.classifiers.evidence import out_of_fold_confusion
 from iota2.classifiers.fitting import Fitting, fit_seed
 from iota2.classifiers.samples import Samples
-from iota2.classifiers.scikit import classifier as scikit
+from iota2.classifiers.scikit import method as scikit
 from iota2.config.learner import Learner
 from iota2.config.options.maps import ArgClassification
 from iota2.config.options.schema import Config

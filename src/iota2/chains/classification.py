@@ -135,7 +135,8 @@ FOLDERS = {
     "shapeRegion": "Intersections of regions and tiles.",
     "stats": "Statistics of the features; empty unless the classifier standardises them.",
 }
-"""Folders that are always created in the output folder, with descriptions."""
+"""Folders that are always created in the output folder, with descriptions. Scripts for I2Classification expect all of
+them; other builders create those that their steps fill."""
 
 CLASSIFICATION = Builder(
     name="I2Classification",

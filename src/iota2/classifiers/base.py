@@ -45,6 +45,8 @@ SERIES_NEEDED = (
 
 CONVERGENCE = "convergence"
 """Key of ``summary`` with a sentence on a training that did not converge; absent if it did."""
+LEAST, GREATEST = "smallest value", "greatest value"
+"""Keys of ``summary`` of a regressor with the range of the values of its samples."""
 NO_SAMPLES = "no samples"
 """Key of ``summary`` of a model without samples, which predicts no pixel: the reason, as a clause."""
 FitTransform = Callable[[np.ndarray], "Transform"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import shapely
@@ -54,13 +54,31 @@ def home_regions(polygons: np.ndarray, regions: Mapping[str, BaseGeometry]) -> l
     """The region with the largest share of each polygon; on a tie the first by name, None outside all regions."""
     best = np.zeros(len(polygons))
     home: list[str | None] = [None] * len(polygons)
-    tree = shapely.STRtree(polygons)
-    for name in sorted(regions):
-        found = np.sort(tree.query(regions[name], predicate="intersects"))
-        for k, area in zip(found, _shared_area(polygons[found], regions[name]), strict=True):
+    for name, found, areas in _shared_areas(polygons, regions):
+        for k, area in zip(found, areas, strict=True):
             if area > best[k]:
                 best[k], home[k] = area, name
     return home
+
+
+def polygons_in_regions(
+    polygons: np.ndarray, regions: Mapping[str, BaseGeometry], smallest: float = 0.0
+) -> dict[str, np.ndarray]:
+    """By region, which polygons have more than the area ``smallest`` in it, (polygon,) bool."""
+    inside = {name: np.zeros(len(polygons), bool) for name in sorted(regions)}
+    for name, found, areas in _shared_areas(polygons, regions):
+        inside[name][found[areas > smallest]] = True
+    return inside
+
+
+def _shared_areas(
+    polygons: np.ndarray, regions: Mapping[str, BaseGeometry]
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Yield name of a region, positions of the polygons that meet it, and their areas in it; sorted by name."""
+    tree = shapely.STRtree(polygons)
+    for name in sorted(regions):
+        found = np.sort(tree.query(regions[name], predicate="intersects"))
+        yield name, found, _shared_area(polygons[found], regions[name])
 
 
 def _shared_area(polygons: np.ndarray, region: BaseGeometry) -> np.ndarray:

@@ -104,6 +104,13 @@ def value_accuracy(
     )
 
 
+def far_outside(values: np.ndarray, least: float, most: float) -> np.ndarray:
+    """The ``values`` (pixel,) that are farther from the range ``least`` to ``most`` than its width; no NaN."""
+    beyond = np.maximum(least - values, values - most)
+    found: np.ndarray = values[beyond > most - least]
+    return found
+
+
 def _mean(values: np.ndarray) -> float:
     """Mean without NaN; NaN without values."""
     known = values[~np.isnan(values)]

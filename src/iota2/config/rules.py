@@ -317,7 +317,7 @@ def _scikit_findings(kind: str, arg_train: ArgTrain, scikit: ScikitModels) -> It
     """Findings on the options of an estimator of scikit-learn, registered as ``kind``."""
     section = ScikitModels.section_name
     try:
-        _, warnings = validate_options(kind, scikit.model_dump())
+        _, warnings = validate_options(kind, scikit.model_dump(exclude_unset=True))
     except ConfigError as err:
         for problem in err.problems:
             text = problem.removeprefix(f"{section}: ")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
@@ -134,6 +134,12 @@ class Builder:
     def products(self) -> tuple[Artifact, ...]:
         """Products of its steps."""
         return Chain((self,)).products
+
+
+def filled(folders: Mapping[str, str], steps: Iterable[Step]) -> dict[str, str]:
+    """The ``folders`` in which a file of one of the ``steps`` may be, also in a subfolder."""
+    paths = [artifact.path for step in steps for artifact in step.makes.values()]
+    return {name: about for name, about in folders.items() if any(path.startswith(f"{name}/") for path in paths)}
 
 
 def _axes(step: Step) -> set[str]:

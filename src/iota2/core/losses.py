@@ -12,8 +12,8 @@ from iota2.core.recipe import FeatureRecipe
 REASONS: Mapping[str, str] = {
     "no_geometry": "without geometry, or with no place in the projection",
     "duplicate": "the same as an earlier polygon",
-    "same_label": "shared with an earlier polygon of the class",
-    "two_labels": "shared by polygons of different classes",
+    "same_label": "shared with an earlier polygon of the same class or value",
+    "two_labels": "shared by polygons of different classes or values",
     "outside_tiles": "outside the tiles",
     "no_image": "without images (common mask)",
     "never_clear": "without a clear date",
@@ -219,8 +219,15 @@ def notes_on(entries: Sequence[ClassLosses]) -> tuple[str, ...]:
     return (PIXELS_NOTE, *([SEGMENTS_NOTE] if any(entry.of_segments for entry in entries) else []))
 
 
-def warnings(losses_by_seed: Mapping[int, Sequence[ClassLosses]], name: Callable[[int], str]) -> tuple[str, ...]:
-    """Warnings on classes that are nearly lost for a seed, and on seeds without validation pixels."""
+def warnings(
+    losses_by_seed: Mapping[int, Sequence[ClassLosses]],
+    title: Callable[[int], str],
+    enough: str = "two polygons of each class in each region",
+) -> tuple[str, ...]:
+    """Warnings on classes that are nearly lost for a seed, and on seeds without validation pixels.
+
+    ``title``: subject of a sentence about a class, by its code. ``enough``: polygons that a validation needs.
+    """
     seeds: dict[int, list[int]] = {}
     first: dict[int, ClassLosses] = {}
     for seed, of_seed in losses_by_seed.items():
@@ -232,23 +239,23 @@ def warnings(losses_by_seed: Mapping[int, Sequence[ClassLosses]], name: Callable
         seed for seed, of_seed in losses_by_seed.items() if not any(entry.of(VALIDATION).pixels for entry in of_seed)
     ]
     return (
-        *(_warning(entry, name(code), seeds[code]) for code, entry in sorted(first.items())),
-        *([_unvalidated(alone)] if alone else []),
+        *(_warning(entry, title(code), seeds[code]) for code, entry in sorted(first.items())),
+        *([_unvalidated(alone, enough)] if alone else []),
     )
 
 
-def _warning(entry: ClassLosses, name: str, seeds: Sequence[int]) -> str:
+def _warning(entry: ClassLosses, title: str, seeds: Sequence[int]) -> str:
     return (
-        f"Class {name} ({entry.code}) is nearly lost: {_learned(entry)} for learning, of "
+        f"{title} is nearly lost: {_learned(entry)} for learning, of "
         f"{amount_text(entry.of(DRAWN))} drawn (seed {', '.join(map(str, seeds))}). "
         f"Lost: {losses_sentence(entry.losses)}."
     )
 
 
-def _unvalidated(seeds: Sequence[int]) -> str:
+def _unvalidated(seeds: Sequence[int], enough: str) -> str:
     return (
         f"The map is not validated (seed {', '.join(map(str, seeds))}): no validation polygon has a pixel, so "
-        "its accuracy is unknown. Draw at least two polygons of each class in each region."
+        f"its accuracy is unknown. Draw at least {enough}."
     )
 
 

@@ -69,6 +69,10 @@ class Nomenclature:
         """Name of a class by its code; ``KeyError`` for a code of no class."""
         return self.names[self._position(code)]
 
+    def title(self, code: int) -> str:
+        """Subject of a sentence about a class; ``KeyError`` for a code of no class."""
+        return f"Class {self.name(code)} ({code})"
+
     def label(self, code: int) -> Label:
         """The user's label of a class by its code; ``KeyError`` for a code of no class."""
         return self.labels[self._position(code)]

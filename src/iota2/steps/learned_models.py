@@ -137,7 +137,7 @@ def _training_notes(inp: Paths, classes: Nomenclature) -> Iterator[str]:
             )
     for (region, code, reason), missing in seeds.items():
         yield (
-            f"Class {classes.name(code)} ({code}) has no sample to learn from in region {region} (seed "
+            f"{classes.title(code)} has no sample to learn from in region {region} (seed "
             f"{', '.join(missing)}): {reason}."
         )
 

@@ -1,9 +1,9 @@
-"""Parts of reports that all kinds of maps have: images, options, versions, small pictures."""
+"""Parts of reports that all kinds of maps have: notes, images, options, versions, small pictures."""
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
@@ -11,18 +11,56 @@ import numpy as np
 from odc.geo.geobox import GeoBox
 from pydantic import BaseModel
 
-from iota2 import __version__
+from iota2 import __version__, layout
 from iota2.config.options.schema import Config, describe
+from iota2.core.graph import Artifact, Need, Paths, optional
 from iota2.core.grid import resolution
+from iota2.core.remarks import texts_of
 from iota2.core.scene import Scene
 from iota2.io.files.crs import units_per_metre
 from iota2.io.rasters.files import RasterReader, decimated
+from iota2.io.tables.alignments import unaligned_remarks
+from iota2.io.tables.remark_lists import read_remarks
 from iota2.options import Options
 from iota2.report.results.page import Series
 
 MAX_QUICKLOOK_PIXELS = 1_000_000
 LIBRARIES = ("numpy", "scikit-learn", "rasterio", "numba")
 """Libraries whose versions are reported."""
+
+
+NOTES: Mapping[str, Artifact | Need] = {
+    "scan_notes": layout.SCAN_NOTES,
+    "alignments": optional(layout.SHIFTS_TABLE),
+    "value_notes": layout.VALUE_NOTES,
+    "reference_notes": layout.REFERENCE_NOTES,
+    "segment_notes": optional(layout.SEGMENT_NOTES),
+}
+"""Inputs of a report that ``input_notes`` reads."""
+
+
+def input_notes(inp: Paths) -> tuple[str, ...]:
+    """Notes of the previous steps: ignored, repaired and doubtful images, reference data and segments."""
+    unaligned = [remark for tile, path in alignment_tables(inp) for remark in unaligned_remarks(path, tile)]
+    segments = inp.all("segment_notes") if "segment_notes" in inp else {}
+    return (
+        *_texts(inp.all("scan_notes").values()),
+        *texts_of(unaligned),
+        *_texts(inp.all("value_notes").values()),
+        *_texts([inp.reference_notes]),
+        *_texts(segments.values()),
+    )
+
+
+def _texts(paths: Iterable[Path]) -> tuple[str, ...]:
+    return texts_of(remark for path in paths for remark in read_remarks(path))
+
+
+def alignment_tables(inp: Paths) -> list[tuple[str, Path]]:
+    """Tiles with the alignment tables of their dates; empty without a reference image."""
+    if "alignments" not in inp:
+        return []
+    return [(key.tile, path) for key, path in inp.each("alignments")]
 
 
 def changed_options(config: Config) -> dict[str, str]:

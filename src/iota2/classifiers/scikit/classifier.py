@@ -9,7 +9,6 @@ import numpy as np
 from iota2.classifiers.samples import Samples
 from iota2.classifiers.scikit import predictor_of
 from iota2.classifiers.scikit.method import ScikitMethod
-from iota2.classifiers.scikit.search import grid_search
 from iota2.classifiers.scikit.training import fitted, prepared, watched_convergence, with_pairs
 from iota2.core.random import generator
 
@@ -43,17 +42,7 @@ class ScikitClassifier(ScikitMethod):
         with self._training(f"{len(y)} samples of {count} classes", remedy):
             if count > 1:
                 samples = with_pairs(samples)
-                if self.searches:
-                    self.search_report = grid_search(
-                        estimator,
-                        self.specification.tried,
-                        samples,
-                        folds=self.specification.folds,
-                        grouped=self.specification.grouped,
-                        threads=self.threads,
-                        rng=generator(seed, "grid search"),
-                    )
-                    estimator = estimator.set_params(**self.search_report.best.parameters)
+                estimator = self._searched(estimator, samples, seed)
             with watched_convergence() as unconverged:
                 found = fitted(estimator, samples, generator(seed, "probabilities"))
         self._converged, self._predictor = not unconverged, predictor_of(found)

@@ -11,17 +11,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+import numpy as np
+
 from iota2.classifiers.base import CONVERGENCE, FitTransform, Misfit, ModelError
 from iota2.classifiers.options import Params
+from iota2.classifiers.samples import Samples
 from iota2.classifiers.scikit.cost import Size, pixel_seconds, training_memory, training_seconds
 from iota2.classifiers.scikit.options import ScikitParams, specification_of
 from iota2.classifiers.scikit.rehearsal import rehearse
-from iota2.classifiers.scikit.search import GridSearch
+from iota2.classifiers.scikit.search import GridSearch, Measure, grid_search
 from iota2.classifiers.scikit.specification import Specification
 from iota2.classifiers.scikit.store import load_predictor, save_predictor
 from iota2.classifiers.scikit.training import limited_threads, weight_argument
 from iota2.classifiers.transforms import Standardisation
 from iota2.compute.predictors.predictor import Predictor
+from iota2.core.random import generator
 
 UNCONVERGED = (
     "the training stopped at the maximum number of iterations before it converged; the result may be better with more"
@@ -135,6 +139,34 @@ class ScikitMethod:
                 raise ModelError(
                     f"{self.specification.model_type} cannot learn from {samples}: {str(err).rstrip('.')}. {remedy}"
                 ) from err
+
+    def _searched(
+        self,
+        estimator: Any,
+        samples: Samples,
+        seed: int,
+        *,
+        measure: Measure = "accuracy",
+        strata: np.ndarray | None = None,
+    ) -> Any:
+        """The estimator with the best parameters of a grid search, which is kept; unchanged without a search.
+
+        ``measure`` and ``strata`` (sample,) as in ``grid_search``.
+        """
+        if not self.searches:
+            return estimator
+        self.search_report = grid_search(
+            estimator,
+            self.specification.tried,
+            samples,
+            folds=self.specification.folds,
+            grouped=self.specification.grouped,
+            threads=self.threads,
+            rng=generator(seed, "grid search"),
+            measure=measure,
+            strata=strata,
+        )
+        return estimator.set_params(**self.search_report.best.parameters)
 
     def _with_few_neighbours(self, estimator: Any, samples: int) -> Any:
         """The estimator, whose neighbours are at most as many as samples."""

@@ -7,18 +7,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from iota2.classifiers.base import GREATEST, LEAST
 from iota2.classifiers.forest import RandomForestParams
 from iota2.classifiers.options import Params
 from iota2.classifiers.samples import Samples
 from iota2.classifiers.scikit import predictor_of_values
 from iota2.classifiers.scikit.method import ScikitMethod
 from iota2.classifiers.scikit.options import RegressorParams, specification_of
-from iota2.classifiers.scikit.search import grid_search
 from iota2.classifiers.scikit.specification import Specification
 from iota2.classifiers.scikit.training import fitted_values, prepared, watched_convergence
 from iota2.classifiers.trees import L2, TreesParams
 from iota2.compute.quantiles import quantile_groups
-from iota2.core.random import generator
 
 
 class ScikitRegressor(ScikitMethod):
@@ -50,19 +49,7 @@ class ScikitRegressor(ScikitMethod):
         )
         estimator = estimator.set_params(**self._found)
         with self._training(f"{len(y)} samples", "Change its parameters, or add polygons."):
-            if self.searches:
-                self.search_report = grid_search(
-                    estimator,
-                    self.specification.tried,
-                    samples,
-                    folds=self.specification.folds,
-                    grouped=self.specification.grouped,
-                    threads=self.threads,
-                    rng=generator(seed, "grid search"),
-                    measure="r2",
-                    strata=quantile_groups(y),
-                )
-                estimator = estimator.set_params(**self.search_report.best.parameters)
+            estimator = self._searched(estimator, samples, seed, measure="r2", strata=quantile_groups(y))
             with watched_convergence() as unconverged:
                 found = fitted_values(estimator, samples)
         self._converged, self._predictor = not unconverged, predictor_of_values(found, mean, scale)
@@ -88,7 +75,7 @@ class ScikitRegressor(ScikitMethod):
         found = super().summary()
         if self._values is not None:
             least, most = self._values
-            found |= {"smallest value": least, "greatest value": most}
+            found |= {LEAST: least, GREATEST: most}
         return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
 import geopandas as gpd
@@ -10,7 +10,6 @@ import numpy as np
 
 from iota2.compute.groups import group_numbers, learners_wanted, merged_groups
 from iota2.compute.neighbours import linked_groups
-from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import CODE, LEARN, ORIGIN, REGION, UNUSED, VALIDATION, seed_column
 from iota2.core.words import counted, some
 from iota2.errors import InputError
@@ -57,12 +56,15 @@ def polygon_groups(
 
 def group_notes(
     frame: gpd.GeoDataFrame,
-    classes: Nomenclature,
+    titles: Mapping[tuple[str, int], str],
     given: SplitOptions,
     groups: np.ndarray,
     field: FieldValues | None,
 ) -> list[str]:
     """Notes on a split by groups; ``frame`` has the sides of all seeds, ``groups`` the group numbers (polygon,).
+
+    The codes of the frame are those of the strata: classes, or groups of values. ``titles``: subject of a sentence
+    about each stratum, by region and code.
 
     Raises InputError when a seed has no validation or no learning polygons because groups are too large.
     """
@@ -84,7 +86,7 @@ def group_notes(
         if ungrouped
         else []
     )
-    return [f"{summary}.", *missing, *_share_notes(frame, classes, given, groups)]
+    return [f"{summary}.", *missing, *_share_notes(frame, titles, given, groups)]
 
 
 def _options(given: SplitOptions) -> str:
@@ -102,9 +104,9 @@ def _remedy(given: SplitOptions) -> str:
 
 
 def _share_notes(
-    frame: gpd.GeoDataFrame, classes: Nomenclature, given: SplitOptions, groups: np.ndarray
+    frame: gpd.GeoDataFrame, titles: Mapping[tuple[str, int], str], given: SplitOptions, groups: np.ndarray
 ) -> Iterator[str]:
-    """Notes on classes whose learning share in a region is far from the requested ratio."""
+    """Notes on strata whose learning share in a region is far from the requested ratio."""
     for region, code in _strata(frame):
         members = _members(frame, region, code)
         polygons = int(members.sum())
@@ -116,7 +118,7 @@ def _share_notes(
         sizes = np.unique(groups[members], return_counts=True)[1]
         shown = some([f"seed {seed}: {n}" for seed, n in unbalanced.items()])
         yield (
-            f"Class {classes.name(code)} ({code}), region {region}: {wanted} of {polygons} polygons "
+            f"{titles[region, code]}, region {region}: {wanted} of {polygons} polygons "
             f"should be used for learning (actual numbers: {shown}), but the polygons are in "
             f"{counted(len(sizes), 'group')}, the largest of {int(sizes.max())}"
             f"{''.join(_one_sided(unbalanced.values(), polygons))}."
@@ -141,6 +143,6 @@ def _is_unbalanced(learning: int, wanted: int, polygons: int) -> bool:
 def _one_sided(learning: Iterable[int], polygons: int) -> Iterator[str]:
     """Consequences if all polygons of a class are on one side of the split."""
     if polygons in learning:
-        yield "; with all polygons used for learning, the class is not validated"
+        yield "; with all polygons used for learning, it is not validated"
     if 0 in learning:
-        yield "; with no polygon used for learning, the class is not mapped"
+        yield "; with no polygon used for learning, it is not learned"

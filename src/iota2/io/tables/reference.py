@@ -103,11 +103,12 @@ def read_reference(
     frame = gpd.GeoDataFrame({ORIGIN: np.arange(len(table)), LABEL: found.labels}, geometry=geometry)
     notes += [*found.notes, *_point_notes(geometry, points)]
     drawn = Counter(label for label in found.labels if label is not None)
-    frame, left_out, void = _with_label_and_geometry(frame, "value" if quantity else "label")
+    what = "value" if quantity else "label"
+    frame, left_out, void = _with_label_and_geometry(frame, what)
     frame, moved, unplaced = _reprojected(frame, crs, path)
     if points is not None:
         frame = frame.set_geometry(with_areas(frame.geometry, points))
-    frame, fixed, shared = _cleaned(frame)
+    frame, fixed, shared = _cleaned(frame, what)
     notes += [*left_out, *moved, *fixed]
     lost = (*void, *unplaced, *shared)
     warnings = [] if quantity else _lost_classes(drawn, set(frame[LABEL]), lost)
@@ -248,8 +249,8 @@ def _losses(
     ]
 
 
-def _cleaned(frame: gpd.GeoDataFrame) -> tuple[gpd.GeoDataFrame, list[str], list[Loss]]:
-    """The frame with valid polygons, without duplicates and overlaps; notes and losses."""
+def _cleaned(frame: gpd.GeoDataFrame, what: str) -> tuple[gpd.GeoDataFrame, list[str], list[Loss]]:
+    """The frame with valid polygons, without duplicates and overlaps; notes, in which a label is ``what``; losses."""
     polygons, invalid = repaired(frame.geometry.to_numpy())
     notes = []
     if invalid.any():
@@ -259,8 +260,8 @@ def _cleaned(frame: gpd.GeoDataFrame) -> tuple[gpd.GeoDataFrame, list[str], list
     lost = _losses(frame, again, "duplicate", shapely.area(polygons))
     frame, polygons = frame[~again], polygons[~again]
     parted = separated(polygons, frame[LABEL].tolist(), smallest=sliver_area(frame.crs))
-    notes += _overlap_notes(frame, parted.same, "one label: the area stays with the first")
-    notes += _overlap_notes(frame, parted.different, "different labels: the area is removed from both")
+    notes += _overlap_notes(frame, parted.same, f"one {what}: the area stays with the first")
+    notes += _overlap_notes(frame, parted.different, f"different {what}s: the area is removed from both")
     lost += _overlap_losses(frame, polygons, parted)
     frame = frame.set_geometry(gpd.GeoSeries(parted.polygons, index=frame.index, crs=frame.crs))
     nothing = frame.geometry.is_empty.to_numpy()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 
+from iota2.compute.isolated_values import isolated_values
 from iota2.core.words import counted
 from iota2.io.tables.label_columns import LabelColumn, is_missing, kind_of, some_values
 
@@ -38,7 +40,7 @@ def read_values(values: pd.Series, column: str) -> LabelColumn:
             values,
             f"field {column!r} contains text in {counted(len(words), 'polygon')} of {len(given)}: "
             f"{some_values(dict.fromkeys(repr(given[k]) for k in words))} (row {some_values(words)}). A regression "
-            "needs numbers: use a numeric field, or correct these rows",
+            f"needs numbers: use a numeric field, or correct these rows{_comma_hint([str(given[k]) for k in words])}",
         )
     column_read = _of_numbers(pd.Series(found, dtype=float), column)
     column_read.notes.append(f"text field {column!r} contains numbers only, which are the values")
@@ -47,6 +49,14 @@ def read_values(values: pd.Series, column: str) -> LabelColumn:
 
 def _refused(values: pd.Series, problem: str) -> LabelColumn:
     return LabelColumn(pd.Series([None] * len(values), dtype=object), "number", [problem])
+
+
+def _comma_hint(texts: Iterable[str]) -> str:
+    """A hint at the first text that is a number with a decimal comma; empty without one."""
+    for text in texts:
+        if not math.isnan(_number(point := text.strip().replace(",", "."))):
+            return f". Decimals need a point: write {point} instead of {text.strip()}"
+    return ""
 
 
 def _number(text: str) -> float:
@@ -60,7 +70,21 @@ def _number(text: str) -> float:
 def _of_numbers(values: pd.Series, column: str) -> LabelColumn:
     found = values.to_numpy(float)
     labels = pd.Series([None if math.isnan(value) else value for value in found.tolist()], dtype=object)
-    return LabelColumn(labels, "number", _problems(found, column))
+    problems = _problems(found, column)
+    return LabelColumn(labels, "number", problems, [] if problems else _doubts(found, column))
+
+
+def _doubts(values: np.ndarray, column: str) -> list[str]:
+    """Notes on values (row,) that look like no data; NaN means no value."""
+    isolated = isolated_values(values[np.isfinite(values)])
+    others = values[np.isfinite(values) & ~np.isin(values, isolated)]
+    return [
+        f"{counted(len(rows), 'polygon')} with the value {number:.12g} in field {column!r}, far from all others "
+        f"({others.min():.6g} to {others.max():.6g}): if it means no data, leave the field of these rows empty, or "
+        f"remove them (row {some_values(rows)})"
+        for number in isolated
+        for rows in [np.flatnonzero(values == number)]
+    ]
 
 
 def _problems(values: np.ndarray, column: str) -> list[str]:
@@ -108,6 +132,11 @@ def _marked(values: np.ndarray) -> float | None:
     """A number that means no data, and is farther from all other values than these are from each other."""
     for number in (values.min(), values.max()):
         others = values[values != number]
-        if len(others) and number in NO_DATA and np.abs(others - number).min() > np.ptp(others):
+        # a column of float32 has 1.00000002e20 for 1e20
+        if (
+            len(others)
+            and np.isclose(number, NO_DATA, rtol=1e-6, atol=0).any()
+            and np.abs(others - number).min() > np.ptp(others)
+        ):
             return float(number)
     return None

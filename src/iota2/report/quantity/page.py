@@ -13,6 +13,7 @@ from iota2.report.quantity.tables import (
     coverage_sentence,
     head,
     rows_of,
+    scope_sentences,
     value_text,
 )
 from iota2.report.results.page import Picture, Series
@@ -54,7 +55,10 @@ def render_quantity(data: QuantityReport) -> str:
         data=data,
         figures=_key_figures(data.results),
         head=head("region"),
-        tables=[(seed, rows_of(found)) for seed, found in data.results.by_seed.items()],
+        tables=[
+            (seed, _cells(rows_of(found)), scope_sentences(data.results, seed))
+            for seed, found in data.results.by_seed.items()
+        ],
         coverage=coverage_sentence(data.results.first),
         meaning=(MEANING, NOT_A_SAMPLE),
         policy=script_policy([], images=True),
@@ -63,13 +67,27 @@ def render_quantity(data: QuantityReport) -> str:
 
 def _key_figures(results: QuantityResults) -> Sequence[tuple[str, str, str]]:
     """Name, value and explanation of the key figures, those of the first seed."""
-    found = results.by_seed[min(results.by_seed)][ALL]
+    seed = min(results.by_seed)
+    by_region, missing = results.by_seed[seed], results.unvalidated(seed)
+    found, regions = by_region[ALL], len(by_region) - 1
+    where = f" in {regions - len(missing)} of {regions} regions" if missing else ""
     names = (("r2", "R²"), ("rmse", "RMSE"), ("bias", "Bias"), ("coverage", "Coverage of the 90 % intervals, %"))
     shown = [(title, *_parted(value_text(found, name))) for name, title in names]
-    return [*shown, ("Validation", f"{found.polygons:,}", f"polygons with {found.pixels:,} pixels")]
+    return [*shown, ("Validation", f"{found.polygons:,}", f"polygons with {found.pixels:,} pixels{where}")]
+
+
+def _cells(rows: Sequence[Sequence[str]]) -> list[list[tuple[str, str]]]:
+    """Value and interval of each cell; the first cell is a name."""
+    return [[(name, ""), *(_apart(cell) for cell in cells)] for name, *cells in rows]
+
+
+def _apart(text: str) -> tuple[str, str]:
+    """A value, and its interval or an empty text."""
+    value, _, interval = text.partition(" ")
+    return value, interval
 
 
 def _parted(text: str) -> tuple[str, str]:
     """A value and its interval."""
-    value, _, interval = text.partition(" ")
+    value, interval = _apart(text)
     return value, f"95 % interval {interval}" if interval else ""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from iota2.compute.conformal import LEVEL
-from iota2.compute.value_accuracy import MEASURES, ValueAccuracy
-from iota2.core.words import counted, printable
+import numpy as np
+
+from iota2.compute.conformal import LEVEL, MIN_GROUPS
+from iota2.compute.value_accuracy import MEASURES, ValueAccuracy, far_outside
+from iota2.core.words import counted, printable, some
 from iota2.report.results.measures import UNDEFINED
 
 ALL = "all"
@@ -17,6 +19,8 @@ SHARES = ("coverage", "coverage_pixels")
 """Measures that are shown in percent."""
 SHOWN = tuple(name for name in MEASURES if name != "coverage_pixels")
 """Measures of the tables."""
+MAX_REGIONS = 10
+"""Maximum number of regions that a sentence lists."""
 MEANING = (
     "Errors are map minus truth, in the unit of the quantity, in all pixels of the validation polygons. R² is 1 minus "
     "the mean square of errors divided by the variance of the true values; slope is that of the line of map values "
@@ -35,12 +39,19 @@ class QuantityResults:
     name: str
     """Name of the quantity: the field of the reference data."""
     by_seed: Mapping[int, Mapping[str, ValueAccuracy]]
-    """By seed, then by region; ``ALL`` first, and alone if there is one region."""
+    """By seed, then by region; ``ALL`` first, and alone if there is one region. Regions without validation pixels are
+    included."""
+    without_interval: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
+    """Regions without intervals, with the number of polygons whose residuals are known, by seed."""
 
     @property
     def first(self) -> ValueAccuracy:
         """Accuracy of the first seed in all regions."""
         return self.by_seed[min(self.by_seed)][ALL]
+
+    def unvalidated(self, seed: int) -> list[str]:
+        """Regions of which no validation pixel has a value, if there are several regions."""
+        return [name for name, found in self.by_seed[seed].items() if name != ALL and not found.pixels]
 
     def means(self) -> Iterator[tuple[str, float, tuple[float, float]]]:
         """Mean and range over the seeds of each measure; none for a single seed."""
@@ -63,6 +74,43 @@ def coverage_sentence(found: ValueAccuracy) -> str:
         f"polygon, on average over polygons{_bounds_text(found, 'coverage', words=True)}; their mean width is "
         f"{_number(found.width)}."
     )
+
+
+def scope_sentences(results: QuantityResults, seed: int) -> list[str]:
+    """Which regions the accuracy of a seed does not cover, and which have no intervals; none if it covers all."""
+    sentences, by_region, missing = [], results.by_seed[seed], results.unvalidated(seed)
+    if not by_region[ALL].pixels:
+        sentences.append("The map is not validated: no validation pixel has a value.")
+    elif missing:
+        covered = [name for name in by_region if name != ALL and name not in missing]
+        sentences.append(
+            f"The accuracy covers {_regions(covered)} only. {_regions(missing).capitalize()} "
+            f"{'has' if len(missing) == 1 else 'have'} no validation pixel with a value: the accuracy there is unknown."
+        )
+    for name, polygons in results.without_interval.get(seed, {}).items():
+        sentences.append(
+            f"Region {name} has no intervals: they need the residuals of {MIN_GROUPS} learning polygons, and "
+            f"{polygons or 'none'} {'is' if polygons == 1 else 'are'} known."
+        )
+    return sentences
+
+
+def extrapolation_note(seed: int, values: np.ndarray, learned: tuple[float, float]) -> str:
+    """A note if map ``values`` (pixel,) of a seed are far outside those that its models ``learned``; empty if none."""
+    outside = far_outside(values, *learned)
+    if not len(outside):
+        return ""
+    farthest = outside[np.abs(outside - sum(learned) / 2).argmax()]
+    return (
+        f"Seed {seed}: {counted(len(outside), 'validation pixel')} of {len(values)} "
+        f"{'has a value' if len(outside) == 1 else 'have values'} far outside those of the samples "
+        f"({_number(learned[0])} to {_number(learned[1])}), up to {_number(float(farthest))}. The method extrapolates "
+        "from unusual features, such as indices of very dark pixels. Forests and boosting do not."
+    )
+
+
+def _regions(names: Sequence[str]) -> str:
+    return f"region{'' if len(names) == 1 else 's'} {some(names, MAX_REGIONS)}"
 
 
 def rows_of(by_region: Mapping[str, ValueAccuracy]) -> list[list[str]]:
@@ -118,6 +166,8 @@ def results_text(results: QuantityResults, notes: Sequence[str]) -> str:
         lines += ["", f"Seed {seed}: {counted(found.polygons, 'validation polygon')}{unmapped}", ""]
         lines += _table([head("region"), *rows_of(by_region)])
         lines += ["", *_wrapped(coverage_sentence(found))]
+        for sentence in scope_sentences(results, seed):
+            lines += _wrapped(sentence)
     if means := [*results.means()]:
         lines += ["", f"Mean over {len(results.by_seed)} seeds, and range", ""]
         for name, mean, (low, high) in means:
@@ -152,6 +202,8 @@ def metrics_json(results: QuantityResults, notes: Sequence[str], provenance: Map
             str(seed): {region: _accuracy_json(found) for region, found in by_region.items()}
             for seed, by_region in results.by_seed.items()
         },
+        "regions_without_validation": {str(seed): results.unvalidated(seed) for seed in results.by_seed},
+        "regions_without_interval": {str(seed): [*found] for seed, found in results.without_interval.items()},
         "mean_over_seeds": {name: {"mean": mean, "range": list(limits)} for name, mean, limits in results.means()},
         "notes": list(notes),
         "provenance": dict(provenance),

@@ -43,7 +43,7 @@ def _reason(code: int, missing: list[int | str], confusions: Matrices) -> str:
 
 def _not_validated(confusions: Matrices, nomenclature: Nomenclature) -> Iterator[str]:
     for code, reason in reasons_not_validated(confusions).items():
-        yield f"Class {nomenclature.name(code)} ({code}) is not validated: {reason}."
+        yield f"{nomenclature.title(code)} is not validated: {reason}."
 
 
 def _never_mapped(confusions: Matrices, nomenclature: Nomenclature) -> Iterator[str]:
@@ -56,7 +56,7 @@ def _never_mapped(confusions: Matrices, nomenclature: Nomenclature) -> Iterator[
                 missing.setdefault(code, []).append(seed)
     for code, seeds in sorted(missing.items()):
         yield (
-            f"Class {nomenclature.name(code)} ({code}) is mapped on no validation pixel ({_seeds(seeds)}): its "
+            f"{nomenclature.title(code)} is mapped on no validation pixel ({_seeds(seeds)}): its "
             "precision is undefined, and its F-score is 0."
         )
 

@@ -9,6 +9,7 @@ from iota2.config.options.schema import Config
 from iota2.core.losses import ClassLosses, losses_line, notes_on, warnings
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.polygon_losses import read_losses_csv
+from iota2.io.tables.value_strata import value_warnings
 
 
 def sample_lines(config: Config, current: Set[str]) -> list[str]:
@@ -21,12 +22,13 @@ def sample_lines(config: Config, current: Set[str]) -> list[str]:
     if not {layout.CLASSES.path, *names.values()} <= current:
         return []
     tables, classes = {seed: root / name for seed, name in names.items()}, root / layout.CLASSES.path
-    name = read_classes(classes).name
+    known = read_classes(classes)
     fates: dict[int, tuple[ClassLosses, ...]] = {seed: read_losses_csv(path) for seed, path in tables.items()}
     more = f" (other seeds: {layout.LOSSES.path.format(seed='<seed>')})" if len(fates) > 1 else ""
+    found = value_warnings(fates, known) if config.quantity else warnings(fates, known.title)
     return [
         f"Reference polygons and samples, seed 0{more}:",
-        *(f"  {losses_line(fate, name(fate.code))}" for fate in fates[0]),
+        *(f"  {losses_line(fate, known.name(fate.code))}" for fate in fates[0]),
         *(f"  {note}" for note in notes_on(fates[0])),
-        *(f"warning: {text}" for text in warnings(fates, name)),
+        *(f"warning: {text}" for text in found),
     ]

@@ -14,7 +14,8 @@ from iota2.config.findings import changed
 from iota2.config.options.others import Simplification
 from iota2.core.grid import resolution
 from iota2.core.remarks import Remark, remarks_about
-from iota2.core.words import counted
+from iota2.core.words import counted, some
+from iota2.errors import OptionPath
 from iota2.io.rasters.map_squares import Square, squares_of
 from iota2.io.rasters.regular_grid import LINE_METRES, line_tolerance, map_units, regular_grid, unit_pixels
 from iota2.io.tables.clip_areas import WHOLE_MAP, ClipAreas, read_clip_areas
@@ -71,7 +72,7 @@ def find_map(problems: Problems, extent: Extent) -> MapInputs | None:
         return None
     given, usable = problems.config.simplification, problems.usable(f"{_SECTION}.classification")
     if usable and given.classification is None and not _run_makes_map(problems):
-        problems.add((_SECTION, "classification"), missing_text(Simplification.model_fields["classification"]))
+        problems.add(*_no_map(problems))
         return None
     headers = read_headers(problems)
     add_type_problems(problems, headers)
@@ -96,6 +97,19 @@ def find_map(problems: Problems, extent: Extent) -> MapInputs | None:
     seed = None if given.classification is not None else given.seed or 0
     every = (*_grid_remarks(grid, regular, given), *placed, *remarks)
     return MapInputs(paths, grid, regular, squares, areas, seed, codes, every)
+
+
+def _no_map(problems: Problems) -> tuple[OptionPath, str]:
+    """The option and text of the problem that there is no map: none is given, or that of the run has no classes."""
+    if not problems.config.quantity:
+        return (_SECTION, "classification"), missing_text(Simplification.model_fields["classification"])
+    builders = chain_of(problems.config).builders
+    vectors, values = (some([one.name for one in builders if ask in one.asks]) for ask in ("map", "quantity"))
+    return ("builders", "builders_class_name"), (
+        f"{vectors} makes polygons of classes, but the map of {values} has values, not classes. Remove {vectors}, or "
+        "give another map, of class codes, by simplification.classification. Values can be put into classes in QGIS "
+        "(Reclassify by table)."
+    )
 
 
 def _run_makes_map(problems: Problems) -> bool:

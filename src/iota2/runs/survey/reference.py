@@ -12,10 +12,12 @@ import shapely
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
-from iota2.compute.areas import home_regions
+from iota2.compute.areas import home_regions, polygons_in_regions
 from iota2.compute.class_weights import weights_by_code
+from iota2.compute.few_polygons import few_polygons_texts, polygons_by_region
 from iota2.compute.label_fusion import undecided_problem
 from iota2.compute.sample_copies import rules_of_unknown_regions
+from iota2.compute.sampling import split_polygons
 from iota2.compute.submodels import learning_polygons, model_names, models_by_name, submodel_count
 from iota2.compute.uncertainty import mask_problem
 from iota2.config.options.schema import Config
@@ -24,7 +26,7 @@ from iota2.core.losses import MIN_USABLE_SHARE
 from iota2.core.nomenclature import Listing, Nomenclature, Value, build_nomenclature
 from iota2.core.remarks import Remark, remarks_about
 from iota2.core.scene import Scene
-from iota2.core.tables import REGION
+from iota2.core.tables import REGION, SINGLE_REGION
 from iota2.core.words import counted, some
 from iota2.errors import InputError, InputProblems
 from iota2.io.files.crs import square_metres, to_crs
@@ -33,6 +35,7 @@ from iota2.io.tables.classes import read_colors, read_names
 from iota2.io.tables.point_areas import PointRule
 from iota2.io.tables.reference import FieldValues, ReferenceData, fields_with_labels, read_field, read_reference
 from iota2.io.tables.sample_rules import read_copies, read_rules
+from iota2.io.tables.value_strata import stratified
 from iota2.layout import with_submodels
 from iota2.runs.survey.images import Images
 from iota2.runs.survey.problems import Problems, about_field
@@ -87,8 +90,9 @@ def find_reference(problems: Problems, images: Images, regions: Regions) -> Refe
         *copy_remarks,
         *submodel_texts,
     )
+    few = _few_polygons(problems, images, regions, data) if data is not None and config.quantity else ()
     labelled = _labelled_area(data, images.footprints, images.scenes) if data is not None else 0.0
-    return Reference(classes, labelled, remarks_about(texts, "reference"), submodels)
+    return Reference(classes, labelled, remarks_about((*texts, *few), "reference"), submodels)
 
 
 def _submodels(
@@ -122,6 +126,35 @@ def _submodels(
     if max(counts.values(), default=1) == 1:
         _, numbers_text = config.places.with_line(("arg_classification", "classif_mode"), numbers_text)
     return counts, (numbers_text, *remarks)
+
+
+def _few_polygons(problems: Problems, images: Images, regions: Regions, data: ReferenceData) -> list[str]:
+    """Remarks on regions with few polygons with values, as the split of the first seed will divide them.
+
+    Clouds, and groups that the split keeps together, are not taken into account.
+    """
+    if not (images.complete and regions.usable and problems.usable("arg_train")):
+        return []
+    given, tiles = problems.config.arg_train, shapely.union_all(list(images.footprints.values()))
+    outlines = {SINGLE_REGION: tiles}
+    if regions.frame is not None:
+        outlines = dict(zip(regions.frame[REGION], regions.frame.geometry, strict=True))
+    shapely.prepare(tiles)
+    polygons = data.frame.geometry.to_numpy()
+    on_tiles = np.where(shapely.intersects(tiles, polygons), polygons, shapely.Polygon())
+    home = home_regions(on_tiles, outlines)
+    found = stratified(data, home)
+    sides = split_polygons(
+        found.strata.tolist(),
+        home,
+        ratio=given.ratio,
+        runs=1,
+        random_seed=given.seed,
+        split_ground_truth=given.split_ground_truth,
+    )
+    ratio = given.ratio if given.split_ground_truth else 1.0
+    inside = polygons_in_regions(on_tiles, {name: outlines[name] for name in regions.names})
+    return few_polygons_texts(polygons_by_region(inside, sides, data.frame["label"].to_numpy()), ratio)
 
 
 def _square_metres(polygons: gpd.GeoSeries) -> np.ndarray:
@@ -369,7 +402,7 @@ def _class_coverage_remarks(
     edge = (inside == 0) & shapely.intersects(tiles, polygons)
     inside[edge] = shapely.area(shapely.intersection(polygons[edge], tiles))
     return [
-        f"Class {classes.name(code)} ({code}) is nearly lost: of its {counted((labels == label).sum(), 'polygon')}, "
+        f"{classes.title(code)} is nearly lost: of its {counted((labels == label).sum(), 'polygon')}, "
         f"{counted((inside[labels == label] > 0).sum(), 'polygon')} with {100 * share:.1f} % of the area of the class "
         f"{'lies' if (inside[labels == label] > 0).sum() == 1 else 'lie'} on the tiles."
         for code, label in zip(classes.codes, classes.labels, strict=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -10,30 +10,31 @@ import geopandas as gpd
 import numpy as np
 
 from iota2 import layout
+from iota2.classifiers.base import GREATEST, LEAST
 from iota2.classifiers.models import read_interval, read_training
 from iota2.classifiers.registry import method_name
 from iota2.compute.value_accuracy import ValueAccuracy, ValuePixels, value_accuracy
 from iota2.config.options.schema import Config
 from iota2.core import palettes
-from iota2.core.graph import Artifact, JobContext, Step, optional
+from iota2.core.graph import Artifact, JobContext, Step
 from iota2.core.random import generator
-from iota2.core.remarks import texts_of
 from iota2.core.tables import ORIGIN
 from iota2.core.target import Quantity
 from iota2.io.files.atomic import replacing, write_json, write_text
 from iota2.io.rasters.qgis import graduated_style
 from iota2.io.series.scene_file import read_scene
-from iota2.io.tables.alignments import unaligned_remarks
+from iota2.io.tables.classes import read_classes
 from iota2.io.tables.polygon_layers import write_small_geopackage
-from iota2.io.tables.remark_lists import read_remarks
+from iota2.io.tables.polygon_losses import read_losses_csv
 from iota2.io.tables.value_pixels import read_value_pixels
+from iota2.io.tables.value_strata import value_warnings
 from iota2.io.tables.vectors import read_vector
 from iota2.report.quantity.page import ModelText, QuantityReport, render_quantity
-from iota2.report.quantity.tables import ALL, QuantityResults, metrics_json, results_text
+from iota2.report.quantity.tables import ALL, QuantityResults, extrapolation_note, metrics_json, results_text
 from iota2.report.results.names import of_first_seed
 from iota2.report.results.page import Picture
 from iota2.steps.drawing import value_figures_module
-from iota2.steps.report_parts import changed_options, quicklook, series_of, versions
+from iota2.steps.report_parts import NOTES, changed_options, input_notes, quicklook, series_of, versions
 
 RESIDUAL_CLASSES = 5
 """Classes of the style of residuals."""
@@ -76,8 +77,10 @@ def params(config: Config) -> ValueReportParams:
 def run(job: JobContext[ValueReportParams]) -> None:
     """Write RESULTS.txt, metrics.json, the figures, the polygons with residuals, and the page."""
     pixels = _pixels(job)
-    results = QuantityResults(job.params.quantity.name, {seed: _accuracy(one, seed) for seed, one in pixels.items()})
-    notes, models = _notes(job), _models(job)
+    models, regions = _models(job), _regions(job)
+    accuracy = {seed: _accuracy(one, seed, regions) for seed, one in pixels.items()}
+    results = QuantityResults(job.params.quantity.name, accuracy, _without_interval(job))
+    notes = (*_losses(job), *_extrapolated(job, pixels), *input_notes(job.inp))
     write_text(job.out.results, results_text(results, notes))
     scenes = [read_scene(path) for path in job.inp.all("scenes").values()]
     series = series_of(scenes)
@@ -119,13 +122,37 @@ def _pixels(job: JobContext) -> dict[int, ValuePixels]:
     return {seed: read_value_pixels(some) for seed, some in paths.items()}
 
 
-def _accuracy(found: ValuePixels, seed: int) -> dict[str, ValueAccuracy]:
-    """Accuracy of a seed in all regions, then in each if there are several."""
-    names = sorted(set(found.region.tolist()))
+def _accuracy(found: ValuePixels, seed: int, regions: Set[str]) -> dict[str, ValueAccuracy]:
+    """Accuracy of a seed in all regions, then in each of ``regions`` if there are several."""
+    names = sorted({*regions, *found.region.tolist()})
     parts = {ALL: found}
     if len(names) > 1:
         parts |= {name: found.where(found.region == name) for name in names}
     return {name: value_accuracy(part, generator(seed, "value intervals", name)) for name, part in parts.items()}
+
+
+def _regions(job: JobContext) -> set[str]:
+    """Regions that have a model."""
+    return {key.region for key, _ in job.inp.each("models")}
+
+
+def _without_interval(job: JobContext) -> dict[int, dict[str, int]]:
+    """Regions without intervals by seed, with the number of polygons whose residuals are known."""
+    found: dict[int, dict[str, int]] = {}
+    for key, path in sorted(job.inp.each("models")):
+        interval = read_interval(path)
+        if interval is not None and interval.factor is None:
+            found.setdefault(key.seed, {})[key.region] = interval.polygons
+    return found
+
+
+def _extrapolated(job: JobContext, pixels: Mapping[int, ValuePixels]) -> Iterator[str]:
+    """Notes on values of the map far outside those that the models of a seed learned, of all regions."""
+    for seed, found in pixels.items():
+        summaries = [read_training(path).summary for key, path in job.inp.each("models") if key.seed == seed]
+        learned = [float(one[name]) for one in summaries for name in (LEAST, GREATEST) if name in one]
+        if learned and (note := extrapolation_note(seed, found.mapped, (min(learned), max(learned)))):
+            yield note
 
 
 def _models(job: JobContext) -> tuple[ModelText, ...]:
@@ -139,13 +166,10 @@ def _models(job: JobContext) -> tuple[ModelText, ...]:
     return tuple(found)
 
 
-def _notes(job: JobContext) -> tuple[str, ...]:
-    """Notes of the previous steps: ignored, repaired and doubtful images and reference data."""
-    scans = [remark for path in job.inp.all("scan_notes").values() for remark in read_remarks(path)]
-    alignments = job.inp.each("alignments") if "alignments" in job.inp else ()
-    unaligned = [remark for key, path in alignments for remark in unaligned_remarks(path, key.tile)]
-    values = [remark for path in job.inp.all("value_notes").values() for remark in read_remarks(path)]
-    return texts_of((*scans, *unaligned, *values, *read_remarks(job.inp.reference_notes)))
+def _losses(job: JobContext) -> tuple[str, ...]:
+    """Warnings on groups of values that are nearly lost."""
+    losses = {key.seed: read_losses_csv(path) for key, path in job.inp.each("losses")}
+    return value_warnings(losses, read_classes(job.inp.groups))
 
 
 def _write_scatter(job: JobContext, seed: int, found: ValuePixels, results: QuantityResults) -> bytes:
@@ -219,10 +243,9 @@ STEP = Step(
     over=(),
     needs={
         "scenes": layout.SCENE,
-        "scan_notes": layout.SCAN_NOTES,
-        "alignments": optional(layout.SHIFTS_TABLE),
-        "value_notes": layout.VALUE_NOTES,
-        "reference_notes": layout.REFERENCE_NOTES,
+        **NOTES,
+        "groups": layout.CLASSES,
+        "losses": layout.LOSSES,
         "reference": layout.REFERENCE,
         "pixels": layout.TILE_VALUE_PIXELS,
         "models": layout.MODEL,
@@ -238,4 +261,5 @@ STEP = Step(
         "page": layout.REPORT,
     },
     params=params,
+    version=2,
 )

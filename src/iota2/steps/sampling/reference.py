@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,10 +13,12 @@ from odc.geo.geobox import GeoBox
 
 from iota2 import layout
 from iota2.compute.area_losses import area_losses, usable_area
-from iota2.compute.areas import home_regions
+from iota2.compute.areas import home_regions, polygons_in_regions
+from iota2.compute.few_polygons import few_polygons_texts, polygons_by_region
 from iota2.compute.sampling import split_polygons, unvalidated
 from iota2.config.options.schema import Config
 from iota2.core.graph import JobContext, Step
+from iota2.core.losses import ClassLosses
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.remarks import remarks_about
 from iota2.core.tables import CODE, FUSION, ORIGIN, REGION, label_column, seed_column
@@ -28,10 +31,10 @@ from iota2.io.tables.classes import read_nomenclature, write_classes
 from iota2.io.tables.grouping import group_notes, polygon_groups
 from iota2.io.tables.point_areas import PointArea, PointRule, outline
 from iota2.io.tables.polygon_losses import class_losses, no_usable_polygons, pixel_area, write_class_losses
-from iota2.io.tables.reference import ReferenceData, read_field, read_reference
+from iota2.io.tables.reference import FieldValues, ReferenceData, read_field, read_reference
 from iota2.io.tables.remark_lists import write_remarks
 from iota2.io.tables.split_groups import split_groups_csv
-from iota2.io.tables.value_strata import stratified, write_values
+from iota2.io.tables.value_strata import Stratified, stratified, write_values
 from iota2.io.tables.vector_source import vector_source, with_choice
 from iota2.io.tables.vectors import read_vector, write_shapefile
 from iota2.report.results.text import label_table_csv
@@ -101,30 +104,18 @@ def run(job: JobContext[ReferenceParams]) -> None:
     data = read_reference(source, given.data_field, given.proj, points, quantity=given.quantity)
     regions = read_vector(job.inp.regions)
     usable = _usable(data, job)
-    home = home_regions(usable, dict(zip(regions[REGION], regions.geometry, strict=True)))
-    data, classes, values = _with_classes(data, home, given)
-    tiles = shapely.union_all([outline(grid, given.proj) for grid in grids.values()])
-    imaged, inside_regions = shapely.union_all(list(tile_areas.values())), regions.union_all()
-    smallest = sliver_area(given.proj)
-    polygon_losses = area_losses(
-        data.frame.geometry.to_numpy(),
-        usable,
-        tiles=tiles,
-        imaged=imaged,
-        regions=inside_regions,
-        smallest=smallest,
-        unclear="cloud_threshold" if given.cloud_threshold > 1 else "never_clear",
-    )
-    losses = class_losses(data, classes, polygon_losses, pixel_area(next(iter(grids.values()))))
+    outlines = dict(zip(regions[REGION], regions.geometry, strict=True))
+    home = home_regions(usable, outlines)
+    labelled = _labelled(data, home, given)
+    data, classes, values = labelled.data, labelled.classes, labelled.values
+    losses = _losses(labelled, usable, given, grids=grids, tile_areas=tile_areas, regions=regions)
     if not any(home):
         raise InputError(no_usable_polygons(source, losses))
     field = read_field(source, given.split_field) if given.split_field else None
     # neighbours resemble each other, whatever their values
     linked = replace(data, frame=data.frame.assign(label=0)) if given.quantity else data
     groups = polygon_groups(linked, home, field, given.split_distance)
-    frame = split_frame(data, classes, home, given, groups, values=values)
-    reserved = (frame[seed_column(0)] == FUSION).to_numpy()
-    group_texts = group_notes(frame[~reserved], classes, given, groups[~reserved], field) if groups is not None else []
+    frame = split_frame(data, classes, home, given, groups, strata=labelled.strata, values=values)
     write_shapefile(frame, job.out.reference)
     write_classes(classes, job.out.classes)
     write_classes(classes.unnamed, job.out.codes)
@@ -132,23 +123,79 @@ def run(job: JobContext[ReferenceParams]) -> None:
         write_text(job.out.table, label_table_csv(classes))
     if values is not None:
         write_values(data.frame[ORIGIN].to_numpy(), values, job.out.values)
-    split_notes = _split_notes(data, classes, home, given.split_ground_truth)
-    fusion_notes = _fusion_notes(frame, classes, reserved) if given.reserved_share is not None else []
-    texts = (*data.warnings, *data.notes, *split_notes, *group_texts, *fusion_notes)
+    inside = polygons_in_regions(usable, outlines, sliver_area(given.proj)) if given.quantity else {}
+    notes = (
+        *_split_notes(labelled, home, given.split_ground_truth),
+        *_few_polygons(frame, labelled, inside, groups, given),
+    )
+    texts = (*data.warnings, *data.notes, *notes, *_notes_on_groups(frame, labelled, groups, field, given))
     write_remarks(job.out.notes, remarks_about(texts, "reference"))
     write_class_losses(losses, job.out.losses)
     if groups is not None:
         write_text(job.out.groups, split_groups_csv(data.frame[ORIGIN].to_numpy(), groups))
 
 
-def _with_classes(
-    data: ReferenceData, home: list[str | None], given: ReferenceParams
-) -> tuple[ReferenceData, Nomenclature, np.ndarray | None]:
-    """The data with their classes; or with groups of values in place of classes, and the values (polygon,)."""
-    if given.nomenclature is not None and given.colors is not None:
-        return data, read_nomenclature(given.nomenclature, given.colors, data.frame["label"]), None
-    found = stratified(data, np.array([region is not None for region in home]), len({*home} - {None}))
-    return found.data, found.classes, found.values
+def _losses(
+    labelled: Stratified,
+    usable: np.ndarray,
+    given: ReferenceParams,
+    *,
+    grids: Mapping[str, GeoBox],
+    tile_areas: Mapping[str, shapely.Geometry],
+    regions: gpd.GeoDataFrame,
+) -> tuple[ClassLosses, ...]:
+    """Losses of the polygons of each class before the split; ``usable`` (polygon,): the part that can be used."""
+    of_polygons = area_losses(
+        labelled.data.frame.geometry.to_numpy(),
+        usable,
+        tiles=shapely.union_all([outline(grid, given.proj) for grid in grids.values()]),
+        imaged=shapely.union_all(list(tile_areas.values())),
+        regions=regions.union_all(),
+        smallest=sliver_area(given.proj),
+        unclear="cloud_threshold" if given.cloud_threshold > 1 else "never_clear",
+    )
+    return class_losses(labelled.data, labelled.classes, of_polygons, pixel_area(next(iter(grids.values()))))
+
+
+def _few_polygons(
+    frame: gpd.GeoDataFrame,
+    labelled: Stratified,
+    inside: Mapping[str, np.ndarray],
+    groups: np.ndarray | None,
+    given: ReferenceParams,
+) -> list[str]:
+    """Notes on regions with few polygons of a quantity; ``inside``: those of each region, (polygon,) bool."""
+    if labelled.values is None:
+        return []
+    sides = [frame[seed_column(seed)].to_numpy() for seed in range(given.runs)]
+    found = polygons_by_region(inside, sides, labelled.values, groups)
+    return few_polygons_texts(found, given.ratio if given.split_ground_truth else 1.0)
+
+
+def _notes_on_groups(
+    frame: gpd.GeoDataFrame,
+    labelled: Stratified,
+    groups: np.ndarray | None,
+    field: FieldValues | None,
+    given: ReferenceParams,
+) -> list[str]:
+    """Notes on a split by groups of polygons, and on polygons reserved for the fusion of runs."""
+    reserved = (frame[seed_column(0)] == FUSION).to_numpy()
+    notes = []
+    if groups is not None:
+        split = frame.assign(**{CODE: labelled.strata})[~reserved]
+        notes += group_notes(split, labelled.titles, given, groups[~reserved], field)
+    return notes + (_fusion_notes(frame, labelled.classes, reserved) if given.reserved_share is not None else [])
+
+
+def _labelled(data: ReferenceData, home: list[str | None], given: ReferenceParams) -> Stratified:
+    """The data with their classes; or with groups of values in place of classes."""
+    if given.nomenclature is None or given.colors is None:
+        return stratified(data, home)
+    classes = read_nomenclature(given.nomenclature, given.colors, data.frame["label"])
+    codes = np.array([classes.code(label) for label in data.frame["label"]], np.int64)
+    titles = {(region, code): classes.title(code) for region in {*home} if region for code in classes.codes}
+    return Stratified(data, classes, None, codes, titles)
 
 
 def _grids(job: JobContext) -> dict[str, GeoBox]:
@@ -173,17 +220,19 @@ def split_frame(
     given: ReferenceParams,
     groups: np.ndarray | None = None,
     *,
+    strata: np.ndarray | None = None,
     values: np.ndarray | None = None,
 ) -> gpd.GeoDataFrame:
     """Polygons with class code, home region and side of the split for each seed.
 
-    ``groups``: group numbers (polygon,); polygons of one group are on the same side. ``values`` (polygon,) of a
-    quantity take the place of the labels in the table.
+    ``groups``: group numbers (polygon,); polygons of one group are on the same side. ``strata`` (polygon,) are split
+    separately in each region; the class codes if None. ``values`` (polygon,) of a quantity take the place of the labels
+    in the table.
     """
     frame, label = data.frame, label_column(given.data_field)
     codes = [classes.code(value) for value in frame["label"]]
     sides = split_polygons(
-        codes,
+        codes if strata is None else strata.tolist(),
         home,
         ratio=given.ratio,
         runs=given.runs,
@@ -214,11 +263,10 @@ def _usable(data: ReferenceData, job: JobContext) -> np.ndarray:
     return merged
 
 
-def _split_notes(data: ReferenceData, classes: Nomenclature, home: list[str | None], split: bool) -> list[str]:
+def _split_notes(labelled: Stratified, home: list[str | None], split: bool) -> list[str]:
     """Notes on the split: polygons outside the map, classes without validation or learning, or no split at all."""
-    codes = [classes.code(label) for label in data.frame["label"]]
     notes = []
-    outside = [str(fid) for fid, region in zip(data.frame[ORIGIN], home, strict=True) if region is None]
+    outside = [str(fid) for fid, region in zip(labelled.data.frame[ORIGIN], home, strict=True) if region is None]
     if outside:
         notes.append(
             f"{len(outside)} of {len(home)} polygons are outside the tiles, the regions or the area with enough "
@@ -229,14 +277,20 @@ def _split_notes(data: ReferenceData, classes: Nomenclature, home: list[str | No
             "The map is validated with the polygons used for learning (arg_train.split_ground_truth is False): the "
             "accuracy is optimistic, and does not apply to other areas."
         )
+    return [*notes, *(_class_notes(labelled, home, split) if labelled.values is None else [])]
+
+
+def _class_notes(labelled: Stratified, home: list[str | None], split: bool) -> list[str]:
+    """Notes on classes without validation or learning."""
+    classes, codes, notes = labelled.classes, labelled.strata.tolist(), []
     for region, code in unvalidated(codes, home) if split else []:
         notes.append(
-            f"Class {classes.name(int(code))} ({code}) has a single polygon in region {region}: it is used for "
+            f"{classes.title(int(code))} has a single polygon in region {region}: it is used for "
             "learning there, and the class is not validated."
         )
     lost = sorted(set(classes.codes) - {code for code, region in zip(codes, home, strict=True) if region})
     for code in lost:
-        notes.append(f"Class {classes.name(code)} ({code}) has no usable polygon: the map does not contain it.")
+        notes.append(f"{classes.title(code)} has no usable polygon: the map does not contain it.")
     return notes
 
 
@@ -250,7 +304,7 @@ def _fusion_notes(frame: gpd.GeoDataFrame, classes: Nomenclature, reserved: np.n
     codes = frame[CODE].to_numpy()
     for code in sorted(set(codes[used].tolist()) - set(codes[reserved].tolist())):
         notes.append(
-            f"Class {classes.name(code)} ({code}) has too few polygons, or groups of polygons, to reserve one: the "
+            f"{classes.title(code)} has too few polygons, or groups of polygons, to reserve one: the "
             "fusion of runs is not validated for this class."
         )
     return notes
@@ -280,5 +334,5 @@ STEP = Step(
         "groups": layout.SPLIT_GROUPS,
     },
     params=params,
-    version=5,
+    version=6,
 )

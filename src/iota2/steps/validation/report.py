@@ -19,7 +19,6 @@ from iota2.core.grid import blocks, resolution
 from iota2.core.importance import importance_from_json
 from iota2.core.losses import ALL_SENSORS, warnings, without_features
 from iota2.core.nomenclature import Nomenclature
-from iota2.core.remarks import texts_of
 from iota2.core.scene import Scene
 from iota2.core.tables import Confusion
 from iota2.core.words import counted, printable
@@ -28,10 +27,9 @@ from iota2.io.files.crs import units_per_metre
 from iota2.io.rasters.files import RasterReader
 from iota2.io.rasters.ownership import TileOwnership
 from iota2.io.series.scene_file import read_scene
-from iota2.io.tables.alignments import Alignment, read_alignments, unaligned_remarks
+from iota2.io.tables.alignments import Alignment, read_alignments
 from iota2.io.tables.polygon_losses import read_losses_csv
 from iota2.io.tables.recipes import read_recipe
-from iota2.io.tables.remark_lists import read_remarks
 from iota2.io.tables.vectors import read_vector
 from iota2.report.results.fused_models import FusedModels
 from iota2.report.results.fusion import NOT_AN_INTERVAL, FusionReport, fusion_results
@@ -46,7 +44,16 @@ from iota2.steps.blocks import COPY_SHAPE
 from iota2.steps.drawing import figures_module
 from iota2.steps.fused_runs import FusionParams, fusion_params
 from iota2.steps.learned_models import TRAINING_OPTIONS, LearnedModels, fused_models
-from iota2.steps.report_parts import changed_options, in_metres, quicklook, series_of, versions
+from iota2.steps.report_parts import (
+    NOTES,
+    alignment_tables,
+    changed_options,
+    in_metres,
+    input_notes,
+    quicklook,
+    series_of,
+    versions,
+)
 from iota2.steps.run_results import read_run_results
 
 
@@ -126,7 +133,7 @@ def run(job: JobContext[ReportParams]) -> None:
     )
     classes, learned, fates = found.classes, found.learned, found.fates
     scenes = [read_scene(path) for path in job.inp.all("scenes").values()]
-    notes = (*warnings(fates, classes.name), *_notes(job), *found.remarks)
+    notes = (*warnings(fates, classes.title), *input_notes(job.inp), *found.remarks)
     _write_results(job, found.text((*classes.warnings, *notes)), found.fusion, classes)
     write_json(job.out.metrics, found.metrics((*classes.warnings, *notes), _provenance(job, scenes, learned)))
     diagrams = _write_diagrams(job, found.reliability)
@@ -198,7 +205,7 @@ def _page(
         pixel_area=pixel_area,
         tiles=tuple(scene.tile for scene in scenes),
         series=series_of(scenes),
-        aligned=tuple(one for tile, path in _alignments(job) for one in _aligned_series(tile, path)),
+        aligned=tuple(one for tile, path in alignment_tables(job.inp) for one in _aligned_series(tile, path)),
         map=_map_picture(job, confusions, classes),
         pictures=(
             _confidence_picture(job, confusions),
@@ -270,27 +277,6 @@ def _map_pixels(path: Path, ownership: TileOwnership, classes: Nomenclature) -> 
             owned += sum(int(np.count_nonzero(where)) for where in ownership.of(block).values())
     counts[0] = owned - counts[1:].sum()
     return {code: int(counts[code]) for code in (0, *classes.codes) if counts[code]}
-
-
-def _notes(job: JobContext) -> tuple[str, ...]:
-    """Notes of the previous steps: ignored, repaired and doubtful images and reference data."""
-    scans = [remark for path in job.inp.all("scan_notes").values() for remark in read_remarks(path)]
-    unaligned_dates = [remark for tile, path in _alignments(job) for remark in unaligned_remarks(path, tile)]
-    values = [remark for path in job.inp.all("value_notes").values() for remark in read_remarks(path)]
-    segments = [remark for path in _optional(job, "segment_notes") for remark in read_remarks(path)]
-    return texts_of((*scans, *unaligned_dates, *values, *read_remarks(job.inp.reference_notes), *segments))
-
-
-def _optional(job: JobContext, name: str) -> list[Path]:
-    """Paths of an optional input; none if the run does not make it."""
-    return list(job.inp.all(name).values()) if name in job.inp else []
-
-
-def _alignments(job: JobContext) -> list[tuple[str, Path]]:
-    """Tiles with the alignment tables of their dates; empty without a reference image."""
-    if "alignments" not in job.inp:
-        return []
-    return [(key.tile, path) for key, path in job.inp.each("alignments")]
 
 
 def _aligned_series(tile: str, path: Path) -> Iterator[AlignedSeries]:
@@ -370,11 +356,7 @@ STEP = Step(
     over=(),
     needs={
         "scenes": layout.SCENE,
-        "scan_notes": layout.SCAN_NOTES,
-        "alignments": optional(layout.SHIFTS_TABLE),
-        "value_notes": layout.VALUE_NOTES,
-        "reference_notes": layout.REFERENCE_NOTES,
-        "segment_notes": optional(layout.SEGMENT_NOTES),
+        **NOTES,
         "classes": layout.CLASSES,
         "recipe": layout.LEARNED_RECIPE,
         "rates": layout.RATES,
