@@ -161,6 +161,16 @@ def test_isolated_patches_and_unlabelled_pixels_stay() -> None:
     assert (regularised(labels, 10) == labels).all()
 
 
+def test_patches_that_never_change_are_not_left_for_a_further_round() -> None:
+    labels = np.full((9, 9), 7, np.uint8)
+    labels[1:8, 1:8] = 0
+    labels[3, 3:5] = 14
+    labels[8, 8] = 28
+    groups = Groups.of({7: 1, 14: 1, 28: 2}, only=True)
+    assert not regularised_block(labels, 6, rounds=1, groups=groups).small.any()
+    assert regularised_block(labels, 6, rounds=1).labels[8, 8] == 7
+
+
 @pytest.mark.parametrize("shape", [(0, 0), (0, 3)])
 def test_an_empty_raster_stays_empty(shape: tuple[int, int]) -> None:
     assert regularised(np.zeros(shape, np.uint8), 5).shape == shape
