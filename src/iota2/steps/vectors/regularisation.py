@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -115,10 +115,10 @@ def run(job: JobContext[VectorMapParams]) -> None:
         codes = _copy_codes(source, fine, given.sea)
         levels = _class_levels(job.inp, given, codes)
         for unit in _first_units(given, levels):
-            regularise_raster(fine, fine, _scratch_profile(fine), unit, job.use)
+            regularise_raster(fine, fine, _profile_of(fine), unit, job.use)
         grid = _resample(fine, coarse, given.rssize)
         for unit in _last_units(given, levels, grid):
-            regularise_raster(coarse, coarse, _scratch_profile(coarse), unit, job.use)
+            regularise_raster(coarse, coarse, _profile_of(coarse), unit, job.use)
         _finish(coarse, job.out.map, levels.classes)
     finally:
         remove(fine)
@@ -175,7 +175,7 @@ def _copy_codes(source: Path, target: Path, sea: Sea | None) -> np.ndarray:
         grid, nodata = reader.geobox, 0 if reader.nodata is None else reader.nodata
         inland = None if sea is None else _inland_polygons(sea, crs_name(grid))
         small = reader.dtype == np.uint8 and (sea is None or sea.code <= np.iinfo(np.uint8).max)
-        profile = _profile(grid, "uint8" if small else "uint16")
+        profile = _scratch_profile(grid, "uint8" if small else "uint16")
         with RasterWriter(target, profile) as writer:
             for block in blocks("", grid, COPY_SHAPE):
                 values = reader.read_data(block.geobox, nodata)[0]
@@ -249,7 +249,7 @@ def _resample(source: Path, target: Path, metres: float) -> GeoBox:
         rows = first_pixels(int(reader.geobox.shape[0]), height, int(grid.shape[0]), high)
         cols = first_pixels(int(reader.geobox.shape[1]), width, int(grid.shape[1]), wide)
         shape = max(1, int(COPY_SHAPE[0] * height / high)), max(1, int(COPY_SHAPE[1] * width / wide))
-        with RasterWriter(target, _profile(grid, reader.dtype.name)) as writer:
+        with RasterWriter(target, _scratch_profile(grid, reader.dtype.name)) as writer:
             for block in blocks("", grid, shape):
                 labels = _resampled(reader, block, rows, cols)
                 if labels.any():
@@ -271,21 +271,21 @@ def _finish(source: Path, target: Path, classes: Nomenclature) -> None:
     """Write the final map, with colours and overviews."""
     with RasterReader(source) as reader:
         colours = colour_table(classes)
-        profile = replace(_profile(reader.geobox, classes.dtype), colours=colours, overviews="mode")
+        profile = RasterProfile(reader.geobox, classes.dtype, nodata=0, colours=colours, overviews="mode")
         with RasterWriter(target, profile) as writer:
             for block in blocks("", reader.geobox, COPY_SHAPE):
                 if (labels := reader.read(block.geobox)).any():
                     writer.write(block, labels.astype(classes.dtype))
 
 
-def _profile(grid: GeoBox, dtype: str) -> RasterProfile:
-    return RasterProfile(grid, dtype, nodata=0)
+def _scratch_profile(grid: GeoBox, dtype: str) -> RasterProfile:
+    return RasterProfile(grid, dtype, nodata=0, scratch=True)
 
 
-def _scratch_profile(path: Path) -> RasterProfile:
+def _profile_of(path: Path) -> RasterProfile:
     """The profile of an existing scratch file."""
     with RasterReader(path) as reader:
-        return _profile(reader.geobox, reader.dtype.name)
+        return _scratch_profile(reader.geobox, reader.dtype.name)
 
 
 # ---------------------------------------------------------------------------------------------------- plan
