@@ -81,7 +81,7 @@ def test_blocks_fit_the_memory(minimum: int) -> None:
     use = Resources(memory=1 << 30)
     shape, rounds, _ = passes_of((40_000, 50_000), MappingUnit(minimum, "unit"), use)
     side = shape[0] + 2 * halo_of(minimum, rounds)
-    assert side**2 * 26 <= use.memory
+    assert side**2 * 20 <= use.memory
     assert shape[0] >= 64
     assert passes_of((100, 100), MappingUnit(minimum, "unit"), use).shape == (100, 100)
 
@@ -93,7 +93,7 @@ def test_blocks_of_several_threads_share_the_memory() -> None:
         passes = passes_of(map_shape, unit, use)
         around = [side + 2 * halo_of(10, passes.rounds) for side in passes.shape]
         assert passes.threads == threads
-        assert threads * math.prod(around) * 26 <= use.memory
+        assert threads * math.prod(around) * 20 <= use.memory
         down, across = (math.ceil(length / side) for length, side in zip(map_shape, passes.shape, strict=True))
         assert down * across % threads == 0
 

@@ -19,17 +19,15 @@ from iota2.core.grid import Block, blocks, padded
 from iota2.errors import ConfigError
 from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
 
-_BYTES_PER_PIXEL = 26
-"""Memory per pixel of a block and its halo: labels, patches and their sizes."""
-_MAX_ROUNDS = 16
-"""Maximum number of rounds in one pass over the map; most maps need about 10."""
+_BYTES_PER_PIXEL = 20
+"""Memory per pixel of a block and its halo: labels, patches, their sizes, and lists of small patches."""
+_MAX_ROUNDS = 10
+"""Maximum number of rounds in one pass over the map: most maps need no more, and the halo grows with it."""
 _MIN_CORE_SHARE = 0.7
 """Minimum side of a block, as a share of the side with its halo, for several rounds in one pass."""
 _MIN_SIDE = 64
 """Minimum side of a block in pixels."""
-_USUAL_ROUNDS = 10
-"""Rounds that most maps need."""
-PASS_SECONDS = 0.6e-6
+PASS_SECONDS = 0.2e-6
 """Seconds per pixel, measured by ``make bench``."""
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -68,7 +66,7 @@ class Passes(NamedTuple):
         """Estimated time for a map of this shape, in units of the time of one pixel."""
         height, width = shape
         count = math.ceil(height / self.shape[0]) * math.ceil(width / self.shape[1])
-        halo, passes = halo_of(minimum, self.rounds), math.ceil(_USUAL_ROUNDS / self.rounds)
+        halo, passes = halo_of(minimum, self.rounds), math.ceil(_MAX_ROUNDS / self.rounds)
         pixels = min(height, self.shape[0] + 2 * halo) * min(width, self.shape[1] + 2 * halo)
         return passes * math.ceil(count / self.threads) * pixels
 

@@ -316,9 +316,9 @@ def check(config: Config, facts: Facts) -> Iterator[Finding]:
 
 def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of a job: the map is read and written in some passes, of which most are on larger pixels."""
-    pixels = facts.run.map_pixels
+    pixels, given = facts.run.map_pixels, config.simplification
     coarse = sum(facts.run.squares.values())
-    passes = 2.0 if config.simplification.umc1 else 0.0
+    passes = 0 if given.umc1 is None else 1 if given.nomenclature is None else 2
     seconds = pixels * (3 * READING_SECONDS + passes * PASS_SECONDS) + coarse * 2 * PASS_SECONDS
     code_bytes = 2 if facts.run.classes is None else facts.run.label_bytes
     return Cost(facts.allowed, seconds, 0.25 * coarse * code_bytes, float(2 * pixels * code_bytes))
