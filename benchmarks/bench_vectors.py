@@ -22,7 +22,7 @@ from iota2.compute.regularise import regularised
 from iota2.compute.scan_lines import pixel_runs
 from iota2.core.graph import Resources
 from iota2.io.rasters.files import RasterProfile, RasterWriter
-from iota2.steps.regular_passes import MappingUnit, regularise_raster
+from iota2.steps.regular_blocks import MappingUnit, regularise_raster
 
 GROUP = "polygons of a map"
 TRANSFORM = Affine(10, 0, 300_000, 0, -10, 4_900_020)

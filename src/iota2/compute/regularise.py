@@ -3,10 +3,12 @@
 A patch is a connected component of pixels with one label. The smallest patch, among several that of the lowest rank, is
 given the label with the longest common border, and so on, until all patches have the minimum size. Patches that have
 a lower key (size, rank) than all their neighbours can be changed at the same time with the same result: nothing that
-determines the new label of such a patch changes before its turn. In one such round, a pixel depends only on pixels at a
-distance below twice the minimum size, so that rasters of any size are processed block by block, with a halo.
+determines the new label of such a patch changes before its turn. This is a round. Patches only grow. They are found
+once; afterwards, a round visits only the small ones, and joins them to neighbours.
 
-Patches only grow. They are found once; afterwards, a round visits only the small ones, and joins them to neighbours.
+Rasters of any size are processed block by block, with a halo. Small patches at the sides of a block depend on pixels
+beyond it: they are open, and so are their small neighbours after one round, and so on. Open patches do not change. A
+large patch never becomes open, since it never changes. All other pixels of a block are as in the whole raster.
 
 Classes can have groups (``Groups``): neighbours of the group of a patch are then preferred, or the only ones.
 
@@ -35,6 +37,8 @@ _RULES = {False: _FIRST, True: _ONLY}
 _SIDES = np.array([(-1, 0), (0, -1), (0, 1), (1, 0)])
 _STEPS = {4: _SIDES, 8: np.concatenate([_SIDES, [(-1, -1), (-1, 1), (1, -1), (1, 1)]])}
 """Rows and columns (neighbour, 2) from a pixel to its neighbours, by their number."""
+Sides = tuple[bool, bool, bool, bool]
+"""Top, bottom, left and right."""
 Connectivity = Literal[4, 8]
 """Number of neighbours of a pixel in a patch: 4 (common edges), or 8 (also common corners)."""
 
@@ -59,16 +63,16 @@ class Groups:
 
 
 class Regularised(NamedTuple):
-    """Labels after some rounds."""
+    """Labels of a block."""
 
     labels: np.ndarray
     """(y, x) labels."""
-    small: np.ndarray
-    """(y, x) bool: pixels of patches below the minimum size that a further round may change."""
+    open: np.ndarray
+    """(y, x) bool: pixels whose labels depend on pixels beyond the block, and are not defined."""
 
 
 class _State(NamedTuple):
-    """Labels and patches between two rounds."""
+    """Labels and patches after a round."""
 
     labels: np.ndarray
     """(y, x) labels."""
@@ -77,7 +81,9 @@ class _State(NamedTuple):
     size: np.ndarray
     """(pixel,) int32: number of pixels of the patch that begins at the pixel."""
     marks: np.ndarray
-    """(pixel,) bool: False between two rounds."""
+    """(pixel,) bool: False after each round."""
+    open: np.ndarray
+    """(pixel,) bool: whether the patch that begins at the pixel, if it is small, is open."""
 
 
 class _Round(NamedTuple):
@@ -102,8 +108,7 @@ def regularised(
     label of a changed patch is that with the most contacts between a pixel of the patch and a neighbouring pixel; among
     several, the smallest. ``groups``: which neighbours count; all without groups.
     """
-    rounds = labels.size + 1
-    return regularised_block(labels, minimum, connectivity=connectivity, rounds=rounds, groups=groups).labels
+    return regularised_block(labels, minimum, connectivity=connectivity, groups=groups).labels
 
 
 def regularised_block(
@@ -111,34 +116,31 @@ def regularised_block(
     minimum: int,
     *,
     connectivity: Connectivity = 4,
-    rounds: int = 1,
     corner: tuple[int, int] = (0, 0),
+    sides: Sides = (False, False, False, False),
     groups: Groups | None = None,
 ) -> Regularised:
-    """A block of a raster after some rounds; its outer ``halo_of(minimum, rounds)`` pixels are not defined.
+    """A block of a raster as in the result for the raster, apart from pixels that are open.
 
     ``corner``: row and column of the block in the raster; they may be negative, with label 0 outside the raster.
+    ``sides``: those beyond which the raster continues.
     """
     if connectivity not in (4, 8):
         raise ValueError(f"the connectivity is {connectivity}; expected 4 or 8")
     out = labels.copy()
-    small = np.zeros(out.shape, np.bool_)
+    marks, is_open = np.zeros(out.size, np.bool_), np.zeros(out.size, np.bool_)
     numbers, rule = (np.zeros(_LABELS, np.uint16), _ANY) if groups is None else (groups.numbers, _RULES[groups.only])
     given = _Round(minimum, _STEPS[connectivity], corner, numbers, rule)
     first, size = patches_of(out, diagonal=connectivity == 8)
-    state = _State(out, first.reshape(-1), size, small.reshape(-1))
+    state = _State(out, first.reshape(-1), size, marks, is_open)
     left = _small_patches(state, minimum)
-    while len(left) and rounds > 0:
-        left = _next_round(state, left, given)
-        rounds -= 1
-    if len(left):
-        _mark_patches(state, left)
-    return Regularised(out, small)
-
-
-def halo_of(minimum: int, rounds: int) -> int:
-    """Pixels around a block that its result after some rounds, and its small patches, depend on."""
-    return (2 * rounds + 1) * minimum
+    _open_at_sides(state, minimum, sides)
+    while len(left):
+        opened = is_open[left]
+        _open_neighbours(state, left[opened], given)
+        left = _next_round(state, left[~opened], given)
+    _mark_open_pixels(state, minimum)
+    return Regularised(out, marks.reshape(out.shape))
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
@@ -172,7 +174,7 @@ def _small_patches(state: _State, minimum: int) -> np.ndarray:
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
 def _next_round(state: _State, left: np.ndarray, given: _Round) -> np.ndarray:
     """Change the patches whose keys are lower than those of all their neighbours, among those that are ``left``: the
-    first pixels of small patches. Returns those that are left after the round."""
+    first pixels of small patches. Returns those that are left after the round, also open ones."""
     _join_changed(state, _relabel(state, left, given), given.steps)
     count = 0
     for here in left:
@@ -190,7 +192,7 @@ def _relabel(state: _State, left: np.ndarray, given: _Round) -> np.ndarray:
     contacts, total = np.zeros(_LABELS, np.int64), 0
     # Labels change during the loop, but not those of pixels next to a patch that is yet to be changed in this round.
     for k in range(len(left)):
-        count = _collect(state, left[k], given, pixels[total:])
+        count = 0 if state.open[left[k]] else _collect(state, left[k], given, pixels[total:], lowest=True)
         if count > 0:
             patch = pixels[total : total + count]
             label = _new_label(labels, patch, given, contacts)
@@ -204,10 +206,10 @@ def _relabel(state: _State, left: np.ndarray, given: _Round) -> np.ndarray:
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _collect(state: _State, here: int, given: _Round, pixels: np.ndarray) -> int:
-    """Write the pixels of the patch that begins at ``here`` to ``pixels``; their number, or 0 if the key of a neighbour
-    with a label that counts is lower than that of the patch."""
-    labels, first, _, marks = state
+def _collect(state: _State, here: int, given: _Round, pixels: np.ndarray, lowest: bool) -> int:
+    """Write the pixels of the patch that begins at ``here`` to ``pixels``; their number, or 0 if it has to be the
+    ``lowest`` and the key of a neighbour with a label that counts is lower."""
+    labels, first, _, marks, _ = state
     height, width = labels.shape
     own = labels[here // width, here % width]
     pixels[0] = here
@@ -227,7 +229,7 @@ def _collect(state: _State, here: int, given: _Round, pixels: np.ndarray) -> int
                     marks[pixel] = True
                     pixels[count] = pixel
                     count += 1
-            elif _counts(labels[row, col], own, given) and _is_lower(state, other, here, given):
+            elif lowest and _counts(labels[row, col], own, given) and _is_lower(state, other, here, given):
                 lower = True
                 break
     for k in range(count):
@@ -248,7 +250,7 @@ def _is_lower(state: _State, other: int, here: int, given: _Round) -> bool:
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
 def _join_changed(state: _State, changed: np.ndarray, steps: np.ndarray) -> None:
     """Join changed pixels, with the patches to which they belong, to neighbouring patches of their new label."""
-    labels, first, size, _ = state
+    labels, first, size, _, _ = state
     height, width = labels.shape
     for pixel in changed:
         y, x = pixel // width, pixel % width
@@ -259,6 +261,7 @@ def _join_changed(state: _State, changed: np.ndarray, steps: np.ndarray) -> None
                 if one != other:
                     unite(first, one, other)
                     size[min(one, other)] += size[max(one, other)]
+                    state.open[min(one, other)] |= state.open[max(one, other)]
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
@@ -301,9 +304,38 @@ def _is_better(label: int, best: int, own: int, given: _Round, contacts: np.ndar
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _mark_patches(state: _State, left: np.ndarray) -> None:
-    """Mark the pixels of the patches that are ``left``, given by their first pixels."""
-    for here in left:
-        state.marks[here] = True
+def _open_at_sides(state: _State, minimum: int, sides: Sides) -> None:
+    """Open the small patches at these sides of the block."""
+    height, width = state.labels.shape
+    top, bottom, left, right = sides
+    for y in range(height):
+        for x in range(width):
+            if (top and y == 0) or (bottom and y == height - 1) or (left and x == 0) or (right and x == width - 1):
+                here = root_of(state.first, y * width + x)
+                state.open[here] = state.labels[y, x] != 0 and state.size[here] < minimum
+
+
+@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def _open_neighbours(state: _State, border: np.ndarray, given: _Round) -> None:
+    """Open the small neighbours, with labels that count, of patches that were opened in the round before."""
+    labels, first, size, _, is_open = state
+    height, width = labels.shape
+    pixels = np.empty(given.minimum, np.int32)
+    for here in border:
+        own = labels[here // width, here % width]
+        for i in range(_collect(state, here, given, pixels, lowest=False)):
+            y, x = pixels[i] // width, pixels[i] % width
+            for k in range(len(given.steps)):
+                row, col = y + given.steps[k, 0], x + given.steps[k, 1]
+                if 0 <= row < height and 0 <= col < width and labels[row, col] != 0:
+                    other = root_of(first, row * width + col)
+                    if size[other] < given.minimum and _counts(labels[row, col], own, given):
+                        is_open[other] = True
+
+
+@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def _mark_open_pixels(state: _State, minimum: int) -> None:
+    """Mark the pixels of open patches."""
     for pixel in range(len(state.marks)):
-        state.marks[pixel] = state.marks[root_of(state.first, pixel)]
+        here = root_of(state.first, pixel)
+        state.marks[pixel] = state.open[here] and state.size[here] < minimum

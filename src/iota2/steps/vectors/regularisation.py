@@ -35,7 +35,7 @@ from iota2.io.tables.vectors import read_vector
 from iota2.steps.blocks import COPY_SHAPE, WRITING_THREADS
 from iota2.steps.map_colours import colour_table, map_style
 from iota2.steps.map_rasters import MAP_RASTERS, map_rasters, run_of_map
-from iota2.steps.regular_passes import PASS_SECONDS, MappingUnit, regularise_raster
+from iota2.steps.regular_blocks import PASS_SECONDS, MappingUnit, regularise_raster
 
 _SEA_NAME, _SEA_COLOR = "Sea", (0, 60, 130)
 """Name and colour of the sea, if the classes have none with its code."""
