@@ -1,14 +1,16 @@
-"""Polygons of a cell of a map: outlines, simplification, smoothing; and a patch over many cells."""
+"""Regularisation of a map; polygons of a cell: outlines, simplification, smoothing; and a patch over many cells."""
 
 from __future__ import annotations
 
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import shapely
 from affine import Affine
+from odc.geo.geobox import GeoBox
 from scipy.ndimage import gaussian_filter
 
 from benchmarks.figures import Figures
@@ -18,6 +20,9 @@ from iota2.compute.geodesic import geodesic_areas
 from iota2.compute.polygon_statistics import PolygonSums
 from iota2.compute.regularise import regularised
 from iota2.compute.scan_lines import pixel_runs
+from iota2.core.graph import Resources
+from iota2.io.rasters.files import RasterProfile, RasterWriter
+from iota2.steps.regular_blocks import MappingUnit, regularise_raster
 
 GROUP = "polygons of a map"
 TRANSFORM = Affine(10, 0, 300_000, 0, -10, 4_900_020)
@@ -98,6 +103,25 @@ def bench_simplification_by_shapely(
     reference = f"{kind}: corners cut, simplified"
     name = f"{kind}: simplified by shapely"
     figures.add(GROUP, name, benchmark.stats.stats.data, pixels=CELL_PIXELS**2, reference=reference)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("kind", ["fields with speckle", "noise"])
+def bench_regularisation(
+    *, benchmark: Any, figures: Figures, rounds: int, tmp_path: Path, kind: str, threads: int
+) -> None:
+    """Removal of the patches below 10 pixels from a raster, with files, in blocks that take 32 MB for each thread."""
+    side, use = 3000, Resources(threads, memory=threads * (32 << 20))
+    grid = GeoBox((side, side), TRANSFORM, "EPSG:32631")
+    profile = RasterProfile(grid, "uint8", nodata=0, scratch=True)
+    labels = np.random.default_rng(0).integers(1, 7, (side, side), np.uint8) if kind == "noise" else fields(side)
+    with RasterWriter(tmp_path / "map.tif", profile) as writer:
+        writer.write_at(grid, labels)
+    unit, files = MappingUnit(10, "unit"), (tmp_path / "map.tif", tmp_path / "out.tif")
+    work = lambda: regularise_raster(*files, profile, unit, use)  # noqa: E731
+    benchmark.pedantic(work, rounds=rounds, iterations=1, warmup_rounds=1)
+    name, cores = f"regularisation of {kind}, threads: {threads}", 1 if figures.processor_time else threads
+    figures.add(GROUP, name, benchmark.stats.stats.data, pixels=side**2, cores=cores)
 
 
 def bench_dissolving(*, benchmark: Any, figures: Figures, rounds: int) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from iota2.compute.regularise import Groups, _rank, halo_of, regularised, regularised_block
+from iota2.compute.regularise import Groups, _rank, regularised, regularised_block
 
 SQUARE = {4: ndimage.generate_binary_structure(2, 1), 8: ndimage.generate_binary_structure(2, 2)}
 STEPS = {4: [(-1, 0), (0, -1), (0, 1), (1, 0)]}
@@ -94,28 +94,45 @@ def test_a_patch_prefers_a_neighbour_of_its_group_or_keeps_its_group() -> None:
     assert regularised(labels, 2, groups=pair)[1, 1] == 21
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=60)
 @given(
-    st.integers(0, 9999), st.integers(2, 4), st.integers(1, 3), st.tuples(st.integers(5, 50), st.integers(5, 50)),
-    st.sampled_from(RULES),
+    st.integers(0, 9999), st.integers(2, 12), st.tuples(st.integers(0, 40), st.integers(0, 40)),
+    st.tuples(st.integers(1, 40), st.integers(1, 40)), st.sampled_from(RULES),
 )  # fmt: skip
-def test_blocks_with_a_halo_equal_the_whole(
-    seed: int, minimum: int, rounds: int, block: tuple[int, int], rule: tuple[int, bool | None]
+def test_a_block_equals_the_whole_except_open_pixels(
+    seed: int,
+    minimum: int,
+    corner: tuple[int, int],
+    block: tuple[int, int],
+    rule: tuple[int, bool | None],
 ) -> None:
-    shape, (rows, cols), connectivity, groups = (50, 60), block, rule[0], GROUPS[rule[1]]
-    labels, halo = noisy(seed, shape, classes=4, missing=0.03), halo_of(minimum, rounds)
-    padded = np.pad(labels, halo)
-    expected = regularised_block(labels, minimum, rounds=rounds, connectivity=connectivity, groups=groups)
-    for top in range(0, shape[0], rows):
-        for left in range(0, shape[1], cols):
-            window = padded[top : top + rows + 2 * halo, left : left + cols + 2 * halo]
-            corner = top - halo, left - halo
-            found = regularised_block(
-                window, minimum, rounds=rounds, connectivity=connectivity, corner=corner, groups=groups
-            )
-            own = np.s_[top : top + rows, left : left + cols]
-            for part, whole in zip(found, expected, strict=True):
-                np.testing.assert_array_equal(part[halo:-halo, halo:-halo], whole[own])
+    shape, connectivity, groups = (50, 60), rule[0], GROUPS[rule[1]]
+    labels = noisy(seed, shape, classes=2 + seed % 3, missing=0.03)
+    whole = regularised(labels, minimum, connectivity=connectivity, groups=groups)
+    (top, left), (bottom, right) = corner, (min(corner[0] + block[0], 50), min(corner[1] + block[1], 60))
+    own, sides = np.s_[top:bottom, left:right], (top > 0, bottom < 50, left > 0, right < 60)
+    found = regularised_block(
+        labels[own], minimum, connectivity=connectivity, corner=corner, sides=sides, groups=groups
+    )
+    np.testing.assert_array_equal(found.labels[~found.open], whole[own][~found.open])
+    assert not found.open[labels[own] == 0].any()
+
+
+@pytest.mark.parametrize("minimum", [3, 10, 100])
+def test_few_pixels_near_the_sides_of_a_block_are_open(minimum: int) -> None:
+    labels, halo = noisy(1, (400, 400), classes=5, missing=0), int(16 * minimum**0.5)
+    found = regularised_block(labels, minimum, sides=(True, True, False, True))
+    assert all(side.any() for side in (found.open[0], found.open[-1], found.open[:, -1]))
+    assert not found.open[halo:-halo, :-halo].any()
+    assert not regularised_block(labels, minimum).open.any()
+
+
+def test_a_large_patch_at_a_side_is_not_open() -> None:
+    labels = np.full((6, 6), 7, np.uint8)
+    labels[2, 2], labels[0, 4] = 14, 21
+    found = regularised_block(labels, 3, sides=(True, True, True, True))
+    np.testing.assert_array_equal(np.argwhere(found.open), [[0, 4]])
+    assert found.labels[2, 2] == 7
 
 
 @pytest.mark.parametrize("connectivity", [4, 8])
@@ -125,20 +142,6 @@ def test_no_small_patch_remains_unless_it_is_isolated(connectivity: int) -> None
     for patch in patches(found, connectivity):
         assert len(patch) >= 9 or not contacts(found, patch, connectivity)
     np.testing.assert_array_equal(found == 0, labels == 0)
-
-
-def test_rounds_until_no_patch_is_small_equal_the_whole() -> None:
-    labels = noisy(2, (150, 150))
-    state, used = regularised_block(labels, 6, rounds=1), 1
-    while state.small.any():
-        state, used = regularised_block(state.labels, 6, rounds=1), used + 1
-    np.testing.assert_array_equal(state.labels, regularised(labels, 6))
-    assert 1 < used < 40
-
-
-def test_a_checkerboard_needs_few_rounds() -> None:
-    labels = (np.indices((100, 100)).sum(axis=0) % 2 + 1).astype(np.uint8)
-    assert not regularised_block(labels, 5, rounds=20).small.any()
 
 
 def test_the_longest_border_decides_and_ties_go_to_the_smallest_code() -> None:
@@ -159,6 +162,13 @@ def test_isolated_patches_and_unlabelled_pixels_stay() -> None:
     labels = np.zeros((5, 5), np.uint8)
     labels[2, 2] = 4
     assert (regularised(labels, 10) == labels).all()
+
+
+def test_patches_without_neighbours_that_count_are_not_open() -> None:
+    labels = np.full((9, 9), 7, np.uint8)
+    labels[1:8, 1:8] = 0
+    labels[3, 3:5] = 14
+    assert not regularised_block(labels, 6, sides=(True, True, True, True)).open.any()
 
 
 @pytest.mark.parametrize("shape", [(0, 0), (0, 3)])

@@ -64,6 +64,18 @@ def test_bytes_do_not_depend_on_shape_or_order_of_blocks(tmp_path: Path, overvie
         np.testing.assert_array_equal(file.read(), values.reshape(count, *GRID.shape))
 
 
+def test_a_scratch_file_has_the_pixels_without_compression_and_replaces_the_file_that_is_read(tmp_path: Path) -> None:
+    path, profile = tmp_path / "scratch.tif", RasterProfile(GRID, "uint8", nodata=0, scratch=True)
+    write(path, labels(0), profile, (100, 700))
+    with RasterReader(path) as reader, RasterWriter(path, profile) as writer:
+        for block in blocks("T", GRID, (100, 700)):
+            writer.write(block, reader.read(block.geobox) + np.uint8(1))
+    with rasterio.open(path) as file:
+        assert file.compression is None
+        np.testing.assert_array_equal(file.read(1), labels(0) + 1)
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_raster_has_all_properties_of_its_profile(tmp_path: Path) -> None:
     profile = RasterProfile(
         GRID,

@@ -98,7 +98,7 @@ def expected(labels: np.ndarray, groups: Mapping[int, int] | None) -> np.ndarray
     return regularised(labels, 5, groups=Groups.of(groups, only=False) if groups else None)
 
 
-@pytest.mark.parametrize("use", [Resources(), Resources(block_shape=(17, 40)), Resources(block_shape=(90, 33))])
+@pytest.mark.parametrize("use", [Resources(), Resources(block_shape=(17, 40)), Resources(3, block_shape=(90, 33))])
 def test_the_map_is_regularised_by_groups_and_resampled_for_any_blocks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, use: Resources
 ) -> None:

@@ -22,7 +22,7 @@ def patches_of(labels: np.ndarray, *, diagonal: bool = False) -> Patches:
 
     Pixels without label (0) are patches of their own.
     """
-    first = np.arange(labels.size, dtype=np.int32).reshape(labels.shape)
+    first = np.empty(labels.shape, np.int32)
     size = np.zeros(labels.size, np.int32)
     _join(labels, diagonal, first.reshape(-1), size)
     return Patches(first, size)
@@ -49,23 +49,25 @@ def root_of(parent: np.ndarray, element: int) -> int:
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
 def _join(labels: np.ndarray, diagonal: bool, parent: np.ndarray, size: np.ndarray) -> None:
-    """Write the first pixel of the patch of each pixel to ``parent``, which contains the positions of the pixels, and
-    the number of pixels of each patch to ``size``, which contains zeros."""
+    """Write the first pixel of the patch of each pixel to ``parent``, and the number of pixels of each patch to
+    ``size``, which contains zeros."""
     height, width = labels.shape
     for y in range(height):
         for x in range(width):
-            label = labels[y, x]
+            here, label = y * width + x, labels[y, x]
+            parent[here] = here
             if label == 0:
                 continue
-            here = y * width + x
-            if x > 0 and labels[y, x - 1] == label:
-                unite(parent, here - 1, here)
-            if y > 0:
-                if labels[y - 1, x] == label:
-                    unite(parent, here - width, here)
-                if diagonal and x > 0 and labels[y - 1, x - 1] == label:
+            left, above = x > 0 and labels[y, x - 1] == label, y > 0 and labels[y - 1, x] == label
+            if left:
+                parent[here] = parent[here - 1]
+            # Neighbours that are already joined, since they are neighbours of each other, are left out.
+            if above and not (left and labels[y - 1, x - 1] == label):
+                unite(parent, here - width, here)
+            elif diagonal and not above and y > 0:
+                if x > 0 and not left and labels[y - 1, x - 1] == label:
                     unite(parent, here - width - 1, here)
-                if diagonal and x + 1 < width and labels[y - 1, x + 1] == label:
+                if x + 1 < width and labels[y - 1, x + 1] == label:
                     unite(parent, here - width + 1, here)
     for here in range(height * width):
         parent[here] = parent[parent[here]]

@@ -54,6 +54,8 @@ class RasterProfile:
     overviews: Literal["mode", "nearest", "average", "none"] = "none"
     quick: bool = False
     """Compression at the lowest level: for floats nearly as small, and written in half the time."""
+    scratch: bool = False
+    """A file for its job alone: not compressed, without overviews, and its bytes depend on the order of the blocks."""
 
     @property
     def pixel_bytes(self) -> int:
@@ -68,7 +70,7 @@ class RasterWriter:
     and copied in a fixed order at the end. Pixels that are not written are nodata, or 0 without a nodata value.
 
     The file gets its final name only when the body of the context succeeds. During the copy, both files need disk
-    space; the scratch file is not compressed.
+    space; the scratch file is not compressed. If the profile is that of a scratch file, there is no copy.
     """
 
     def __init__(self, path: str | Path, profile: RasterProfile) -> None:
@@ -137,6 +139,9 @@ class RasterWriter:
         factors = _overview_factors(self.profile.geobox) if self.profile.overviews != "none" else []
         with without_sidecars():
             file.close()
+            if keep and self.profile.scratch:
+                self._scratch.replace(self.path)
+                return
             if keep and factors:  # the file is opened again, since GDAL does not see a colour table just written
                 with rasterio.open(self._scratch, "r+") as scratch:
                     scratch.build_overviews(factors, Resampling[self.profile.overviews])

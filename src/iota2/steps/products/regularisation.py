@@ -16,7 +16,7 @@ from iota2.io.tables.classes import read_classes
 from iota2.steps.blocks import WRITING_THREADS
 from iota2.steps.fused_runs import undecided_by_user_name
 from iota2.steps.map_colours import colour_table, map_style
-from iota2.steps.regular_passes import PASS_SECONDS, MappingUnit, passes_of, regularise_raster
+from iota2.steps.regular_blocks import PASS_SECONDS, MappingUnit, block_plan, regularise_raster
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
 def block_shape(config: Config, facts: Facts, tile: str, use: Resources) -> tuple[int, int]:
     """Rows and columns of the blocks of a square map of all tiles."""
     side = math.isqrt(facts.all_pixels)
-    return passes_of((side, side), params(config).unit, use).shape
+    return block_plan((side, side), params(config).unit, use).shape
 
 
 STEP = Step(

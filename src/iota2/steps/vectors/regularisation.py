@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +37,7 @@ from iota2.io.tables.vectors import read_vector
 from iota2.steps.blocks import COPY_SHAPE, WRITING_THREADS
 from iota2.steps.map_colours import colour_table, map_style
 from iota2.steps.map_rasters import MAP_RASTERS, map_rasters, run_of_map
-from iota2.steps.regular_passes import PASS_SECONDS, MappingUnit, regularise_raster
+from iota2.steps.regular_blocks import PASS_SECONDS, MappingUnit, regularise_raster
 
 _SEA_NAME, _SEA_COLOR = "Sea", (0, 60, 130)
 """Name and colour of the sea, if the classes have none with its code."""
@@ -118,10 +118,10 @@ def run(job: JobContext[VectorMapParams]) -> None:
         codes = _copy_codes(source, fine, given.sea)
         levels = _class_levels(job.inp, given, codes)
         for unit in _first_units(given, levels):
-            regularise_raster(fine, fine, _scratch_profile(fine), unit, job.use)
+            regularise_raster(fine, fine, _profile_of(fine), unit, job.use)
         grid = _resample(fine, coarse, given.rssize)
         for unit in _last_units(given, levels, grid):
-            regularise_raster(coarse, coarse, _scratch_profile(coarse), unit, job.use)
+            regularise_raster(coarse, coarse, _profile_of(coarse), unit, job.use)
         _finish(coarse, job.out.map, levels.classes)
     finally:
         remove(fine)
@@ -208,7 +208,7 @@ def _copy_codes(source: Path, target: Path, sea: Sea | None) -> np.ndarray:
             raise InputError(f"{source}: pixels are {reader.dtype}; expected class codes, which are whole numbers")
         inland = None if sea is None else _inland_polygons(sea, crs_name(grid))
         small = reader.dtype == np.uint8 and (sea is None or sea.code <= np.iinfo(np.uint8).max)
-        profile = _profile(grid, "uint8" if small else "uint16")
+        profile = _scratch_profile(grid, "uint8" if small else "uint16")
         with RasterWriter(target, profile) as writer:
             for block in blocks("", grid, COPY_SHAPE):
                 values = read_values(reader, block.geobox)
@@ -272,7 +272,7 @@ def _resample(source: Path, target: Path, metres: float) -> GeoBox:
         rows = first_pixels(int(reader.geobox.shape[0]), height, int(grid.shape[0]), high)
         cols = first_pixels(int(reader.geobox.shape[1]), width, int(grid.shape[1]), wide)
         shape = max(1, int(COPY_SHAPE[0] * height / high)), max(1, int(COPY_SHAPE[1] * width / wide))
-        with RasterWriter(target, _profile(grid, reader.dtype.name)) as writer:
+        with RasterWriter(target, _scratch_profile(grid, reader.dtype.name)) as writer:
             for block in blocks("", grid, shape):
                 labels = _resampled(reader, block, rows, cols)
                 if labels.any():
@@ -294,21 +294,21 @@ def _finish(source: Path, target: Path, classes: Nomenclature) -> None:
     """Write the final map, with colours and overviews."""
     with RasterReader(source) as reader:
         colours = colour_table(classes)
-        profile = replace(_profile(reader.geobox, classes.dtype), colours=colours, overviews="mode")
+        profile = RasterProfile(reader.geobox, classes.dtype, nodata=0, colours=colours, overviews="mode")
         with RasterWriter(target, profile) as writer:
             for block in blocks("", reader.geobox, COPY_SHAPE):
                 if (labels := reader.read(block.geobox)).any():
                     writer.write(block, labels.astype(classes.dtype))
 
 
-def _profile(grid: GeoBox, dtype: str) -> RasterProfile:
-    return RasterProfile(grid, dtype, nodata=0)
+def _scratch_profile(grid: GeoBox, dtype: str) -> RasterProfile:
+    return RasterProfile(grid, dtype, nodata=0, scratch=True)
 
 
-def _scratch_profile(path: Path) -> RasterProfile:
+def _profile_of(path: Path) -> RasterProfile:
     """The profile of an existing scratch file."""
     with RasterReader(path) as reader:
-        return _profile(reader.geobox, reader.dtype.name)
+        return _scratch_profile(reader.geobox, reader.dtype.name)
 
 
 # ---------------------------------------------------------------------------------------------------- plan
@@ -356,9 +356,9 @@ def _class_remarks(config: Config, given: VectorMapParams, facts: Facts) -> Iter
 
 def cost(config: Config, facts: JobFacts) -> Cost:
     """Cost of a job: the map is read and written in some passes, of which most are on larger pixels."""
-    pixels = facts.run.map_pixels
+    pixels, given = facts.run.map_pixels, config.simplification
     coarse = sum(facts.run.squares.values())
-    passes = 2.0 if config.simplification.umc1 else 0.0
+    passes = 0 if given.umc1 is None else 1 if given.nomenclature is None else 2
     seconds = pixels * (3 * READING_SECONDS + passes * PASS_SECONDS) + coarse * 2 * PASS_SECONDS
     code_bytes = 2 if facts.run.classes is None else facts.run.label_bytes
     return Cost(facts.allowed, seconds, 0.25 * coarse * code_bytes, float(2 * pixels * code_bytes))
