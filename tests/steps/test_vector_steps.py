@@ -29,9 +29,11 @@ from iota2.io.rasters.map_source import map_source_text
 from iota2.io.rasters.map_squares import Square, cell_pixels, squares_of, squares_text
 from iota2.io.rasters.regular_grid import regular_grid, unit_pixels
 from iota2.io.tables.class_levels import read_class_levels
+from iota2.steps.inland_water import Sea
+from iota2.steps.polygon_classes import ClassSources
 from iota2.steps.vectors import joining, lines, polygons, regularisation
 from iota2.steps.vectors.lines import LineParams
-from iota2.steps.vectors.regularisation import Sea, VectorMapParams
+from iota2.steps.vectors.regularisation import VectorMapParams
 from tests.steps.helpers import read_raster, run, several, write_raster
 
 GRID = GeoBox((90, 121), Affine(10, 0, 300_000, 0, -10, 4_900_000), "EPSG:32631")
@@ -103,7 +105,7 @@ def test_the_map_is_regularised_by_groups_and_resampled_for_any_blocks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, use: Resources
 ) -> None:
     monkeypatch.setattr(regularisation, "COPY_SHAPE", use.block_shape or (1024, 2048))
-    given = VectorMapParams(4, 3, 20, 2000, 0, nomenclature=nomenclature(tmp_path))
+    given = VectorMapParams(4, 3, 20, 2000, 0, classes=ClassSources(nomenclature=nomenclature(tmp_path)))
     found = regular(tmp_path, noisy(), given, use=use)
     np.testing.assert_array_equal(found, expected(noisy(), GROUPS))
     assert found.shape == (45, 61)
@@ -171,11 +173,11 @@ def test_all_values_that_are_no_codes_are_named(tmp_path: Path, monkeypatch: pyt
 def test_classes_have_the_names_or_the_colours_of_one_file(tmp_path: Path) -> None:
     (tmp_path / "names.txt").write_text("a:1\nb:2\nc:3\nd:4\n", encoding="utf-8")
     (tmp_path / "colors.txt").write_text("".join(f"{code} {code} 0 0\n" for code in range(1, 5)), encoding="utf-8")
-    regular(tmp_path, noisy(), replace(GIVEN, names=tmp_path / "names.txt"))
+    regular(tmp_path, noisy(), replace(GIVEN, classes=ClassSources(names=tmp_path / "names.txt")))
     found = read_class_levels(tmp_path / "classes.json").classes
     assert found.names == ("a", "b", "c", "d")
     assert found.colors == unnamed_classes([1, 2, 3, 4]).colors
-    regular(tmp_path, noisy(), replace(GIVEN, colors=tmp_path / "colors.txt"))
+    regular(tmp_path, noisy(), replace(GIVEN, classes=ClassSources(colors=tmp_path / "colors.txt")))
     levels = read_class_levels(tmp_path / "classes.json")
     assert levels.classes.names == ("1", "2", "3", "4")
     assert levels.aliases == ("class_1", "class_2", "class_3", "class_4")
@@ -184,7 +186,9 @@ def test_classes_have_the_names_or_the_colours_of_one_file(tmp_path: Path) -> No
 
 def test_a_map_without_classes_needs_no_names(tmp_path: Path) -> None:
     (tmp_path / "names.txt").write_text("a:1\n", encoding="utf-8")
-    assert not regular(tmp_path, np.zeros(GRID.shape, np.uint8), replace(GIVEN, names=tmp_path / "names.txt")).any()
+    assert not regular(
+        tmp_path, np.zeros(GRID.shape, np.uint8), replace(GIVEN, classes=ClassSources(names=tmp_path / "names.txt"))
+    ).any()
 
 
 def test_lines_are_drawn_with_ten_metres_in_map_units_by_default() -> None:
@@ -200,7 +204,7 @@ def test_lines_are_drawn_with_ten_metres_in_map_units_by_default() -> None:
 def test_codes_that_are_no_classes_are_refused(tmp_path: Path) -> None:
     labels = noisy()
     labels[5, 5:7] = 8, 7
-    given = VectorMapParams(4, 3, 20, 2000, 0, nomenclature=nomenclature(tmp_path))
+    given = VectorMapParams(4, 3, 20, 2000, 0, classes=ClassSources(nomenclature=nomenclature(tmp_path)))
     with pytest.raises(InputError, match="the map has pixels of the codes 7, 8, which are no classes of"):
         regular(tmp_path, labels, given)
 
@@ -210,9 +214,8 @@ def test_water_outside_the_polygons_of_inland_water_is_the_sea(tmp_path: Path, l
     lake = shapely.box(300_000 + 100, 4_900_000 - 600, 300_000 + 505, 4_900_000 - 100)
     frame = gpd.GeoDataFrame(geometry=[lake], crs="EPSG:32631").to_crs("EPSG:4326")
     frame.to_file(tmp_path / "inland.gpkg")
-    given = VectorMapParams(
-        None, None, 10, 0, 0, Sea(tmp_path / "inland.gpkg", "", 3, 9), nomenclature(tmp_path) if levels else None
-    )
+    classes = ClassSources(nomenclature(tmp_path) if levels else None, sea=9)
+    given = VectorMapParams(None, None, 10, 0, 0, Sea(tmp_path / "inland.gpkg", "", 3, 9), classes)
     found = regular(tmp_path, noisy(), given)
     inside = np.zeros(found.shape, bool)
     inside[10:60, 10:50] = True

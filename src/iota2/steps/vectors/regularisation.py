@@ -1,58 +1,40 @@
-"""Step: the map before it becomes polygons, resampled and without small patches."""
+"""Step: the regularised map, which becomes polygons."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import shapely
 from odc.geo.geobox import GeoBox
 
 from iota2 import layout
-from iota2.compute.majority import first_pixels, most_frequent
 from iota2.compute.regularise import Groups
-from iota2.config.class_levels import read_levels
 from iota2.config.options.schema import Config
-from iota2.core.class_levels import ClassLevels, named_classes, single_level, unnamed_classes
+from iota2.core.class_levels import ClassLevels
 from iota2.core.cost import READING_SECONDS, Cost, Facts, JobFacts
 from iota2.core.graph import Finding, JobContext, Paths, Step, optional
-from iota2.core.grid import Block, block_of, blocks, crs_name, resolution
+from iota2.core.grid import blocks, crs_name
 from iota2.core.nomenclature import Nomenclature
-from iota2.core.remarks import Remark
-from iota2.core.words import some
 from iota2.errors import ConfigError, InputError, InputProblems, UserError
 from iota2.io.files.atomic import remove, temporary_path, write_text
-from iota2.io.files.crs import to_crs
 from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
 from iota2.io.rasters.map_codes import MAX_WRONG, read_values, wrong_values, wrong_values_text
-from iota2.io.rasters.rasterize import rasterize
-from iota2.io.rasters.regular_grid import regular_grid, unit_pixels
+from iota2.io.rasters.regular_grid import unit_pixels
 from iota2.io.tables.class_levels import write_class_levels
-from iota2.io.tables.classes import read_classes, read_colors, read_names
-from iota2.io.tables.reference import not_polygons
-from iota2.io.tables.vector_source import vector_source, with_choice
-from iota2.io.tables.vectors import read_vector
+from iota2.io.tables.classes import read_classes
+from iota2.io.tables.vector_source import vector_source
 from iota2.steps.blocks import COPY_SHAPE, WRITING_THREADS
+from iota2.steps.inland_water import Sea, inland_polygons, mark_sea
 from iota2.steps.map_colours import colour_table, map_style
 from iota2.steps.map_rasters import MAP_RASTERS, map_rasters, run_of_map
+from iota2.steps.map_resampling import resample_labels, scratch_profile
+from iota2.steps.polygon_classes import ClassSources, class_remarks, levels_of, missing_classes
 from iota2.steps.regular_blocks import PASS_SECONDS, MappingUnit, regularise_raster
 
-_SEA_NAME, _SEA_COLOR = "Sea", (0, 60, 130)
-"""Name and colour of the sea, if the classes have none with its code."""
 _NOMENCLATURE = ("simplification", "nomenclature")
 _OPTIONS = ("umc1", "umc2", "rssize", "mmu", "seed")
-
-
-@dataclass(frozen=True)
-class Sea:
-    """How water outside the polygons of inland water is found."""
-
-    inland: Path
-    layer: str
-    water: int
-    code: int
 
 
 @dataclass(frozen=True)
@@ -65,22 +47,20 @@ class VectorMapParams:
     mmu: float
     seed: int
     sea: Sea | None = None
-    nomenclature: Path | None = None
-    names: Path | None = None
-    colors: Path | None = None
-    """Files of names and colours, read without ``nomenclature`` if the run has no classes."""
+    classes: ClassSources = field(default_factory=ClassSources)
 
     def by_user_name(self) -> Mapping[str, object]:
         """The parameters by option name of the configuration."""
         sea = self.sea or Sea(Path(), "", 0, 0)
         return {
-            **{f"simplification.{name}": getattr(self, name) for name in (*_OPTIONS, "nomenclature")},
+            **{f"simplification.{name}": getattr(self, name) for name in _OPTIONS},
+            "simplification.nomenclature": self.classes.nomenclature,
             "simplification.inland": self.sea and sea.inland,
             "simplification.inland (layer)": sea.layer,
             "simplification.water_class": sea.water,
             "simplification.sea_class": sea.code,
-            "chain.nomenclature_path": self.names,
-            "chain.color_table": self.colors,
+            "chain.nomenclature_path": self.classes.names,
+            "chain.color_table": self.classes.colors,
         }
 
 
@@ -92,17 +72,10 @@ def params(config: Config) -> VectorMapParams:
         source = vector_source(given.inland)
         assert given.water_class is not None, "required by a rule"
         sea = Sea(source.file, source.choice, given.water_class, given.sea_class)
-    named = given.nomenclature is None and given.classification is not None
-    return VectorMapParams(
-        given.umc1,
-        given.umc2,
-        given.rssize,
-        given.mmu,
-        run_of_map(config),
-        sea,
-        given.nomenclature,
-        *((chain.nomenclature_path, chain.color_table) if named else (None, None)),
-    )
+    of_files = given.nomenclature is None and given.classification is not None
+    names, colors = (chain.nomenclature_path, chain.color_table) if of_files else (None, None)
+    classes = ClassSources(given.nomenclature, names, colors, None if sea is None else sea.code)
+    return VectorMapParams(given.umc1, given.umc2, given.rssize, given.mmu, run_of_map(config), sea, classes)
 
 
 def run(job: JobContext[VectorMapParams]) -> None:
@@ -116,10 +89,10 @@ def run(job: JobContext[VectorMapParams]) -> None:
     fine, coarse = (temporary_path(job.out.map, "scratch") for _ in range(2))
     try:
         codes = _copy_codes(source, fine, given.sea)
-        levels = _class_levels(job.inp, given, codes)
+        levels = _class_levels(job.inp, given.classes, codes.tolist())
         for unit in _first_units(given, levels):
             regularise_raster(fine, fine, _profile_of(fine), unit, job.use)
-        grid = _resample(fine, coarse, given.rssize)
+        grid = resample_labels(fine, coarse, given.rssize)
         for unit in _last_units(given, levels, grid):
             regularise_raster(coarse, coarse, _profile_of(coarse), unit, job.use)
         _finish(coarse, job.out.map, levels.classes)
@@ -130,69 +103,12 @@ def run(job: JobContext[VectorMapParams]) -> None:
     write_text(job.out.style, map_style(levels.classes))
 
 
-# ---------------------------------------------------------------------------------------------------- classes
-
-
-def _class_levels(inp: Paths, given: VectorMapParams, codes: np.ndarray) -> ClassLevels:
+def _class_levels(inp: Paths, given: ClassSources, codes: Sequence[int]) -> ClassLevels:
     """The classes of the map. ``codes``: those in the map; InputError if some of them are no classes."""
-    levels, source = _levels_of(given, codes.tolist(), read_classes(inp.classes) if "classes" in inp else None)
-    if text := _missing_classes(codes.tolist(), levels, source):
+    levels, source = levels_of(given, codes, read_classes(inp.classes) if "classes" in inp else None)
+    if text := missing_classes(codes, levels, source):
         raise InputError.about(_NOMENCLATURE, text)
     return levels
-
-
-def _levels_of(given: VectorMapParams, codes: Sequence[int], of_run: Nomenclature | None) -> tuple[ClassLevels, str]:
-    """The classes of the nomenclature, the files of names and colours, or the run, else of the codes without names; and
-    their origin, for messages.
-
-    ``codes``: those in the map. InputError if they are not in the files of names and colours; ConfigError for an
-    invalid nomenclature.
-    """
-    on_land = [code for code in codes if given.sea is None or code != given.sea.code]
-    if given.nomenclature is not None:
-        return read_levels(given.nomenclature), str(given.nomenclature)
-    if given.names is not None or given.colors is not None:
-        classes, source = _named(given, on_land), str(given.names or given.colors)
-    elif of_run is not None:
-        classes, source = of_run, "the run"
-    else:
-        classes, source = unnamed_classes(on_land), "the map"
-    if given.sea is not None and given.sea.code not in classes.codes:
-        classes = _with_sea(classes, given.sea.code)
-    return single_level(classes), source
-
-
-def _missing_classes(codes: Sequence[int], levels: ClassLevels, source: str, found: str = "the map has pixels") -> str:
-    """A problem if some of the codes that were ``found`` are no classes; else empty."""
-    missing = [str(code) for code in codes if code not in levels.classes.codes]
-    if not missing:
-        return ""
-    text = f"{found} of the codes {some(missing, 20)}, which are no classes of {source}"
-    return f"{text}. Add them, or give another nomenclature"
-
-
-def _named(given: VectorMapParams, codes: Sequence[int]) -> Nomenclature:
-    """The classes of these codes with names and colours of the files that are given; without codes, of no class."""
-    names = None if given.names is None else read_names(given.names)
-    colors = None if given.colors is None else read_colors(given.colors)
-    found = (("nomenclature_path", names), ("color_table", colors))
-    problems = [(("chain", key), text) for key, listing in found for text in (listing.problems if listing else ())]
-    if problems and not codes:
-        raise InputProblems(problems)
-    return named_classes(codes, names, colors, origin="the map") if codes else unnamed_classes(())
-
-
-def _with_sea(classes: Nomenclature, code: int) -> Nomenclature:
-    """The classes and the sea, in the order of their codes."""
-    rows = sorted(
-        [*zip(classes.codes, classes.names, classes.colors, strict=True), (code, _SEA_NAME, _SEA_COLOR)],
-        key=lambda row: row[0],
-    )
-    codes, names, colors = zip(*rows, strict=True)
-    return Nomenclature(codes, names, colors, codes)
-
-
-# ---------------------------------------------------------------------------------------------------- pixels
 
 
 def _copy_codes(source: Path, target: Path, sea: Sea | None) -> np.ndarray:
@@ -206,9 +122,9 @@ def _copy_codes(source: Path, target: Path, sea: Sea | None) -> np.ndarray:
         grid = reader.geobox
         if reader.dtype.kind not in "iu":
             raise InputError(f"{source}: pixels are {reader.dtype}; expected class codes, which are whole numbers")
-        inland = None if sea is None else _inland_polygons(sea, crs_name(grid))
+        inland = None if sea is None else inland_polygons(sea, crs_name(grid))
         small = reader.dtype == np.uint8 and (sea is None or sea.code <= np.iinfo(np.uint8).max)
-        profile = _scratch_profile(grid, "uint8" if small else "uint16")
+        profile = scratch_profile(grid, "uint8" if small else "uint16")
         with RasterWriter(target, profile) as writer:
             for block in blocks("", grid, COPY_SHAPE):
                 values = read_values(reader, block.geobox)
@@ -217,33 +133,13 @@ def _copy_codes(source: Path, target: Path, sea: Sea | None) -> np.ndarray:
                     break
                 labels = values.astype(profile.dtype)
                 if sea is not None and inland is not None:
-                    _mark_sea(labels, block.geobox, inland, sea)
+                    mark_sea(labels, block.geobox, inland, sea)
                 found.update(np.unique(labels).tolist())
                 if labels.any():
                     writer.write(block, labels)
         if wrong:
             raise InputError(f"{source}: {wrong_values_text(wrong, reader.nodata)}")
     return np.array(sorted(found - {0}), np.int64)
-
-
-def _inland_polygons(sea: Sea, crs: str) -> np.ndarray:
-    """The polygons of inland water in the CRS of the map; InputError for other geometries."""
-    path = with_choice(sea.inland, sea.layer)
-    table = read_vector(path, columns=[])
-    if problems := not_polygons(table.geometry):
-        raise InputError("\n".join([f"{path}: cannot be used as inland water", *problems]))
-    moved = to_crs(table, crs).geometry.to_numpy()
-    parts: np.ndarray = shapely.get_parts(moved[~(shapely.is_missing(moved) | shapely.is_empty(moved))])
-    return parts[np.isfinite(shapely.bounds(parts)).all(axis=1)]
-
-
-def _mark_sea(labels: np.ndarray, geobox: GeoBox, inland: np.ndarray, sea: Sea) -> None:
-    """Replace water outside the polygons of inland water by the code of the sea."""
-    water = labels == sea.water
-    if water.any():
-        near = inland[shapely.intersects(inland, shapely.box(*geobox.boundingbox.bbox))]
-        inside = rasterize(((polygon, 1) for polygon in near), geobox, np.uint8)
-        labels[water & (inside == 0)] = sea.code
 
 
 def _first_units(given: VectorMapParams, levels: ClassLevels) -> Iterator[MappingUnit]:
@@ -264,32 +160,6 @@ def _last_units(given: VectorMapParams, levels: ClassLevels, grid: GeoBox) -> It
         yield MappingUnit(pixels, "simplification.mmu", Groups.of(levels.group_numbers, only=False))
 
 
-def _resample(source: Path, target: Path, metres: float) -> GeoBox:
-    """Write the map with larger pixels, each of the most frequent class; returns its grid."""
-    with RasterReader(source) as reader:
-        grid = regular_grid(reader.geobox, metres)
-        (width, height), (wide, high) = resolution(reader.geobox), resolution(grid)
-        rows = first_pixels(int(reader.geobox.shape[0]), height, int(grid.shape[0]), high)
-        cols = first_pixels(int(reader.geobox.shape[1]), width, int(grid.shape[1]), wide)
-        shape = max(1, int(COPY_SHAPE[0] * height / high)), max(1, int(COPY_SHAPE[1] * width / wide))
-        with RasterWriter(target, _scratch_profile(grid, reader.dtype.name)) as writer:
-            for block in blocks("", grid, shape):
-                labels = _resampled(reader, block, rows, cols)
-                if labels.any():
-                    writer.write(block, labels)
-    return grid
-
-
-def _resampled(reader: RasterReader, block: Block, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
-    """The most frequent class of each pixel of a block; ``rows``, ``cols``: first pixels of all larger pixels."""
-    within = [starts[first : end + 1] for starts, (first, end) in ((rows, block.rows), (cols, block.cols))]
-    top, left, bottom, right = within[0][0], within[1][0], within[0][-1], within[1][-1]
-    if top == bottom or left == right:
-        return np.zeros(block.shape, reader.dtype)
-    labels = reader.read(block_of("", reader.geobox, (top, bottom), (left, right)).geobox)
-    return most_frequent(labels, within[0] - top, within[1] - left)
-
-
 def _finish(source: Path, target: Path, classes: Nomenclature) -> None:
     """Write the final map, with colours and overviews."""
     with RasterReader(source) as reader:
@@ -301,17 +171,10 @@ def _finish(source: Path, target: Path, classes: Nomenclature) -> None:
                     writer.write(block, labels.astype(classes.dtype))
 
 
-def _scratch_profile(grid: GeoBox, dtype: str) -> RasterProfile:
-    return RasterProfile(grid, dtype, nodata=0, scratch=True)
-
-
 def _profile_of(path: Path) -> RasterProfile:
     """The profile of an existing scratch file."""
     with RasterReader(path) as reader:
-        return _scratch_profile(reader.geobox, reader.dtype.name)
-
-
-# ---------------------------------------------------------------------------------------------------- plan
+        return scratch_profile(reader.geobox, reader.dtype.name)
 
 
 def check(config: Config, facts: Facts) -> Iterator[Finding]:
@@ -320,9 +183,9 @@ def check(config: Config, facts: Facts) -> Iterator[Finding]:
     of_run = facts.classes if config.simplification.classification is None else None
     codes = facts.map_codes if of_run is None else of_run.codes
     try:
-        levels, source = _levels_of(given, codes, facts.classes)
+        levels, source = levels_of(given.classes, codes, facts.classes)
     except ConfigError as err:
-        yield from (Finding(f"{given.nomenclature}: {text}", _NOMENCLATURE) for text in err.problems)
+        yield from (Finding(f"{given.classes.nomenclature}: {text}", _NOMENCLATURE) for text in err.problems)
         return
     except InputProblems as err:
         yield from (Finding(text, option) for option, text in err.found)
@@ -331,27 +194,14 @@ def check(config: Config, facts: Facts) -> Iterator[Finding]:
         yield Finding(err.text, err.option or _NOMENCLATURE)
         return
     found = "the map has pixels" if of_run is None else "the reference data have classes"
-    if text := _missing_classes(codes, levels, source, found):
+    if text := missing_classes(codes, levels, source, found):
         yield Finding(text, _NOMENCLATURE)
-    if given.nomenclature is not None and given.sea is not None:
+    if given.classes.nomenclature is not None and given.sea is not None:
         for name, code in (("water_class", given.sea.water), ("sea_class", given.sea.code)):
             if code not in levels.classes.codes:
-                yield Finding(f"no class of {given.nomenclature} has the code {code}", ("simplification", name))
-    yield from map(Finding.about, _class_remarks(config, given, facts))
-
-
-def _class_remarks(config: Config, given: VectorMapParams, facts: Facts) -> Iterator[Remark]:
-    """Names without colours, colours without names, and files of them that are not read."""
-    chain = config.chain
-    if given.names is not None and given.colors is None:
-        text = f"chain.color_table is not given: the classes of {given.names} get evenly spaced hues"
-        yield Remark(f"Vectorisation: {text}.", "options")
-    if given.colors is not None and given.names is None:
-        text = f"chain.nomenclature_path is not given: the names of the classes of {given.colors} are their codes"
-        yield Remark(f"Vectorisation: {text}.", "options")
-    for name in ("nomenclature_path", "color_table") if given.nomenclature and facts.classes is None else ():
-        if getattr(chain, name):
-            yield Remark(f"chain.{name}: has no effect: simplification.nomenclature is given.", "options")
+                yield Finding(f"no class of {given.classes.nomenclature} has the code {code}", ("simplification", name))
+    remarks = class_remarks(given.classes, config.chain, of_run=facts.classes is not None)
+    yield from map(Finding.about, remarks)
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:
