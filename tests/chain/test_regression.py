@@ -145,7 +145,7 @@ def test_the_results_are_those_of_the_map_in_the_validation_polygons(case: Quant
     assert 0.6 < found["coverage"] <= 1
     low, high = found["intervals_95"]["rmse"]
     assert low < found["rmse"] < high
-    assert {*metrics["seeds"]["0"]} == {"all", "1", "2"}
+    assert {*metrics["seeds"]["0"]["regions"]} == {"1", "2"}
     assert metrics["mean_over_seeds"]["r2"]["mean"] == pytest.approx(
         np.mean([metrics["seeds"][seed]["all"]["r2"] for seed in "01"])
     )

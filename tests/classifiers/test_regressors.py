@@ -111,7 +111,7 @@ def test_own_forest_and_trees_have_the_options_of_the_classifiers() -> None:
     for model in (forest, trees):
         found = model.classifier.predict(x)  # type: ignore[union-attr]
         assert np.corrcoef(found, y)[0, 1] > 0.7
-        assert model.classifier.summary()["greatest value"] == y.max()
+        assert model.classifier.summary()["largest value"] == y.max()
 
 
 def test_constant_values_are_predicted() -> None:

@@ -14,8 +14,9 @@ import shapely
 from iota2.core.tables import ORIGIN
 from iota2.errors import InputError
 from iota2.io.tables.reference import LABEL, read_reference
+from iota2.io.tables.target_values import read_target_values, write_target_values
 from iota2.io.tables.value_columns import read_values
-from iota2.io.tables.value_strata import POLYGONS_PER_GROUP, read_target_values, stratified, write_values
+from iota2.io.tables.value_strata import POLYGONS_PER_GROUP, stratified
 
 CRS = "EPSG:2154"
 
@@ -192,5 +193,5 @@ def test_unused_polygons_belong_to_a_group_of_the_used_ones(tmp_path: Path) -> N
 
 def test_values_are_stored_with_all_digits(tmp_path: Path) -> None:
     values = np.array([0.1 + 0.2, 1e-17, 12345678.9])
-    write_values(np.array([5, 7, 9]), values, tmp_path / "values.csv")
+    write_target_values(np.array([5, 7, 9]), values, tmp_path / "values.csv")
     assert read_target_values(tmp_path / "values.csv") == dict(zip((5, 7, 9), values.tolist(), strict=True))

@@ -51,5 +51,5 @@ def test_cells_have_intervals_below_their_values_and_labels_for_narrow_screens()
     label, value, interval = re.findall(r'data-label="(R.*?)"><span>(.*?)<small>(.*?)</small>', text)[0]
     assert (label, value) == ("R²", f"{found.measures['r2']:.3f}")
     assert interval == f"[{low:.3f}, {high:.3f}]"
-    assert 'data-label="region"><span>all</span>' in text
+    assert 'data-label="region"><span>(all regions)</span>' in text
     assert "@media screen and (max-width: 1100px)" in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,8 @@ from iota2.core.target import Quantity
 from iota2.errors import InputError
 from iota2.io.tables.classes import write_classes
 from iota2.io.tables.remark_lists import write_remarks
+from iota2.io.tables.target_values import write_target_values
 from iota2.io.tables.value_pixels import read_value_pixels, write_value_pixels
-from iota2.io.tables.value_strata import write_values
 from iota2.io.tables.vectors import write_shapefile, write_sqlite
 from iota2.steps.regression import mosaic, prediction, report, shaping, validation
 from tests.steps.helpers import (
@@ -53,6 +54,7 @@ WEST = COLUMN < 5
 EAST = (COLUMN >= 4) & (ROW > 0)
 """The masks of both regions contain the pixels of column 4."""
 NAN = np.nan
+PLAIN = prediction.PredictionParams(boundary_fusion=False)
 
 
 def model(offset: float) -> Model:
@@ -86,7 +88,7 @@ OUTPUTS = {"values": several("seed", {0: "values.tif"})}
 
 
 def test_each_region_has_the_values_of_its_model_where_a_date_is_clear(folder: Path) -> None:
-    run(prediction.STEP, folder, INPUTS, OUTPUTS, key=PART, params=prediction.Blended(blended=False))
+    run(prediction.STEP, folder, INPUTS, OUTPUTS, key=PART, params=PLAIN)
     expected = np.where(EAST, 60.0 + COLUMN, np.where(WEST, 10.0 + COLUMN, NAN))  # regions are sorted by name
     with rasterio.open(folder / "values.tif") as source:
         values, widths = source.read()
@@ -101,7 +103,7 @@ def test_values_are_blended_by_their_weights(folder: Path) -> None:
         "east": write_raster(folder / "e.tif", np.where(WEST, 0, 750), "uint16"),
     }
     inp = INPUTS | {"weights": several("region", weights)}
-    run(prediction.STEP, folder, inp, OUTPUTS, key=PART, params=prediction.Blended(blended=True))
+    run(prediction.STEP, folder, inp, OUTPUTS, key=PART, params=prediction.PredictionParams(boundary_fusion=True))
     expected = np.where(WEST, 10.0 + COLUMN, 0.25 * (10.0 + COLUMN) + 0.75 * (60.0 + COLUMN))
     np.testing.assert_allclose(read_raster(folder / "values.tif"), np.where(CLOUDY, NAN, expected), rtol=1e-4)
 
@@ -112,7 +114,7 @@ def test_a_model_of_classes_is_refused(folder: Path) -> None:
     forest = train_model("rf", parameters, x, np.repeat([1, 2], 20), recipe=RECIPE, seed=0, region="1", threads=1)
     save_model(forest, folder / "model_east", folder / "east.txt")
     with pytest.raises(InputError, match="model_east: predicts classes, not a quantity"):
-        run(prediction.STEP, folder, INPUTS, OUTPUTS, key=PART, params=prediction.Blended(blended=False))
+        run(prediction.STEP, folder, INPUTS, OUTPUTS, key=PART, params=PLAIN)
 
 
 def test_pixels_with_a_value_keep_their_validity(tmp_path: Path) -> None:
@@ -153,9 +155,12 @@ def test_the_mosaic_has_values_widths_and_how_intervals_were_measured(folder: Pa
     assert (folder / "tile.qml").read_text() == (folder / "style.out").read_text()
 
 
-def test_a_map_without_values_has_a_style(folder: Path) -> None:
-    write_raster(folder / "empty.tif", np.full(GRID.shape, NAN), "float32", nodata=NAN)
-    assert "<qgis" in mosaic._style(folder / "empty.tif", ("#000000", "#ffffff"))
+@pytest.mark.parametrize(("value", "limits"), [(NAN, (0, 1)), (5.0, (5, 6))])
+def test_a_map_without_different_values_has_a_style(folder: Path, value: float, limits: tuple[int, int]) -> None:
+    write_raster(folder / "same.tif", np.full(GRID.shape, value), "float32", nodata=NAN)
+    style = mosaic._style(folder / "same.tif", ("#000000", "#ffffff"))
+    found = re.search(r'classificationMin="([\d.]+)"', style), re.search(r'classificationMax="([\d.]+)"', style)
+    assert tuple(one and float(one[1]) for one in found) == limits
 
 
 def test_validation_pixels_have_the_value_of_their_polygon(tmp_path: Path) -> None:
@@ -164,7 +169,7 @@ def test_validation_pixels_have_the_value_of_their_polygon(tmp_path: Path) -> No
     pieces = frame([area((1, 3), (0, 2)), area((3, 5), (6, 8))], originfid=[9, 4], region=["a", "b"])
     write_sqlite(pieces, tmp_path / "validation.sqlite")
     write_shapefile(frame([area((0, 6), (0, 8))]), tmp_path / "envelope.shp")
-    write_values(np.array([4, 9]), np.array([1.5, 2.5]), tmp_path / "values.csv")
+    write_target_values(np.array([4, 9]), np.array([1.5, 2.5]), tmp_path / "values.csv")
     inp = {"map": "map.tif", "width": "width.tif", "envelope": "envelope.shp"}
     inp |= {"validation": "validation.sqlite", "truth": "values.csv"}
     run(validation.STEP, tmp_path, inp, {"pixels": "pixels.npz"}, key=Key.of(tile=TILE, seed=0))
@@ -205,8 +210,9 @@ def test_regions_without_validation_or_intervals_are_named_by_the_report(folder:
     metrics, _, _ = reported(folder, 12)
     assert metrics["regions_without_validation"] == {"0": ["east"]}
     assert metrics["regions_without_interval"] == {"0": ["east"]}
-    assert metrics["seeds"]["0"]["east"]["rmse"] is None
-    assert metrics["seeds"]["0"]["west"] | {"intervals_95": 0} == metrics["seeds"]["0"]["all"] | {"intervals_95": 0}
+    found = metrics["seeds"]["0"]
+    assert found["regions"]["east"]["rmse"] is None
+    assert found["regions"]["west"] | {"intervals_95": 0} == found["all"] | {"intervals_95": 0}
     text, page = ((folder / name).read_text() for name in ("RESULTS.txt", "report.html"))
     for sentence in (
         "The accuracy covers region west only. Region east has no validation pixel with a value: the accuracy there is "

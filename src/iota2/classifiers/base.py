@@ -45,7 +45,7 @@ SERIES_NEEDED = (
 
 CONVERGENCE = "convergence"
 """Key of ``summary`` with a sentence on a training that did not converge; absent if it did."""
-LEAST, GREATEST = "smallest value", "greatest value"
+SMALLEST, LARGEST = "smallest value", "largest value"
 """Keys of ``summary`` of a regressor with the range of the values of its samples."""
 NO_SAMPLES = "no samples"
 """Key of ``summary`` of a model without samples, which predicts no pixel: the reason, as a clause."""

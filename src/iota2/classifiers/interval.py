@@ -1,4 +1,4 @@
-"""Intervals of the values of a regressor, from residuals of samples from whose polygons it has not learned."""
+"""Intervals of the values of a regressor, from out-of-fold residuals."""
 
 from __future__ import annotations
 
@@ -80,7 +80,8 @@ def fit_interval(fit: Fit, y: np.ndarray, groups: np.ndarray, *, seed: int, regi
     """The interval of the values of a model of a region.
 
     ``fit`` fits further models, which return values and, if they know it, spread, (n, 1) or (n, 2). ``y`` (sample,) are
-    values, ``groups`` (sample,) polygons.
+    values, ``groups`` (sample,) polygons. Samples without prediction (NaN) are left out. ``factor`` is None with fewer
+    than ``MIN_GROUPS`` polygons.
     """
     folds = grouped_folds(quantile_groups(y), groups, FOLDS, generator(seed, "interval", region))
     found = out_of_fold_values(fit, folds)

@@ -31,5 +31,6 @@ def group_quantile(scores: np.ndarray, groups: np.ndarray, level: float = LEVEL)
 
 
 def floor_of(spreads: np.ndarray) -> float:
-    """What is added to the spreads (sample,) of values before residuals are divided by them; above 0."""
+    """What is added to the spreads (sample,), at least one, before residuals are divided by them: above 0 [normalised
+    scores: Papadopoulos et al. 2002, Inductive confidence machines for regression]."""
     return FLOOR_SHARE * float(spreads.mean()) or 1.0

@@ -15,10 +15,11 @@ CONFIDENCE_LEVEL = 0.95
 BOOTSTRAP_REPLICATES = 1000
 """Number of bootstrap replicates."""
 MIN_BOOTSTRAP_POLYGONS = 5
-"""Number of polygons below which an interval is at least as wide as the Wilson interval."""
+"""Minimum number of polygons for a bootstrap interval. With fewer, intervals of accuracies are at least as wide as
+Wilson's, and other measures have none."""
 ENOUGH_POLYGONS = 10
 """Number of polygons with wrong pixels, and of polygons with right ones, from which the bootstrap is used alone."""
-_MAX_BOOTSTRAP_VALUES = 2_000_000
+MAX_BOOTSTRAP_VALUES = 2_000_000
 """Maximum number of values in memory during the bootstrap."""
 _NORMAL_QUANTILE = 1.959963984540054
 """Quantile of the normal distribution at (1 + CONFIDENCE_LEVEL) / 2."""
@@ -186,7 +187,7 @@ def _weights(table: _Table, rng: np.random.Generator, replicates: int) -> Iterat
     if polygons == 0:
         return
     sizes = table.reference
-    at_once = max(1, min(replicates, _MAX_BOOTSTRAP_VALUES // max(polygons, classes**2)))
+    at_once = max(1, min(replicates, MAX_BOOTSTRAP_VALUES // max(polygons, classes**2)))
     for start in range(0, replicates, at_once):
         draws = min(at_once, replicates - start)
         yield np.concatenate(

@@ -11,6 +11,7 @@ import numpy as np
 
 from iota2.compute.intervals import (
     BOOTSTRAP_REPLICATES,
+    MAX_BOOTSTRAP_VALUES,
     MIN_BOOTSTRAP_POLYGONS,
     Bounds,
     including,
@@ -20,8 +21,6 @@ from iota2.compute.intervals import (
 
 BINS = 15
 """Number of bins of equal mass."""
-_MAX_BOOTSTRAP_VALUES = 2_000_000
-"""Maximum number of weights of polygons in memory during the bootstrap."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +142,7 @@ def _percentiles(
     (polygon,)."""
     polygons = len(squares)
     errors, excesses, briers = [], [], []
-    at_once = max(1, _MAX_BOOTSTRAP_VALUES // polygons)
+    at_once = max(1, MAX_BOOTSTRAP_VALUES // polygons)
     for start in range(0, replicates, at_once):
         size = min(at_once, replicates - start)
         draws = rng.multinomial(polygons, np.full(polygons, 1 / polygons), size=size).astype(np.float64)

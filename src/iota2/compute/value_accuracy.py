@@ -5,10 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
 
-from iota2.compute.intervals import BOOTSTRAP_REPLICATES, MIN_BOOTSTRAP_POLYGONS, Bounds, including, percentiles
+from iota2.compute.intervals import (
+    BOOTSTRAP_REPLICATES,
+    MAX_BOOTSTRAP_VALUES,
+    MIN_BOOTSTRAP_POLYGONS,
+    Bounds,
+    including,
+    percentiles,
+)
 
 MEASURES: Mapping[str, str] = {
     "r2": "R²",
@@ -20,8 +28,8 @@ MEASURES: Mapping[str, str] = {
     "coverage_pixels": "coverage of pixels",
 }
 """Names of the measures."""
-_MAX_VALUES = 2_000_000
-"""Maximum number of weights of polygons in memory during the bootstrap."""
+RESIDUAL_PERCENTILE = 98
+"""Percentile of the size of residuals at the ends of colour ramps."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,10 +54,42 @@ class ValuePixels:
         """The pixels of ``chosen`` (pixel,) bool."""
         return ValuePixels(**{one.name: getattr(self, one.name)[chosen] for one in fields(self)})
 
+    def by_polygon(self) -> PolygonValues:
+        """Means of the pixels that have a value, by polygon."""
+        known = self.with_value
+        names, first, member, counts = np.unique(
+            known.polygon, return_index=True, return_inverse=True, return_counts=True
+        )
+        means = np.bincount(member, weights=known.mapped, minlength=len(names)) / np.maximum(counts, 1)
+        return PolygonValues(names, known.true[first], means, counts)
+
     @property
     def with_value(self) -> ValuePixels:
         """The pixels that have a value in the map."""
         return self.where(~np.isnan(self.mapped))
+
+
+class PolygonValues(NamedTuple):
+    """Values of validation polygons, ascending by ``originfid``; all arrays are (polygon,)."""
+
+    polygon: np.ndarray
+    """``originfid``, int64."""
+    true: np.ndarray
+    """Value of the polygon, float64."""
+    mapped: np.ndarray
+    """Mean of the map, float64."""
+    pixels: np.ndarray
+    """Number of pixels, int64."""
+
+    @property
+    def residuals(self) -> np.ndarray:
+        """(polygon,) float64: map minus truth."""
+        return self.mapped - self.true
+
+
+def residual_range(residuals: np.ndarray) -> float:
+    """Size of the residuals (polygon,) at the ends of colour ramps, above 0: most are smaller."""
+    return float(np.percentile(np.abs(residuals), RESIDUAL_PERCENTILE)) or 1.0 if len(residuals) else 1.0
 
 
 @dataclass(frozen=True)
@@ -68,39 +108,39 @@ class ValueAccuracy:
     """95 % intervals over polygons, of measures for which they are known."""
     width: float
     """Mean width of the intervals."""
-    mean: float
+    true_mean: float
     """Mean of the true values."""
-    spread: float
+    true_std: float
     """Standard deviation of the true values."""
 
 
 def value_accuracy(
-    found: ValuePixels, rng: np.random.Generator, replicates: int = BOOTSTRAP_REPLICATES
+    pixels: ValuePixels, rng: np.random.Generator, replicates: int = BOOTSTRAP_REPLICATES
 ) -> ValueAccuracy:
     """Accuracy in some validation pixels, all of the same weight.
 
     Intervals: cluster bootstrap, in which polygons are drawn with replacement, each with all its pixels; from the
     2.5th to the 97.5th percentile of each measure. None with fewer than ``MIN_BOOTSTRAP_POLYGONS`` polygons.
     """
-    known = found.with_value
+    known = pixels.with_value
     sums = _polygon_sums(known)
     count = sums.shape[1]
-    (truth,) = _measured(sums.sum(axis=1)[None]) if count else (np.full(len(MEASURES), np.nan),)
+    (measured,) = _measured(sums.sum(axis=1)[None]) if count else (np.full(len(MEASURES), np.nan),)
     bounds: dict[str, Bounds] = {}
     if count >= MIN_BOOTSTRAP_POLYGONS:
         drawn = np.concatenate([_measured(weights @ sums.T) for weights in _weights(count, rng, replicates)])
         for k, name in enumerate(MEASURES):
-            if not math.isnan(truth[k]):
-                bounds[name] = including(percentiles(drawn[:, k]), float(truth[k]))
+            if not math.isnan(measured[k]):
+                bounds[name] = including(percentiles(drawn[:, k]), float(measured[k]))
     return ValueAccuracy(
         pixels=len(known),
         polygons=count,
-        unmapped=len(found) - len(known),
-        measures=dict(zip(MEASURES, truth.tolist(), strict=True)),
+        unmapped=len(pixels) - len(known),
+        measures=dict(zip(MEASURES, measured.tolist(), strict=True)),
         bounds=bounds,
         width=_mean(known.width),
-        mean=_mean(known.true),
-        spread=float(known.true.std()) if len(known) else math.nan,
+        true_mean=_mean(known.true),
+        true_std=float(known.true.std()) if len(known) else math.nan,
     )
 
 
@@ -155,7 +195,7 @@ def _measured(sums: np.ndarray) -> np.ndarray:
 
 def _weights(polygons: int, rng: np.random.Generator, replicates: int) -> Iterator[np.ndarray]:
     """Yield (draw, polygon): how often each polygon is drawn."""
-    at_once = max(1, min(replicates, _MAX_VALUES // polygons))
+    at_once = max(1, min(replicates, MAX_BOOTSTRAP_VALUES // polygons))
     for start in range(0, replicates, at_once):
         draws = min(at_once, replicates - start)
         yield rng.multinomial(polygons, np.full(polygons, 1 / polygons), size=draws).astype(np.float64)

@@ -11,7 +11,8 @@ class ValueBlend:
     """The values of the models of regions near borders, and the widths of their intervals, weighted by pixel.
 
     ``add`` regions in a fixed order, then take ``result``. A pixel with a weight of one region only keeps its value
-    exactly. A model without a value in a pixel does not count there.
+    exactly. A model without a value in a pixel does not count there. The width is NaN if a model that counts has no
+    interval.
     """
 
     def __init__(self, shape: tuple[int, int]) -> None:

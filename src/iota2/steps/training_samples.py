@@ -28,7 +28,7 @@ from iota2.io.tables.classes import read_classes
 from iota2.io.tables.pixel_features import read_clear_pixels
 from iota2.io.tables.samples import column_names, read_columns
 from iota2.io.tables.split_groups import read_split_groups
-from iota2.io.tables.value_strata import read_target_values
+from iota2.io.tables.target_values import read_target_values
 
 INPUTS: Mapping[str, Artifact | Need] = {
     "recipe": layout.LEARNED_RECIPE,

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from iota2.classifiers.base import GREATEST, LEAST
+from iota2.classifiers.base import LARGEST, SMALLEST
 from iota2.classifiers.forest import RandomForestParams
 from iota2.classifiers.options import Params
 from iota2.classifiers.samples import Samples
@@ -71,11 +71,11 @@ class ScikitRegressor(ScikitMethod):
         return self.predictor.outputs(x)
 
     def summary(self) -> dict[str, int | float | str]:
-        """As of all methods, and the range of the values of the samples, which trees do not leave."""
+        """As of all methods, and the range of the values of the samples, which forests do not leave."""
         found = super().summary()
         if self._values is not None:
             least, most = self._values
-            found |= {LEAST: least, GREATEST: most}
+            found |= {SMALLEST: least, LARGEST: most}
         return found
 
 

@@ -27,6 +27,7 @@ from iota2.config.options.others import (
 from iota2.config.options.sensors import SENSOR_SECTIONS, FeatureExtraction, Interpolation, UserFeat
 from iota2.config.options.train import ArgTrain, DimRed, ScikitModels
 from iota2.config.syntax.document import Places
+from iota2.core.target import Quantity
 from iota2.options import default_of, is_mandatory
 
 
@@ -69,6 +70,11 @@ class Config:
     """Warnings on accepted options: moved keys, options without effect, legacy names."""
     places: Places = field(default_factory=Places, repr=False, compare=False)
     """Location of each option in the file."""
+
+    @property
+    def target_quantity(self) -> Quantity | None:
+        """The quantity that the run maps, of unknown unit; None for classes."""
+        return Quantity(self.chain.data_field, "") if self.quantity else None
 
     def __repr__(self) -> str:
         return f"Config({str(self.source)!r})"

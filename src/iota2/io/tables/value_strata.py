@@ -1,11 +1,10 @@
-"""Reference polygons with values of a quantity, in groups of values that take the place of classes; their storage."""
+"""Reference polygons with values of a quantity, in groups of values that take the place of classes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from pathlib import Path
 
 import numpy as np
 
@@ -13,8 +12,6 @@ from iota2.compute.quantiles import GROUPS, group_of, joined_groups, quantile_ed
 from iota2.core import palettes
 from iota2.core.losses import ClassLosses, warnings
 from iota2.core.nomenclature import Color, Nomenclature
-from iota2.core.tables import ORIGIN
-from iota2.io.files.atomic import write_text
 from iota2.io.tables.reference import LABEL, Loss, ReferenceData
 
 POLYGONS_PER_GROUP = 4
@@ -22,7 +19,6 @@ POLYGONS_PER_GROUP = 4
 default ratio, half of four polygons learn and half validate."""
 ALL_VALUES = "all values"
 """Name of the only group."""
-_HEADER = f"{ORIGIN},value"
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,17 +116,3 @@ def value_warnings(losses_by_seed: Mapping[int, Sequence[ClassLosses]], groups: 
     return warnings(
         losses_by_seed, lambda code: group_title(groups.name(code), code), enough="two polygons in each region"
     )
-
-
-def write_values(origins: np.ndarray, values: np.ndarray, path: Path) -> None:
-    """Write the value of each polygon, by row of the reference data, without loss of digits."""
-    lines = [f"{origin},{value!r}" for origin, value in zip(origins.tolist(), values.tolist(), strict=True)]
-    write_text(path, "\n".join([_HEADER, *lines]) + "\n")
-
-
-def read_target_values(path: Path) -> Mapping[int, float]:
-    """The values of polygons from a file of ``write_values``."""
-    head, *lines = path.read_text(encoding="utf-8").splitlines()
-    if head != _HEADER:
-        raise ValueError(f"{path}: expected {_HEADER}")
-    return {int(origin): float(value) for origin, value in (line.split(",") for line in lines)}

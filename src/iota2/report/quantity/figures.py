@@ -7,7 +7,7 @@ from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from iota2.compute.value_accuracy import ValueAccuracy, ValuePixels
+from iota2.compute.value_accuracy import ValueAccuracy, ValuePixels, residual_range
 from iota2.core import palettes
 from iota2.report.quantity.tables import value_text
 from iota2.report.results.figures import FAINT_COLOR, QUICKLOOK_DPI, TEXT_COLOR, png_of, quicklook_figure
@@ -21,9 +21,9 @@ SHOWN_PERCENTILES = (0.2, 99.8)
 """Percentiles of the values at the ends of the axes and ramps; values beyond are drawn at the ends."""
 
 
-def scatter_figure(found: ValuePixels, accuracy: ValueAccuracy, quantity: str) -> bytes:
+def scatter_figure(pixels: ValuePixels, accuracy: ValueAccuracy, quantity: str) -> bytes:
     """PNG of map values against true values: the colour of a cell is its number of pixels; points are polygons."""
-    known = found.with_value
+    known = pixels.with_value
     figure = Figure(figsize=(5.6, 5.2), dpi=QUICKLOOK_DPI, facecolor="white")
     axes = figure.add_axes((0.13, 0.11, 0.7, 0.76))
     low, high = _limits(np.concatenate([known.true, known.mapped]))
@@ -38,10 +38,9 @@ def scatter_figure(found: ValuePixels, accuracy: ValueAccuracy, quantity: str) -
         )
         bar = figure.colorbar(cells, cax=figure.add_axes((0.86, 0.11, 0.03, 0.76)))
         bar.set_label("Pixels", color=TEXT_COLOR)
-        _, first, member, sizes = np.unique(known.polygon, return_index=True, return_inverse=True, return_counts=True)
-        means = np.bincount(member, weights=known.mapped) / sizes
+        polygons = known.by_polygon()
         axes.scatter(
-            known.true[first], means, s=9, facecolor="none", edgecolor="#b3261e", linewidth=0.7, zorder=3,
+            polygons.true, polygons.mapped, s=9, facecolor="none", edgecolor="#b3261e", linewidth=0.7, zorder=3,
             label="mean of a polygon",
         )  # fmt: skip
         axes.legend(loc="lower right", fontsize=8, frameon=True)
@@ -67,11 +66,11 @@ def widths_quicklook(widths: np.ndarray, title: str, pixel_size: float | None = 
 
 def residual_figure(x: np.ndarray, y: np.ndarray, residuals: np.ndarray, quantity: str) -> bytes:
     """PNG of residuals (map minus truth) at the places of validation polygons."""
-    most = float(np.percentile(np.abs(residuals), 98)) if len(residuals) else 1.0
+    most = residual_range(residuals)
     figure = Figure(figsize=(6.2, 5.2), dpi=QUICKLOOK_DPI, facecolor="white")
     axes = figure.add_axes((0.02, 0.02, 0.78, 0.9))
     points = axes.scatter(
-        x, y, c=residuals, s=26, cmap=RESIDUAL_COLORS, vmin=-(most or 1.0), vmax=most or 1.0,
+        x, y, c=residuals, s=26, cmap=RESIDUAL_COLORS, vmin=-most, vmax=most,
         edgecolor="#6b7280", linewidth=0.4,
     )  # fmt: skip
     axes.set(xticks=[], yticks=[], aspect="equal")

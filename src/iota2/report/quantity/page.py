@@ -54,7 +54,7 @@ def render_quantity(data: QuantityReport) -> str:
     return templates.get_template("quantity.html.j2").render(
         data=data,
         figures=_key_figures(data.results),
-        head=head("region"),
+        head=head(),
         tables=[
             (seed, _cells(rows_of(found)), scope_sentences(data.results, seed))
             for seed, found in data.results.by_seed.items()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from textwrap import wrap
 
 import numpy as np
 
@@ -13,8 +14,8 @@ from iota2.compute.value_accuracy import MEASURES, ValueAccuracy, far_outside
 from iota2.core.words import counted, printable, some
 from iota2.report.results.measures import UNDEFINED
 
-ALL = "all"
-"""Name of all regions together."""
+ALL = "(all regions)"
+"""Name of all regions together; no name of a region begins with a parenthesis."""
 SHARES = ("coverage", "coverage_pixels")
 """Measures that are shown in percent."""
 SHOWN = tuple(name for name in MEASURES if name != "coverage_pixels")
@@ -27,8 +28,8 @@ MEANING = (
     "over true values, 1 if the map has their full range. In brackets: 95 % intervals, with polygons as sampling units."
 )
 NOT_A_SAMPLE = (
-    "Validation polygons are those that the learning polygons left: they are no random sample of the map, and the "
-    "accuracy elsewhere can differ."
+    "Validation polygons are the reference polygons that were not used for learning. They are not a random sample of "
+    "the map, so the accuracy elsewhere can differ."
 )
 
 
@@ -105,7 +106,7 @@ def extrapolation_note(seed: int, values: np.ndarray, learned: tuple[float, floa
         f"Seed {seed}: {counted(len(outside), 'validation pixel')} of {len(values)} "
         f"{'has a value' if len(outside) == 1 else 'have values'} far outside those of the samples "
         f"({_number(learned[0])} to {_number(learned[1])}), up to {_number(float(farthest))}. The method extrapolates "
-        "from unusual features, such as indices of very dark pixels. Forests and boosting do not."
+        "from unusual features, such as indices of very dark pixels. Forests do not."
     )
 
 
@@ -127,10 +128,10 @@ def rows_of(by_region: Mapping[str, ValueAccuracy]) -> list[list[str]]:
     ]
 
 
-def head(name: str) -> list[str]:
-    """Head of the rows; ``name``: of the first column."""
+def head() -> list[str]:
+    """Head of the rows."""
     shown = [MEASURES[one] + (" of intervals, %" if one in SHARES else "") for one in SHOWN]
-    return [name, "polygons", "pixels", *shown, "mean width"]
+    return ["region", "polygons", "pixels", *shown, "mean width"]
 
 
 def value_text(found: ValueAccuracy, name: str) -> str:
@@ -164,7 +165,7 @@ def results_text(results: QuantityResults, notes: Sequence[str]) -> str:
         found = by_region[ALL]
         unmapped = f", and {counted(found.unmapped, 'pixel')} without value" if found.unmapped else ""
         lines += ["", f"Seed {seed}: {counted(found.polygons, 'validation polygon')}{unmapped}", ""]
-        lines += _table([head("region"), *rows_of(by_region)])
+        lines += _table([head(), *rows_of(by_region)])
         lines += ["", *_wrapped(coverage_sentence(found))]
         for sentence in scope_sentences(results, seed):
             lines += _wrapped(sentence)
@@ -182,15 +183,8 @@ def _table(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  " + "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
 
 
-def _wrapped(text: str, width: int = 100) -> list[str]:
-    lines, line = [], ""
-    for word in text.split():
-        if line and len(line) + 1 + len(word) > width:
-            lines.append(line)
-            line = word
-        else:
-            line = f"{line} {word}".strip()
-    return [*lines, line]
+def _wrapped(text: str) -> list[str]:
+    return wrap(text, 100, break_long_words=False, break_on_hyphens=False)
 
 
 def metrics_json(results: QuantityResults, notes: Sequence[str], provenance: Mapping[str, object]) -> dict[str, object]:
@@ -199,7 +193,10 @@ def metrics_json(results: QuantityResults, notes: Sequence[str], provenance: Map
         "quantity": results.name,
         "interval_level": LEVEL,
         "seeds": {
-            str(seed): {region: _accuracy_json(found) for region, found in by_region.items()}
+            str(seed): {
+                "all": _accuracy_json(by_region[ALL]),
+                "regions": {name: _accuracy_json(found) for name, found in by_region.items() if name != ALL},
+            }
             for seed, by_region in results.by_seed.items()
         },
         "regions_without_validation": {str(seed): results.unvalidated(seed) for seed in results.by_seed},
@@ -217,8 +214,8 @@ def _accuracy_json(found: ValueAccuracy) -> dict[str, object]:
         "pixels_without_value": found.unmapped,
         **{name: _json_number(value) for name, value in found.measures.items()},
         "interval_width": _json_number(found.width),
-        "true_mean": _json_number(found.mean),
-        "true_std": _json_number(found.spread),
+        "true_mean": _json_number(found.true_mean),
+        "true_std": _json_number(found.true_std),
         "intervals_95": {name: list(bounds) for name, bounds in found.bounds.items()},
     }
 

@@ -125,7 +125,7 @@ def params(config: Config) -> TrainingParams:
         reduction=components if config.sensor_models and reduction.dim_red else None,
         window=arg_train.window,
         iterations=arg_train.autocontext_iterations if arg_train.enable_autocontext else 0,
-        quantity=Quantity(config.chain.data_field, "") if config.quantity else None,
+        quantity=config.target_quantity,
     )
 
 

@@ -40,22 +40,23 @@ LAYERS = 2
 
 
 @dataclass(frozen=True)
-class Blended:
-    """Whether models are blended near borders of regions."""
+class PredictionParams:
+    """Parameters of the prediction."""
 
-    blended: bool
+    boundary_fusion: bool
+    """Whether models are blended near borders of regions."""
 
     def by_user_name(self) -> Mapping[str, object]:
         """The parameters by option name of the configuration."""
-        return {"arg_classification.enable_boundary_fusion": self.blended}
+        return {"arg_classification.enable_boundary_fusion": self.boundary_fusion}
 
 
-def params(config: Config) -> Blended:
-    """Whether models are blended."""
-    return Blended(layout.with_boundary_fusion(config))
+def params(config: Config) -> PredictionParams:
+    """Parameters of the prediction from the configuration."""
+    return PredictionParams(layout.with_boundary_fusion(config))
 
 
-def run(job: JobContext[Blended]) -> None:
+def run(job: JobContext[PredictionParams]) -> None:
     """Compute features block by block, and the values of each region by its model; blend them near borders."""
     scene, models = read_feature_scene(job.inp), _read_models(job.inp)
     recipe = common_recipe(models)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -10,10 +10,10 @@ import geopandas as gpd
 import numpy as np
 
 from iota2 import layout
-from iota2.classifiers.base import GREATEST, LEAST
+from iota2.classifiers.base import LARGEST, SMALLEST
 from iota2.classifiers.models import read_interval, read_training
 from iota2.classifiers.registry import method_name
-from iota2.compute.value_accuracy import ValueAccuracy, ValuePixels, value_accuracy
+from iota2.compute.value_accuracy import ValueAccuracy, ValuePixels, residual_range, value_accuracy
 from iota2.config.options.schema import Config
 from iota2.core import palettes
 from iota2.core.graph import Artifact, JobContext, Step
@@ -32,7 +32,7 @@ from iota2.io.tables.vectors import read_vector
 from iota2.report.quantity.page import ModelText, QuantityReport, render_quantity
 from iota2.report.quantity.tables import ALL, QuantityResults, extrapolation_note, metrics_json, results_text
 from iota2.report.results.names import of_first_seed
-from iota2.report.results.page import Picture
+from iota2.report.results.page import Picture, Series
 from iota2.steps.drawing import value_figures_module
 from iota2.steps.report_parts import NOTES, changed_options, input_notes, quicklook, series_of, versions
 
@@ -82,28 +82,12 @@ def run(job: JobContext[ValueReportParams]) -> None:
     results = QuantityResults(job.params.quantity.name, accuracy, _without_interval(job))
     notes = (*_losses(job), *_extrapolated(job, pixels), *input_notes(job.inp))
     write_text(job.out.results, results_text(results, notes))
-    scenes = [read_scene(path) for path in job.inp.all("scenes").values()]
-    series = series_of(scenes)
-    provenance = {
-        "title": job.params.title,
-        "series": [f"{one.tile}: {one.count} dates of {one.sensor}, {one.first} to {one.last}" for one in series],
-        "models": [vars(model) for model in models],
-        "configuration": dict(job.params.options),
-        "versions": versions(),
-    }
-    write_json(job.out.metrics, metrics_json(results, notes, provenance))
-    reference = read_vector(job.inp.reference)
-    scatters = {seed: _write_scatter(job, seed, one, results) for seed, one in pixels.items()}
-    residuals = {seed: _write_residuals(job, seed, one, reference) for seed, one in pixels.items()}
-    first = min(pixels)
+    series = series_of([read_scene(path) for path in job.inp.all("scenes").values()])
+    write_json(job.out.metrics, metrics_json(results, notes, _provenance(job.params, series, models)))
     page = QuantityReport(
         title=job.params.title,
         results=results,
-        pictures=(
-            *_quicklooks(job, pixels),
-            Picture(of_first_seed("Map against truth", pixels), layout.SCATTER_FIGURE.about, scatters[first]),
-            _residual_picture(residuals[first], job.params.quantity.name, of_first_seed("Residuals", pixels)),
-        ),
+        pictures=(*_quicklooks(job, pixels), *_written_pictures(job, pixels, results)),
         models=models,
         series=series,
         notes=notes,
@@ -112,6 +96,30 @@ def run(job: JobContext[ValueReportParams]) -> None:
         versions=tuple(versions().items()),
     )
     write_text(job.out.page, render_quantity(page))
+
+
+def _provenance(given: ValueReportParams, series: Sequence[Series], models: Sequence[ModelText]) -> dict[str, object]:
+    """Origin of the results: images, models, options and versions."""
+    return {
+        "title": given.title,
+        "series": [f"{one.tile}: {one.count} dates of {one.sensor}, {one.first} to {one.last}" for one in series],
+        "models": [vars(model) for model in models],
+        "configuration": dict(given.options),
+        "versions": versions(),
+    }
+
+
+def _written_pictures(
+    job: JobContext[ValueReportParams], pixels: Mapping[int, ValuePixels], results: QuantityResults
+) -> tuple[Picture, Picture]:
+    """Write scatters and residuals of all seeds; returns the pictures of those of the first one."""
+    reference, first = read_vector(job.inp.reference), min(pixels)
+    scatters = {seed: _write_scatter(job, seed, one, results) for seed, one in pixels.items()}
+    residuals = {seed: _write_residuals(job, seed, one, reference) for seed, one in pixels.items()}
+    return (
+        Picture(of_first_seed("Map against truth", pixels), layout.SCATTER_FIGURE.about, scatters[first]),
+        _residual_picture(residuals[first], job.params.quantity.name, of_first_seed("Residuals", pixels)),
+    )
 
 
 def _pixels(job: JobContext) -> dict[int, ValuePixels]:
@@ -150,7 +158,7 @@ def _extrapolated(job: JobContext, pixels: Mapping[int, ValuePixels]) -> Iterato
     """Notes on values of the map far outside those that the models of a seed learned, of all regions."""
     for seed, found in pixels.items():
         summaries = [read_training(path).summary for key, path in job.inp.each("models") if key.seed == seed]
-        learned = [float(one[name]) for one in summaries for name in (LEAST, GREATEST) if name in one]
+        learned = [float(one[name]) for one in summaries for name in (SMALLEST, LARGEST) if name in one]
         if learned and (note := extrapolation_note(seed, found.mapped, (min(learned), max(learned)))):
             yield note
 
@@ -182,24 +190,26 @@ def _write_scatter(job: JobContext, seed: int, found: ValuePixels, results: Quan
 
 def _write_residuals(job: JobContext, seed: int, found: ValuePixels, reference: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """Write the validation polygons of a seed with their residuals and a style, and return them."""
-    known = found.with_value
-    names, first, member, sizes = np.unique(known.polygon, return_index=True, return_inverse=True, return_counts=True)
-    mean = np.bincount(member, weights=known.mapped, minlength=len(names)) / np.maximum(sizes, 1)
-    geometry = reference.set_index(ORIGIN).geometry.loc[names].to_numpy()
-    columns = {
-        ORIGIN: names,
-        "true_value": known.true[first],
-        "map_mean": mean,
-        "residual": mean - known.true[first],
-        "pixels": sizes,
-    }
-    frame = gpd.GeoDataFrame(columns, geometry=geometry, crs=reference.crs)
+    frame = _residuals(found, reference)
     write_small_geopackage(frame, job.out.at("residuals", seed=seed), LAYER)
-    most = float(np.percentile(np.abs(frame["residual"]), 98)) if len(frame) else 1.0
-    limits = np.linspace(-1, 1, RESIDUAL_CLASSES + 1) * (most or 1.0)
+    limits = np.linspace(-1, 1, RESIDUAL_CLASSES + 1) * residual_range(frame["residual"].to_numpy())
     style = graduated_style("residual", limits.tolist(), palettes.DIFFERENCE)
     write_text(job.out.at("residuals_style", seed=seed), style)
     return frame
+
+
+def _residuals(found: ValuePixels, reference: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """The validation polygons with pixels that have a value, and their residuals."""
+    of = found.by_polygon()
+    columns = {
+        ORIGIN: of.polygon,
+        "true_value": of.true,
+        "map_mean": of.mapped,
+        "residual": of.residuals,
+        "pixels": of.pixels,
+    }
+    geometry = reference.set_index(ORIGIN).geometry.loc[of.polygon].to_numpy()
+    return gpd.GeoDataFrame(columns, geometry=geometry, crs=reference.crs)
 
 
 def _residual_picture(frame: gpd.GeoDataFrame, quantity: str, title: str) -> Picture:
@@ -212,7 +222,7 @@ def _residual_picture(frame: gpd.GeoDataFrame, quantity: str, title: str) -> Pic
 
 
 def _quicklooks(job: JobContext[ValueReportParams], pixels: Mapping[int, ValuePixels]) -> tuple[Picture, ...]:
-    """The maps of the first seed, and validity."""
+    """Pictures of the map of the first seed, and of the widths of its intervals."""
     first, draw = min(pixels), value_figures_module()
     values, size = quicklook(job.inp.at("map", seed=first))
     widths, _ = quicklook(job.inp.at("width", seed=first))

@@ -10,8 +10,8 @@ from iota2.core.graph import JobContext, Step
 from iota2.core.grid import blocks, grid_covering
 from iota2.core.tables import ORIGIN, REGION
 from iota2.io.rasters.files import RasterReader
+from iota2.io.tables.target_values import read_target_values
 from iota2.io.tables.value_pixels import write_value_pixels
-from iota2.io.tables.value_strata import read_target_values
 from iota2.io.tables.vectors import read_sqlite, read_vector
 from iota2.steps.blocks import COPY_SHAPE
 from iota2.steps.reference_pixels import rasterize_positions

@@ -34,7 +34,8 @@ from iota2.io.tables.polygon_losses import class_losses, no_usable_polygons, pix
 from iota2.io.tables.reference import FieldValues, ReferenceData, read_field, read_reference
 from iota2.io.tables.remark_lists import write_remarks
 from iota2.io.tables.split_groups import split_groups_csv
-from iota2.io.tables.value_strata import Stratified, stratified, write_values
+from iota2.io.tables.target_values import write_target_values
+from iota2.io.tables.value_strata import Stratified, stratified
 from iota2.io.tables.vector_source import vector_source, with_choice
 from iota2.io.tables.vectors import read_vector, write_shapefile
 from iota2.report.results.text import label_table_csv
@@ -122,7 +123,7 @@ def run(job: JobContext[ReferenceParams]) -> None:
     if "table" in job.out:
         write_text(job.out.table, label_table_csv(classes))
     if values is not None:
-        write_values(data.frame[ORIGIN].to_numpy(), values, job.out.values)
+        write_target_values(data.frame[ORIGIN].to_numpy(), values, job.out.values)
     inside = polygons_in_regions(usable, outlines, sliver_area(given.proj)) if given.quantity else {}
     notes = (
         *_split_notes(labelled, home, given.split_ground_truth),
