@@ -32,10 +32,10 @@ from iota2.io.tables.classes import read_classes, read_names, read_nomenclature
 from iota2.io.tables.reference import not_polygons
 from iota2.io.tables.vector_source import vector_source, with_choice
 from iota2.io.tables.vectors import read_vector
-from iota2.steps.blocks import COPY_SHAPE, WRITING_THREADS
+from iota2.steps.blocks import COPY_SHAPE
 from iota2.steps.map_colours import colour_table, map_style
 from iota2.steps.map_rasters import MAP_RASTERS, map_rasters, run_of_map
-from iota2.steps.regular_blocks import PASS_SECONDS, MappingUnit, regularise_raster
+from iota2.steps.regular_blocks import PASS_SECONDS, REGULARISATION_THREADS, MappingUnit, regularise_raster
 
 _SEA_NAME, _SEA_COLOR = "Sea", (0, 60, 130)
 """Name and colour of the sea, if the classes have none with its code."""
@@ -340,5 +340,5 @@ STEP = Step(
     params=params,
     cost=cost,
     check=check,
-    max_threads=WRITING_THREADS,
+    max_threads=REGULARISATION_THREADS,
 )
