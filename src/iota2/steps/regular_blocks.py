@@ -21,11 +21,13 @@ from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
 
 _BYTES_PER_PIXEL = 20
 """Memory per pixel of a block and its halo: labels, patches, their sizes, and lists of small patches."""
+REGULARISATION_THREADS = 4
+"""Maximum number of threads: rasters are read and written by one thread at a time, so that more gain little."""
 _MIN_SIDE = 64
 """Minimum side of a block in pixels."""
 _HALO_FACTOR = 16
 """Halo at first, divided by the square root of the minimum size of patches: nearly always enough."""
-PASS_SECONDS = 0.2e-6
+PASS_SECONDS = 0.15e-6
 """Seconds per pixel, measured by ``make bench``."""
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")

@@ -13,10 +13,9 @@ from iota2.core.graph import JobContext, Resources, Step
 from iota2.io.files.atomic import write_text
 from iota2.io.rasters.files import RasterProfile, RasterReader
 from iota2.io.tables.classes import read_classes
-from iota2.steps.blocks import WRITING_THREADS
 from iota2.steps.fused_runs import undecided_by_user_name
 from iota2.steps.map_colours import colour_table, map_style
-from iota2.steps.regular_blocks import PASS_SECONDS, MappingUnit, block_plan, regularise_raster
+from iota2.steps.regular_blocks import PASS_SECONDS, REGULARISATION_THREADS, MappingUnit, block_plan, regularise_raster
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ STEP = Step(
     when=layout.with_mapping_unit,
     cost=cost,
     block_shape=block_shape,
-    max_threads=WRITING_THREADS,
+    max_threads=REGULARISATION_THREADS,
 )
 
 FUSION_STEP = Step(
@@ -98,5 +97,5 @@ FUSION_STEP = Step(
     when=layout.with_merged_mapping_unit,
     cost=cost,
     block_shape=block_shape,
-    max_threads=WRITING_THREADS,
+    max_threads=REGULARISATION_THREADS,
 )

@@ -25,13 +25,13 @@ from iota2.io.rasters.regular_grid import unit_pixels
 from iota2.io.tables.class_levels import write_class_levels
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.vector_source import vector_source
-from iota2.steps.blocks import COPY_SHAPE, WRITING_THREADS
+from iota2.steps.blocks import COPY_SHAPE
 from iota2.steps.inland_water import Sea, inland_polygons, mark_sea
 from iota2.steps.map_colours import colour_table, map_style
 from iota2.steps.map_rasters import MAP_RASTERS, map_rasters, run_of_map
 from iota2.steps.map_resampling import resample_labels, scratch_profile
 from iota2.steps.polygon_classes import ClassSources, class_remarks, levels_of, missing_classes
-from iota2.steps.regular_blocks import PASS_SECONDS, MappingUnit, regularise_raster
+from iota2.steps.regular_blocks import PASS_SECONDS, REGULARISATION_THREADS, MappingUnit, regularise_raster
 
 _NOMENCLATURE = ("simplification", "nomenclature")
 _OPTIONS = ("umc1", "umc2", "rssize", "mmu", "seed")
@@ -230,5 +230,5 @@ STEP = Step(
     params=params,
     cost=cost,
     check=check,
-    max_threads=WRITING_THREADS,
+    max_threads=REGULARISATION_THREADS,
 )
