@@ -66,11 +66,12 @@ def open_region_blocks(inp: Paths, geobox: GeoBox, shape: tuple[int, int], stack
 
 
 def region_shapes(
-    inp: Paths, scene: Scene, recipe: FeatureRecipe, classes: int, use: Resources, *, halo: int = 0
+    inp: Paths, scene: Scene, recipe: FeatureRecipe, outputs: int, use: Resources, *, halo: int = 0
 ) -> BlockShapes:
     """Rows and columns of blocks that fit ``use`` together with the models; ConfigError if none fits.
 
-    ``halo``: pixels around a block on which predictions depend.
+    ``outputs``: number of results of a pixel: probabilities of classes, or a value and its width. ``halo``: pixels
+    around a block on which predictions depend.
     """
     blended = "weights" in inp
     of_region = Counter((key.region, key.seed) for key in inp.all("models"))
@@ -78,7 +79,7 @@ def region_shapes(
         scene,
         recipe,
         use,
-        classes,
+        outputs,
         regions=mask_count(len(inp.all("masks")), blended),
         model_bytes=_bytes_of_models(inp),
         predictions=predictions_in_memory(max(of_region.values()), blended),
@@ -87,11 +88,11 @@ def region_shapes(
 
 
 def fitting_shapes(
-    inp: Paths, scene: Scene, recipe: FeatureRecipe, classes: int, use: Resources, *, halo: int = 0
+    inp: Paths, scene: Scene, recipe: FeatureRecipe, outputs: int, use: Resources, *, halo: int = 0
 ) -> BlockShapes:
     """``region_shapes``; the smallest shape, with a warning in the log, if none fits."""
     try:
-        return region_shapes(inp, scene, recipe, classes, use, halo=halo)
+        return region_shapes(inp, scene, recipe, outputs, use, halo=halo)
     except ConfigError:
         log.warning(
             "%d models take %d MB, more than the %d MB of a job. Increase the memory of jobs: iota2 run --memory",

@@ -84,15 +84,9 @@ def find_map(problems: Problems, extent: Extent) -> MapInputs | None:
     codes = codes_of_map(problems, main) if main and problems.checks("map") else ()
     regular = regular_grid(grid, given.rssize)
     squares = squares_of((int(regular.shape[0]), int(regular.shape[1])), given.gridsize)
-    if (pixels := unit_pixels(regular, given.mmu)) > MAX_UNIT_PIXELS:
-        text = f"{given.mmu:g} m² are {pixels:,} pixels of the regularised map; expected at most {MAX_UNIT_PIXELS:,}"
-        problems.add((_SECTION, "mmu"), f"{text}. Give a smaller area or a larger rssize")
-    for name, text in _tolerance_problems(given, regular):
-        problems.add((_SECTION, name), text)
     areas, remarks = _areas(problems, grid)
-    if (rows := len(squares) * len(areas)) > MAX_ROWS:
-        text = f"{counted(len(squares), 'square')} and {counted(len(areas), 'area')} give {rows:,} combinations to plan"
-        problems.add((_SECTION, "gridsize"), f"{text}; expected at most {MAX_ROWS:,}. Give a smaller gridsize")
+    for name, text in (*_size_problems(given, regular), *_plan_problems(len(squares), len(areas))):
+        problems.add((_SECTION, name), text)
     paths = {name: str(getattr(given, name)) for name in RASTERS if getattr(given, name) is not None}
     seed = None if given.classification is not None else given.seed or 0
     every = (*_grid_remarks(grid, regular, given), *placed, *remarks)
@@ -117,13 +111,23 @@ def _run_makes_map(problems: Problems) -> bool:
     return any(layout.MAP in step.makes.values() for step in chain_of(problems.config).steps)
 
 
-def _tolerance_problems(given: Simplification, grid: GeoBox) -> Iterator[tuple[str, str]]:
-    """Given tolerances in other units than those of the map, such as metres of a map in degrees."""
-    pixel = min(resolution(grid))
+def _size_problems(given: Simplification, regular: GeoBox) -> Iterator[tuple[str, str]]:
+    """Sizes that are too large for the regularised map, such as tolerances in metres of a map in degrees."""
+    if (pixels := unit_pixels(regular, given.mmu)) > MAX_UNIT_PIXELS:
+        text = f"{given.mmu:g} m² are {pixels:,} pixels of the regularised map; expected at most {MAX_UNIT_PIXELS:,}"
+        yield "mmu", f"{text}. Give a smaller area or a larger rssize"
+    pixel = min(resolution(regular))
     for name in ("douglas", "hermite"):
         if (value := getattr(given, name) or 0) > MAX_TOLERANCE_PIXELS * pixel:
             text = f"{value:g} map units are {value / pixel:,.0f} pixels; expected about a pixel, {pixel:.3g}"
-            yield name, f"{text}. Without the option, it is {LINE_METRES} m in map units, {line_tolerance(grid):.3g}"
+            yield name, f"{text}. Without the option, it is {LINE_METRES} m in map units, {line_tolerance(regular):.3g}"
+
+
+def _plan_problems(squares: int, areas: int) -> Iterator[tuple[str, str]]:
+    """Too many combinations of squares and areas."""
+    if (rows := squares * areas) > MAX_ROWS:
+        text = f"{counted(squares, 'square')} and {counted(areas, 'area')} give {rows:,} combinations to plan"
+        yield "gridsize", f"{text}; expected at most {MAX_ROWS:,}. Give a smaller gridsize, or fewer areas (clipvalue)"
 
 
 def _areas(problems: Problems, grid: GeoBox) -> tuple[tuple[str, ...], tuple[Remark, ...]]:
