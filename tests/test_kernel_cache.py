@@ -73,3 +73,27 @@ def test_folders_of_other_versions_are_removed_when_they_are_old(
     made = Path(os.environ["NUMBA_CACHE_DIR"])
     assert made.parent == tmp_path / "__pycache__"
     assert {path.name for path in made.parent.iterdir()} == {made.name, *kept}
+
+
+def chosen(folder: Path, **environment: str) -> Path:
+    """The folder that is chosen for a package, in a new process."""
+    code = "import os, numba; from pathlib import Path; from iota2.kernel_cache import use_own_folder; "
+    code += "use_own_folder(Path('/proc/none')); assert numba.config.CACHE_DIR == os.environ['NUMBA_CACHE_DIR']; "
+    code += "print(numba.config.CACHE_DIR)"
+    paths = {"PYTHONPATH": str(Path(iota2.__file__).parents[1]), "PATH": os.environ["PATH"], "TMPDIR": str(folder)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=paths | environment, capture_output=True, text=True, check=True)
+    return Path(done.stdout.strip())
+
+
+def test_a_folder_that_others_can_write_is_not_used(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    own = chosen(tmp_path, XDG_CACHE_HOME=str(cache))
+    assert own.parent == cache / "iota2"
+    own.chmod(0o777)
+    other = chosen(tmp_path, XDG_CACHE_HOME=str(cache))
+    assert other.parent == tmp_path
+    other.rmdir()
+    other.symlink_to(tmp_path / "nowhere")
+    assert chosen(tmp_path, XDG_CACHE_HOME=str(cache)).name.startswith("iota2-compiled-")
+    assert chosen(tmp_path, XDG_CACHE_HOME="relative", HOME=str(tmp_path / "home")).parent.parent.name == ".cache"

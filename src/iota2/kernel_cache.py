@@ -10,8 +10,12 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
+import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 _PREFIX = "iota2-compiled-"
@@ -27,10 +31,22 @@ def use_own_folder(package: Path) -> None:
     """
     if (given := os.environ.get("NUMBA_CACHE_DIR")) and not Path(given).name.startswith(_PREFIX):
         return
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
     name = _PREFIX + _digest(package / "compute")
-    places = (package / "__pycache__" / name, cache / "iota2" / name)
-    os.environ["NUMBA_CACHE_DIR"] = str(next(filter(_made, places), None) or _private_folder(name))
+    places = (folder / name for folder in (package / "__pycache__", *_user_cache()))
+    folder = str(next(filter(_made, places), None) or _private_folder(name))
+    os.environ["NUMBA_CACHE_DIR"] = folder
+    if numba := sys.modules.get("numba"):  # it has read the variable already
+        numba.config.CACHE_DIR = folder
+
+
+def _user_cache() -> Iterator[Path]:
+    """Folder of the user's cache for this program; none for a user without home folder."""
+    given = Path(os.environ.get("XDG_CACHE_HOME") or ".")
+    if given.is_absolute():  # others have to be ignored: XDG Base Directory Specification
+        yield given / "iota2"
+        return
+    with suppress(RuntimeError):
+        yield Path("~/.cache").expanduser() / "iota2"
 
 
 def _digest(folder: Path) -> str:
@@ -44,11 +60,11 @@ def _digest(folder: Path) -> str:
 
 
 def _made(folder: Path) -> bool:
-    """Whether the folder is there and writable; if it is new, old folders of other versions are removed."""
+    """Whether the folder is there and is this user's; if it is new, old folders of other versions are removed."""
     try:
         folder.mkdir(parents=True)
     except FileExistsError:
-        return os.access(folder, os.W_OK)
+        return _is_own(folder)
     except OSError:
         return False
     for other in folder.parent.glob(f"{_PREFIX}*"):
@@ -58,9 +74,17 @@ def _made(folder: Path) -> bool:
 
 
 def _private_folder(name: str) -> Path:
-    """A folder for temporary files that only this user can write: compiled code is executed."""
+    """A folder for temporary files that only this user can write."""
     folder = Path(tempfile.gettempdir(), f"{name}-{os.getuid()}")
-    folder.mkdir(mode=0o700, exist_ok=True)
+    with suppress(OSError):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if _is_own(folder):
+            return folder
+    return Path(tempfile.mkdtemp(prefix=_PREFIX))
+
+
+def _is_own(folder: Path) -> bool:
+    """Whether this is a folder that only this user can write: compiled code is executed."""
     seen = folder.lstat()
-    ours = folder.is_dir() and not folder.is_symlink() and seen.st_uid == os.getuid() and not seen.st_mode & 0o077
-    return folder if ours else Path(tempfile.mkdtemp(prefix=_PREFIX))
+    own = stat.S_ISDIR(seen.st_mode) and seen.st_uid == os.getuid() and not seen.st_mode & 0o022
+    return own and os.access(folder, os.W_OK)

@@ -70,7 +70,7 @@ def test_every_regressor_predicts_as_the_library_after_it_was_kept(name: str, tm
     # the same training, by the library alone
     settings = library.get_params(deep=True)
     seeds = {key: _seed() for key in settings if key.rpartition("__")[2] == "random_state" and settings[key] is None}
-    library.set_params(**seeds).fit(x, (y - y.mean()) / y.std())
+    library.set_params(**seeds).fit(x.astype(np.float64), (y - y.mean()) / y.std())
     expected = np.ravel(library.predict(fresh.astype(np.float64))) * y.std() + y.mean()
     np.testing.assert_allclose(kept.predict(fresh), expected, rtol=0, atol=1e-6 * y.std())
 

@@ -107,7 +107,7 @@ def test_a_model_of_few_polygons_has_no_interval_and_says_so() -> None:
     model = trained(*world(np.random.default_rng(0), 6))
     assert model.interval is not None
     assert model.interval.factor is None
-    assert "6 polygons, fewer than 9" in model.interval.sentence
+    assert "6 polygons; at least 9 polygons are needed" in model.interval.sentence
     assert np.isnan(estimates(model).widths).all()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -127,3 +128,13 @@ def test_values_far_outside_are_beyond_the_range_by_more_than_its_width() -> Non
     values = np.array([-0.1, 0.0, 5.0, 20.0, 30.0, 30.1, -10.0, np.nan, -1e9])
     assert far_outside(values, 10.0, 20.0).tolist() == [-0.1, 30.1, -10.0, -1e9]
     assert far_outside(values[:0], 10.0, 20.0).tolist() == []
+    assert far_outside(np.array([4.901], np.float32).astype(float), 4.901, 4.901).tolist() == []
+
+
+def test_the_rounding_of_a_map_is_no_error_of_its_intervals() -> None:
+    true = np.repeat([0.1, 0.7], 50)
+    mapped = true.astype(np.float32).astype(float)
+    pixels = ValuePixels(np.arange(100) // 10, np.full(100, "1"), true, mapped, np.zeros(100))
+    assert value_accuracy(pixels, np.random.default_rng(0)).measures["coverage"] == 1
+    wrong = replace(pixels, mapped=mapped + 1e-6)
+    assert value_accuracy(wrong, np.random.default_rng(0)).measures["coverage"] == 0

@@ -92,6 +92,9 @@ def test_an_invalid_area_is_repaired(tmp_path):
 def test_lines_and_names_with_separators_are_refused(tmp_path):
     with pytest.raises(InputError, match="of type LineString, expected polygons"):
         read_clip_areas(write(tmp_path, [shapely.LineString(left().exterior.coords)], dep=["a"]), "dep", MAP)
+    with pytest.raises(InputError, match="values 'Ain', 'ain' differ only in upper and lower case"):
+        read_clip_areas(write(tmp_path, [left(), right()], dep=["Ain", "ain"]), "dep", MAP)
+    assert read_clip_areas(write(tmp_path, [left(), right()], dep=["Ain", "ain"]), "dep", MAP, "ain").names == ("ain",)
     with pytest.raises(InputError, match="value 'a/b' cannot be part of a file name"):
         read_clip_areas(write(tmp_path, [left()], dep=["a/b"]), "dep", MAP)
 

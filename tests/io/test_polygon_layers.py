@@ -82,12 +82,15 @@ def test_pmtiles_show_all_polygons_on_the_last_zoom_level(tmp_path: Path) -> Non
 def test_a_shapefile_is_complete_in_a_zip_file(tmp_path: Path) -> None:
     fields = write_zipped_shapefile(table(tmp_path), tmp_path / "dept_31.zip", "<qgis/>")
     with ZipFile(tmp_path / "dept_31.zip") as archive:
-        names = {f"dept_31{suffix}" for suffix in (".shp", ".shx", ".dbf", ".prj", ".cpg", ".qml")}
+        endings = (".shp", ".shx", ".dbf", ".prj", ".cpg", ".qml", "_columns.csv")
+        names = {f"dept_31{ending}" for ending in endings}
         assert set(archive.namelist()) == names
         archive.extractall(tmp_path / "out")
     found = read_vector(tmp_path / "out" / "dept_31.shp")
     assert fields["deciduous forest"] == "deciduous"
     assert fields["deciduous woods"] != fields["deciduous forest"]
+    listed = pd.read_csv(tmp_path / "out" / "dept_31_columns.csv").set_index("field")["column"]
+    assert {listed[field]: field for field in listed.index} == fields
     assert [*found.columns] == [*fields.values(), "geometry"]
     assert found["name"].tolist() == [f"blé n° {k}" for k in range(5)]
     assert found["Classe"].tolist() == [0, 1, 2, 3, 4]

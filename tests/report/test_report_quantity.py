@@ -28,7 +28,7 @@ def test_an_accuracy_of_all_regions_needs_no_explanation() -> None:
     results = QuantityResults("height", {0: {ALL: accuracy(20), "a": accuracy(10), "b": accuracy(10)}})
     assert scope_sentences(results, 0) == []
     assert scope_sentences(QuantityResults("height", {0: {ALL: accuracy(20)}}), 0) == []
-    assert "polygons with 40 pixels</span>" in page(results)
+    assert "with 40 pixels</span>" in page(results)
 
 
 def test_regions_that_the_accuracy_does_not_cover_are_named() -> None:
@@ -41,7 +41,7 @@ def test_regions_that_the_accuracy_does_not_cover_are_named() -> None:
         "Region d has no intervals: they need the residuals of 9 learning polygons, and 1 is known.",
     ]
     assert scope_sentences(results, 1) == ["The map is not validated: no validation pixel has a value."]
-    assert "polygons with 40 pixels in 2 of 4 regions</span>" in page(results)
+    assert "with 40 pixels in 2 of 4 regions</span>" in page(results)
 
 
 def test_cells_have_intervals_below_their_values_and_labels_for_narrow_screens() -> None:

@@ -184,11 +184,11 @@ def test_classes_have_the_names_or_the_colours_of_one_file(tmp_path: Path) -> No
     assert levels.classes.colors == ((1, 0, 0), (2, 0, 0), (3, 0, 0), (4, 0, 0))
 
 
-def test_a_map_without_classes_needs_no_names(tmp_path: Path) -> None:
+def test_a_map_without_classes_needs_no_names(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "names.txt").write_text("a:1\n", encoding="utf-8")
-    assert not regular(
-        tmp_path, np.zeros(GRID.shape, np.uint8), replace(GIVEN, classes=ClassSources(names=tmp_path / "names.txt"))
-    ).any()
+    given = replace(GIVEN, classes=ClassSources(names=tmp_path / "names.txt"))
+    assert not regular(tmp_path, np.zeros(GRID.shape, np.uint8), given).any()
+    assert "no pixel has a class: there are no polygons" in caplog.text
 
 
 def test_lines_are_drawn_with_ten_metres_in_map_units_by_default() -> None:

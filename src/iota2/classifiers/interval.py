@@ -68,7 +68,8 @@ class ModelInterval:
         """How the interval was measured, or why there is none."""
         used = f"{counted(self.samples, 'sample')} of {counted(self.polygons, 'polygon')}"
         if self.factor is None:
-            return f"No interval: {used}, fewer than {MIN_GROUPS} polygons."
+            known = used if self.polygons else "no residuals are known"
+            return f"No interval: {known}; at least {MIN_GROUPS} polygons are needed."
         width = "scaled by the spread of each value" if self.scaled else f"{2 * self.factor:.4g} wide everywhere"
         return (
             f"Interval of {100 * self.level:.0f} %, {width}: from residuals of {used}, each predicted by a model that "

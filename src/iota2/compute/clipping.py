@@ -13,7 +13,8 @@ def clipped(polygons: np.ndarray, area: BaseGeometry) -> tuple[np.ndarray, np.nd
     """The parts of polygons inside an area, and the position of the polygon of each part, ascending.
 
     Each part is a single polygon: a polygon may become several, or none. ``polygons`` and ``area`` are valid. Parts of
-    a valid coverage are a valid coverage: at a vertex on the border of the area, both neighbours get the same point.
+    a valid coverage are a valid coverage, up to the rounding of coordinates where the border of the area passes very
+    close to a vertex: at a vertex on the border, both neighbours get the same point.
     """
     shapely.prepare(area)
     # A polygon that only touches the border from inside is also cut: the border may end on its edge, and then the

@@ -145,10 +145,18 @@ def value_accuracy(
 
 
 def far_outside(values: np.ndarray, least: float, most: float) -> np.ndarray:
-    """The ``values`` (pixel,) that are farther from the range ``least`` to ``most`` than its width; no NaN."""
+    """The ``values`` (pixel,) that are farther from the range ``least`` to ``most`` than its width; no NaN.
+
+    Values may be rounded to float32, also in a range of a single value.
+    """
     beyond = np.maximum(least - values, values - most)
-    found: np.ndarray = values[beyond > most - least]
+    found: np.ndarray = values[beyond > most - least + _rounding(np.array([least, most])).max()]
     return found
+
+
+def _rounding(values: np.ndarray) -> np.ndarray:
+    """Distance of values from the next ones that a map, which is float32, can contain, as float64."""
+    return np.spacing(np.abs(values).astype(np.float32)).astype(np.float64)
 
 
 def _mean(values: np.ndarray) -> float:
@@ -165,7 +173,7 @@ def _polygon_sums(found: ValuePixels) -> np.ndarray:
     middle = float(found.true.mean()) if len(found) else 0.0
     true, mapped = found.true - middle, found.mapped - middle
     bounded = ~np.isnan(found.width)
-    covered = bounded & (2 * np.abs(error) <= found.width)
+    covered = bounded & ((2 * np.abs(error) <= found.width) | (np.abs(error) <= _rounding(found.true)))
     columns = (np.ones(len(found)), true, true**2, mapped, true * mapped, error, np.abs(error), error**2)
     sums = [np.bincount(member, weights=one, minlength=count) for one in (*columns, bounded, covered)]
     with_interval = sums[8] > 0

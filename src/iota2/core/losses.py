@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
 
 from iota2.core.recipe import FeatureRecipe
+from iota2.core.words import spreadsheet_safe
 
 REASONS: Mapping[str, str] = {
     "no_geometry": "without geometry, or with no place in the projection",
@@ -148,13 +149,8 @@ def losses_csv(entries: Iterable[ClassLosses], stages: Sequence[str] = STAGES) -
         for what in (DRAWN, *REASONS, *STAGES[1:]):
             amount = entry.of(what)
             if amount or what in stages:
-                writer.writerow([entry.code, _safe(entry.label), what, *entry.numbers(what).values()])
+                writer.writerow([entry.code, spreadsheet_safe(entry.label), what, *entry.numbers(what).values()])
     return text.getvalue()
-
-
-def _safe(label: str) -> str:
-    """The text, with an apostrophe in front if a spreadsheet would execute it as a formula (OWASP)."""
-    return f"'{label}" if label.startswith(("=", "+", "-", "@", "\t", "\r")) else label
 
 
 def parse_losses(text: str) -> tuple[ClassLosses, ...]:

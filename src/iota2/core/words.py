@@ -122,6 +122,11 @@ def printable(text: str) -> str:
     return _CONTROLS.sub(_escape, text)
 
 
+def spreadsheet_safe(text: str) -> str:
+    """The text, with a leading apostrophe if a spreadsheet would interpret it as a formula (OWASP, CSV injection)."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
 def one_line(text: str) -> str:
     """The text as ``printable`` returns it, with line ends and tabs escaped too: for names."""
     return printable(text).replace("\n", "\\n").replace("\t", "\\t")

@@ -19,6 +19,15 @@ from iota2.classifiers.scikit.training import fitted_values, prepared, watched_c
 from iota2.classifiers.trees import L2, TreesParams
 from iota2.compute.quantiles import quantile_groups
 
+_SINGLE_PRECISION = (
+    "RandomForestRegressor",
+    "ExtraTreesRegressor",
+    "GradientBoostingRegressor",
+    "DecisionTreeRegressor",
+    "ExtraTreeRegressor",
+)
+"""Estimators that convert features to float32."""
+
 
 class ScikitRegressor(ScikitMethod):
     """Any regressor of scikit-learn.
@@ -43,7 +52,7 @@ class ScikitRegressor(ScikitMethod):
         """
         y = np.asarray(y, np.float64)
         mean, scale = float(y.mean()), float(y.std()) or 1.0
-        samples = Samples(x, (y - mean) / scale, weight, groups)
+        samples = Samples(self._in_precision(x), (y - mean) / scale, weight, groups)
         estimator = prepared(
             self._with_few_neighbours(self.specification.unfitted(), len(y)), seed % 2**32, self.threads
         )
@@ -56,6 +65,10 @@ class ScikitRegressor(ScikitMethod):
         self._values = float(y.min()), float(y.max())
 
     _values: tuple[float, float] | None = None
+
+    def _in_precision(self, x: np.ndarray) -> np.ndarray:
+        """Features in the precision of the estimator: scikit-learn fits linear models in that of the features."""
+        return x if self.specification.model_type in _SINGLE_PRECISION else x.astype(np.float64)
 
     @property
     def spreads(self) -> bool:

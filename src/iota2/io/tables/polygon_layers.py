@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import logging
 import sqlite3
 import warnings
@@ -17,7 +19,8 @@ import pyogrio
 from pyproj import CRS
 
 from iota2.core.grid import short_crs
-from iota2.io.files.atomic import remove, replacing, temporary_path
+from iota2.core.words import spreadsheet_safe
+from iota2.io.files.atomic import remove, replacing, temporary_path, write_text
 from iota2.io.tables.polygon_tables import (
     GEOMETRY,
     KIND,
@@ -102,7 +105,8 @@ def write_zipped_shapefile(source: Path, path: Path, style: str = "") -> Mapping
     """Write the rows of a file of ``write_polygons`` as a shapefile in a zip file; return the field name by column.
 
     The shapefile has the name of the zip file. Above ``MAX_SHAPEFILE_BYTES`` it is divided into several ones, with _1,
-    _2 … at the end of the name. ``style``: text of a QGIS style for each of them. Equal content gives equal bytes.
+    _2 … at the end of the name. ``style``: text of a QGIS style for each of them. If names are shortened, a table with
+    those of fields and columns is added. Equal content gives equal bytes.
     """
     folder = temporary_path(path.with_suffix(""))
     folder.mkdir(parents=True)
@@ -114,12 +118,22 @@ def write_zipped_shapefile(source: Path, path: Path, style: str = "") -> Mapping
             _write_shapefile(source, groups, folder / f"{name}.shp", fields)
             if style:
                 (folder / f"{name}.qml").write_text(style, encoding="utf-8")
+        if [*fields] != [*fields.values()]:
+            write_text(folder / f"{path.stem}_columns.csv", _columns_csv(fields))
         with replacing(path) as part, ZipFile(part, "w") as archive:
             for member in sorted(folder.iterdir()):
                 _add(archive, member)
     finally:
         remove(folder)
     return fields
+
+
+def _columns_csv(fields: Mapping[str, str]) -> str:
+    """Table of field names and columns."""
+    text = io.StringIO()
+    rows = [("field", "column"), *((field, spreadsheet_safe(column)) for column, field in fields.items())]
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
 
 
 def _parts(groups: Sequence[RowGroup], fields: int) -> list[list[int]]:

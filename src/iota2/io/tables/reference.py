@@ -394,7 +394,23 @@ def _missing(where: np.ndarray, what: str) -> list[str]:
 
 
 def unsafe_names(names: Iterable[str], what: str) -> list[str]:
-    """Problems of names that cannot be part of a file name in the output folder."""
+    """Problems of names that cannot be part of a file name in the output folder, or that differ only in case."""
+    names = list(names)
+    alike: dict[str, list[str]] = {}
+    for name in names:
+        alike.setdefault(name.casefold(), []).append(name)
+    return [
+        *(
+            f"{what}s {', '.join(map(repr, same))} differ only in upper and lower case: on some systems, their files "
+            "would be the same. Rename them"
+            for same in alike.values()
+            if len(same) > 1
+        ),
+        *_unsafe(names, what),
+    ]
+
+
+def _unsafe(names: Iterable[str], what: str) -> list[str]:
     return [
         f"{what} {name!r} cannot be part of a file name. Use at most {_MAX_REGION_NAME_LENGTH} characters: first "
         "a letter or digit, then letters, digits, spaces and _ . , + = ( ) ' @ ~ -"

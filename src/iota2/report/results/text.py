@@ -13,6 +13,7 @@ from iota2.compute.accuracy import Estimate, Summary, scores, summarise
 from iota2.compute.validation import ValidationAccuracy
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import PRODUCED, REFERENCE, Confusion
+from iota2.core.words import spreadsheet_safe
 from iota2.report.results.measures import UNDEFINED, interval, measure
 from iota2.report.results.remarks import Matrices, remarks
 from iota2.report.results.validation import neighbour_notes, validation_lines
@@ -72,11 +73,6 @@ def label_table_csv(nomenclature: Nomenclature) -> str:
     for label, code, color in zip(nomenclature.labels, nomenclature.codes, nomenclature.colors, strict=True):
         writer.writerow([spreadsheet_safe(str(label)), code, *color])
     return text.getvalue()
-
-
-def spreadsheet_safe(cell: str) -> str:
-    """The text, with a leading apostrophe if a spreadsheet would interpret it as a formula (OWASP, CSV injection)."""
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 
 
 def _six_digits(value: float) -> str:

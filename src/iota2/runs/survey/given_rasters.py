@@ -36,7 +36,8 @@ def _header(problems: Problems, name: str) -> Header | None:
     def read() -> Header | None:
         header, faults = read_header(str(path), 1)
         if header is None:
-            raise InputError("\n".join(f"{fault}. Correct it with gdalwarp" for fault in faults))
+            remedy = "Correct it with gdalwarp, or, without a coordinate system, with gdal_edit.py -a_srs"
+            raise InputError("\n".join(f"{fault}. {remedy}" for fault in faults))
         return header
 
     return problems.attempt(read, SECTION, name)

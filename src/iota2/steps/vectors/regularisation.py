@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,8 @@ from iota2.steps.map_rasters import MAP_RASTERS, map_rasters, run_of_map
 from iota2.steps.map_resampling import resample_labels, scratch_profile
 from iota2.steps.polygon_classes import ClassSources, class_remarks, levels_of, missing_classes
 from iota2.steps.regular_blocks import PASS_SECONDS, REGULARISATION_THREADS, MappingUnit, regularise_raster
+
+log = logging.getLogger(__name__)
 
 _NOMENCLATURE = ("simplification", "nomenclature")
 _OPTIONS = ("umc1", "umc2", "rssize", "mmu", "seed")
@@ -89,6 +92,8 @@ def run(job: JobContext[VectorMapParams]) -> None:
     fine, coarse = (temporary_path(job.out.map, "scratch") for _ in range(2))
     try:
         codes = _copy_codes(source, fine, given.sea)
+        if not len(codes):
+            log.warning("%s: no pixel has a class: there are no polygons. Check the no-data value of the file", source)
         levels = _class_levels(job.inp, given.classes, codes.tolist())
         for unit in _first_units(given, levels):
             regularise_raster(fine, fine, _profile_of(fine), unit, job.use)

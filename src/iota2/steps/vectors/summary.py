@@ -13,6 +13,7 @@ from iota2.core.class_levels import ClassLevels
 from iota2.core.cost import SECONDS_PER_JOB, Cost, JobFacts
 from iota2.core.graph import Artifact, JobContext, Step
 from iota2.core.grid import short_crs
+from iota2.core.words import spreadsheet_safe
 from iota2.io.files.atomic import write_text
 from iota2.io.tables.class_levels import read_class_levels
 from iota2.io.tables.clip_areas import WHOLE_MAP
@@ -55,7 +56,8 @@ def run(job: JobContext[SummaryParams]) -> None:
     header, levels = polygon_header(job.inp.polygons), read_class_levels(job.inp.classes)
     columns = [CLASS, AREA, *([CLIP] if CLIP in header.columns else [])]
     table = summarised(polygon_columns(job.inp.polygons, columns), levels)
-    write_text(job.out.table, table.to_csv(index=False, float_format="%.4f"))
+    texts = {name: table[name].astype(str).map(spreadsheet_safe) for name in ("area", "name")}
+    write_text(job.out.table, table.assign(**texts).to_csv(index=False, float_format="%.4f"))
     crs = short_crs(header.crs.to_wkt())
     projection = f"{header.crs.name} ({crs})" if crs.startswith("EPSG") else header.crs.name
     tables = [_area(str(name), rows, levels, job.params) for name, rows in table.groupby("area", sort=False)]
