@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from iota2.core.words import counted
 from iota2.report.quantity.tables import (
     ALL,
     MEANING,
@@ -74,7 +73,14 @@ def _key_figures(results: QuantityResults) -> Sequence[tuple[str, str, str]]:
     where = f" in {regions - len(missing)} of {regions} regions" if missing else ""
     names = (("r2", "R²"), ("rmse", "RMSE"), ("bias", "Bias"), ("coverage", "Coverage of the 90 % intervals, %"))
     shown = [(title, *_parted(value_text(found, name))) for name, title in names]
-    return [*shown, ("Validation polygons", f"{found.polygons:,}", f"with {counted(found.pixels, 'pixel')}{where}")]
+    return [
+        *shown,
+        (
+            "Validation polygons",
+            f"{found.polygons:,}",
+            f"with {found.pixels:,} pixel{'' if found.pixels == 1 else 's'}{where}",
+        ),
+    ]
 
 
 def _cells(rows: Sequence[Sequence[str]]) -> list[list[tuple[str, str]]]:
