@@ -30,7 +30,7 @@ NAMES = (*(builder.name for builder in BUILDERS), "parcels")
 DATES = [f"2018{day:04}" for day in (116, 215, 317, 416, 516, 615, 715, 814, 913, 1013, 1112)]
 """Every 30 days from the first date of the world."""
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 def words(folder: Path, *options: str) -> list[str]:

@@ -179,7 +179,7 @@ def test_a_diff_that_does_not_match_the_code_is_detected() -> None:
 # ------------------------------------------------------------------------------------------------- pages applied
 
 
-@pytest.mark.slow
+@pytest.mark.long  # compiles a copy of the program
 def test_the_page_about_steps_makes_a_step(world: Case, tmp_path: Path) -> None:
     apply_page(ROOT / "docs/howto/add-a-step.md", tmp_path)
     run_config(tmp_path, configured(world, tmp_path, {}))
@@ -191,7 +191,7 @@ def test_the_page_about_steps_makes_a_step(world: Case, tmp_path: Path) -> None:
     assert len(hectares) == 3
 
 
-@pytest.mark.slow
+@pytest.mark.long  # compiles a copy of the program
 def test_the_page_about_outputs_makes_an_output(world: Case, tmp_path: Path) -> None:
     apply_page(ROOT / "docs/howto/add-an-output.md", tmp_path)
     run_config(tmp_path, configured(world, tmp_path, {}))
@@ -266,6 +266,7 @@ def test_the_page_about_classifiers_makes_a_classifier(world: Case, tmp_path: Pa
     assert "500.0" in card
 
 
+@pytest.mark.long  # compiles a copy of the program
 @pytest.mark.parametrize(
     ("names", "workers"),
     [
