@@ -66,6 +66,18 @@ def test_a_polygon_that_touches_the_border_gets_the_vertex_of_its_neighbour():
     assert shapely.coverage_is_valid(parts)
 
 
+def test_neighbours_keep_a_vertex_that_the_border_passes_at_the_distance_of_a_rounding_error():
+    """Without it, they get points that differ by 1e-10 m."""
+    places = [(0, 30), (0, 40), (50, 40), (50, 30), (20, 30)], [(0, 0), (0, 30), (20, 30), (50, 0)]
+    polygons = np.array([Polygon(np.add(one, (500_000, 6_499_800))) for one in places], object)
+    slope = [(500_021.4285714286, 6_499_834.285714285), (499_673.33333333343, 6_498_790)]
+    area = Polygon([(499_000, 6_500_040.384615385), (499_880, 6_499_905), *slope, (499_000, 6_498_790)])
+    parts, _ = clipped(polygons, area)
+    assert shapely.coverage_is_valid(parts)
+    assert shapely.is_valid(parts).all()
+    assert shapely.area(parts).sum() == pytest.approx(area.intersection(shapely.union_all(polygons)).area, rel=1e-9)
+
+
 def test_a_polygon_falls_apart_and_touching_ones_are_left_out():
     polygons = np.array([box(0, 0, 30, 1), box(30, 0, 40, 1), box(0, 1, 5, 2)], object)
     parts, owner = clipped(polygons, shapely.MultiPolygon([box(0, 0, 10, 1), box(20, 0, 30, 1)]))
