@@ -97,3 +97,19 @@ def test_a_folder_that_others_can_write_is_not_used(tmp_path: Path) -> None:
     other.symlink_to(tmp_path / "nowhere")
     assert chosen(tmp_path, XDG_CACHE_HOME=str(cache)).name.startswith("iota2-compiled-")
     assert chosen(tmp_path, XDG_CACHE_HOME="relative", HOME=str(tmp_path / "home")).parent.parent.name == ".cache"
+
+
+def test_the_folder_is_used_again_where_files_are_writable_for_the_group(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With umask 002, a common default, a new folder would be writable for the group, and not be trusted later."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "iota2-compiled-parent")
+    before = os.umask(0o002)
+    try:
+        use_own_folder(tmp_path)
+        made = os.environ["NUMBA_CACHE_DIR"]
+        use_own_folder(tmp_path)
+    finally:
+        os.umask(before)
+    assert os.environ["NUMBA_CACHE_DIR"] == made
+    assert Path(made).parent == tmp_path / "__pycache__"

@@ -62,14 +62,15 @@ def _digest(folder: Path) -> str:
 def _made(folder: Path) -> bool:
     """Whether the folder is there and is this user's; if it is new, old folders of other versions are removed."""
     try:
-        folder.mkdir(parents=True)
+        folder.mkdir(mode=0o755, parents=True)
     except FileExistsError:
         return _is_own(folder)
     except OSError:
         return False
     for other in folder.parent.glob(f"{_PREFIX}*"):
-        if other.stat().st_mtime < time.time() - _MAX_AGE_DAYS * 86400:
-            shutil.rmtree(other, ignore_errors=True)
+        with suppress(OSError):  # another process may remove it
+            if other.stat().st_mtime < time.time() - _MAX_AGE_DAYS * 86400:
+                shutil.rmtree(other, ignore_errors=True)
     return True
 
 
