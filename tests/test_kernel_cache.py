@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import numba
 import pytest
 
 import iota2
@@ -35,6 +36,13 @@ use_own_folder(Path("made"))
 from made.compute.calling import doubled
 print(doubled())
 """
+
+
+@pytest.fixture(autouse=True)
+def _same_folder_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests use the folder of this process again."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", os.environ["NUMBA_CACHE_DIR"])
+    monkeypatch.setattr(numba.config, "CACHE_DIR", numba.config.CACHE_DIR)
 
 
 def doubled(folder: Path, value: int) -> int:
